@@ -1,0 +1,179 @@
+"""The array configuration: what one bitstream is built as, and what it can hold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+__all__ = ["ArrayConfig", "PRESETS", "preset"]
+
+_LIMITS = {
+    "cores": (1, 32),
+    "lanes": (4, 64),
+    "window": (1, 16),
+    "neuron_steps": (1, 16),
+    "weight_bits": (4, 8),
+    "acc_bits": (8, 24),
+    "state_bits": (8, 16),
+    "fraction_bits": (0, 8),
+    "weight_rows": (16, 1 << 20),
+    "spike_rows": (4, 4096),
+    "neuron_groups": (1, 1023),
+    "tasks": (1, 64),
+    "row_queue": (1, 16),
+    "receive_bytes": (512, 4096),
+    "result_bytes": (512, 8192),
+}
+_POWERS = ("lanes", "window", "neuron_steps", "receive_bytes", "result_bytes")
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """An array of cores, fixed at elaboration; every limit the compiler checks against.
+
+    Parameters
+    ----------
+    cores : number of cores P on the spike bus.
+    lanes : output channels L a core accumulates at once; also the spike words in a row of the
+        spike memory and of the bus. A power of two.
+    window : time steps T in a spike word. A power of two.
+    neuron_steps : steps R the neuron unit takes in one pass; divides ``window``.
+    weight_bits : 4 or 8, signed.
+    acc_bits : width of a lane's accumulators, in weight steps.
+    state_bits : width V of the membrane, ``fraction_bits`` of them fraction.
+    fraction_bits : F; thresholds and biases are in units of ``2**-F`` weight steps.
+    weight_rows : rows of L weights a core holds.
+    spike_rows : rows of L spike words a core holds (input maps twice: they are double-buffered).
+    neuron_groups : groups of L neurons a core holds parameters and state for.
+    tasks : entries of a core's task list.
+    row_queue : rows with spikes the scanner finds ahead of the lanes.
+    receive_bytes, result_bytes : the link's buffers; powers of two.
+    state : keep membranes between windows. Without it a sample is one window.
+    synaptic_current : a leaky synaptic current (CUBA) in front of the membrane.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the field, the value and what is allowed.
+    """
+
+    cores: int = 1
+    lanes: int = 16
+    window: int = 4
+    neuron_steps: int = 1
+    weight_bits: int = 4
+    acc_bits: int = 16
+    state_bits: int = 16
+    fraction_bits: int = 4
+    weight_rows: int = 16384
+    spike_rows: int = 512
+    neuron_groups: int = 64
+    tasks: int = 32
+    row_queue: int = 4
+    receive_bytes: int = 1024
+    result_bytes: int = 2048
+    state: bool = True
+    synaptic_current: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("state", "synaptic_current"):
+                if not isinstance(value, bool):
+                    raise TypeError(f"{field.name} must be True or False, not {value!r}")
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{field.name} must be an integer, not {value!r}")
+            low, high = _LIMITS[field.name]
+            power = "a power of two " if field.name in _POWERS else ""
+            if not low <= value <= high or (power and value & (value - 1)):
+                raise ValueError(f"{field.name} must be {power}from {low} to {high}, not {value}")
+        if self.weight_bits not in (4, 8):
+            raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits}")
+        if self.neuron_steps > self.window:
+            raise ValueError(
+                f"neuron_steps must be at most window ({self.window}), not {self.neuron_steps}"
+            )
+        if self.fraction_bits > self.state_bits - 4:
+            raise ValueError(
+                f"fraction_bits must be at most state_bits - 4 ({self.state_bits - 4}), "
+                f"not {self.fraction_bits}"
+            )
+        if self.acc_bits <= self.weight_bits:
+            raise ValueError(
+                f"acc_bits must be more than weight_bits ({self.weight_bits}), not {self.acc_bits}"
+            )
+
+    @property
+    def slots(self) -> int:
+        """Additions the array accepts in one clock: cores * lanes * window."""
+        return self.cores * self.lanes * self.window
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row of spike words."""
+        return self.lanes * self.window
+
+    @property
+    def row_chunks(self) -> int:
+        """16-bit words that carry a row of spike words in a report."""
+        return -(-self.row_bits // 16)
+
+    @property
+    def passes(self) -> int:
+        """Passes of the neuron unit over a group of a full window."""
+        return self.window // self.neuron_steps
+
+    def memory_bits(self) -> dict[str, int]:
+        """Bits of each memory of one core, by name."""
+        neurons = self.neuron_groups * self.lanes
+        state = self.state_bits * (2 if self.synaptic_current else 1) + 1
+        return {
+            "weights": self.weight_rows * self.lanes * self.weight_bits,
+            "spikes": self.spike_rows * (self.row_bits + self.lanes),
+            "parameters": neurons * 2 * self.state_bits,
+            "state": (neurons if self.state else self.lanes) * state,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def with_(self, **changes: Any) -> ArrayConfig:
+        """A copy with some fields changed, checked again."""
+        return replace(self, **changes)
+
+
+PRESETS: dict[str, ArrayConfig] = {
+    "icebreaker": ArrayConfig(
+        acc_bits=12,
+        spike_rows=256,
+        neuron_groups=32,
+        tasks=16,
+        receive_bytes=512,
+        result_bytes=1024,
+        synaptic_current=False,
+    ),
+    "ulx3s-85f": ArrayConfig(
+        cores=4,
+        lanes=32,
+        window=8,
+        neuron_steps=4,
+        weight_rows=4096,
+    ),
+}
+
+
+def preset(name: str) -> ArrayConfig:
+    """The configuration of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists those there are.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ValueError(
+            f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {name!r}"
+        ) from None

@@ -1,0 +1,102 @@
+"""Bit layouts as plain tables: both sides of the link derive theirs from these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Field", "Layout", "bits_for", "pack_words"]
+
+
+def bits_for(maximum: int) -> int:
+    """Width of an unsigned field that holds ``0 .. maximum``, at least 1."""
+    return max(1, int(maximum).bit_length())
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named integer of ``width`` bits."""
+
+    name: str
+    width: int
+    signed: bool = False
+
+    @property
+    def minimum(self) -> int:
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        return (1 << (self.width - self.signed)) - 1
+
+    def encode(self, value: int) -> int:
+        """Two's complement bits of ``value``.
+
+        Raises
+        ------
+        ValueError
+            If the value does not fit the field.
+        """
+        value = int(value)
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(
+                f"{self.name} must be from {self.minimum} to {self.maximum}, not {value}"
+            )
+        return value & ((1 << self.width) - 1)
+
+    def decode(self, bits: int) -> int:
+        bits &= (1 << self.width) - 1
+        return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fields side by side, the first in the lowest bits."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @property
+    def width(self) -> int:
+        return sum(field.width for field in self.fields)
+
+    def pack(self, values: Mapping[str, int]) -> int:
+        """One integer from a value for every field; no field may be missing or unknown.
+
+        Raises
+        ------
+        ValueError
+            If names differ from the layout's, or a value does not fit.
+        """
+        names = {field.name for field in self.fields}
+        if names != set(values):
+            raise ValueError(
+                f"{self.name} has the fields {sorted(names)}, not {sorted(values)}"
+            )
+        bits, offset = 0, 0
+        for field in self.fields:
+            bits |= field.encode(values[field.name]) << offset
+            offset += field.width
+        return bits
+
+    def unpack(self, bits: int) -> dict[str, int]:
+        values, offset = {}, 0
+        for field in self.fields:
+            values[field.name] = field.decode(bits >> offset)
+            offset += field.width
+        return values
+
+
+def pack_words(name: str, fields: Iterable[Field], width: int) -> tuple[Layout, ...]:
+    """Distribute fields over words of at most ``width`` bits, first fit, no field across two words."""
+    bins: list[list[Field]] = []
+    for field in fields:
+        if field.width > width:
+            raise ValueError(f"{field.name} is {field.width} bits wide, a {name} word only {width}")
+        for word in bins:
+            if sum(f.width for f in word) + field.width <= width:
+                word.append(field)
+                break
+        else:
+            bins.append([field])
+    return tuple(Layout(f"{name}[{i}]", tuple(word)) for i, word in enumerate(bins))

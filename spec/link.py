@@ -1,0 +1,159 @@
+"""The link: frames, commands, registers and the answer to ``hello``.
+
+On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes:
+
+    kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4, little endian, of all before)
+
+Nothing in a frame takes effect before its CRC holds. Both sides number their DATA frames from 0
+(modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
+INFO: the number of DATA frames of the other side that were executed (device) or taken (host),
+modulo 256, so it is also the next one expected.
+
+host -> device
+    HELLO  body: nonce (4). Starts session ``nonce & 0xff`` unless it is the running one's own
+           nonce again: everything but the memories is reset, both sides count from 0.
+    DATA   body: one command. At most ``receive_bytes`` of unacknowledged bodies, each counted
+           with 1 more byte.
+    ACK    no body, ``seq`` 0. With ``RESEND`` in ``kind``: a frame of the device's is missing, or
+           nothing came for a while: the device sends all that is not acknowledged again, and an ACK.
+device -> host
+    INFO   body: nonce (4), then the fields of ``INFO``: the answer to HELLO.
+    DATA   body: a piece of the byte stream of reports (``spec.report``); its cuts mean nothing.
+    ACK    no body; sent when something was executed and no DATA is on its way. With ``RESEND``: a
+           frame of the host's is missing.
+    ``FAULT`` in ``kind`` of any device frame but INFO: a command was refused since HELLO.
+
+Frames of another session than the running one are ignored. The device never blocks on a frame it
+has no room for: it drops it, and go-back-N repairs that.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import fields
+
+from .array import ArrayConfig
+
+__all__ = [
+    "BODY_BYTES", "FRAME_BYTES", "HEADER_BYTES", "CRC_BYTES", "FAULT", "KIND_MASK", "RESEND",
+    "BAUD_DEFAULT", "CLOCKS_PER_BIT_MIN", "BREAK_BITS",
+    "Command", "InputFlags", "Kind", "Register", "ReportFlags", "Space", "MAGIC", "VERSION",
+    "BUILD_ID_BYTES", "pack_info", "unpack_info",
+]
+
+FRAME_BYTES = 254
+HEADER_BYTES = 4
+CRC_BYTES = 4
+BODY_BYTES = FRAME_BYTES - HEADER_BYTES - CRC_BYTES
+
+KIND_MASK = 0x0F
+RESEND = 0x40
+FAULT = 0x80
+
+BAUD_DEFAULT = 115200
+CLOCKS_PER_BIT_MIN = 6
+BREAK_BITS = 16  # a line held low this many bit times of BAUD_DEFAULT makes that the rate again
+
+
+class Kind(enum.IntEnum):
+    """The low bits of a frame's first byte; never 0, so that noise of zeros is no frame."""
+
+    HELLO = 1
+    INFO = 2
+    DATA = 3
+    ACK = 4
+
+
+class Command(enum.IntEnum):
+    """The first byte of a DATA body from the host; multi-byte numbers are little endian.
+
+    WRITE     core (1), space (1), row (3), then 16-bit words: a row of the space is written word by
+              word from its lowest bits, then the next row. A write may not end inside a row.
+    REGISTER  register (1), value (2).
+    INPUT     flags (1, ``InputFlags``), steps - 1 (1), then bytes of an encoded window
+              (``spec.encoding``). A window may take several commands: BEGIN on the first of them;
+              the window is complete when its last row is.
+    """
+
+    WRITE = 1
+    REGISTER = 2
+    INPUT = 3
+
+
+class Space(enum.IntEnum):
+    """Memories of a core the host writes."""
+
+    WEIGHTS = 0
+    BIASES = 1
+    THRESHOLDS = 2
+    TASKS = 3
+
+
+class Register(enum.IntEnum):
+    """Registers of the device.
+
+    INPUT_ROWS  rows of the input map.
+    INPUT_BASE  bus row of its first buffer; the second follows INPUT_ROWS later.
+    REPORTS     ``ReportFlags``.
+    BAUD        clocks per bit from the next frame after the ACK of this one (UART links).
+    """
+
+    INPUT_ROWS = 0
+    INPUT_BASE = 1
+    REPORTS = 2
+    BAUD = 3
+
+
+class InputFlags(enum.IntFlag):
+    """BEGIN of a window; FIRST and LAST of its sample (CARRY-on state: a FIRST not set); DENSE
+    encoding rather than bitmap; REPEAT the words of the window before (no bytes follow)."""
+
+    BEGIN = 1
+    FIRST = 2
+    LAST = 4
+    DENSE = 8
+    REPEAT = 16
+
+
+class ReportFlags(enum.IntFlag):
+    """What cores report of monitored tasks."""
+
+    TRACE = 1
+    COUNTERS = 2
+
+
+MAGIC = b"SSPK"
+VERSION = 1
+BUILD_ID_BYTES = 16
+_CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
+_INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
+
+
+def pack_info(config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0) -> bytes:
+    """What a device says of itself after the nonce: magic, protocol version, build, clock, array."""
+    values = (int(getattr(config, name)) for name in _CONFIG_FIELDS)
+    return _INFO.pack(MAGIC, VERSION, build_id, clock_hz, *values)
+
+
+def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
+    """The array, the build ID and the clock in Hz (0: none given) out of INFO's body, without nonce.
+
+    Raises
+    ------
+    ValueError
+        If it is no StableSpike device, or speaks another version of the protocol.
+    """
+    if info[:4] != MAGIC:
+        raise ValueError(f"not a StableSpike device: it answered {info[:4]!r}, not {MAGIC!r}")
+    if len(info) < 5 or info[4] != VERSION:
+        raise ValueError(
+            f"the device speaks protocol version {info[4:5].hex() or 'none'}, this driver {VERSION}: "
+            "install the stablespike its bitstream was built with, or build the bitstream again"
+        )
+    if len(info) != _INFO.size:
+        raise ValueError(f"the device described itself in {len(info)} bytes, not {_INFO.size}")
+    _, _, build_id, clock_hz, *values = _INFO.unpack(info)
+    flags = {f.name for f in fields(ArrayConfig) if f.type in ("bool", bool)}
+    config = {n: bool(v) if n in flags else v for n, v in zip(_CONFIG_FIELDS, values)}
+    return ArrayConfig(**config), build_id, clock_hz

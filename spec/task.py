@@ -1,0 +1,115 @@
+"""Tasks: what a core is told of one layer's share, as words of its task memory.
+
+A task is ``scan`` words (what the scanner walks) followed by ``neuron`` words (what the neuron
+unit computes and where the rows go). A core runs its list once per window, from entry 0 to the
+one marked ``last``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .array import ArrayConfig
+from .layout import Field, Layout, bits_for, pack_words
+
+__all__ = ["TASK_WORD_BITS", "Reset", "TaskLayout", "task_layout"]
+
+TASK_WORD_BITS = 32
+LEAK_BITS = 4
+LAYER_BITS = 6
+
+
+class Reset(enum.IntEnum):
+    """What a spike does to the membrane."""
+
+    NONE = 0
+    ZERO = 1
+    SUBTRACT = 2
+
+
+@dataclass(frozen=True)
+class TaskLayout:
+    """The words of a task for one array; ``stride`` words are set aside for each task."""
+
+    scan: tuple[Layout, ...]
+    neuron: tuple[Layout, ...]
+
+    @property
+    def words(self) -> tuple[Layout, ...]:
+        return self.scan + self.neuron
+
+    @property
+    def stride(self) -> int:
+        return 1 << (len(self.words) - 1).bit_length()
+
+    def pack(self, values: dict[str, int]) -> list[int]:
+        """The words of one task, ``stride`` of them; refuses unknown, missing and too large values."""
+        known = {field.name for word in self.words for field in word.fields}
+        if known != set(values):
+            raise ValueError(f"a task has the fields {sorted(known)}, not {sorted(values)}")
+        words = [w.pack({f.name: values[f.name] for f in w.fields}) for w in self.words]
+        return words + [0] * (self.stride - len(words))
+
+    def unpack(self, words: list[int]) -> dict[str, int]:
+        return {k: v for layout, w in zip(self.words, words) for k, v in layout.unpack(w).items()}
+
+
+def task_layout(config: ArrayConfig) -> TaskLayout:
+    """The task layout of an array.
+
+    Scan fields: ``source`` first row of the map read (the input window's own base is added when
+    ``external``), ``rows`` in it, ``groups`` of L outputs this core computes (0: only take part in
+    waiting), ``weights`` first weight row, ``inputs`` weight rows from one group to the next,
+    ``wait`` rows of an inner map to have received, ``ordered`` they come in address order, so row
+    ``r`` may be read once ``r + 1`` are there, ``sync`` start only when every core has come this
+    far, ``last`` of the list.
+
+    Neuron fields: ``parameters`` and ``state`` first group of L in their memories, ``lanes_last``
+    neurons in the last group, leak shifts with their enables, ``reset``, ``delayed`` (reset at the
+    next step), ``strict`` (u > theta), ``fires``, ``pixels`` (accumulators are bit planes),
+    ``v_init``; ``spikes_row`` / ``skeleton_row`` destination of group 0 on the bus with their
+    enables ``send_*``; ``report_*`` to the host; ``monitor`` counters and trace; ``layer`` the tag
+    of reports.
+    """
+    row = bits_for(config.spike_rows - 1)
+    group = bits_for(config.neuron_groups - 1)
+    scan = [
+        Field("external", 1),
+        Field("ordered", 1),
+        Field("sync", 1),
+        Field("last", 1),
+        Field("source", row),
+        Field("rows", bits_for(config.spike_rows)),
+        Field("groups", bits_for(config.neuron_groups)),
+        Field("weights", bits_for(config.weight_rows - 1)),
+        Field("inputs", bits_for(config.weight_rows)),
+        Field("wait", bits_for(2 * config.spike_rows)),
+    ]
+    leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]
+    neuron = [
+        *(Field(f"leak_{f.name}", f.width) for f in leak),
+        *(Field(f"synapse_{f.name}", f.width) for f in leak if config.synaptic_current),
+        *([Field("synapse_on", 1)] if config.synaptic_current else []),
+        Field("reset", 2),
+        Field("delayed", 1),
+        Field("strict", 1),
+        Field("fires", 1),
+        Field("pixels", 1),
+        Field("v_init", config.state_bits, signed=True),
+        Field("parameters", group),
+        Field("state", group),
+        Field("lanes_last", bits_for(config.lanes)),
+        Field("spikes_row", row),
+        Field("skeleton_row", row),
+        Field("send_spikes", 1),
+        Field("send_skeleton", 1),
+        Field("report_spikes", 1),
+        Field("report_skeleton", 1),
+        Field("report_membrane", 1),
+        Field("monitor", 1),
+        Field("layer", LAYER_BITS),
+    ]
+    return TaskLayout(
+        pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)
+    )
