@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-__all__ = ["ArrayConfig", "PRESETS", "preset"]
+__all__ = ["LIMITS", "PRESETS", "ArrayConfig", "preset"]
 
-_LIMITS = {
+LIMITS = {
     "cores": (1, 32),
     "lanes": (4, 64),
     "window": (1, 16),
@@ -20,10 +20,12 @@ _LIMITS = {
     "spike_rows": (4, 4096),
     "neuron_groups": (1, 1023),
     "tasks": (1, 64),
-    "row_queue": (1, 16),
+    "row_queue": (4, 64),
     "receive_bytes": (512, 4096),
     "result_bytes": (512, 8192),
 }
+"""Lowest and highest value of each number of an ``ArrayConfig``."""
+
 _POWERS = ("lanes", "window", "neuron_steps", "receive_bytes", "result_bytes")
 
 
@@ -69,7 +71,7 @@ class ArrayConfig:
     spike_rows: int = 512
     neuron_groups: int = 64
     tasks: int = 32
-    row_queue: int = 4
+    row_queue: int = 16
     receive_bytes: int = 1024
     result_bytes: int = 2048
     state: bool = True
@@ -84,7 +86,7 @@ class ArrayConfig:
                 continue
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{field.name} must be an integer, not {value!r}")
-            low, high = _LIMITS[field.name]
+            low, high = LIMITS[field.name]
             power = "a power of two " if field.name in _POWERS else ""
             if not low <= value <= high or (power and value & (value - 1)):
                 raise ValueError(f"{field.name} must be {power}from {low} to {high}, not {value}")

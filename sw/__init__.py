@@ -1,1 +1,66 @@
-"""StableSpike."""
+"""StableSpike: spiking networks trained in PyTorch, bit for bit on a low-cost FPGA.
+
+A ``Network`` of integer layers is compiled for an array, loaded on a device, and run; every device
+returns the same integers. Importing this package needs numpy and safetensors only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compile import compile
+    from .counters import consistency
+    from .device import open_device
+    from .errors import (
+        DeviceError,
+        DeviceMismatch,
+        DeviceNotFound,
+        DeviceTimeout,
+        DoesNotFit,
+        FileError,
+        LinkError,
+        StableSpikeError,
+        ToolError,
+    )
+    from .files import load, save
+    from .golden import Golden
+    from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
+    from .program import Program
+    from .spec.array import ArrayConfig
+
+__all__ = [
+    "ArrayConfig", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout",
+    "DoesNotFit", "FileError", "Golden", "LinkError", "Network", "Neuron", "PixelInput", "Program",
+    "SpikeInput", "StableSpikeError", "SumPool2d", "ToolError", "compile", "consistency", "load",
+    "open_device", "save",
+]
+
+_MODULES = {
+    ".compile": ("compile",),
+    ".counters": ("consistency",),
+    ".device": ("open_device",),
+    ".errors": (
+        "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
+        "FileError", "LinkError", "StableSpikeError", "ToolError",
+    ),
+    ".files": ("load", "save"),
+    ".golden": ("Golden",),
+    ".network": ("Dense", "Network", "Neuron", "PixelInput", "SpikeInput", "SumPool2d"),
+    ".program": ("Program",),
+    ".spec.array": ("ArrayConfig",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,97 @@
+"""Checked conversion of what users pass into exact integers; nothing is clipped or rounded."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["as_array", "exact_choice", "exact_int", "exact_integers", "signed_range"]
+
+
+def signed_range(bits: int) -> tuple[int, int]:
+    """Lowest and highest value of a two's complement number of ``bits`` bits."""
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def exact_int(name: str, value: Any, low: int, high: int) -> int:
+    """``value`` as an int, refused unless it is an integer from ``low`` to ``high``.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer (a bool and a float are none).
+    ValueError
+        If it is out of range.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer from {low} to {high}, not {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer from {low} to {high}, not {value!r}"
+        ) from None
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {number}")
+    return number
+
+
+def exact_choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """``value``, refused with a ValueError unless it is one of ``allowed``."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+    return value
+
+
+def as_array(name: str, value: Any) -> npt.NDArray[Any]:
+    """A numpy view (where possible) of a list, array or tensor of bools, integers or floats.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
+    ValueError
+        If it is a ragged list.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, not a ragged {type(value).__name__}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of integers, not of {array.dtype}")
+    return array
+
+
+def exact_integers(name: str, value: Any, low: int, high: int) -> npt.NDArray[np.int64]:
+    """``value`` as a read-only int64 array of its own, every element checked.
+
+    Parameters
+    ----------
+    name : the argument's name, for messages.
+    value : list, array or tensor of bools, integers, or floats that are whole numbers.
+    low, high : the range allowed, inclusive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the first element at fault and its place, and what is allowed.
+    """
+    array = as_array(name, value)
+    numbers = array.astype(np.int64) if array.dtype.kind == "b" else array
+    good = (numbers >= low) & (numbers <= high)
+    if array.dtype.kind == "f":
+        good &= np.floor(array) == array
+    if not good.all():
+        place = tuple(int(i) for i in np.argwhere(~good)[0])
+        where = f" (at {list(place)})" if place else ""
+        raise ValueError(
+            f"{name} must be whole numbers from {low} to {high}, not {array[place]}{where}"
+        )
+    result = np.array(array, dtype=np.int64, order="C")
+    result.setflags(write=False)
+    return result
