@@ -1,1 +1,1 @@
-"""StableSpike."""
+"""The simulated board and the cocotb test benches."""

@@ -1,0 +1,284 @@
+"""What cocotb benches share: clock and reset, stream drivers, a protocol monitor, a cycle guard.
+
+Every driver here writes right after a rising edge and reads at the falling edge that follows, when
+all combinational paths have settled; what is seen there is what the next rising edge acts on,
+whatever the simulator's order of events. Benches that drive pins themselves do the same:
+``await bench.tick()``, write, ``await bench.settle()``, read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from .bench import INPUTS, PARAMETERS
+
+__all__ = ["Bench", "Monitor", "Sink", "Source", "pack", "parameters", "start", "unpack"]
+
+CYCLE_LIMIT = 100_000
+
+
+def parameters() -> dict[str, Any]:
+    """The parameters ``run_bench`` was given."""
+    return dict(json.loads(os.environ.get(PARAMETERS, "{}")))
+
+
+async def start(dut: Any, *, limit: int = CYCLE_LIMIT, period_ns: int = 10) -> Bench:
+    """Zero every input, start the clock, reset, and guard the test against running for ever.
+
+    Returns right after a rising edge, out of reset.
+
+    Parameters
+    ----------
+    limit : cycles after which the test fails.
+    """
+    for name in json.loads(os.environ.get(INPUTS, "[]")):
+        if hasattr(dut, name):
+            getattr(dut, name).value = 0
+    bench = Bench(dut, limit)
+    Clock(dut.clk, period_ns, unit="ns").start()
+    if hasattr(dut, "rst"):
+        dut.rst.value = 1
+        await bench.tick(2)
+        dut.rst.value = 0
+    await bench.tick()
+    cocotb.start_soon(bench._guard())
+    return bench
+
+
+class Bench:
+    """A device under test with a running clock, and the guard over it; made by ``start``.
+
+    Attributes
+    ----------
+    dut : cocotb's handle.
+    random : seeded by the run's seed; all stimulus comes from it.
+    cycle : rising edges since reset ended.
+    """
+
+    def __init__(self, dut: Any, limit: int) -> None:
+        self.dut = dut
+        self.limit = limit
+        self.cycle = 0
+        self.random = random.Random(cocotb.RANDOM_SEED)
+        self._waiting = "the test to end"
+
+    async def tick(self, count: int = 1) -> None:
+        """Wait for that many rising edges."""
+        for _ in range(count):
+            await RisingEdge(self.dut.clk)
+
+    async def settle(self) -> None:
+        """Wait for the middle of the cycle, when outputs may be read."""
+        await FallingEdge(self.dut.clk)
+
+    async def until(self, condition: Callable[[], Any], what: str = "a condition") -> None:
+        """Return after the rising edge that ends the first cycle in which ``condition()`` holds.
+
+        The cycle guard fails the test, naming ``what``, if none does.
+        """
+        before, self._waiting = self._waiting, what
+        await self.settle()
+        while not condition():
+            await self.settle()
+        await self.tick()
+        self._waiting = before
+
+    async def _guard(self) -> None:
+        while True:
+            await RisingEdge(self.dut.clk)
+            self.cycle += 1
+            assert self.cycle < self.limit, (
+                f"cycle guard: {self.limit} cycles went by waiting for {self._waiting}"
+            )
+
+    def source(self, name: str, stall: float = 0.0) -> Source:
+        """Drive the stream ``name`` into the device."""
+        return Source(self, name, stall)
+
+    def sink(self, name: str, stall: float = 0.0) -> Sink:
+        """Take from the stream ``name`` of the device."""
+        return Sink(self, name, stall)
+
+    def monitor(self, name: str) -> Monitor:
+        """Watch the stream ``name``, whoever drives and takes it."""
+        return Monitor(self, name)
+
+
+class Monitor:
+    """Checks the stream rule and records transfers.
+
+    The rule: once valid is up, neither it nor the payload changes until the transfer.
+
+    Attributes
+    ----------
+    transfers : (cycle, payload) of each, in order.
+    """
+
+    def __init__(self, bench: Bench, name: str) -> None:
+        self.bench, self.name = bench, name
+        self._valid = getattr(bench.dut, f"{name}__valid")
+        self._ready = getattr(bench.dut, f"{name}__ready")
+        self._payload = getattr(bench.dut, f"{name}__payload", None)
+        self.transfers: list[tuple[int, int]] = []
+        cocotb.start_soon(self._watch())
+
+    def _sample(self) -> int:
+        return 0 if self._payload is None else int(self._payload.value)
+
+    async def _watch(self) -> None:
+        held: int | None = None
+        while True:
+            await self.bench.settle()
+            valid, ready = bool(self._valid.value), bool(self._ready.value)
+            if held is not None:
+                assert valid, f"{self.name}: valid fell before the transfer"
+                assert self._sample() == held, (
+                    f"{self.name}: the payload changed from {held:#x} to {self._sample():#x} "
+                    "before the transfer"
+                )
+            if valid and ready:
+                self.transfers.append((self.bench.cycle, self._sample()))
+            held = self._sample() if valid and not ready else None
+
+
+class Source:
+    """Puts payloads into a stream, in order, with random pauses of garbage between them.
+
+    Parameters
+    ----------
+    stall : chance of a pause in a cycle in which a payload is waiting.
+    """
+
+    def __init__(self, bench: Bench, name: str, stall: float = 0.0) -> None:
+        self.bench, self.name, self.stall = bench, name, stall
+        self.monitor = Monitor(bench, name)
+        self._queue: deque[int] = deque()
+        self._busy = False
+        cocotb.start_soon(self._drive())
+
+    def put(self, payloads: int | Iterable[int]) -> None:
+        """Queue one payload or several."""
+        self._queue.extend([payloads] if isinstance(payloads, int) else payloads)
+
+    @property
+    def idle(self) -> bool:
+        """Everything queued was taken."""
+        return not self._queue and not self._busy
+
+    async def send(self, payloads: int | Iterable[int]) -> None:
+        """Queue payloads and wait until all were taken."""
+        self.put(payloads)
+        await self.bench.until(lambda: self.idle, f"{self.name} to take its payloads")
+
+    async def _drive(self) -> None:
+        bench, dut = self.bench, self.bench.dut
+        valid, ready = getattr(dut, f"{self.name}__valid"), getattr(dut, f"{self.name}__ready")
+        payload = getattr(dut, f"{self.name}__payload", None)
+        while True:
+            self._busy = bool(self._queue) and bench.random.random() >= self.stall
+            if payload is not None:
+                payload.value = (
+                    self._queue[0] if self._busy else bench.random.getrandbits(len(payload))
+                )
+            valid.value = int(self._busy)
+            await bench.settle()
+            while self._busy and not ready.value:
+                await bench.settle()
+            if self._busy:
+                self._queue.popleft()
+            await bench.tick()
+            self._busy = False
+
+
+class Sink:
+    """Takes payloads from a stream, with random pauses.
+
+    Parameters
+    ----------
+    stall : chance of ready being low in a cycle; with any, ready also waits for valid now and
+        then, so that a device whose valid waits for ready stops and trips the cycle guard.
+    """
+
+    def __init__(self, bench: Bench, name: str, stall: float = 0.0) -> None:
+        self.bench, self.name, self.stall = bench, name, stall
+        self.monitor = Monitor(bench, name)
+        self.received: deque[int] = deque()
+        cocotb.start_soon(self._drive())
+
+    async def take(self, count: int = 1) -> list[int]:
+        """The next ``count`` payloads."""
+        await self.bench.until(
+            lambda: len(self.received) >= count, f"{count} payloads from {self.name}"
+        )
+        return [self.received.popleft() for _ in range(count)]
+
+    async def _drive(self) -> None:
+        bench, dut = self.bench, self.bench.dut
+        valid, ready = getattr(dut, f"{self.name}__valid"), getattr(dut, f"{self.name}__ready")
+        payload = getattr(dut, f"{self.name}__payload", None)
+        while True:
+            if self.stall and bench.random.random() < 0.1:
+                ready.value = 0
+                await bench.settle()
+                while not valid.value:
+                    await bench.settle()
+                await bench.tick()
+            taking = bench.random.random() >= self.stall
+            ready.value = int(taking)
+            await bench.settle()
+            if taking and valid.value:
+                self.received.append(0 if payload is None else int(payload.value))
+            await bench.tick()
+
+
+def pack(layout: Any, values: Mapping[str, Any] | Iterable[Any] | int) -> int:
+    """The integer an Amaranth layout's fields make; refuses what does not fit or is missing."""
+    from amaranth.hdl import Shape
+    from amaranth.lib import data
+
+    if isinstance(layout, type) and issubclass(layout, data.Struct):
+        layout = data.Layout.cast(layout)
+    if isinstance(layout, data.StructLayout):
+        assert isinstance(values, Mapping)
+        if set(values) != set(layout.members):
+            raise ValueError(f"fields must be {sorted(layout.members)}, not {sorted(values)}")
+        items: Iterable[tuple[Any, Any]] = values.items()
+    elif isinstance(layout, data.ArrayLayout):
+        assert isinstance(values, Iterable)
+        listed = list(values)
+        if len(listed) != layout.length:
+            raise ValueError(f"an array of {layout.length} was given {len(listed)} values")
+        items = enumerate(listed)
+    else:
+        shape, value = Shape.cast(layout), int(values)  # type: ignore[arg-type]
+        low = -(1 << (shape.width - 1)) if shape.signed else 0
+        if not low <= value < low + (1 << shape.width):
+            raise ValueError(f"{value} does not fit {shape}")
+        return value & ((1 << shape.width) - 1)
+    return sum(pack(layout[key].shape, value) << layout[key].offset for key, value in items)
+
+
+def unpack(layout: Any, bits: int) -> Any:
+    """The fields of an Amaranth layout as a dict, list or integer, nested alike."""
+    from amaranth.hdl import Shape
+    from amaranth.lib import data
+
+    if isinstance(layout, type) and issubclass(layout, data.Struct):
+        layout = data.Layout.cast(layout)
+    if isinstance(layout, data.StructLayout):
+        return {k: unpack(layout[k].shape, bits >> layout[k].offset) for k in layout.members}
+    if isinstance(layout, data.ArrayLayout):
+        fields = [layout[index] for index in range(layout.length)]
+        return [unpack(field.shape, bits >> field.offset) for field in fields]
+    shape = Shape.cast(layout)
+    bits &= (1 << shape.width) - 1
+    return bits - (1 << shape.width) if shape.signed and bits >> (shape.width - 1) else bits
