@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
-
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.layout import bits_for
 from stablespike.spec.link import ReportFlags, Space
