@@ -1,0 +1,75 @@
+"""Checks of dense samples against a network's input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .network import Network
+from .values import as_array, exact_int
+
+__all__ = ["check_samples"]
+
+_STEPS_HIGH = (1 << 31) - 1
+
+
+def check_samples(
+    network: Network, samples: Any, steps: int | None = None, time_axis: int = 1
+) -> tuple[npt.NDArray[Any], int]:
+    """Samples, checked and flattened, and their steps.
+
+    Parameters
+    ----------
+    samples : (batch, steps, *shape) zeros and ones for a ``SpikeInput``, with ``time_axis=0``
+        (steps, batch, *shape); (batch, *shape) pixels for a ``PixelInput``. A list, array or tensor
+        of bools, integers, or floats that are whole numbers.
+    steps : steps per sample; needed for pixels, and checked against spikes where it is given.
+
+    Returns
+    -------
+    flat, steps : (batch, steps, inputs) or (batch, inputs), of the dtype given; a view where
+        possible.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the shape or the first value at fault, and what is allowed.
+    """
+    if time_axis not in (0, 1) or isinstance(time_axis, bool):
+        raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
+    if steps is not None:
+        steps = exact_int("steps", steps, 1, _STEPS_HIGH)
+    array = as_array("samples", samples)
+    pixels, shape = network.input.kind == "pixels", network.input.shape
+    names = ["batch"] if pixels else ["steps", "batch"] if time_axis == 0 else ["batch", "steps"]
+    if array.ndim != len(names) + len(shape) or array.shape[len(names) :] != shape:
+        wanted = ", ".join([*names, *map(str, shape)])
+        raise ValueError(f"samples must be ({wanted}), not {array.shape}")
+    if not pixels:
+        array = array if time_axis == 1 else np.swapaxes(array, 0, 1)
+        if steps is not None and array.shape[1] != steps:
+            raise ValueError(f"samples must have {steps} steps, not {array.shape[1]}")
+        steps = array.shape[1]
+        if not steps:
+            raise ValueError("samples must have at least 1 step, not 0")
+    elif steps is None:
+        raise ValueError("steps must be given for pixels: the steps per sample, at least 1")
+    _check_values(array, (1 << getattr(network.input, "bits", 1)) - 1)
+    return array.reshape(*array.shape[: len(names)], network.input.size), steps
+
+
+def _check_values(array: npt.NDArray[Any], high: int) -> None:
+    if array.dtype.kind == "b" or not array.size:
+        return
+    whole = array.dtype.kind != "f" or bool((np.floor(array) == array).all())
+    if whole and array.min() >= 0 and array.max() <= high:
+        return
+    good = (array >= 0) & (array <= high)
+    if array.dtype.kind == "f":
+        good &= np.floor(array) == array
+    place = tuple(int(i) for i in np.argwhere(~good)[0])
+    raise ValueError(
+        f"samples must be whole numbers from 0 to {high}, not {array[place]} (at {list(place)})"
+    )

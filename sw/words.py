@@ -1,0 +1,68 @@
+"""Spike words and readouts on the host: steps packed into words, words counted and compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .spec.array import LIMITS
+from .values import exact_int
+
+__all__ = ["pack_steps", "popcount", "predict", "unpack_steps"]
+
+_BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
+
+
+def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uint16]:
+    """(batch, windows, ...) spike words of (batch, steps, ...) spikes, bit 0 the earliest step.
+
+    ``windows`` is ``ceil(steps / window)``; the steps the last window lacks are 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``window`` is none an array can have.
+    """
+    window = exact_int("window", window, *LIMITS["window"])
+    batch, steps, *shape = spikes.shape
+    words = np.zeros((batch, -(-steps // window), *shape), dtype=np.uint16)
+    for t in range(min(window, steps)):
+        bits = spikes[:, t::window]
+        words[:, : bits.shape[1]] |= bits.astype(np.uint16) << np.uint16(t)
+    return words
+
+
+def unpack_steps(
+    words: npt.NDArray[np.integer[Any]], steps: int, window: int
+) -> npt.NDArray[np.bool_]:
+    """(batch, steps, ...) spikes of (batch, windows, ...) words; the inverse of ``pack_steps``."""
+    batch, windows, *shape = words.shape
+    bits = np.empty((batch, windows, window, *shape), dtype=bool)
+    for t in range(window):
+        bits[:, :, t] = words >> np.asarray(t, dtype=words.dtype) & np.asarray(1, words.dtype)
+    spikes: npt.NDArray[np.bool_] = bits.reshape(batch, windows * window, *shape)
+    return spikes[:, :steps]
+
+
+def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """Bits set in each word (unsigned, at most 16 bits)."""
+    wide = words.astype(np.uint16)
+    counts: npt.NDArray[np.int64] = (_BYTE_COUNTS[wide & 0xFF] + _BYTE_COUNTS[wide >> 8]).astype(
+        np.int64
+    )
+    return counts
+
+
+def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
+    """(batch,) index of the highest count or membrane (popcount for "words"), the lowest on a tie.
+
+    Parameters
+    ----------
+    readout : (batch, outputs), or (batch, outputs, windows) words.
+    kind : the network's ``readout``.
+    """
+    scores = popcount(readout).sum(axis=-1) if kind == "words" else readout
+    prediction: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
+    return prediction
