@@ -1,0 +1,236 @@
+"""Networks on disk: one safetensors file, arrays in the narrowest integers, a JSON header.
+
+The same network always gives the same bytes. ``write`` and ``read`` are the container every file
+of this package uses: a format name and a version that a reader checks before anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from .errors import FileError
+from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
+
+__all__ = [
+    "NETWORK_FORMAT", "NETWORK_VERSION", "load", "narrowest", "network_from_parts",
+    "network_parts", "read", "save", "write",
+]
+
+NETWORK_FORMAT = "stablespike network"
+NETWORK_VERSION = 1
+
+_KEY = "stablespike"
+_LOADERS = {
+    NETWORK_FORMAT: "stablespike.load",
+    "stablespike program": "stablespike.Program.load",
+}
+
+Tensors = dict[str, npt.NDArray[Any]]
+PathLike = str | os.PathLike[str]
+
+
+def narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy in the narrowest signed integer dtype that holds every value."""
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    for dtype in (np.int8, np.int16, np.int32):
+        limits = np.iinfo(dtype)
+        if limits.min <= low and high <= limits.max:
+            return np.ascontiguousarray(array, dtype=dtype)
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def write(
+    path: PathLike, file_format: str, version: int, header: Mapping[str, Any], tensors: Tensors
+) -> None:
+    """Write a file whole or not at all: under another name first, then renamed.
+
+    Parameters
+    ----------
+    header : what JSON can hold; ``format`` and ``version`` are added.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    target = Path(path)
+    record = {**header, "format": file_format, "version": version}
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    data = safetensors.numpy.save(tensors, metadata={_KEY: text})
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise FileError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any], Tensors]:
+    """Header and arrays of a file of that format, of that version or an older one.
+
+    Raises
+    ------
+    FileError
+        If it is missing, truncated, not one of this package's files, of another of its formats, or
+        of a newer version.
+    """
+    source = Path(path)
+    try:
+        if source.stat().st_size == 0:
+            raise FileError(f"{source} is empty; expected a {file_format}")
+        with safetensors.safe_open(source, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise FileError(f"{source} does not exist; expected a {file_format}") from None
+    except OSError as error:
+        raise FileError(f"{source} cannot be read: {error.strerror or error}") from error
+    except safetensors.SafetensorError as error:
+        raise FileError(
+            f"{source} is truncated or no safetensors file ({error}); expected a {file_format}"
+        ) from error
+    try:
+        header = json.loads(metadata[_KEY])
+        found, found_version = header["format"], header["version"]
+    except (KeyError, TypeError, ValueError):
+        raise FileError(
+            f"{source} was not written by stablespike: it has no {_KEY!r} header; "
+            f"expected a {file_format}"
+        ) from None
+    if found != file_format:
+        hint = f"; load it with {_LOADERS[found]}" if found in _LOADERS else ""
+        raise FileError(f"{source} is a {found}, not a {file_format}{hint}")
+    if not isinstance(found_version, int) or not 1 <= found_version <= version:
+        raise FileError(
+            f"{source} has version {found_version} of the {file_format} format, this stablespike "
+            f"reads up to {version}: install the version that wrote it, or a newer one"
+        )
+    return header, tensors
+
+
+def save(network: Network, path: PathLike) -> None:
+    """Write a network; the same network always gives the same bytes.
+
+    Raises
+    ------
+    TypeError
+        If it is no network.
+    FileError
+        If the file cannot be written.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, not {network!r}")
+    header, tensors = network_parts(network)
+    write(path, NETWORK_FORMAT, NETWORK_VERSION, header, tensors)
+
+
+def load(path: PathLike) -> Network:
+    """The network in a file.
+
+    Raises
+    ------
+    FileError
+        Naming the path and what was wrong.
+    """
+    header, tensors = read(path, NETWORK_FORMAT, NETWORK_VERSION)
+    try:
+        return network_from_parts(header, tensors)
+    except KeyError as error:
+        raise FileError(f"{path} is damaged: it lacks {error.args[0]!r}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FileError(f"{path} is damaged: {error}") from error
+
+
+def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
+    """Header and arrays that make up a network."""
+    tensors: Tensors = {}
+    layers = []
+    for i, layer in enumerate(network.layers):
+        neuron = layer.neuron
+        tensors[f"layers.{i}.weight"] = narrowest(layer.weight)
+        tensors[f"layers.{i}.bias"] = narrowest(layer.bias)
+        if isinstance(neuron.threshold, np.ndarray):
+            tensors[f"layers.{i}.threshold"] = narrowest(neuron.threshold)
+        layers.append(
+            {
+                "kind": layer.kind,
+                "emit": layer.emit,
+                "weight_bits": layer.weight_bits,
+                "pool_before": None if layer.pool_before is None else layer.pool_before.size,
+                "neuron": {
+                    "leak": neuron.leak,
+                    "threshold": (
+                        "per neuron"
+                        if isinstance(neuron.threshold, np.ndarray)
+                        else neuron.threshold
+                    ),
+                    "reset": neuron.reset,
+                    "reset_timing": neuron.reset_timing,
+                    "compare": neuron.compare,
+                    "v_init": neuron.v_init,
+                    "fires": neuron.fires,
+                    "synapse_leak": neuron.synapse_leak,
+                },
+            }
+        )
+    entry: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
+    if isinstance(network.input, PixelInput):
+        entry["bits"] = network.input.bits
+    header = {
+        "input": entry,
+        "layers": layers,
+        "readout": network.readout,
+        "weight_bits": network.weight_bits,
+        "fraction_bits": network.fraction_bits,
+    }
+    return header, tensors
+
+
+def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
+    """The network of a header and arrays; every check of ``Network`` applies.
+
+    Raises
+    ------
+    KeyError
+        Naming what is missing.
+    TypeError, ValueError
+        If something in it is not allowed.
+    """
+    entry = header["input"]
+    if entry["kind"] not in ("spikes", "pixels"):
+        raise ValueError(f"the input is of an unknown kind {entry['kind']!r}")
+    if entry["kind"] == "pixels":
+        source: SpikeInput | PixelInput = PixelInput(tuple(entry["shape"]), entry["bits"])
+    else:
+        source = SpikeInput(tuple(entry["shape"]))
+    layers = []
+    for i, layer in enumerate(header["layers"]):
+        if layer["kind"] != "dense":
+            raise ValueError(f"layers[{i}] is of an unknown kind {layer['kind']!r}")
+        settings = dict(layer["neuron"])
+        if settings["threshold"] == "per neuron":
+            settings["threshold"] = tensors[f"layers.{i}.threshold"]
+        pool = layer["pool_before"]
+        layers.append(
+            Dense(
+                tensors[f"layers.{i}.weight"],
+                tensors[f"layers.{i}.bias"],
+                neuron=Neuron(**settings),
+                pool_before=None if pool is None else SumPool2d(pool),
+                emit=layer["emit"],
+                weight_bits=layer["weight_bits"],
+            )
+        )
+    return Network(
+        source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"]
+    )
