@@ -2,10 +2,10 @@
 
 The input map is cut into rows of L words (``lanes``), the last one padded with zero words.
 
-bitmap  Eight rows at a time: one summary byte, bit ``r`` set where row ``r`` has a word that is not
-        0; then for each such row ``ceil(L / 8)`` mask bytes, bit ``l`` set where word ``l`` is not 0,
-        and the words that are not 0, ``window`` bits each, packed from the low bit up, the last
-        byte filled with zeros. With ``window`` = 1 the mask says it all and no words follow.
+bitmap  Eight rows at a time: one summary byte, bit ``r`` set where row ``r`` has a word that is
+        not 0; then for each such row ``ceil(L / 8)`` mask bytes, bit ``l`` set where word ``l`` is
+        not 0, and the words that are not 0, ``window`` bits each, packed from the low bit up, the
+        last byte filled with zeros. With ``window`` = 1 the mask says it all and no words follow.
 dense   every row: all its L words, packed the same way.
 """
 
@@ -72,7 +72,9 @@ def decode_rows(data: bytes, rows: int, dense: bool, config: ArrayConfig) -> npt
     def take(count: int) -> npt.NDArray[np.uint8]:
         nonlocal at
         if at + count > len(data):
-            raise ValueError(f"the encoded window ends after {len(data)} bytes, in the middle of a row")
+            raise ValueError(
+                f"the encoded window ends after {len(data)} bytes, in the middle of a row"
+            )
         at += count
         return np.unpackbits(np.frombuffer(data, np.uint8, count, at - count), bitorder="little")
 

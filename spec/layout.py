@@ -88,7 +88,7 @@ class Layout:
 
 
 def pack_words(name: str, fields: Iterable[Field], width: int) -> tuple[Layout, ...]:
-    """Distribute fields over words of at most ``width`` bits, first fit, no field across two words."""
+    """Distribute fields over words of at most ``width`` bits, first fit, none across two words."""
     bins: list[list[Field]] = []
     for field in fields:
         if field.width > width:

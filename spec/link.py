@@ -2,7 +2,7 @@
 
 On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes:
 
-    kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4, little endian, of all before)
+    kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4, little endian, of the rest)
 
 Nothing in a frame takes effect before its CRC holds. Both sides number their DATA frames from 0
 (modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
@@ -15,7 +15,8 @@ host -> device
     DATA   body: one command. At most ``receive_bytes`` of unacknowledged bodies, each counted
            with 1 more byte.
     ACK    no body, ``seq`` 0. With ``RESEND`` in ``kind``: a frame of the device's is missing, or
-           nothing came for a while: the device sends all that is not acknowledged again, and an ACK.
+           nothing came for a while: the device sends all that is not acknowledged again, and an
+           ACK.
 device -> host
     INFO   body: nonce (4), then the fields of ``INFO``: the answer to HELLO.
     DATA   body: a piece of the byte stream of reports (``spec.report``); its cuts mean nothing.
@@ -36,10 +37,27 @@ from dataclasses import fields
 from .array import ArrayConfig
 
 __all__ = [
-    "BODY_BYTES", "FRAME_BYTES", "HEADER_BYTES", "CRC_BYTES", "FAULT", "KIND_MASK", "RESEND",
-    "BAUD_DEFAULT", "CLOCKS_PER_BIT_MIN", "BREAK_BITS",
-    "Command", "InputFlags", "Kind", "Register", "ReportFlags", "Space", "MAGIC", "VERSION",
-    "BUILD_ID_BYTES", "pack_info", "unpack_info",
+    "BAUD_DEFAULT",
+    "BODY_BYTES",
+    "BREAK_BITS",
+    "BUILD_ID_BYTES",
+    "CLOCKS_PER_BIT_MIN",
+    "CRC_BYTES",
+    "FAULT",
+    "FRAME_BYTES",
+    "HEADER_BYTES",
+    "KIND_MASK",
+    "MAGIC",
+    "RESEND",
+    "VERSION",
+    "Command",
+    "InputFlags",
+    "Kind",
+    "Register",
+    "ReportFlags",
+    "Space",
+    "pack_info",
+    "unpack_info",
 ]
 
 FRAME_BYTES = 254
@@ -130,14 +148,16 @@ _CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
 _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
 
 
-def pack_info(config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0) -> bytes:
-    """What a device says of itself after the nonce: magic, protocol version, build, clock, array."""
+def pack_info(
+    config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
+) -> bytes:
+    """What a device says of itself after the nonce: magic, version, build, clock, array."""
     values = (int(getattr(config, name)) for name in _CONFIG_FIELDS)
     return _INFO.pack(MAGIC, VERSION, build_id, clock_hz, *values)
 
 
 def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
-    """The array, the build ID and the clock in Hz (0: none given) out of INFO's body, without nonce.
+    """The array, the build ID and the clock in Hz (0: none given) from INFO's body after the nonce.
 
     Raises
     ------
@@ -148,12 +168,12 @@ def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
         raise ValueError(f"not a StableSpike device: it answered {info[:4]!r}, not {MAGIC!r}")
     if len(info) < 5 or info[4] != VERSION:
         raise ValueError(
-            f"the device speaks protocol version {info[4:5].hex() or 'none'}, this driver {VERSION}: "
-            "install the stablespike its bitstream was built with, or build the bitstream again"
+            f"the device speaks protocol version {info[4:5].hex() or 'none'}, "
+            f"this driver {VERSION}: install the stablespike its bitstream was built with, or build the bitstream again"
         )
     if len(info) != _INFO.size:
         raise ValueError(f"the device described itself in {len(info)} bytes, not {_INFO.size}")
     _, _, build_id, clock_hz, *values = _INFO.unpack(info)
     flags = {f.name for f in fields(ArrayConfig) if f.type in ("bool", bool)}
-    config = {n: bool(v) if n in flags else v for n, v in zip(_CONFIG_FIELDS, values)}
+    config = {n: bool(v) if n in flags else v for n, v in zip(_CONFIG_FIELDS, values, strict=True)}
     return ArrayConfig(**config), build_id, clock_hz

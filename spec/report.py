@@ -49,5 +49,5 @@ def counter_values(words: list[int]) -> dict[str, int]:
     """The named counters out of a COUNTERS packet's words."""
     if len(words) != 2 * len(COUNTERS):
         raise ValueError(f"a counter packet has {2 * len(COUNTERS)} words, not {len(words)}")
-    pairs = zip(words[::2], words[1::2])
-    return {name: low | high << 16 for name, (low, high) in zip(COUNTERS, pairs)}
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return {name: low | high << 16 for name, (low, high) in zip(COUNTERS, pairs, strict=True)}

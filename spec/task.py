@@ -44,7 +44,7 @@ class TaskLayout:
         return 1 << (len(self.words) - 1).bit_length()
 
     def pack(self, values: dict[str, int]) -> list[int]:
-        """The words of one task, ``stride`` of them; refuses unknown, missing and too large values."""
+        """The words of one task, ``stride`` of them; refuses unknown, missing and large values."""
         known = {field.name for word in self.words for field in word.fields}
         if known != set(values):
             raise ValueError(f"a task has the fields {sorted(known)}, not {sorted(values)}")
@@ -52,7 +52,10 @@ class TaskLayout:
         return words + [0] * (self.stride - len(words))
 
     def unpack(self, words: list[int]) -> dict[str, int]:
-        return {k: v for layout, w in zip(self.words, words) for k, v in layout.unpack(w).items()}
+        values: dict[str, int] = {}
+        for layout, word in zip(self.words, words, strict=False):  # the rest of the stride is empty
+            values |= layout.unpack(word)
+        return values
 
 
 def task_layout(config: ArrayConfig) -> TaskLayout:
