@@ -2,7 +2,9 @@
 
 On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes:
 
-    kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4, little endian, of the rest)
+    kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4)
+
+(little endian, of all before it).
 
 Nothing in a frame takes effect before its CRC holds. Both sides number their DATA frames from 0
 (modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
@@ -169,7 +171,8 @@ def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
     if len(info) < 5 or info[4] != VERSION:
         raise ValueError(
             f"the device speaks protocol version {info[4:5].hex() or 'none'}, "
-            f"this driver {VERSION}: install the stablespike its bitstream was built with, or build the bitstream again"
+            f"this driver {VERSION}: install the stablespike its bitstream was built with, or "
+            "build the bitstream again"
         )
     if len(info) != _INFO.size:
         raise ValueError(f"the device described itself in {len(info)} bytes, not {_INFO.size}")
