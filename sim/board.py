@@ -1,0 +1,256 @@
+"""The simulated board: the accelerator's gateware as a native library, behind a byte transport."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stablespike.errors import LinkError, ToolError
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
+
+from .toolchain import cache_folder, cached, compiler, digest, verilator
+from .verilog import accelerator_verilog
+
+__all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
+
+CLOCK_HZ = 24_000_000
+"""What the simulated board says of its clock: the one every preset is meant to reach."""
+
+_HARNESS = Path(__file__).with_name("board.cpp")
+_LIBRARY = "board.so"
+_VERILATE = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+    "-Wno-lint", "--prefix", "Vboard", "--top-module", "board", "--output-split", "40000",
+)
+_COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+
+_IDLE = 200_000     # clocks without output after which nothing more is expected for now
+_SLICE = 100_000    # clocks between two looks at the time, and at Ctrl-C
+_QUIET = 48         # clocks without a byte that end a batch of output
+_GATHER = 512       # clocks a batch may take: the host's answers must not wait for long
+_ROOM = 1 << 16
+
+_log = logging.getLogger(__name__)
+
+
+def board_library(
+    verilog: str, *, uart: bool = False, compile_flags: tuple[str, ...] = _COMPILE
+) -> Path:
+    """The native library of a top module ``board``, built now or found in the cache.
+
+    Parameters
+    ----------
+    verilog : of a module with ``clk``, ``rst``, and either byte streams or, with ``uart``, single
+        pins ``rx`` and ``tx``.
+    compile_flags : of the C++ compiler.
+
+    Raises
+    ------
+    ToolError
+        If verilator or a compiler is missing, or fails.
+    """
+    tool, cxx = verilator(), compiler()
+    flags = (*compile_flags, "-DBOARD_UART") if uart else compile_flags
+    key = digest(verilog, _HARNESS.read_bytes(), " ".join(_VERILATE + flags), tool.version,
+                 cxx.version)
+
+    def build(folder: Path) -> None:
+        _log.warning("building the simulated board, once for this gateware: about a minute")
+        began = time.monotonic()
+        work = folder / "work"
+        work.mkdir()
+        (work / "board.v").write_text(verilog)
+        shutil.copy(_HARNESS, work)
+        include = tool.root / "include"
+        _run([str(tool.program), *_VERILATE, "-Mdir", ".", "board.v"], work, tool.environment)
+        sources = [*sorted(work.glob("*.cpp")), *(include / name for name in _RUNTIME)]
+        options = [*flags, "-I.", f"-I{include}", f"-I{include / 'vltstd'}"]
+        commands = [
+            [cxx.path, *options, "-c", str(path), "-o", f"{path.stem}.o"] for path in sources
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda command: _run(command, work), commands))
+        objects = [f"{path.stem}.o" for path in sources]
+        _run([cxx.path, "-shared", *objects, "-pthread", "-o", str(folder / _LIBRARY)], work)
+        shutil.rmtree(work)
+        _log.info("built in %.0f s", time.monotonic() - began)
+
+    return cached("board", key, build) / _LIBRARY
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        log = cache_folder() / "failed.log"
+        log.write_text(f"{' '.join(command)}\n{done.stdout}")
+        tail = "\n".join(done.stdout.splitlines()[-10:])
+        raise ToolError(
+            f"{Path(command[0]).name} failed with status {done.returncode} "
+            f"(its whole output is in {log}):\n{tail}"
+        )
+
+
+class _Library:
+    """The functions of a board's library, with their types."""
+
+    def __init__(self, path: Path, uart: bool) -> None:
+        library = ctypes.CDLL(str(path))
+        handle, count = ctypes.c_void_p, ctypes.c_uint64
+        where = ctypes.POINTER(ctypes.c_uint64)
+        self.create = library.board_create
+        self.create.restype = handle
+        self.destroy = library.board_destroy
+        self.destroy.argtypes, self.destroy.restype = [handle], None
+        self.cycles = library.board_cycles
+        self.cycles.argtypes, self.cycles.restype = [handle], count
+        self.run = library.board_run
+        self.run.argtypes = [
+            handle, ctypes.c_char_p, count, where, ctypes.c_char_p, count, where, *[count] * 4
+        ]
+        self.run.restype = count
+        if uart:
+            self.set_divisor = library.board_set_divisor
+            self.set_divisor.argtypes, self.set_divisor.restype = [handle, ctypes.c_uint32], None
+            self.send_break = library.board_break
+            self.send_break.argtypes, self.send_break.restype = [handle, count], None
+
+
+class SimTransport:
+    """Bytes to and from a simulated board. Its clock runs only inside ``read``.
+
+    Parameters
+    ----------
+    config : the array on the board.
+    uart : through the UART's pins, a bit at a time, rather than the link's byte streams.
+    clock_hz : what the board says of its clock; with ``uart``, rates are divided down from it.
+    verilog : another top module ``board`` with the same ports.
+
+    Attributes
+    ----------
+    name : for messages.
+
+    Raises
+    ------
+    ToolError
+        If the gateware cannot be built here; names what is missing.
+    """
+
+    def __init__(
+        self,
+        config: ArrayConfig,
+        uart: bool = False,
+        *,
+        clock_hz: int = CLOCK_HZ,
+        verilog: str | None = None,
+    ) -> None:
+        self.name = "the simulated board"
+        self._handle: int | None = None
+        if verilog is None:
+            verilog = accelerator_verilog(config, uart=uart, clock_hz=clock_hz)
+        self._library = _Library(board_library(verilog, uart=uart), uart)
+        self._uart, self._clock_hz = uart, clock_hz
+        self._handle = self._library.create()
+        self._pending = b""
+        self._out = ctypes.create_string_buffer(_ROOM)
+        self._final_cycles = 0
+        self._divisor = 0
+        if uart:
+            self.set_baud(BAUD_DEFAULT)
+
+    @property
+    def cycles(self) -> int:
+        """Clocks since reset."""
+        if self._handle is None:
+            return self._final_cycles
+        return int(self._library.cycles(self._handle))
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; they go out while ``read`` runs the clock."""
+        self._open()
+        self._pending += bytes(data)
+
+    def read(self, timeout: float) -> bytes:
+        """Run the clock until output has come, and go on while more of it follows closely.
+
+        Parameters
+        ----------
+        timeout : seconds of real time; 0 returns at once, with nothing.
+
+        Returns
+        -------
+        bytes
+            Nothing after ``timeout``, or when the board has taken all input and has been quiet for
+            as long as makes it likely that it waits for more.
+        """
+        handle = self._open()
+        deadline = time.monotonic() + timeout
+        bit = self._divisor or 1
+        quiet, gather = (_QUIET, _GATHER) if not self._uart else (24 * bit, 400 * bit)
+        idle, ran = max(_IDLE, 100 * bit), 0
+        taken, came = ctypes.c_uint64(), ctypes.c_uint64()
+        while time.monotonic() < deadline:
+            limit = min(_SLICE, idle)
+            ran += self._library.run(
+                handle, self._pending, len(self._pending), taken, self._out, _ROOM, came,
+                _SLICE, limit, quiet, gather,
+            )
+            if taken.value:
+                self._pending = self._pending[taken.value:]
+                ran = 0
+            if came.value:
+                return self._out.raw[: came.value]
+            if not self._pending and ran >= idle:
+                break
+        return b""
+
+    def reset(self) -> None:
+        """Forget what was queued; with ``uart``, a break and the default rate."""
+        handle = self._open()
+        self._pending = b""
+        if self._uart:
+            self.set_baud(BAUD_DEFAULT)
+            self._library.send_break(handle, 4 * BREAK_BITS * self._divisor)
+
+    def set_baud(self, baud: int) -> None:
+        """Go on at another rate, from the next byte.
+
+        Raises
+        ------
+        LinkError
+            If there is no UART, or the board's clock does not allow the rate.
+        """
+        handle = self._open()
+        if not self._uart:
+            raise LinkError(f"{self.name} has no baud rate to change to {baud}: add ?uart=1")
+        divisor = round(self._clock_hz / baud)
+        if divisor < CLOCKS_PER_BIT_MIN:
+            raise LinkError(
+                f"{self.name} cannot be set to {baud} baud: at {self._clock_hz} Hz at most "
+                f"{self._clock_hz // CLOCKS_PER_BIT_MIN}"
+            )
+        self._divisor = divisor
+        self._library.set_divisor(handle, divisor)
+
+    def close(self) -> None:
+        """Free the model; closing twice does no harm."""
+        if self._handle is not None:
+            self._final_cycles = self.cycles
+            self._library.destroy(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise LinkError(f"{self.name} is closed: open the device again")
+        return self._handle

@@ -1,0 +1,83 @@
+"""The accelerator's gateware as Verilog, kept by the content of what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stablespike.errors import ToolError
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.link import BUILD_ID_BYTES
+
+from .toolchain import cached, digest
+
+__all__ = ["accelerator_verilog", "build_id", "component_verilog"]
+
+_FILE = "board.v"
+
+
+def component_verilog(component: Any, name: str) -> str:
+    """Verilog of an Amaranth component, the same wherever its sources lie."""
+    from amaranth.back import verilog
+
+    return str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+
+
+def _sources() -> str:
+    """Hash of the gateware and of the contract it is made from; imports neither."""
+    state = hashlib.sha256()
+    for package in ("stablespike.hw", "stablespike.spec"):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        for path in sorted(Path(spec.origin).parent.rglob("*.py")):
+            data = path.read_bytes()
+            state.update(f"{package}/{path.name}:{len(data)}:".encode() + data)
+    return state.hexdigest()
+
+
+def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
+    try:
+        amaranth = version("amaranth")
+    except PackageNotFoundError:
+        raise ToolError(
+            "the simulated board needs amaranth: pip install 'stablespike[sim]', "
+            "or use the device golden:"
+        ) from None
+    return digest(_sources(), json.dumps(config.as_dict()), str(uart), str(clock_hz), amaranth)
+
+
+def build_id(config: ArrayConfig, *, uart: bool, clock_hz: int) -> bytes:
+    """What the device says it was built from: configuration, sources and Amaranth's version."""
+    key = _key(config, uart, clock_hz)
+    return hashlib.sha256(key.encode()).digest()[:BUILD_ID_BYTES]
+
+
+def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> str:
+    """Verilog of the whole accelerator, its top module named ``board``.
+
+    Parameters
+    ----------
+    uart : with the UART's pins, rather than the link's byte streams.
+    clock_hz : what the device says of its clock; sets the UART's first rate.
+
+    Raises
+    ------
+    ToolError
+        If Amaranth is missing.
+    """
+
+    def build(folder: Path) -> None:
+        from stablespike.hw import accelerator
+
+        top = accelerator.UartAccelerator if uart else accelerator.Accelerator
+        component = top(
+            config, build_id=build_id(config, uart=uart, clock_hz=clock_hz), clock_hz=clock_hz
+        )
+        (folder / _FILE).write_text(component_verilog(component, "board"))
+
+    return (cached("verilog", _key(config, uart, clock_hz), build) / _FILE).read_text()
