@@ -1,0 +1,85 @@
+"""Random networks over every setting of the numerics, with samples for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import stablespike as ss
+
+RESETS = ("subtract", "zero", "none")
+TIMINGS = ("same_step", "next_step")
+COMPARES = ("ge", "gt")
+READOUTS = ("counts", "words", "membrane")
+
+
+def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
+    a, c = (
+        None if rng.random() < 0.3 else int(rng.integers(0, 16 if rng.random() < 0.3 else 5))
+        for _ in range(2)
+    )
+    return a, c
+
+
+def random_network(
+    rng: np.random.Generator,
+    *,
+    weight_bits: int = 4,
+    fraction_bits: int = 4,
+    state_bits: int = 16,
+    depth: tuple[int, int] = (1, 3),
+    width: tuple[int, int] = (1, 40),
+    pixel_bits: int = 8,
+    synapse: bool = True,
+) -> ss.Network:
+    """A network; ``depth`` and ``width`` are inclusive ranges, ``pixel_bits`` the most."""
+    layers, count = [], int(rng.integers(depth[0], depth[1] + 1))
+    pooled = width[1] >= 8 and rng.random() < 0.25
+    shape: tuple[int, ...] = (2, 5, 4) if pooled else (int(rng.integers(width[0], width[1] + 1)),)
+    source: ss.SpikeInput | ss.PixelInput = ss.SpikeInput(shape)
+    if rng.random() < 0.4:
+        source = ss.PixelInput(shape, int(rng.integers(1, pixel_bits + 1)))
+    inputs, highest = 8 if pooled else source.size, (1 << (state_bits - 1)) - 1
+    for i in range(count):
+        outputs = int(rng.integers(width[0], width[1] + 1))
+        # From thresholds that always fire to membranes that saturate.
+        scale = min(highest, int(rng.choice([8, 100, 1000, highest])))
+        neuron = ss.Neuron(
+            leak=_leak(rng),
+            threshold=(
+                rng.integers(1, scale + 1, outputs)
+                if rng.random() < 0.7
+                else int(rng.integers(1, scale + 1))
+            ),
+            reset=str(rng.choice(RESETS)),
+            reset_timing=str(rng.choice(TIMINGS)),
+            compare=str(rng.choice(COMPARES)),
+            v_init=int(rng.integers(-scale - 1, scale + 1)),
+            fires=bool(rng.random() < 0.9),
+            synapse_leak=_leak(rng) if synapse and rng.random() < 0.3 else None,
+        )
+        emit = str(rng.choice(("spikes", "skeleton")))
+        if i == count - 2 and rng.random() < 0.4:
+            emit = "both"
+        layers.append(
+            ss.Dense(
+                rng.integers(-(1 << (weight_bits - 1)), 1 << (weight_bits - 1), (outputs, inputs)),
+                rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
+                neuron=neuron,
+                pool_before=ss.SumPool2d(2) if pooled and i == 0 else None,
+                emit=emit,
+            )
+        )
+        inputs = outputs
+    return ss.Network(source, layers, str(rng.choice(READOUTS)), weight_bits, fraction_bits)
+
+
+def random_samples(
+    rng: np.random.Generator, network: ss.Network, batch: int, steps: int
+) -> np.ndarray[Any, Any]:
+    """Samples for a network: from silent over sparse to saturated, by chance."""
+    density = rng.choice([0, 0.05, 0.3, 1])
+    if isinstance(network.input, ss.PixelInput):
+        shape = (batch, *network.input.shape)
+        return rng.integers(0, 1 << network.input.bits, shape) * (rng.random(shape) < density)
+    return rng.random((batch, steps, *network.input.shape)) < density

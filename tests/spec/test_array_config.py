@@ -1,0 +1,106 @@
+import re
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.spec.array import LIMITS, PRESETS, ArrayConfig, preset
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_every_number_is_checked(name):
+    low, high = LIMITS[name]
+    for wrong in (low - 1, high + 1):
+        message = rf"{name} must be .*from {low} to {high}, not {wrong}"
+        with pytest.raises(ValueError, match=message):
+            ArrayConfig(**{name: wrong})
+    for wrong in (1.0, "4", None, True):
+        message = f"{name} must be an integer, not {re.escape(repr(wrong))}"
+        with pytest.raises(TypeError, match=message):
+            ArrayConfig(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "name", ["lanes", "window", "neuron_steps", "receive_bytes", "result_bytes"]
+)
+def test_powers_of_two(name):
+    low, _high = LIMITS[name]
+    wrong = low * 2 + low // 2 + 1
+    with pytest.raises(ValueError, match=f"{name} must be a power of two from .*, not {wrong}"):
+        ArrayConfig(**{name: wrong})
+
+
+@pytest.mark.parametrize("name", ["state", "synaptic_current"])
+def test_options_are_bools(name):
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 1"):
+        ArrayConfig(**{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weight_bits": 6}, "weight_bits must be 4 or 8, not 6"),
+        ({"window": 2, "neuron_steps": 4}, r"neuron_steps must be at most window \(2\), not 4"),
+        (
+            {"state_bits": 8, "fraction_bits": 5},
+            r"fraction_bits must be at most state_bits - 4 \(4\), not 5",
+        ),
+        (
+            {"weight_bits": 8, "acc_bits": 8},
+            r"acc_bits must be more than weight_bits \(8\), not 8",
+        ),
+    ],
+)
+def test_fields_that_depend_on_each_other(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ArrayConfig(**changes)
+
+
+def test_limits_cover_the_numbers():
+    options = {"state", "synaptic_current"}
+    assert {field.name for field in fields(ArrayConfig)} == set(LIMITS) | options
+
+
+def test_derived_sizes():
+    config = ArrayConfig(cores=3, lanes=8, window=4, neuron_steps=2, neuron_groups=10)
+    assert (config.slots, config.row_bits, config.row_chunks, config.passes) == (96, 32, 2, 2)
+    assert ArrayConfig(lanes=4, window=1).row_chunks == 1
+    memory = config.memory_bits()
+    assert memory["weights"] == config.weight_rows * 8 * 4
+    assert memory["spikes"] == config.spike_rows * (32 + 8)
+    assert memory["parameters"] == 10 * 8 * 32
+    assert memory["state"] == 10 * 8 * 33
+    small = config.with_(state=False, synaptic_current=False)
+    assert small.memory_bits()["state"] == 8 * 17
+
+
+def test_with_checks_again():
+    assert ArrayConfig().with_(lanes=32).lanes == 32
+    with pytest.raises(ValueError, match="lanes must be a power of two"):
+        ArrayConfig().with_(lanes=12)
+
+
+def test_presets():
+    for name, config in PRESETS.items():
+        assert preset(name) is config
+    assert ArrayConfig(**PRESETS["icebreaker"].as_dict()) == PRESETS["icebreaker"]
+    with pytest.raises(ValueError, match=r"array must be .* or one of \[.*'icebreaker'"):
+        preset("icebreakr")
+
+
+@given(st.data())
+def test_all_allowed_numbers_make_an_array(data):
+    powers = [1, 2, 4, 8, 16]
+    window = data.draw(st.sampled_from(powers))
+    weight_bits = data.draw(st.sampled_from([4, 8]))
+    state_bits = data.draw(st.integers(*LIMITS["state_bits"]))
+    config = ArrayConfig(
+        lanes=data.draw(st.sampled_from([4, 8, 16, 32, 64])),
+        window=window,
+        neuron_steps=data.draw(st.sampled_from([p for p in powers if p <= window])),
+        weight_bits=weight_bits,
+        acc_bits=data.draw(st.integers(max(8, weight_bits + 1), 24)),
+        state_bits=state_bits,
+        fraction_bits=data.draw(st.integers(0, min(8, state_bits - 4))),
+    )
+    assert config.passes * config.neuron_steps == window
