@@ -1,0 +1,388 @@
+"""The host's side of the link: frames, go-back-N in both directions, credits and hello.
+
+Bytes may be lost, damaged, doubled or reordered in either direction: commands are executed and
+reports are handed on once and in order, or an error says that they are not.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cobs import cobs
+
+from .errors import DeviceMismatch, DeviceTimeout, LinkError
+from .spec.array import ArrayConfig
+from .spec.link import (
+    BODY_BYTES,
+    CRC_BYTES,
+    FAULT,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    KIND_MASK,
+    RESEND,
+    Kind,
+    unpack_info,
+)
+from .transport import Transport
+
+__all__ = ["DeviceInfo", "Frame", "Session", "decode_frame", "encode_frame"]
+
+# Half of the sequence numbers: a frame delayed by less than that is never taken for a new one.
+FRAMES_IN_FLIGHT = 128
+_NONCE_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame.
+
+    Attributes
+    ----------
+    kind : the first byte, flags included.
+    session, seq, ack : header bytes.
+    body : 0 to ``BODY_BYTES`` bytes.
+    """
+
+    kind: int
+    session: int
+    seq: int
+    ack: int
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What a device said of itself: its array, build and clock in Hz (0: none given)."""
+
+    config: ArrayConfig
+    build_id: bytes
+    clock_hz: int
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """A frame as it goes on the wire, its closing zero included.
+
+    Raises
+    ------
+    ValueError
+        If the body is too long or a header field is no byte.
+    """
+    if len(frame.body) > BODY_BYTES:
+        raise ValueError(f"body must be at most {BODY_BYTES} bytes, not {len(frame.body)}")
+    data = bytes((frame.kind, frame.session, frame.seq, frame.ack)) + frame.body
+    return bytes(cobs.encode(data + zlib.crc32(data).to_bytes(CRC_BYTES, "little"))) + b"\0"
+
+
+def decode_frame(raw: bytes) -> Frame | None:
+    """The frame in the bytes between two zeros, None where they are none."""
+    try:
+        data = bytes(cobs.decode(raw))
+    except cobs.DecodeError:
+        return None
+    if not HEADER_BYTES + CRC_BYTES <= len(data) <= FRAME_BYTES:
+        return None
+    data, crc = data[:-CRC_BYTES], data[-CRC_BYTES:]
+    if zlib.crc32(data) != int.from_bytes(crc, "little"):
+        return None
+    kind, session, seq, ack = data[:HEADER_BYTES]
+    return Frame(kind, session, seq, ack, data[HEADER_BYTES:])
+
+
+class Session:
+    """One session with a device: commands out, the byte stream of reports in.
+
+    Everything runs in ``step``, called by whoever waits for something: it sends what the credits
+    allow, reads what has come, acknowledges, and repairs. There are no threads, and writing never
+    waits for an answer.
+
+    Parameters
+    ----------
+    transport : carries the bytes.
+    timeout : seconds without any answer, or without any progress, after which the device is given
+        up; the transport's own if None.
+    poll : seconds of silence after which the device is asked what was lost; the transport's own if
+        None, at most a quarter of ``timeout``.
+    avoid : a session number not to choose: the one before on this device.
+    clock : the time in seconds.
+
+    Attributes
+    ----------
+    info : the device's answer to hello; None before ``open``.
+    sent, received : bytes on the wire so far.
+    number : the session's number.
+    damaged : pieces between zeros that were no frames.
+    resent : frames sent more than once.
+
+    Raises
+    ------
+    ValueError
+        If ``timeout`` is not a positive number.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        timeout: float | None = None,
+        poll: float | None = None,
+        avoid: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timeout = transport.timeout if timeout is None else timeout
+        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
+            raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+        if not 0 < self.timeout < float("inf"):
+            raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+        self.poll = min(transport.poll if poll is None else poll, self.timeout / 4)
+        self.info: DeviceInfo | None = None
+        self.sent = self.received = self.damaged = self.resent = 0
+        self._transport, self._clock = transport, clock
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        while nonce[0] == avoid:
+            nonce = secrets.token_bytes(_NONCE_BYTES)
+        self._nonce, self.number = nonce, nonce[0]
+        self._raw = bytearray()
+        self._pending: bytes | None = None
+        self._unacked: deque[bytes] = deque()
+        self._base = 0          # first command the device has not executed
+        self._in_flight = 0     # credit those after it take
+        self._expected = 0      # next piece of the report stream
+        self._acked = 0         # what the device was told of that
+        self._asked_resend = False
+        self._resent_base: int | None = None
+        self._polled = False
+        self._silent = self._stalled = self._unpolled = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether every command taken from the caller was executed."""
+        return not self._unacked and self._pending is None
+
+    def open(self) -> DeviceInfo:
+        """Say hello, until the device answers.
+
+        Raises
+        ------
+        DeviceTimeout
+            If it does not, within ``timeout``.
+        DeviceMismatch
+            If it is no StableSpike device, or speaks another version of the protocol.
+        LinkError
+            If the transport broke.
+        """
+        self._transport.reset()
+        hello = encode_frame(Frame(Kind.HELLO, self.number, 0, 0, self._nonce))
+        waited, next_hello = 0.0, 0.0
+        while waited < self.timeout:
+            if waited >= next_hello:
+                self._write(b"\0" + hello)
+                next_hello = waited + self.poll
+            began = self._clock()
+            frames = self._read(self.poll)
+            waited += self._clock() - began
+            for frame in frames:
+                if frame.kind == Kind.INFO and frame.body[:_NONCE_BYTES] == self._nonce:
+                    self.info = self._told(frame.body[_NONCE_BYTES:])
+                    return self.info
+        raise DeviceTimeout(
+            f"{self._transport.name} did not answer hello in {self.timeout} s"
+            + (
+                f"; {self.received} bytes came, none of them a frame: check the baud rate and what "
+                "is connected there"
+                if self.received
+                else ": check that the board is powered, and that its bitstream is loaded"
+            )
+        )
+
+    def step(self, commands: Iterator[bytes], waiting: str) -> bytes:
+        """Send what the credits allow, read what has come.
+
+        Parameters
+        ----------
+        commands : bodies of DATA frames, taken one by one as there is credit for them.
+        waiting : what the caller waits for, for the message of a timeout.
+
+        Returns
+        -------
+        bytes
+            The next piece of the report stream, often empty.
+
+        Raises
+        ------
+        DeviceTimeout
+            If the device neither answers nor goes on.
+        LinkError
+            If it refused a command, or the transport broke.
+        """
+        assert self.info is not None, "open the session first"
+        self._fill(commands)
+        began, damaged = self._clock(), self.damaged
+        frames = self._read(0)
+        if not frames:
+            if self._acked != self._expected:
+                self._acknowledge()
+            frames = self._read(self.poll)
+        elapsed = self._clock() - began
+        self._silent += elapsed
+        self._stalled += elapsed
+        self._unpolled += elapsed
+        reports = b"".join(self._take(frame) for frame in frames)
+        if self.damaged != damaged and not self._asked_resend:
+            self._asked_resend = True
+            self._ask_resend()
+        if min(self._silent, self._unpolled) >= self.poll:
+            self._give_up(waiting)
+            self._ask_resend()
+            self._polled = True
+        elif self._stalled >= self.timeout:
+            self._give_up(waiting)
+        return reports
+
+    def flush(self, commands: Iterator[bytes], waiting: str) -> bytes:
+        """Send all of ``commands`` and wait until they were executed; the reports that came."""
+        reports = [self.step(commands, waiting)]
+        while not self.idle:
+            reports.append(self.step(commands, waiting))
+        return b"".join(reports)
+
+    def check(self, waiting: str) -> None:
+        """Ask the device for a sign of life and wait for it.
+
+        Raises
+        ------
+        DeviceTimeout
+            If none comes within ``timeout``.
+        """
+        self._silent = self._stalled = 0.0
+        waited, next_poll = 0.0, 0.0
+        while waited < self.timeout:
+            if waited >= next_poll:
+                self._ask_resend()
+                next_poll = waited + self.poll
+            began = self._clock()
+            for frame in self._read(self.poll):
+                if frame.session == self.number and frame.kind & KIND_MASK == Kind.ACK:
+                    self._take(frame)
+                    return
+            waited += self._clock() - began
+        raise DeviceTimeout(f"{self._transport.name} did not answer in {self.timeout} s, {waiting}")
+
+    def _told(self, info: bytes) -> DeviceInfo:
+        try:
+            return DeviceInfo(*unpack_info(info))
+        except ValueError as error:
+            raise DeviceMismatch(f"{self._transport.name}: {error}") from error
+
+    def _give_up(self, waiting: str) -> None:
+        name = self._transport.name
+        if self._silent >= self.timeout:
+            raise DeviceTimeout(
+                f"{name} did not answer in {self.timeout} s while the driver waited for {waiting}: "
+                "check power and cable; a longer timeout= helps if the device is only slow"
+            )
+        if self._stalled >= self.timeout:
+            raise DeviceTimeout(
+                f"{name} answers but made no progress in {self.timeout} s while the driver waited "
+                f"for {waiting}: load the program again; a longer timeout= helps if it is only slow"
+            )
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self.sent += len(data)
+
+    def _read(self, timeout: float) -> list[Frame]:
+        data = self._transport.read(timeout)
+        self.received += len(data)
+        self._raw += data
+        *pieces, rest = self._raw.split(b"\0")
+        # What is longer than any frame is none; its tail is dropped at the next zero.
+        self._raw = rest[: 2 * FRAME_BYTES]
+        frames = []
+        for piece in filter(None, pieces):
+            frame = decode_frame(bytes(piece))
+            if frame is None:
+                self.damaged += 1
+            else:
+                frames.append(frame)
+        return frames
+
+    def _send(self, kind: int, seq: int = 0, body: bytes = b"") -> None:
+        self._acked = self._expected
+        self._write(encode_frame(Frame(kind, self.number, seq & 0xFF, self._expected & 0xFF, body)))
+
+    def _acknowledge(self) -> None:
+        self._send(Kind.ACK)
+
+    def _ask_resend(self) -> None:
+        # The zero ends a frame that lost its own, which would swallow this one.
+        self._write(b"\0")
+        self._send(Kind.ACK | RESEND)
+        self._unpolled = 0.0
+
+    def _fill(self, commands: Iterator[bytes]) -> None:
+        assert self.info is not None
+        while len(self._unacked) < FRAMES_IN_FLIGHT:
+            if self._pending is None:
+                self._pending = next(commands, None)
+            if self._pending is None:
+                return
+            if self._in_flight + len(self._pending) + 1 > self.info.config.receive_bytes:
+                return
+            body, self._pending = self._pending, None
+            self._send(Kind.DATA, self._base + len(self._unacked), body)
+            self._unacked.append(body)
+            self._in_flight += len(body) + 1
+
+    def _resend(self) -> None:
+        self._resent_base = self._base
+        for offset, body in enumerate(self._unacked):
+            self._send(Kind.DATA, self._base + offset, body)
+            self.resent += 1
+
+    def _take(self, frame: Frame) -> bytes:
+        """Process one frame; the piece of the report stream it carried."""
+        kind = frame.kind & KIND_MASK
+        if kind not in (Kind.DATA, Kind.ACK) or frame.session != self.number:
+            return b""
+        self._silent = 0.0
+        if frame.kind & FAULT:
+            raise LinkError(
+                f"{self._transport.name} refused a command: the program is not for this array, or "
+                "another program writes to the same device; load the program again"
+            )
+        executed = (frame.ack - self._base) & 0xFF
+        if 0 < executed <= len(self._unacked):
+            for _ in range(executed):
+                self._in_flight -= len(self._unacked.popleft()) + 1
+            self._base += executed
+            self._progress()
+        if frame.kind & RESEND:
+            if self._resent_base != self._base:
+                self._resend()
+        elif kind == Kind.ACK and self._polled:
+            # The answer to a poll came, and it does not have the last commands: they may be lost.
+            self._polled = False
+            self._resend()
+        if kind == Kind.ACK:
+            return b""
+        ahead = (frame.seq - self._expected) & 0xFF
+        if ahead == 0:
+            self._expected += 1
+            self._asked_resend = False
+            self._progress()
+            return frame.body
+        if ahead < FRAMES_IN_FLIGHT and not self._asked_resend:
+            self._asked_resend = True
+            self._ask_resend()
+        elif ahead >= FRAMES_IN_FLIGHT:
+            self._acked = -1  # it was not heard: acknowledge again
+        return b""
+
+    def _progress(self) -> None:
+        self._stalled = self._unpolled = 0.0
+        self._polled = False
+        self._resent_base = None
