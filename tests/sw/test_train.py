@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.errors import StableSpikeError
+
+torch = pytest.importorskip("torch")
+
+from stablespike import train as module  # noqa: E402
+from stablespike.spec import reference  # noqa: E402
+from stablespike.train import RECIPES, Diverged, Recipe, Result, train  # noqa: E402
+
+SMALL = Recipe(hidden=12, batch=100, held_out=200, epochs=2)
+
+
+@pytest.fixture(autouse=True)
+def shipped_as_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "mnist", lambda split, path=None: shipped_mnist())
+
+
+def membranes(network: Any, images: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Readout and hidden spikes (steps, batch, hidden) in plain int64, from the numerics page."""
+    hidden, last = network.layers
+    one = 2**network.fraction_bits
+    pixels = images.reshape(len(images), -1).astype(np.int64) >> (8 - network.input.bits)
+    current = hidden.bias + one * (pixels @ hidden.weight.T)
+    v, out, trace = np.zeros_like(current), np.zeros((len(images), 10), np.int64), []
+
+    def leaked(value: np.ndarray, neuron: Any) -> np.ndarray:
+        return value - sum(value >> shift for shift in neuron.leak if shift is not None)
+
+    for _ in range(steps):
+        u = np.clip(leaked(v, hidden.neuron) + current, -(2**15), 2**15 - 1)
+        spike = u >= hidden.neuron.threshold
+        v = u - spike * hidden.neuron.threshold
+        trace.append(spike)
+        drive = last.bias + one * (spike @ last.weight.T)
+        out = np.clip(leaked(out, last.neuron) + drive, -(2**15), 2**15 - 1)
+    return out, np.stack(trace)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"leak": (None, None), "readout_leak": (2, None)},
+        {"leak": (2, 3), "readout_leak": (1, 1), "steps": 7},
+        {"fraction_bits": 0, "weight_bits": 8, "acc_bits": 16, "pixel_bits": 2},
+    ],
+)
+def test_exported_integers_compute_what_the_frozen_model_does(change: dict[str, Any]):
+    plan = replace(SMALL, **change)
+    images, labels = shipped_mnist()
+    run = module._Run("small", plan, 3, torch.from_numpy(images), torch.from_numpy(labels))
+    run.one_epoch()
+    with torch.no_grad():
+        got, spikes = run.model(module._quantized(torch.from_numpy(images), plan.pixel_bits))
+    network = module._exported(run.model)
+    want, trace = membranes(network, images, plan.steps)
+    assert np.array_equal(got.numpy().astype(np.int64), want)
+    assert np.array_equal(spikes.numpy().astype(bool), trace)
+    assert 0 < trace.mean() < 1
+
+
+def test_saturated_membranes_too():
+    plan = replace(SMALL, weight_bits=8, acc_bits=20)
+    images, labels = shipped_mnist()
+    run = module._Run("small", plan, 1, torch.from_numpy(images), torch.from_numpy(labels))
+    with torch.no_grad():
+        run.model.w1.mul_(40)
+        run.model.bound()
+        run.model.log_theta.fill_(7.0)
+        run.model.b2.fill_(900.0)
+        got, _ = run.model(module._quantized(torch.from_numpy(images), plan.pixel_bits))
+    want, _ = membranes(module._exported(run.model), images, plan.steps)
+    assert np.array_equal(got.numpy().astype(np.int64), want)
+    assert (want == 2**15 - 1).any()
+
+
+def test_result_is_the_exported_networks_own(tmp_path: Path):
+    lines: list[str] = []
+    result = train(SMALL, out=tmp_path, progress=lines.append)
+    images, labels = shipped_mnist()
+    out, spikes = membranes(result.network, images, SMALL.steps)
+    assert result.test == pytest.approx((out.argmax(1) == labels).mean())
+    right = out[-SMALL.held_out :].argmax(1) == labels[-SMALL.held_out :]
+    assert result.validation == pytest.approx(right.mean(), abs=1e-6)
+    assert result.active == pytest.approx(spikes.any(0).sum(1).mean(), rel=1e-5)
+    assert result.spikes == pytest.approx(spikes.sum((0, 2)).mean(), rel=1e-5)
+    assert result.pixels == pytest.approx((images > 15).sum((1, 2)).mean(), rel=1e-5)
+    assert lines[0].startswith("epoch 1/2: loss ")
+    assert "test accuracy" in lines[2]
+
+    figures = json.loads(Path(result.files["figures"]).read_text())
+    assert figures == json.loads(json.dumps(result.summary()))
+    assert (figures["recipe"], figures["epochs"], figures["threads"]) == ("custom", 2, 1)
+
+    import stablespike as ss
+
+    assert ss.load(result.files["network"]) == result.network
+
+
+def test_learns():
+    result = train(replace(SMALL, hidden=32, batch=50), epochs=12)
+    assert result.validation > 0.7
+
+
+def test_same_seed_same_network_other_seed_another():
+    first, again, other = (train(SMALL, epochs=1, seed=seed) for seed in (5, 5, 6))
+    assert first.network == again.network
+    assert first.network != other.network
+
+
+def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = train(SMALL, epochs=3)
+    lines: list[str] = []
+
+    def stop(line: str) -> None:
+        lines.append(line)
+        if line.startswith("epoch 2/3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, epochs=3, out=tmp_path, progress=stop)
+    resumed = train(SMALL, epochs=3, out=tmp_path, progress=lines.append, resume=True)
+    assert lines[2] == "resumed after epoch 2 of 3"
+    assert lines[3].startswith("epoch 3/3")
+    assert resumed.network == whole.network
+    assert resumed.test == whole.test
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (2 * 8 + 3, r"the loss is nan in batch 4 of epoch 3: lower rate=.* is of epoch 2"),
+        (3 * 8, r"a parameter is not finite at the end of epoch 3: lower .* is of epoch 2"),
+    ],
+)
+def test_divergence_says_so_and_keeps_the_checkpoint(
+    call: int, match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Update number ``call`` goes wrong; an epoch has 8."""
+    calls, bound = [], module._Model.bound
+
+    def poison(model: Any) -> None:
+        bound(model)
+        calls.append(None)
+        if len(calls) == call:
+            model.log_gain.data.fill_(float("nan"))
+
+    monkeypatch.setattr(module._Model, "bound", poison)
+    with pytest.raises(Diverged, match=match) as caught:
+        train(SMALL, epochs=5, out=tmp_path)
+    assert isinstance(caught.value, StableSpikeError)
+    monkeypatch.setattr(module._Model, "bound", bound)
+    lines: list[str] = []
+    train(SMALL, epochs=5, out=tmp_path, progress=lines.append, resume=True)
+    assert lines[0] == "resumed after epoch 2 of 5"
+
+
+def test_checkpoint_errors(tmp_path: Path):
+    with pytest.raises(ValueError, match="resume=True needs out="):
+        train(SMALL, resume=True)
+    with pytest.raises(ValueError, match=r"no checkpoint .*custom\.checkpoint\.pt to resume"):
+        train(SMALL, out=tmp_path, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, out=tmp_path, progress=interrupt)
+    with pytest.raises(ValueError, match=r"another run, with \{'seed': 0\} instead of \{'seed': 9"):
+        train(SMALL, seed=9, out=tmp_path, resume=True)
+    file = tmp_path / "custom.checkpoint.pt"
+    whole = file.read_bytes()
+    for data in (whole[: len(whole) // 2], b"", b"something else"):
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match="truncated or no checkpoint"):
+            train(SMALL, out=tmp_path, resume=True)
+    torch.save({"weights": 1}, file)
+    with pytest.raises(ValueError, match="truncated or no checkpoint"):
+        train(SMALL, out=tmp_path, resume=True)
+
+
+def interrupt(line: str) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"recipe": "mnist-cnn"}, ValueError, "no recipe 'mnist-cnn': there are mnist-mlp"),
+        ({"recipe": 3}, ValueError, "no recipe 3"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
+        ({"epochs": 1.5}, TypeError, "epochs must be an integer, not 1.5"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, not -1"),
+        ({"threads": True}, TypeError, "threads must be an integer, not True"),
+    ],
+)
+def test_refused_arguments(arguments: dict[str, Any], error: type[Exception], match: str):
+    with pytest.raises(error, match=match):
+        train(**arguments)
+
+
+def test_weights_beyond_the_accumulators_are_refused():
+    with pytest.raises(ValueError, match=r"weights w1 of neuron \d+ sum to .*acc_bits=8"):
+        train(replace(SMALL, acc_bits=8), epochs=1)
+
+
+def test_distorted_images_stay_images():
+    images = torch.from_numpy(shipped_mnist(64)[0])
+    bent = module._distorted(images, SMALL, torch.Generator().manual_seed(0))
+    assert bent.shape == images.shape
+    assert bent.dtype == torch.uint8
+    assert not torch.equal(bent, images)
+    still = replace(SMALL, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
+    same = module._distorted(images, still, torch.Generator().manual_seed(0))
+    assert (same.int() - images.int()).abs().max() <= 1
+
+
+def test_shipped_network_is_the_recipes_and_reads_the_shipped_images():
+    import stablespike as ss
+
+    network = ss.load(shipped_path("mnist-mlp.safetensors"))
+    plan = RECIPES["mnist-mlp"]
+    assert network.input == ss.PixelInput(shape=(1, 28, 28), bits=plan.pixel_bits)
+    assert [layer.weight.shape for layer in network.layers] == [(plan.hidden, 784), (10, 128)]
+    for layer in network.layers:
+        assert np.maximum(layer.weight, 0).sum(1).max() < 2 ** (plan.acc_bits - 1)
+        assert np.minimum(layer.weight, 0).sum(1).min() >= -(2 ** (plan.acc_bits - 1))
+    images, labels = shipped_mnist()
+    out, _ = membranes(network, images, plan.steps)
+    assert (out.argmax(1) == labels).mean() >= 0.98
+
+    pixels = (images[:3].reshape(3, 1, 28, 28) >> 4).astype(int)
+    for sample, want in zip(pixels, out[:3], strict=True):
+        assert reference.run(network, sample, plan.steps, plan.steps).readout == want.tolist()
+
+
+def test_summary_leaves_out_the_network():
+    assert "network" not in Result.summary(train(SMALL, epochs=1))
