@@ -1,0 +1,78 @@
+"""The array: cores on a spike bus."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from stablespike.spec import ArrayConfig
+
+from .bus import SpikeBus
+from .core import Core
+from .ports import (
+    REPORT_FLAG_BITS,
+    reports_signature,
+    rows_signature,
+    windows_signature,
+    writes_signature,
+)
+from .reports import ReportMerger
+
+__all__ = ["CoreArray"]
+
+
+class CoreArray(wiring.Component):
+    """P cores that run their task lists over the same windows.
+
+    Members
+    -------
+    writes : into the cores' memories, while no window is under way.
+    rows, windows : input maps, and the windows they belong to; a window goes to all cores at once.
+    report_flags : ``ReportFlags``. reports : packets of ``spec.report``.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "writes": In(writes_signature(config)),
+                "rows": In(rows_signature(config)),
+                "windows": In(windows_signature(config)),
+                "report_flags": In(REPORT_FLAG_BITS),
+                "reports": Out(reports_signature()),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        cores = [Core(self.config, index) for index in range(self.config.cores)]
+        m.submodules.bus = bus = SpikeBus(self.config)
+        m.submodules.reports = reports = ReportMerger(self.config.cores)
+        time = Signal(32)
+        m.d.sync += time.eq(time + 1)
+        connect(m, flipped(self.rows), bus.host)
+        connect(m, reports.o, flipped(self.reports))
+        ready, go = Signal(), Signal()
+        m.d.comb += [
+            ready.eq(Cat(core.windows.ready for core in cores).all()),
+            self.windows.ready.eq(ready),
+            go.eq(Cat(core.arrived for core in cores).all()),
+        ]
+        for index, core in enumerate(cores):
+            m.submodules[f"core{index}"] = core
+            connect(m, core.rows, bus.cores[index])
+            connect(m, core.reports, reports.i[index])
+            m.d.comb += [
+                core.writes.valid.eq(self.writes.valid),
+                core.writes.payload.eq(self.writes.payload),
+                core.windows.valid.eq(self.windows.valid & ready),
+                core.windows.payload.eq(self.windows.payload),
+                core.bus_valid.eq(bus.valid),
+                core.bus_inner.eq(bus.inner),
+                core.bus.eq(bus.row),
+                core.report_flags.eq(self.report_flags),
+                core.time.eq(time),
+                core.go.eq(go),
+            ]
+        return m

@@ -1,0 +1,58 @@
+"""Spike bus: one row per cycle, from the host or a core to every core."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig
+
+from .ports import row_layout, rows_signature
+
+__all__ = ["SpikeBus"]
+
+
+class SpikeBus(wiring.Component):
+    """Takes one row per cycle, the lowest core first and the host last; broadcasts it a cycle later.
+
+    Cores send a row per group and wait for it to be taken, so the lowest-first order starves
+    none for longer than the other cores have a row each.
+
+    Members
+    -------
+    host, cores : rows to send.
+    valid, inner, row : the row on the bus; ``inner`` if a core sent it. Every core takes it.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        super().__init__(
+            {
+                "host": In(rows_signature(config)),
+                "cores": In(rows_signature(config)).array(config.cores),
+                "valid": Out(1),
+                "inner": Out(1),
+                "row": Out(row_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        chosen = Signal.like(self.row)
+        sources = [*self.cores, self.host]
+        taken = Signal(len(sources))
+        m.d.comb += chosen.eq(self.host.payload)
+        for i in reversed(range(len(self.cores))):
+            with m.If(self.cores[i].valid):
+                m.d.comb += chosen.eq(self.cores[i].payload)
+        for i, source in enumerate(sources):
+            m.d.comb += [
+                source.ready.eq(~taken[:i].any()),
+                taken[i].eq(source.valid),
+            ]
+        m.d.sync += [
+            self.valid.eq(taken.any()),
+            self.inner.eq(taken[:-1].any()),
+            self.row.eq(chosen),
+        ]
+        return m

@@ -1,0 +1,141 @@
+"""COBS: frames of any bytes as bytes without zeros, a zero after each frame."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec.link import FRAME_BYTES
+
+__all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]
+
+_HALF = 256  # bytes of a frame buffer: code, FRAME_BYTES, closing zero
+
+
+def decoded_layout() -> data.StructLayout:
+    """A decoded byte, or with ``end`` the end of a frame (``broken``: not a COBS one)."""
+    return data.StructLayout({"data": 8, "end": 1, "broken": 1})
+
+
+def encoded_layout() -> data.StructLayout:
+    """A byte of a frame, ``last`` with its last one."""
+    return data.StructLayout({"data": 8, "last": 1})
+
+
+class CobsDecoder(wiring.Component):
+    """Bytes on the wire to bytes of frames; combinational, one per cycle.
+
+    Any bytes are taken; after each zero it starts afresh, and zeros with nothing between them make
+    no frame. A frame that is cut short by its zero ends ``broken``.
+
+    Members
+    -------
+    i : bytes on the wire.
+    o : bytes of frames and their ends (``decoded_layout``).
+    """
+
+    i: In(stream.Signature(8))
+    o: Out(stream.Signature(decoded_layout()))
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        byte = self.i.payload
+        # Counts up to _CODE, where the next byte is a code: a loadable counter that counts up
+        # takes half the cells of one that counts down.
+        code_at = 0xFE
+        count = Signal(8, init=code_at)
+        fresh = Signal(init=1)
+        no_zero = Signal()  # a code of 255 stands for 254 bytes without a zero behind them
+        at_code, zero = Signal(), Signal()
+        m.d.comb += [
+            at_code.eq(count == code_at),
+            zero.eq(byte == 0),
+            self.o.p.data.eq(Mux(at_code, 0, byte)),
+            self.o.p.end.eq(zero),
+            self.o.p.broken.eq(zero & ~at_code),
+            self.o.valid.eq(self.i.valid & Mux(zero, ~fresh, ~(at_code & (fresh | no_zero)))),
+            self.i.ready.eq(self.o.ready | ~self.o.valid),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += fresh.eq(zero)
+            m.d.sync += count.eq(Mux(at_code, ~byte, count - (~at_code).replicate(8)))
+            with m.If(at_code):
+                m.d.sync += no_zero.eq(byte == 0xFF)
+            with m.If(zero):
+                m.d.sync += count.eq(code_at)
+        return m
+
+
+class CobsEncoder(wiring.Component):
+    """Frames to bytes on the wire, through two frame buffers.
+
+    A frame is coded in place: a zero's distance is written where the zero before it stood. It
+    goes out when it is complete, while the next one is written. A frame of n bytes takes n + 2
+    cycles in and n + 2 bytes out.
+
+    Members
+    -------
+    i : bytes of frames, at most ``FRAME_BYTES`` in each; once the first byte of a frame is taken
+        (``ready`` is up) the others are too, without a pause.
+    restart : forget what came of a frame whose last byte was not taken yet.
+    o : bytes on the wire.
+    idle : nothing is on its way out.
+    """
+
+    i: In(stream.Signature(encoded_layout()))
+    restart: In(1)
+    o: Out(stream.Signature(8))
+    idle: Out(1)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = Memory(shape=8, depth=2 * _HALF, init=[])
+        write, read = buffer.write_port(), buffer.read_port()
+        assert FRAME_BYTES + 2 <= _HALF
+
+        full = Signal(2)
+        filling, half = Signal(), Signal()
+        at = Signal(8, init=1)
+        place = Signal(8)  # of the last zero, where the next distance goes
+        run = Signal(8, init=1)
+        zero, close, finish = Signal(), Signal(), Signal()
+        taken, last = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(~full.bit_select(filling, 1) & ~close & ~finish),
+            taken.eq(self.i.valid & self.i.ready),
+            last.eq(taken & self.i.p.last),
+            zero.eq((self.i.p.data == 0) | close),
+            write.en.eq(taken | close | finish),
+            write.addr.eq(Cat(Mux(zero & ~finish, place, at), filling)),
+            write.data.eq(Mux(zero, run, self.i.p.data)),
+        ]
+        with m.If(finish):
+            m.d.comb += write.data.eq(0)
+        m.d.sync += [close.eq(last & ~self.restart), finish.eq(close)]
+        with m.If(taken):
+            m.d.sync += [at.eq(at + 1), run.eq(run + 1)]
+            with m.If(zero):
+                m.d.sync += [run.eq(1), place.eq(at)]
+        with m.If(finish):
+            m.d.sync += [filling.eq(~filling), full.bit_select(filling, 1).eq(1)]
+        with m.If(finish | (self.restart & ~close)):
+            m.d.sync += [at.eq(1), run.eq(1), place.eq(0)]
+
+        position = Signal(8)
+        held, fetch, sent = Signal(), Signal(), Signal()
+        m.d.comb += [
+            sent.eq(held & self.o.ready & (read.data == 0)),
+            fetch.eq(full.bit_select(half, 1) & (~held | (self.o.ready & (read.data != 0)))),
+            read.en.eq(fetch),
+            read.addr.eq(Cat(position, half)),
+            self.o.payload.eq(read.data),
+            self.o.valid.eq(held),
+            self.idle.eq((full == 0) & ~held),
+        ]
+        with m.If(fetch):
+            m.d.sync += [held.eq(1), position.eq(position + 1)]
+        with m.If(sent):
+            m.d.sync += [
+                held.eq(0), position.eq(0), half.eq(~half), full.bit_select(half, 1).eq(0)
+            ]
+        return m

@@ -1,0 +1,313 @@
+"""A core: sequencer, scanner, lanes, drain, neuron unit, AND unit and its memories."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from stablespike.spec import ArrayConfig, bits_for, task_layout
+from stablespike.spec.link import Space
+
+from .counters import ScanCounters
+from .drain import Drain
+from .lanes import Lanes
+from .memory import HostMemory
+from .neuron import NeuronUnit, state_layout
+from .ports import (
+    REPORT_FLAG_BITS,
+    reports_signature,
+    row_layout,
+    rows_signature,
+    space_shape,
+    windows_signature,
+    writes_signature,
+)
+from .scanner import Scanner, mark_layout
+from .sequencer import Sequencer
+from .skeleton import SkeletonUnit
+from .spikes import SpikeMemory
+from .tasks import TaskReader
+from .writeback import Writeback
+
+__all__ = ["Core"]
+
+
+class Core(wiring.Component):
+    """Computes its share of every layer, window after window.
+
+    An event is added two cycles after the scanner issued it; a group leaves the lanes in the cycle
+    after its last event, when the neuron unit is free, and the next group's events follow
+    immediately. One group accumulates while the one before is drained and written back.
+
+    Parameters
+    ----------
+    config : of the array. index : this core's number.
+
+    Members
+    -------
+    writes : the host's writes; those to other cores are ignored.
+    windows : windows whose input rows are in the spike memory; two may be under way.
+    bus_valid, bus_inner, bus : the row on the spike bus in this cycle; ``inner`` if a core sent it.
+    rows, reports : what this core sends.
+    report_flags : ``ReportFlags``. time : device time in cycles.
+    arrived, go : of a ``sync`` between cores.
+    """
+
+    def __init__(self, config: ArrayConfig, index: int) -> None:
+        self.config, self.index = config, index
+        super().__init__(
+            {
+                "writes": In(writes_signature(config)),
+                "windows": In(windows_signature(config)),
+                "bus_valid": In(1),
+                "bus_inner": In(1),
+                "bus": In(row_layout(config)),
+                "rows": Out(rows_signature(config)),
+                "reports": Out(reports_signature()),
+                "report_flags": In(REPORT_FLAG_BITS),
+                "time": In(32),
+                "arrived": Out(1),
+                "go": In(1),
+            }
+        )
+
+    def host_memory(self, m: Module, space: Space) -> HostMemory:
+        depth, width = space_shape(self.config, space)
+        memory = HostMemory(width, depth)
+        m.submodules[space.name.lower()] = memory
+        write = self.writes.payload
+        m.d.comb += [
+            memory.write.eq(
+                self.writes.valid & (write.core == self.index) & (write.space == space)
+            ),
+            memory.write_address.eq(write.row),
+            memory.write_chunk.eq(write.chunk),
+            memory.write_data.eq(write.data),
+        ]
+        return memory
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config = self.config
+        layout = task_layout(config)
+        weights, biases, thresholds, tasks = (self.host_memory(m, space) for space in Space)
+        m.submodules.spikes = spikes = SpikeMemory(config)
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.scanner = scanner = Scanner(config)
+        m.submodules.lanes = lanes = Lanes(config)
+        m.submodules.drain = drain = Drain(config)
+        m.submodules.neuron = neuron = NeuronUnit(config)
+        m.submodules.skeleton = skeleton = SkeletonUnit(config)
+        m.submodules.writeback = writeback = Writeback(config, self.index)
+        m.submodules.counters = counters = ScanCounters(config)
+        m.submodules.scan_task = scan_task = TaskReader(config, layout.scan, 0)
+        m.submodules.neuron_task = neuron_task = TaskReader(
+            config, layout.neuron, len(layout.scan)
+        )
+
+        # Windows: two slots, each from the loader's last row to the END of its window.
+        slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
+        load, draining = Signal(), Signal()
+        held, unscanned = Signal(range(3)), Signal(range(3))
+        window = Signal(self.windows.payload.shape())
+        ended = Signal()
+        accepted = Signal()
+        m.d.comb += [
+            self.windows.ready.eq(held != 2),
+            accepted.eq(self.windows.valid & self.windows.ready),
+            sequencer.waiting.eq(unscanned != 0),
+            sequencer.base.eq(Mux(load ^ unscanned[0], slots[1].base, slots[0].base)),
+            window.eq(Mux(draining, slots[1], slots[0])),
+        ]
+        m.d.sync += [
+            held.eq(held + accepted - ended),
+            unscanned.eq(unscanned + accepted - sequencer.take),
+            draining.eq(draining ^ ended),
+        ]
+        with m.If(accepted):
+            m.d.sync += load.eq(~load)
+            for i, slot in enumerate(slots):
+                with m.If(load == i):
+                    m.d.sync += slot.eq(self.windows.payload)
+
+        # Task memory: the neuron side goes first, it reads less often.
+        m.d.comb += [
+            tasks.enable.eq(1),
+            tasks.address.eq(
+                Mux(neuron_task.request, neuron_task.address, scan_task.address)
+            ),
+            neuron_task.grant.eq(1),
+            scan_task.grant.eq(~neuron_task.request),
+            neuron_task.data.eq(tasks.data),
+            scan_task.data.eq(tasks.data),
+        ]
+
+        # Scan side.
+        m.d.comb += [
+            spikes.write.eq(self.bus_valid),
+            spikes.write_row.eq(self.bus.row),
+            spikes.write_words.eq(self.bus.words),
+            sequencer.row_received.eq(self.bus_valid & self.bus_inner),
+            sequencer.loaded.eq(scan_task.loaded),
+            sequencer.scan.eq(scan_task.fields),
+            sequencer.walked.eq(scanner.walked),
+            scan_task.start.eq(sequencer.load),
+            scan_task.task.eq(sequencer.task),
+            scanner.available.eq(sequencer.available),
+            scanner.flags.eq(spikes.flags),
+            spikes.flags_row.eq(scanner.flags_row),
+            spikes.words_row.eq(scanner.event.row),
+            weights.enable.eq(scanner.issue),
+            weights.address.eq(scanner.event.weight),
+        ]
+        connect(m, sequencer.fields, scanner.fields)
+        issued = Signal()
+        lane = Signal.like(scanner.event.lane)
+        m.d.sync += [issued.eq(scanner.issue), lane.eq(scanner.event.lane)]
+        m.d.comb += [
+            lanes.add.eq(issued),
+            lanes.word.eq(spikes.words.word_select(lane, config.window)),
+            lanes.weights.eq(weights.data),
+            lanes.shift.eq(drain.shift),
+        ]
+
+        # A finished group leaves the lanes when its last event is in and the neuron side is free.
+        finished = Signal()
+        mark = Signal(mark_layout())
+        swap, free = Signal(), Signal()
+        m.d.comb += [
+            swap.eq(finished & ~issued & free),
+            scanner.hold.eq(finished & ~swap),
+            lanes.swap.eq(swap),
+            sequencer.quiet.eq(scanner.idle & ~finished & ~issued),
+        ]
+        with m.If(scanner.finish):
+            m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]
+        with m.Elif(swap):
+            m.d.sync += finished.eq(0)
+        m.d.comb += [
+            self.arrived.eq(sequencer.arrived),
+            sequencer.go.eq(self.go),
+            counters.time.eq(self.time),
+            counters.issued.eq(issued),
+            counters.word.eq(lanes.word),
+            counters.active.eq(~scanner.idle),
+            counters.waiting.eq((scanner.blocked | self.arrived) & ~finished),
+            counters.draining.eq(finished & ~issued & ~free),
+            counters.close.eq(swap & mark.task),
+        ]
+
+        # Neuron side: one group at a time, from the swap to its write-back.
+        settings = neuron_task.fields
+        group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
+        current = Signal(mark_layout())
+        neurons = Signal(unsigned(bits_for(config.lanes)))
+        m.d.comb += [
+            neurons.eq(Mux(current.task, settings.lanes_last, config.lanes)),
+            ended.eq(writeback.done & current.window),
+        ]
+        task = Signal.like(neuron_task.task)
+        m.d.comb += neuron_task.task.eq(task)
+        with m.FSM():
+            with m.State("NO TASK"), m.If(held != 0):
+                m.d.comb += neuron_task.start.eq(1)
+                m.next = "LOAD"
+            with m.State("LOAD"), m.If(neuron_task.loaded):
+                m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.comb += free.eq(1)
+                with m.If(swap):
+                    m.d.sync += current.eq(mark)
+                    m.next = "COMPUTE"
+                    with m.If(mark.empty):
+                        m.next = "NOTHING"
+            with m.State("COMPUTE"):
+                with m.If(drain.finished):
+                    m.d.comb += writeback.start.eq(1)
+                    m.next = "WRITE BACK"
+            with m.State("NOTHING"):
+                m.d.comb += writeback.start.eq(1)
+                m.next = "WRITE BACK"
+            with m.State("WRITE BACK"), m.If(writeback.done):
+                m.d.sync += group.eq(group + 1)
+                m.next = "WAIT"
+                with m.If(current.task):
+                    m.d.sync += [group.eq(0), task.eq(task + 1)]
+                    m.next = "NO TASK"
+                with m.If(current.window):
+                    m.d.sync += task.eq(0)
+        started = Signal()
+        m.d.sync += started.eq(swap & ~mark.empty)
+        m.d.comb += [
+            drain.start.eq(started),
+            drain.neurons.eq(neurons),
+            drain.steps.eq(window.steps),
+            drain.pixels.eq(settings.pixels),
+            drain.sums.eq(lanes.sums),
+            drain.under_way.eq(neuron.busy),
+        ]
+
+        # Parameters and state of the neuron that enters.
+        depth = config.neuron_groups * config.lanes if config.state else config.lanes
+        m.submodules.state = state = Memory(shape=state_layout(config), depth=depth, init=[])
+        state_read, state_write = state.read_port(), state.write_port()
+        lane_bits = config.lanes.bit_length() - 1
+        read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)
+        state_group = Signal.like(group)
+        m.d.comb += state_group.eq(settings.state + group)
+        biases_group = Signal.like(group)
+        m.d.comb += biases_group.eq(settings.parameters + group)
+        for memory in (biases, thresholds):
+            m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, biases_group))]
+        fresh = Signal()
+        m.d.comb += [
+            state_read.addr.eq(Cat(read_lane[:lane_bits], state_group)),
+            state_write.addr.eq(Cat(neuron.done_lane, state_group)),
+            state_write.en.eq(neuron.done),
+            state_write.data.eq(neuron.done_state),
+            fresh.eq(window.first & drain.first_pass),
+            neuron.settings.eq(settings),
+            neuron.valid.eq(drain.valid),
+            neuron.lane.eq(drain.entering),
+            neuron.steps.eq(drain.exists),
+            neuron.first.eq(drain.first),
+            neuron.bias.eq(biases.data),
+            neuron.threshold.eq(thresholds.data),
+            neuron.current.eq(drain.current),
+            neuron.sums.eq(drain.taken),
+            neuron.state.eq(state_read.data),
+        ]
+        with m.If(fresh):
+            m.d.comb += [neuron.state.eq(0), neuron.state.v.eq(settings.v_init)]
+
+        # AND unit and write-back.
+        m.d.comb += [
+            skeleton.first.eq(drain.valid & drain.first_pass),
+            skeleton.first_lane.eq(drain.entering),
+            skeleton.before.eq(neuron.state.r),
+            skeleton.write.eq(neuron.write),
+            skeleton.fired.eq(neuron.fired),
+            skeleton.stable.eq(neuron.stable),
+            skeleton.at.eq(neuron.at),
+            skeleton.step.eq(neuron.step),
+            skeleton.clear.eq(writeback.done),
+            skeleton.clear_counts.eq(writeback.done & current.task),
+            writeback.mark.eq(current),
+            writeback.settings.eq(settings),
+            writeback.group.eq(group),
+            writeback.neurons.eq(neurons),
+            writeback.final.eq(window.last),
+            Cat(writeback.trace, writeback.counters).eq(self.report_flags),
+            writeback.spikes.eq(skeleton.spikes),
+            writeback.skeleton.eq(skeleton.skeleton),
+            writeback.membrane.eq(state_read.data.v),
+            writeback.counts.eq(counters.counts),
+            writeback.spike_count.eq(skeleton.spike_count),
+            writeback.stable_count.eq(skeleton.stable_count),
+            writeback.time.eq(self.time),
+        ]
+        connect(m, writeback.rows, flipped(self.rows))
+        connect(m, writeback.reports, flipped(self.reports))
+        return m

@@ -1,0 +1,80 @@
+"""Counters of a task: what its scan did and waited for."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, bits_for
+
+__all__ = ["ScanCounters", "scan_counts"]
+
+STALL_BITS = 24
+
+
+def scan_counts(config: ArrayConfig) -> data.StructLayout:
+    """The counts of one task. Every event fetches a weight row of its own, which bounds two."""
+    return data.StructLayout(
+        {
+            "issued": unsigned(bits_for(config.weight_rows)),
+            "popcount": unsigned(bits_for(config.weight_rows * config.window)),
+            "wait": unsigned(STALL_BITS),
+            "drain": unsigned(STALL_BITS),
+            "start": unsigned(32),
+        }
+    )
+
+
+class ScanCounters(wiring.Component):
+    """Counts until ``close``, when ``counts`` become those of the task and counting starts anew.
+
+    Members
+    -------
+    time : device time in cycles.
+    issued, word : an event is added; with which word.
+    active : the task's scan has started. waiting, draining : the lanes stand still in this cycle.
+    close : the task's last group is complete.
+    counts : of the task closed last. Stalls saturate at 2**24 - 1 cycles.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "time": In(32),
+                "issued": In(1),
+                "word": In(config.window),
+                "active": In(1),
+                "waiting": In(1),
+                "draining": In(1),
+                "close": In(1),
+                "counts": Out(scan_counts(config)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        now = Signal(scan_counts(self.config))
+        started = Signal()
+        with m.If(self.issued):
+            m.d.sync += [
+                now.issued.eq(now.issued + 1),
+                now.popcount.eq(now.popcount + sum(self.word[t] for t in range(len(self.word)))),
+            ]
+        with m.If(self.waiting & ~now.wait.all()):
+            m.d.sync += now.wait.eq(now.wait + 1)
+        with m.If(self.draining & ~now.drain.all()):
+            m.d.sync += now.drain.eq(now.drain + 1)
+        with m.If(self.active & ~started):
+            m.d.sync += [started.eq(1), now.start.eq(self.time)]
+        with m.If(self.close):
+            m.d.sync += [
+                self.counts.eq(now),
+                now.issued.eq(0),
+                now.popcount.eq(0),
+                now.wait.eq(0),
+                now.drain.eq(0),
+                started.eq(0),
+            ]
+        return m

@@ -1,0 +1,142 @@
+"""Drain: empties the lanes' shadow into the neuron unit, pass by pass."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, bits_for
+
+from .neuron import latency, stages
+
+__all__ = ["Drain"]
+
+
+class Drain(wiring.Component):
+    """For one group: ``ceil(n / R)`` passes over its neurons, a neuron per cycle.
+
+    Pass ``p`` takes the chains of steps ``p * R`` on. Where a group has several passes, one lasts
+    at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
+    all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
+
+    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles.
+
+    Members
+    -------
+    start : a group with ``neurons`` (1 .. L) is in the shadow, from the next cycle on.
+    steps : steps of the window - 1; ``pixels`` bit planes.
+    sums, shift : the lanes' shadow.
+    read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
+        ``valid`` and the others tell the neuron unit what enters.
+    under_way : the neuron unit has neurons.
+    finished : for one cycle: the last neuron of the group has left.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        lane = unsigned(bits_for(config.lanes - 1))
+        super().__init__(
+            {
+                "start": In(1),
+                "neurons": In(unsigned(bits_for(config.lanes))),
+                "steps": In(unsigned(bits_for(config.window - 1))),
+                "pixels": In(1),
+                "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
+                "shift": Out(config.window),
+                "read": Out(1),
+                "lane": Out(lane),
+                "valid": Out(1),
+                "entering": Out(lane),
+                "first_pass": Out(1),
+                "first": Out(unsigned(bits_for(config.window - 1))),
+                "exists": Out(config.neuron_steps),
+                "current": Out(signed(config.acc_bits + config.window)),
+                "taken": Out(data.ArrayLayout(signed(config.acc_bits), config.neuron_steps)),
+                "under_way": In(1),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config = self.config
+        parallel, passes = config.neuron_steps, config.passes
+        shortest = latency(config) + 2
+        beat = Signal(range(max(config.lanes, shortest) + 1))
+        length = Signal.like(beat)
+        number = Signal(range(max(2, passes)))
+        last_pass = Signal.like(number)
+        first = Signal.like(self.first)
+        m.d.comb += [
+            length.eq(self.neurons),
+            last_pass.eq(self.steps >> (parallel.bit_length() - 1)),
+            first.eq(number << (parallel.bit_length() - 1)),
+        ]
+        if passes > 1:
+            with m.If((last_pass != 0) & (self.neurons < shortest)):
+                m.d.comb += length.eq(shortest)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [beat.eq(0), number.eq(0)]
+                with m.If(self.start):
+                    m.next = "PASS"
+            with m.State("PASS"):
+                m.d.comb += [self.read.eq(beat < self.neurons), self.lane.eq(beat)]
+                m.d.sync += beat.eq(beat + 1)
+                with m.If(beat + 1 == length):
+                    m.d.sync += [beat.eq(0), number.eq(number + 1)]
+                    with m.If(number == last_pass):
+                        m.next = "EMPTY"
+            with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
+                m.d.comb += self.finished.eq(1)
+                m.next = "IDLE"
+
+        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits as long.
+        enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
+        m.d.comb += [enters.read.eq(self.read), enters.number.eq(number)]
+        all_planes = Signal()
+        m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
+        for i in range(parallel):
+            taken = Signal(signed(config.acc_bits), name=f"taken{i}", reset_less=True)
+            for p in range(passes):
+                with m.If(enters.number == p):
+                    m.d.sync += taken.eq(self.sums[p * parallel + i])
+                m.d.comb += self.shift[p * parallel + i].eq(
+                    Mux(self.pixels, all_planes, enters.read & (enters.number == p))
+                )
+            m.d.comb += self.taken[i].eq(taken)
+            if i < parallel - 1:
+                for _ in range(stages(config)):
+                    later = Signal(enters.shape(), name=f"enters{i}", reset_less=True)
+                    m.d.sync += later.eq(enters)
+                    enters = later
+
+        planes = Signal(signed(config.acc_bits + config.window))
+        m.d.comb += planes.eq(sum(self.sums[b] << b for b in range(config.window)))
+        combined = Signal.like(planes, reset_less=True)
+        m.d.sync += [
+            combined.eq(planes),
+            self.valid.eq(self.read),
+            self.entering.eq(self.lane),
+            self.first_pass.eq(number == 0),
+            self.first.eq(first),
+            self.exists.eq(Cat(first + i <= self.steps for i in range(parallel))),
+        ]
+        m.d.comb += self.current.eq(combined)
+        if passes > 1:
+            m.submodules.kept = kept = Memory(
+                shape=planes.shape(), depth=config.lanes, init=[]
+            )
+            write, read = kept.write_port(), kept.read_port()
+            m.d.comb += [
+                write.en.eq(self.valid & self.first_pass),
+                write.addr.eq(self.entering),
+                write.data.eq(combined),
+                read.addr.eq(self.lane),
+            ]
+            with m.If(~self.first_pass):
+                m.d.comb += self.current.eq(read.data)
+        return m

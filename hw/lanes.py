@@ -1,0 +1,66 @@
+"""Lanes: L x T accumulators that add one row of weights per event, and the shadow they empty into."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig
+
+__all__ = ["Lanes"]
+
+
+class Lanes(wiring.Component):
+    """Output-stationary accumulators with an overlapped drain.
+
+    Accumulator ``t`` of every lane adds the lane's weight when bit ``t`` of the word is set: the
+    bit is the register's clock enable. ``swap`` copies all of them into the shadow and clears
+    them, in one cycle in which no event may arrive. The shadow is T chains of L: chain ``t`` shows
+    lane 0 first and moves on to the next lane with ``shift[t]``.
+
+    Throughput one event per cycle; one cycle lost per swap.
+
+    Members
+    -------
+    add, word, weights : an event's spike word and row of weights.
+    swap : accumulators into the shadow.
+    shift : one bit per chain.
+    sums : accumulator ``t`` of the lane the chain has come to.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "add": In(1),
+                "word": In(config.window),
+                "weights": In(config.lanes * config.weight_bits),
+                "swap": In(1),
+                "shift": In(config.window),
+                "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config = self.config
+        add = Signal(config.window)
+        m.d.comb += add.eq(Cat(bit & self.add for bit in self.word))
+        for step in range(config.window):
+            ahead = None
+            for lane in reversed(range(config.lanes)):
+                acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
+                shadow = Signal(signed(config.acc_bits), name=f"shadow_{lane}_{step}", reset_less=True)
+                weight = self.weights.word_select(lane, config.weight_bits).as_signed()
+                with m.If(self.swap):
+                    m.d.sync += [shadow.eq(acc), acc.eq(0)]
+                with m.Else():
+                    with m.If(add[step]):
+                        m.d.sync += acc.eq(acc + weight)
+                    if ahead is not None:
+                        with m.If(self.shift[step]):
+                            m.d.sync += shadow.eq(ahead)
+                ahead = shadow
+            m.d.comb += self.sums[step].eq(ahead)
+        return m

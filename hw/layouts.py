@@ -1,0 +1,21 @@
+"""Layouts of ``spec`` as Amaranth shapes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from stablespike.spec import Layout
+
+__all__ = ["struct"]
+
+
+def struct(*layouts: Layout) -> data.StructLayout:
+    """One ``StructLayout`` with the fields of all ``layouts``, in order, first field lowest."""
+    return data.StructLayout(
+        {
+            field.name: signed(field.width) if field.signed else unsigned(field.width)
+            for layout in layouts
+            for field in layout.fields
+        }
+    )

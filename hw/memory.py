@@ -1,0 +1,125 @@
+"""A core's memory that the host writes in 16-bit chunks and the core reads in rows.
+
+On an iCE40UP5K, rows of whole chunks and more than a block RAM's depth live in its single-port RAM.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .ports import CHUNK_BITS
+
+__all__ = ["HostMemory", "chunks"]
+
+SPRAM_DEPTH = 16384
+SPRAM_WORTH = 2048  # rows from which on block RAM is too precious
+
+
+def chunks(width: int) -> int:
+    """Chunks a row of ``width`` bits is written in."""
+    return -(-width // CHUNK_BITS)
+
+
+class HostMemory(wiring.Component):
+    """``depth`` rows of ``width`` bits; one access per cycle, a write before a read.
+
+    One address serves both sides, so that the memory maps to a single-port one. A read in the
+    cycle of a write returns an undefined row: the host writes only while the core is idle.
+
+    Parameters
+    ----------
+    width, depth : of the memory.
+
+    Members
+    -------
+    address : row to read; ``data`` is that row one cycle later, held until ``enable`` again.
+    write, write_address, write_chunk, write_data : chunk ``write_chunk`` of a row becomes
+        ``write_data`` (bits beyond ``width`` are dropped by the host's layout, which has none).
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.width, self.depth = width, depth
+        address = max(1, (depth - 1).bit_length())
+        super().__init__(
+            {
+                "address": In(unsigned(address)),
+                "enable": In(1),
+                "data": Out(width),
+                "write": In(1),
+                "write_address": In(unsigned(address)),
+                "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
+                "write_data": In(CHUNK_BITS),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        if getattr(platform, "device", "").startswith("iCE40UP") and self.depth >= SPRAM_WORTH:
+            self.single_port(m)
+        else:
+            self.inferred(m)
+        return m
+
+    def single_port(self, m: Module) -> None:
+        """One SPRAM per chunk and 16,384 rows, the banks' outputs selected a cycle later."""
+        banks = -(-self.depth // SPRAM_DEPTH)
+        address = Signal.like(self.address)
+        m.d.comb += address.eq(self.address)
+        with m.If(self.write):
+            m.d.comb += address.eq(self.write_address)
+        bank = Signal.like(address[14:])
+        with m.If(self.enable):
+            m.d.sync += bank.eq(address[14:])
+        for b in range(banks):
+            for chunk in range(chunks(self.width)):
+                data = Signal(CHUNK_BITS)
+                here = Signal()
+                write = Signal()
+                m.d.comb += [
+                    here.eq(address[14:] == b if banks > 1 else 1),
+                    write.eq(self.write & here & (self.write_chunk == chunk)),
+                ]
+                m.submodules[f"spram_{b}_{chunk}"] = Instance(
+                    "SB_SPRAM256KA",
+                    i_CLOCK=ClockSignal(),
+                    i_ADDRESS=address[:14],
+                    i_DATAIN=self.write_data,
+                    i_MASKWREN=0b1111,
+                    i_WREN=write,
+                    i_CHIPSELECT=here & (write | (self.enable & ~self.write)),
+                    i_STANDBY=0,
+                    i_SLEEP=0,
+                    i_POWEROFF=1,
+                    o_DATAOUT=data,
+                )
+                part = self.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
+                with m.If(bank == b):
+                    m.d.comb += part.eq(data[: len(part)])
+
+    def inferred(self, m: Module) -> None:
+        count = chunks(self.width)
+        stored = count * CHUNK_BITS if count > 1 else self.width
+        m.submodules.memory = memory = Memory(shape=unsigned(stored), depth=self.depth, init=[])
+        write = memory.write_port(granularity=CHUNK_BITS if count > 1 else None)
+        read = memory.read_port()
+        address = self.address
+        m.d.comb += [
+            write.addr.eq(self.write_address),
+            read.addr.eq(address),
+            read.en.eq(self.enable & ~self.write),
+            self.data.eq(read.data),
+        ]
+        with m.If(self.write):
+            m.d.comb += read.addr.eq(self.write_address)
+        with m.Else():
+            m.d.comb += write.addr.eq(address)
+        if count > 1:
+            m.d.comb += [
+                write.data.eq(self.write_data.replicate(count)),
+                write.en.eq(self.write << self.write_chunk),
+            ]
+        else:
+            m.d.comb += [write.data.eq(self.write_data), write.en.eq(self.write)]

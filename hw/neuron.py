@@ -1,0 +1,185 @@
+"""Neuron unit: R time steps of one neuron after another, as a pipeline."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
+
+from .layouts import struct
+
+__all__ = ["NeuronUnit", "latency", "stages", "state_layout"]
+
+
+def stages(config: ArrayConfig) -> int:
+    """Cycles a step takes."""
+    return 5 if config.synaptic_current else 3
+
+
+def latency(config: ArrayConfig) -> int:
+    """Cycles from a neuron's entering to its leaving."""
+    return stages(config) * config.neuron_steps - 1
+
+
+def state_layout(config: ArrayConfig) -> data.StructLayout:
+    """State of a neuron between passes and windows: ``v``, ``r`` and, with a synapse, ``q``."""
+    synapse = {"q": signed(config.state_bits)} if config.synaptic_current else {}
+    return data.StructLayout({"v": signed(config.state_bits), "r": 1, **synapse})
+
+
+class NeuronUnit(wiring.Component):
+    """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
+
+    A neuron may enter every cycle. A step takes ``stages`` cycles: leak, integrate, fire, and two
+    in front of them for a synaptic current. Step ``i`` takes its sum ``stages * i`` cycles after
+    the neuron entered and gives its spike ``stages * (i + 1) - 1`` cycles after; the neuron leaves
+    with its last step, ``latency`` cycles after it entered.
+
+    Members
+    -------
+    settings : the task's neuron fields, constant while neurons are under way.
+    valid, lane, steps : a neuron enters; bit ``i`` of ``steps`` set where step ``i`` exists.
+    first : the window's step that is step 0 of this pass.
+    state, bias, threshold : its own, at the same time.
+    current : pixel input: the sum over its bit planes, at the same time, in weight steps.
+    sums : spike input: the sum of step ``i``, in weight steps, when that step takes it.
+    fired, stable, at, step : per step: its spike, its skeleton bit, the neuron's lane and its
+        ``first``, while ``write``.
+    done, done_lane, done_state : the neuron leaves with its new state.
+    busy : a neuron is under way.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        steps = config.neuron_steps
+        lane = unsigned(bits_for(config.lanes - 1))
+        first = unsigned(bits_for(config.window - 1))
+        super().__init__(
+            {
+                "settings": In(struct(*task_layout(config).neuron)),
+                "valid": In(1),
+                "lane": In(lane),
+                "steps": In(steps),
+                "first": In(first),
+                "state": In(state_layout(config)),
+                "bias": In(signed(config.state_bits)),
+                "threshold": In(unsigned(config.state_bits - 1)),
+                "current": In(signed(config.acc_bits + config.window)),
+                "sums": In(data.ArrayLayout(signed(config.acc_bits), steps)),
+                "fired": Out(steps),
+                "stable": Out(steps),
+                "write": Out(steps),
+                "at": Out(data.ArrayLayout(lane, steps)),
+                "step": Out(data.ArrayLayout(first, steps)),
+                "done": Out(1),
+                "done_lane": Out(lane),
+                "done_state": Out(state_layout(config)),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, settings = self.config, self.settings
+        bits = config.state_bits
+        wide = max(bits, config.acc_bits + config.window + config.fraction_bits) + 2
+        under_way = []
+        names = iter(range(1 << 16))
+
+        def named(value: Value, shape=None) -> Signal:
+            out = Signal(shape or value.shape(), name=f"n{next(names)}")
+            m.d.comb += out.eq(value)
+            return out
+
+        def clock(carried: dict[str, Value]) -> dict[str, Value]:
+            """The neuron one stage later; what no later stage reads is pruned by synthesis."""
+            stage = next(names)
+            after = {
+                key: Signal(value.shape(), name=f"{key}_{stage}", reset_less=key != "valid")
+                for key, value in carried.items()
+            }
+            m.d.sync += [after[key].eq(value) for key, value in carried.items()]
+            under_way.append(after["valid"])
+            return after
+
+        def leaked(value: Value, a: Value, a_on: Value, c: Value, c_on: Value) -> Value:
+            first, second = Mux(a_on, value >> a, 0), Mux(c_on, value >> c, 0)
+            return named(value - first - second, signed(bits + 2))
+
+        def clamped(value: Value) -> Value:
+            """``value`` in V bits: above them all bits equal the sign, or it saturates."""
+            sign, high = value[-1], value[bits - 1 :]
+            fits = high.all() | ~high.any()
+            limit = Cat((~sign).replicate(bits - 1), sign)
+            return named(Mux(fits, value[:bits], limit).as_signed(), signed(bits))
+
+        neuron: dict[str, Value] = {
+            "valid": self.valid,
+            "lane": self.lane,
+            "steps": self.steps,
+            "first": self.first,
+            "theta": self.threshold,
+            "base": self.bias,
+            **{name: self.state[name] for name, _ in state_layout(config)},
+        }
+        subtract = settings.reset == Reset.SUBTRACT
+        zero = settings.reset == Reset.ZERO
+
+        for i in range(config.neuron_steps):
+            # From the second step on, `base` holds what pixels give, the same for every step.
+            pixels = self.current if i == 0 else 0
+            weighed = Mux(settings.pixels, pixels, self.sums[i]) << config.fraction_bits
+            current = named(neuron["base"] + weighed, signed(wide))
+            if i == 0 and config.neuron_steps > 1:
+                neuron["base"] = Mux(settings.pixels, current, neuron["base"])
+            if config.synaptic_current:
+                held = leaked(neuron["q"], settings.synapse_a, settings.synapse_a_on,
+                              settings.synapse_c, settings.synapse_c_on)
+                neuron = clock({**neuron, "held": held, "current": current})
+                q = clamped(named(neuron["held"] + neuron["current"]))
+                neuron = clock({**neuron, "q_new": q})
+                current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
+
+            rest = leaked(neuron["v"], settings.leak_a, settings.leak_a_on,
+                          settings.leak_c, settings.leak_c_on)
+            back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
+            neuron = clock({**neuron, "rest": rest, "given": named(current - back)})
+
+            u = clamped(named(neuron["rest"] + neuron["given"]))
+            neuron = clock({**neuron, "u": u})
+
+            above = named(neuron["u"] - neuron["theta"])
+            spike = named(settings.fires & ~above[-1] & ~(settings.strict & ~above.any()))
+            v = Signal(signed(bits), name=f"v_after_{i}")
+            m.d.comb += v.eq(neuron["u"])
+            with m.If(spike & zero):
+                m.d.comb += v.eq(0)
+            with m.Elif(spike & subtract & ~settings.delayed):
+                m.d.comb += v.eq(above)
+            m.d.comb += [
+                self.fired[i].eq(spike),
+                self.stable[i].eq(spike & neuron["r"]),
+                self.write[i].eq(neuron["valid"] & neuron["steps"][i]),
+                self.at[i].eq(neuron["lane"]),
+                self.step[i].eq(neuron["first"]),
+            ]
+            after = {"v": v, "r": spike}
+            if config.synaptic_current:
+                after["q"] = neuron["q_new"]
+            if config.neuron_steps > 1:
+                # A step that the window does not have leaves the state as it was.
+                here = neuron["steps"][i]
+                after = {key: Mux(here, new, neuron[key]) for key, new in after.items()}
+            if i < config.neuron_steps - 1:
+                kept = ("valid", "lane", "steps", "first", "theta", "base")
+                neuron = clock({**{key: neuron[key] for key in kept}, **after})
+
+        m.d.comb += [
+            self.done.eq(neuron["valid"]),
+            self.done_lane.eq(neuron["lane"]),
+            self.busy.eq(self.valid | Cat(under_way).any()),
+        ]
+        m.d.comb += [self.done_state[key].eq(value) for key, value in after.items()]
+        return m

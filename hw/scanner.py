@@ -1,0 +1,170 @@
+"""Scanner: from fields of the spike memory to one event per cycle."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, bits_for
+
+__all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
+
+
+def mark_layout() -> data.StructLayout:
+    """What ends with a field: ``group`` the lanes hold a finished group, ``task`` it is the task's
+    last, ``window`` the task is the list's last; ``empty`` there was nothing to accumulate."""
+    return data.StructLayout({"group": 1, "task": 1, "window": 1, "empty": 1})
+
+
+def field_layout(config: ArrayConfig) -> data.StructLayout:
+    """A run of rows: the first one, how many, the weight row of its first word; the marks."""
+    return data.StructLayout(
+        {
+            "row": unsigned(bits_for(config.spike_rows - 1)),
+            "rows": unsigned(bits_for(config.spike_rows)),
+            "weight": unsigned(bits_for(config.weight_rows - 1)),
+            "mark": mark_layout(),
+        }
+    )
+
+
+def event_layout(config: ArrayConfig) -> data.StructLayout:
+    """A source neuron that spiked: row and lane of its word, row of its weights."""
+    return data.StructLayout(
+        {
+            "row": unsigned(bits_for(config.spike_rows - 1)),
+            "lane": unsigned(bits_for(config.lanes - 1)),
+            "weight": unsigned(bits_for(config.weight_rows - 1)),
+        }
+    )
+
+
+class Scanner(wiring.Component):
+    """Walks fields in the spike memory and issues an event for every word that is not 0.
+
+    The finder reads a row of flags per cycle, ahead of the issuer, and queues those with a spike;
+    the issuer takes a row's events one per cycle. So silent rows cost lane cycles only where more
+    than about ``row_queue`` rows' worth of events are skipped at once. Latency from a field to its
+    first event: 4 cycles. Between fields neither side loses a cycle.
+
+    Members
+    -------
+    fields : fields to walk.
+    available : number of the field's rows that may be read by now.
+    walked : no field is being walked, or its last row is read in this cycle.
+    flags_row, flags : to the spike memory.
+    event : the event of this cycle while ``issue``; ``hold`` keeps it from being issued.
+    mark : marks that end with this cycle while ``finish`` (with its last event, or with none).
+    blocked : nothing is queued, because the finder waits for a row to become available.
+    idle : nothing queued, nothing being walked.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        row = bits_for(config.spike_rows - 1)
+        super().__init__(
+            {
+                "fields": In(stream.Signature(field_layout(config))),
+                "available": In(unsigned(bits_for(config.spike_rows))),
+                "walked": Out(1),
+                "flags_row": Out(unsigned(row)),
+                "flags": In(config.lanes),
+                "event": Out(event_layout(config)),
+                "issue": Out(1),
+                "hold": In(1),
+                "mark": Out(mark_layout()),
+                "finish": Out(1),
+                "blocked": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        lanes = self.config.lanes
+        entry = data.StructLayout(
+            {
+                "flags": lanes,
+                "row": unsigned(bits_for(self.config.spike_rows - 1)),
+                "weight": unsigned(bits_for(self.config.weight_rows - 1)),
+                "mark": mark_layout(),
+            }
+        )
+        m.submodules.queue = queue = SyncFIFOBuffered(
+            width=entry.size, depth=self.config.row_queue
+        )
+
+        # Finder: one row of flags per cycle, those with spikes (and marks) into the queue.
+        walk = Signal(field_layout(self.config), reset_less=True)
+        walking = Signal()
+        done = Signal(unsigned(bits_for(self.config.spike_rows)), reset_less=True)
+        last = Signal()
+        ready = Signal()
+        step = Signal()
+        read = Signal(entry, reset_less=True)
+        reading = Signal()
+        m.d.comb += [
+            last.eq(done + 1 == walk.rows),
+            self.flags_row.eq(walk.row),
+            ready.eq(done < self.available),
+            step.eq(walking & ready & (queue.w_level < queue.depth - 1)),
+            self.walked.eq(~walking | (step & last)),
+            self.fields.ready.eq(self.walked),
+        ]
+        m.d.sync += reading.eq(step)
+        with m.If(step):
+            m.d.sync += [
+                read.row.eq(walk.row),
+                read.weight.eq(walk.weight),
+                read.mark.eq(0),
+                walk.row.eq(walk.row + 1),
+                walk.weight.eq(walk.weight + lanes),
+                done.eq(done + 1),
+            ]
+            with m.If(last):
+                m.d.sync += [read.mark.eq(walk.mark), walking.eq(0)]
+        with m.If(self.fields.valid & self.fields.ready):
+            m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
+        m.d.comb += [
+            queue.w_data.eq(Cat(self.flags, read.row, read.weight, read.mark)),
+            queue.w_en.eq(reading & (self.flags.any() | read.mark.group)),
+        ]
+        with m.If(read.mark.empty):
+            m.d.comb += queue.w_data[:lanes].eq(0)
+
+        # Issuer: a row's events one per cycle, the next row right behind the last one.
+        row = Signal(entry, reset_less=True)
+        loaded = Signal()
+        rest = Signal(lanes)
+        lowest = Signal(lanes)
+        spent = Signal()
+        m.d.comb += [
+            rest.eq(row.flags & (row.flags - 1)),
+            lowest.eq(row.flags & ~rest),
+            self.event.row.eq(row.row),
+            self.event.lane.eq(
+                Cat(
+                    Cat(lowest[lane] for lane in range(lanes) if lane >> bit & 1).any()
+                    for bit in range(len(self.event.lane))
+                )
+            ),
+            self.event.weight.eq(row.weight + self.event.lane),
+            self.issue.eq(loaded & ~self.hold & row.flags.any()),
+            spent.eq(loaded & ~self.hold & ~rest.any()),
+            self.mark.eq(row.mark),
+            self.finish.eq(spent & row.mark.group),
+            queue.r_en.eq(~loaded | spent),
+        ]
+        with m.If(self.issue):
+            m.d.sync += row.flags.eq(rest)
+        with m.If(queue.r_en):
+            m.d.sync += [row.eq(queue.r_data), loaded.eq(queue.r_rdy)]
+        starved = Signal()
+        m.d.comb += [
+            starved.eq(~reading & ~loaded & (queue.w_level == 0)),
+            self.blocked.eq(starved & walking & ~ready),
+            self.idle.eq(starved & ~walking),
+        ]
+        return m

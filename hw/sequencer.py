@@ -1,0 +1,121 @@
+"""Sequencer: walks a core's task list, window after window, and gives the scanner its fields."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, bits_for, task_layout
+
+from .layouts import struct
+from .scanner import field_layout
+
+__all__ = ["Sequencer"]
+
+
+class Sequencer(wiring.Component):
+    """For every task of the list: wait for the other cores where it says so, then hand out one
+    field per group.
+
+    Rows of inner maps are counted as they arrive (``received``). A task may read all of its map
+    when ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they are taken
+    off the count when the task has read its map. A task without groups only waits and counts off.
+
+    Between two tasks the finder stands still for the words of a scan task + 4 cycles, while the
+    issuer works off its queue.
+
+    Members
+    -------
+    waiting, base, take : a window is there, with its first input row; taken when its list starts.
+    load, task, loaded, scan : the task reader.
+    fields, walked, available : the scanner.
+    row_received : an inner map's row came over the bus.
+    quiet : all that was handed out has been issued.
+    arrived, go : at a ``sync``: this core is there; all are.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "waiting": In(1),
+                "base": In(unsigned(bits_for(config.spike_rows - 1))),
+                "take": Out(1),
+                "load": Out(1),
+                "task": Out(unsigned(bits_for(config.tasks - 1))),
+                "loaded": In(1),
+                "scan": In(struct(*task_layout(config).scan)),
+                "fields": Out(stream.Signature(field_layout(config))),
+                "walked": In(1),
+                "available": Out(unsigned(bits_for(config.spike_rows))),
+                "row_received": In(1),
+                "quiet": In(1),
+                "arrived": Out(1),
+                "go": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        scan, field = self.scan, self.fields.payload
+        base = Signal.like(self.base, reset_less=True)
+        group = Signal.like(scan.groups)
+        weight = Signal.like(scan.weights, reset_less=True)
+        received = Signal.like(scan.wait)
+        read = Signal()
+        complete = Signal()
+        m.d.comb += complete.eq(received >= scan.wait)
+        with m.If(complete):
+            m.d.comb += self.available.eq(self.config.spike_rows)
+        with m.Elif(scan.ordered):
+            m.d.comb += self.available.eq(received)
+        with m.If(read):
+            m.d.sync += received.eq(received + self.row_received - scan.wait)
+        with m.Else():
+            m.d.sync += received.eq(received + self.row_received)
+
+        m.d.comb += [
+            field.row.eq(scan.source),
+            field.rows.eq(scan.rows),
+            field.weight.eq(weight),
+            field.mark.group.eq(1),
+            field.mark.task.eq(group + 1 >= scan.groups),
+            field.mark.window.eq(field.mark.task & scan.last),
+            field.mark.empty.eq(scan.groups == 0),
+        ]
+        with m.If(scan.external):
+            m.d.comb += field.row.eq(scan.source + base)
+
+        with m.FSM():
+            with m.State("WAIT FOR WINDOW"), m.If(self.waiting):
+                m.d.comb += [self.take.eq(1), self.load.eq(1)]
+                m.d.sync += base.eq(self.base)
+                m.next = "LOAD"
+            with m.State("LOAD"), m.If(self.loaded):
+                m.d.sync += [group.eq(0), weight.eq(scan.weights)]
+                m.next = "WALK"
+                with m.If(scan.sync):
+                    m.next = "WAIT FOR CORES"
+            with m.State("WAIT FOR CORES"):
+                m.d.comb += self.arrived.eq(self.quiet)
+                with m.If(self.go):
+                    m.next = "WALK"
+            with m.State("WALK"):
+                m.d.comb += self.fields.valid.eq(1)
+                with m.If(self.fields.ready):
+                    m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.inputs)]
+                    with m.If(field.mark.task):
+                        m.next = "READ"
+            with m.State("READ"), m.If(self.walked & complete):
+                m.d.comb += read.eq(1)
+                with m.If(scan.last):
+                    m.d.sync += self.task.eq(0)
+                    m.next = "WAIT FOR WINDOW"
+                with m.Else():
+                    m.d.sync += self.task.eq(self.task + 1)
+                    m.next = "NEXT"
+            with m.State("NEXT"):
+                m.d.comb += self.load.eq(1)
+                m.next = "LOAD"
+        return m

@@ -1,0 +1,72 @@
+"""Task reader: the words of one task from task memory into registers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, Layout, bits_for, task_layout
+from stablespike.spec.task import TASK_WORD_BITS
+
+from .layouts import struct
+
+__all__ = ["TaskReader", "task_rows"]
+
+
+def task_rows(config: ArrayConfig) -> int:
+    """Words of a core's task memory."""
+    return config.tasks * task_layout(config).stride
+
+
+class TaskReader(wiring.Component):
+    """Reads the ``words`` of a task, ``first`` of them skipped, one per cycle while granted.
+
+    Latency from ``start`` to ``loaded``: number of words + 2 cycles.
+
+    Members
+    -------
+    task, start : which one; ``start`` for one cycle, ``task`` until ``loaded``.
+    loaded : ``fields`` are those of the task; low from ``start`` on.
+    request, grant, address, data : the task memory; ``data`` one cycle after a granted request.
+    """
+
+    def __init__(self, config: ArrayConfig, words: tuple[Layout, ...], first: int) -> None:
+        self.words, self.first = words, first
+        self.stride = task_layout(config).stride
+        super().__init__(
+            {
+                "task": In(unsigned(bits_for(config.tasks - 1))),
+                "start": In(1),
+                "loaded": Out(1),
+                "fields": Out(struct(*words)),
+                "request": Out(1),
+                "grant": In(1),
+                "address": Out(unsigned(bits_for(task_rows(config) - 1))),
+                "data": In(TASK_WORD_BITS),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        count = len(self.words)
+        word = Signal(range(count + 1), init=count)
+        arriving = Signal(count)
+        registers = [Signal(struct(layout), name=f"word{i}", reset_less=True)
+                     for i, layout in enumerate(self.words)]
+        m.d.comb += [
+            self.request.eq(word != count),
+            self.address.eq(self.task * self.stride + self.first + word),
+            self.fields.eq(Cat(registers)),
+        ]
+        m.d.sync += arriving.eq(0)
+        with m.If(self.request & self.grant):
+            m.d.sync += [word.eq(word + 1), arriving.eq(1 << word)]
+        for i, register in enumerate(registers):
+            with m.If(arriving[i]):
+                m.d.sync += register.eq(self.data)
+        with m.If(arriving[count - 1]):
+            m.d.sync += self.loaded.eq(1)
+        with m.If(self.start):
+            m.d.sync += [word.eq(0), self.loaded.eq(0)]
+        return m

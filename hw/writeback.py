@@ -1,0 +1,170 @@
+"""Write-back: what leaves the core when a group is done: rows on the bus, reports to the host."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec import ArrayConfig, bits_for, task_layout
+from stablespike.spec.report import COUNTERS, HEAD, PLACE, ReportKind
+
+from .counters import scan_counts
+from .layouts import struct
+from .ports import reports_signature, rows_signature
+from .scanner import mark_layout
+
+__all__ = ["Writeback"]
+
+
+class Writeback(wiring.Component):
+    """Sends a finished group's rows, then its reports; the core's next group waits for that.
+
+    A row takes one cycle on a free bus; a report packet 3 cycles and two per word.
+
+    Members
+    -------
+    start : a group is done, with ``mark``; all else holds from here until ``done``.
+    settings, group, neurons : the task's, the group's number in it, its neurons.
+    final : the window is its sample's last. trace, counters : ``ReportFlags``.
+    spikes, skeleton : the rows. membrane_lane -> membrane : a neuron's v, one cycle later.
+    counts, spike_count, stable_count, time : for counter packets.
+    rows, reports : to the bus and to the host.
+    done : for one cycle: all has been taken.
+    """
+
+    def __init__(self, config: ArrayConfig, index: int) -> None:
+        self.config, self.index = config, index
+        count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
+        super().__init__(
+            {
+                "start": In(1),
+                "mark": In(mark_layout()),
+                "settings": In(struct(*task_layout(config).neuron)),
+                "group": In(unsigned(bits_for(config.neuron_groups - 1))),
+                "neurons": In(unsigned(bits_for(config.lanes))),
+                "final": In(1),
+                "trace": In(1),
+                "counters": In(1),
+                "spikes": In(config.row_bits),
+                "skeleton": In(config.row_bits),
+                "membrane_lane": Out(unsigned(bits_for(config.lanes - 1))),
+                "membrane": In(signed(config.state_bits)),
+                "counts": In(scan_counts(config)),
+                "spike_count": In(count),
+                "stable_count": In(count),
+                "time": In(32),
+                "rows": Out(rows_signature(config)),
+                "reports": Out(reports_signature()),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, settings = self.config, self.settings
+        pending = Signal(len(ReportKind))
+        kind = Signal(ReportKind)
+        index = Signal(unsigned(HEAD.fields[1].width))
+        word = Signal(16, reset_less=True)
+        end = Signal(32, reset_less=True)
+        anded = Signal()
+        row = Signal(config.row_bits)
+        m.d.comb += [
+            anded.eq((kind == ReportKind.TRACE_SKELETON)
+                     | ((kind == ReportKind.WORDS) & settings.report_skeleton)),
+            row.eq(Mux(anded, self.skeleton, self.spikes)),
+            self.rows.payload.words.eq(row),
+            self.membrane_lane.eq(index),
+            self.reports.payload.data.eq(word),
+        ]
+
+        counts = {
+            **{name: self.counts[name] for name, _ in scan_counts(config)},
+            "spikes": self.spike_count, "stable": self.stable_count, "end": end,
+        }
+        counters = Array(Cat(counts[n], Const(0, 32))[at : at + 16] for n in COUNTERS for at in (0, 16))
+        head, place = Signal(struct(HEAD)), Signal(struct(PLACE))
+        m.d.comb += [
+            head.kind.eq(kind), head.length.eq(config.row_chunks), head.layer.eq(settings.layer),
+            place.group.eq(self.group), place.core.eq(self.index),
+        ]
+        body = Signal(16)
+        with m.Switch(kind):
+            with m.Case(ReportKind.MEMBRANE):
+                m.d.comb += [head.length.eq(self.neurons), body.eq(self.membrane)]
+            with m.Case(ReportKind.COUNTERS):
+                m.d.comb += [
+                    head.length.eq(len(counters)),
+                    body.eq(counters[index[: bits_for(len(counters) - 1)]]),
+                ]
+            with m.Case(ReportKind.END):
+                m.d.comb += [head.length.eq(2), body.eq(end.word_select(index[0], 16))]
+            with m.Default():
+                m.d.comb += body.eq(row.word_select(index[: bits_for(config.row_chunks - 1)], 16))
+
+        computed = ~self.mark.empty
+        watched = computed & settings.monitor & self.trace
+        wanted = {
+            ReportKind.TRACE_SPIKES: watched,
+            ReportKind.TRACE_SKELETON: watched,
+            ReportKind.WORDS: computed & (settings.report_spikes | settings.report_skeleton),
+            ReportKind.MEMBRANE: computed & settings.report_membrane & self.final,
+            ReportKind.COUNTERS: self.mark.task & settings.monitor & self.counters,
+            ReportKind.END: self.mark.window,
+        }
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += pending.eq(Cat(wanted[k] for k in ReportKind))
+                with m.If(self.start):
+                    m.next = "SEND SPIKES"
+            with m.State("SEND SPIKES"):
+                m.d.comb += [
+                    self.rows.valid.eq(computed & settings.send_spikes),
+                    self.rows.payload.row.eq(settings.spikes_row + self.group),
+                ]
+                with m.If(self.rows.ready | ~self.rows.valid):
+                    m.next = "SEND SKELETON"
+            with m.State("SEND SKELETON"):
+                m.d.comb += [
+                    anded.eq(1),
+                    self.rows.valid.eq(computed & settings.send_skeleton),
+                    self.rows.payload.row.eq(settings.skeleton_row + self.group),
+                ]
+                m.d.sync += end.eq(self.time)
+                with m.If(self.rows.ready | ~self.rows.valid):
+                    m.next = "CHOOSE"
+            with m.State("CHOOSE"):
+                m.d.sync += index.eq(0)
+                m.next = "HEAD"
+                with m.If(~pending.any()):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
+                for one in reversed(ReportKind):
+                    with m.If(pending[one]):
+                        m.d.sync += kind.eq(one)
+            with m.State("HEAD"):
+                m.d.sync += [word.eq(head), pending.bit_select(kind, 1).eq(0)]
+                m.next = "SEND HEAD"
+            with m.State("SEND HEAD"):
+                m.d.comb += self.reports.valid.eq(1)
+                with m.If(self.reports.ready):
+                    m.d.sync += word.eq(place)
+                    m.next = "SEND PLACE"
+            with m.State("SEND PLACE"):
+                m.d.comb += self.reports.valid.eq(1)
+                with m.If(self.reports.ready):
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.d.sync += [word.eq(body), index.eq(index + 1)]
+                m.next = "SEND"
+            with m.State("SEND"):
+                m.d.comb += [
+                    self.reports.valid.eq(1),
+                    self.reports.payload.last.eq(index == head.length),
+                ]
+                with m.If(self.reports.ready):
+                    m.next = "FETCH"
+                    with m.If(self.reports.payload.last):
+                        m.next = "CHOOSE"
+        return m
