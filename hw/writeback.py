@@ -120,6 +120,7 @@ class Writeback(wiring.Component):
                     m.next = "SEND SPIKES"
             with m.State("SEND SPIKES"):
                 m.d.comb += [
+                    anded.eq(0),
                     self.rows.valid.eq(computed & settings.send_spikes),
                     self.rows.payload.row.eq(settings.spikes_row + self.group),
                 ]

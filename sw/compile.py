@@ -1,0 +1,324 @@
+"""From a network to a program: shares, places in memory, tasks; refuses what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DoesNotFit
+from .network import Network
+from .program import Image, Program, Share
+from .spec import PRESETS, ArrayConfig, Reset, preset, task_layout
+from .spec.link import Register, Space
+from .spec.task import LAYER_BITS
+from .values import exact_int, signed_range
+
+__all__ = ["compile"]
+
+_RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
+_STEPS_MAX = (1 << 31) - 1
+
+
+def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
+    """Map a network onto an array.
+
+    A layer is cut into groups of L outputs, which are dealt to the cores evenly, in order. Every
+    core holds every map it reads; the input map twice.
+
+    Parameters
+    ----------
+    array : a preset's name, or the configuration itself.
+    steps : N, steps per sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument.
+    DoesNotFit
+        If the array cannot run the network exactly; names everything that is too large, with what
+        is needed and what is there, and a preset that would do.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, not {network!r}")
+    config = preset(array) if isinstance(array, str) else array
+    if not isinstance(config, ArrayConfig):
+        raise TypeError(
+            f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
+        )
+    steps = exact_int("steps", steps, 1, _STEPS_MAX)
+    problems = list(_problems(network, config, steps))
+    if problems:
+        raise DoesNotFit(_complaint(problems, network, config, steps))
+    groups = _shares(network, config)
+    rows = _Rows(network, config)
+    return Program(
+        network=network,
+        config=config,
+        steps=steps,
+        groups=groups,
+        images=tuple(_image(network, config, groups, rows, c) for c in range(config.cores)),
+        registers={Register.INPUT_ROWS: rows.inputs, Register.INPUT_BASE: 0},
+        needed=_needed(network, config),
+    )
+
+
+def _complaint(problems: list[str], network: Network, config: ArrayConfig, steps: int) -> str:
+    others = [
+        name for name, other in PRESETS.items()
+        if other != config and not any(_problems(network, other, steps))
+    ]
+    hint = f"it fits the preset {others[0]!r}" if others else "it fits no preset either"
+    return "the network does not fit the array: " + "; ".join(problems) + f" ({hint})"
+
+
+class _Rows:
+    """Where the maps lie: rows of L words, the same in every core and on the bus."""
+
+    def __init__(self, network: Network, config: ArrayConfig) -> None:
+        self.inputs = -(-network.input_sizes[0] // config.lanes)
+        self.sizes = [-(-size // config.lanes) for size in network.input_sizes]
+        at = 2 * self.inputs
+        self.spikes, self.skeleton = [0], [0]
+        for layer, size in zip(network.layers, self.sizes[1:], strict=False):
+            self.spikes.append(at)
+            at += size if layer.emit != "skeleton" else 0
+            self.skeleton.append(at)
+            at += size if layer.emit != "spikes" else 0
+        self.total = at
+
+
+def _shares(network: Network, config: ArrayConfig) -> tuple[tuple[Share, ...], ...]:
+    shares = []
+    for layer in network.layers:
+        total = -(-layer.outputs // config.lanes)
+        bounds = [total * core // config.cores for core in range(config.cores + 1)]
+        shares.append(tuple(Share(a, b - a) for a, b in pairwise(bounds)))
+    return tuple(shares)
+
+
+def _needed(network: Network, config: ArrayConfig) -> dict[str, int]:
+    """Entries of each memory that the fullest core needs, by the field that sizes it."""
+    groups = _shares(network, config)
+    runs = len(network.layers) + network.both
+    last = groups[-1] if network.both else ()
+    cores = range(config.cores)
+    return {
+        "weight_rows": max(
+            sum(g[c].groups * size for g, size in zip(groups, network.input_sizes, strict=True))
+            for c in cores
+        ),
+        "spike_rows": _Rows(network, config).total,
+        "neuron_groups": max(
+            sum(g[c].groups for g in groups) + (last[c].groups if last else 0) for c in cores
+        ),
+        "tasks": runs,
+    }
+
+
+def _problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str]:
+    """Everything that keeps the array from running the network exactly."""
+    for name, needed in _needed(network, config).items():
+        there = getattr(config, name)
+        if needed > there:
+            yield f"{name.replace('_', ' ')}: {needed} needed, {there} there"
+    runs = len(network.layers) + network.both
+    if runs > 1 << LAYER_BITS:
+        yield f"layers: {runs} needed, {1 << LAYER_BITS} at most"
+    if network.fraction_bits != config.fraction_bits:
+        yield (
+            f"fraction_bits: the network has {network.fraction_bits}, "
+            f"the array {config.fraction_bits}"
+        )
+    if network.input.kind == "pixels" and network.input.bits > config.window:
+        yield f"pixels of {network.input.bits} bits, the window takes {config.window}"
+    if steps > config.window and not config.state:
+        yield f"{steps} steps: without state memory a sample is one window of {config.window}"
+    for i in range(len(network.layers)):
+        yield from _layer_problems(network, config, i)
+
+
+def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[str]:
+    layer, name = network.layers[index], network.layer_name(index)
+    neuron = layer.neuron
+    bits = network.layer_weight_bits(index)
+    if bits > config.weight_bits:
+        yield f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}"
+    if neuron.synapse_leak is not None and not config.synaptic_current:
+        yield f"{name}: synapse_leak, but the array has no synaptic current"
+    low, high = signed_range(config.state_bits)
+    values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
+    if neuron.fires:
+        values["threshold"] = layer.threshold
+    for what, array in values.items():
+        outside = np.flatnonzero((array < low) | (array > high))
+        if outside.size:
+            yield (
+                f"{name}: {what} {int(array[outside[0]])} of neuron {int(outside[0])}, "
+                f"membranes of {config.state_bits} bits take {low} to {high}"
+            )
+    low, high = signed_range(config.acc_bits)
+    weight = network.folded_weight(index)
+    above = np.where(weight > 0, weight, 0).sum(axis=1)
+    below = np.where(weight < 0, weight, 0).sum(axis=1)
+    outside = np.flatnonzero((above > high) | (below < low))
+    if outside.size:
+        worst = int(outside[0])
+        yield (
+            f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])}, "
+            f"accumulators of {config.acc_bits} bits hold {low} to {high}"
+        )
+
+
+def _packed(rows: npt.NDArray[np.int64], width: int) -> Image:
+    """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
+    if width > 16:
+        halves = rows[..., None] >> np.array([0, 16])
+        return (halves.reshape(len(rows), -1) & 0xFFFF).astype(np.uint16)
+    per = 16 // width
+    values = rows & ((1 << width) - 1)
+    return (
+        (values.reshape(len(rows), -1, per) << (np.arange(per) * width)).sum(axis=2)
+    ).astype(np.uint16)
+
+
+def _grouped(values: npt.NDArray[np.int64], lanes: int, share: Share) -> npt.NDArray[np.int64]:
+    """(groups * lanes, ...) of a share's outputs, the last group filled with zeros."""
+    part = values[share.first * lanes : (share.first + share.groups) * lanes]
+    missing = share.groups * lanes - len(part)
+    return np.pad(part, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+
+
+def _image(
+    network: Network,
+    config: ArrayConfig,
+    groups: tuple[tuple[Share, ...], ...],
+    maps: _Rows,
+    core: int,
+) -> dict[Space, Image]:
+    lanes, layout = config.lanes, task_layout(config)
+    weights: list[npt.NDArray[np.int64]] = []
+    biases: list[npt.NDArray[np.int64]] = []
+    thresholds: list[npt.NDArray[np.int64]] = []
+    tasks: list[list[int]] = []
+    weight_row = group = 0
+    runs = [(i, False) for i in range(len(network.layers))]
+    if network.both:
+        runs.append((len(network.layers) - 1, True))
+    spare = sum(shares[core].groups for shares in groups)
+    for number, (i, again) in enumerate(runs):
+        layer, share, inputs = network.layers[i], groups[i][core], network.input_sizes[i]
+        if not again:
+            matrix = _grouped(network.folded_weight(i), lanes, share)
+            here = weight_row, group
+            # Row: input j of group g, one weight for each lane.
+            weights.append(
+                matrix.reshape(share.groups, lanes, inputs).transpose(0, 2, 1).reshape(-1, lanes)
+            )
+            biases.append(_grouped(layer.bias, lanes, share))
+            thresholds.append(np.maximum(1, _grouped(layer.threshold, lanes, share)))
+            weight_row += share.groups * inputs
+            group += share.groups
+        tasks.append(
+            layout.pack(
+                {
+                    **_scan_fields(network, config, groups, maps, i, again),
+                    "groups": share.groups,
+                    "weights": here[0] if share.groups else 0,
+                    "last": number == len(runs) - 1,
+                    **_neuron_fields(network, config, i),
+                    "parameters": here[1] if share.groups else 0,
+                    "state": (spare if again else here[1]) if share.groups else 0,
+                    "lanes_last": _lanes_last(layer.outputs, share, lanes),
+                    **_destinations(network, maps, i, share),
+                    "monitor": not again,
+                    "layer": number,
+                }
+            )
+        )
+    words = np.array(tasks, dtype=np.int64).reshape(-1, 1)
+    image = {
+        Space.BIASES: _packed(np.concatenate(biases).reshape(-1, 1), 16),
+        Space.THRESHOLDS: _packed(np.concatenate(thresholds).reshape(-1, 1), 16),
+        Space.WEIGHTS: _packed(np.concatenate(weights), config.weight_bits),
+        Space.TASKS: _packed(words, 32),
+    }
+    return {space: rows for space, rows in image.items() if len(rows)}
+
+
+def _lanes_last(outputs: int, share: Share, lanes: int) -> int:
+    """Neurons in the last group of a share."""
+    return max(0, min(lanes, outputs - (share.first + share.groups - 1) * lanes))
+
+
+def _scan_fields(
+    network: Network,
+    config: ArrayConfig,
+    groups: tuple[tuple[Share, ...], ...],
+    maps: _Rows,
+    index: int,
+    again: bool,
+) -> dict[str, int]:
+    """How the run of a layer reads its map. Rows are waited for once, before the first run."""
+    external = index == 0
+    emit = "spikes" if external else network.layers[index - 1].emit
+    senders = 0 if external else sum(share.groups > 0 for share in groups[index - 1])
+    wait = 0 if external or again else maps.sizes[index] * (2 if emit == "both" else 1)
+    skeleton = again or emit == "skeleton"
+    return {
+        "external": external,
+        "ordered": senders == 1 and emit != "both",
+        "sync": external and config.cores > 1,
+        "source": 0 if external else (maps.skeleton if skeleton else maps.spikes)[index],
+        "rows": maps.sizes[index],
+        "inputs": network.input_sizes[index],
+        "wait": wait,
+    }
+
+
+def _destinations(network: Network, maps: _Rows, index: int, share: Share) -> dict[str, int]:
+    """Which rows a share sends, and where its first group's go."""
+    inner = index < len(network.layers) - 1 and share.groups > 0
+    emit = network.layers[index].emit
+    fields = {}
+    for name, starts, other in (
+        ("spikes", maps.spikes, "skeleton"),
+        ("skeleton", maps.skeleton, "spikes"),
+    ):
+        sent = inner and emit != other
+        fields[f"send_{name}"] = sent
+        fields[f"{name}_row"] = starts[index + 1] + share.first if sent else 0
+    return fields
+
+
+def _neuron_fields(network: Network, config: ArrayConfig, index: int) -> dict[str, int]:
+    layer = network.layers[index]
+    neuron = layer.neuron
+    last = index == len(network.layers) - 1
+
+    def leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
+        fields = {}
+        for name, shift in zip("ac", shifts or (None, None), strict=True):
+            fields[f"{prefix}_{name}"] = shift or 0
+            fields[f"{prefix}_{name}_on"] = shift is not None
+        return fields
+
+    fields: dict[str, int] = leak("leak", neuron.leak)
+    if config.synaptic_current:
+        fields |= leak("synapse", neuron.synapse_leak)
+        fields["synapse_on"] = neuron.synapse_leak is not None
+    reports = last and network.readout != "membrane"
+    return {
+        **fields,
+        "reset": _RESETS[neuron.reset],
+        "delayed": neuron.reset_timing == "next_step",
+        "strict": neuron.compare == "gt",
+        "fires": neuron.fires,
+        "pixels": index == 0 and network.input.kind == "pixels",
+        "v_init": neuron.v_init,
+        "report_spikes": reports and layer.emit == "spikes",
+        "report_skeleton": reports and layer.emit == "skeleton",
+        "report_membrane": last and network.readout == "membrane",
+    }
