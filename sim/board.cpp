@@ -2,6 +2,7 @@
 //
 // Compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1 at a settable number of
 // clocks per bit; without, over the byte streams rx and tx, at most one byte a clock each way.
+// Verilator writes the second underscore of Amaranth's rx__valid as ___05F.
 
 #include <cstdint>
 #include <memory>
@@ -36,9 +37,9 @@ struct Board {
 #ifdef BOARD_UART
         top->rx = 1;
 #else
-        top->rx__valid = 0;
-        top->rx__payload = 0;
-        top->tx__ready = 1;
+        top->rx___05Fvalid = 0;
+        top->rx___05Fpayload = 0;
+        top->tx___05Fready = 1;
 #endif
         for (int i = 0; i < RESET_CLOCKS; ++i) clock();
         top->rst = 0;
@@ -132,11 +133,11 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
         int byte = board.receive();
         if (!board.sent() && !got) last = ran;
 #else
-        top.rx__valid = used < length;
-        if (used < length) top.rx__payload = in[used];
+        top.rx___05Fvalid = used < length;
+        if (used < length) top.rx___05Fpayload = in[used];
         board.settle();
-        bool taking = used < length && top.rx__ready;
-        int byte = top.tx__valid ? int(top.tx__payload) : -1;
+        bool taking = used < length && top.rx___05Fready;
+        int byte = top.tx___05Fvalid ? int(top.tx___05Fpayload) : -1;
         top.clk = 1;
         top.eval();
         ++board.cycles;

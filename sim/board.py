@@ -69,21 +69,39 @@ def board_library(
         work.mkdir()
         (work / "board.v").write_text(verilog)
         shutil.copy(_HARNESS, work)
-        include = tool.root / "include"
         _run([str(tool.program), *_VERILATE, "-Mdir", ".", "board.v"], work, tool.environment)
-        sources = [*sorted(work.glob("*.cpp")), *(include / name for name in _RUNTIME)]
-        options = [*flags, "-I.", f"-I{include}", f"-I{include / 'vltstd'}"]
-        commands = [
-            [cxx.path, *options, "-c", str(path), "-o", f"{path.stem}.o"] for path in sources
-        ]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda command: _run(command, work), commands))
-        objects = [f"{path.stem}.o" for path in sources]
+        objects = _compile(sorted(work.glob("*.cpp")), flags, work) + _runtime(compile_flags)
         _run([cxx.path, "-shared", *objects, "-pthread", "-o", str(folder / _LIBRARY)], work)
         shutil.rmtree(work)
         _log.info("built in %.0f s", time.monotonic() - began)
 
     return cached("board", key, build) / _LIBRARY
+
+
+def _compile(sources: list[Path], flags: tuple[str, ...], folder: Path) -> list[str]:
+    """Object files of the sources, in ``folder``, as many at once as there are processors."""
+    include, cxx = verilator().root / "include", compiler().path
+    options = [*flags, "-I.", f"-I{include}", f"-I{include / 'vltstd'}"]
+    objects = [str(folder / f"{path.stem}.o") for path in sources]
+    commands = [
+        [cxx, *options, "-c", str(source), "-o", target]
+        for source, target in zip(sources, objects, strict=True)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda command: _run(command, folder), commands))
+    return objects
+
+
+def _runtime(flags: tuple[str, ...]) -> list[str]:
+    """Verilator's own part of a library, the same for every model."""
+    sources = [verilator().root / "include" / name for name in _RUNTIME]
+    key = digest(" ".join(flags), verilator().version, compiler().version)
+
+    def build(folder: Path) -> None:
+        _compile(sources, flags, folder)
+
+    folder = cached("board-runtime", key, build)
+    return [str(folder / f"{path.stem}.o") for path in sources]
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:

