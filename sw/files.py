@@ -207,30 +207,35 @@ def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
         If something in it is not allowed.
     """
     entry = header["input"]
-    if entry["kind"] not in ("spikes", "pixels"):
-        raise ValueError(f"the input is of an unknown kind {entry['kind']!r}")
-    if entry["kind"] == "pixels":
+    if entry["kind"] not in (SpikeInput.kind, PixelInput.kind):
+        raise ValueError(f"input: unknown kind {entry['kind']!r}")
+    if entry["kind"] == PixelInput.kind:
         source: SpikeInput | PixelInput = PixelInput(tuple(entry["shape"]), entry["bits"])
     else:
         source = SpikeInput(tuple(entry["shape"]))
     layers = []
     for i, layer in enumerate(header["layers"]):
-        if layer["kind"] != "dense":
-            raise ValueError(f"layers[{i}] is of an unknown kind {layer['kind']!r}")
-        settings = dict(layer["neuron"])
-        if settings["threshold"] == "per neuron":
-            settings["threshold"] = tensors[f"layers.{i}.threshold"]
-        pool = layer["pool_before"]
-        layers.append(
-            Dense(
-                tensors[f"layers.{i}.weight"],
-                tensors[f"layers.{i}.bias"],
-                neuron=Neuron(**settings),
-                pool_before=None if pool is None else SumPool2d(pool),
-                emit=layer["emit"],
-                weight_bits=layer["weight_bits"],
-            )
-        )
+        try:
+            layers.append(_layer(layer, i, tensors))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"layers[{i}]: {error}") from error
     return Network(
         source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"]
+    )
+
+
+def _layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Dense:
+    if entry["kind"] != Dense.kind:
+        raise ValueError(f"unknown kind {entry['kind']!r}")
+    settings = dict(entry["neuron"])
+    if settings["threshold"] == "per neuron":
+        settings["threshold"] = tensors[f"layers.{index}.threshold"]
+    pool = entry["pool_before"]
+    return Dense(
+        tensors[f"layers.{index}.weight"],
+        tensors[f"layers.{index}.bias"],
+        neuron=Neuron(**settings),
+        pool_before=None if pool is None else SumPool2d(pool),
+        emit=entry["emit"],
+        weight_bits=entry["weight_bits"],
     )

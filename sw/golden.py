@@ -64,6 +64,17 @@ class GoldenResult:
     steps: int
 
 
+def exact_dtype(bound: int) -> torch.dtype:
+    """What a matrix product is exact in, when no partial sum of it is beyond ``bound``.
+
+    Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and is much the
+    fastest.
+    """
+    if bound < 1 << 24:
+        return torch.float32
+    return torch.float64 if bound < 1 << 53 else torch.int64
+
+
 @dataclass
 class _State:
     """v, r and q of a layer while it runs, each (batch, neurons)."""
@@ -78,11 +89,7 @@ class _State:
 
 
 class _Layer:
-    """One layer ready to run: exact weights, wide enough integers.
-
-    The matrix product is floating point where every partial sum of it is an integer that the
-    format holds: below 2**24 in float32, 2**53 in float64.
-    """
+    """One layer ready to run: exact weights, wide enough integers."""
 
     def __init__(self, network: Network, index: int, state_bits: int, input_high: int) -> None:
         layer: Dense = network.layers[index]
@@ -101,9 +108,7 @@ class _Layer:
                     f"(state_bits {state_bits}), not {worst}"
                 )
         bound = int(np.abs(weight).sum(axis=1).max()) * input_high
-        self.multiply = (
-            torch.float32 if bound < 1 << 24 else torch.float64 if bound < 1 << 53 else torch.int64
-        )
+        self.multiply = exact_dtype(bound)
         # b + 2**F A + d, where |d| <= 3 * 2**V and the reset takes a threshold more.
         widest = (bound << self.fraction_bits) + (8 << state_bits)
         self.integer = torch.int32 if widest <= _INT32_ROOM else torch.int64

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import stablespike as ss
+from hypothesis import given
+from hypothesis import strategies as st
+from random_networks import random_network, random_samples
+from stablespike.counters import COUNTER_DTYPE, consistency, count, source_words, totals
+from stablespike.golden import Golden
+from stablespike.spec import reference
+
+
+def by_hand(network, sample, steps, window, groups):
+    """The counters of one sample, from the reference's words."""
+    result = reference.run(network, sample, steps, window)
+    rows, pixels = [], network.input.kind == "pixels"
+    flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1)
+    starts = range(0, steps, window)
+    if pixels:
+        source = [flat[0].tolist() for _ in starts]
+    else:
+        source = [
+            [sum(int(b) << t for t, b in enumerate(bits)) for bits in flat[s : s + window].T]
+            for s in starts
+        ]
+    for i, layer in enumerate(network.layers):
+        events = [sum(word != 0 for word in words) for words in source]
+        bits = sum(word.bit_count() for words in source for word in words)
+        rows.append(
+            (
+                int(np.sum(result.spikes[i])),
+                int(np.sum(result.skeleton[i])),
+                sum(events),
+                sum(e * g for e in events for g in groups[i]),
+                bits * layer.outputs,
+                sum(max(g * e for g in groups[i]) for e in events),
+            )
+        )
+        source = result.skeleton_words[i] if layer.emit == "skeleton" else result.words[i]
+    return rows
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    steps=st.integers(1, 20),
+    window=st.sampled_from([1, 2, 4, 8, 16]),
+    cores=st.integers(1, 4),
+)
+def test_counters_equal_those_by_hand(seed, steps, window, cores):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, width=(1, 12))
+    samples = random_samples(rng, network, 2, steps)
+    groups = [rng.integers(0, 5, cores).tolist() for _ in network.layers]
+    result = Golden(network).run(samples, steps, trace=True)
+    counters = count(network, samples, result.spikes, result.skeleton, window, groups)
+    assert counters.dtype == COUNTER_DTYPE
+    for n, sample in enumerate(samples):
+        assert counters[n].tolist() == by_hand(network, sample, steps, window, groups)
+    total = totals(counters)
+    for name in COUNTER_DTYPE.names:
+        assert total[name].tolist() == counters[name].sum(axis=1).tolist()
+
+
+def test_pixels_are_events_in_every_window():
+    layer = ss.Dense(np.ones((5, 3)), neuron=ss.Neuron(threshold=9))
+    network = ss.Network(ss.PixelInput((3,), 4), [layer])
+    result = Golden(network).run([[0, 5, 15]], 7, trace=True)
+    counters = count(network, [[0, 5, 15]], result.spikes, result.skeleton, 4, [[2, 1]])
+    row = counters[0, 0]
+    assert (row["events"], row["issued"], row["lower_bound"]) == (4, 12, 8)
+    assert row["sops"] == 2 * (2 + 4) * 5
+
+
+def test_the_window_lowers_the_events():
+    network = ss.Network(ss.SpikeInput((1,)), [ss.Dense([[1]], neuron=ss.Neuron(threshold=99))])
+    samples = np.ones((1, 8, 1), dtype=bool)
+    result = Golden(network).run(samples, trace=True)
+    events = [
+        int(count(network, samples, result.spikes, result.skeleton, t, [[1]])["events"][0, 0])
+        for t in (1, 2, 4, 8, 16)
+    ]
+    assert events == [8, 4, 2, 1, 1]
+
+
+def test_wrong_traces_and_groups():
+    network = random_network(np.random.default_rng(0), depth=(2, 2))
+    samples = random_samples(np.random.default_rng(0), network, 1, 4)
+    result = Golden(network).run(samples, 4, trace=True)
+    with pytest.raises(ValueError, match="groups must be of 2 layers, not 1"):
+        count(network, samples, result.spikes, result.skeleton, 4, [[1]])
+    with pytest.raises(ValueError, match=r"of 2 layers \(run with trace=True\), not 0 and 0"):
+        count(network, samples, (), (), 4, [[1], [1]])
+    with pytest.raises(ValueError, match="window must be from 1 to 16, not 17"):
+        source_words(network, samples, result.spikes, result.skeleton, 17)
+
+
+def test_consistency():
+    assert consistency([4, 0, 3], [3, 0, 0], 4).tolist() == [1.0, 1.0, 0.0]
+    assert consistency(6, 2, 5) == pytest.approx((2 / 4) / (6 / 5))
+    assert consistency([6], [2], 5, carried=True) == pytest.approx([2 / 6])
+    assert consistency([[5]], [[5]], 5, carried=True).tolist() == [[1.0]]
+
+
+def test_consistency_of_a_single_step():
+    assert np.isnan(consistency([3, 0], [0, 0], 1)).all()
+    assert consistency([3, 0], [2, 0], 1, carried=True).tolist() == pytest.approx([2 / 3, 1])
+    with pytest.raises(ValueError, match="steps must be from 1 to"):
+        consistency([1], [1], 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
+def test_neurons_that_always_fire_are_consistent(seed, steps):
+    neurons = int(np.random.default_rng(seed).integers(1, 99))
+    assert consistency(neurons * steps, neurons * (steps - 1), steps) == 1

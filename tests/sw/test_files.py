@@ -1,0 +1,136 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import stablespike as ss
+from hypothesis import given
+from hypothesis import strategies as st
+from random_networks import random_network
+from stablespike import files
+
+
+@pytest.fixture
+def net():
+    return random_network(np.random.default_rng(3), depth=(2, 2))
+
+
+@pytest.fixture
+def path(tmp_path, net):
+    ss.save(net, tmp_path / "net.safetensors")
+    return tmp_path / "net.safetensors"
+
+
+def refuses(*words):
+    return pytest.raises(ss.FileError, match=".*".join(re.escape(str(word)) for word in words))
+
+
+@given(seed=st.integers(0, 2**32 - 1), weight_bits=st.sampled_from([4, 8]))
+def test_load_inverts_save(tmp_path_factory, seed, weight_bits):
+    net = random_network(np.random.default_rng(seed), weight_bits=weight_bits)
+    path = tmp_path_factory.mktemp("net") / "net"
+    ss.save(net, path)
+    assert ss.load(path) == net
+    again = path.with_name("again")
+    ss.save(ss.load(path), again)
+    assert path.read_bytes() == again.read_bytes()
+    assert sorted(p.name for p in path.parent.iterdir()) == ["again", "net"]
+
+
+def test_file_is_plain_safetensors(path, net):
+    tensors = safetensors.numpy.load_file(path)
+    assert tensors["layers.0.weight"].dtype == np.int8
+    assert (tensors["layers.0.weight"] == net.layers[0].weight).all()
+
+
+def test_missing_and_unreadable(tmp_path):
+    with refuses(tmp_path / "none", "does not exist; expected a stablespike network"):
+        ss.load(tmp_path / "none")
+    with refuses(tmp_path):
+        ss.load(tmp_path)
+    (tmp_path / "empty").touch()
+    with refuses(tmp_path / "empty", "is empty"):
+        ss.load(tmp_path / "empty")
+
+
+def test_truncated_anywhere(path):
+    data = path.read_bytes()
+    for length in [1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]:
+        path.write_bytes(data[:length])
+        with refuses(path, "is truncated or no safetensors file"):
+            ss.load(path)
+    path.write_bytes(data + b"\0")
+    with refuses(path):
+        ss.load(path)
+
+
+def test_foreign(path):
+    path.write_bytes(b"PK\x03\x04 not what you think" * 20)
+    with refuses(path, "truncated or no safetensors file"):
+        ss.load(path)
+    safetensors.numpy.save_file({"weight": np.ones(3)}, path)
+    with refuses(path, "was not written by stablespike: it has no 'stablespike' header"):
+        ss.load(path)
+    for header in ("{", "[]", "{}", '{"format": "stablespike network"}'):
+        path.write_bytes(safetensors.numpy.save({}, metadata={"stablespike": header}))
+        with refuses(path, "was not written by stablespike"):
+            ss.load(path)
+
+
+def test_another_format_and_version(path):
+    files.write(path, "stablespike program", 1, {}, {})
+    with refuses(path, "is a stablespike program, not a", "load it with stablespike.Program.load"):
+        ss.load(path)
+    files.write(path, "stablespike song", 1, {}, {})
+    with refuses(path, "is a stablespike song, not a stablespike network"):
+        ss.load(path)
+    for version in (files.NETWORK_VERSION + 1, 0, "1"):
+        files.write(path, files.NETWORK_FORMAT, version, {}, {})
+        with refuses(path, f"has version {version} of the stablespike network format", "install"):
+            ss.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, t: h.pop("readout"), "is damaged: it lacks 'readout'"),
+        (lambda h, t: t.pop("layers.1.weight"), "is damaged: it lacks 'layers.1.weight'"),
+        (lambda h, t: h.update(readout="song"), "readout must be one of"),
+        (lambda h, t: h["layers"][0].update(kind="conv9d"), "layers[0]: unknown kind 'conv9d'"),
+        (lambda h, t: h["input"].update(kind="smell"), "input: unknown kind 'smell'"),
+        (lambda h, t: h["layers"][0]["neuron"].update(mood=1), "mood"),
+        (lambda h, t: h["layers"].clear(), "layers must be a list of at least one layer"),
+        (lambda h, t: t.update({"layers.0.weight": np.ones((1, 1))}), "layers[0]: bias must"),
+        (lambda h, t: h.update(input=3), "is damaged"),
+    ],
+)
+def test_damaged_inside(path, net, change, message):
+    header, tensors = files.network_parts(net)
+    header = json.loads(json.dumps(header))
+    change(header, tensors)
+    files.write(path, files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)
+    with refuses(path, message):
+        ss.load(path)
+
+
+def test_save_refuses(tmp_path, net):
+    with pytest.raises(TypeError, match="network must be a Network, not 3"):
+        ss.save(3, tmp_path / "net")
+    with refuses(tmp_path / "no" / "net", "cannot be written"):
+        ss.save(net, tmp_path / "no" / "net")
+    (tmp_path / "folder").mkdir()
+    with refuses(tmp_path / "folder", "cannot be written"):
+        ss.save(net, tmp_path / "folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([], np.int8), ([-128, 127], np.int8), ([128], np.int16), ([-32769], np.int32),
+     ([1 << 31], np.int64)],
+)
+def test_narrowest(values, dtype):
+    array = np.array(values, dtype=np.int64)
+    assert files.narrowest(array).dtype == dtype
+    assert files.narrowest(array).tolist() == values

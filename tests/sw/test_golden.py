@@ -1,0 +1,296 @@
+"""The golden model against the plain integers, which were written apart from it."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import random_network, random_samples
+from stablespike import golden as golden_module
+from stablespike.golden import Golden
+from stablespike.samples import check_samples
+from stablespike.spec import reference
+from stablespike.words import pack_steps, popcount, predict, unpack_steps
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def same_state(ours, theirs, sample):
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.v[sample].tolist() == b.v
+        assert a.r[sample].tolist() == b.r
+        assert a.q is None or a.q[sample].tolist() == b.q
+
+
+def compare(network, samples, steps, window, state_bits):
+    result = Golden(network, state_bits, window).run(samples, steps, trace=True)
+    for n, sample in enumerate(samples):
+        expected = reference.run(network, sample, steps, window, state_bits=state_bits)
+        for i in range(len(network.layers)):
+            assert result.spikes[i][n].tolist() == expected.spikes[i]
+            assert result.skeleton[i][n].tolist() == expected.skeleton[i]
+            assert pack_steps(result.spikes[i], window)[n].tolist() == expected.words[i]
+            assert result.spike_counts[n, i] == np.sum(expected.spikes[i])
+            assert result.stable_counts[n, i] == np.sum(expected.skeleton[i])
+        assert result.readout[n].tolist() == expected.readout
+        assert (result.readout_skeleton is None) == (expected.readout_skeleton is None)
+        if expected.readout_skeleton is not None:
+            assert result.readout_skeleton[n].tolist() == expected.readout_skeleton
+        same_state(result.state, expected.state, n)
+    return result
+
+
+@settings(max_examples=150)
+@given(
+    seed=seeds,
+    weight_bits=st.sampled_from([4, 8]),
+    fraction_bits=st.sampled_from([0, 2, 4]),
+    state_bits=st.sampled_from([8, 12, 16]),
+    window=st.sampled_from([1, 2, 4, 8, 16]),
+    steps=st.integers(1, 40),
+)
+def test_every_bit_equals_the_reference(
+    seed, weight_bits, fraction_bits, state_bits, window, steps
+):
+    rng = np.random.default_rng(seed)
+    network = random_network(
+        rng,
+        weight_bits=weight_bits,
+        fraction_bits=fraction_bits,
+        state_bits=state_bits,
+        width=(1, 20),
+        pixel_bits=16,
+    )
+    compare(network, random_samples(rng, network, 2, steps), steps, window, state_bits)
+
+
+@settings(max_examples=30)
+@given(seed=seeds, steps=st.integers(1, 30), room=st.integers(1, 400))
+def test_pieces_of_any_size_change_nothing(seed, steps, room):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    samples = random_samples(rng, network, 5, steps)
+    whole = Golden(network).run(samples, steps, trace=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(golden_module, "_CHUNK_VALUES", room)
+        patch.setattr(golden_module, "_STEPS_AT_ONCE", 7)
+        pieces = Golden(network).run(samples, steps, trace=True)
+    equal(whole, pieces)
+
+
+def equal(a, b):
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    elif isinstance(a, tuple):
+        for x, y in zip(a, b, strict=True):
+            equal(x, y)
+    elif dataclasses.is_dataclass(a):
+        for field in dataclasses.fields(a):
+            equal(getattr(a, field.name), getattr(b, field.name))
+    else:
+        assert a == b
+
+
+@settings(max_examples=30)
+@given(seed=seeds, steps=st.integers(2, 30), data=st.data())
+def test_carried_state_goes_on(seed, steps, data):
+    rng = np.random.default_rng(seed)
+    network = dataclasses.replace(random_network(rng), readout="membrane")
+    samples = random_samples(rng, network, 3, steps)
+    cut = data.draw(st.integers(1, steps - 1))
+    pixels = network.input.kind == "pixels"
+    golden = Golden(network)
+    whole = golden.run(samples, steps, trace=True)
+    first = golden.run(samples if pixels else samples[:, :cut], cut, trace=True)
+    kept = [entry.v.copy() for entry in first.state]
+    rest = samples if pixels else samples[:, cut:]
+    second = golden.run(rest, steps - cut, trace=True, state=first.state)
+    for name in ("spikes", "skeleton"):
+        joined = zip(getattr(first, name), getattr(second, name), strict=True)
+        for both, once in zip(joined, getattr(whole, name), strict=True):
+            np.testing.assert_array_equal(np.concatenate(both, axis=1), once)
+    equal(whole.readout, second.readout)
+    equal(whole.state, second.state)
+    assert all((a == b.v).all() for a, b in zip(kept, first.state, strict=True))
+    carried = reference.run(
+        network, samples[0] if pixels else samples[0, :cut], cut, 4
+    ).state
+    expected = reference.run(network, rest[0], steps - cut, 4, carry=carried)
+    assert second.readout[0].tolist() == expected.readout
+
+
+def test_more_than_255_steps():
+    rng = np.random.default_rng(0)
+    neuron = ss.Neuron(threshold=1, reset="none")
+    network = ss.Network(ss.SpikeInput((3,)), [ss.Dense([[1, 1, 1]], [1], neuron=neuron)])
+    result = compare(network, rng.random((2, 600, 3)) < 0.9, 600, 16, 16)
+    assert result.readout.tolist() == [[600], [600]]
+
+
+@pytest.mark.parametrize(("inputs", "bits"), [(1, 4), (2000, 8), (3000, 16)])
+def test_wide_sums_are_exact(inputs, bits):
+    """Sums past 2**24 and 2**31: float32 and int32 would both be wrong."""
+    weight = np.full((2, inputs), 127)
+    weight[1] = -128
+    neuron = ss.Neuron(threshold=32767, compare="gt", leak=(1, None))
+    network = ss.Network(
+        ss.PixelInput((inputs,), bits=bits),
+        [ss.Dense(weight, [-5, 7], neuron=neuron)],
+        "membrane", weight_bits=8, fraction_bits=8,
+    )
+    samples = np.full((1, inputs), (1 << bits) - 1)
+    samples[0, -1] -= 1
+    compare(network, samples, 3, 4, 16)
+
+
+@pytest.mark.parametrize(
+    ("bits", "dtype"), [(24, torch.float32), (53, torch.float64), (62, torch.int64)]
+)
+def test_products_are_exact(bits, dtype):
+    assert golden_module.exact_dtype((1 << bits) - 1) == dtype
+    assert golden_module.exact_dtype(1 << bits) != dtype or dtype == torch.int64
+    highest = torch.tensor([(1 << bits) - 1], dtype=torch.int64)
+    assert highest.to(dtype).to(torch.int64) == highest
+
+
+def test_fields_without_trace():
+    rng = np.random.default_rng(1)
+    network = random_network(rng, depth=(2, 2))
+    result = Golden(network).run(random_samples(rng, network, 4, 6), 6)
+    assert (result.spikes, result.skeleton, result.steps) == ((), (), 6)
+    assert result.prediction.shape == (4,)
+    assert result.spike_counts.shape == result.stable_counts.shape == (4, 2)
+
+
+def test_agreement_compares_the_two_runs():
+    layers = [
+        ss.Dense(np.eye(2), neuron=ss.Neuron(threshold=16), emit="both"),
+        ss.Dense(np.eye(2), neuron=ss.Neuron(threshold=16)),
+    ]
+    network = ss.Network(ss.SpikeInput((2,)), layers)
+    # Neuron 0 spikes thrice but never twice in a row; neuron 1 twice in a row.
+    flicker = [[1, 0], [0, 0], [1, 1], [0, 1], [1, 0]]
+    steady = [[0, 0], [1, 1], [1, 1], [1, 1], [0, 1]]
+    result = Golden(network).run([flicker, steady], 5)
+    assert result.readout.tolist() == [[3, 2], [3, 4]]
+    assert result.readout_skeleton.tolist() == [[0, 1], [2, 3]]
+    assert result.prediction.tolist() == [0, 1]
+    assert result.agreement.tolist() == [False, True]
+
+
+def test_the_lowest_index_wins_a_tie():
+    assert predict(np.array([[1, 3, 3], [-2, -2, -5]]), "counts").tolist() == [1, 0]
+    assert predict(np.array([[[1, 8], [7, 0], [3, 1]]]), "words").tolist() == [1]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", ">i4", "float16", "float64", "int64"])
+@pytest.mark.parametrize("pixels", [True, False])
+def test_any_dtype_and_layout(dtype, pixels):
+    rng = np.random.default_rng(2)
+    source = ss.PixelInput((2, 6), 1) if pixels else ss.SpikeInput((2, 6))
+    layer = ss.Dense(rng.integers(-8, 8, (4, 12)), neuron=ss.Neuron(threshold=40))
+    network = ss.Network(source, [layer], "membrane")
+    samples = rng.random((3, 2, 6) if pixels else (3, 5, 2, 6)) < 0.5
+    expected = Golden(network).run(samples, 5).readout
+    array = samples.astype(dtype)
+    frozen = array.copy()
+    frozen.setflags(write=False)
+    reverse = np.ascontiguousarray(array[::-1])[::-1]
+    for each in (array, frozen, reverse, np.asfortranarray(array), array.tolist()):
+        assert (Golden(network).run(each, 5).readout == expected).all()
+    if dtype in ("bool", "uint8", "float64"):
+        tensor = torch.tensor(array)
+        assert (Golden(network).run(tensor, 5).readout == expected).all()
+
+
+def test_time_axis():
+    samples = np.random.default_rng(0).random((5, 2, 3)) < 0.5
+    flat, steps = check_samples(small(), samples, time_axis=0)
+    assert steps == 5
+    assert (flat == samples.transpose(1, 0, 2)).all()
+    with pytest.raises(ValueError, match=r"samples must be \(steps, batch, 3\), not \(2, 3\)"):
+        check_samples(small(), np.zeros((2, 3)), time_axis=0)
+    for wrong in (2, True, None):
+        with pytest.raises(ValueError, match=f"time_axis must be 0 or 1, not {wrong}"):
+            check_samples(small(), samples, time_axis=wrong)
+
+
+def small(pixels=False, **changes):
+    source = ss.PixelInput((3,), 4) if pixels else ss.SpikeInput((3,))
+    layer = ss.Dense(np.ones((2, 3)), neuron=ss.Neuron(threshold=20, **changes))
+    return ss.Network(source, [layer])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "samples", "steps", "error", "message"),
+    [
+        (False, np.zeros((2, 4)), 4, ValueError, "samples must be (batch, steps, 3), not (2, 4)"),
+        (False, np.zeros((2, 4, 5)), 4, ValueError, "must be (batch, steps, 3), not (2, 4, 5)"),
+        (True, np.zeros((2, 4, 3)), 4, ValueError, "samples must be (batch, 3), not (2, 4, 3)"),
+        (False, np.zeros((2, 4, 3)), 5, ValueError, "samples must have 5 steps, not 4"),
+        (False, np.zeros((2, 0, 3)), None, ValueError, "samples must have at least 1 step, not 0"),
+        (False, np.zeros((0, 4, 3)), 4, ValueError, "samples must hold at least 1 sample, not 0"),
+        (True, np.zeros((2, 3)), None, ValueError, "steps must be given for pixels"),
+        (True, np.zeros((2, 3)), 0, ValueError, "steps must be from 1 to"),
+        (True, np.zeros((2, 3)), 2.0, TypeError, "steps must be an integer"),
+        (True, [[0, 16, 0]], 4, ValueError, "samples must be whole numbers from 0 to 15, not 16 ("),
+        (True, [[0, 1, -1]], 4, ValueError, "not -1 (at [0, 2])"),
+        (False, [[[0, 1, 0.5]]], 1, ValueError, "from 0 to 1, not 0.5 (at [0, 0, 2])"),
+        (False, [[[0, 1, np.nan]]], 1, ValueError, "not nan (at [0, 0, 2])"),
+        (False, [[["a", "b", "c"]]], 1, TypeError, "must be an array of integers, not of <U1"),
+    ],
+)
+def test_wrong_samples(pixels, samples, steps, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        Golden(small(pixels)).run(samples, steps)
+
+
+@pytest.mark.parametrize(
+    ("network", "settings", "error", "message"),
+    [
+        (3, {}, TypeError, "network must be a Network, not 3"),
+        (small(), {"state_bits": 17}, ValueError, "state_bits must be from 8 to 16, not 17"),
+        (small(), {"window": 17}, ValueError, "window must be from 1 to 16, not 17"),
+        (
+            ss.Network(ss.SpikeInput((1,)), [ss.Dense([[1]], neuron=ss.Neuron(threshold=128))]),
+            {"state_bits": 8}, ValueError,
+            "layers[0] threshold must be from -128 to 127 (state_bits 8), not 128",
+        ),
+        (
+            small(v_init=-200), {"state_bits": 8}, ValueError,
+            "layers[0] v_init must be from -128 to 127 (state_bits 8), not -200",
+        ),
+    ],
+)
+def test_wrong_settings(network, settings, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        Golden(network, **settings)
+
+
+def test_wrong_state():
+    golden = Golden(small())
+    state = golden.run(np.zeros((2, 4, 3))).state
+    samples = np.zeros((3, 4, 3))
+    with pytest.raises(ValueError, match="state must have 1 layers, not 2"):
+        golden.run(samples, state=state * 2)
+    with pytest.raises(TypeError, match=r"state\[0\] must be a GoldenState, not 5"):
+        golden.run(samples, state=[5])
+    with pytest.raises(ValueError, match=r"state\[0\] must be of 3 samples and 2 neurons, not"):
+        golden.run(samples, state=state)
+    with pytest.raises(ValueError, match=r"state\[0\] must have q exactly where"):
+        Golden(small(synapse_leak=(1, 1))).run(samples[:2], state=state)
+
+
+@given(seed=seeds, steps=st.integers(1, 40), window=st.integers(1, 16))
+def test_words_unpack_to_steps(seed, steps, window):
+    spikes = np.random.default_rng(seed).random((2, steps, 3, 2)) < 0.5
+    words = pack_steps(spikes, window)
+    assert words.shape == (2, -(-steps // window), 3, 2)
+    assert (unpack_steps(words, steps, window) == spikes).all()
+    assert popcount(words).sum() == spikes.sum()

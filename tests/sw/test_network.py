@@ -1,0 +1,255 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.network import Neuron
+
+NEURON = ss.Neuron(threshold=5)
+POOL = ss.SumPool2d(2)
+
+
+def dense(outputs, inputs, **settings):
+    return ss.Dense(np.ones((outputs, inputs)), neuron=NEURON, **settings)
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=re.escape(message))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"threshold": None}, ValueError, "threshold must be given (1 to 32767"),
+        ({"threshold": 0}, ValueError, "threshold must be whole numbers from 1 to 32767, not 0"),
+        ({"threshold": 32768}, ValueError, "threshold must be whole numbers from 1 to 32767"),
+        ({"threshold": 2.5}, ValueError, "whole numbers from 1 to 32767, not 2.5"),
+        ({"threshold": [1, -4]}, ValueError, "not -4 (at [1])"),
+        ({"threshold": "high"}, TypeError, "threshold must be an array of integers, not of <U4"),
+        ({"threshold": [[1]]}, ValueError, "threshold must be one integer or (out,) integers"),
+        ({"threshold": [[1], [2, 3]]}, ValueError, "threshold must be an array, not a ragged list"),
+        ({"leak": None}, TypeError, "leak must be two shifts (a, c), each 0 to 15 or None"),
+        ({"leak": (1,)}, TypeError, "leak must be two shifts (a, c)"),
+        ({"leak": (16, None)}, ValueError, "leak[0] must be from 0 to 15, not 16"),
+        ({"leak": (1, -1)}, ValueError, "leak[1] must be from 0 to 15, not -1"),
+        ({"leak": (0.5, 1)}, TypeError, "leak[0] must be an integer from 0 to 15, not 0.5"),
+        ({"leak": (True, 1)}, TypeError, "leak[0] must be an integer from 0 to 15, not True"),
+        ({"synapse_leak": 3}, TypeError, "synapse_leak must be two shifts"),
+        ({"synapse_leak": (99, 1)}, ValueError, "synapse_leak[0] must be from 0 to 15, not 99"),
+        ({"reset": "hard"}, ValueError, "reset must be one of 'subtract', 'zero', 'none', not 'h"),
+        ({"reset_timing": 1}, ValueError, "reset_timing must be one of 'same_step', 'next_step'"),
+        ({"compare": ">="}, ValueError, "compare must be one of 'ge', 'gt', not '>='"),
+        ({"v_init": 1 << 15}, ValueError, "v_init must be from -32768 to 32767, not 32768"),
+        ({"v_init": 0.0}, TypeError, "v_init must be an integer from -32768 to 32767, not 0.0"),
+        ({"fires": 1}, TypeError, "fires must be True or False, not 1"),
+    ],
+)
+def test_neuron_refuses(settings, error, message):
+    with refuses(error, message):
+        ss.Neuron(**{"threshold": 5, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"weight": np.ones(3)}, ValueError, "weight must be (out, in), not (3,)"),
+        ({"weight": np.ones((0, 3))}, ValueError, "weight must have at least one output and input"),
+        ({"weight": [[0.5]]}, ValueError, "weight must be whole numbers from -128 to 127, not 0.5"),
+        ({"weight": [[128]]}, ValueError, "weight must be whole numbers from -128 to 127, not 128"),
+        ({"weight": [[np.nan]]}, ValueError, "not nan (at [0, 0])"),
+        ({"weight": [[1j]]}, TypeError, "weight must be an array of integers, not of complex128"),
+        ({"bias": [1]}, ValueError, "bias must be (2,), one per output, not (1,)"),
+        ({"bias": 1}, ValueError, "bias must be (2,), one per output, not ()"),
+        ({"bias": [0, 40000]}, ValueError, "from -32768 to 32767, not 40000 (at [1])"),
+        ({"neuron": None}, TypeError, "neuron must be a Neuron, not None"),
+        (
+            {"neuron": ss.Neuron(threshold=[1, 2, 3])},
+            ValueError,
+            "threshold must be one integer or (2,) integers, not (3,)",
+        ),
+        ({"pool_before": 2}, TypeError, "pool_before must be a SumPool2d or None, not 2"),
+        ({"emit": "all"}, ValueError, "emit must be one of 'spikes', 'skeleton', 'both'"),
+        (
+            {"recurrent": np.ones((2, 2))},
+            ValueError,
+            "recurrent must be None: recurrence is not supported by this version",
+        ),
+        ({"weight_bits": 6}, ValueError, "weight_bits must be 4 or 8, not 6"),
+        ({"weight_bits": True}, ValueError, "weight_bits must be 4 or 8, not True"),
+        (
+            {"weight": [[1, 8, 1], [1, 1, 1]], "weight_bits": 4},
+            ValueError,
+            "from -8 to 7 (4-bit weights), not 8 (at [0, 1]); quantize to 4 bits, or set wei",
+        ),
+    ],
+)
+def test_dense_refuses(settings, error, message):
+    with refuses(error, message):
+        ss.Dense(**{"weight": np.ones((2, 3)), "neuron": NEURON, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"input": (3,)}, TypeError, "input must be a SpikeInput or a PixelInput, not (3,)"),
+        ({"layers": []}, TypeError, "layers must be a list of at least one layer, not []"),
+        ({"layers": dense(2, 3)}, TypeError, "layers must be a list of at least one layer"),
+        ({"layers": [None]}, TypeError, "layers[0] must be a Dense, not None"),
+        ({"readout": "spikes"}, ValueError, "readout must be one of 'counts', 'words', 'membrane'"),
+        ({"weight_bits": 5}, ValueError, "weight_bits must be 4 or 8, not 5"),
+        ({"fraction_bits": 9}, ValueError, "fraction_bits must be from 0 to 8, not 9"),
+        ({"fraction_bits": 4.0}, TypeError, "fraction_bits must be an integer from 0 to 8"),
+        (
+            {"layers": [dense(2, 3), dense(2, 3)]},
+            ValueError,
+            "layers[1]: weight must be (out, 2) for an input of (2,), not (2, 3)",
+        ),
+        (
+            {"layers": [dense(2, 3), ss.Dense([[9, 0]], neuron=NEURON)]},
+            ValueError,
+            "layers[1].weight must be from -8 to 7 (4-bit weights), not 9 (at [0, 0])",
+        ),
+        (
+            {"layers": [dense(2, 3, emit="both")]},
+            ValueError,
+            "layers[0].emit must be 'spikes' or 'skeleton': 'both' is for the layer before the",
+        ),
+        (
+            {"layers": [dense(2, 3, emit="both"), dense(2, 2), dense(1, 2)]},
+            ValueError,
+            "layers[0].emit must be 'spikes' or 'skeleton'",
+        ),
+        (
+            {"layers": [dense(2, 3, pool_before=POOL)]},
+            ValueError,
+            "layers[0]: SumPool2d needs a (channels, height, width) map, not (3,)",
+        ),
+        (
+            {"input": ss.SpikeInput((1, 1, 9)), "layers": [dense(2, 4, pool_before=POOL)]},
+            ValueError,
+            "layers[0]: SumPool2d(2) needs a map of at least its size, not (1, 1, 9)",
+        ),
+        (
+            {"input": ss.SpikeInput((1, 2, 5)), "layers": [dense(2, 3, pool_before=POOL)]},
+            ValueError,
+            "must be (out, 2) for an input of (1, 2, 5) (after SumPool2d(size=2)), not (2, 3)",
+        ),
+    ],
+)
+def test_network_refuses(settings, error, message):
+    with refuses(error, message):
+        ss.Network(**{"input": ss.SpikeInput((3,)), "layers": [dense(2, 3)], **settings})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ss.SpikeInput(3), TypeError, "shape must be a tuple of at least one size, not 3"),
+        (lambda: ss.SpikeInput(()), TypeError, "shape must be a tuple of at least one size"),
+        (lambda: ss.SpikeInput((3, 0)), ValueError, "shape[1] must be from 1 to"),
+        (lambda: ss.PixelInput((3.5,)), TypeError, "shape[0] must be an integer from 1 to"),
+        (lambda: ss.PixelInput((3,), 17), ValueError, "bits must be from 1 to 16, not 17"),
+        (lambda: ss.PixelInput((3,), None), TypeError, "bits must be an integer from 1 to 16"),
+        (lambda: ss.SumPool2d(0), ValueError, "size must be from 1 to"),
+        (lambda: ss.SumPool2d((2, 2)), TypeError, "size must be an integer from 1 to"),
+    ],
+)
+def test_inputs_and_pools_refuse(make, error, message):
+    with refuses(error, message):
+        make()
+
+
+def test_arrays_become_read_only_copies():
+    weight, bias = np.ones((2, 3), dtype=np.float32), [1, -2]
+    layer = ss.Dense(weight, bias, neuron=ss.Neuron(threshold=np.array([3, 4], dtype=np.uint8)))
+    weight[0, 0] = 7
+    assert layer.weight[0, 0] == 1
+    for array in (layer.weight, layer.bias, layer.threshold, layer.neuron.threshold):
+        assert array.dtype == np.int64
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        layer.emit = "skeleton"
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [[[1, 0]], [[True, False]], np.array([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]]),
+     torch.nn.Parameter(torch.tensor([[1.0, 0.0]])), np.array([[1, 0]], dtype=np.uint64)],
+)
+def test_any_dtype_of_whole_numbers(weight):
+    assert ss.Dense(weight, neuron=NEURON).weight.tolist() == [[1, 0]]
+
+
+def test_defaults():
+    layer = ss.Dense([[1, 2], [3, 4]], neuron=ss.Neuron(fires=False))
+    assert layer.bias.tolist() == [0, 0]
+    assert layer.threshold.tolist() == [1, 1]
+    assert (layer.emit, layer.pool_before, layer.weight_bits) == ("spikes", None, None)
+    assert ss.Neuron(threshold=np.int32(3)).threshold == 3
+    assert ss.Neuron(threshold=3, leak=[1, None]).leak == (1, None)
+
+
+def test_shapes_and_names():
+    net = ss.Network(
+        ss.PixelInput((2, 5, 5)),
+        [
+            dense(3, 8, pool_before=ss.SumPool2d(2), emit="skeleton"),
+            dense(6, 3, emit="both", weight_bits=8),
+            dense(4, 6),
+        ],
+    )
+    assert net.input_shapes == ((2, 5, 5), (3,), (6,))
+    assert net.input_sizes == (50, 3, 6)
+    assert net.neuron_shapes == ((3,), (6,), (4,))
+    assert (net.outputs, net.both, net.input.size) == (4, True, 50)
+    assert [net.layer_weight_bits(i) for i in range(3)] == [4, 8, 4]
+    assert net.layer_name(0) == "layers[0] (Dense 8 -> 3)"
+    assert net.folded_weight(1) is net.layers[1].weight
+    assert isinstance(net.layers, tuple)
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(0, 99)
+)
+def test_folding_is_pooling(channels, height, width, size, seed):
+    if min(height, width) < size:
+        return
+    rng = np.random.default_rng(seed)
+    shape = (channels, height, width)
+    image = torch.tensor(rng.integers(0, 16, shape), dtype=torch.float64)
+    pooled = torch.nn.functional.avg_pool2d(image, size, divisor_override=1).reshape(-1).numpy()
+    weight = rng.integers(-8, 8, (3, pooled.size))
+    layer = ss.Dense(weight, neuron=NEURON, pool_before=ss.SumPool2d(size))
+    folded = layer.folded_weight(shape)
+    assert folded.shape == (3, image.numel())
+    assert (folded @ image.reshape(-1).numpy() == weight @ pooled).all()
+    assert not folded.flags.writeable
+
+
+def test_equality():
+    def make(**changes):
+        settings = {"weight": [[1, 2]], "neuron": Neuron(threshold=[4]), **changes}
+        return ss.Network(ss.SpikeInput((2,)), [ss.Dense(**settings)])
+
+    assert make() == make()
+    assert make() != make(weight=[[1, 3]])
+    assert make() != make(neuron=Neuron(threshold=4))
+    assert make() != make(bias=[1])
+    assert make() != 3
+    assert dataclasses.replace(make(), readout="words") != make()
+    assert dataclasses.replace(make().layers[0], bias=[1]) == make(bias=[1]).layers[0]
+
+
+def test_errors_of_this_package_are_the_builtin_ones_too():
+    assert issubclass(ss.DoesNotFit, (ss.StableSpikeError, ValueError))
+    assert issubclass(ss.FileError, ValueError)
+    for error in (ss.DeviceNotFound, ss.DeviceTimeout, ss.DeviceMismatch, ss.LinkError):
+        assert issubclass(error, ss.DeviceError)
+    for error in (ss.DeviceError, ss.ToolError):
+        assert issubclass(error, ss.StableSpikeError)
+        assert issubclass(error, RuntimeError)

@@ -1,0 +1,31 @@
+import subprocess
+import sys
+
+import pytest
+import stablespike as ss
+
+HEAVY = ("torch", "amaranth", "cocotb", "typer", "rich", "snntorch")
+
+
+def loaded_after(code):
+    code = f"{code}; import sys; print(*(m for m in {HEAVY!r} if m in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import stablespike",
+        "import stablespike as ss; ss.Network, ss.load, ss.consistency, ss.ArrayConfig",
+    ],
+)
+def test_import_stays_light(code):
+    assert loaded_after(code) == []
+
+
+def test_names():
+    assert ss.Golden.__name__ == "Golden"
+    assert set(ss.__all__) <= set(dir(ss))
+    with pytest.raises(AttributeError, match="module 'stablespike' has no attribute 'Densee'"):
+        ss.Densee  # noqa: B018
