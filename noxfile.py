@@ -1,0 +1,75 @@
+"""Everything this project runs: ``nox -s demo``, ``nox -s tests``, ``nox -l`` for the rest."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_venv = "yes"
+
+# The last release whose plain wheel runs on the CPU alone: later ones bring several GB of CUDA,
+# which nothing here uses. An installed torch from 2.2 on does as well outside of nox.
+TORCH = "torch==2.13.0"
+
+WORKERS = ("-n", "auto")
+# One thread each: the workers already fill the processors.
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def install(session: nox.Session, extra: str) -> None:
+    session.install(TORCH)
+    session.install(f".[{extra}]")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The shipped network on the simulated board, against the golden model."""
+    install(session, "sim")
+    session.run("stablespike", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, with branch coverage of spec/ and sw/; arguments go to pytest instead."""
+    install(session, "test")
+    arguments = session.posargs or [*WORKERS, "--cov", "--cov-fail-under=90"]
+    session.run("pytest", *arguments, env=THREADS)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and types of spec/ and sw/."""
+    install(session, "lint,sim")
+    session.run("ruff", "check", ".")
+    session.run("mypy", "-p", "stablespike")
+
+
+@nox.session
+def sim(session: nox.Session) -> None:
+    """Every cocotb bench, and the simulated board's own tests."""
+    install(session, "test")
+    session.run("pytest", *WORKERS, "tests/hw", "tests/sim", *session.posargs, env=THREADS)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed of the golden model against snnTorch, and of the simulated board."""
+    install(session, "sim")
+    session.install("snntorch>=1.0,<2")
+    session.run("python", "benchmarks/golden.py", *session.posargs)
+    session.run("python", "benchmarks/board.py", *session.posargs)
+
+
+@nox.session
+def mnist10k(session: nox.Session) -> None:
+    """All 10,000 MNIST test images on the simulated board, every spike word against golden."""
+    install(session, "sim")
+    session.run("python", "benchmarks/mnist10k.py", *session.posargs)
+
+
+@nox.session
+def random500(session: nox.Session) -> None:
+    """500 random networks on random arrays: plain integers, golden and simulated board."""
+    install(session, "test")
+    session.run("python", "benchmarks/random_networks.py", *session.posargs)
