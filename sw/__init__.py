@@ -9,8 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# Not lazily: importing the module of the same name anywhere would put it in the function's place.
+from .compile import compile
+
 if TYPE_CHECKING:
-    from .compile import compile
     from .counters import consistency
     from .device import open_device
     from .errors import (
@@ -38,7 +40,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    ".compile": ("compile",),
     ".counters": ("consistency",),
     ".device": ("open_device",),
     ".errors": (

@@ -281,13 +281,15 @@ class Golden:
         widest = max(self.network.input.size, *(layer.outputs for layer in self._layers))
         per_chunk = max(1, _CHUNK_VALUES // widest)
         rows = max(1, per_chunk // steps)
-        parts = [
-            self._run_chunk(
-                flat[at : at + rows], steps, min(_STEPS_AT_ONCE, max(1, per_chunk // rows)), trace,
-                None if state is None else [_rows(entry, at, rows) for entry in state],
-            )
-            for at in range(0, batch, rows)
-        ]
+        steps_at_once = min(_STEPS_AT_ONCE, max(1, per_chunk // rows))
+        with torch.inference_mode():
+            parts = [
+                self._run_chunk(
+                    flat[at : at + rows], steps, steps_at_once, trace,
+                    None if state is None else [_rows(entry, at, rows) for entry in state],
+                )
+                for at in range(0, batch, rows)
+            ]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _check_state(self, state: Sequence[GoldenState], batch: int) -> None:

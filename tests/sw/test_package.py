@@ -24,6 +24,12 @@ def test_import_stays_light(code):
     assert loaded_after(code) == []
 
 
+def test_compile_is_the_function_whatever_was_imported_before():
+    code = "import stablespike.program, stablespike.compile, stablespike as ss; print(ss.compile)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("<function compile")
+
+
 def test_names():
     assert ss.Golden.__name__ == "Golden"
     assert set(ss.__all__) <= set(dir(ss))
