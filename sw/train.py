@@ -63,7 +63,7 @@ class Recipe:
     steps: int = 4
     leak: tuple[int | None, int | None] = (1, None)
     readout_leak: tuple[int | None, int | None] = (None, None)
-    epochs: int = 300
+    epochs: int = 150
     batch: int = 256
     rate: float = 0.05
     scale_rate: float = 0.005
@@ -283,11 +283,22 @@ class _Model(torch.nn.Module):
             self.log_theta.copy_(current.std(0).log())
 
     def bound(self) -> None:
-        """Latent weights back into the range that rounds to a legal weight."""
+        """Latent weights back to where they round to legal weights, and fit the accumulators.
+
+        A neuron whose positive or negative weights sum to 99 % of what an accumulator holds has
+        them scaled to 98 %: rounding moves a sum of 784 weights by far less than what is left.
+        """
         half = 2.0 ** (self.plan.weight_bits - 1)
+        full = 2.0 ** (self.plan.acc_bits - 1)
         with torch.no_grad():
             for latent in (self.w1, self.w2):
                 latent.clamp_(-half - 0.49, half - 0.51)
+                rounded = latent.round()
+                for positive in (True, False):
+                    side = (latent > 0) == positive
+                    total = (rounded * side).sum(1, keepdim=True).abs()
+                    share = torch.where(total > 0.99 * full, 0.98 * full / total, 1.0)
+                    latent.mul_(torch.where(side, share, 1.0))
 
     def _weights(self, latent: torch.Tensor) -> torch.Tensor:
         half = 2.0 ** (self.plan.weight_bits - 1)

@@ -204,9 +204,22 @@ def test_refused_arguments(arguments: dict[str, Any], error: type[Exception], ma
         train(**arguments)
 
 
+def test_training_keeps_weights_within_the_accumulators():
+    plan = replace(SMALL, acc_bits=9)
+    network = train(plan, epochs=2).network
+    high = max(np.maximum(layer.weight, 0).sum(1).max() for layer in network.layers)
+    low = min(np.minimum(layer.weight, 0).sum(1).min() for layer in network.layers)
+    assert 128 < high < 256
+    assert -256 <= low < -128
+
+
 def test_weights_beyond_the_accumulators_are_refused():
-    with pytest.raises(ValueError, match=r"weights w1 of neuron \d+ sum to .*acc_bits=8"):
-        train(replace(SMALL, acc_bits=8), epochs=1)
+    model = module._Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
+    model.w1.data[5] = -3.0
+    with pytest.raises(
+        ValueError, match=r"w1 of neuron 5 sum to -2352 and 0, .*acc_bits=12"
+    ):
+        module._exported(model)
 
 
 def test_distorted_images_stay_images():
