@@ -244,7 +244,7 @@ class Golden:
         self._layers = [
             _Layer(
                 network, i, self.state_bits,
-                (1 << getattr(network.input, "bits", 1)) - 1 if i == 0 else 1,
+                (1 << network.input.bits) - 1 if i == 0 else 1,
             )
             for i in range(len(network.layers))
         ]

@@ -104,6 +104,7 @@ class SpikeInput:
 
     shape: Shape
     kind: ClassVar[str] = "spikes"
+    bits: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _set(self, shape=_shape("shape", self.shape))

@@ -57,7 +57,7 @@ def check_samples(
             raise ValueError("samples must have at least 1 step, not 0")
     elif steps is None:
         raise ValueError("steps must be given for pixels: the steps per sample, at least 1")
-    _check_values(array, (1 << getattr(network.input, "bits", 1)) - 1)
+    _check_values(array, (1 << network.input.bits) - 1)
     return array.reshape(*array.shape[: len(names)], network.input.size), steps
 
 
