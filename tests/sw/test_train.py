@@ -216,9 +216,7 @@ def test_training_keeps_weights_within_the_accumulators():
 def test_weights_beyond_the_accumulators_are_refused():
     model = module._Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
     model.w1.data[5] = -3.0
-    with pytest.raises(
-        ValueError, match=r"w1 of neuron 5 sum to -2352 and 0, .*acc_bits=12"
-    ):
+    with pytest.raises(ValueError, match=r"w1 of neuron 5 sum to -2352 and 0, .*acc_bits=12"):
         module._exported(model)
 
 
