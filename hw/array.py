@@ -50,7 +50,7 @@ class CoreArray(wiring.Component):
         m.submodules.bus = bus = SpikeBus(self.config)
         m.submodules.reports = reports = ReportMerger(self.config.cores)
         time = Signal(32)
-        m.d.sync += time.eq(time + 1)
+        m.d.sync += time.eq(time + Cat(core.busy for core in cores).any())
         connect(m, flipped(self.rows), bus.host)
         connect(m, reports.o, flipped(self.reports))
         ready, go = Signal(), Signal()

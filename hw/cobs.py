@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec.link import FRAME_BYTES
 
 __all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]

@@ -24,6 +24,7 @@ from .ports import (
     windows_signature,
     writes_signature,
 )
+from .queue import NO_COLLISION
 from .scanner import Scanner, mark_layout
 from .sequencer import Sequencer
 from .skeleton import SkeletonUnit
@@ -51,7 +52,8 @@ class Core(wiring.Component):
     windows : windows whose input rows are in the spike memory; two may be under way.
     bus_valid, bus_inner, bus : the row on the spike bus in this cycle; ``inner`` if a core sent it.
     rows, reports : what this core sends.
-    report_flags : ``ReportFlags``. time : device time in cycles.
+    report_flags : ``ReportFlags``. time : the array's busy time.
+    busy : a window is under way.
     arrived, go : of a ``sync`` between cores.
     """
 
@@ -68,6 +70,7 @@ class Core(wiring.Component):
                 "reports": Out(reports_signature()),
                 "report_flags": In(REPORT_FLAG_BITS),
                 "time": In(32),
+                "busy": Out(1),
                 "arrived": Out(1),
                 "go": In(1),
             }
@@ -116,6 +119,7 @@ class Core(wiring.Component):
         accepted = Signal()
         m.d.comb += [
             self.windows.ready.eq(held != 2),
+            self.busy.eq(held != unscanned),
             accepted.eq(self.windows.valid & self.windows.ready),
             sequencer.waiting.eq(unscanned != 0),
             sequencer.base.eq(Mux(load ^ unscanned[0], slots[1].base, slots[0].base)),
@@ -190,10 +194,8 @@ class Core(wiring.Component):
         m.d.comb += [
             self.arrived.eq(sequencer.arrived),
             sequencer.go.eq(self.go),
-            counters.time.eq(self.time),
             counters.issued.eq(issued),
             counters.word.eq(lanes.word),
-            counters.active.eq(~scanner.idle),
             counters.waiting.eq((scanner.blocked | self.arrived) & ~finished),
             counters.draining.eq(finished & ~issued & ~free),
             counters.close.eq(swap & mark.task),
@@ -251,7 +253,7 @@ class Core(wiring.Component):
 
         # Parameters and state of the neuron that enters.
         depth = config.neuron_groups * config.lanes if config.state else config.lanes
-        m.submodules.state = state = Memory(shape=state_layout(config), depth=depth, init=[])
+        m.submodules.state = state = Memory(shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION)
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)
@@ -285,12 +287,11 @@ class Core(wiring.Component):
         # AND unit and write-back.
         m.d.comb += [
             skeleton.first.eq(drain.valid & drain.first_pass),
-            skeleton.first_lane.eq(drain.entering),
+            skeleton.fill.eq(drain.fill),
             skeleton.before.eq(neuron.state.r),
             skeleton.write.eq(neuron.write),
             skeleton.fired.eq(neuron.fired),
             skeleton.stable.eq(neuron.stable),
-            skeleton.at.eq(neuron.at),
             skeleton.step.eq(neuron.step),
             skeleton.clear.eq(writeback.done),
             skeleton.clear_counts.eq(writeback.done & current.task),

@@ -7,10 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from stablespike.spec import ArrayConfig, bits_for
+from stablespike.spec.report import STALL_MAX
 
 __all__ = ["ScanCounters", "scan_counts"]
-
-STALL_BITS = 24
 
 
 def scan_counts(config: ArrayConfig) -> data.StructLayout:
@@ -19,9 +18,8 @@ def scan_counts(config: ArrayConfig) -> data.StructLayout:
         {
             "issued": unsigned(bits_for(config.weight_rows)),
             "popcount": unsigned(bits_for(config.weight_rows * config.window)),
-            "wait": unsigned(STALL_BITS),
-            "drain": unsigned(STALL_BITS),
-            "start": unsigned(32),
+            "wait": unsigned(bits_for(STALL_MAX)),
+            "drain": unsigned(bits_for(STALL_MAX)),
         }
     )
 
@@ -31,21 +29,18 @@ class ScanCounters(wiring.Component):
 
     Members
     -------
-    time : device time in cycles.
     issued, word : an event is added; with which word.
-    active : the task's scan has started. waiting, draining : the lanes stand still in this cycle.
+    waiting, draining : the lanes stand still in this cycle.
     close : the task's last group is complete.
-    counts : of the task closed last. Stalls saturate at 2**24 - 1 cycles.
+    counts : of the task closed last.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         super().__init__(
             {
-                "time": In(32),
                 "issued": In(1),
                 "word": In(config.window),
-                "active": In(1),
                 "waiting": In(1),
                 "draining": In(1),
                 "close": In(1),
@@ -56,7 +51,6 @@ class ScanCounters(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         now = Signal(scan_counts(self.config))
-        started = Signal()
         with m.If(self.issued):
             m.d.sync += [
                 now.issued.eq(now.issued + 1),
@@ -66,15 +60,6 @@ class ScanCounters(wiring.Component):
             m.d.sync += now.wait.eq(now.wait + 1)
         with m.If(self.draining & ~now.drain.all()):
             m.d.sync += now.drain.eq(now.drain + 1)
-        with m.If(self.active & ~started):
-            m.d.sync += [started.eq(1), now.start.eq(self.time)]
         with m.If(self.close):
-            m.d.sync += [
-                self.counts.eq(now),
-                now.issued.eq(0),
-                now.popcount.eq(0),
-                now.wait.eq(0),
-                now.drain.eq(0),
-                started.eq(0),
-            ]
+            m.d.sync += [self.counts.eq(now), now.eq(0)]
         return m

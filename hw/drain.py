@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
 from .neuron import latency, stages
+from .queue import NO_COLLISION
 
 __all__ = ["Drain"]
 
@@ -21,7 +22,8 @@ class Drain(wiring.Component):
     at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
     all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
 
-    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles.
+    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles, a smaller one as
+    long as its lanes and one more for each that it lacks.
 
     Members
     -------
@@ -31,6 +33,7 @@ class Drain(wiring.Component):
     read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
         ``valid`` and the others tell the neuron unit what enters.
     under_way : the neuron unit has neurons.
+    fill : after the last neuron, one cycle for each lane the group lacks.
     finished : for one cycle: the last neuron of the group has left.
     """
 
@@ -55,6 +58,7 @@ class Drain(wiring.Component):
                 "current": Out(signed(config.acc_bits + config.window)),
                 "taken": Out(data.ArrayLayout(signed(config.acc_bits), config.neuron_steps)),
                 "under_way": In(1),
+                "fill": Out(1),
                 "finished": Out(1),
             }
         )
@@ -89,10 +93,15 @@ class Drain(wiring.Component):
                 with m.If(beat + 1 == length):
                     m.d.sync += [beat.eq(0), number.eq(number + 1)]
                     with m.If(number == last_pass):
+                        m.d.sync += beat.eq(self.neurons)
                         m.next = "EMPTY"
             with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
-                m.d.comb += self.finished.eq(1)
-                m.next = "IDLE"
+                m.d.sync += beat.eq(beat + 1)
+                with m.If(beat == config.lanes):
+                    m.d.comb += self.finished.eq(1)
+                    m.next = "IDLE"
+                with m.Else():
+                    m.d.comb += self.fill.eq(1)
 
         # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits as long.
         enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
@@ -128,7 +137,7 @@ class Drain(wiring.Component):
         m.d.comb += self.current.eq(combined)
         if passes > 1:
             m.submodules.kept = kept = Memory(
-                shape=planes.shape(), depth=config.lanes, init=[]
+                shape=planes.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
             )
             write, read = kept.write_port(), kept.read_port()
             m.d.comb += [

@@ -11,6 +11,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .ports import CHUNK_BITS
+from .queue import NO_COLLISION
 
 __all__ = ["HostMemory", "chunks"]
 
@@ -102,7 +103,7 @@ class HostMemory(wiring.Component):
     def inferred(self, m: Module) -> None:
         count = chunks(self.width)
         stored = count * CHUNK_BITS if count > 1 else self.width
-        m.submodules.memory = memory = Memory(shape=unsigned(stored), depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(shape=unsigned(stored), depth=self.depth, init=[], attrs=NO_COLLISION)
         write = memory.write_port(granularity=CHUNK_BITS if count > 1 else None)
         read = memory.read_port()
         address = self.address

@@ -45,8 +45,7 @@ class NeuronUnit(wiring.Component):
     state, bias, threshold : its own, at the same time.
     current : pixel input: the sum over its bit planes, at the same time, in weight steps.
     sums : spike input: the sum of step ``i``, in weight steps, when that step takes it.
-    fired, stable, at, step : per step: its spike, its skeleton bit, the neuron's lane and its
-        ``first``, while ``write``.
+    fired, stable, step : per step: its spike, its skeleton bit and its ``first``, while ``write``.
     done, done_lane, done_state : the neuron leaves with its new state.
     busy : a neuron is under way.
     """
@@ -71,7 +70,6 @@ class NeuronUnit(wiring.Component):
                 "fired": Out(steps),
                 "stable": Out(steps),
                 "write": Out(steps),
-                "at": Out(data.ArrayLayout(lane, steps)),
                 "step": Out(data.ArrayLayout(first, steps)),
                 "done": Out(1),
                 "done_lane": Out(lane),
@@ -162,7 +160,6 @@ class NeuronUnit(wiring.Component):
                 self.fired[i].eq(spike),
                 self.stable[i].eq(spike & neuron["r"]),
                 self.write[i].eq(neuron["valid"] & neuron["steps"][i]),
-                self.at[i].eq(neuron["lane"]),
                 self.step[i].eq(neuron["first"]),
             ]
             after = {"v": v, "r": spike}

@@ -6,10 +6,15 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import (
-    BODY_BYTES, CRC_BYTES, FRAME_BYTES, HEADER_BYTES, KIND_MASK, RESEND, Kind,
+    BODY_BYTES,
+    CRC_BYTES,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    KIND_MASK,
+    RESEND,
+    Kind,
 )
 
 from .cobs import CobsDecoder

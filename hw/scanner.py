@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from stablespike.spec import ArrayConfig, bits_for
+
+from .queue import RowQueue
 
 __all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
 
@@ -92,9 +93,7 @@ class Scanner(wiring.Component):
                 "mark": mark_layout(),
             }
         )
-        m.submodules.queue = queue = SyncFIFOBuffered(
-            width=entry.size, depth=self.config.row_queue
-        )
+        m.submodules.queue = queue = RowQueue(entry.size, self.config.row_queue)
 
         # Finder: one row of flags per cycle, those with spikes (and marks) into the queue.
         walk = Signal(field_layout(self.config), reset_less=True)
@@ -109,7 +108,7 @@ class Scanner(wiring.Component):
             last.eq(done + 1 == walk.rows),
             self.flags_row.eq(walk.row),
             ready.eq(done < self.available),
-            step.eq(walking & ready & (queue.w_level < queue.depth - 1)),
+            step.eq(walking & ready & (queue.level < queue.depth - 1)),
             self.walked.eq(~walking | (step & last)),
             self.fields.ready.eq(self.walked),
         ]
@@ -128,11 +127,11 @@ class Scanner(wiring.Component):
         with m.If(self.fields.valid & self.fields.ready):
             m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
         m.d.comb += [
-            queue.w_data.eq(Cat(self.flags, read.row, read.weight, read.mark)),
-            queue.w_en.eq(reading & (self.flags.any() | read.mark.group)),
+            queue.entry.eq(Cat(self.flags, read.row, read.weight, read.mark)),
+            queue.write.eq(reading & (self.flags.any() | read.mark.group)),
         ]
         with m.If(read.mark.empty):
-            m.d.comb += queue.w_data[:lanes].eq(0)
+            m.d.comb += queue.entry[:lanes].eq(0)
 
         # Issuer: a row's events one per cycle, the next row right behind the last one.
         row = Signal(entry, reset_less=True)
@@ -155,15 +154,15 @@ class Scanner(wiring.Component):
             spent.eq(loaded & ~self.hold & ~rest.any()),
             self.mark.eq(row.mark),
             self.finish.eq(spent & row.mark.group),
-            queue.r_en.eq(~loaded | spent),
+            queue.take.eq(~loaded | spent),
         ]
         with m.If(self.issue):
             m.d.sync += row.flags.eq(rest)
-        with m.If(queue.r_en):
-            m.d.sync += [row.eq(queue.r_data), loaded.eq(queue.r_rdy)]
+        with m.If(queue.take):
+            m.d.sync += [row.eq(queue.head), loaded.eq(queue.valid)]
         starved = Signal()
         m.d.comb += [
-            starved.eq(~reading & ~loaded & (queue.w_level == 0)),
+            starved.eq(~reading & ~loaded & ~queue.valid & (queue.level == 0)),
             self.blocked.eq(starved & walking & ~ready),
             self.idle.eq(starved & ~walking),
         ]

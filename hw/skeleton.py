@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,16 +12,19 @@ __all__ = ["SkeletonUnit"]
 
 
 class SkeletonUnit(wiring.Component):
-    """A group's row of spike words, bit by bit as the neuron unit fires, and its skeleton.
+    """A group's row of spike words, a step of a neuron at a time, and its skeleton.
 
     ``skeleton[l][t] = spikes[l][t] & spikes[l][t - 1]``, and ``& before[l]`` at ``t = 0``: one AND
-    per bit, combinational. ``spikes`` is complete one cycle after the last write.
+    per bit, combinational. The row is kept as one shift register per step, so neurons come in
+    order from lane 0 on; a group of fewer than L is moved to its place by ``fill``, once for every
+    lane it lacks. ``spikes`` is complete one cycle after that.
 
     Members
     -------
-    first, first_lane, before : the spike of the step before the window, when a neuron starts one.
-    write, fired, stable, at : the neuron unit's steps; ``step`` is the first one of its pass,
-        per step of a pass (they are under way at different times).
+    first, before : a neuron starts the window; its spike of the step before.
+    write, fired, stable : a step of a neuron, per step of a pass; ``step`` the first one of the
+        pass it belongs to.
+    fill : all lanes move on by one, a silent one comes in.
     clear : forget the row. ``clear_counts`` the counters, with effect after this cycle.
     spikes, skeleton : the rows, word of lane 0 lowest.
     spike_count, stable_count : of all rows since the counters were cleared.
@@ -29,18 +32,17 @@ class SkeletonUnit(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        lane, steps = unsigned(bits_for(config.lanes - 1)), config.neuron_steps
+        steps = config.neuron_steps
         count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
         super().__init__(
             {
                 "first": In(1),
-                "first_lane": In(lane),
                 "before": In(1),
                 "write": In(steps),
                 "fired": In(steps),
                 "stable": In(steps),
-                "at": In(data.ArrayLayout(lane, steps)),
                 "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
+                "fill": In(1),
                 "clear": In(1),
                 "clear_counts": In(1),
                 "spikes": Out(config.row_bits),
@@ -53,21 +55,30 @@ class SkeletonUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        before = Signal(config.lanes, reset_less=True)
-        for lane in range(config.lanes):
-            with m.If(self.first & (self.first_lane == lane)):
-                m.d.sync += before[lane].eq(self.before)
-            word = self.spikes.word_select(lane, config.window)
-            shifted = Cat(before[lane], word)[: config.window]
-            m.d.comb += self.skeleton.word_select(lane, config.window).eq(word & shifted)
-            for step in range(config.window):
-                i = step % config.neuron_steps
-                with m.If(self.write[i] & (self.at[i] == lane) & (self.step[i] == step - i)):
-                    m.d.sync += word[step].eq(self.fired[i])
-        with m.If(self.clear):
-            m.d.sync += self.spikes.eq(0)
 
-        def total(bits):
+        def lanes_of(name: str, move: Value, bit: Value) -> Signal:
+            """A bit per lane; with ``move`` all go one lane down and ``bit`` comes in on top."""
+            bits = Signal(config.lanes, name=name)
+            with m.If(move | self.fill):
+                m.d.sync += bits.eq(Cat(bits[1:], bit & ~self.fill))
+            with m.If(self.clear):
+                m.d.sync += bits.eq(0)
+            return bits
+
+        before = lanes_of("before_window", self.first, self.before)
+        for t in range(config.window):
+            i = t % config.neuron_steps
+            spikes = lanes_of(
+                f"spikes{t}", self.write[i] & (self.step[i] == t - i), self.fired[i]
+            )
+            for lane in range(config.lanes):
+                m.d.comb += [
+                    self.spikes[lane * config.window + t].eq(spikes[lane]),
+                    self.skeleton[lane * config.window + t].eq(spikes[lane] & before[lane]),
+                ]
+            before = spikes
+
+        def total(bits: Value) -> Value:
             return sum((a & b for a, b in zip(self.write, bits, strict=True)), start=0)
 
         m.d.sync += [

@@ -9,6 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from stablespike.spec import ArrayConfig, bits_for
 
+from .queue import NO_COLLISION
+
 __all__ = ["SpikeMemory"]
 
 
@@ -43,8 +45,8 @@ class SpikeMemory(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         lanes, window = self.config.lanes, self.config.window
-        words = Memory(shape=unsigned(self.config.row_bits), depth=self.config.spike_rows, init=[])
-        flags = Memory(shape=unsigned(lanes), depth=self.config.spike_rows, init=[])
+        words = Memory(shape=unsigned(self.config.row_bits), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION)
+        flags = Memory(shape=unsigned(lanes), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION)
         m.submodules.words, m.submodules.flags = words, flags
         write_words, write_flags = words.write_port(), flags.write_port()
         read_words, read_flags = words.read_port(), flags.read_port()

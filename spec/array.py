@@ -26,7 +26,7 @@ LIMITS = {
 }
 """Lowest and highest value of each number of an ``ArrayConfig``."""
 
-_POWERS = ("lanes", "window", "neuron_steps", "receive_bytes", "result_bytes")
+_POWERS = ("row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes")
 
 
 @dataclass(frozen=True)

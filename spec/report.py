@@ -14,7 +14,7 @@ import enum
 
 from .layout import Field, Layout
 
-__all__ = ["COUNTERS", "HEAD", "PLACE", "ReportKind", "counter_values"]
+__all__ = ["COUNTERS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_values"]
 
 
 class ReportKind(enum.IntEnum):
@@ -24,7 +24,7 @@ class ReportKind(enum.IntEnum):
     MEMBRANE: v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
     COUNTERS: the fields of ``COUNTERS`` of one core's task in one window, in order, each as a low
     and a high word; after the task's last group.
-    END: the core is done with a window; COUNTERS-like, only the time (low, high word).
+    END: the core is done with a window; the busy time (low, high word).
     """
 
     TRACE_SPIKES = 0
@@ -38,11 +38,14 @@ class ReportKind(enum.IntEnum):
 HEAD = Layout("report head", (Field("kind", 3), Field("length", 7), Field("layer", 6)))
 PLACE = Layout("report place", (Field("group", 10), Field("core", 6)))
 
-COUNTERS = ("issued", "popcount", "spikes", "stable", "wait", "drain", "start", "end")
+COUNTERS = ("issued", "popcount", "spikes", "stable", "wait", "drain", "end")
 """Of one task in one window: weight rows fetched; bits set in the words that fetched them; spikes
 and stable spikes of its neurons; cycles the lanes stood still waiting for rows of an inner map or
-for other cores, and waiting for the drain; device time (cycles, modulo 2**32) when its scan
-started and when its last row was out. Counts are modulo 2**32."""
+for other cores, and waiting for the drain (both saturate at ``STALL_MAX``); the device's busy time
+when its last row was out. Busy time counts the cycles in which a window is under way in some core,
+modulo 2**32, from when its task list starts to its END."""
+
+STALL_MAX = (1 << 16) - 1
 
 
 def counter_values(words: list[int]) -> dict[str, int]:

@@ -1,0 +1,267 @@
+"""Executes the host's commands: memory writes, registers, input windows."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.layout import bits_for
+from stablespike.spec.link import (
+    CLOCKS_PER_BIT_MIN,
+    Command,
+    InputFlags,
+    Register,
+    Space,
+)
+
+from .loader import arriving_layout
+from .ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
+from .receiver import command_layout
+
+__all__ = ["CommandUnit"]
+
+_ROW_BYTES = 3
+
+
+class CommandUnit(wiring.Component):
+    """Executes commands in order, a byte per cycle.
+
+    A command is refused, ``fault`` set and the rest of it skipped, from the first byte that cannot
+    be right: an unknown command, space, register or flag, a core, row, value or number of steps
+    that does not exist, a length that does not end with a row or is not a register's, input behind
+    the end of its window, a window inside an unfinished one, words to repeat where there were none.
+    What was written before that byte stays.
+
+    Parameters
+    ----------
+    config : the array.
+
+    Members
+    -------
+    commands : see ``command_layout``.
+    writes : to the cores' memories.
+    begin, arriving, bytes, idle, hungry : the loader's.
+    rows_total, place, moved : the loader's; registers INPUT_ROWS and INPUT_BASE.
+    report_flags : register REPORTS.
+    executed : commands executed or refused, modulo 256; ``done`` is up in the cycle before it
+        counts.
+    fault : a command was refused.
+    baud, baud_set : clocks per bit, valid with the strobe; it waits for ``quiet``.
+    quiet : nothing is to be sent nor being sent, the answer to the last ``done`` included.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "commands": In(stream.Signature(command_layout())),
+            "writes": Out(writes_signature(config)),
+            "begin": Out(1),
+            "arriving": Out(arriving_layout(config)),
+            "bytes": Out(stream.Signature(8)),
+            "idle": In(1),
+            "hungry": In(1),
+            "rows_total": Out(bits_for(config.spike_rows)),
+            "place": Out(bits_for(config.spike_rows - 1)),
+            "moved": Out(1),
+            "report_flags": Out(REPORT_FLAG_BITS),
+            "executed": Out(8),
+            "done": Out(1),
+            "fault": Out(1),
+            "baud": Out(16),
+            "baud_set": Out(1),
+            "quiet": In(1),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config = self.config
+        byte, last = self.commands.p.data, self.commands.p.last
+        take, go = Signal(init=1), Signal()
+        bad, may_end, silent = Signal(), Signal(), Signal()
+        low = Signal(8, reset_less=True)
+        m.d.comb += [
+            take.eq(1),
+            self.commands.ready.eq(take),
+            go.eq(self.commands.valid & take),
+        ]
+
+        core = Signal(range(config.cores), reset_less=True)
+        space = Signal(range(max(Space) + 1), reset_less=True)
+        shapes = {space: space_shape(config, space) for space in Space}
+        row = Signal(range(max(rows for rows, _ in shapes.values()) + 1), reset_less=True)
+        chunk = Signal.like(self.writes.payload.chunk)
+        chunk_last, row_there, next_row = Signal(), Signal(), Signal()
+        load_row = Signal(_ROW_BYTES)
+        with m.Switch(space):
+            for number, (rows, bits) in shapes.items():
+                with m.Case(number):
+                    m.d.comb += [
+                        chunk_last.eq(chunk == -(-bits // CHUNK_BITS) - 1),
+                        row_there.eq(_below(row, rows)),
+                    ]
+        m.d.comb += [
+            self.writes.payload.core.eq(core),
+            self.writes.payload.space.eq(space),
+            self.writes.payload.row.eq(row),
+            self.writes.payload.chunk.eq(chunk),
+            self.writes.payload.data.eq(Cat(low, byte)),
+        ]
+        # As a difference, the loads cost the counter no cells of their own.
+        parts = [row[at : at + 8] for at in range(0, len(row), 8)]
+        follows = row - Cat(~load_row[i].replicate(len(part)) for i, part in enumerate(parts))
+        for i, part in enumerate(parts):
+            with m.If(load_row[i] | next_row):
+                m.d.sync += part.eq(Mux(load_row[i], byte, follows[8 * i : 8 * i + len(part)]))
+        assert len(parts) <= _ROW_BYTES
+
+        register = Signal(range(max(Register) + 1), reset_less=True)
+        value = Cat(low, byte)
+        of_map = Signal()
+        m.d.comb += of_map.eq((register == Register.INPUT_ROWS) | (register == Register.INPUT_BASE))
+        m.d.comb += self.baud.eq(value)
+
+        begins = Signal(reset_less=True)
+        words_there = Signal()
+        arriving = Signal.like(self.arriving, reset_less=True)
+        m.d.comb += [self.arriving.eq(arriving), self.bytes.payload.eq(byte)]
+
+        def then(state: str) -> None:
+            with m.If(go):
+                m.next = state
+                with m.If(bad):
+                    m.next = "SKIP"
+                with m.If(last):
+                    m.next = "LEAD"
+
+        m.d.comb += self.done.eq(go & last & ~silent)
+        with m.If(go & (bad | (last & ~may_end))):
+            m.d.sync += self.fault.eq(1)
+        with m.If(self.done):
+            m.d.sync += self.executed.eq(self.executed + 1)
+
+        with m.FSM():
+            with m.State("LEAD"):
+                then("COMMAND")
+            with m.State("COMMAND"):
+                with m.Switch(byte):
+                    with m.Case(Command.WRITE):
+                        then("CORE")
+                    with m.Case(Command.REGISTER):
+                        then("REGISTER")
+                    with m.Case(Command.INPUT):
+                        then("FLAGS")
+                    with m.Default():
+                        m.d.comb += bad.eq(1)
+                        then("SKIP")
+            with m.State("SKIP"):
+                m.d.comb += may_end.eq(1)
+                then("SKIP")
+
+            with m.State("CORE"):
+                m.d.comb += bad.eq(byte >= config.cores)
+                with m.If(go):
+                    m.d.sync += [core.eq(byte), chunk.eq(0)]
+                then("SPACE")
+            with m.State("SPACE"):
+                m.d.comb += bad.eq(byte > max(Space))
+                with m.If(go):
+                    m.d.sync += space.eq(byte)
+                then("ROW 0")
+            for i, follower in enumerate(["ROW 1", "ROW 2", "WORD LOW"]):
+                with m.State(f"ROW {i}"):
+                    m.d.comb += [load_row[i].eq(go), bad.eq(byte >> max(0, len(row) - 8 * i) != 0)]
+                    then(follower)
+            with m.State("WORD LOW"):
+                m.d.sync += low.eq(byte)
+                then("WORD HIGH")
+            with m.State("WORD HIGH"):
+                m.d.comb += [
+                    bad.eq(~row_there),
+                    may_end.eq(chunk_last),
+                    self.writes.valid.eq(go & row_there),
+                    next_row.eq(go & chunk_last),
+                ]
+                with m.If(go):
+                    m.d.sync += chunk.eq(Mux(chunk_last, 0, chunk + 1))
+                then("WORD LOW")
+
+            with m.State("REGISTER"):
+                m.d.comb += bad.eq(byte > max(Register))
+                with m.If(go):
+                    m.d.sync += register.eq(byte)
+                then("VALUE LOW")
+            with m.State("VALUE LOW"):
+                m.d.sync += low.eq(byte)
+                then("VALUE HIGH")
+            with m.State("VALUE HIGH"):
+                with m.If(of_map & ~self.idle & ~self.hungry):
+                    m.d.comb += take.eq(0)
+                registers = {
+                    Register.INPUT_ROWS: self.rows_total,
+                    Register.INPUT_BASE: self.place,
+                    Register.REPORTS: self.report_flags,
+                }
+                m.d.comb += may_end.eq(1)
+                with m.Switch(register):
+                    for number, target in registers.items():
+                        with m.Case(number):
+                            m.d.comb += bad.eq((value >> len(target)).any())
+                            with m.If(go & last & ~bad):
+                                m.d.sync += target.eq(value)
+                    with m.Case(Register.BAUD):
+                        m.d.comb += bad.eq(value < CLOCKS_PER_BIT_MIN)
+                with m.If(~last | (of_map & self.hungry)):
+                    m.d.comb += bad.eq(1)
+                m.d.comb += self.moved.eq(go & of_map & ~bad)
+                with m.If((register == Register.BAUD) & self.commands.valid & ~bad):
+                    m.d.comb += [take.eq(0), self.done.eq(1)]
+                    m.next = "BAUD"
+                then("LEAD")
+            with m.State("BAUD"):
+                m.d.comb += [
+                    take.eq(self.quiet), may_end.eq(1), silent.eq(1), self.baud_set.eq(go)
+                ]
+                then("LEAD")
+
+            with m.State("FLAGS"):
+                begin = (byte & InputFlags.BEGIN) != 0
+                with m.If(begin & ~self.idle & ~self.hungry):
+                    m.d.comb += take.eq(0)
+                m.d.comb += bad.eq((begin & self.hungry) | (byte > sum(InputFlags)))
+                with m.If(go):
+                    m.d.sync += begins.eq(begin)
+                    with m.If(begin & ~bad):
+                        m.d.sync += [
+                            arriving.first.eq((byte & InputFlags.FIRST) != 0),
+                            arriving.last.eq((byte & InputFlags.LAST) != 0),
+                            arriving.dense.eq((byte & InputFlags.DENSE) != 0),
+                            arriving.repeat.eq((byte & InputFlags.REPEAT) != 0),
+                        ]
+                then("STEPS")
+            with m.State("STEPS"):
+                unfounded = begins & arriving.repeat & ~(words_there & last)
+                m.d.comb += [
+                    bad.eq((byte >= config.window) | unfounded),
+                    may_end.eq(1),
+                    self.begin.eq(go & begins & ~bad),
+                ]
+                with m.If(self.begin):
+                    m.d.sync += [arriving.steps.eq(byte), words_there.eq(1)]
+                then("INPUT")
+            with m.State("INPUT"):
+                m.d.comb += [
+                    take.eq(self.bytes.ready),
+                    self.bytes.valid.eq(self.commands.valid),
+                    bad.eq(self.idle),
+                    may_end.eq(1),
+                ]
+                then("INPUT")
+        return m
+
+
+def _below(value: Value, limit: int) -> Value:
+    """value < limit, by the upper bits alone where the limit is a power of two."""
+    if limit & (limit - 1):
+        return value < limit
+    return ~value[limit.bit_length() - 1 :].any()

@@ -1,0 +1,216 @@
+"""An encoded input window to rows of spike words on the bus."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.encoding import SUMMARY_ROWS
+from stablespike.spec.layout import bits_for
+
+from .ports import rows_signature, windows_signature
+
+__all__ = ["Loader", "arriving_layout"]
+
+
+def arriving_layout(config: ArrayConfig) -> data.StructLayout:
+    """What the host says of a window: steps - 1, its place in the sample, its encoding."""
+    return data.StructLayout({
+        "steps": bits_for(config.window - 1), "first": 1, "last": 1, "dense": 1, "repeat": 1,
+    })
+
+
+def _lowest(mask: Value, enable: Value) -> Value:
+    """The lowest bit set in ``mask``, alone, if ``enable``; by groups of four, a LUT's inputs."""
+    groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
+    found, before = [], ~enable
+    for group in groups:
+        found += [
+            group[i] & ~reduce(or_, [*group[:i], before]) for i in range(len(group))
+        ]
+        before = before | group.any()
+    return Cat(found)
+
+
+class Loader(wiring.Component):
+    """Decodes ``spec.encoding``: a silent row per cycle, else about a byte or a word per cycle.
+
+    Windows with words of their own take turns in two places, the second right behind the first;
+    one that repeats stays where the last one is. A row with words takes a cycle for each byte of
+    its mask, one for each word that is not silent, and one on the bus; a summary byte takes one.
+
+    Parameters
+    ----------
+    config : the array.
+
+    Members
+    -------
+    begin : a strobe while ``idle``: a window begins as ``arriving`` says, which then stays.
+    arriving : see ``arriving_layout``.
+    rows_total, place : rows of the input map and first row of its first place; to be changed only
+        while ``idle``. ``moved``, a strobe, says that they were.
+    bytes : of the encoded window. Bytes taken while ``idle`` belong to no window.
+    idle : no window is under way.
+    hungry : the window under way goes on with the next byte only.
+    rows, windows : to the array; a window follows its last row. Nothing of a window goes out
+        before ``windows.ready`` is up.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "begin": In(1),
+            "arriving": In(arriving_layout(config)),
+            "rows_total": In(bits_for(config.spike_rows)),
+            "place": In(bits_for(config.spike_rows - 1)),
+            "moved": In(1),
+            "bytes": In(stream.Signature(8)),
+            "idle": Out(1),
+            "hungry": Out(1),
+            "rows": Out(rows_signature(config)),
+            "windows": Out(windows_signature(config)),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        lanes, width = self.config.lanes, self.config.window
+        mask_bytes = -(-lanes // 8)
+        base = Signal.like(self.place, reset_less=True)
+        second = Signal()
+        done = Signal.like(self.rows_total, reset_less=True)  # rows put on the bus
+        here = Signal.like(self.place)
+        summary = Signal(SUMMARY_ROWS, reset_less=True)
+        known = Signal()  # the summary is that of the eight rows under way
+        mask = Signal(lanes, reset_less=True)
+        mask_at = Signal(range(max(2, mask_bytes)))
+        advance, want_mask, shift = Signal(), Signal(), Signal()
+        arriving, byte = self.arriving, self.bytes.payload
+        m.d.comb += [
+            here.eq(base + done),
+            self.rows.p.row.eq(here),
+            self.windows.p.steps.eq(arriving.steps),
+            self.windows.p.first.eq(arriving.first),
+            self.windows.p.last.eq(arriving.last),
+            self.windows.p.base.eq(base),
+            advance.eq(self.rows.valid & self.rows.ready),
+            shift.eq(want_mask & self.bytes.valid),
+        ]
+        with m.If(self.begin & ~arriving.repeat):
+            m.d.sync += [
+                # What follows the last row of the place before is the second place.
+                base.eq(Mux(second, here, self.place)), second.eq(~second), done.eq(0),
+                known.eq(0),
+            ]
+        with m.If(advance):
+            m.d.sync += [done.eq(done + 1), summary.eq(summary >> 1), known.eq(0)]
+        with m.If(self.moved):
+            m.d.sync += second.eq(0)
+
+        fresh = Signal()
+        m.d.comb += fresh.eq(advance | self.idle)
+        used = Signal(lanes)  # lanes that get their word
+        if width == 1:
+            m.d.comb += self.rows.p.words.eq(mask)
+            with m.If(fresh):
+                m.d.sync += mask.eq(0)
+        else:
+            row = Signal(lanes * width, reset_less=True)
+            word = Signal(width)
+            m.d.comb += self.rows.p.words.eq(row)
+            m.d.sync += mask.eq(mask & ~used)
+            # Not as If(used): a clock enable for each lane would keep others' cells out of its tile.
+            for lane in range(lanes):
+                part, chosen = row.word_select(lane, width), used[lane].replicate(width)
+                kept = part & ~chosen & ~fresh.replicate(width)
+                m.d.sync += part.eq(kept | (word & chosen))
+        with m.If(shift):
+            if mask_bytes == 1:
+                m.d.sync += mask.eq(byte[:lanes])
+            else:
+                m.d.sync += [mask.eq(Cat(mask[8:], byte)), mask_at.eq(mask_at + 1)]
+                with m.If(mask_at == mask_bytes - 1):
+                    m.d.sync += mask_at.eq(0)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += [self.idle.eq(1), self.bytes.ready.eq(1)]
+                with m.If(self.begin):
+                    m.next = "ROOM"
+                    with m.If(arriving.repeat):
+                        m.next = "WINDOW"
+            with m.State("ROOM"), m.If(self.windows.ready):
+                m.next = "ROW"
+            with m.State("ROW"):
+                with m.If(done == self.rows_total):
+                    m.next = "WINDOW"
+                with m.Elif(arriving.dense):
+                    if width == 1:
+                        m.d.comb += want_mask.eq(1)
+                    else:
+                        m.d.sync += mask.eq(-1)
+                        m.next = "WORDS"
+                with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
+                    m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
+                    with m.If(self.bytes.valid):
+                        m.d.sync += [summary.eq(byte), known.eq(1)]
+                with m.Elif(summary[0]):
+                    m.d.comb += want_mask.eq(1)
+                with m.Else():
+                    m.d.comb += self.rows.valid.eq(1)
+                with m.If(want_mask):
+                    m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
+                with m.If(shift & (mask_at == mask_bytes - 1)):
+                    m.next = "WORDS"
+            with m.State("WORDS"):
+                if width == 1:
+                    m.d.comb += self.rows.valid.eq(1)
+                else:
+                    m.d.comb += word.eq(self._words(m, mask, used))
+                with m.If(advance):
+                    m.next = "ROW"
+            with m.State("WINDOW"):
+                m.d.comb += self.windows.valid.eq(1)
+                with m.If(self.windows.ready):
+                    m.next = "IDLE"
+        return m
+
+    def _words(self, m: Module, mask: Signal, used: Signal) -> Value:
+        """Give the packed words to the lanes of ``mask``, one per cycle, then the row to the bus.
+
+        Returns the word for the lane ``used``.
+        """
+        width, byte = self.config.window, self.bytes.payload
+        put = Signal()
+        if width <= 8:
+            parts = 8 // width
+            part = Signal(range(max(2, parts)))
+            word = byte.word_select(part, width) if parts > 1 else byte
+            m.d.comb += put.eq(self.bytes.valid)
+        else:
+            part, low = Signal(), Signal(8, reset_less=True)
+            word = Cat(low, byte)
+            m.d.comb += put.eq(self.bytes.valid & part)
+        m.d.comb += used.eq(_lowest(mask, put))
+        with m.If(mask == 0):
+            m.d.comb += self.rows.valid.eq(1)
+            if width < 8:
+                # The rest of the last byte is padding.
+                m.d.comb += self.bytes.ready.eq((part != 0) & self.rows.ready)
+                with m.If(self.rows.ready):
+                    m.d.sync += part.eq(0)
+        with m.Else():
+            m.d.comb += self.hungry.eq(1)
+            if width < 8:
+                m.d.comb += self.bytes.ready.eq(part == parts - 1)
+            else:
+                m.d.comb += self.bytes.ready.eq(1)
+            with m.If(self.bytes.valid):
+                if width < 8:
+                    m.d.sync += part.eq(part + 1)
+                elif width > 8:
+                    m.d.sync += [part.eq(~part), low.eq(byte)]
+        return word

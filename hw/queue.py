@@ -1,0 +1,64 @@
+"""Row queue: a small queue in block memory between the scanner's finder and issuer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["NO_COLLISION", "RowQueue"]
+
+NO_COLLISION = {"no_rw_check": True}
+"""Attribute of a memory none of whose rows is read in the cycle it is written in (or where such a
+read is not used): spares the comparators that would define it."""
+
+
+class RowQueue(wiring.Component):
+    """``depth`` (a power of two) entries of ``width`` bits and one more at the output.
+
+    Latency 2 cycles, one entry per cycle.
+
+    Members
+    -------
+    write, entry : an entry comes in; only while ``level`` is less than ``depth``.
+    level : entries in memory, that at the output not counted.
+    valid, head : the entry at the output; ``take`` asks for the next one.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.depth = depth
+        self.width = width
+        super().__init__(
+            {
+                "write": In(1),
+                "entry": In(width),
+                "level": Out(range(depth + 1)),
+                "valid": Out(1),
+                "head": Out(width),
+                "take": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.entries = memory = Memory(
+            shape=unsigned(self.width), depth=self.depth, init=[], attrs=NO_COLLISION
+        )
+        write, read = memory.write_port(), memory.read_port()
+        fetch = Signal()
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.data.eq(self.entry),
+            fetch.eq((self.level != 0) & (~self.valid | self.take)),
+            read.en.eq(fetch),
+            self.head.eq(read.data),
+        ]
+        m.d.sync += [
+            write.addr.eq(write.addr + self.write),
+            read.addr.eq(read.addr + fetch),
+            self.level.eq(self.level + self.write - fetch),
+        ]
+        with m.If(~self.valid | self.take):
+            m.d.sync += self.valid.eq(fetch)
+        return m
