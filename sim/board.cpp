@@ -2,7 +2,7 @@
 //
 // Compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1 at a settable number of
 // clocks per bit; without, over the byte streams rx and tx, at most one byte a clock each way.
-// Verilator writes the second underscore of Amaranth's rx__valid as ___05F.
+// The board is never reset; its registers start from their initial values.
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +14,6 @@
 
 namespace {
 
-constexpr int RESET_CLOCKS = 4;
 constexpr int FRAME_BITS = 10;  // start, 8 data, stop
 
 struct Board {
@@ -32,18 +31,11 @@ struct Board {
 #endif
 
     Board() : top(new Vboard(&context)) {
-        top->clk = 0;
-        top->rst = 1;
 #ifdef BOARD_UART
         top->rx = 1;
 #else
-        top->rx___05Fvalid = 0;
-        top->rx___05Fpayload = 0;
-        top->tx___05Fready = 1;
+        top->rx_valid = 0;
 #endif
-        for (int i = 0; i < RESET_CLOCKS; ++i) clock();
-        top->rst = 0;
-        cycles = 0;
         settle();
     }
 
@@ -51,13 +43,13 @@ struct Board {
 
     // Inputs written since the last edge reach the outputs.
     void settle() {
-        top->clk = 0;
+        top->clock = 0;
         top->eval();
     }
 
-    void clock() {
+    void tick() {
         settle();
-        top->clk = 1;
+        top->clock = 1;
         top->eval();
         ++cycles;
     }
@@ -129,16 +121,16 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
             break;
 #ifdef BOARD_UART
         bool taking = board.send(used < length ? in + used : nullptr);
-        board.clock();
+        board.tick();
         int byte = board.receive();
         if (!board.sent() && !got) last = ran;
 #else
-        top.rx___05Fvalid = used < length;
-        if (used < length) top.rx___05Fpayload = in[used];
+        top.rx_valid = used < length;
+        if (used < length) top.rx_payload = in[used];
         board.settle();
-        bool taking = used < length && top.rx___05Fready;
-        int byte = top.tx___05Fvalid ? int(top.tx___05Fpayload) : -1;
-        top.clk = 1;
+        bool taking = used < length && top.rx_ready;
+        int byte = top.tx_valid ? int(top.tx_payload) : -1;
+        top.clock = 1;
         top.eval();
         ++board.cycles;
 #endif
@@ -169,7 +161,7 @@ EXPORT void board_break(void* handle, uint64_t clocks) {
     Board& board = *static_cast<Board*>(handle);
     for (int level = 0; level < 2; ++level) {
         board.top->rx = level;
-        for (uint64_t i = 0; i < clocks; ++i) board.clock();
+        for (uint64_t i = 0; i < clocks; ++i) board.tick();
     }
     board.send_bits = 0;
     board.send_clocks = 0;

@@ -48,8 +48,8 @@ def board_library(
 
     Parameters
     ----------
-    verilog : of a module with ``clk``, ``rst``, and either byte streams or, with ``uart``, single
-        pins ``rx`` and ``tx``.
+    verilog : as ``board_verilog`` makes it.
+    uart : whether it has the UART's pins rather than byte streams.
     compile_flags : of the C++ compiler.
 
     Raises
@@ -150,7 +150,7 @@ class SimTransport:
     config : the array on the board.
     uart : through the UART's pins, a bit at a time, rather than the link's byte streams.
     clock_hz : what the board says of its clock; with ``uart``, rates are divided down from it.
-    verilog : another top module ``board`` with the same ports.
+    verilog : of other gateware with the same pins (``board_verilog``).
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from stablespike.spec.link import BUILD_ID_BYTES
 
 from .toolchain import cached, digest
 
-__all__ = ["accelerator_verilog", "build_id", "component_verilog"]
+__all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilog"]
 
 _FILE = "board.v"
 
@@ -25,6 +25,51 @@ def component_verilog(component: Any, name: str) -> str:
     from amaranth.back import verilog
 
     return str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+
+
+def board_verilog(component: Any, *, uart: bool = False) -> str:
+    """Verilog of a module ``board`` for the simulated board's harness.
+
+    It is the component behind plain pins, always ready to give a byte away and never reset: the
+    registers start from their initial values. Logic that depends on an input is evaluated twice a
+    clock, and reset and ready reach nearly all of it.
+
+    Parameters
+    ----------
+    component : with byte streams ``rx`` and ``tx``, or with ``uart`` pins of one bit.
+    """
+    from amaranth.hdl import ClockDomain, Module
+    from amaranth.lib import wiring
+    from amaranth.lib.wiring import In, Out
+
+    pins = {"rx": In(1), "tx": Out(1)} if uart else {
+        "rx_payload": In(8), "rx_valid": In(1), "rx_ready": Out(1),
+        "tx_payload": Out(8), "tx_valid": Out(1),
+    }
+
+    class Board(wiring.Component):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__({"clock": In(1), **pins})
+
+        def elaborate(self, platform: Any) -> Any:
+            m = Module()
+            m.domains.sync = domain = ClockDomain("sync")
+            m.submodules.top = component
+            m.d.comb += domain.clk.eq(self.clock)
+            if uart:
+                m.d.comb += [component.rx.eq(self.rx), self.tx.eq(component.tx)]
+            else:
+                m.d.comb += [
+                    component.rx.payload.eq(self.rx_payload),
+                    component.rx.valid.eq(self.rx_valid),
+                    self.rx_ready.eq(component.rx.ready),
+                    self.tx_payload.eq(component.tx.payload),
+                    self.tx_valid.eq(component.tx.valid),
+                    component.tx.ready.eq(1),
+                ]
+            return m
+
+    return component_verilog(Board(), "board")
 
 
 def _sources() -> str:
@@ -78,6 +123,6 @@ def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> st
         component = top(
             config, build_id=build_id(config, uart=uart, clock_hz=clock_hz), clock_hz=clock_hz
         )
-        (folder / _FILE).write_text(component_verilog(component, "board"))
+        (folder / _FILE).write_text(board_verilog(component, uart=uart))
 
     return (cached("verilog", _key(config, uart, clock_hz), build) / _FILE).read_text()

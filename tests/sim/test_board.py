@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.errors import LinkError, ToolError
 from stablespike.sim import board, toolchain, verilog
 from stablespike.sim.board import SimTransport, board_library
-from stablespike.sim.verilog import component_verilog
+from stablespike.sim.verilog import board_verilog
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
 
@@ -52,12 +52,12 @@ class Wire(wiring.Component):
 
 @pytest.fixture(scope="module")
 def echo():
-    return component_verilog(Echo(), "board")
+    return board_verilog(Echo())
 
 
 @pytest.fixture(scope="module")
 def wire():
-    return component_verilog(Wire(), "board")
+    return board_verilog(Wire(), uart=True)
 
 
 def collect(transport, count):
