@@ -198,13 +198,21 @@ class Session:
             )
         )
 
-    def step(self, commands: Iterator[bytes], waiting: str) -> bytes:
+    def offer(self, commands: Iterator[bytes]) -> bool:
+        """Send what the credits allow, without reading; whether that was all of ``commands``."""
+        self._fill(commands)
+        return self._pending is None
+
+    def step(
+        self, commands: Iterator[bytes], waiting: str, timeout: float | None = None
+    ) -> bytes:
         """Send what the credits allow, read what has come.
 
         Parameters
         ----------
         commands : bodies of DATA frames, taken one by one as there is credit for them.
         waiting : what the caller waits for, for the message of a timeout.
+        timeout : seconds to wait if nothing is there; until the next poll if None.
 
         Returns
         -------
@@ -225,7 +233,7 @@ class Session:
         if not frames:
             if self._acked != self._expected:
                 self._acknowledge()
-            frames = self._read(self.poll)
+            frames = self._read(self.poll if timeout is None else timeout)
         elapsed = self._clock() - began
         self._silent += elapsed
         self._stalled += elapsed

@@ -1,0 +1,155 @@
+"""Recordings of events (address and time) binned into the steps of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["bin_events", "is_recordings"]
+
+_AXES = ("p", "y", "x")
+
+
+def is_recordings(samples: Any) -> bool:
+    """Whether ``samples`` is a list of event arrays (structured, one per sample)."""
+    return (
+        isinstance(samples, (list, tuple))
+        and bool(samples)
+        and all(isinstance(each, np.ndarray) and each.dtype.names for each in samples)
+    )
+
+
+def bin_events(
+    recordings: Sequence[npt.NDArray[Any]],
+    shape: tuple[int, ...],
+    steps: int,
+    bin_time: float | None = None,
+    bin_count: int | None = None,
+    start: float = 0,
+    late: str = "refuse",
+) -> npt.NDArray[np.bool_]:
+    """Spikes of recordings; events that meet in one place and step are one spike.
+
+    Parameters
+    ----------
+    recordings : a structured array per sample with the fields ``t`` and ``x``, and ``y``, ``p``
+        where the input has these axes. Times in any unit, as integers or floats; in any order.
+    shape : of the input, (x,), (y, x) or (p, y, x).
+    steps : steps of a sample.
+    bin_time : length dt of a step in units of ``t``; step k is from ``start + k dt`` on, up to
+        but without ``start + (k + 1) dt``.
+    bin_count : instead of ``bin_time``: each recording, from ``start`` to its last event, is cut
+        into this many steps of equal length (rounded up to a whole one for integer times).
+    start : where the first step begins.
+    late : events behind the last step: "refuse" or "drop".
+
+    Returns
+    -------
+    (batch, steps, *shape) bool.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument or the recording, its first event at fault, and what is allowed.
+    """
+    if (bin_time is None) == (bin_count is None):
+        raise ValueError(
+            "event samples need bin_time= (length of a step) or bin_count= (number of steps), one "
+            f"of them; not bin_time={bin_time!r} and bin_count={bin_count!r}"
+        )
+    if late not in ("refuse", "drop"):
+        raise ValueError(f"late must be 'refuse' or 'drop', not {late!r}")
+    for name, value in (("bin_time", bin_time), ("start", start)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating))
+        ):
+            raise TypeError(f"{name} must be a number, in units of the field t, not {value!r}")
+    if bin_time is not None and not 0 < bin_time < float("inf"):
+        raise ValueError(f"bin_time must be more than 0, not {bin_time!r}")
+    if not -float("inf") < start < float("inf"):
+        raise ValueError(f"start must be a finite number, not {start!r}")
+    if bin_count is not None and bin_count != steps:
+        raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
+    if len(shape) > len(_AXES):
+        raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
+    spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
+    for i, events in enumerate(recordings):
+        where = _places(f"samples[{i}]", events, shape)
+        step = _steps(f"samples[{i}]", events, steps, bin_time, start)
+        inside = step < steps
+        if late == "refuse" and not inside.all():
+            first = int(np.argmin(inside))
+            raise ValueError(
+                f"samples[{i}] has {int((~inside).sum())} events behind the last of {steps} steps "
+                f"(event {first} at t={events['t'][first]}): a longer bin_time= takes them in, "
+                "late='drop' leaves them out"
+            )
+        places: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in where))
+        spikes[places] = True
+    return spikes
+
+
+def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
+    names = events.dtype.names or ()
+    if field not in names:
+        raise ValueError(f"{name} must have the field {field!r}; it has {', '.join(names)}")
+    if events.ndim != 1:
+        raise ValueError(f"{name} must be a list of events, not of shape {events.shape}")
+    values: npt.NDArray[Any] = events[field]
+    if values.dtype.kind not in ("iuf" if field == "t" else "biu"):
+        kind = "numbers" if field == "t" else "integers"
+        raise TypeError(f"{name} field {field!r} must be {kind}, not {values.dtype}")
+    return values
+
+
+def _places(
+    name: str, events: npt.NDArray[Any], shape: tuple[int, ...]
+) -> list[npt.NDArray[np.int64]]:
+    places = []
+    for field, size in zip(_AXES[-len(shape) :], shape, strict=True):
+        values = _field(name, events, field)
+        place = values.astype(np.int64)
+        bad = (place < 0) | (place >= size)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                f"{name} field {field!r} must be from 0 to {size - 1}, not {values[first]} "
+                f"(event {first})"
+            )
+        places.append(place)
+    return places
+
+
+def _steps(
+    name: str,
+    events: npt.NDArray[Any],
+    steps: int,
+    bin_time: float | None,
+    start: float,
+) -> npt.NDArray[np.int64]:
+    """The step of each event, ``steps`` for all that are later."""
+    times = _field(name, events, "t")
+    if not len(times):
+        return np.zeros(0, dtype=np.int64)
+    if times.dtype.kind == "u":
+        times = times.astype(np.float64 if times.max() > np.iinfo(np.int64).max else np.int64)
+    bad = ~((times >= start) & (times < np.inf))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} field 't' must be from start={start} on, not {times[first]} (event {first}): "
+            "give an earlier start= or cut the recording"
+        )
+    exact = times.dtype.kind == "i" and float(start).is_integer()
+    elapsed = times - (int(start) if exact else start)
+    if bin_time is not None:
+        whole = exact and float(bin_time).is_integer()
+        index = elapsed // (int(bin_time) if whole else bin_time)
+        return np.minimum(index, steps).astype(np.int64)
+    if exact:
+        return np.asarray(elapsed // -(-(int(elapsed.max()) + 1) // steps), dtype=np.int64)
+    length = elapsed.max() / steps or 1.0
+    return np.minimum(elapsed // length, steps - 1).astype(np.int64)

@@ -1,0 +1,169 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .counters import COUNTER_DTYPE, consistency, totals
+
+__all__ = ["NO_HARDWARE", "RESULT_DTYPE", "LinkBytes", "Result", "counter_table", "with_totals"]
+
+HARDWARE_FIELDS = ("cycles", "wait", "drain")
+RESULT_DTYPE = np.dtype([
+    *((name, np.int64) for name in COUNTER_DTYPE.names or ()),
+    *((name, np.int64) for name in HARDWARE_FIELDS),
+])
+"""``COUNTER_DTYPE``, which is the same on every device, and what only hardware has: cycles, and
+cycles the lanes of all cores stood still waiting for rows or other cores, and for the drain."""
+
+NO_HARDWARE = -1
+"""Value of a counter that was not taken: no hardware, or run with ``counters=False``."""
+
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class LinkBytes(NamedTuple):
+    """Bytes on the wire, frames and repairs included, as the host sees them."""
+
+    sent: int = 0
+    received: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.sent + self.received
+
+    def __sub__(self, other: LinkBytes) -> LinkBytes:
+        return LinkBytes(self.sent - other.sent, self.received - other.received)
+
+
+_NO_BYTES = LinkBytes()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Results of a batch; every integer the same on every device, cycles and stalls apart.
+
+    Attributes
+    ----------
+    readout : (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
+    prediction : (batch,) index of the highest, the lowest one on a tie.
+    counters : (batch,) of ``RESULT_DTYPE``, over all layers. ``cycles`` are those from the end of
+        the sample before to the end of this one in which the array was busy.
+    layer_counters : (batch, layers) of ``RESULT_DTYPE``. ``cycles`` of a layer are those from the
+        end of the layer before to its own end, summed over windows; with ``emit="both"``, the
+        last layer's include its run on the skeleton, its other counters do not.
+    consistency : (batch, layers); NaN without counters.
+    steps : steps of each sample.
+    trace, skeleton : per layer (batch, steps, *neurons) spikes and stable spikes, before emission;
+        empty unless run with ``trace=True``.
+    readout_skeleton, agreement : of the last layer's run on the skeleton, and (batch,) whether it
+        predicts the same; None unless a layer has ``emit="both"``.
+    link_bytes : bytes this batch took on the link; those of batches in flight together are counted
+        with the one that was done first.
+    """
+
+    readout: Integers
+    prediction: Integers
+    counters: npt.NDArray[Any]
+    layer_counters: npt.NDArray[Any]
+    consistency: npt.NDArray[np.float64]
+    steps: int
+    trace: tuple[Bools, ...] = ()
+    skeleton: tuple[Bools, ...] = ()
+    readout_skeleton: Integers | None = None
+    agreement: Bools | None = None
+    link_bytes: LinkBytes = _NO_BYTES
+
+    def __len__(self) -> int:
+        return len(self.readout)
+
+    @property
+    def spikes(self) -> Integers:
+        """(batch, layers) spikes."""
+        return np.ascontiguousarray(self.layer_counters["spikes"])
+
+    @property
+    def stable(self) -> Integers:
+        """(batch, layers) stable spikes."""
+        return np.ascontiguousarray(self.layer_counters["stable"])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All of it as named arrays, as ``run -o`` writes them."""
+        named: dict[str, npt.NDArray[Any]] = {
+            "readout": self.readout,
+            "prediction": self.prediction,
+            "consistency": self.consistency,
+            "spikes": self.spikes,
+            "stable": self.stable,
+            "counters": self.counters,
+            "layer_counters": self.layer_counters,
+            "link_bytes": np.array(self.link_bytes, dtype=np.int64),
+        }
+        if self.readout_skeleton is not None and self.agreement is not None:
+            named |= {"readout_skeleton": self.readout_skeleton, "agreement": self.agreement}
+        for i, (trace, skeleton) in enumerate(zip(self.trace, self.skeleton, strict=True)):
+            named |= {f"trace_{i}": trace, f"skeleton_{i}": skeleton}
+        return named
+
+    @classmethod
+    def joined(cls, parts: list[Result]) -> Result:
+        """One result of those of consecutive samples."""
+
+        def join(name: str) -> npt.NDArray[Any]:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        def join_layers(name: str) -> tuple[Bools, ...]:
+            layers = zip(*(getattr(part, name) for part in parts), strict=True)
+            return tuple(np.concatenate(each) for each in layers)
+
+        both = parts[0].readout_skeleton is not None
+        return cls(
+            readout=join("readout"),
+            prediction=join("prediction"),
+            counters=join("counters"),
+            layer_counters=join("layer_counters"),
+            consistency=join("consistency"),
+            steps=parts[0].steps,
+            trace=join_layers("trace"),
+            skeleton=join_layers("skeleton"),
+            readout_skeleton=join("readout_skeleton") if both else None,
+            agreement=join("agreement") if both else None,
+            link_bytes=LinkBytes(
+                sum(part.link_bytes.sent for part in parts),
+                sum(part.link_bytes.received for part in parts),
+            ),
+        )
+
+
+def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
+    """(batch, layers) of ``RESULT_DTYPE``, nothing taken yet."""
+    table = np.zeros((batch, layers), dtype=RESULT_DTYPE)
+    for name in RESULT_DTYPE.names or ():
+        table[name] = NO_HARDWARE
+    return table
+
+
+def with_totals(
+    layer_counters: npt.NDArray[Any], steps: int, fresh: Bools
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """(batch,) counters and (batch, layers) consistency of a table of layer counters.
+
+    Parameters
+    ----------
+    fresh : (batch,) whether a sample's state was fresh.
+    """
+    counters = totals(layer_counters)
+    for name in RESULT_DTYPE.names or ():
+        if (layer_counters[name] == NO_HARDWARE).any():
+            counters[name] = NO_HARDWARE
+    spikes, stable = layer_counters["spikes"], layer_counters["stable"]
+    if (spikes == NO_HARDWARE).any():
+        return counters, np.full(spikes.shape, np.nan)
+    stayed = consistency(spikes, stable, steps)
+    ratios = np.where(fresh[:, None], stayed, consistency(spikes, stable, steps, carried=True))
+    return counters, ratios

@@ -1,0 +1,230 @@
+"""A model of a board behind ``DeviceModel``: commands in, the packets of ``spec.report`` out.
+
+It computes with the plain-integer reference, from the program it is told to expect; that what was
+written to it is that program is checked word for word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import stablespike as ss
+from device_model import DeviceModel, Faults, ModelTransport
+from stablespike.device import LinkDevice
+from stablespike.spec import reference
+from stablespike.spec.encoding import decode_rows
+from stablespike.spec.link import Command, InputFlags, Register, ReportFlags, Space
+from stablespike.spec.report import COUNTERS, HEAD, PLACE, ReportKind
+
+Image = np.ndarray[Any, Any]
+
+
+class Board:
+    """What executes commands.
+
+    Parameters
+    ----------
+    programs : those that may be loaded, all for one array.
+    clock : cycles at reset, to let the time stamps wrap.
+    shuffle : interleaves the packets of the cores by chance rather than core after core.
+    """
+
+    def __init__(self, *programs: Any, clock: int = 0, shuffle: int = 0) -> None:
+        self.programs, self.config = programs, programs[0].config
+        self.memory: dict[tuple[int, int, int], Image] = {}
+        self.state: Any = None
+        self.clock = self.began = clock  # busy time; a new session begins with this
+        self.random = np.random.default_rng(shuffle) if shuffle else None
+        self.change: Callable[[list[list[bytes]]], list[list[bytes]]] = lambda packets: packets
+        self.bauds: list[int] = []
+        self.reset()
+
+    def reset(self) -> None:
+        self.registers: dict[int, int] = {}
+        self.clock = self.began
+        self.input = b""
+        self.flags = InputFlags(0)
+        self.words: Image = np.zeros(0)
+
+    def execute(self, command: bytes) -> bytes | None:
+        if command[0] == Command.WRITE:
+            core, space, row = command[1], command[2], int.from_bytes(command[3:6], "little")
+            words = np.frombuffer(command[6:], "<u2")
+            chunks = {Space.BIASES: 1, Space.THRESHOLDS: 1, Space.TASKS: 2}.get(
+                Space(space), -(-self.config.lanes * self.config.weight_bits // 16)
+            )
+            if len(words) % chunks:
+                return None
+            for i, part in enumerate(words.reshape(-1, chunks)):
+                self.memory[core, space, row + i] = part
+            return b""
+        if command[0] == Command.REGISTER:
+            self.registers[command[1]] = int.from_bytes(command[2:4], "little")
+            if command[1] == Register.BAUD:
+                self.bauds.append(self.registers[Register.BAUD])
+            return b""
+        return self._input(InputFlags(command[1]), command[2] + 1, command[3:])
+
+    def _input(self, flags: InputFlags, steps: int, data: bytes) -> bytes | None:
+        if flags & InputFlags.BEGIN:
+            self.input = b""
+        elif flags | InputFlags.BEGIN != self.flags:
+            return None
+        self.flags = flags | InputFlags.BEGIN
+        self.input += data
+        program = self.loaded()
+        if not flags & InputFlags.REPEAT:
+            rows = self.registers[Register.INPUT_ROWS]
+            try:
+                words = decode_rows(self.input, rows, bool(flags & InputFlags.DENSE), self.config)
+            except ValueError:
+                return b""  # the rest is still to come
+            self.words = words.reshape(-1)[: program.network.input.size]
+        return self._window(program, flags, steps)
+
+    def loaded(self) -> Any:
+        """The program whose every word is in the memory."""
+        for program in self.programs:
+            if all(
+                np.array_equal(self.memory.get((core, space, first + i)), row)
+                for core, space, first, rows in program.writes()
+                for i, row in enumerate(rows)
+            ) and program.registers.items() <= self.registers.items():
+                return program
+        raise AssertionError("none of the programs was written")
+
+    def _window(self, program: Any, flags: InputFlags, steps: int) -> bytes:
+        network, config = program.network, self.config
+        if flags & InputFlags.FIRST:
+            self.state = None
+        sample = self.words.reshape(network.input.shape)
+        if network.input.kind == "spikes":
+            sample = np.stack([sample >> t & 1 for t in range(steps)])
+        result = reference.run(
+            network, sample, steps, config.window, self.state, config.state_bits
+        )
+        self.state = result.state
+        reports = ReportFlags(self.registers.get(Register.REPORTS, 0))
+        packets: list[list[bytes]] = [[] for _ in range(config.cores)]
+        emitted: list[Any] = [self.words.tolist()]
+        for tag, (layer, run) in program.layer_tags.items():
+            spikes, stable = result.words[layer][0], result.skeleton_words[layer][0]
+            read = result.readout if run == "spikes" else result.readout_skeleton
+            issued = []
+            for core, (first, groups) in enumerate(program.groups[layer]):
+                source = [word for word in emitted[layer] if word]
+                issued.append(len(source) * groups)
+                for group in range(groups):
+                    at = (first + group) * config.lanes
+                    lanes = slice(at, at + config.lanes)
+                    place = (tag, group, core)
+                    if run == "spikes" and reports & ReportFlags.TRACE:
+                        for kind, words in (
+                            (ReportKind.TRACE_SPIKES, spikes), (ReportKind.TRACE_SKELETON, stable)
+                        ):
+                            packets[core].append(packet(kind, *place, self._row(words[lanes])))
+                    if layer == len(network.layers) - 1:
+                        if network.readout != "membrane":
+                            words = self._last_words(result, program, run)
+                            packets[core].append(
+                                packet(ReportKind.WORDS, *place, self._row(words[lanes]))
+                            )
+                        elif flags & InputFlags.LAST:
+                            v = [value & 0xFFFF for value in read[lanes]]
+                            v += [0xABCD] * (config.lanes - len(v))
+                            packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
+            if run != "spikes":
+                continue
+            self.clock += max(issued) + 10
+            if reports & ReportFlags.COUNTERS:
+                for core, (first, groups) in enumerate(program.groups[layer]):
+                    lanes = slice(first * config.lanes, (first + groups) * config.lanes)
+                    values = {
+                        "issued": issued[core],
+                        "popcount": sum(word.bit_count() for word in emitted[layer]) * groups,
+                        "spikes": sum(word.bit_count() for word in spikes[lanes]),
+                        "stable": sum(word.bit_count() for word in stable[lanes]),
+                        "wait": 2,
+                        "drain": 5,
+                        "end": self.clock + core,
+                    }
+                    words = [values[name] >> bit & 0xFFFF for name in COUNTERS for bit in (0, 16)]
+                    packets[core].append(packet(ReportKind.COUNTERS, tag, 0, core, words))
+            emitted.append(stable if network.layers[layer].emit == "skeleton" else spikes)
+        self.clock += 5
+        for core in range(config.cores):
+            time = self.clock + core
+            packets[core].append(
+                packet(ReportKind.END, 0, 0, core, [time & 0xFFFF, time >> 16 & 0xFFFF])
+            )
+        return b"".join(self._merged(self.change(packets)))
+
+    def _last_words(self, result: Any, program: Any, run: str) -> list[int]:
+        if program.network.readout == "words":
+            read = result.readout if run == "spikes" else result.readout_skeleton
+            return [each[0] for each in read]
+        if run == "spikes":
+            emit = program.network.layers[-1].emit
+            return list((result.skeleton_words if emit == "skeleton" else result.words)[-1][0])
+        return [(1 << count) - 1 for count in result.readout_skeleton]  # any word of that count
+
+    def _row(self, words: list[int]) -> list[int]:
+        row = sum(word << (lane * self.config.window) for lane, word in enumerate(words))
+        return [row >> (16 * i) & 0xFFFF for i in range(self.config.row_chunks)]
+
+    def _merged(self, packets: list[list[bytes]]) -> Iterable[bytes]:
+        if self.random is None:
+            for each in packets:
+                yield from each
+            return
+        left = [iter(each) for each in packets]
+        while left:
+            at = int(self.random.integers(len(left)))
+            item = next(left[at], None)
+            if item is None:
+                del left[at]
+            else:
+                yield item
+
+
+def packet(kind: int, tag: int, group: int, core: int, words: list[int]) -> bytes:
+    head = HEAD.pack({"kind": kind, "length": len(words), "layer": tag})
+    place = PLACE.pack({"group": group, "core": core})
+    return b"".join(word.to_bytes(2, "little") for word in (head, place, *words))
+
+
+def board_device(
+    *programs: Any,
+    to: Faults | None = None, back: Faults | None = None, board: Board | None = None,
+    baud: int | None = None, timeout: float | None = 60.0, clock_hz: int = 24_000_000,
+) -> tuple[LinkDevice, Board, ModelTransport]:
+    """A link device on a board model that may be loaded with these programs."""
+    board = board or Board(*programs)
+    model = DeviceModel(board.config, board.execute, board.reset, clock_hz=clock_hz)
+    transport = ModelTransport(model, to, back)
+    device = LinkDevice("model:", lambda: transport, baud, timeout, transport.clock)
+    return device, board, transport
+
+
+def same(ours: ss.Result, golden: ss.Result) -> None:  # type: ignore[name-defined]
+    """Every integer the same, but for cycles and stalls."""
+    assert ours.steps == golden.steps
+    for name in ("readout", "prediction", "spikes", "stable", "consistency"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(golden, name), name)
+    for name in ("readout_skeleton", "agreement"):
+        a, b = getattr(ours, name), getattr(golden, name)
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_array_equal(a, b, name)
+    for name in golden.counters.dtype.names:
+        if name not in ("cycles", "wait", "drain"):
+            np.testing.assert_array_equal(ours.counters[name], golden.counters[name], name)
+            np.testing.assert_array_equal(
+                ours.layer_counters[name], golden.layer_counters[name], name
+            )
+    assert len(ours.trace) == len(golden.trace)
+    for a, b in zip(ours.trace + ours.skeleton, golden.trace + golden.skeleton, strict=True):
+        assert a.dtype == bool
+        np.testing.assert_array_equal(a, b)
