@@ -129,7 +129,7 @@ class CobsEncoder(wiring.Component):
             read.addr.eq(Cat(position, half)),
             self.o.payload.eq(read.data),
             self.o.valid.eq(held),
-            self.idle.eq((full == 0) & ~held),
+            self.idle.eq((full == 0) & ~close & ~finish),
         ]
         with m.If(fetch):
             m.d.sync += [held.eq(1), position.eq(position + 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
@@ -159,12 +159,12 @@ class CommandUnit(wiring.Component):
                 then("SKIP")
 
             with m.State("CORE"):
-                m.d.comb += bad.eq(byte >= config.cores)
+                m.d.comb += bad.eq(~_below(byte, config.cores))
                 with m.If(go):
                     m.d.sync += [core.eq(byte), chunk.eq(0)]
                 then("SPACE")
             with m.State("SPACE"):
-                m.d.comb += bad.eq(byte > max(Space))
+                m.d.comb += bad.eq(~_below(byte, max(Space) + 1))
                 with m.If(go):
                     m.d.sync += space.eq(byte)
                 then("ROW 0")
@@ -187,7 +187,7 @@ class CommandUnit(wiring.Component):
                 then("WORD LOW")
 
             with m.State("REGISTER"):
-                m.d.comb += bad.eq(byte > max(Register))
+                m.d.comb += bad.eq(~_below(byte, max(Register) + 1))
                 with m.If(go):
                     m.d.sync += register.eq(byte)
                 then("VALUE LOW")
@@ -210,7 +210,7 @@ class CommandUnit(wiring.Component):
                             with m.If(go & last & ~bad):
                                 m.d.sync += target.eq(value)
                     with m.Case(Register.BAUD):
-                        m.d.comb += bad.eq(value < CLOCKS_PER_BIT_MIN)
+                        m.d.comb += bad.eq(_below(value, CLOCKS_PER_BIT_MIN))
                 with m.If(~last | (of_map & self.hungry)):
                     m.d.comb += bad.eq(1)
                 m.d.comb += self.moved.eq(go & of_map & ~bad)
@@ -228,7 +228,7 @@ class CommandUnit(wiring.Component):
                 begin = (byte & InputFlags.BEGIN) != 0
                 with m.If(begin & ~self.idle & ~self.hungry):
                     m.d.comb += take.eq(0)
-                m.d.comb += bad.eq((begin & self.hungry) | (byte > sum(InputFlags)))
+                m.d.comb += bad.eq((begin & self.hungry) | ~_below(byte, sum(InputFlags) + 1))
                 with m.If(go):
                     m.d.sync += begins.eq(begin)
                     with m.If(begin & ~bad):
@@ -242,7 +242,7 @@ class CommandUnit(wiring.Component):
             with m.State("STEPS"):
                 unfounded = begins & arriving.repeat & ~(words_there & last)
                 m.d.comb += [
-                    bad.eq((byte >= config.window) | unfounded),
+                    bad.eq(~_below(byte, config.window) | unfounded),
                     may_end.eq(1),
                     self.begin.eq(go & begins & ~bad),
                 ]
@@ -261,7 +261,8 @@ class CommandUnit(wiring.Component):
 
 
 def _below(value: Value, limit: int) -> Value:
-    """value < limit, by the upper bits alone where the limit is a power of two."""
-    if limit & (limit - 1):
-        return value < limit
-    return ~value[limit.bit_length() - 1 :].any()
+    """value < limit, without a carry chain: few cells where few bits of the limit are set."""
+    below: Value = Const(0, 1)
+    for i in range(len(value)):
+        below = ~value[i] | below if limit >> i & 1 else ~value[i] & below
+    return Const(1, 1) if limit >> len(value) else below

@@ -1,0 +1,114 @@
+"""The link: bytes on the wire on one side, the array on the other."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.link import BUILD_ID_BYTES
+
+from .cobs import CobsEncoder
+from .command import CommandUnit
+from .loader import Loader
+from .ports import (
+    REPORT_FLAG_BITS,
+    reports_signature,
+    rows_signature,
+    windows_signature,
+    writes_signature,
+)
+from .receiver import Receiver
+from .transmitter import Transmitter
+
+__all__ = ["Link"]
+
+
+class Link(wiring.Component):
+    """The device's end of ``spec.link``.
+
+    Takes a byte per cycle from the wire, and gives one.
+
+    Parameters
+    ----------
+    config : the array.
+    build_id, clock_hz : for the answer to hello.
+
+    Members
+    -------
+    rx, tx : bytes on the wire.
+    writes, rows, windows, reports : the array's (``hw.ports``).
+    report_flags : what the cores are to report.
+    clear : a strobe: a new session has begun, everything but memories is to be reset.
+    idle : nothing is on its way behind ``tx``; 1 where there is no UART.
+    baud, baud_set : clocks per bit, valid with the strobe: from the next byte on.
+    """
+
+    def __init__(
+        self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
+    ) -> None:
+        self.config = config
+        self.receiver = Receiver(config)
+        self.command = CommandUnit(config)
+        self.loader = Loader(config)
+        self.transmitter = Transmitter(config, build_id, clock_hz)
+        self.encoder = CobsEncoder()
+        super().__init__({
+            "rx": In(stream.Signature(8)),
+            "tx": Out(stream.Signature(8)),
+            "writes": Out(writes_signature(config)),
+            "rows": Out(rows_signature(config)),
+            "windows": Out(windows_signature(config)),
+            "report_flags": Out(REPORT_FLAG_BITS),
+            "reports": In(reports_signature()),
+            "clear": Out(1),
+            "idle": In(1),
+            "baud": Out(16),
+            "baud_set": Out(1),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        receiver, command, loader = self.receiver, self.command, self.loader
+        transmitter, encoder = self.transmitter, self.encoder
+        m.submodules.receiver = receiver
+        m.submodules.encoder = encoder
+        restarted = ResetInserter(receiver.clear)
+        m.submodules.command = restarted(command)
+        m.submodules.loader = restarted(loader)
+        m.submodules.transmitter = restarted(transmitter)
+
+        wiring.connect(m, wiring.flipped(self.rx), receiver.i)
+        wiring.connect(m, receiver.commands, command.commands)
+        wiring.connect(m, command.bytes, loader.bytes)
+        wiring.connect(m, command.writes, wiring.flipped(self.writes))
+        wiring.connect(m, loader.rows, wiring.flipped(self.rows))
+        wiring.connect(m, loader.windows, wiring.flipped(self.windows))
+        wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
+        wiring.connect(m, receiver.acknowledged, transmitter.acknowledged)
+        wiring.connect(m, receiver.nonce, transmitter.nonce)
+        wiring.connect(m, transmitter.o, encoder.i)
+        wiring.connect(m, encoder.o, wiring.flipped(self.tx))
+        m.d.comb += [
+            loader.begin.eq(command.begin),
+            loader.arriving.eq(command.arriving),
+            loader.rows_total.eq(command.rows_total),
+            loader.place.eq(command.place),
+            loader.moved.eq(command.moved),
+            command.idle.eq(loader.idle),
+            command.hungry.eq(loader.hungry),
+            command.quiet.eq(transmitter.quiet & encoder.idle & self.idle),
+            transmitter.executed.eq(command.executed),
+            transmitter.done.eq(command.done),
+            transmitter.fault.eq(command.fault),
+            transmitter.missing.eq(receiver.missing),
+            transmitter.doubled.eq(receiver.doubled),
+            transmitter.greeted.eq(receiver.greeted),
+            encoder.restart.eq(receiver.clear),
+            self.report_flags.eq(command.report_flags),
+            self.clear.eq(receiver.clear),
+            self.baud.eq(command.baud),
+            self.baud_set.eq(command.baud_set),
+        ]
+        return m
