@@ -1,0 +1,131 @@
+"""UART: 8 data bits, no parity, one stop bit, at a rate changed while it runs."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
+
+__all__ = ["Uart", "default_divisor"]
+
+_DIVISOR_BITS = 16
+
+
+def default_divisor(clock_hz: int) -> int:
+    """Clocks per bit of ``BAUD_DEFAULT``.
+
+    Raises
+    ------
+    ValueError
+        If the clock is too slow or too fast for it.
+    """
+    low, high = CLOCKS_PER_BIT_MIN * BAUD_DEFAULT, ((1 << _DIVISOR_BITS) - 1) * BAUD_DEFAULT
+    if not low <= clock_hz <= high:
+        raise ValueError(f"clock_hz must be from {low} to {high}, not {clock_hz}")
+    return round(clock_hz / BAUD_DEFAULT)
+
+
+class Uart(wiring.Component):
+    """A byte stream each way, both at the same rate.
+
+    Bits are sampled once, in their middle, behind two synchronizing registers. A byte whose stop
+    bit is 0 is dropped. A line held low for ``BREAK_BITS`` bits of the default rate sets that rate
+    again; so a rate must be above 9 / ``BREAK_BITS`` of it, or zero bytes would.
+
+    Parameters
+    ----------
+    divisor : clocks per bit of the default rate, at least ``CLOCKS_PER_BIT_MIN``.
+
+    Members
+    -------
+    rx, tx : the pins; ``tx`` idles at 1.
+    o : bytes received. One that is not taken before the next one starts, 9 bits later at the
+        soonest, is lost: the wire does not wait.
+    i : bytes to send.
+    idle : nothing is being sent.
+    baud, baud_set : clocks per bit, taken with the strobe, which comes while ``idle``.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        if not isinstance(divisor, int) or isinstance(divisor, bool):
+            raise TypeError(f"divisor must be an integer, not {divisor!r}")
+        if not CLOCKS_PER_BIT_MIN <= divisor < 1 << _DIVISOR_BITS:
+            raise ValueError(
+                f"divisor must be from {CLOCKS_PER_BIT_MIN} to {(1 << _DIVISOR_BITS) - 1} "
+                f"clocks per bit, not {divisor}"
+            )
+        self.divisor = divisor
+        super().__init__({
+            "rx": In(1, init=1),
+            "tx": Out(1, init=1),
+            "o": Out(stream.Signature(8)),
+            "i": In(stream.Signature(8)),
+            "idle": Out(1),
+            "baud": In(_DIVISOR_BITS),
+            "baud_set": In(1),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        divisor = Signal(_DIVISOR_BITS, init=self.divisor)
+        with m.If(self.baud_set):
+            m.d.sync += divisor.eq(self.baud)
+
+        # A bit ends after divisor clocks: counting from 1, so that no bound is less 1.
+        sending = Signal()
+        clocks = Signal(_DIVISOR_BITS, init=1)
+        left = Signal(10)  # start, data, and a marker behind them that is never sent
+        m.d.comb += [self.idle.eq(~sending), self.i.ready.eq(~sending)]
+        with m.If(~sending):
+            m.d.sync += clocks.eq(1)
+            with m.If(self.i.valid):
+                m.d.sync += [sending.eq(1), self.tx.eq(0), left.eq(Cat(self.i.payload, 1, 1))]
+        with m.Elif(clocks == divisor):
+            m.d.sync += [clocks.eq(1), self.tx.eq(left[0]), left.eq(left >> 1)]
+            with m.If(left[1:] == 0):
+                m.d.sync += [sending.eq(0), self.tx.eq(1)]
+        with m.Else():
+            m.d.sync += clocks.eq(clocks + 1)
+
+        line = Signal(init=1)
+        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
+        sampled = Signal(_DIVISOR_BITS, init=1)  # clocks since the last sample, or the edge
+        bits = Signal(9, init=-1)  # shifted down; full when the start bit is the lowest
+        early, sample, held = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.o.payload.eq(bits[1:]),
+            self.o.valid.eq(held),
+            sample.eq(sampled == Mux(early, divisor >> 1, divisor)),
+        ]
+        with m.If(self.o.ready):
+            m.d.sync += held.eq(0)
+        m.d.sync += sampled.eq(sampled + 1)
+        with m.FSM():
+            with m.State("WAIT"):
+                m.d.sync += [sampled.eq(1), early.eq(1)]
+                with m.If(~line):
+                    m.d.sync += [held.eq(0), bits.eq(-1)]
+                    m.next = "RECEIVE"
+            with m.State("RECEIVE"), m.If(sample):
+                m.d.sync += [sampled.eq(1), early.eq(0)]
+                with m.If(early & line):
+                    m.next = "WAIT"
+                with m.Elif(bits[0]):
+                    m.d.sync += bits.eq(Cat(bits[1:], line))
+                with m.Else():
+                    m.d.sync += held.eq(line)
+                    m.next = "RELEASE"
+            with m.State("RELEASE"), m.If(line):
+                m.next = "WAIT"
+
+        low = Signal(range(BREAK_BITS * self.divisor + 1))
+        with m.If(line):
+            m.d.sync += low.eq(0)
+        with m.Elif(low == BREAK_BITS * self.divisor):
+            m.d.sync += divisor.eq(self.divisor)
+        with m.Else():
+            m.d.sync += low.eq(low + 1)
+        return m
