@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from stablespike.spec import ArrayConfig
+from stablespike.spec.report import BUSY_BITS
 
 from .bus import SpikeBus
 from .core import Core
@@ -49,7 +50,7 @@ class CoreArray(wiring.Component):
         cores = [Core(self.config, index) for index in range(self.config.cores)]
         m.submodules.bus = bus = SpikeBus(self.config)
         m.submodules.reports = reports = ReportMerger(self.config.cores)
-        time = Signal(32)
+        time = Signal(BUSY_BITS)
         m.d.sync += time.eq(time + Cat(core.busy for core in cores).any())
         connect(m, flipped(self.rows), bus.host)
         connect(m, reports.o, flipped(self.reports))

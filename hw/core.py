@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
+from stablespike.spec.report import BUSY_BITS
 
 from .counters import ScanCounters
 from .drain import Drain
@@ -69,7 +70,7 @@ class Core(wiring.Component):
                 "rows": Out(rows_signature(config)),
                 "reports": Out(reports_signature()),
                 "report_flags": In(REPORT_FLAG_BITS),
-                "time": In(32),
+                "time": In(BUSY_BITS),
                 "busy": Out(1),
                 "arrived": Out(1),
                 "go": In(1),
@@ -113,13 +114,13 @@ class Core(wiring.Component):
         # Windows: two slots, each from the loader's last row to the END of its window.
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load, draining = Signal(), Signal()
-        held, unscanned = Signal(range(3)), Signal(range(3))
+        held, unscanned, under_way = (Signal(range(3), name=n) for n in ("held", "unscanned", "under_way"))
         window = Signal(self.windows.payload.shape())
-        ended = Signal()
-        accepted = Signal()
+        current = Signal(mark_layout())
+        ended, accepted = Signal(), Signal()
         m.d.comb += [
             self.windows.ready.eq(held != 2),
-            self.busy.eq(held != unscanned),
+            self.busy.eq(under_way != 0),
             accepted.eq(self.windows.valid & self.windows.ready),
             sequencer.waiting.eq(unscanned != 0),
             sequencer.base.eq(Mux(load ^ unscanned[0], slots[1].base, slots[0].base)),
@@ -128,6 +129,7 @@ class Core(wiring.Component):
         m.d.sync += [
             held.eq(held + accepted - ended),
             unscanned.eq(unscanned + accepted - sequencer.take),
+            under_way.eq(under_way + sequencer.take - (writeback.settles & current.window)),
             draining.eq(draining ^ ended),
         ]
         with m.If(accepted):
@@ -204,7 +206,6 @@ class Core(wiring.Component):
         # Neuron side: one group at a time, from the swap to its write-back.
         settings = neuron_task.fields
         group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
-        current = Signal(mark_layout())
         neurons = Signal(unsigned(bits_for(config.lanes)))
         m.d.comb += [
             neurons.eq(Mux(current.task, settings.lanes_last, config.lanes)),

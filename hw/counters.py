@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from stablespike.spec import ArrayConfig, bits_for
-from stablespike.spec.report import STALL_MAX
+from stablespike.spec import ArrayConfig, Layout
+from stablespike.spec.report import counter_fields
+
+from .layouts import struct
 
 __all__ = ["ScanCounters", "scan_counts"]
 
 
+_SCANNED = ("issued", "popcount", "wait", "drain")
+
+
 def scan_counts(config: ArrayConfig) -> data.StructLayout:
-    """The counts of one task. Every event fetches a weight row of its own, which bounds two."""
-    return data.StructLayout(
-        {
-            "issued": unsigned(bits_for(config.weight_rows)),
-            "popcount": unsigned(bits_for(config.weight_rows * config.window)),
-            "wait": unsigned(bits_for(STALL_MAX)),
-            "drain": unsigned(bits_for(STALL_MAX)),
-        }
-    )
+    """The counts of one task that come from its scan."""
+    fields = tuple(field for field in counter_fields(config) if field.name in _SCANNED)
+    return struct(Layout("scan counts", fields))
 
 
 class ScanCounters(wiring.Component):

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from stablespike.spec import ArrayConfig, bits_for, task_layout
-from stablespike.spec.report import COUNTERS, HEAD, PLACE, ReportKind
+from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 
 from .counters import scan_counts
 from .layouts import struct
@@ -20,7 +20,8 @@ __all__ = ["Writeback"]
 class Writeback(wiring.Component):
     """Sends a finished group's rows, then its reports; the core's next group waits for that.
 
-    A row takes one cycle on a free bus; a report packet 3 cycles and two per word.
+    Each of the two rows takes one cycle, sent or not, where the bus is free; a report packet of n
+    words n + 3 cycles.
 
     Members
     -------
@@ -30,7 +31,7 @@ class Writeback(wiring.Component):
     spikes, skeleton : the rows. membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.
     rows, reports : to the bus and to the host.
-    done : for one cycle: all has been taken.
+    settles : for one cycle: rows and results are out. done : likewise, the reports too.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -53,9 +54,10 @@ class Writeback(wiring.Component):
                 "counts": In(scan_counts(config)),
                 "spike_count": In(count),
                 "stable_count": In(count),
-                "time": In(32),
+                "time": In(BUSY_BITS),
                 "rows": Out(rows_signature(config)),
                 "reports": Out(reports_signature()),
+                "settles": Out(1),
                 "done": Out(1),
             }
         )
@@ -66,8 +68,8 @@ class Writeback(wiring.Component):
         pending = Signal(len(ReportKind))
         kind = Signal(ReportKind)
         index = Signal(unsigned(HEAD.fields[1].width))
-        word = Signal(16, reset_less=True)
-        end = Signal(32, reset_less=True)
+        end = Signal(BUSY_BITS, reset_less=True)
+        settled = Signal()
         anded = Signal()
         row = Signal(config.row_bits)
         m.d.comb += [
@@ -75,15 +77,16 @@ class Writeback(wiring.Component):
                      | ((kind == ReportKind.WORDS) & settings.report_skeleton)),
             row.eq(Mux(anded, self.skeleton, self.spikes)),
             self.rows.payload.words.eq(row),
-            self.membrane_lane.eq(index),
-            self.reports.payload.data.eq(word),
         ]
 
         counts = {
             **{name: self.counts[name] for name, _ in scan_counts(config)},
             "spikes": self.spike_count, "stable": self.stable_count, "end": end,
         }
-        counters = Array(Cat(counts[n], Const(0, 32))[at : at + 16] for n in COUNTERS for at in (0, 16))
+        counters = Array(
+            Cat(counts[name], Const(0, 16))[16 * i : 16 * i + 16]
+            for name, words in counter_words(config) for i in range(words)
+        )
         head, place = Signal(struct(HEAD)), Signal(struct(PLACE))
         m.d.comb += [
             head.kind.eq(kind), head.length.eq(config.row_chunks), head.layer.eq(settings.layer),
@@ -113,8 +116,23 @@ class Writeback(wiring.Component):
             ReportKind.COUNTERS: self.mark.task & settings.monitor & self.counters,
             ReportKind.END: self.mark.window,
         }
+        # Words leave through a register, one per cycle.
+        room, load, final = Signal(), Signal(), Signal()
+        word = Signal(16)
+        m.d.comb += [
+            room.eq(~self.reports.valid | self.reports.ready),
+            final.eq(index + 1 == head.length),
+            self.membrane_lane.eq(index),
+        ]
+        with m.If(room):
+            m.d.sync += [
+                self.reports.valid.eq(load),
+                self.reports.payload.data.eq(word),
+                self.reports.payload.last.eq(0),
+            ]
         with m.FSM():
             with m.State("IDLE"):
+                m.d.sync += settled.eq(0)
                 m.d.sync += pending.eq(Cat(wanted[k] for k in ReportKind))
                 with m.If(self.start):
                     m.next = "SEND SPIKES"
@@ -132,7 +150,6 @@ class Writeback(wiring.Component):
                     self.rows.valid.eq(computed & settings.send_skeleton),
                     self.rows.payload.row.eq(settings.skeleton_row + self.group),
                 ]
-                m.d.sync += end.eq(self.time)
                 with m.If(self.rows.ready | ~self.rows.valid):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
@@ -144,28 +161,20 @@ class Writeback(wiring.Component):
                 for one in reversed(ReportKind):
                     with m.If(pending[one]):
                         m.d.sync += kind.eq(one)
-            with m.State("HEAD"):
-                m.d.sync += [word.eq(head), pending.bit_select(kind, 1).eq(0)]
-                m.next = "SEND HEAD"
-            with m.State("SEND HEAD"):
-                m.d.comb += self.reports.valid.eq(1)
-                with m.If(self.reports.ready):
-                    m.d.sync += word.eq(place)
-                    m.next = "SEND PLACE"
-            with m.State("SEND PLACE"):
-                m.d.comb += self.reports.valid.eq(1)
-                with m.If(self.reports.ready):
-                    m.next = "FETCH"
-            with m.State("FETCH"):
-                m.d.sync += [word.eq(body), index.eq(index + 1)]
-                m.next = "SEND"
-            with m.State("SEND"):
-                m.d.comb += [
-                    self.reports.valid.eq(1),
-                    self.reports.payload.last.eq(index == head.length),
-                ]
-                with m.If(self.reports.ready):
-                    m.next = "FETCH"
-                    with m.If(self.reports.payload.last):
-                        m.next = "CHOOSE"
+                # Results are out; what follows only tells of them.
+                with m.If(~settled & ~pending[: ReportKind.COUNTERS].any()):
+                    m.d.comb += self.settles.eq(1)
+                    m.d.sync += [settled.eq(1), end.eq(self.time)]
+            with m.State("HEAD"), m.If(room):
+                m.d.comb += [word.eq(head), load.eq(1)]
+                m.d.sync += pending.bit_select(kind, 1).eq(0)
+                m.next = "PLACE"
+            with m.State("PLACE"), m.If(room):
+                m.d.comb += [word.eq(place), load.eq(1)]
+                m.next = "BODY"
+            with m.State("BODY"), m.If(room):
+                m.d.comb += [word.eq(body), load.eq(1), self.membrane_lane.eq(index + 1)]
+                m.d.sync += [index.eq(index + 1), self.reports.payload.last.eq(final)]
+                with m.If(final):
+                    m.next = "CHOOSE"
         return m

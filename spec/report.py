@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import enum
 
-from .layout import Field, Layout
+from .array import ArrayConfig
+from .layout import Field, Layout, bits_for
 
-__all__ = ["COUNTERS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_values"]
+__all__ = [
+    "BUSY_BITS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_fields", "counter_values",
+    "counter_words",
+]
 
 
 class ReportKind(enum.IntEnum):
@@ -22,9 +26,9 @@ class ReportKind(enum.IntEnum):
     word of lane 0 lowest (monitored tasks, with ReportFlags.TRACE).
     WORDS: the emitted row of a last layer, likewise.
     MEMBRANE: v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
-    COUNTERS: the fields of ``COUNTERS`` of one core's task in one window, in order, each as a low
-    and a high word; after the task's last group.
-    END: the core is done with a window; the busy time (low, high word).
+    COUNTERS: ``counter_fields`` of a monitored task, in order, each in as few words as it takes, the
+    lowest first; after the task's last group.
+    END: the core is done with a window; the busy time at its last result (low, high word).
     """
 
     TRACE_SPIKES = 0
@@ -38,19 +42,51 @@ class ReportKind(enum.IntEnum):
 HEAD = Layout("report head", (Field("kind", 3), Field("length", 7), Field("layer", 6)))
 PLACE = Layout("report place", (Field("group", 10), Field("core", 6)))
 
-COUNTERS = ("issued", "popcount", "spikes", "stable", "wait", "drain", "end")
-"""Of one task in one window: weight rows fetched; bits set in the words that fetched them; spikes
-and stable spikes of its neurons; cycles the lanes stood still waiting for rows of an inner map or
-for other cores, and waiting for the drain (both saturate at ``STALL_MAX``); the device's busy time
-when its last row was out. Busy time counts the cycles in which a window is under way in some core,
-modulo 2**32, from when its task list starts to its END."""
-
 STALL_MAX = (1 << 16) - 1
+BUSY_BITS = 32
 
 
-def counter_values(words: list[int]) -> dict[str, int]:
-    """The named counters out of a COUNTERS packet's words."""
-    if len(words) != 2 * len(COUNTERS):
-        raise ValueError(f"a counter packet has {2 * len(COUNTERS)} words, not {len(words)}")
-    pairs = zip(words[::2], words[1::2], strict=True)
-    return {name: low | high << 16 for name, (low, high) in zip(COUNTERS, pairs, strict=True)}
+def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
+    """What a COUNTERS packet says of one core's task in one window, wide enough never to wrap.
+
+    ``issued`` weight rows fetched (each by an event of its own, from a place of its own);
+    ``popcount`` bits set in the words that fetched them; ``spikes`` and ``stable`` spikes of its
+    neurons; ``wait`` and ``drain`` cycles the lanes stood still waiting for rows of an inner map or
+    for other cores, and for the neuron unit (they saturate at ``STALL_MAX``); ``end`` the device's
+    busy time when the task's last row and result were out. Busy time counts the cycles in which a
+    window is under way in some core, from when its task list starts to its last result, modulo
+    ``2**BUSY_BITS``.
+    """
+    fired = bits_for(config.neuron_groups * config.lanes * config.window)
+    return (
+        Field("issued", bits_for(config.weight_rows)),
+        Field("popcount", bits_for(config.weight_rows * config.window)),
+        Field("spikes", fired),
+        Field("stable", fired),
+        Field("wait", bits_for(STALL_MAX)),
+        Field("drain", bits_for(STALL_MAX)),
+        Field("end", BUSY_BITS),
+    )
+
+
+def counter_words(config: ArrayConfig) -> tuple[tuple[str, int], ...]:
+    """Names of the counters in packet order, with the 16-bit words each one takes."""
+    return tuple((field.name, -(-field.width // 16)) for field in counter_fields(config))
+
+
+def counter_values(words: list[int], config: ArrayConfig) -> dict[str, int]:
+    """The named counters out of a COUNTERS packet's words.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer words than the array's packets have.
+    """
+    expected = sum(count for _, count in counter_words(config))
+    if len(words) != expected:
+        raise ValueError(f"a counter packet has {expected} words, not {len(words)}")
+    values, rest = {}, list(words)
+    for name, count in counter_words(config):
+        values[name] = sum(word << (16 * i) for i, word in enumerate(rest[:count]))
+        rest = rest[count:]
+    return values

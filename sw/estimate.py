@@ -1,0 +1,181 @@
+"""Cycle estimate: when rows are found, events issued, groups swapped, drained and written back.
+
+A model of the core's pipeline, a row at a time, in the cycles its docstrings state; the link is
+taken as fast enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .spec import ArrayConfig, task_layout
+from .spec.report import counter_words
+
+if TYPE_CHECKING:
+    from .program import Program
+
+__all__ = ["estimate", "typical_cycles"]
+
+FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
+SWAP_TO_DRAIN = 2
+SENT_TO_READABLE = 3  # write-back state, bus, spike memory
+WRITTEN_BACK = 3  # two row states and the one that finds no report to send
+TASK_READ = 4  # besides one cycle per word
+PACKET = 3  # besides one cycle per word
+
+
+@dataclass
+class _Core:
+    """Cycle at which each part of a core is next free."""
+
+    finder: int = 0
+    issuer: int = 0
+    neuron: int = 0
+    loads: list[int] = field(default_factory=list)
+
+
+class _Model:
+    def __init__(self, program: Program, counters: bool) -> None:
+        self.program = program
+        self.config: ArrayConfig = program.config
+        self.counters = counters
+        self.cores = [_Core() for _ in range(self.config.cores)]
+        layout = task_layout(self.config)
+        self.scan_read = TASK_READ + len(layout.scan)
+        self.neuron_read = TASK_READ + len(layout.neuron)
+        stages = 5 if self.config.synaptic_current else 3
+        self.latency = stages * self.config.neuron_steps - 1
+
+    def drained(self, neurons: int, steps: int) -> int:
+        """Cycles from a swap until the group's row is complete."""
+        passes = -(-steps // self.config.neuron_steps)
+        length = max(neurons, self.latency + 2) if passes > 1 else neurons
+        filled = self.config.lanes - neurons
+        return SWAP_TO_DRAIN + passes * length + self.latency + 1 + filled
+
+    def reports(self, run: int, neurons: int, final: bool, task: bool, window: bool) -> int:
+        """Cycles the write-back spends on packets after a group."""
+        network, runs = self.program.network, len(self.program.layer_tags)
+        read_out = run >= len(network.layers) - 1
+        words = []
+        if read_out and network.readout != "membrane":
+            words.append(self.config.row_chunks)
+        if read_out and network.readout == "membrane" and final:
+            words.append(neurons)
+        if task and self.counters and run < len(network.layers):
+            words.append(sum(count for _, count in counter_words(self.config)))
+        if task and window and run == runs - 1:
+            words.append(2)
+        return sum(PACKET + count for count in words)
+
+    def task(
+        self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
+        final: bool, outputs: int,
+    ) -> list[int]:
+        """Run a task; ``rows`` events per row, ``ready`` when each may be read. Cycles its rows
+        are readable by others."""
+        config = self.config
+        sent = []
+        last_row = len(rows) - 1
+        for g in range(max(1, share.groups)):
+            ended = core.issuer
+            busy = False
+            for r, events in enumerate(rows if share.groups else [0]):
+                found = max(core.finder, ready[r] if share.groups else max(ready))
+                end_of_group = r == last_row or not share.groups
+                if events or end_of_group:
+                    if len(core.loads) >= config.row_queue:
+                        found = max(found, core.loads[-config.row_queue])
+                    begin = max(core.issuer, found + FOUND_TO_ISSUED)
+                    core.loads.append(begin)
+                    core.issuer = begin + max(1, events)
+                    ended, busy = core.issuer - 1, events > 0
+                core.finder = found + 1
+            swap = max(ended + 1 + busy, core.neuron)
+            core.issuer = max(core.issuer, swap)
+            is_last = g >= share.groups - 1
+            neurons = config.lanes
+            if is_last:
+                neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
+            complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
+            sent.append(complete + SENT_TO_READABLE)
+            window = run == len(self.program.layer_tags) - 1
+            core.neuron = complete + WRITTEN_BACK + 1
+            core.neuron += self.reports(run, neurons, final, is_last, window)
+            if is_last:
+                core.neuron += self.neuron_read - 1
+        core.loads = core.loads[-config.row_queue :]
+        core.finder += self.scan_read
+        return sent if share.groups else []
+
+    def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
+        """Run a window; cycle its END is out."""
+        network, config = self.program.network, self.config
+        if config.cores > 1:
+            start = max(max(core.issuer, core.finder) for core in self.cores)
+            for core in self.cores:
+                core.finder = start
+        ready: list[int] = []
+        for run, (layer, kind) in self.program.layer_tags.items():
+            source = words[layer]
+            count = -(-len(source) // config.lanes)
+            active = np.zeros(count * config.lanes, dtype=bool)
+            active[: len(source)] = source != 0
+            rows = active.reshape(count, config.lanes).sum(axis=1).tolist()
+            if run == 0:
+                ready = [0] * count
+            sent = [
+                self.task(core, run, share, rows, ready, steps, final, network.layers[layer].outputs)
+                for core, share in zip(self.cores, self.program.groups[layer], strict=True)
+            ]
+            if kind == "spikes" and layer < len(network.layers) - 1:
+                senders = [times for times in sent if times]
+                emit = network.layers[layer].emit
+                late = emit != "spikes"
+                if len(senders) == 1 and emit != "both":
+                    ready = [cycle + late for cycle in senders[0]]
+                else:
+                    ready = [max(max(times) for times in senders) + late] * len(
+                        [row for times in senders for row in times]
+                    )
+        return max(core.neuron for core in self.cores) - self.neuron_read
+
+
+def estimate(
+    program: Program, words: Sequence[npt.NDArray[Any]], *, counters: bool = True
+) -> npt.NDArray[np.int64]:
+    """Cycles of samples that follow each other, the first one's alone.
+
+    Parameters
+    ----------
+    words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``).
+    counters : as for ``Device.run``: whether counter packets are sent.
+
+    Returns
+    -------
+    (batch,) cycles from the end of the sample before (the first: from its start) to its end.
+    """
+    model = _Model(program, counters)
+    window = program.config.window
+    ends = [0]
+    for sample in range(len(words[0])):
+        for w in range(program.windows):
+            steps = min(window, program.steps - w * window)
+            end = model.window([layer[sample, w] for layer in words], steps, w == program.windows - 1)
+        ends.append(end)
+    return np.diff(np.array(ends, dtype=np.int64))
+
+
+def typical_cycles(program: Program, activity: float) -> int:
+    """Cycles of one sample alone with that share of every layer's inputs active in a window."""
+    rng = np.random.default_rng(0)
+    words = []
+    for size in program.network.input_sizes:
+        active = np.arange(size) < round(activity * size)
+        words.append(np.array([[rng.permutation(active) for _ in range(program.windows)]]))
+    return int(estimate(program, words)[0])
