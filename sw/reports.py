@@ -11,15 +11,16 @@ import numpy.typing as npt
 from .errors import LinkError
 from .program import Program
 from .result import LinkBytes, Result, counter_table, with_totals
-from .spec.report import COUNTERS, HEAD, PLACE, ReportKind
+from .spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 from .windows import Batch
 from .words import predict
 
 __all__ = ["Collector"]
 
 _HEAD_WORDS = 2
-_TIME_MASK = 0xFFFFFFFF
-_TIME_HALF = 1 << 31
+_TIME_MASK = (1 << BUSY_BITS) - 1
+_TIME_HALF = 1 << (BUSY_BITS - 1)
+_TIME_WORDS = BUSY_BITS // 16
 _KIND_MASK = HEAD.fields[0].maximum
 _LENGTH_SHIFT, _LENGTH_MASK = HEAD.fields[0].width, HEAD.fields[1].maximum
 _LAYER_SHIFT = _LENGTH_SHIFT + HEAD.fields[1].width
@@ -53,11 +54,13 @@ class _Pending:
             stores["membrane"] = [np.zeros(shape, dtype=np.uint16) for _ in runs]
         else:
             stores["words"] = [rows(last) for _ in runs]
-        shape_counters = (self.count, self.windows, config.cores, 2 * len(COUNTERS))
+        length = sum(count for _, count in counter_words(config))
+        shape_counters = (self.count, self.windows, config.cores, length)
         stores["counters"] = [
             np.zeros(shape_counters, dtype=np.uint16) for _ in (layers if counters else ())
         ]
-        stores["end"] = [np.zeros((self.count, self.windows, config.cores, 2), dtype=np.uint16)]
+        shape_end = (self.count, self.windows, config.cores, _TIME_WORDS)
+        stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
 
 
@@ -144,9 +147,8 @@ class Collector:
             ReportKind.TRACE_SPIKES: config.row_chunks,
             ReportKind.TRACE_SKELETON: config.row_chunks,
             ReportKind.WORDS: config.row_chunks,
-            ReportKind.MEMBRANE: config.lanes,
-            ReportKind.COUNTERS: 2 * len(COUNTERS),
-            ReportKind.END: 2,
+            ReportKind.COUNTERS: sum(count for _, count in counter_words(config)),
+            ReportKind.END: _TIME_WORDS,
         }
         for core in range(config.cores):
             every = at_last = 0
@@ -182,7 +184,7 @@ class Collector:
         number, sample, window = self._at[core]
         if number - self._first_batch >= len(self._batches):
             raise self._foreign(kind, tag, group, core, "no window is under way there")
-        if self._lengths.get(kind) != len(words):
+        if kind != ReportKind.MEMBRANE and self._lengths.get(kind) != len(words):
             raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
         pending = self._batches[number - self._first_batch]
         if kind == ReportKind.END:
@@ -202,7 +204,11 @@ class Collector:
         if kind == ReportKind.MEMBRANE:
             if window != pending.windows - 1:
                 raise self._foreign(kind, tag, group, core, "it is not the last window")
-            store[sample, first + group] = words
+            lanes = self._program.config.lanes
+            outputs = self._program.network.layers[-1].outputs
+            if len(words) != min(lanes, outputs - (first + group) * lanes):
+                raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
+            store[sample, first + group, : len(words)] = words
         else:
             store[sample, window, first + group] = words
         self._came[core] += 1
@@ -300,9 +306,11 @@ class Collector:
         lanes = program.config.lanes
         ends = []
         for i, store in enumerate(pending.stores["counters"]):
-            values = store[..., ::2].astype(np.int64) | store[..., 1::2].astype(np.int64) << 16
             busy = [c for c, share in enumerate(program.groups[i]) if share.groups]
-            by = {name: values[:, :, busy, k] for k, name in enumerate(COUNTERS)}
+            by, at = {}, 0
+            for name, words in counter_words(program.config):
+                by[name] = _number(store[:, :, busy, at : at + words])
+                at += words
             shares = [program.groups[i][c] for c in busy]
             groups = np.array([share.groups for share in shares])
             neurons = np.array([
@@ -329,8 +337,7 @@ class Collector:
         table["cycles"] = self._durations(stamps).sum(axis=1)
 
     def _window_ends(self, pending: _Pending) -> Stamps:
-        low, high = np.moveaxis(pending.stores["end"][0].astype(np.int64), -1, 0)
-        return np.asarray(low | high << 16)
+        return _number(pending.stores["end"][0])
 
     def _durations(self, stamps: Stamps) -> Stamps:
         """Busy time from each of a sequence of stamps (modulo 2**32) to the next, the first one
@@ -340,6 +347,12 @@ class Collector:
         steps = ((np.diff(flat) + _TIME_HALF) & _TIME_MASK) - _TIME_HALF
         passed = np.maximum.accumulate(np.cumsum(steps))
         return np.diff(passed, prepend=0).clip(min=0).reshape(stamps.shape)
+
+
+def _number(words: npt.NDArray[np.uint16]) -> Stamps:
+    """One integer of the words along the last axis, the lowest first."""
+    places = 1 << 16 * np.arange(words.shape[-1], dtype=np.int64)
+    return np.asarray(words.astype(np.int64) @ places)
 
 
 def _latest(stamps: Stamps) -> Stamps:

@@ -16,7 +16,7 @@ from stablespike.device import LinkDevice
 from stablespike.spec import reference
 from stablespike.spec.encoding import decode_rows
 from stablespike.spec.link import Command, InputFlags, Register, ReportFlags, Space
-from stablespike.spec.report import COUNTERS, HEAD, PLACE, ReportKind
+from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
 
 Image = np.ndarray[Any, Any]
 
@@ -133,7 +133,6 @@ class Board:
                             )
                         elif flags & InputFlags.LAST:
                             v = [value & 0xFFFF for value in read[lanes]]
-                            v += [0xABCD] * (config.lanes - len(v))
                             packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
             if run != "spikes":
                 continue
@@ -150,7 +149,11 @@ class Board:
                         "drain": 5,
                         "end": self.clock + core,
                     }
-                    words = [values[name] >> bit & 0xFFFF for name in COUNTERS for bit in (0, 16)]
+                    words = [
+                        values[name] >> 16 * i & 0xFFFF
+                        for name, count in counter_words(config)
+                        for i in range(count)
+                    ]
                     packets[core].append(packet(ReportKind.COUNTERS, tag, 0, core, words))
             emitted.append(stable if network.layers[layer].emit == "skeleton" else spikes)
         self.clock += 5

@@ -669,6 +669,22 @@ def test_membranes_only_at_the_end() -> None:
         device.run(spikes())
 
 
+def test_membranes_are_of_every_neuron() -> None:
+    program = program_of(small("membrane"))
+    device, board, _ = board_device(program)
+    device.load(program)
+
+    def change(packets: list[list[bytes]]) -> list[list[bytes]]:
+        at = next((i for i, p in enumerate(packets[0]) if p[0] & 7 == ReportKind.MEMBRANE), None)
+        if at is not None:
+            packets[0][at] = packet(ReportKind.MEMBRANE, 1, 0, 0, [0] * (ARRAY.lanes + 1))
+        return packets
+
+    board.change = change
+    with pytest.raises(ss.LinkError, match="group 0, core 0: it has 5 words"):
+        device.run(spikes())
+
+
 def test_cores_that_disagree() -> None:
     program = program_of(small())
     device, board, _ = board_device(program)
