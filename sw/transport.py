@@ -171,12 +171,12 @@ class SerialTransport(Transport):
         import serial
 
         self.name = f"serial:{port}"
-        self._error = (serial.SerialException, OSError)
+        self._error = _serial_errors()
         if not port:
             raise ValueError(f"serial: needs a port behind the colon; there {_ports()}")
         try:
             self._port = serial.serial_for_url(port, baudrate=BAUD_DEFAULT, timeout=0)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (*self._error, ValueError) as error:
             raise DeviceNotFound(
                 f"{self.name} cannot be opened ({error}); there {_ports()}"
             ) from error
@@ -233,6 +233,18 @@ class SerialTransport(Transport):
     def _broken(self, error: Exception) -> LinkError:
         self.broken = True
         return LinkError(f"{self.name} broke ({error}): plug the board in again and retry")
+
+
+def _serial_errors() -> tuple[type[Exception], ...]:
+    """What pyserial raises when a port breaks; termios' own error is no OSError."""
+    import serial
+
+    errors: tuple[type[Exception], ...] = (serial.SerialException, OSError)
+    try:
+        import termios
+    except ImportError:
+        return errors
+    return (*errors, termios.error)
 
 
 def _ports() -> str:

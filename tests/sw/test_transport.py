@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import os
+import pty
+import select
+import socket
+import sys
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import stablespike as ss
+from board_model import Board, same
+from device_model import DeviceModel
+from stablespike.device import open_device
+from stablespike.spec.array import ArrayConfig, preset
+from stablespike.transport import (
+    SerialTransport,
+    SimulatedTransport,
+    TcpTransport,
+    open_transport,
+    parse_uri,
+)
+
+ARRAY = ArrayConfig(lanes=4)
+
+
+def program() -> ss.Program:
+    rng = np.random.default_rng(0)
+    layer = ss.Dense(rng.integers(-3, 8, (6, 9)), neuron=ss.Neuron(leak=(1, None), threshold=40))
+    return ss.compile(ss.Network(ss.SpikeInput((9,)), [layer], "counts", 4, 4), ARRAY, steps=5)
+
+
+SAMPLES = np.random.default_rng(1).random((12, 5, 9)) < 0.5
+
+
+class Served:
+    """A board model behind a file descriptor, in a thread."""
+
+    def __init__(self, read: int, write: int) -> None:
+        board = Board(program())
+        self.model = DeviceModel(board.config, board.execute, board.reset)
+        self._read, self._write, self._stop = read, write, threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            if select.select([self._read], [], [], 0.002)[0]:
+                try:
+                    data = os.read(self._read, 4096)
+                except OSError:
+                    return
+                if not data:
+                    return
+                self.model.receive(data)
+            self.model.work(8)
+            while self.model.out:
+                os.write(self._write, self.model.out.popleft())
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def serial_board() -> Iterator[tuple[str, Served]]:
+    ours, theirs = pty.openpty()
+    tty.setraw(ours)
+    tty.setraw(theirs)
+    served = Served(ours, ours)
+    yield os.ttyname(theirs), served
+    served.stop()
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.fixture
+def tcp_board() -> Iterator[tuple[str, list[Any]]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    boards: list[Any] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            boards.append((link, Served(link.fileno(), link.fileno())))
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}", boards
+    listener.close()
+    for link, served in boards:
+        served.stop()
+        link.close()
+
+
+def repeat(function: Any, *arguments: Any) -> None:
+    """What breaks may take a moment to show."""
+    for _ in range(3):
+        function(*arguments)
+
+
+def golden() -> Any:
+    device = open_device("golden:")
+    device.load(program())
+    return device.run(SAMPLES, trace=True)
+
+
+def test_a_serial_port(serial_board: tuple[str, Served]) -> None:
+    port, served = serial_board
+    with open_device(f"serial:{port}") as device:
+        device.load(program())
+        same(device.run(SAMPLES, trace=True), golden())
+    assert served.model.hellos == 1
+    with open_device(f"serial:{port}?baud=1000000") as device:
+        assert device.transport._port.baudrate == 1_000_000  # type: ignore[attr-defined]
+        device.load(program())
+        same(device.run(SAMPLES, trace=True), golden())
+
+
+def test_a_serial_port_that_is_silent() -> None:
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    began = time.monotonic()
+    with pytest.raises(ss.DeviceTimeout, match=r"serial:.* did not answer hello in 0.3 s"):
+        open_device(f"serial:{os.ttyname(theirs)}", timeout=0.3)
+    assert time.monotonic() - began < 1
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_serial_port_that_is_unplugged() -> None:
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    transport = SerialTransport(os.ttyname(theirs))
+    assert transport.read(0) == b""
+    assert transport.read(0.01) == b""
+    os.write(ours, b"abc")
+    assert transport.read(1.0) == b"abc"
+    transport.write(b"xyz")
+    assert os.read(ours, 10) == b"xyz"
+    os.close(ours)
+    os.close(theirs)
+    with pytest.raises(ss.LinkError, match=r"serial:.* broke \(.*\): plug the board in again"):
+        repeat(transport.read, 0.1)
+    assert transport.broken
+    with pytest.raises(ss.LinkError, match="broke"):
+        repeat(transport.write, b"x")
+    with pytest.raises(ss.LinkError, match=r"broke|cannot be set"):
+        repeat(transport.set_baud, 9600)
+    transport.close()
+    transport.close()
+
+
+def test_a_serial_port_that_takes_nothing() -> None:
+    import serial
+
+    transport = SerialTransport("loop://")
+
+    def full(data: bytes) -> None:
+        raise serial.SerialTimeoutException
+
+    transport._port.write = full
+    with pytest.raises(ss.DeviceTimeout, match=r"took none of 3 bytes in 5.0 s: check flow"):
+        transport.write(b"abc")
+    transport.close()
+
+
+def test_ports_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import serial.tools.list_ports
+
+    ports = [type("P", (), {"device": name}) for name in ("/dev/ttyUSB1", "/dev/ttyUSB0")]
+    monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: ports)
+    with pytest.raises(ss.DeviceNotFound, match="there are /dev/ttyUSB0, /dev/ttyUSB1"):
+        SerialTransport("/dev/nothing")
+    monkeypatch.setattr(serial.tools.list_ports, "comports", list)
+    with pytest.raises(ss.DeviceNotFound, match="there are no serial ports on this machine"):
+        SerialTransport("/dev/nothing")
+
+
+def test_tcp(tcp_board: tuple[str, list[Any]]) -> None:
+    address, _ = tcp_board
+    with open_device(f"tcp:{address}") as device:
+        device.load(program())
+        same(device.run(SAMPLES, trace=True), golden())
+
+
+def test_tcp_is_connected_again(tcp_board: tuple[str, list[Any]]) -> None:
+    address, boards = tcp_board
+    with open_device(f"tcp:{address}") as device:
+        device.load(program())
+        link, served = boards[0]
+        served.stop()
+        link.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ss.LinkError, match=r"tcp:.* broke \(.*\): open the device again"):
+            device.run(SAMPLES)
+        same(device.run(SAMPLES, trace=True), golden())
+        assert len(boards) == 2
+
+
+def test_tcp_with_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ss.DeviceNotFound, match=f"tcp:127.0.0.1:{port} cannot be reached"):
+        open_device(f"tcp:127.0.0.1:{port}")
+
+
+def test_tcp_that_takes_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = TcpTransport(f"127.0.0.1:{listener.getsockname()[1]}")
+        transport._socket.settimeout(0.05)
+        with pytest.raises(ss.DeviceTimeout, match="took no more bytes"):
+            transport.write(bytes(1 << 26))
+        transport.close()
+        with pytest.raises(ss.LinkError, match="broke"):
+            transport.read(0)
+        with pytest.raises(ss.LinkError, match="broke"):
+            transport.write(b"x")
+        with pytest.raises(ss.LinkError, match="has no baud rate to change to 9600"):
+            transport.set_baud(9600)
+
+
+def test_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    TcpTransport(f"[::1]:{listener.getsockname()[1]}").close()
+    listener.close()
+
+
+class FakeBoard:
+    """What ``stablespike.sim.board`` has."""
+
+    def __init__(self, config: ArrayConfig, uart: bool = False) -> None:
+        self.config, self.uart, self.cycles = config, uart, 0
+        self.calls: list[Any] = []
+        self.output = [b"old", b""]
+
+    def write(self, data: bytes) -> None:
+        self.calls.append(data)
+
+    def read(self, timeout: float) -> bytes:
+        self.cycles += 5
+        return self.output.pop(0) if self.output else b""
+
+    def reset(self) -> None:
+        self.calls.append("reset")
+
+    def set_baud(self, baud: int) -> None:
+        self.calls.append(baud)
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+@pytest.fixture
+def fake_sim(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("stablespike.sim.board")
+    module.SimTransport = FakeBoard  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stablespike.sim.board", module)
+
+
+@pytest.mark.usefixtures("fake_sim")
+def test_the_simulated_board() -> None:
+    transport = open_transport(parse_uri("sim:icebreaker?uart=1"))
+    assert isinstance(transport, SimulatedTransport)
+    board: Any = transport._board
+    assert board.config == preset("icebreaker")
+    assert board.uart
+    transport.reset()
+    transport.write(b"abc")
+    transport.set_baud(1_000_000)
+    transport.close()
+    assert board.calls == ["reset", b"abc", 1_000_000, "close"]
+    assert transport.cycles == 10
+    for array in (ARRAY, "icebreaker"):
+        other: Any = open_transport(parse_uri("sim:"), array)
+        assert other._board.config == (ARRAY if array is ARRAY else preset("icebreaker"))
+
+
+def test_a_simulator_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "stablespike.sim.board", None)
+    with pytest.raises(ss.DeviceNotFound, match=r"needs the simulator, .* 'stablespike\[sim\]'"):
+        open_device("sim:icebreaker")
+
+
+@pytest.mark.usefixtures("fake_sim")
+def test_a_transport_that_never_stops_talking() -> None:
+    transport: Any = open_transport(parse_uri("sim:icebreaker"))
+    transport._board.output = [b"x"] * 5000
+    transport.reset()
+    assert len(transport._board.output) > 3000
