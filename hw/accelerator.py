@@ -7,11 +7,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from stablespike.spec import ArrayConfig
-from stablespike.spec.link import BAUD_DEFAULT, BUILD_ID_BYTES
+from stablespike.spec.link import BUILD_ID_BYTES
 
 from .array import CoreArray
 from .link import Link
-from .uart import Uart
+from .uart import Uart, default_divisor
 
 __all__ = ["Accelerator", "UartAccelerator"]
 
@@ -27,13 +27,22 @@ class Accelerator(wiring.Component):
     Members
     -------
     rx, tx : bytes on the wire, COBS-encoded frames each ended by a zero.
+    idle, baud, baud_set : of a UART behind them, as in ``Link``.
     """
 
     def __init__(
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
-        super().__init__({"rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8))})
+        super().__init__(
+            {
+                "rx": In(stream.Signature(8)),
+                "tx": Out(stream.Signature(8)),
+                "idle": In(1, init=1),
+                "baud": Out(16),
+                "baud_set": Out(1),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -46,5 +55,45 @@ class Accelerator(wiring.Component):
         connect(m, link.rows, array.rows)
         connect(m, link.windows, array.windows)
         connect(m, array.reports, link.reports)
-        m.d.comb += array.report_flags.eq(link.report_flags)
+        m.d.comb += [
+            array.report_flags.eq(link.report_flags),
+            link.idle.eq(self.idle),
+            self.baud.eq(link.baud),
+            self.baud_set.eq(link.baud_set),
+        ]
+        return m
+
+
+class UartAccelerator(wiring.Component):
+    """The accelerator at the pins of a UART, 8N1, at ``BAUD_DEFAULT`` until told otherwise.
+
+    Parameters
+    ----------
+    config, build_id : as for ``Accelerator``. clock_hz : sets the first divisor too.
+
+    Members
+    -------
+    rx, tx : the pins.
+    """
+
+    def __init__(
+        self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), *, clock_hz: int
+    ) -> None:
+        self.accelerator = Accelerator(config, build_id, clock_hz)
+        self.divisor = default_divisor(clock_hz)
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.accelerator = accelerator = self.accelerator
+        m.submodules.uart = uart = Uart(self.divisor)
+        connect(m, uart.o, accelerator.rx)
+        connect(m, accelerator.tx, uart.i)
+        m.d.comb += [
+            uart.rx.eq(self.rx),
+            self.tx.eq(uart.tx),
+            uart.baud.eq(accelerator.baud),
+            uart.baud_set.eq(accelerator.baud_set),
+            accelerator.idle.eq(uart.idle),
+        ]
         return m

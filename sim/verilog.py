@@ -24,7 +24,9 @@ def component_verilog(component: Any, name: str) -> str:
     """Verilog of an Amaranth component, the same wherever its sources lie."""
     from amaranth.back import verilog
 
-    return str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+    text = str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+    # An `always @*` that assigns a constant never runs; `always_comb` also runs at time zero.
+    return text.replace("always @*", "always_comb")
 
 
 def board_verilog(component: Any, *, uart: bool = False) -> str:

@@ -174,14 +174,9 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
 
 def _packed(rows: npt.NDArray[np.int64], width: int) -> Image:
     """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
-    if width > 16:
-        halves = rows[..., None] >> np.array([0, 16])
-        return (halves.reshape(len(rows), -1) & 0xFFFF).astype(np.uint16)
-    per = 16 // width
-    values = rows & ((1 << width) - 1)
-    return (
-        (values.reshape(len(rows), -1, per) << (np.arange(per) * width)).sum(axis=2)
-    ).astype(np.uint16)
+    bits = (rows[:, :, None] >> np.arange(width)) & 1
+    chunks = bits.reshape(len(rows), rows.shape[1] * width // 16, 16)
+    return (chunks << np.arange(16)).sum(axis=2).astype(np.uint16)
 
 
 def _grouped(values: npt.NDArray[np.int64], lanes: int, share: Share) -> npt.NDArray[np.int64]:
