@@ -172,11 +172,12 @@ class SerialTransport(Transport):
 
         self.name = f"serial:{port}"
         self._error = _serial_errors()
+        refused: tuple[type[Exception], ...] = (*self._error, ValueError)
         if not port:
             raise ValueError(f"serial: needs a port behind the colon; there {_ports()}")
         try:
             self._port = serial.serial_for_url(port, baudrate=BAUD_DEFAULT, timeout=0)
-        except (*self._error, ValueError) as error:
+        except refused as error:
             raise DeviceNotFound(
                 f"{self.name} cannot be opened ({error}); there {_ports()}"
             ) from error
@@ -219,10 +220,11 @@ class SerialTransport(Transport):
             raise self._broken(error) from error
 
     def set_baud(self, baud: int) -> None:
+        refused: tuple[type[Exception], ...] = (*self._error, ValueError)
         try:
             self._port.flush()
             self._port.baudrate = baud
-        except (*self._error, ValueError) as error:
+        except refused as error:
             raise LinkError(
                 f"{self.name} cannot be set to {baud} baud ({error}): ask for a lower ?baud="
             ) from error

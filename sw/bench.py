@@ -1,0 +1,78 @@
+"""Times of the shipped network on a device and on the golden model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .datasets import shipped_mnist, shipped_path
+from .demo import NETWORK, STEPS, pixels
+from .device import LinkDevice, open_device
+from .files import load
+from .result import Result
+from .spec.array import preset
+
+__all__ = ["run_bench"]
+
+_BATCH = 50
+_GOLDEN_PRESET = "icebreaker"  # what golden: is compiled for: it has no array of its own
+
+
+def run_bench(
+    uri: str,
+    images: int = 200,
+    timeout: float | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Figures of a device by name; times are of this computer, cycles those of the array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong.
+    DeviceError
+        If the device is missing or fails.
+    """
+    from .compile import compile
+
+    step = advance or (lambda count: None)
+    shipped, labels = shipped_mnist(images)
+    network = load(shipped_path(NETWORK))
+    samples = pixels(shipped, network)
+    batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
+    figures: dict[str, Any] = {"device": uri, "images": len(samples)}
+
+    def timed(device: Any, counters: bool) -> tuple[Result, float]:
+        results, began = [], time.monotonic()
+        for result in device.run(iter(batches), counters=counters):
+            results.append(result)
+            step(len(result))
+        return Result.joined(results), time.monotonic() - began
+
+    began = time.monotonic()
+    with open_device(uri, timeout=timeout) as device:
+        figures["open_seconds"] = time.monotonic() - began
+        program = compile(network, array=device.config or preset(_GOLDEN_PRESET), steps=STEPS)
+        began = time.monotonic()
+        device.load(program)
+        figures["load_seconds"] = time.monotonic() - began
+        simulated = getattr(device.transport, "cycles", None) if isinstance(
+            device, LinkDevice
+        ) else None
+        result, seconds = timed(device, counters=True)
+        figures["images_per_second"] = len(result) / seconds
+        figures["accuracy"] = float((result.prediction == labels).mean())
+        if result.link_bytes.total:
+            figures["link_bytes_per_image"] = result.link_bytes.total / len(result)
+            cycles = result.counters["cycles"]
+            figures["cycles_per_image"] = float(cycles.mean())
+            figures["utilization"] = float(result.counters["lower_bound"].sum() / cycles.sum())
+        if simulated is not None and isinstance(device, LinkDevice):
+            ran = int(getattr(device.transport, "cycles", 0)) - simulated
+            figures["simulated_cycles_per_second"] = ran / seconds
+    with open_device("golden:") as golden:
+        golden.load(program)
+        _, seconds = timed(golden, counters=False)
+        figures["golden_images_per_second"] = len(samples) / seconds
+    return figures

@@ -1,0 +1,240 @@
+"""The shipped network on a device, against the golden model: the figures and a picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .datasets import shipped_mnist, shipped_path
+from .device import Device, open_device
+from .errors import ToolError
+from .files import load
+from .network import Network
+from .program import Program
+from .result import Result
+from .verify import Comparison, compare
+
+__all__ = ["NETWORK", "STEPS", "DemoResult", "draw", "pixels", "run_demo"]
+
+NETWORK = "mnist-mlp.safetensors"
+STEPS = 4
+"""Steps of a sample the shipped network was trained for."""
+
+_BATCH = 50
+_ALONE = 20
+_PICTURE_STEPS = 16
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Figures of the demo.
+
+    Attributes
+    ----------
+    images : run.
+    accuracy : share of them classified as labelled.
+    mismatches : against golden: spike words and stable spike words of every layer, readouts, and
+        counters.
+    words : spike words and stable spike words compared.
+    cycles_per_image : mean, images following each other.
+    utilization : lower bound over cycles, images following each other.
+    utilization_alone : the same with one image at a time on the device.
+    link_bytes_per_image : both directions, all framing included.
+    array : its name.
+    seconds : of the run without traces, host and simulation together.
+    consistency : mean of the hidden layer.
+    picture : the file written, None if there is none.
+    """
+
+    images: int
+    accuracy: float
+    mismatches: int
+    words: int
+    cycles_per_image: float
+    utilization: float
+    utilization_alone: float
+    link_bytes_per_image: float
+    array: str
+    seconds: float
+    consistency: float
+    picture: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def pixels(images: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.uint8]:
+    """The highest bits of 8-bit images, as many as the network reads, in the shape it reads."""
+    shifted = images >> np.uint8(8 - network.input.bits)
+    return np.asarray(shifted.reshape(len(images), *network.input.shape))
+
+
+def run_demo(
+    images: int = 1000,
+    array: str = "icebreaker",
+    picture: str | Path | None = None,
+    advance: Advance | None = None,
+    device: Device | None = None,
+) -> DemoResult:
+    """Run the shipped network on shipped images.
+
+    Parameters
+    ----------
+    images : how many, 1 to 1,000.
+    array : a preset's name; its simulated board is the device.
+    picture : file for a picture of one digit's spikes; none if None.
+    advance : called with a number of images whenever so many are done; each is run twice.
+    device : another device than the simulated board, of the same array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above.
+    DeviceError, ToolError
+        If the device fails or something that is needed is not installed.
+    """
+    from .compile import compile
+
+    shipped, labels = shipped_mnist(images)
+    network = load(shipped_path(NETWORK))
+    program = compile(network, array=array, steps=STEPS)
+    samples = pixels(shipped, network)
+    if picture is not None:
+        _figure_class()
+    step = advance or (lambda count: None)
+    with device or open_device(f"sim:{array}") as board, open_device("golden:") as golden:
+        board.load(program)
+        golden.load(program)
+        comparison, _ = _against(board, golden, program, samples, True, step)
+        began = time.monotonic()
+        untraced, results = _against(board, golden, program, samples, False, step)
+        seconds = time.monotonic() - began
+        result = Result.joined(results)
+        alone = Result.joined([board.run(sample[None]) for sample in samples[:_ALONE]])
+        if picture is not None:
+            _picture(board, network, array, samples, labels, picture)
+    return DemoResult(
+        images=len(samples),
+        accuracy=float((result.prediction == labels).mean()),
+        mismatches=comparison.mismatches + untraced.mismatches,
+        words=comparison.words,
+        cycles_per_image=float(result.counters["cycles"].mean()),
+        utilization=_utilization(result),
+        utilization_alone=_utilization(alone),
+        link_bytes_per_image=result.link_bytes.total / len(samples),
+        array=array,
+        seconds=seconds,
+        consistency=float(result.consistency[:, 0].mean()),
+        picture=None if picture is None else str(picture),
+    )
+
+
+def _against(
+    board: Device,
+    golden: Device,
+    program: Program,
+    samples: npt.NDArray[np.uint8],
+    trace: bool,
+    advance: Advance,
+) -> tuple[Comparison, list[Result]]:
+    """All samples in batches, each compared with golden as it comes."""
+    batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
+    comparison, results = Comparison(), []
+    answers: Iterator[Result] = board.run(iter(batches), trace=trace)
+    for batch, result in zip(batches, answers, strict=True):
+        compare(golden.run(batch, trace=trace), result, program, comparison)
+        results.append(result)
+        advance(len(batch))
+    return comparison, results
+
+
+def _utilization(result: Result) -> float:
+    return float(result.counters["lower_bound"].sum() / result.counters["cycles"].sum())
+
+
+def _picture(
+    board: Device,
+    network: Network,
+    array: str,
+    samples: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.uint8],
+    path: str | Path,
+) -> None:
+    """The first digit, for longer than classifying it takes: there is more to see."""
+    from .compile import compile
+
+    board.load(compile(network, array=array, steps=_PICTURE_STEPS))
+    draw(board.run(samples[:1], trace=True), samples[0].reshape(28, 28), int(labels[0]), path)
+
+
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ToolError(
+            f"a picture needs matplotlib ({error}): pip install 'stablespike[sim]'"
+        ) from error
+    return Figure
+
+
+def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) -> None:
+    """Write a picture of a sample: image, spikes and stable spikes of the first layer, readout.
+
+    Parameters
+    ----------
+    result : of one sample, with traces.
+    path : its ending tells the format.
+
+    Raises
+    ------
+    ToolError
+        If matplotlib is not installed.
+    FileError
+        If the file cannot be written.
+    """
+    from .errors import FileError
+
+    figure = _figure_class()(figsize=(11, 6), layout="constrained")
+    digit, raster, bars = figure.subplots(1, 3, width_ratios=(1, 3, 1))
+    digit.imshow(image, cmap="gray_r")
+    digit.set(title=f"a {label}", xticks=[], yticks=[])
+    spikes, stable = result.trace[0][0].reshape(result.steps, -1), result.skeleton[0][0]
+    stable = stable.reshape(spikes.shape)
+    for name, marks, colour, size in (
+        ("spikes", spikes & ~stable, "#f0a35e", 9),
+        ("stable spikes: the step before fired too", stable, "#1f4e79", 9),
+    ):
+        step, neuron = np.nonzero(marks)
+        raster.scatter(step, neuron, s=size, c=colour, marker="s", linewidths=0, label=name)
+    raster.set(
+        xlabel="time step",
+        ylabel="neuron of the hidden layer",
+        title=(
+            f"{int(spikes.sum())} spikes, {int(stable.sum())} stable, "
+            f"consistency {result.consistency[0, 0]:.2f}"
+        ),
+        xlim=(-0.5, result.steps - 0.5),
+        ylim=(spikes.shape[1], -1),
+    )
+    figure.legend(*raster.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    readout = result.readout[0]
+    colours = ["#1f4e79" if i == result.prediction[0] else "#b8c4d0" for i in range(len(readout))]
+    bars.barh(range(len(readout)), readout, color=colours)
+    bars.set(
+        title=f"readout: {int(result.prediction[0])}", yticks=range(len(readout)), xlabel="value"
+    )
+    bars.invert_yaxis()
+    try:
+        figure.savefig(path, dpi=130)
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"{path} cannot be written ({error}): give the picture another name"
+        ) from error

