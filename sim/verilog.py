@@ -75,8 +75,8 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
 
 
 def _sources() -> str:
-    """Hash of the gateware and of the contract it is made from; imports neither."""
-    state = hashlib.sha256()
+    """Hash of the gateware, the contract it is made from, and this; imports neither."""
+    state = hashlib.sha256(Path(__file__).read_bytes())
     for package in ("stablespike.hw", "stablespike.spec"):
         spec = importlib.util.find_spec(package)
         assert spec is not None
