@@ -143,17 +143,16 @@ class CommandUnit(wiring.Component):
         with m.FSM():
             with m.State("LEAD"):
                 then("COMMAND")
-            with m.State("COMMAND"):
-                with m.Switch(byte):
-                    with m.Case(Command.WRITE):
-                        then("CORE")
-                    with m.Case(Command.REGISTER):
-                        then("REGISTER")
-                    with m.Case(Command.INPUT):
-                        then("FLAGS")
-                    with m.Default():
-                        m.d.comb += bad.eq(1)
-                        then("SKIP")
+            with m.State("COMMAND"), m.Switch(byte):
+                with m.Case(Command.WRITE):
+                    then("CORE")
+                with m.Case(Command.REGISTER):
+                    then("REGISTER")
+                with m.Case(Command.INPUT):
+                    then("FLAGS")
+                with m.Default():
+                    m.d.comb += bad.eq(1)
+                    then("SKIP")
             with m.State("SKIP"):
                 m.d.comb += may_end.eq(1)
                 then("SKIP")

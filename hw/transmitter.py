@@ -6,10 +6,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import (
-    BODY_BYTES, BUILD_ID_BYTES, FAULT, RESEND, Kind, pack_info,
+    BODY_BYTES,
+    BUILD_ID_BYTES,
+    FAULT,
+    RESEND,
+    Kind,
+    pack_info,
 )
 
 from .cobs import encoded_layout
@@ -83,6 +87,7 @@ class Transmitter(wiring.Component):
         fill, drain = ring.write_port(), ring.read_port()
         head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
         full, inside = Signal(), Signal()
+        looked, newly, back = Signal(), Signal(), Signal()
         m.d.comb += [
             full.eq(head == tail ^ words),
             self.reports.ready.eq(~full),
@@ -90,6 +95,7 @@ class Transmitter(wiring.Component):
             fill.addr.eq(head),
             fill.data.eq(self.reports.p.data),
             drain.addr.eq(next_word),
+            drain.en.eq(~looked),  # a word waits with its second byte
         ]
         with m.If(fill.en):
             m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
@@ -98,7 +104,6 @@ class Transmitter(wiring.Component):
         oldest, number, newest = (Signal(8, name=n) for n in ("oldest", "number", "newest"))
         m.submodules.begins = begins = Memory(shape=len(head), depth=256, init=[])
         mark, begin = begins.write_port(), begins.read_port()
-        looked, newly, back = Signal(), Signal(), Signal()
         again = Signal(reset_less=True)
         ack = self.acknowledged.payload
         ahead = Signal(8)
@@ -108,7 +113,7 @@ class Transmitter(wiring.Component):
             begin.addr.eq(Mux(self.acknowledged.valid, ack.ack, number)),
             ahead.eq(ack.ack + ~oldest),
         ]
-        m.d.sync += looked.eq(self.acknowledged.valid)
+        m.d.sync += looked.eq(self.acknowledged.valid)  # the table's port was taken for it
         m.d.sync += newly.eq(self.acknowledged.valid & ~ahead[-1])
         with m.If(self.acknowledged.valid & ~ahead[-1]):
             m.d.sync += oldest.eq(ack.ack)

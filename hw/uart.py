@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 
 __all__ = ["Uart", "default_divisor"]

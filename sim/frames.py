@@ -1,0 +1,219 @@
+"""Frames and a host's end of the link for benches: independent of the driver and the gateware."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import deque
+from dataclasses import dataclass
+
+from cobs import cobs
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.encoding import encode_bitmap, encode_dense
+from stablespike.spec.link import (
+    CRC_BYTES,
+    FAULT,
+    KIND_MASK,
+    RESEND,
+    Command,
+    InputFlags,
+    Kind,
+)
+
+__all__ = [
+    "Damage", "Frame", "HostModel", "frame", "input_command", "read_frame", "register_command",
+    "split_window", "write_command",
+]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame; ``kind`` with its flags."""
+
+    kind: int
+    session: int
+    seq: int
+    ack: int
+    body: bytes
+
+
+def frame(kind: int, session: int = 0, seq: int = 0, ack: int = 0, body: bytes = b"") -> bytes:
+    """A frame as it is on the wire, its closing zero included."""
+    raw = bytes((kind, session & 0xFF, seq & 0xFF, ack & 0xFF)) + body
+    return cobs.encode(raw + zlib.crc32(raw).to_bytes(CRC_BYTES, "little")) + b"\0"
+
+
+def read_frame(wire: bytes) -> Frame | None:
+    """The frame in bytes up to, without, a zero; None if it is damaged."""
+    try:
+        raw = cobs.decode(wire)
+    except cobs.DecodeError:
+        return None
+    if len(raw) < 4 + CRC_BYTES:
+        return None
+    head, crc = raw[:-CRC_BYTES], raw[-CRC_BYTES:]
+    if zlib.crc32(head).to_bytes(CRC_BYTES, "little") != crc:
+        return None
+    return Frame(head[0], head[1], head[2], head[3], head[4:])
+
+
+def write_command(core: int, space: int, row: int, words: list[int]) -> bytes:
+    data = b"".join(word.to_bytes(2, "little") for word in words)
+    return bytes((Command.WRITE, core, space)) + row.to_bytes(3, "little") + data
+
+
+def register_command(register: int, value: int) -> bytes:
+    return bytes((Command.REGISTER, register)) + value.to_bytes(2, "little")
+
+
+def input_command(flags: int, steps: int, data: bytes = b"") -> bytes:
+    return bytes((Command.INPUT, flags, steps - 1)) + data
+
+
+def split_window(
+    words: list[int], config: ArrayConfig, flags: int, steps: int, rng: random.Random,
+    longest: int = 243,
+) -> list[bytes]:
+    """A window as INPUT commands of random lengths, in a random encoding."""
+    import numpy as np
+
+    dense = rng.random() < 0.3
+    flags |= InputFlags.BEGIN | (InputFlags.DENSE if dense else 0)
+    data = (encode_dense if dense else encode_bitmap)(np.array(words), config)
+    out = []
+    while data or not out:
+        cut = rng.choice([0, 1, rng.randrange(longest + 1), longest])
+        out.append(input_command(flags if not out else 0, steps, data[:cut]))
+        data = data[cut:]
+    return out
+
+
+@dataclass
+class Damage:
+    """What happens to frames on their way: the chance of each."""
+
+    lost: float = 0.0
+    damaged: float = 0.0
+    doubled: float = 0.0
+    swapped: float = 0.0
+    noise: float = 0.0
+
+    def carry(self, wire: bytes, rng: random.Random, late: list[bytes]) -> list[bytes]:
+        """What arrives of a frame; ``late`` holds back those that arrive after the next."""
+        out = [] if rng.random() < self.lost else [wire]
+        if out and rng.random() < self.damaged:
+            at = rng.randrange(len(wire))
+            out = [rng.choice([
+                wire[:at] + bytes((wire[at] ^ 1 << rng.randrange(8),)) + wire[at + 1 :],
+                wire[:at] + wire[at + 1 :],
+                wire[:at] + wire[at : at + 1] + wire[at:],
+            ])]
+        if rng.random() < self.doubled:
+            out = out * 2
+        if rng.random() < self.noise:
+            out.append(rng.randbytes(rng.randrange(1, 12)))
+        out += late
+        late.clear()
+        if out and rng.random() < self.swapped:
+            late.append(out.pop(0))
+        return out
+
+
+class HostModel:
+    """Sends commands and takes reports as ``spec.link`` says; time is the caller's cycles.
+
+    Attributes
+    ----------
+    commands : still to be sent; append to it.
+    reports : bytes taken so far.
+    acked : commands the device has executed.
+    faults : frames with ``FAULT`` seen.
+    info : body of the INFO frame, None before it came.
+    """
+
+    TIMEOUT = 3000
+
+    def __init__(self, config: ArrayConfig, nonce: bytes, rng: random.Random) -> None:
+        self.config, self.nonce, self.rng = config, nonce, rng
+        self.session = nonce[0]
+        self.commands: deque[bytes] = deque()
+        self.reports = bytearray()
+        self.frames: list[Frame] = []
+        self.info: bytes | None = None
+        self.acked = self.faults = self.broken = self.resent = 0
+        self._sent: deque[bytes] = deque()
+        self._taken = self._told = 0
+        self._raw = bytearray()
+        self._last = -self.TIMEOUT
+        self._ask = self._answer = False
+
+    @property
+    def done(self) -> bool:
+        return self.info is not None and not self.commands and not self._sent
+
+    def hello(self) -> bytes:
+        return frame(Kind.HELLO, self.session, 0, 0, self.nonce)
+
+    def receive(self, data: bytes, now: int) -> None:
+        self._raw += data
+        while 0 in self._raw:
+            at = self._raw.index(0)
+            got = read_frame(bytes(self._raw[:at])) if at else None
+            self.broken += at > 0 and got is None
+            del self._raw[: at + 1]
+            if got is not None:
+                self._frame(got, now)
+
+    def _frame(self, got: Frame, now: int) -> None:
+        self.frames.append(got)
+        kind = got.kind & KIND_MASK
+        if kind == Kind.INFO and got.body[:4] == self.nonce:
+            self.info = got.body[4:]
+        if kind not in (Kind.DATA, Kind.ACK) or got.session != self.session:
+            return
+        self.faults += bool(got.kind & FAULT)
+        newly = (got.ack - self.acked) & 0xFF
+        if 0 < newly <= len(self._sent):
+            for _ in range(newly):
+                self._sent.popleft()
+            self.acked += newly
+            self._last = now
+        if kind == Kind.DATA:
+            ahead = (got.seq - self._taken) & 0xFF
+            if ahead == 0:
+                self.reports += got.body
+                self._taken += 1
+            elif ahead < 128:
+                self._ask = True
+            self._answer = True
+        elif got.kind & RESEND:
+            self._again()
+
+    def _again(self) -> None:
+        self.resent += len(self._sent)
+        self.commands.extendleft(reversed(self._sent))
+        self._sent.clear()
+
+    def transmit(self, now: int) -> list[bytes]:
+        """Frames to send now."""
+        if self.info is None:
+            if now - self._last < self.TIMEOUT:
+                return []
+            self._last = now
+            return [self.hello()]
+        out = []
+        if now - self._last >= self.TIMEOUT:
+            self._last, self._ask = now, True
+            self._again()
+        while self.commands and len(self._sent) < 127:
+            used = sum(len(body) + 1 for body in self._sent)
+            if used + len(self.commands[0]) + 1 > self.config.receive_bytes:
+                break
+            self._sent.append(self.commands.popleft())
+            seq = self.acked + len(self._sent) - 1
+            out.append(frame(Kind.DATA, self.session, seq, self._taken, self._sent[-1]))
+        if self._ask or self._answer:
+            kind = Kind.ACK | (RESEND if self._ask else 0)
+            out.append(frame(kind, self.session, 0, self._taken))
+            self._ask = self._answer = False
+        return out

@@ -1,0 +1,21 @@
+"""COBS both ways, and the CRC."""
+
+import pytest
+from stablespike.hw.cobs import CobsDecoder, CobsEncoder
+from stablespike.hw.crc import Crc32
+from stablespike.sim.bench import run_bench
+
+BENCH = "stablespike.sim.bench_cobs"
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("dut, component, tests", [
+    ("decoder", CobsDecoder, 2), ("encoder", CobsEncoder, 3),
+])
+def test_cobs(dut, component, tests, stall):
+    parameters = {"dut": dut, "stall": stall}
+    assert run_bench(component(), BENCH, parameters=parameters) == tests
+
+
+def test_crc():
+    assert run_bench(Crc32(), BENCH, parameters={"dut": "crc"}) == 1

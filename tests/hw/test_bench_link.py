@@ -1,0 +1,32 @@
+"""The whole link."""
+
+import pytest
+from stablespike.hw.link import Link
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig, preset
+
+BENCH = "stablespike.sim.bench_link"
+BAD = {"lost": 0.1, "damaged": 0.1, "doubled": 0.1, "swapped": 0.1, "noise": 0.1}
+CONFIGS = {
+    "icebreaker": preset("icebreaker"),
+    "smallest": ArrayConfig(lanes=4, window=1, spike_rows=37, tasks=3, weight_rows=100),
+    "wide": ArrayConfig(cores=3, lanes=64, window=16, weight_bits=8, weight_rows=1000),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_whole_link(name):
+    config = CONFIGS[name]
+    assert run_bench(Link(config), BENCH, parameters={"config": config.as_dict()}) == 6
+
+
+@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("there, back", [({}, {}), (BAD, {}), ({}, BAD), (BAD, BAD)])
+def test_bad_wire(name, there, back, seed):
+    config = CONFIGS[name]
+    parameters = {"config": config.as_dict(), "stall": 0.3, "there": there, "back": back}
+    assert run_bench(
+        Link(config), BENCH, parameters=parameters,
+        testcase="carries_everything_over_a_bad_wire", seed=seed,
+    ) == 1
