@@ -44,6 +44,14 @@ def _quieter(quiet: bool) -> bool:
     return quiet
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"stablespike {version('stablespike')}")
+        raise typer.Exit
+
+
 Verbose = Annotated[
     int,
     typer.Option("-v", "--verbose", count=True, callback=_louder, help="More; twice: tracebacks."),
@@ -81,11 +89,12 @@ Late = Annotated[str, typer.Option(help="Events behind the last step: refuse or 
 def _all(
     verbose: Verbose = 0,
     quiet: Quiet = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None:
     """Spiking networks trained in PyTorch, bit for bit on a low-cost FPGA."""
-    if version:
-        raise typer.Exit(_version())
 
 
 @app.command()
@@ -354,13 +363,6 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
         raise typer.Exit(CHECK_FAILED)
 
 
-def _version() -> int:
-    from importlib.metadata import version
-
-    print(f"stablespike {version('stablespike')}")
-    return DONE
-
-
 @contextmanager
 def _needs(extra: str) -> Iterator[None]:
     """Imports of something an extra installs."""
@@ -547,6 +549,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = typer.main.get_command(app).main(
             arguments, prog_name="stablespike", standalone_mode=False
         )
+        if code == INTERRUPTED:
+            print("interrupted", file=sys.stderr)
         return int(code or DONE)
     except (DeviceError, ToolError) as error:
         return _failed(error, DEVICE_FAILED)

@@ -30,6 +30,9 @@ _BATCH = 50
 _ALONE = 20
 _PICTURE_STEPS = 16
 
+_COLOURS = ("#ffffff", "#f0a35e", "#1f4e79")
+_NAMES = ("spikes", "stable spikes: the step before fired too")
+
 Advance = Callable[[int], None]
 
 
@@ -108,7 +111,7 @@ def run_demo(
     program = compile(network, array=array, steps=STEPS)
     samples = pixels(shipped, network)
     if picture is not None:
-        _figure_class()
+        _matplotlib()
     step = advance or (lambda count: None)
     with device or open_device(f"sim:{array}") as board, open_device("golden:") as golden:
         board.load(program)
@@ -175,14 +178,16 @@ def _picture(
     draw(board.run(samples[:1], trace=True), samples[0].reshape(28, 28), int(labels[0]), path)
 
 
-def _figure_class() -> Any:
+def _matplotlib() -> tuple[Any, Any]:
+    """Figure and ListedColormap."""
     try:
+        from matplotlib.colors import ListedColormap
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ToolError(
             f"a picture needs matplotlib ({error}): pip install 'stablespike[sim]'"
         ) from error
-    return Figure
+    return Figure, ListedColormap
 
 
 def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) -> None:
@@ -202,18 +207,20 @@ def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) 
     """
     from .errors import FileError
 
-    figure = _figure_class()(figsize=(11, 6), layout="constrained")
+    figure_class, colormap = _matplotlib()
+    figure = figure_class(figsize=(11, 6), layout="constrained")
     digit, raster, bars = figure.subplots(1, 3, width_ratios=(1, 3, 1))
     digit.imshow(image, cmap="gray_r")
     digit.set(title=f"a {label}", xticks=[], yticks=[])
-    spikes, stable = result.trace[0][0].reshape(result.steps, -1), result.skeleton[0][0]
-    stable = stable.reshape(spikes.shape)
-    for name, marks, colour, size in (
-        ("spikes", spikes & ~stable, "#f0a35e", 9),
-        ("stable spikes: the step before fired too", stable, "#1f4e79", 9),
-    ):
-        step, neuron = np.nonzero(marks)
-        raster.scatter(step, neuron, s=size, c=colour, marker="s", linewidths=0, label=name)
+    spikes = result.trace[0][0].reshape(result.steps, -1)
+    stable = result.skeleton[0][0].reshape(spikes.shape)
+    steps, neurons = spikes.shape
+    raster.imshow(
+        (spikes.astype(int) + stable).T, cmap=colormap(_COLOURS), vmin=0, vmax=2, aspect="auto",
+        interpolation="none",
+    )
+    for name, colour in zip(_NAMES, _COLOURS[1:], strict=True):
+        raster.scatter([], [], s=40, c=colour, marker="s", label=name)
     raster.set(
         xlabel="time step",
         ylabel="neuron of the hidden layer",
@@ -221,12 +228,12 @@ def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) 
             f"{int(spikes.sum())} spikes, {int(stable.sum())} stable, "
             f"consistency {result.consistency[0, 0]:.2f}"
         ),
-        xlim=(-0.5, result.steps - 0.5),
-        ylim=(spikes.shape[1], -1),
+        xlim=(-0.5, steps - 0.5),
+        ylim=(neurons - 0.5, -0.5),
     )
     figure.legend(*raster.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     readout = result.readout[0]
-    colours = ["#1f4e79" if i == result.prediction[0] else "#b8c4d0" for i in range(len(readout))]
+    colours = [_COLOURS[2] if i == result.prediction[0] else "#b8c4d0" for i in range(len(readout))]
     bars.barh(range(len(readout)), readout, color=colours)
     bars.set(
         title=f"readout: {int(result.prediction[0])}", yticks=range(len(readout)), xlabel="value"
