@@ -11,6 +11,7 @@ from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
+from .checks import whole
 from .counters import ScanCounters
 from .drain import Drain
 from .lanes import Lanes
@@ -47,6 +48,11 @@ class Core(wiring.Component):
     ----------
     config : of the array. index : this core's number.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the array has no core of that number.
+
     Members
     -------
     writes : the host's writes; those to other cores are ignored.
@@ -59,7 +65,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, index
+        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
         super().__init__(
             {
                 "writes": In(writes_signature(config)),

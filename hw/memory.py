@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .checks import whole
 from .ports import CHUNK_BITS
 from .queue import NO_COLLISION
 
@@ -32,17 +33,23 @@ class HostMemory(wiring.Component):
 
     Parameters
     ----------
-    width, depth : of the memory.
+    width : bits of a row. depth : rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, the value and what is allowed.
 
     Members
     -------
-    address : row to read; ``data`` is that row one cycle later, held until ``enable`` again.
+    address : row to read; ``data`` is that row one cycle later, held until ``enable`` or
+        ``write``.
     write, write_address, write_chunk, write_data : chunk ``write_chunk`` of a row becomes
         ``write_data`` (bits beyond ``width`` are dropped by the host's layout, which has none).
     """
 
     def __init__(self, width: int, depth: int) -> None:
-        self.width, self.depth = width, depth
+        self.width, self.depth = whole("width", width, 1), whole("depth", depth, 1)
         address = max(1, (depth - 1).bit_length())
         super().__init__(
             {

@@ -7,6 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .checks import whole
+
 __all__ = ["NO_COLLISION", "RowQueue"]
 
 NO_COLLISION = {"no_rw_check": True}
@@ -19,6 +21,16 @@ class RowQueue(wiring.Component):
 
     Latency 2 cycles, one entry per cycle.
 
+    Parameters
+    ----------
+    width : bits of an entry.
+    depth : entries in memory; a power of two.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, the value and what is allowed.
+
     Members
     -------
     write, entry : an entry comes in; only while ``level`` is less than ``depth``.
@@ -27,8 +39,10 @@ class RowQueue(wiring.Component):
     """
 
     def __init__(self, width: int, depth: int) -> None:
-        self.depth = depth
-        self.width = width
+        self.width = whole("width", width, 1)
+        self.depth = whole("depth", depth, 2)
+        if depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two, not {depth}")
         super().__init__(
             {
                 "write": In(1),

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .checks import whole
 from .ports import reports_signature
 
 __all__ = ["ReportMerger"]
@@ -14,11 +15,21 @@ __all__ = ["ReportMerger"]
 class ReportMerger(wiring.Component):
     """Round robin over ``cores`` inputs, one packet from each in turn; a packet is never cut.
 
-    One cycle lost per input looked at; combinational from the chosen input to ``o``.
+    One cycle lost per input without a packet looked at, none between two packets;
+    combinational from the chosen input to ``o``.
+
+    Parameters
+    ----------
+    cores : number of inputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``cores`` is not a whole number of at least 1.
     """
 
     def __init__(self, cores: int) -> None:
-        self.cores = cores
+        self.cores = whole("cores", cores, 1)
         super().__init__(
             {"i": In(reports_signature()).array(cores), "o": Out(reports_signature())}
         )

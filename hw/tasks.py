@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Layout, bits_for, task_layout
 from stablespike.spec.task import TASK_WORD_BITS
 
+from .checks import whole
 from .layouts import struct
 
 __all__ = ["TaskReader", "task_rows"]
@@ -24,6 +25,16 @@ class TaskReader(wiring.Component):
 
     Latency from ``start`` to ``loaded``: number of words + 2 cycles.
 
+    Parameters
+    ----------
+    config : of the array. words : layouts of the words read. first : the first one's place in
+        the task.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``first`` is not a whole number, there are no words, or they reach beyond the task.
+
     Members
     -------
     task, start : which one; ``start`` for one cycle, ``task`` until ``loaded``.
@@ -32,8 +43,15 @@ class TaskReader(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, words: tuple[Layout, ...], first: int) -> None:
-        self.words, self.first = words, first
+        self.words, self.first = words, whole("first", first, 0)
         self.stride = task_layout(config).stride
+        if not words:
+            raise ValueError("words must be at least one layout, not none")
+        if first + len(words) > self.stride:
+            raise ValueError(
+                f"first must be at most {self.stride - len(words)} for {len(words)} words of a "
+                f"task of {self.stride}, not {first}"
+            )
         super().__init__(
             {
                 "task": In(unsigned(bits_for(config.tasks - 1))),

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 
+from .checks import whole
 from .counters import scan_counts
 from .layouts import struct
 from .ports import reports_signature, rows_signature
@@ -23,6 +24,15 @@ class Writeback(wiring.Component):
     Each of the two rows takes one cycle, sent or not, where the bus is free; a report packet of n
     words n + 3 cycles.
 
+    Parameters
+    ----------
+    config : of the array. index : this core's number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the array has no core of that number.
+
     Members
     -------
     start : a group is done, with ``mark``; all else holds from here until ``done``.
@@ -35,7 +45,7 @@ class Writeback(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, index
+        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
         count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
         super().__init__(
             {
