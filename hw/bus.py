@@ -14,7 +14,9 @@ __all__ = ["SpikeBus"]
 
 
 class SpikeBus(wiring.Component):
-    """Takes one row per cycle, the lowest core first and the host last; broadcasts it a cycle later.
+    """Takes one row per cycle, the lowest core first and the host last.
+
+    It is broadcast a cycle later; with one core, in the same cycle.
 
     Cores send a row per group and wait for it to be taken, so the lowest-first order starves
     none for longer than the other cores have a row each.
@@ -50,7 +52,9 @@ class SpikeBus(wiring.Component):
                 source.ready.eq(~taken[:i].any()),
                 taken[i].eq(source.valid),
             ]
-        m.d.sync += [
+        # A lone core is near enough to go without the register.
+        domain = m.d.comb if len(self.cores) == 1 else m.d.sync
+        domain += [
             self.valid.eq(taken.any()),
             self.inner.eq(taken[:-1].any()),
             self.row.eq(chosen),

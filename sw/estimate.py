@@ -23,7 +23,7 @@ __all__ = ["estimate", "typical_cycles"]
 
 FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
 SWAP_TO_DRAIN = 2
-SENT_TO_READABLE = 3  # write-back state, bus, spike memory
+SENT_TO_READABLE = 2  # write-back state, spike memory; one more for the bus of several cores
 WRITTEN_BACK = 3  # two row states and the one that finds no report to send
 TASK_READ = 4  # besides one cycle per word
 PACKET = 3  # besides one cycle per word
@@ -103,7 +103,7 @@ class _Model:
             if is_last:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
             complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
-            sent.append(complete + SENT_TO_READABLE)
+            sent.append(complete + SENT_TO_READABLE + (config.cores > 1))
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1
             core.neuron += self.reports(run, neurons, final, is_last, window)
