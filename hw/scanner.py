@@ -47,8 +47,9 @@ class Scanner(wiring.Component):
 
     The finder reads a row of flags per cycle, ahead of the issuer, and queues those with a spike;
     the issuer takes a row's events one per cycle. So silent rows cost lane cycles only where more
-    than about ``row_queue`` rows' worth of events are skipped at once. Latency from a field to its
-    first event: 4 cycles. Between fields neither side loses a cycle.
+    than about ``row_queue`` rows' worth of events are skipped at once. The first event comes 5
+    cycles after its field's transfer. Between fields neither side loses a cycle. A field marked
+    ``empty`` has no events.
 
     Members
     -------
@@ -118,6 +119,7 @@ class Scanner(wiring.Component):
                 read.row.eq(walk.row),
                 read.weight.eq(walk.weight),
                 read.mark.eq(0),
+                read.mark.empty.eq(walk.mark.empty),
                 walk.row.eq(walk.row + 1),
                 walk.weight.eq(walk.weight + lanes),
                 done.eq(done + 1),
@@ -128,7 +130,9 @@ class Scanner(wiring.Component):
             m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
         m.d.comb += [
             queue.entry.eq(Cat(self.flags, read.row, read.weight, read.mark)),
-            queue.write.eq(reading & (self.flags.any() | read.mark.group)),
+            queue.write.eq(
+                reading & ((self.flags.any() & ~read.mark.empty) | read.mark.group)
+            ),
         ]
         with m.If(read.mark.empty):
             m.d.comb += queue.entry[:lanes].eq(0)

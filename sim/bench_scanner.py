@@ -1,0 +1,229 @@
+"""Bench of the scanner against a numpy list of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from stablespike.hw.scanner import event_layout, field_layout, mark_layout
+from stablespike.spec import ArrayConfig
+
+from .blocks import array_config, cycle, value
+from .streams import Bench, Monitor, pack, start, unpack
+
+FIRST_EVENT = 5
+"""Cycles from a field's transfer to its first event."""
+
+
+@dataclass
+class Walk:
+    """A field, and when its rows may be read."""
+
+    row: int
+    rows: int
+    weight: int
+    mark: dict[str, int]
+    ordered: bool = False
+    accepted: int = -1
+    events: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def payload(self, config: ArrayConfig) -> int:
+        return pack(field_layout(config), {
+            "row": self.row, "rows": self.rows, "weight": self.weight, "mark": self.mark,
+        })
+
+
+def _walk(
+    random: Random, config: ArrayConfig, flags: np.ndarray, ordered: float = 0.0, **fixed: Any
+) -> Walk:
+    rows = random.choice([1, 2, random.randint(1, config.spike_rows)])
+    mark = {"group": 1, "task": random.getrandbits(1), "window": 0, "empty": 0}
+    mark["window"] = mark["task"] & random.getrandbits(1)
+    mark["empty"] = int(random.random() < 0.1)
+    walk = Walk(**{
+        "row": random.randint(0, config.spike_rows - rows),
+        "rows": rows,
+        "weight": random.randint(0, config.weight_rows - rows * config.lanes),
+        "mark": mark,
+        "ordered": random.random() < ordered,
+        **fixed,
+    })
+    if not walk.mark["empty"]:
+        found = np.argwhere(flags[walk.row : walk.row + walk.rows])
+        walk.events = [
+            (walk.row + int(r), int(l), walk.weight + int(r) * config.lanes + int(l))
+            for r, l in found
+        ]
+    return walk
+
+
+class Driver:
+    """Fields, flags one cycle after their row, rows that become available, and hold."""
+
+    def __init__(self, bench: Bench, config: ArrayConfig, flags: np.ndarray) -> None:
+        self.bench, self.config = bench, config
+        self.rows = [sum(int(bit) << i for i, bit in enumerate(row)) for row in flags]
+        self.monitor = Monitor(bench, "fields")
+        self.walked: list[Walk] = []
+        self.events: list[tuple[int, int, int]] = []
+        self.marks: list[tuple[int, dict[str, int], int]] = []
+        self.at: list[int] = []
+        self.available = config.spike_rows
+        self._flags = 0
+
+    async def step(self, walk: Walk | None, hold: bool, growth: float) -> bool:
+        """A cycle, offering ``walk``; returns whether the scanner took it."""
+        bench, config = self.bench, self.config
+        await cycle(
+            bench, fields__valid=int(walk is not None), available=self.available,
+            fields__payload=bench.random.getrandbits(field_layout(config).size)
+            if walk is None else walk.payload(config),
+            hold=int(hold), flags=self._flags,
+        )
+        if value(bench, "issue"):
+            assert not hold
+            event = unpack(event_layout(config), value(bench, "event"))
+            self.events.append((event["row"], event["lane"], event["weight"]))
+            self.at.append(bench.cycle)
+        if value(bench, "finish"):
+            assert not hold
+            mark = unpack(mark_layout(), value(bench, "mark"))
+            self.marks.append((len(self.events), mark, bench.cycle))
+        # Rows that have not come yet hold garbage.
+        row = value(bench, "flags_row")
+        current = self.walked[-1] if self.walked else None
+        there = current is None or row - current.row < self.available
+        self._flags = (
+            self.rows[row] if there and row < len(self.rows)
+            else bench.random.getrandbits(config.lanes)
+        )
+        taken = walk is not None and bool(value(bench, "fields__ready"))
+        if walk is not None and taken:
+            walk.accepted = bench.cycle
+            self.walked.append(walk)
+            self.available = 0 if walk.ordered else config.spike_rows
+        elif self.available < config.spike_rows and bench.random.random() < growth:
+            self.available += 1
+        return taken
+
+    def check(self) -> None:
+        """Events and marks are those of the fields walked, in order."""
+        expected, ends = [], []
+        for walk in self.walked:
+            expected += walk.events
+            ends.append((len(expected), walk.mark))
+        assert self.events == expected
+        assert [(count, mark) for count, mark, _ in self.marks] == ends
+
+
+def _flags(random: Random, config: ArrayConfig, density: float) -> np.ndarray:
+    return np.array([
+        [random.random() < density for _ in range(config.lanes)] for _ in range(config.spike_rows)
+    ])
+
+
+async def _drain(driver: Driver) -> None:
+    for _ in range(8):
+        await driver.step(None, False, 1.0)
+    while not value(driver.bench, "idle"):
+        await driver.step(None, False, 1.0)
+
+
+@cocotb.test()
+async def issues_every_event_in_order(dut):
+    """Fields with silent and full rows; random holds, pauses, and rows that come one by one."""
+    config = array_config()
+    bench = await start(dut)
+    random = bench.random
+    for density in (0.0, 0.03, 0.3, 0.9, 1.0):
+        flags = _flags(random, config, density)
+        driver = Driver(bench, config, flags)
+        for _ in range(25):
+            walk = _walk(random, config, flags, ordered=0.5)
+            holding, growth = random.choice([0, 0.2, 0.9]), random.choice([0.05, 0.3, 1])
+            while random.random() < 0.3:
+                await driver.step(None, random.random() < holding, growth)
+            while not await driver.step(walk, random.random() < holding, growth):
+                pass
+        await _drain(driver)
+        driver.check()
+
+
+@cocotb.test()
+async def issues_an_event_per_cycle(dut):
+    """Back to back fields of rows with spikes: the first event after FIRST_EVENT, then no gap."""
+    config = array_config()
+    bench = await start(dut)
+    random = bench.random
+    flags = np.ones((config.spike_rows, config.lanes), bool)
+    flags[:, 1:] = _flags(random, config, 0.6)[:, 1:]
+    driver = Driver(bench, config, flags)
+    mark = {"group": 1, "task": 0, "window": 0, "empty": 0}
+    for _ in range(12):
+        walk = _walk(random, config, flags, mark=mark)
+        while not await driver.step(walk, False, 1.0):
+            pass
+    await _drain(driver)
+    driver.check()
+    first = driver.walked[0]
+    assert driver.at[0] == first.accepted + FIRST_EVENT
+    assert driver.at == list(range(driver.at[0], driver.at[0] + len(driver.at)))
+    assert [at for *_, at in driver.marks] == [driver.at[n - 1] for n, *_ in driver.marks]
+
+
+@cocotb.test()
+async def skips_silence_behind_events(dut):
+    """While a full row is issued, as many silent ones are passed; alone they cost one cycle each."""
+    config = array_config()
+    bench = await start(dut)
+    lanes, mark = config.lanes, {"group": 1, "task": 0, "window": 0, "empty": 0}
+    flags = np.zeros((config.spike_rows, lanes), bool)
+    flags[:: lanes] = True
+    driver = Driver(bench, config, flags)
+    rows = min(config.spike_rows, 4 * lanes + 1)
+    walk = Walk(0, rows, 0, mark, events=[
+        (r, lane, r * lanes + lane) for r in range(0, rows, lanes) for lane in range(lanes)
+    ])
+    assert await driver.step(walk, False, 1.0)
+    await _drain(driver)
+    driver.check()
+    assert driver.at == list(range(driver.at[0], driver.at[0] + len(driver.at)))
+
+    silent = Driver(bench, config, np.zeros((config.spike_rows, lanes), bool))
+    walk = Walk(0, config.spike_rows, 0, mark)
+    assert await silent.step(walk, False, 1.0)
+    await _drain(silent)
+    silent.check()
+    assert silent.marks[0][2] == walk.accepted + config.spike_rows - 1 + FIRST_EVENT
+
+
+@cocotb.test()
+async def tells_blocked_from_idle(dut):
+    """Blocked while all that is there was issued and the next row is not; idle only at the end."""
+    config = array_config()
+    bench = await start(dut)
+    mark = {"group": 1, "task": 1, "window": 0, "empty": 0}
+    flags = np.ones((config.spike_rows, config.lanes), bool)
+    driver = Driver(bench, config, flags)
+    assert value(bench, "idle")
+    walk = _walk(bench.random, config, flags, row=0, rows=2, weight=0, mark=mark, ordered=True)
+    assert await driver.step(walk, False, 0.0)
+    for available in (0, 1):
+        driver.available = available
+        for _ in range(config.lanes + 8):
+            await driver.step(None, False, 0.0)
+            assert not value(bench, "idle")
+            assert value(bench, "walked") == 0
+        assert value(bench, "blocked")
+        assert len(driver.events) == available * config.lanes
+    driver.available = 2
+    await driver.step(None, False, 0.0)
+    assert value(bench, "walked")
+    assert not value(bench, "blocked")
+    await _drain(driver)
+    assert not value(bench, "blocked")
+    driver.check()
