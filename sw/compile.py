@@ -70,7 +70,14 @@ def _complaint(problems: list[str], network: Network, config: ArrayConfig, steps
         name for name, other in PRESETS.items()
         if other != config and not any(_problems(network, other, steps))
     ]
-    hint = f"it fits the preset {others[0]!r}" if others else "it fits no preset either"
+    if others:
+        hint = f"it fits the preset {others[0]!r}"
+    else:
+        needed = _needed(network, config)
+        larger = {name: count for name, count in needed.items() if count > getattr(config, name)}
+        fields = ", ".join(f"{name}={count}" for name, count in larger.items())
+        hint = "it fits no preset"
+        hint += f"; an ArrayConfig needs at least {fields}" if larger else ""
     return "the network does not fit the array: " + "; ".join(problems) + f" ({hint})"
 
 

@@ -1,0 +1,187 @@
+"""Compiling: shares, images, tasks; everything that does not fit is named with its figures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stablespike as ss
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.errors import DoesNotFit, FileError
+from stablespike.program import load_program, save_program
+from stablespike.spec import task_layout
+from stablespike.spec.link import Register, Space
+
+SMALL = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=32, neuron_groups=8, tasks=4)
+
+
+def dense(inputs: int, outputs: int, **neuron: object) -> ss.Dense:
+    weight = (np.arange(outputs * inputs) % 16 - 8).reshape(outputs, inputs)
+    options = {"threshold": 20, "leak": (1, None), **neuron}
+    return ss.Dense(weight, np.arange(outputs), neuron=ss.Neuron(**options))
+
+
+def network(*sizes: int, **options: object) -> ss.Network:
+    layers = [dense(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    return ss.Network(ss.SpikeInput((sizes[0],)), layers, **options)
+
+
+@given(outputs=st.integers(1, 200), cores=st.integers(1, 8), lanes=st.sampled_from([4, 8, 16]))
+def test_shares_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
+    config = ss.ArrayConfig(cores=cores, lanes=lanes)
+    (shares,) = ss.compile(network(3, outputs), config, 4).groups
+    counts = [share.groups for share in shares]
+    assert sum(counts) == -(-outputs // lanes)
+    assert max(counts) - min(counts) <= 1
+    at = 0
+    for share in shares:
+        assert share.first == at
+        at += share.groups
+
+
+def test_weights_lie_as_the_scanner_reads_them() -> None:
+    program = ss.compile(network(5, 6), SMALL, 4)
+    rows = program.images[0][Space.WEIGHTS]
+    weight = program.network.layers[0].weight
+    for group in range(2):
+        for j in range(5):
+            word = int(rows[group * 5 + j, 0])
+            for lane in range(4):
+                nibble = word >> 4 * lane & 15
+                value = nibble - 16 if nibble > 7 else nibble
+                neuron = group * 4 + lane
+                assert value == (weight[neuron, j] if neuron < 6 else 0)
+
+
+def test_tasks_of_two_cores() -> None:
+    config = SMALL.with_(cores=2)
+    program = ss.compile(network(5, 10, 3), config, 4)
+    layout = task_layout(config)
+
+    def tasks(core: int) -> list[dict[str, int]]:
+        chunks = program.images[core][Space.TASKS].astype(int)
+        words = (chunks[:, 0] | chunks[:, 1] << 16).tolist()
+        starts = range(0, len(words), layout.stride)
+        return [layout.unpack(words[at : at + layout.stride]) for at in starts]
+
+    (first, second), (other, last) = tasks(0), tasks(1)
+    assert [first["groups"], other["groups"]] == [1, 2]
+    assert [second["groups"], last["groups"]] == [0, 1]
+    assert first["sync"] == other["sync"] == 1
+    assert second["wait"] == last["wait"] == 3
+    assert [first["last"], second["last"]] == [0, 1]
+    assert other["spikes_row"] == first["spikes_row"] + 1
+    assert other["lanes_last"] == 2
+    assert last["lanes_last"] == 3
+    assert program.registers == {Register.INPUT_ROWS: 2, Register.INPUT_BASE: 0}
+
+
+def test_one_core_reads_a_map_as_it_comes() -> None:
+    program = ss.compile(network(5, 10, 3), SMALL, 4)
+    layout = task_layout(SMALL)
+    chunks = program.images[0][Space.TASKS].astype(int)
+    words = (chunks[:, 0] | chunks[:, 1] << 16).tolist()
+    second = layout.unpack(words[layout.stride :])
+    assert second["ordered"] == 1
+    assert second["wait"] == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "array", "steps", "message"),
+    [
+        (lambda: network(40, 20), SMALL, 4, "weight rows: 200 needed, 64 there"),
+        (lambda: network(70, 1), SMALL, 4, "spike rows: 36 needed, 32 there"),
+        (lambda: network(1, 40), SMALL, 4, "neuron groups: 10 needed, 8 there"),
+        (lambda: network(2, 2, 2, 2, 2, 2), SMALL, 4, "tasks: 5 needed, 4 there"),
+        (
+            lambda: network(2, 2, fraction_bits=2), SMALL, 4,
+            "fraction_bits: the network has 2, the array 4",
+        ),
+        (
+            lambda: ss.Network(ss.PixelInput((2,), 8), [dense(2, 2)]), SMALL, 4,
+            "pixels of 8 bits, the window takes 4",
+        ),
+        (
+            lambda: network(2, 2), SMALL.with_(state=False), 5,
+            "5 steps: without state memory a sample is one window of 4",
+        ),
+        (
+            lambda: network(2, 2, weight_bits=8), SMALL, 4,
+            "layers[0] (Dense 2 -> 2): weights of 8 bits, the lanes take 4",
+        ),
+        (
+            lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, synapse_leak=(1, None))]),
+            "icebreaker", 4, "synapse_leak, but the array has no synaptic current",
+        ),
+        (
+            lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, threshold=[5, 200])]),
+            SMALL.with_(state_bits=8), 4,
+            "threshold 200 of neuron 1, membranes of 8 bits take -128 to 127",
+        ),
+        (
+            lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, v_init=-129)]),
+            SMALL.with_(state_bits=8), 4, "v_init -129 of neuron 0",
+        ),
+        (
+            lambda: ss.Network(
+                ss.SpikeInput((20,)),
+                [ss.Dense(np.full((2, 20), 7), neuron=ss.Neuron(threshold=1))],
+            ),
+            SMALL.with_(acc_bits=8), 4,
+            "the sums of neuron 0 reach 0 to 140, accumulators of 8 bits hold -128 to 127",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(make, array, steps, message) -> None:
+    with pytest.raises(DoesNotFit, match=re.escape(message)):
+        ss.compile(make(), array, steps)
+
+
+def test_a_preset_that_would_do_is_named() -> None:
+    with pytest.raises(DoesNotFit, match="it fits the preset 'icebreaker'"):
+        ss.compile(network(40, 20), SMALL, 4)
+    with pytest.raises(DoesNotFit, match="an ArrayConfig needs at least weight_rows=38000"):
+        ss.compile(network(1000, 600), "icebreaker", 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("net", "icebreaker", 4), TypeError, "network must be a Network, not 'net'"),
+        ((None, "icebreaker", 0), ValueError, "steps must be"),
+        ((None, "nothing", 4), ValueError, "array must be an ArrayConfig or one of"),
+        ((None, 5, 4), TypeError, "array must be an ArrayConfig or one of"),
+    ],
+)
+def test_wrong_arguments(arguments, error, message) -> None:
+    given_network, array, steps = arguments
+    with pytest.raises(error, match=message):
+        ss.compile(network(2, 2) if given_network is None else given_network, array, steps)
+
+
+def test_a_program_is_read_back(tmp_path: Path) -> None:
+    program = ss.compile(network(5, 10, 3), SMALL, 9)
+    save_program(program, tmp_path / "p.safetensors")
+    again = load_program(tmp_path / "p.safetensors")
+    assert (again.network, again.config, again.steps) == (program.network, SMALL, 9)
+    for mine, theirs in zip(program.images, again.images, strict=True):
+        assert all((mine[space] == theirs[space]).all() for space in mine)
+
+
+def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.safetensors"
+    save_program(ss.compile(network(5, 10, 3), SMALL, 9), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FileError, match="truncated"):
+        load_program(path)
+
+
+def test_the_report_says_what_is_needed() -> None:
+    text = ss.compile(network(5, 10, 3), SMALL, 9).report()
+    assert re.search(r"weight rows +25 +64", text)
+    assert "3 window(s)" in text
+    assert "layers[1] (Dense 10 -> 3)" in text
+    assert "cycles per sample" in text
