@@ -47,7 +47,8 @@ def main() -> int:
             cycles += int(plain.counters["cycles"].sum())
             bound += int(plain.counters["lower_bound"].sum())
             link += plain.link_bytes.total
-            words = source_words(network, batch, expected.trace, expected.skeleton, program.config.window)
+            traces = expected.trace, expected.skeleton
+            words = source_words(network, batch, *traces, program.config.window)
             estimated += int(estimate(program, words).sum())
             print(f"{at + len(batch):,} images, {comparison.mismatches} differences", flush=True)
     count = len(samples)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
 from stablespike.spec import ArrayConfig
 from stablespike.spec.report import BUSY_BITS
 

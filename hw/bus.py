@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig
 
 from .ports import row_layout, rows_signature

@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
-
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
@@ -120,7 +119,9 @@ class Core(wiring.Component):
         # Windows: two slots, each from the loader's last row to the END of its window.
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load, draining = Signal(), Signal()
-        held, unscanned, under_way = (Signal(range(3), name=n) for n in ("held", "unscanned", "under_way"))
+        held, unscanned, under_way = (
+            Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
+        )
         window = Signal(self.windows.payload.shape())
         current = Signal(mark_layout())
         ended, accepted = Signal(), Signal()
@@ -232,10 +233,9 @@ class Core(wiring.Component):
                     m.next = "COMPUTE"
                     with m.If(mark.empty):
                         m.next = "NOTHING"
-            with m.State("COMPUTE"):
-                with m.If(drain.finished):
-                    m.d.comb += writeback.start.eq(1)
-                    m.next = "WRITE BACK"
+            with m.State("COMPUTE"), m.If(drain.finished):
+                m.d.comb += writeback.start.eq(1)
+                m.next = "WRITE BACK"
             with m.State("NOTHING"):
                 m.d.comb += writeback.start.eq(1)
                 m.next = "WRITE BACK"
@@ -260,7 +260,9 @@ class Core(wiring.Component):
 
         # Parameters and state of the neuron that enters.
         depth = config.neuron_groups * config.lanes if config.state else config.lanes
-        m.submodules.state = state = Memory(shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION)
+        m.submodules.state = state = Memory(
+            shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION
+        )
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, Layout
 from stablespike.spec.report import counter_fields
 

@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, bits_for
 
 from .neuron import latency, stages
@@ -22,8 +21,8 @@ class Drain(wiring.Component):
     at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
     all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
 
-    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles, a smaller one as
-    long as its lanes and one more for each that it lacks.
+    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles, a smaller one
+    as long as its lanes and one more for each that it lacks.
 
     Members
     -------
@@ -103,7 +102,7 @@ class Drain(wiring.Component):
                 with m.Else():
                     m.d.comb += self.fill.eq(1)
 
-        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits as long.
+        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
         enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
         m.d.comb += [enters.read.eq(self.read), enters.number.eq(number)]
         all_planes = Signal()

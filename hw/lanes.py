@@ -1,11 +1,10 @@
-"""Lanes: L x T accumulators that add one row of weights per event, and the shadow they empty into."""
+"""Lanes: L x T accumulators that add a row of weights per event, and what they empty into."""
 
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig
 
 __all__ = ["Lanes"]
@@ -51,7 +50,7 @@ class Lanes(wiring.Component):
             ahead = None
             for lane in reversed(range(config.lanes)):
                 acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
-                shadow = Signal(signed(config.acc_bits), name=f"shadow_{lane}_{step}", reset_less=True)
+                shadow = Signal.like(acc, name=f"shadow_{lane}_{step}", reset_less=True)
                 weight = self.weights.word_select(lane, config.weight_bits).as_signed()
                 with m.If(self.swap):
                     m.d.sync += [shadow.eq(acc), acc.eq(0)]

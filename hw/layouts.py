@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
-
 from stablespike.spec import Layout
 
 __all__ = ["struct"]

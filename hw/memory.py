@@ -110,7 +110,9 @@ class HostMemory(wiring.Component):
     def inferred(self, m: Module) -> None:
         count = chunks(self.width)
         stored = count * CHUNK_BITS if count > 1 else self.width
-        m.submodules.memory = memory = Memory(shape=unsigned(stored), depth=self.depth, init=[], attrs=NO_COLLISION)
+        m.submodules.memory = memory = Memory(
+            shape=unsigned(stored), depth=self.depth, init=[], attrs=NO_COLLISION
+        )
         write = memory.write_port(granularity=CHUNK_BITS if count > 1 else None)
         read = memory.read_port()
         address = self.address

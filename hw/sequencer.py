@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
 from .layouts import struct

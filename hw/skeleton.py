@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, bits_for
 
 __all__ = ["SkeletonUnit"]

@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, bits_for
 
 from .queue import NO_COLLISION
@@ -45,8 +44,12 @@ class SpikeMemory(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         lanes, window = self.config.lanes, self.config.window
-        words = Memory(shape=unsigned(self.config.row_bits), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION)
-        flags = Memory(shape=unsigned(lanes), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION)
+        words, flags = (
+            Memory(
+                shape=unsigned(width), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION
+            )
+            for width in (self.config.row_bits, lanes)
+        )
         m.submodules.words, m.submodules.flags = words, flags
         write_words, write_flags = words.write_port(), flags.write_port()
         read_words, read_flags = words.read_port(), flags.read_port()

@@ -26,8 +26,8 @@ class ReportKind(enum.IntEnum):
     word of lane 0 lowest (monitored tasks, with ReportFlags.TRACE).
     WORDS: the emitted row of a last layer, likewise.
     MEMBRANE: v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
-    COUNTERS: ``counter_fields`` of a monitored task, in order, each in as few words as it takes, the
-    lowest first; after the task's last group.
+    COUNTERS: ``counter_fields`` of a monitored task, in order, each in as few words as it takes,
+    the lowest first; after the task's last group.
     END: the core is done with a window; the busy time at its last result (low, high word).
     """
 

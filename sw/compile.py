@@ -183,7 +183,8 @@ def _packed(rows: npt.NDArray[np.int64], width: int) -> Image:
     """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
     bits = (rows[:, :, None] >> np.arange(width)) & 1
     chunks = bits.reshape(len(rows), rows.shape[1] * width // 16, 16)
-    return (chunks << np.arange(16)).sum(axis=2).astype(np.uint16)
+    image: Image = (chunks << np.arange(16)).sum(axis=2).astype(np.uint16)
+    return image
 
 
 def _grouped(values: npt.NDArray[np.int64], lanes: int, share: Share) -> npt.NDArray[np.int64]:
@@ -284,7 +285,7 @@ def _destinations(network: Network, maps: _Rows, index: int, share: Share) -> di
     """Which rows a share sends, and where its first group's go."""
     inner = index < len(network.layers) - 1 and share.groups > 0
     emit = network.layers[index].emit
-    fields = {}
+    fields: dict[str, int] = {}
     for name, starts, other in (
         ("spikes", maps.spikes, "skeleton"),
         ("skeleton", maps.skeleton, "spikes"),

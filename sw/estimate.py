@@ -127,10 +127,11 @@ class _Model:
             active = np.zeros(count * config.lanes, dtype=bool)
             active[: len(source)] = source != 0
             rows = active.reshape(count, config.lanes).sum(axis=1).tolist()
+            outputs = network.layers[layer].outputs
             if run == 0:
                 ready = [0] * count
             sent = [
-                self.task(core, run, share, rows, ready, steps, final, network.layers[layer].outputs)
+                self.task(core, run, share, rows, ready, steps, final, outputs)
                 for core, share in zip(self.cores, self.program.groups[layer], strict=True)
             ]
             if kind == "spikes" and layer < len(network.layers) - 1:
@@ -166,9 +167,11 @@ def estimate(
     for sample in range(len(words[0])):
         for w in range(program.windows):
             steps = min(window, program.steps - w * window)
-            end = model.window([layer[sample, w] for layer in words], steps, w == program.windows - 1)
+            final = w == program.windows - 1
+            end = model.window([layer[sample, w] for layer in words], steps, final)
         ends.append(end)
-    return np.diff(np.array(ends, dtype=np.int64))
+    stamps: npt.NDArray[np.int64] = np.array(ends, dtype=np.int64)
+    return stamps[1:] - stamps[:-1]
 
 
 def typical_cycles(program: Program, activity: float) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .files import PathLike, Tensors, network_from_parts, network_parts, read, write
+from .files import PathLike, network_from_parts, network_parts, read, write
 from .network import Network
 from .spec import ArrayConfig
 from .spec.link import Register, Space
@@ -80,8 +80,10 @@ class Program:
 
         config, network = self.config, self.network
         lines = [
-            f"{len(network.layers)} layers on {config.cores} core(s) of {config.lanes} lanes, "
-            f"window {config.window}: {self.steps} steps in {self.windows} window(s)",
+            (
+                f"{len(network.layers)} layers on {config.cores} core(s) of {config.lanes} lanes, "
+                f"window {config.window}: {self.steps} steps in {self.windows} window(s)"
+            ),
             "",
             f"{'memory of a core':<18}{'needed':>10}{'there':>10}",
         ]

@@ -21,7 +21,9 @@ from stablespike.words import pack_steps
 SMALL = {"weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "tasks": 8}
 ARRAYS = {
     "1x16 T4 R1": ss.ArrayConfig(synaptic_current=False, **SMALL),
-    "2x8 T8 R2 F2": ss.ArrayConfig(cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, **SMALL),
+    "2x8 T8 R2 F2": ss.ArrayConfig(
+        cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, **SMALL
+    ),
     "3x4 T1 F0": ss.ArrayConfig(cores=3, lanes=4, window=1, fraction_bits=0, **SMALL),
     "4x4 T2 R2": ss.ArrayConfig(cores=4, lanes=4, window=2, neuron_steps=2, **SMALL),
 }

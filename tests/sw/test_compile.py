@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def dense(inputs: int, outputs: int, **neuron: object) -> ss.Dense:
 
 
 def network(*sizes: int, **options: object) -> ss.Network:
-    layers = [dense(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [dense(a, b) for a, b in pairwise(sizes)]
     return ss.Network(ss.SpikeInput((sizes[0],)), layers, **options)
 
 
