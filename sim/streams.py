@@ -17,7 +17,8 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, RisingEdge
+from cocotb.simtime import get_sim_time
+from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
 from .bench import INPUTS, PARAMETERS
 
@@ -43,13 +44,14 @@ async def start(dut: Any, *, limit: int = CYCLE_LIMIT, period_ns: int = 10) -> B
     for name in json.loads(os.environ.get(INPUTS, "[]")):
         if hasattr(dut, name):
             getattr(dut, name).value = 0
-    bench = Bench(dut, limit)
+    bench = Bench(dut, limit, period_ns)
     Clock(dut.clk, period_ns, unit="ns").start()
     if hasattr(dut, "rst"):
         dut.rst.value = 1
         await bench.tick(2)
         dut.rst.value = 0
     await bench.tick()
+    bench._origin = get_sim_time("ns")
     cocotb.start_soon(bench._guard())
     return bench
 
@@ -61,13 +63,13 @@ class Bench:
     ----------
     dut : cocotb's handle.
     random : seeded by the run's seed; all stimulus comes from it.
-    cycle : rising edges since reset ended.
     """
 
-    def __init__(self, dut: Any, limit: int) -> None:
+    def __init__(self, dut: Any, limit: int, period_ns: int) -> None:
         self.dut = dut
         self.limit = limit
-        self.cycle = 0
+        self._period = period_ns
+        self._origin = 0.0
         self.random = random.Random(cocotb.RANDOM_SEED)
         self._waiting = "the test to end"
 
@@ -93,12 +95,15 @@ class Bench:
         self._waiting = before
 
     async def _guard(self) -> None:
-        while True:
-            await RisingEdge(self.dut.clk)
-            self.cycle += 1
-            assert self.cycle < self.limit, (
-                f"cycle guard: {self.limit} cycles went by waiting for {self._waiting}"
-            )
+        await Timer(self.limit * self._period, "ns")
+        raise AssertionError(
+            f"cycle guard: {self.limit} cycles went by waiting for {self._waiting}"
+        )
+
+    @property
+    def cycle(self) -> int:
+        """Rising edges since reset ended."""
+        return int((get_sim_time("ns") - self._origin) // self._period)
 
     def source(self, name: str, stall: float = 0.0) -> Source:
         """Drive the stream ``name`` into the device."""
