@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 
@@ -16,6 +15,8 @@ from .ports import reports_signature, rows_signature
 from .scanner import mark_layout
 
 __all__ = ["Writeback"]
+
+END_WORDS = BUSY_BITS // 16
 
 
 class Writeback(wiring.Component):
@@ -103,16 +104,18 @@ class Writeback(wiring.Component):
             place.group.eq(self.group), place.core.eq(self.index),
         ]
         body = Signal(16)
+        stop = Signal.like(head.length)
+        m.d.comb += stop.eq(head.length)
         with m.Switch(kind):
             with m.Case(ReportKind.MEMBRANE):
                 m.d.comb += [head.length.eq(self.neurons), body.eq(self.membrane)]
-            with m.Case(ReportKind.COUNTERS):
+            with m.Case(ReportKind.COUNTERS, ReportKind.END):
+                # The busy time is the last of the counters, and all that END says.
                 m.d.comb += [
-                    head.length.eq(len(counters)),
+                    head.length.eq(Mux(kind == ReportKind.END, END_WORDS, len(counters))),
+                    stop.eq(len(counters)),
                     body.eq(counters[index[: bits_for(len(counters) - 1)]]),
                 ]
-            with m.Case(ReportKind.END):
-                m.d.comb += [head.length.eq(2), body.eq(end.word_select(index[0], 16))]
             with m.Default():
                 m.d.comb += body.eq(row.word_select(index[: bits_for(config.row_chunks - 1)], 16))
 
@@ -131,7 +134,7 @@ class Writeback(wiring.Component):
         word = Signal(16)
         m.d.comb += [
             room.eq(~self.reports.valid | self.reports.ready),
-            final.eq(index + 1 == head.length),
+            final.eq(index + 1 == stop),
             self.membrane_lane.eq(index),
         ]
         with m.If(room):
@@ -164,6 +167,8 @@ class Writeback(wiring.Component):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
                 m.d.sync += index.eq(0)
+                with m.If(~pending[: ReportKind.END].any()):
+                    m.d.sync += index.eq(len(counters) - END_WORDS)
                 m.next = "HEAD"
                 with m.If(~pending.any()):
                     m.d.comb += self.done.eq(1)
