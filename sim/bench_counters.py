@@ -1,0 +1,55 @@
+"""Bench of a task's counters."""
+
+from __future__ import annotations
+
+import cocotb
+from stablespike.hw.counters import scan_counts
+from stablespike.spec.report import STALL_MAX
+
+from .blocks import array_config, cycle, value
+from .streams import start, unpack
+
+_NONE = {"issued": 0, "popcount": 0, "wait": 0, "drain": 0}
+
+
+@cocotb.test()
+async def counts_until_closed(dut):
+    """The counts of a task stay while those of the next one are made."""
+    config = array_config()
+    layout = scan_counts(config)
+    bench = await start(dut)
+    random = bench.random
+    now, closed = dict(_NONE), None
+    tasks = 0
+    for _ in range(2000):
+        # No event may be wider than the counters are: weight rows, each once.
+        full = now["issued"] == config.weight_rows
+        close = full or random.random() < 0.02
+        issued, waiting, draining = (
+            int(not close and random.random() < chance) for chance in (0.5, 0.2, 0.2)
+        )
+        word = random.getrandbits(config.window)
+        await cycle(
+            bench, issued=issued, word=word, waiting=waiting, draining=draining, close=int(close)
+        )
+        if closed is not None:
+            assert unpack(layout, value(bench, "counts")) == closed
+        now["issued"] += issued
+        now["popcount"] += issued * word.bit_count()
+        now["wait"] += waiting
+        now["drain"] += draining
+        if close:
+            closed, now, tasks = now, dict(_NONE), tasks + 1
+    assert tasks > 20
+
+
+@cocotb.test()
+async def saturates_what_has_no_end(dut):
+    bench = await start(dut)
+    await cycle(bench, close=1)
+    await cycle(bench, close=0, waiting=1, draining=1)
+    await bench.tick(STALL_MAX + 2)
+    await cycle(bench, close=1, waiting=0, draining=0)
+    await cycle(bench, close=0)
+    counts = unpack(scan_counts(array_config()), value(bench, "counts"))
+    assert counts == {"issued": 0, "popcount": 0, "wait": STALL_MAX, "drain": STALL_MAX}

@@ -1,0 +1,17 @@
+"""Spike bus."""
+
+import pytest
+from stablespike.hw.bus import SpikeBus
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+from wrapped import Wrapped
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("cores", [1, 3])
+def test_spike_bus(cores, stall):
+    config = ArrayConfig(cores=cores, lanes=4, window=4)
+    parameters = {"config": config, "stall": stall}
+    assert run_bench(
+        Wrapped(SpikeBus(config)), "stablespike.sim.bench_bus", name="Bus", parameters=parameters
+    ) == 1

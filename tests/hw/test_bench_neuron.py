@@ -1,0 +1,23 @@
+"""Neuron unit."""
+
+import pytest
+from stablespike.hw.neuron import NeuronUnit
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+
+SMALL = {"lanes": 4, "state_bits": 8, "fraction_bits": 0, "acc_bits": 8}
+CONFIGS = {
+    "V8 R1": ArrayConfig(**SMALL, window=4, synaptic_current=False),
+    "V8 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+    "V16 R4": ArrayConfig(window=8, neuron_steps=4, acc_bits=14, synaptic_current=False),
+    "V12 T1 synapse": ArrayConfig(window=1, state_bits=12, fraction_bits=8, acc_bits=24),
+    "V16 R4 synapse": ArrayConfig(window=4, neuron_steps=4),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_neuron_unit(name):
+    config = CONFIGS[name]
+    assert run_bench(
+        NeuronUnit(config), "stablespike.sim.bench_neuron", parameters={"config": config}
+    ) == 3

@@ -1,0 +1,18 @@
+"""Spike memory."""
+
+import pytest
+from stablespike.hw.spikes import SpikeMemory
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+
+
+@pytest.mark.parametrize(
+    "config",
+    [ArrayConfig(lanes=4, window=4, spike_rows=37),
+     ArrayConfig(lanes=8, window=1, spike_rows=16, neuron_steps=1)],
+    ids=["4 x 4", "8 x 1"],
+)
+def test_spike_memory(config):
+    assert run_bench(
+        SpikeMemory(config), "stablespike.sim.bench_spikes", parameters={"config": config}
+    ) == 1
