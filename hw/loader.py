@@ -122,7 +122,7 @@ class Loader(wiring.Component):
             word = Signal(width)
             m.d.comb += self.rows.p.words.eq(row)
             m.d.sync += mask.eq(mask & ~used)
-            # Not as If(used): a clock enable for each lane would keep others' cells out of its tile.
+            # Not as If(used): clock enables of four cells each would leave tiles half empty.
             for lane in range(lanes):
                 part, chosen = row.word_select(lane, width), used[lane].replicate(width)
                 kept = part & ~chosen & ~fresh.replicate(width)

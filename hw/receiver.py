@@ -164,7 +164,8 @@ class Receiver(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.i), cobs.i)
         wiring.connect(m, ring.o, wiring.flipped(self.commands))
-        assert CRC_BYTES == HEADER_BYTES and BODY_BYTES + CRC_BYTES < _START
+        assert CRC_BYTES == HEADER_BYTES
+        assert BODY_BYTES + CRC_BYTES < _START
 
         # Into a buffer: a frame's bytes, from place _START on, around the end of the buffer.
         put = buffer.write_port()

@@ -11,6 +11,8 @@ from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 __all__ = ["Uart", "default_divisor"]
 
 _DIVISOR_BITS = 16
+_BYTE_BITS = 10
+_DIVISOR_MAX = (1 << _DIVISOR_BITS) // BREAK_BITS
 
 
 def default_divisor(clock_hz: int) -> int:
@@ -21,7 +23,7 @@ def default_divisor(clock_hz: int) -> int:
     ValueError
         If the clock is too slow or too fast for it.
     """
-    low, high = CLOCKS_PER_BIT_MIN * BAUD_DEFAULT, ((1 << _DIVISOR_BITS) - 1) * BAUD_DEFAULT
+    low, high = (clocks * BAUD_DEFAULT for clocks in (CLOCKS_PER_BIT_MIN, _DIVISOR_MAX))
     if not low <= clock_hz <= high:
         raise ValueError(f"clock_hz must be from {low} to {high}, not {clock_hz}")
     return round(clock_hz / BAUD_DEFAULT)
@@ -31,8 +33,8 @@ class Uart(wiring.Component):
     """A byte stream each way, both at the same rate.
 
     Bits are sampled once, in their middle, behind two synchronizing registers. A byte whose stop
-    bit is 0 is dropped. A line held low for ``BREAK_BITS`` bits of the default rate sets that rate
-    again; so a rate must be above 9 / ``BREAK_BITS`` of it, or zero bytes would.
+    bit is 0 is dropped; if the line stays low, until ``BREAK_BITS`` bits of the default rate have
+    passed at the latest, that rate is set again. A rate is not to be below the default one.
 
     Parameters
     ----------
@@ -51,9 +53,9 @@ class Uart(wiring.Component):
     def __init__(self, divisor: int) -> None:
         if not isinstance(divisor, int) or isinstance(divisor, bool):
             raise TypeError(f"divisor must be an integer, not {divisor!r}")
-        if not CLOCKS_PER_BIT_MIN <= divisor < 1 << _DIVISOR_BITS:
+        if not CLOCKS_PER_BIT_MIN <= divisor <= _DIVISOR_MAX:
             raise ValueError(
-                f"divisor must be from {CLOCKS_PER_BIT_MIN} to {(1 << _DIVISOR_BITS) - 1} "
+                f"divisor must be from {CLOCKS_PER_BIT_MIN} to {_DIVISOR_MAX} "
                 f"clocks per bit, not {divisor}"
             )
         self.divisor = divisor
@@ -93,7 +95,7 @@ class Uart(wiring.Component):
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
         sampled = Signal(_DIVISOR_BITS, init=1)  # clocks since the last sample, or the edge
         bits = Signal(9, init=-1)  # shifted down; full when the start bit is the lowest
-        early, sample, held = Signal(), Signal(), Signal()
+        early, sample, held, broken = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.o.payload.eq(bits[1:]),
             self.o.valid.eq(held),
@@ -108,23 +110,23 @@ class Uart(wiring.Component):
                 with m.If(~line):
                     m.d.sync += [held.eq(0), bits.eq(-1)]
                     m.next = "RECEIVE"
-            with m.State("RECEIVE"), m.If(sample):
-                m.d.sync += [sampled.eq(1), early.eq(0)]
-                with m.If(early & line):
+            with m.State("RECEIVE"):
+                with m.If(sample):
+                    m.d.sync += [sampled.eq(1), early.eq(0)]
+                    with m.If(early & line):
+                        m.next = "WAIT"
+                    with m.Elif(bits[0]):
+                        m.d.sync += bits.eq(Cat(bits[1:], line))
+                    with m.Else():
+                        m.d.sync += held.eq(line)
+                        m.next = "RELEASE"
+                with m.If(self.baud_set):
                     m.next = "WAIT"
-                with m.Elif(bits[0]):
-                    m.d.sync += bits.eq(Cat(bits[1:], line))
-                with m.Else():
-                    m.d.sync += held.eq(line)
-                    m.next = "RELEASE"
-            with m.State("RELEASE"), m.If(line):
-                m.next = "WAIT"
-
-        low = Signal(range(BREAK_BITS * self.divisor + 1))
-        with m.If(line):
-            m.d.sync += low.eq(0)
-        with m.Elif(low == BREAK_BITS * self.divisor):
-            m.d.sync += divisor.eq(self.divisor)
-        with m.Else():
-            m.d.sync += low.eq(low + 1)
+            with m.State("RELEASE"):
+                # The byte before took at most its bits at the default rate.
+                m.d.comb += broken.eq(sampled == (BREAK_BITS - _BYTE_BITS) * self.divisor)
+                with m.If(broken):
+                    m.d.sync += divisor.eq(self.divisor)
+                with m.If(line):
+                    m.next = "WAIT"
         return m

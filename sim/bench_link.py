@@ -34,8 +34,10 @@ class Array:
     A window is taken some time after room was made for it; packets of reports follow each.
     """
 
-    def __init__(self, bench: Bench, config: ArrayConfig, stall: float, reports: bool = True) -> None:
-        self.bench, self.config, dut = bench, config, bench.dut
+    def __init__(
+        self, bench: Bench, config: ArrayConfig, stall: float, reports: bool = True
+    ) -> None:
+        self.bench, self.config = bench, config
         self.rows = bench.sink("rows", stall)
         self.windows_monitor = Monitor(bench, "windows")
         self.source = bench.source("reports", stall)
@@ -114,7 +116,9 @@ async def _wire(
                     source.put(list(piece))
 
 
-def _work(config: ArrayConfig, rng: random.Random, count: int) -> tuple[list[bytes], list, list, list]:
+def _work(
+    config: ArrayConfig, rng: random.Random, count: int
+) -> tuple[list[bytes], list, list, list]:
     """Random commands, and the writes, rows and windows they make."""
     commands: list[bytes] = []
     writes: list[dict[str, Any]] = []

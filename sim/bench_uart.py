@@ -54,11 +54,11 @@ async def set_rate(bench: Bench, clocks: int) -> None:
 @cocotb.test()
 async def receives_at_rates_a_little_off(dut):
     bench = await _start(dut)
-    sink = bench.sink("o", 0.5)
-    for clocks in (parameters()["divisor"], 6, 7, 13, 100):
+    sink = bench.sink("o")
+    for clocks in (parameters()["divisor"], 6, 7, 50):
         await set_rate(bench, clocks)
         for off in (1.0, 0.98, 1.02):
-            data = [0, 255, 0x55, *(bench.random.getrandbits(8) for _ in range(12))]
+            data = [0, 255, 0x55, *(bench.random.getrandbits(8) for _ in range(5))]
             for byte in data:
                 await send(bench, byte, clocks * off)
             await bench.tick(2 * clocks + 20)
@@ -70,7 +70,7 @@ async def receives_at_rates_a_little_off(dut):
 async def sends(dut):
     bench = await _start(dut)
     source = bench.source("i", 0.3)
-    for clocks in (parameters()["divisor"], 6, 7, 100):
+    for clocks in (parameters()["divisor"], 6, 7):
         await set_rate(bench, clocks)
         data = [0, 255, 0x55, *(bench.random.getrandbits(8) for _ in range(8))]
         source.put(data)
@@ -90,11 +90,12 @@ async def is_idle_only_after_the_stop_bit(dut):
     await set_rate(bench, clocks)
     source = bench.source("i")
     await source.send(0xFF)
-    for cycle in range(10 * clocks):
-        await bench.settle()
-        assert not dut.idle.value, cycle
+    busy = 0
     await bench.settle()
-    assert dut.idle.value
+    while not dut.idle.value:
+        busy += 1
+        await bench.settle()
+    assert busy in (10 * clocks - 1, 10 * clocks)
 
 
 @cocotb.test()
@@ -121,14 +122,15 @@ async def break_brings_the_default_rate_back(dut):
     divisor = parameters()["divisor"]
     await set_rate(bench, 6)
     sink = bench.sink("o")
-    dut.rx.value = 0
-    await bench.tick((BREAK_BITS - 1) * divisor)
-    dut.rx.value = 1
+    if divisor > 6:
+        dut.rx.value = 0
+        await bench.tick((BREAK_BITS - 11) * divisor)  # not long enough, yet no byte
+        dut.rx.value = 1
+        await bench.tick(20)
+    await send(bench, 0x12, 6)
     await bench.tick(20)
-    await send(bench, 0x12, 6)  # not long enough
-    await bench.tick(20)
     dut.rx.value = 0
-    await bench.tick((BREAK_BITS + 1) * divisor)
+    await bench.tick(BREAK_BITS * divisor)
     dut.rx.value = 1
     await bench.tick(20)
     await send(bench, 0x34, divisor)

@@ -9,7 +9,7 @@ BENCH = "stablespike.sim.bench_cobs"
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-@pytest.mark.parametrize("dut, component, tests", [
+@pytest.mark.parametrize(("dut", "component", "tests"), [
     ("decoder", CobsDecoder, 2), ("encoder", CobsEncoder, 3),
 ])
 def test_cobs(dut, component, tests, stall):

@@ -1,0 +1,198 @@
+"""Bench of the command unit, with a model of the loader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+from stablespike.hw.loader import arriving_layout
+from stablespike.hw.ports import space_shape, write_layout
+from stablespike.hw.receiver import command_layout
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.link import InputFlags, Register, Space
+
+from .frames import input_command, register_command, write_command
+from .streams import Bench, pack, parameters, start, unpack
+
+
+def _config() -> ArrayConfig:
+    return ArrayConfig(**parameters()["config"])
+
+
+def command_words(body: bytes, lead: int = 0xA5) -> list[int]:
+    """A body as the receiver hands it on."""
+    data = bytes((lead,)) + body
+    return [
+        pack(command_layout(), {"data": byte, "last": int(i == len(data) - 1)})
+        for i, byte in enumerate(data)
+    ]
+
+
+class LoaderModel:
+    """Takes a window of a given number of bytes, with pauses.
+
+    Attributes
+    ----------
+    windows : what began, and the bytes it got.
+    surplus : bytes taken while no window was under way.
+    needs : bytes of each window to come.
+    """
+
+    def __init__(self, bench: Bench, stall: float) -> None:
+        self.bench, self.stall = bench, stall
+        self.windows: list[tuple[dict[str, Any], list[int]]] = []
+        self.surplus: list[int] = []
+        self.needs: list[int] = []
+        self.monitor = bench.monitor("bytes")
+        cocotb.start_soon(self._run())
+
+    async def _run(self) -> None:
+        bench, dut = self.bench, self.bench.dut
+        left, begun = -1, False
+        while True:
+            pause = bench.random.random() < self.stall
+            idle = left < 0
+            dut.idle.value = int(idle)
+            dut.hungry.value = int(left > 0 and not pause)
+            dut.bytes__ready.value = int(idle or (left > 0 and not pause))
+            await bench.settle()
+            if begun:
+                arriving = unpack(arriving_layout(_config()), int(dut.arriving.value))
+                self.windows.append((arriving, []))
+                left = 0 if arriving["repeat"] else self.needs.pop(0)
+            begun = bool(dut.begin.value)
+            assert idle or not begun, "a window began inside another"
+            if dut.bytes__valid.value and dut.bytes__ready.value:
+                byte = int(dut.bytes__payload.value)
+                (self.surplus if idle else self.windows[-1][1]).append(byte)
+                left -= not idle
+            elif left == 0 and not pause:
+                left = -1
+            await bench.tick()
+            if begun:
+                left = 0  # busy, until the next cycle says with what
+
+
+async def watch_writes(bench: Bench, writes: list[dict[str, Any]]) -> None:
+    dut, layout = bench.dut, write_layout(_config())
+    while True:
+        await bench.settle()
+        if dut.writes__valid.value:
+            writes.append(unpack(layout, int(dut.writes__payload.value)))
+
+
+@cocotb.test()
+async def writes_rows_of_every_space(dut):
+    config, stall = _config(), parameters()["stall"]
+    bench = await start(dut, limit=400_000)
+    LoaderModel(bench, stall)
+    rng, writes, expected = bench.random, [], []
+    cocotb.start_soon(watch_writes(bench, writes))
+    source = bench.source("commands", stall)
+    count = 0
+    for space in Space:
+        rows, bits = space_shape(config, space)
+        chunks = -(-bits // 16)
+        for core in {0, config.cores - 1}:
+            for n in (1, min(3, rows)):
+                for row in (0, rows - n, rng.randrange(rows - n + 1)):
+                    words = [rng.getrandbits(16) for _ in range(n * chunks)]
+                    source.put(command_words(write_command(core, space, row, words)))
+                    count += 1
+                    expected += [
+                        {"core": core, "space": int(space), "row": row + i // chunks,
+                         "chunk": i % chunks, "data": word} for i, word in enumerate(words)
+                    ]
+    await bench.until(lambda: source.idle, "the writes")
+    await bench.settle()
+    assert writes == expected
+    assert dut.executed.value == count & 0xFF
+    assert not dut.fault.value
+
+
+@cocotb.test()
+async def sets_registers(dut):
+    config = _config()
+    bench = await start(dut)
+    LoaderModel(bench, 0.0)
+    source = bench.source("commands", parameters()["stall"])
+    pins = {Register.INPUT_ROWS: dut.rows_total, Register.INPUT_BASE: dut.place,
+            Register.REPORTS: dut.report_flags}
+    limits = {Register.INPUT_ROWS: config.spike_rows, Register.INPUT_BASE: config.spike_rows - 1,
+              Register.REPORTS: 3}
+    for register, pin in pins.items():
+        for value in (limits[register], 0, 1):
+            await source.send(command_words(register_command(register, value)))
+            await bench.settle()
+            assert pin.value == value
+            await bench.tick()
+    assert not dut.fault.value
+    await source.send(command_words(register_command(Register.INPUT_BASE, 1 << 15)))
+    await source.send(command_words(register_command(Register.INPUT_ROWS, 1)[:-1]))
+    await source.send(command_words(register_command(Register.REPORTS, 2) + b"x"))
+    await bench.settle()
+    assert [pin.value for pin in pins.values()] == [1, 1, 1]
+    assert dut.fault.value
+    assert dut.executed.value == 12
+
+
+@cocotb.test()
+async def hands_windows_to_the_loader(dut):
+    config, stall = _config(), parameters()["stall"]
+    bench = await start(dut, limit=400_000)
+    loader = LoaderModel(bench, stall)
+    rng, expected = bench.random, []
+    source = bench.source("commands", stall)
+    for i in range(20):
+        steps = rng.randrange(1, config.window + 1)
+        flags = rng.choice([0, InputFlags.FIRST]) | rng.choice([0, InputFlags.LAST])
+        repeat = i > 0 and rng.random() < 0.3
+        flags |= InputFlags.REPEAT if repeat else rng.choice([0, InputFlags.DENSE])
+        data = b"" if repeat else rng.randbytes(rng.randrange(1, 40))
+        if not repeat:
+            loader.needs.append(len(data))
+        cut = rng.randrange(len(data) + 1)
+        source.put(command_words(input_command(flags | InputFlags.BEGIN, steps, data[:cut])))
+        if cut < len(data):
+            source.put(command_words(input_command(0, steps, data[cut:])))
+        expected.append((
+            {"steps": steps - 1, "first": int(bool(flags & InputFlags.FIRST)),
+             "last": int(bool(flags & InputFlags.LAST)),
+             "dense": int(bool(flags & InputFlags.DENSE)), "repeat": int(repeat)}, list(data),
+        ))
+    await bench.until(lambda: source.idle, "the windows")
+    await bench.tick(4)
+    await bench.settle()
+    assert loader.windows == expected
+    assert not loader.surplus
+    assert not dut.fault.value
+    await bench.tick()
+    await bench.until(lambda: dut.idle.value, "the last window to end")
+    await source.send(command_words(input_command(0, 1, b"abc")))
+    await bench.settle()
+    assert dut.fault.value
+    assert loader.surplus == [ord("a")]
+
+
+@cocotb.test()
+async def changes_the_rate_when_all_is_quiet(dut):
+    bench = await start(dut)
+    LoaderModel(bench, 0.0)
+    source = bench.source("commands")
+    source.put(command_words(register_command(Register.BAUD, 77)))
+    source.put(command_words(register_command(Register.REPORTS, 1)))
+    await bench.tick(30)
+    await bench.settle()
+    assert dut.executed.value == 1
+    assert not dut.baud_set.value
+    await bench.tick()
+    dut.quiet.value = 1
+    await bench.settle()
+    assert dut.baud_set.value
+    assert dut.baud.value == 77
+    await bench.tick()
+    await bench.settle()
+    assert not dut.baud_set.value
+    await bench.tick(10)
+    assert dut.executed.value == 2
+    assert dut.report_flags.value == 1

@@ -1,0 +1,159 @@
+"""Bench of the loader against ``spec.encoding.decode_rows``."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import numpy as np
+from stablespike.hw.loader import arriving_layout
+from stablespike.hw.ports import row_layout, window_layout
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
+
+from .streams import Bench, pack, parameters, start, unpack
+
+
+def _config() -> ArrayConfig:
+    return ArrayConfig(**parameters()["config"])
+
+
+def _words(rng: random.Random, rows: int, config: ArrayConfig) -> np.ndarray:
+    density = rng.choice([0.0, 0.03, 0.3, 1.0])
+    return np.array([
+        rng.randrange(1, 1 << config.window) if rng.random() < density else 0
+        for _ in range(rows * config.lanes)
+    ])
+
+
+async def _begin(bench: Bench, arriving: dict[str, int], config: ArrayConfig) -> None:
+    dut = bench.dut
+    await bench.until(lambda: dut.idle.value, "the loader to be idle")
+    dut.arriving.value = pack(arriving_layout(config), arriving)
+    dut.begin.value = 1
+    await bench.tick()
+    dut.begin.value = 0
+
+
+async def _map(bench: Bench, rows: int, place: int) -> None:
+    dut = bench.dut
+    await bench.until(lambda: dut.idle.value, "the loader to be idle")
+    dut.rows_total.value, dut.place.value, dut.moved.value = rows, place, 1
+    await bench.tick()
+    dut.moved.value = 0
+
+
+class Room:
+    """Takes windows; ``ready`` comes after a while, and stays up until the transfer."""
+
+    def __init__(self, bench: Bench, stall: float) -> None:
+        self.bench, self.stall = bench, stall
+        self.monitor = bench.monitor("windows")
+        cocotb.start_soon(self._drive())
+
+    @property
+    def windows(self) -> list[int]:
+        return [payload for _, payload in self.monitor.transfers]
+
+    async def _drive(self) -> None:
+        bench, dut = self.bench, self.bench.dut
+        while True:
+            dut.windows__ready.value = 0
+            while bench.random.random() < self.stall:
+                await bench.tick()
+            dut.windows__ready.value = 1
+            await bench.until(lambda: dut.windows__valid.value, "a window")
+
+
+@cocotb.test()
+async def decodes_windows(dut):
+    config, stall = _config(), parameters()["stall"]
+    bench = await start(dut, limit=400_000)
+    rng = bench.random
+    source, rows_sink = bench.source("bytes", stall), bench.sink("rows", stall)
+    room = Room(bench, stall)
+    rows, windows = [], []
+    for _ in range(parameters().get("maps", 4)):
+        total = rng.randrange(1, min(20, config.spike_rows // 2) + 1)
+        place = rng.randrange(config.spike_rows - 2 * total + 1)
+        await _map(bench, total, place)
+        second, base = 0, place
+        for i in range(5):
+            dense, repeat = rng.getrandbits(1), int(i > 0 and rng.random() < 0.3)
+            arriving = {
+                "steps": rng.randrange(config.window), "first": rng.getrandbits(1),
+                "last": rng.getrandbits(1), "dense": dense, "repeat": repeat,
+            }
+            await _begin(bench, arriving, config)
+            if not repeat:
+                data = (encode_dense if dense else encode_bitmap)(
+                    _words(rng, total, config), config)
+                source.put(list(data))
+                base, second = place + total * second, 1 - second
+                for r, row in enumerate(decode_rows(data, total, bool(dense), config)):
+                    value = sum(int(w) << (lane * config.window) for lane, w in enumerate(row))
+                    rows.append({"row": base + r, "words": value})
+            windows.append({
+                "steps": arriving["steps"], "first": arriving["first"], "last": arriving["last"],
+                "base": base,
+            })
+            await bench.until(lambda: len(room.windows) == len(windows), "the window")
+    assert source.idle
+    got = [unpack(row_layout(config), row) for row in rows_sink.received]
+    assert got == rows
+    assert [unpack(window_layout(config), w) for w in room.windows] == windows
+
+
+@cocotb.test()
+async def waits_for_room_and_for_bytes(dut):
+    """No row before room; hungry exactly where the next byte is missing; idle takes any byte."""
+    config = _config()
+    bench = await start(dut)
+    source = bench.source("bytes")
+    bench.sink("rows")
+    await _map(bench, 3, 0)
+    data = encode_bitmap(np.ones(3 * config.lanes, dtype=int), config)
+    await _begin(bench, {"steps": 0, "first": 1, "last": 1, "dense": 0, "repeat": 0}, config)
+    for _ in range(50):
+        await bench.settle()
+        assert not dut.rows__valid.value
+        assert not dut.hungry.value
+        assert not dut.idle.value
+    await bench.tick()
+    dut.windows__ready.value = 1
+    for byte in data:
+        await bench.until(lambda: dut.hungry.value, "the loader to be hungry")
+        await bench.tick(5)
+        await bench.settle()
+        assert dut.hungry.value
+        await bench.tick()
+        await source.send(byte)
+    await bench.until(lambda: dut.windows__valid.value, "the window")
+    await bench.settle()
+    assert dut.idle.value
+    assert not dut.hungry.value
+    await bench.tick()
+    await source.send([1, 2, 3])
+    await bench.settle()
+    assert dut.idle.value
+
+
+@cocotb.test()
+async def keeps_its_pace(dut):
+    """A silent row per cycle, a summary per 8; else a cycle per mask byte, word, and row."""
+    config = _config()
+    bench = await start(dut)
+    source = bench.source("bytes")
+    dut.rows__ready.value = dut.windows__ready.value = 1
+    total = config.spike_rows // 2
+    await _map(bench, total, 0)
+    for words in (np.zeros(total * config.lanes, dtype=int), _words(bench.random, total, config)):
+        await _begin(bench, {"steps": 0, "first": 1, "last": 1, "dense": 0, "repeat": 0}, config)
+        source.put(list(encode_bitmap(words, config)))
+        begin = bench.cycle
+        await bench.until(lambda: dut.windows__valid.value, "the window")
+        grid = words.reshape(total, config.lanes)
+        busy = int((grid != 0).any(1).sum())
+        parts = 0 if config.window == 1 else -(-config.window // 8)
+        work = busy * -(-config.lanes // 8) + int((grid != 0).sum()) * parts
+        assert bench.cycle - begin <= total + -(-total // 8) + work + 8

@@ -1,0 +1,20 @@
+"""The receiver."""
+
+import pytest
+from stablespike.hw.receiver import CommandRing, Receiver
+from stablespike.sim.bench import run_bench
+from stablespike.spec import preset
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_receiver(stall):
+    config = preset("icebreaker")
+    parameters = {"config": config.as_dict(), "stall": stall}
+    assert run_bench(Receiver(config), "stablespike.sim.bench_receiver",
+                     parameters=parameters) == 6
+
+
+@pytest.mark.parametrize("depth", [0, 1, 12])
+def test_refuses_ring_depth(depth):
+    with pytest.raises(ValueError, match=f"depth must be a power of two .*, not {depth}"):
+        CommandRing(depth)
