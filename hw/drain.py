@@ -21,8 +21,8 @@ class Drain(wiring.Component):
     at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
     all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
 
-    A full group of L neurons takes ``passes * max(L, latency + 2) + latency + 2`` cycles, a smaller
-    one as long as its lanes and one more for each that it lacks.
+    A group of n neurons takes ``(passes - 1) * max(n, latency + 2) + L + latency + 2`` cycles from
+    ``start`` to ``finished``.
 
     Members
     -------

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 import cocotb
-
 from stablespike.hw.neuron import latency, stages, state_layout
 from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from stablespike.spec import ArrayConfig

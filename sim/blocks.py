@@ -1,4 +1,4 @@
-"""What the benches of the array's blocks share: pins cycle by cycle, task fields, report packets."""
+"""What the benches of the array's blocks share: pins cycle by cycle, task fields, packets."""
 
 from __future__ import annotations
 

@@ -14,4 +14,6 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_lanes(name):
     config = CONFIGS[name]
-    assert run_bench(Lanes(config), "stablespike.sim.bench_lanes", parameters={"config": config}) == 1
+    assert run_bench(
+        Lanes(config), "stablespike.sim.bench_lanes", parameters={"config": config}
+    ) == 1
