@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-
 from stablespike.hw.receiver import acknowledge_layout, command_layout, nonce_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BODY_BYTES, RESEND, Kind
@@ -192,13 +191,13 @@ async def tells_hellos_apart(dut):
 
 @cocotb.test()
 async def finds_frames_among_noise(dut):
-    bench, source, strobes = await _start(dut, limit=300_000)
+    bench, source, _ = await _start(dut, limit=300_000)
     sink = bench.sink("commands")
     rng, late = bench.random, []
     damage = Damage(lost=0.1, damaged=0.2, doubled=0.1, swapped=0.1, noise=0.2)
     expected, sent = 0, []
     wire = bytearray()
-    for i in range(300):
+    for _ in range(300):
         body = rng.randbytes(rng.randrange(60))
         seq = expected + rng.choice([0, 0, 1, -1])
         for piece in damage.carry(frame(Kind.DATA, NONCE[0], seq, 0, body), rng, late):

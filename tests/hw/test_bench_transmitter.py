@@ -1,0 +1,19 @@
+"""The transmitter."""
+
+import pytest
+from stablespike.hw.transmitter import Transmitter
+from stablespike.sim.bench import run_bench
+from stablespike.spec import preset
+
+
+@pytest.mark.parametrize("pause", [0, 200])
+def test_transmitter(pause):
+    config = preset("icebreaker")
+    parameters = {"config": config.as_dict(), "pause": pause}
+    assert run_bench(Transmitter(config), "stablespike.sim.bench_transmitter",
+                     parameters=parameters) == 5
+
+
+def test_refuses_build_id():
+    with pytest.raises(ValueError, match="build_id must be 16 bytes, not 3"):
+        Transmitter(preset("icebreaker"), b"abc")
