@@ -297,6 +297,7 @@ class Core(wiring.Component):
         m.d.comb += [
             skeleton.first.eq(drain.valid & drain.first_pass),
             skeleton.fill.eq(drain.fill),
+            skeleton.rotate.eq(writeback.rotate),
             skeleton.before.eq(neuron.state.r),
             skeleton.write.eq(neuron.write),
             skeleton.fired.eq(neuron.fired),

@@ -102,8 +102,17 @@ class NeuronUnit(wiring.Component):
             return after
 
         def leaked(value: Value, a: Value, a_on: Value, c: Value, c_on: Value) -> Value:
-            first, second = Mux(a_on, value >> a, 0), Mux(c_on, value >> c, 0)
+            first, second = shifted(value, a, a_on), shifted(value, c, c_on)
             return named(value - first - second, signed(bits + 2))
+
+        def shifted(value: Value, shift: Value, on: Value) -> Value:
+            """``value >> shift``, 0 unless ``on``."""
+            if not getattr(platform, "device", "").startswith("iCE40UP"):
+                return Mux(on, value >> shift, 0)
+            # Multipliers lie idle there: times 2**(15 - shift), the low 15 bits dropped.
+            power = named((on & (shift != 0)) << ~shift, signed(16))
+            product = named(value * power)
+            return Mux(on & (shift == 0), value, product[15:].as_signed())
 
         def clamped(value: Value) -> Value:
             """``value`` in V bits: above them all bits equal the sign, or it saturates."""

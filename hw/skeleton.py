@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
@@ -23,7 +23,7 @@ class SkeletonUnit(wiring.Component):
     first, before : a neuron starts the window; its spike of the step before.
     write, fired, stable : a step of a neuron, per step of a pass; ``step`` the first one of the
         pass it belongs to.
-    fill : all lanes move on by one, a silent one comes in.
+    fill : all lanes move on by one, a silent one comes in. rotate : likewise, lane 0 comes in.
     clear : forget the row. ``clear_counts`` the counters, with effect after this cycle.
     spikes, skeleton : the rows, word of lane 0 lowest.
     spike_count, stable_count : of all rows since the counters were cleared.
@@ -42,6 +42,7 @@ class SkeletonUnit(wiring.Component):
                 "stable": In(steps),
                 "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
                 "fill": In(1),
+                "rotate": In(1),
                 "clear": In(1),
                 "clear_counts": In(1),
                 "spikes": Out(config.row_bits),
@@ -58,8 +59,8 @@ class SkeletonUnit(wiring.Component):
         def lanes_of(name: str, move: Value, bit: Value) -> Signal:
             """A bit per lane; with ``move`` all go one lane down and ``bit`` comes in on top."""
             bits = Signal(config.lanes, name=name)
-            with m.If(move | self.fill):
-                m.d.sync += bits.eq(Cat(bits[1:], bit & ~self.fill))
+            with m.If(move | self.fill | self.rotate):
+                m.d.sync += bits.eq(Cat(bits[1:], Mux(self.rotate, bits[0], bit & ~self.fill)))
             with m.If(self.clear):
                 m.d.sync += bits.eq(0)
             return bits

@@ -23,7 +23,8 @@ class Writeback(wiring.Component):
     """Sends a finished group's rows, then its reports; the core's next group waits for that.
 
     Each of the two rows takes one cycle, sent or not, where the bus is free; a report packet of n
-    words n + 3 cycles.
+    words n + 3 cycles. Words of a row take ``16 / window`` cycles more each, in which the row is
+    rotated by as many lanes: that spares a selector as wide as the row.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ class Writeback(wiring.Component):
     spikes, skeleton : the rows. membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.
     rows, reports : to the bus and to the host.
+    rotate : the rows are to move on by a lane, lane 0 to the top.
     settles : for one cycle: rows and results are out. done : likewise, the reports too.
     """
 
@@ -68,6 +70,7 @@ class Writeback(wiring.Component):
                 "time": In(BUSY_BITS),
                 "rows": Out(rows_signature(config)),
                 "reports": Out(reports_signature()),
+                "rotate": Out(1),
                 "settles": Out(1),
                 "done": Out(1),
             }
@@ -105,6 +108,9 @@ class Writeback(wiring.Component):
         ]
         body = Signal(16)
         stop = Signal.like(head.length)
+        of_row = Signal()
+        lanes = 16 // config.window  # in a word of a row
+        turn = Signal(range(lanes))
         m.d.comb += stop.eq(head.length)
         with m.Switch(kind):
             with m.Case(ReportKind.MEMBRANE):
@@ -117,7 +123,7 @@ class Writeback(wiring.Component):
                     body.eq(counters[index[: bits_for(len(counters) - 1)]]),
                 ]
             with m.Default():
-                m.d.comb += body.eq(row.word_select(index[: bits_for(config.row_chunks - 1)], 16))
+                m.d.comb += [of_row.eq(1), body.eq(row[:16])]
 
         computed = ~self.mark.empty
         watched = computed & settings.monitor & self.trace
@@ -192,4 +198,16 @@ class Writeback(wiring.Component):
                 m.d.sync += [index.eq(index + 1), self.reports.payload.last.eq(final)]
                 with m.If(final):
                     m.next = "CHOOSE"
+                if config.row_chunks > 1:
+                    with m.If(of_row):
+                        m.next = "ROTATE"
+            if config.row_chunks > 1:
+                with m.State("ROTATE"):
+                    m.d.comb += self.rotate.eq(1)
+                    m.d.sync += turn.eq(turn + 1)
+                    with m.If(turn == lanes - 1):
+                        m.d.sync += turn.eq(0)
+                        m.next = "BODY"
+                        with m.If(index == stop):
+                            m.next = "CHOOSE"
         return m

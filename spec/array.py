@@ -152,7 +152,7 @@ PRESETS: dict[str, ArrayConfig] = {
         neuron_groups=32,
         tasks=16,
         receive_bytes=512,
-        result_bytes=1024,
+        result_bytes=512,
         synaptic_current=False,
     ),
     "ulx3s-85f": ArrayConfig(

@@ -64,7 +64,8 @@ class _Model:
         read_out = run >= len(network.layers) - 1
         words = []
         if read_out and network.readout != "membrane":
-            words.append(self.config.row_chunks)
+            chunks, window_bits = self.config.row_chunks, self.config.window
+            words.append(chunks * (1 + 16 // window_bits) if chunks > 1 else chunks)
         if read_out and network.readout == "membrane" and final:
             words.append(neurons)
         if task and self.counters and run < len(network.layers):
