@@ -57,8 +57,8 @@ def bench(session: nox.Session) -> None:
     """Speed of the golden model against snnTorch, and of the simulated board."""
     install(session, "sim")
     session.install("snntorch>=1.0,<2")
-    session.run("python", "benchmarks/golden.py", *session.posargs)
-    session.run("python", "benchmarks/board.py", *session.posargs)
+    session.run("python", "benchmarks/golden.py")
+    session.run("stablespike", "bench", "--device", "sim:icebreaker", "--images", "1000")
 
 
 @nox.session
@@ -72,4 +72,7 @@ def mnist10k(session: nox.Session) -> None:
 def random500(session: nox.Session) -> None:
     """500 random networks on random arrays: plain integers, golden and simulated board."""
     install(session, "test")
-    session.run("python", "benchmarks/random_networks.py", *session.posargs)
+    # 13 arrays of 39 networks.
+    count = {"STABLESPIKE_RANDOM_NETWORKS": "39", **THREADS}
+    session.run("pytest", *WORKERS, "--dist", "loadscope", "tests/sim/test_random.py",
+                *session.posargs, env=count)
