@@ -23,8 +23,8 @@ class Writeback(wiring.Component):
     """Sends a finished group's rows, then its reports; the core's next group waits for that.
 
     Each of the two rows takes one cycle, sent or not, where the bus is free; a report packet of n
-    words n + 3 cycles. Words of a row take ``16 / window`` cycles more each, in which the row is
-    rotated by as many lanes: that spares a selector as wide as the row.
+    words n + 3 cycles. Words of a row of several take ``16 / window`` cycles more each, in which
+    the row is rotated by as many lanes: that spares a selector as wide as the row.
 
     Parameters
     ----------

@@ -10,18 +10,26 @@ __all__ = ["Wrapped"]
 
 
 class Wrapped(wiring.Component):
-    """``inner`` with a clock even if it has no register, elaborated as for ``device``."""
+    """``inner`` with a clock even if it has no register, elaborated as for ``device``.
 
-    def __init__(self, inner, device=""):
-        self._wrapped, self._device = inner, device
-        super().__init__({**dict(inner.signature.members), "clocked": Out(1)})
+    ``names`` gives pins other names: some cannot be pins of a Verilator model.
+    """
+
+    def __init__(self, inner, device="", **names):
+        self._wrapped, self._device, self._names = inner, device, names
+        members = inner.signature.members
+        super().__init__(
+            {**{names.get(name, name): member for name, member in members.items()},
+             "clocked": Out(1)}
+        )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.wrapped = self._wrapped.elaborate(SimpleNamespace(device=self._device))
         m.d.sync += self.clocked.eq(1)
         for name, member in self._wrapped.signature.members.items():
-            outer, inner = getattr(self, name), getattr(self._wrapped, name)
+            outer = getattr(self, self._names.get(name, name))
+            inner = getattr(self._wrapped, name)
             self.join(m, member, outer, inner)
         return m
 

@@ -1,0 +1,194 @@
+"""Bench of the write-back between models of the AND unit's rows, a state memory and counters."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import cocotb
+from stablespike.hw.counters import scan_counts
+from stablespike.hw.ports import row_layout
+from stablespike.hw.scanner import mark_layout
+from stablespike.network import Neuron
+from stablespike.spec import ArrayConfig
+from stablespike.spec.layout import bits_for
+from stablespike.spec.report import BUSY_BITS, ReportKind, counter_values, counter_words
+
+from .blocks import Packet, array_config, cycle, neuron_settings, packets, value
+from .streams import Bench, pack, parameters, start, unpack
+
+_ROWS = (ReportKind.TRACE_SPIKES, ReportKind.TRACE_SKELETON, ReportKind.WORDS)
+
+
+class Group:
+    """A finished group with random contents, and what is expected of it."""
+
+    def __init__(self, bench: Bench, config: ArrayConfig, index: int, **chosen: int) -> None:
+        random = bench.random
+        self.bench, self.config, self.index = bench, config, index
+        bit = [random.getrandbits(1) for _ in range(12)]
+        self.group = random.randrange(config.neuron_groups)
+        self.layer = random.randrange(64)
+        self.neurons = random.randint(1, config.lanes)
+        self.flags = {
+            "empty": int(random.random() < 0.15), "task": bit[0], "window": bit[0] & bit[1],
+            "send_spikes": bit[2], "send_skeleton": bit[3], "report_spikes": bit[4] & bit[5],
+            "report_skeleton": bit[4] & ~bit[5] & 1, "report_membrane": bit[6], "monitor": bit[7],
+            "final": bit[8], "trace": bit[9], "counters": bit[10], **chosen,
+        }
+        top = config.spike_rows - 1
+        self.at = {
+            name: random.randint(0, max(0, top - self.group))
+            for name in ("spikes_row", "skeleton_row")
+        }
+        self.row = {name: random.getrandbits(config.row_bits) for name in ("spikes", "skeleton")}
+        high = 1 << (config.state_bits - 1)
+        self.membranes = [random.randrange(-high, high) for _ in range(config.lanes)]
+        count = bits_for(config.neuron_groups * config.lanes * config.window)
+        self.counts = {
+            **{name: random.getrandbits(len_) for name, len_ in (
+                (name, scan_counts(config)[name].shape.width) for name, _ in scan_counts(config)
+            )},
+            "spikes": random.getrandbits(count), "stable": random.getrandbits(count),
+        }
+
+    def rows(self) -> list[tuple[int, int]]:
+        """Rows for the bus: address and words."""
+        last = (1 << bits_for(self.config.spike_rows - 1)) - 1
+        return [] if self.flags["empty"] else [
+            (self.at[f"{name}_row"] + self.group & last, self.row[name])
+            for name in ("spikes", "skeleton") if self.flags[f"send_{name}"]
+        ]
+
+    def kinds(self) -> list[ReportKind]:
+        """Kinds of the packets, in order."""
+        f = self.flags
+        computed = not f["empty"]
+        wanted = {
+            ReportKind.TRACE_SPIKES: computed and f["monitor"] and f["trace"],
+            ReportKind.TRACE_SKELETON: computed and f["monitor"] and f["trace"],
+            ReportKind.WORDS: computed and (f["report_spikes"] or f["report_skeleton"]),
+            ReportKind.MEMBRANE: computed and f["report_membrane"] and f["final"],
+            ReportKind.COUNTERS: f["task"] and f["monitor"] and f["counters"],
+            ReportKind.END: f["window"],
+        }
+        return [kind for kind in ReportKind if wanted[kind]]
+
+    def pins(self) -> dict[str, int]:
+        """All inputs that hold."""
+        f, config = self.flags, self.config
+        settings = neuron_settings(
+            config, Neuron(threshold=1), layer=self.layer, **self.at,
+            **{name: f[name] for name in f if name.split("_")[0] in ("send", "report", "monitor")},
+        )
+        mark = {"group": 1, "task": f["task"], "window": f["window"], "empty": f["empty"]}
+        scan = {name: self.counts[name] for name, _ in scan_counts(config)}
+        return {
+            "mark": pack(mark_layout(), mark), "settings": settings, "group": self.group,
+            "neurons": self.neurons, "last_window": f["final"], "tracing": f["trace"],
+            "counters": f["counters"], "counts": pack(scan_counts(config), scan),
+            "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
+        }
+
+    def check(self, got: list[Packet], end: int) -> None:
+        """The packets are all there, with what they are to say."""
+        assert [packet.kind for packet in got] == self.kinds()
+        for packet in got:
+            assert (packet.layer, packet.group, packet.core) == (self.layer, self.group, self.index)
+            if packet.kind in _ROWS:
+                which = "skeleton" if packet.kind == ReportKind.TRACE_SKELETON or (
+                    packet.kind == ReportKind.WORDS and self.flags["report_skeleton"]
+                ) else "spikes"
+                assert len(packet.body) == self.config.row_chunks
+                assert packet.row == self.row[which]
+            elif packet.kind == ReportKind.MEMBRANE:
+                expected = [v & 0xFFFF for v in self.membranes[: self.neurons]]
+                assert list(packet.body) == expected
+            elif packet.kind == ReportKind.COUNTERS:
+                values = counter_values(list(packet.body), self.config)
+                assert values == {**self.counts, "end": end}
+            else:
+                assert packet.row == end
+
+    async def run(self, rows: Any, reports: Any) -> int:
+        """Start it and check all of it; returns the cycles until ``done``."""
+        bench, config = self.bench, self.config
+        shown, lane = dict(self.row), 0
+        settles: list[int] = []
+        rows.received.clear()
+        reports.received.clear()
+        held = self.pins()
+        width, mask = config.window, (1 << config.state_bits) - 1
+        for age in itertools.count():
+            now = bench.random.getrandbits(BUSY_BITS)
+            await cycle(
+                bench, **held, start=int(age == 0), time=now, **shown,
+                membrane=self.membranes[lane % config.lanes] & mask,
+            )
+            held = {}
+            lane = value(bench, "membrane_lane")
+            if value(bench, "settles"):
+                settles.append(now)
+                got = [unpack(row_layout(config), row) for row in rows.received]
+                assert [(row["row"], row["words"]) for row in got] == self.rows()
+            if value(bench, "rotate"):
+                shown = {
+                    name: bits >> width | (bits & ((1 << width) - 1)) << (config.row_bits - width)
+                    for name, bits in shown.items()
+                }
+            if value(bench, "done"):
+                break
+        assert shown == self.row, "the row is left as it was"
+        await cycle(bench, start=0)
+        expected = sum(2 + self.words(kind) for kind in self.kinds())
+        await bench.until(lambda: len(reports.received) >= expected, f"{expected} words")
+        assert len(settles) == 1
+        self.check(packets(reports.received), settles[0])
+        assert len(rows.received) == len(self.rows())
+        return age
+
+    def words(self, kind: ReportKind) -> int:
+        """Words of a packet after its first two."""
+        if kind in _ROWS:
+            return self.config.row_chunks
+        counters = sum(count for _, count in counter_words(self.config))
+        return {ReportKind.MEMBRANE: self.neurons, ReportKind.END: 2}.get(kind, counters)
+
+
+@cocotb.test()
+async def sends_rows_then_reports(dut):
+    """Random groups: every kind of report, both destinations, stalls on both streams."""
+    config, index, stall = array_config(), parameters()["index"], parameters()["stall"]
+    bench = await start(dut)
+    rows, reports = bench.sink("rows", stall), bench.sink("reports", stall)
+    kinds: set[ReportKind] = set()
+    for _ in range(120):
+        group = Group(bench, config, index)
+        await group.run(rows, reports)
+        kinds |= set(group.kinds())
+    everything = {name: 1 for name in (
+        "task", "window", "send_spikes", "send_skeleton", "report_spikes", "report_membrane",
+        "monitor", "final", "trace", "counters",
+    )}
+    for _ in range(3):
+        await Group(bench, config, index, **everything, empty=0, report_skeleton=0).run(
+            rows, reports
+        )
+    assert kinds == set(ReportKind)
+
+
+@cocotb.test()
+async def takes_as_long_as_documented(dut):
+    """Without stalls: two cycles for rows, n + 3 for n words, more where a row is rotated."""
+    config, index = array_config(), parameters()["index"]
+    bench = await start(dut)
+    rows, reports = bench.sink("rows"), bench.sink("reports")
+    await bench.tick(2)
+    for _ in range(40):
+        group = Group(bench, config, index)
+        took = await group.run(rows, reports)
+        turns = 16 // config.window * config.row_chunks if config.row_chunks > 1 else 0
+        expected = sum(
+            group.words(kind) + 3 + (turns if kind in _ROWS else 0) for kind in group.kinds()
+        )
+        assert took == 3 + expected, [kind.name for kind in group.kinds()]

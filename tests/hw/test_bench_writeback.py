@@ -1,0 +1,32 @@
+"""Write-back."""
+
+import pytest
+from stablespike.hw.writeback import Writeback
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+from wrapped import Wrapped
+
+CONFIGS = {
+    "16 x T4": ArrayConfig(cores=2, neuron_groups=24, synaptic_current=False),
+    "4 x T1": ArrayConfig(lanes=4, window=1, state_bits=12, spike_rows=37, weight_rows=1 << 17),
+    "4 x T16": ArrayConfig(lanes=4, window=16, neuron_groups=5),
+}
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_writeback(name, stall):
+    config = CONFIGS[name]
+    index = config.cores - 1
+    parameters = {"config": config, "index": index, "stall": stall}
+    component = Wrapped(Writeback(config, index), final="last_window", trace="tracing")
+    assert run_bench(
+        component, "stablespike.sim.bench_writeback", name="WritebackPins", parameters=parameters
+    ) == 2
+
+
+def test_refuses_a_core_that_is_not_there():
+    with pytest.raises(ValueError, match="index must be from 0 to 1, not 2"):
+        Writeback(ArrayConfig(cores=2), 2)
+    with pytest.raises(TypeError, match="index must be an integer, not None"):
+        Writeback(ArrayConfig(), None)
