@@ -4,6 +4,7 @@ import pytest
 from stablespike.hw.neuron import NeuronUnit
 from stablespike.sim.bench import run_bench
 from stablespike.spec import ArrayConfig
+from wrapped import Wrapped
 
 SMALL = {"lanes": 4, "state_bits": 8, "fraction_bits": 0, "acc_bits": 8}
 CONFIGS = {
@@ -20,4 +21,14 @@ def test_neuron_unit(name):
     config = CONFIGS[name]
     assert run_bench(
         NeuronUnit(config), "stablespike.sim.bench_neuron", parameters={"config": config}
+    ) == 3
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_leaks_in_multipliers(bits):
+    """On the iCE40UP5K, whose multipliers would lie idle."""
+    config = ArrayConfig(lanes=4, state_bits=bits, synaptic_current=False)
+    component = Wrapped(NeuronUnit(config), "iCE40UP5K")
+    assert run_bench(
+        component, "stablespike.sim.bench_neuron", name="NeuronUP5K", parameters={"config": config}
     ) == 3

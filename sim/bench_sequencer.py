@@ -1,0 +1,189 @@
+"""Bench of the sequencer between models of the task reader, the scanner and the other cores."""
+
+from __future__ import annotations
+
+from random import Random
+
+import cocotb
+from stablespike.hw.layouts import struct
+from stablespike.hw.scanner import field_layout
+from stablespike.spec import ArrayConfig, task_layout
+
+from .blocks import array_config, cycle, value
+from .streams import Bench, Monitor, pack, start, unpack
+
+
+def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict[str, int]:
+    wait = random.choice([0, 0, random.randint(1, 6)])
+    rows = random.randint(1, 6)
+    return {
+        "external": random.getrandbits(1), "ordered": random.getrandbits(1),
+        "sync": int(random.random() < 0.3), "last": int(last),
+        "source": random.randint(0, config.spike_rows // 2 - rows), "rows": rows,
+        "groups": random.choice([0, 1, 1, 2, 5]),
+        "weights": random.randint(0, config.weight_rows // 2),
+        "inputs": random.randint(1, config.weight_rows // 16), "wait": wait, **fixed,
+    }
+
+
+def _fields(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
+    """What the scanner is to get of a task."""
+    count = max(1, task["groups"])
+    return [
+        {
+            "row": task["source"] + (base if task["external"] else 0), "rows": task["rows"],
+            "weight": task["weights"] + group * task["inputs"],
+            "mark": {
+                "group": 1, "task": int(group == count - 1),
+                "window": int(group == count - 1 and task["last"]),
+                "empty": int(task["groups"] == 0),
+            },
+        }
+        for group in range(count)
+    ]
+
+
+class Surroundings:
+    """All the sequencer talks to. Predicts what it may do, from the list it runs."""
+
+    def __init__(self, bench: Bench, config: ArrayConfig, tasks: list[dict[str, int]], hurry: bool):
+        self.bench, self.config, self.tasks, self.hurry = bench, config, tasks, hurry
+        self.monitor = Monitor(bench, "fields")
+        layout = struct(*task_layout(config).scan)
+        self.scans = [pack(layout, task) for task in tasks]
+        self.garbage = layout.size
+        self.words = len(task_layout(config).scan)
+        self.loading = -1  # cycles until the task asked for is there
+        self.current = 0
+        self.loaded = False
+        self.received = 0
+        self.walk: list[int] | None = None  # rows of the field and those done
+        self.left = 0  # fields of the task still to come
+        self.reading = False
+        self.go = self.synced = False
+        self.fields: list[dict[str, object]] = []
+        self.reads: list[int] = []
+        self.transfers: list[int] = []
+        self.loads: list[int] = []
+
+    @property
+    def complete(self) -> bool:
+        return self.received >= self.tasks[self.current]["wait"]
+
+    @property
+    def available(self) -> int:
+        if self.complete:
+            return self.config.spike_rows
+        return self.received if self.tasks[self.current]["ordered"] else 0
+
+    async def step(self, waiting: bool, base: int, row: bool) -> bool:
+        """A cycle; returns whether the window was taken."""
+        bench, random = self.bench, self.bench.random
+        if self.loading == 0:
+            self.loaded, self.synced = True, False
+            self.left = max(1, self.tasks[self.current]["groups"])
+        moves = self.walk is not None and self.walk[1] < self.available and (
+            self.hurry or random.random() < 0.7
+        )
+        walked = self.walk is None or (moves and self.walk[1] + 1 == self.walk[0])
+        quiet = self.go or self.hurry or random.random() < 0.4
+        scan = self.scans[self.current] if self.loaded else random.getrandbits(self.garbage)
+        await cycle(
+            bench, waiting=int(waiting), base=base, loaded=int(self.loaded), scan=scan,
+            walked=int(walked), fields__ready=int(walked), row_received=int(row),
+            quiet=int(quiet), go=int(self.go),
+        )
+        task = self.tasks[self.current]
+        valid, load, take, arrived = (
+            bool(value(bench, name)) for name in ("fields__valid", "load", "take", "arrived")
+        )
+        self.loading -= self.loading >= 0
+        self.synced |= self.go
+        if arrived:
+            assert quiet
+            assert self.loaded
+            assert task["sync"]
+            assert not self.go or self.synced
+        self.go = arrived and not self.go and (self.hurry or random.random() < 0.5)
+        if self.loaded:
+            assert value(bench, "available") == self.available
+        if self.walk is not None and moves:
+            self.walk[1] += 1
+            if self.walk[1] == self.walk[0]:
+                self.walk = None
+        if self.reading and walked and self.complete:
+            self.received -= task["wait"]
+            self.reading = self.loaded = False
+            self.reads.append(bench.cycle)
+        if valid:
+            assert self.loaded
+            assert self.left
+            assert self.synced or not task["sync"], "started before the other cores were there"
+            if walked:
+                field = unpack(field_layout(self.config), value(bench, "fields__payload"))
+                self.fields.append(field)
+                self.transfers.append(bench.cycle)
+                self.walk, self.left = [field["rows"], 0], self.left - 1
+                self.reading = self.left == 0
+        if load:
+            assert not self.loaded
+            assert self.loading < 0
+            self.current = value(bench, "task")
+            self.loads.append(self.current)
+            self.loading = self.words + 1 if self.hurry else random.randint(1, 8)
+        self.received += row
+        return take
+
+
+async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) -> Surroundings:
+    """A task list over some windows, all rows of inner maps coming at random."""
+    random = bench.random
+    count = random.randint(1, min(5, config.tasks))
+    tasks = [_task(random, config, i == count - 1, **fixed) for i in range(count)]
+    around = Surroundings(bench, config, tasks, hurry)
+    expected: list[dict[str, object]] = []
+    windows = random.randint(1, 4)
+    for _ in range(windows):
+        base = random.randint(0, config.spike_rows // 2)
+        rows = sum(task["wait"] for task in tasks)
+        for _ in range(0 if hurry else random.randrange(4)):
+            await around.step(False, random.randrange(config.spike_rows), False)
+        while not await around.step(True, base, False):
+            pass
+        target = len(around.reads) + count
+        while len(around.reads) < target:
+            row = rows > 0 and (hurry or random.random() < 0.2)
+            rows -= row
+            # The base is the window's only in the cycle in which it is taken.
+            assert not await around.step(False, random.randrange(config.spike_rows), row)
+        assert rows == 0, "a task was read before its rows were there"
+        assert around.received == 0
+        expected += [field for task in tasks for field in _fields(config, task, base)]
+    assert around.fields == expected
+    assert around.loads == [*range(count)] * windows
+    await around.step(False, 0, False)
+    return around
+
+
+@cocotb.test()
+async def runs_task_lists(dut):
+    """Lists of one to five tasks: waits, rows in order, syncs, tasks without groups."""
+    config = array_config()
+    bench = await start(dut)
+    for _ in range(60):
+        await _list(bench, config, hurry=False)
+
+
+@cocotb.test()
+async def loses_as_many_cycles_between_tasks_as_documented(dut):
+    """The next task's field comes the words of a scan task and 4 cycles after the last row."""
+    config = array_config()
+    bench = await start(dut)
+    gaps = set()
+    for _ in range(20):
+        around = await _list(bench, config, hurry=True, wait=0, sync=0, groups=1)
+        gaps |= {
+            after - read for read, after in zip(around.reads, around.transfers[1:], strict=False)
+            if around.transfers.index(after) % len(around.tasks)
+        }
+    assert gaps == {len(task_layout(config).scan) + 4}

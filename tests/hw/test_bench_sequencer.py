@@ -1,0 +1,19 @@
+"""Sequencer."""
+
+import pytest
+from stablespike.hw.sequencer import Sequencer
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig, preset
+
+CONFIGS = {
+    "icebreaker": preset("icebreaker"),
+    "small": ArrayConfig(cores=3, spike_rows=25, tasks=5, weight_rows=100, neuron_groups=7),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_sequencer(name):
+    config = CONFIGS[name]
+    assert run_bench(
+        Sequencer(config), "stablespike.sim.bench_sequencer", parameters={"config": config}
+    ) == 2
