@@ -1,0 +1,29 @@
+"""Bench of the array: compiled networks against the plain reference, every report of them."""
+
+from __future__ import annotations
+
+import cocotb
+
+from .blocks import packets
+from .programs import ALL_REPORTS, all_ended, cases, check, load, windows
+from .streams import parameters, start
+
+
+@cocotb.test()
+async def computes_what_the_reference_does(dut):
+    """Program after program, windows as fast as they are taken, with stalls on every stream."""
+    bench = await start(dut, limit=1_000_000)
+    rows, into = bench.source("rows", 0.2), bench.source("windows", 0.2)
+    reports = bench.sink("reports", 0.4)
+    for number, (program, sample) in enumerate(cases(parameters()["folder"])):
+        await load(bench, program)
+        flags = 0 if number % 5 == 4 else int(ALL_REPORTS)
+        dut.report_flags.value = flags
+        rows.stall = bench.random.random() / 2
+        reports.stall = bench.random.random() * 0.8
+        for input_rows, window in windows(program, sample):
+            await bench.until(lambda: dut.windows__ready.value, "room for a window")
+            await rows.send(input_rows)
+            await into.send(window)
+        words = await all_ended(bench, reports, program.windows * program.config.cores)
+        check(program, sample, packets(words), flags)

@@ -1,0 +1,87 @@
+"""Bench of one core: its rows come back to it over the bus, beside those of the host."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import cocotb
+from stablespike.hw.ports import write_layout
+from stablespike.program import Program
+
+from .blocks import cycle, packets
+from .programs import ALL_REPORTS, all_ended, cases, check, load, windows
+from .streams import Bench, Source, pack, parameters, start
+
+
+class Bus:
+    """Takes the core's rows with stalls and puts them, and the host's, on the bus."""
+
+    def __init__(self, bench: Bench, stall: float) -> None:
+        self.bench = bench
+        self.inner, self.host = bench.sink("rows", stall), deque[int]()
+        self.stall = stall
+        cocotb.start_soon(self._drive())
+
+    async def _drive(self) -> None:
+        bench, dut, time = self.bench, self.bench.dut, 0
+        while True:
+            await bench.tick()
+            waiting = self.inner.received or self.host
+            moves = bool(waiting) and bench.random.random() >= self.stall
+            dut.bus_valid.value = int(moves)
+            dut.bus_inner.value = int(bool(self.inner.received))
+            if moves:
+                dut.bus.value = (self.inner.received or self.host).popleft()
+            dut.time.value = time
+            await bench.settle()
+            time += bool(dut.busy.value)
+
+
+async def _run(bench: Bench, bus: Bus, into: Source, program: Program, sample: Any) -> None:
+    """Feed a sample, window after window."""
+    dut = bench.dut
+    for input_rows, window in windows(program, sample):
+        await bench.until(lambda: dut.windows__ready.value, "room for a window")
+        bus.host.extend(input_rows)
+        await bench.until(lambda: not bus.host, "the bus to take the input")
+        # The last row is written one cycle after it was put on the bus.
+        await bench.tick(2)
+        await into.send(window)
+
+
+@cocotb.test()
+async def computes_what_the_reference_does(dut):
+    """Program after program, windows as fast as they are taken, with stalls on every stream."""
+    bench = await start(dut, limit=1_000_000)
+    bus, into = Bus(bench, 0.3), bench.source("windows", 0.2)
+    reports = bench.sink("reports", 0.4)
+    for number, (program, sample) in enumerate(cases(parameters()["folder"])):
+        await load(bench, program)
+        flags = 0 if number % 5 == 4 else int(ALL_REPORTS)
+        dut.report_flags.value = flags
+        bus.stall = bench.random.random() / 2
+        reports.stall = bench.random.random() * 0.8
+        await _run(bench, bus, into, program, sample)
+        words = await all_ended(bench, reports, program.windows)
+        check(program, sample, packets(words), flags)
+        await bench.settle()
+        assert not dut.busy.value
+
+
+@cocotb.test()
+async def ignores_writes_to_other_cores(dut):
+    """A program behind which another core's memories are filled with zeros."""
+    bench = await start(dut, limit=1_000_000)
+    program, sample = next(cases(parameters()["folder"]))
+    bus, into, reports = Bus(bench, 0), bench.source("windows"), bench.sink("reports")
+    await load(bench, program)
+    layout = write_layout(program.config)
+    for _, space, first, rows in program.writes():
+        for row in range(first, len(rows)):
+            values = {"core": 1, "space": int(space), "row": row, "chunk": 0, "data": 0}
+            await cycle(bench, writes__valid=1, writes__payload=pack(layout, values))
+    await cycle(bench, writes__valid=0, report_flags=int(ALL_REPORTS))
+    await _run(bench, bus, into, program, sample)
+    words = await all_ended(bench, reports, program.windows)
+    check(program, sample, packets(words), int(ALL_REPORTS))

@@ -1,0 +1,207 @@
+"""Compiled programs on a core or an array in a bench: load, run samples, check every report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from stablespike.hw.ports import row_layout, window_layout, write_layout
+from stablespike.program import Program, load_program
+from stablespike.spec import reference
+from stablespike.spec.link import Register, ReportFlags
+from stablespike.spec.report import ReportKind, counter_values
+
+from .blocks import Packet, cycle
+from .streams import Bench, Sink, pack
+
+__all__ = ["ALL_REPORTS", "all_ended", "cases", "check", "load", "windows"]
+
+ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS
+
+Words = list[int]
+
+
+def cases(folder: str) -> Iterator[tuple[Program, npt.NDArray[np.int64]]]:
+    """Programs and a sample for each, from the files of a folder."""
+    for path in sorted(Path(folder).glob("*.npy")):
+        yield load_program(path.with_suffix(".program")), np.load(path)
+
+
+async def load(bench: Bench, program: Program) -> None:
+    """Write a program through the pins ``writes``, a chunk per cycle."""
+    layout = write_layout(program.config)
+    for core, space, first, rows in program.writes():
+        for row, chunks in enumerate(rows, first):
+            for chunk, bits in enumerate(chunks):
+                values = {
+                    "core": core, "space": int(space), "row": row, "chunk": chunk,
+                    "data": int(bits),
+                }
+                await cycle(bench, writes__valid=1, writes__payload=pack(layout, values))
+    await cycle(bench, writes__valid=0)
+
+
+def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Words:
+    """The input's words of a window."""
+    if program.network.input.kind == "pixels":
+        return [int(word) for word in sample.reshape(-1)]
+    length = program.config.window
+    steps = sample.reshape(program.steps, -1)[window * length : (window + 1) * length]
+    return [sum(int(bit) << t for t, bit in enumerate(neuron)) for neuron in steps.T]
+
+
+def windows(
+    program: Program, sample: npt.NDArray[np.int64]
+) -> Iterator[tuple[list[int], int]]:
+    """Per window of a sample, its input rows and the window, as payloads."""
+    config, count = program.config, program.registers[Register.INPUT_ROWS]
+    for number in range(program.windows):
+        base = program.registers[Register.INPUT_BASE] + number % 2 * count
+        words = _input(program, sample, number)
+        words += [0] * (count * config.lanes - len(words))
+        rows = [
+            pack(row_layout(config), {
+                "row": base + row,
+                "words": sum(
+                    word << lane * config.window
+                    for lane, word in enumerate(words[row * config.lanes :][: config.lanes])
+                ),
+            })
+            for row in range(count)
+        ]
+        yield rows, _window(program, number, base)
+
+
+def _window(program: Program, number: int, base: int) -> int:
+    """A window of a sample of its own."""
+    config = program.config
+    steps = min(config.window, program.steps - number * config.window)
+    return pack(window_layout(config), {
+        "steps": steps - 1, "first": int(number == 0), "last": int(number == program.windows - 1),
+        "base": base,
+    })
+
+
+async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
+    """The words up to the last of ``count`` END packets, taken out."""
+    at = seen = 0
+    head = True
+
+    def ended() -> bool:
+        nonlocal at, seen, head
+        while at < len(reports.received):
+            word = reports.received[at]
+            seen += head and word & 7 == ReportKind.END
+            head, at = bool(word >> 16), at + 1
+        return seen == count and head
+
+    await bench.until(ended, f"{count} END packets")
+    words = list(reports.received)
+    reports.received.clear()
+    return words
+
+
+class _Received:
+    """Reports by what they are of, each at most once."""
+
+    def __init__(self, program: Program, packets: Iterable[Packet]) -> None:
+        self.program = program
+        self.rows: dict[tuple[ReportKind, int, int, int], Packet] = {}
+        self.counters: dict[tuple[int, int, int], dict[str, int]] = {}
+        ended: Counter[int] = Counter()
+        for packet in packets:
+            window = ended[packet.core]
+            if packet.kind == ReportKind.END:
+                ended[packet.core] += 1
+                continue
+            layer = program.layer_tags[packet.layer][0]
+            if packet.kind == ReportKind.COUNTERS:
+                place = packet.layer, packet.core, window
+                assert place not in self.counters
+                self.counters[place] = counter_values(list(packet.body), program.config)
+                continue
+            group = program.groups[layer][packet.core].first + packet.group
+            key = packet.kind, packet.layer, window, group
+            assert key not in self.rows, f"{key} was reported twice"
+            self.rows[key] = packet
+        assert ended == dict.fromkeys(range(program.config.cores), program.windows)
+
+    def words(self, kind: ReportKind, tag: int, window: int) -> Words:
+        """A layer's words of a window, complete, taken out."""
+        config = self.program.config
+        outputs = self.program.network.layers[self.program.layer_tags[tag][0]].outputs
+        found: Words = []
+        for group in range(-(-outputs // config.lanes)):
+            row = self.rows.pop((kind, tag, window, group)).row
+            found += [
+                row >> lane * config.window & (1 << config.window) - 1
+                for lane in range(config.lanes)
+            ]
+        assert not any(found[outputs:]), "a lane without a neuron fired"
+        return found[:outputs]
+
+    def membranes(self, tag: int) -> list[int]:
+        """A layer's membranes after the sample, taken out."""
+        layer = self.program.layer_tags[tag][0]
+        outputs, last = self.program.network.layers[layer].outputs, self.program.windows - 1
+        found: list[int] = []
+        for group in range(-(-outputs // self.program.config.lanes)):
+            body = self.rows.pop((ReportKind.MEMBRANE, tag, last, group)).body
+            found += [word - (word >> 15 << 16) for word in body]
+        return found
+
+
+def check(
+    program: Program, sample: npt.NDArray[np.int64], packets: Iterable[Packet], flags: int
+) -> None:
+    """Every report of a sample against the plain reference, and none beside them."""
+    network, config = program.network, program.config
+    plain = reference.run(
+        network, sample, program.steps, config.window, state_bits=config.state_bits
+    )
+    received, last = _Received(program, packets), len(network.layers) - 1
+    for window in range(program.windows):
+        read = _input(program, sample, window)
+        for i, layer in enumerate(network.layers):
+            fired, stable = plain.words[i][window], plain.skeleton_words[i][window]
+            if flags & ReportFlags.TRACE:
+                assert received.words(ReportKind.TRACE_SPIKES, i, window) == fired, (i, window)
+                assert received.words(ReportKind.TRACE_SKELETON, i, window) == stable, (i, window)
+            if flags & ReportFlags.COUNTERS:
+                _check_counters(program, received, i, window, (read, fired, stable))
+            read = stable if layer.emit == "skeleton" else fired
+    tags = [(last, plain.readout)]
+    if network.both:
+        tags.append((last + 1, plain.readout_skeleton))
+    for tag, readout in tags:
+        if network.readout == "membrane":
+            assert received.membranes(tag) == readout
+            continue
+        by_window = [received.words(ReportKind.WORDS, tag, w) for w in range(program.windows)]
+        by_neuron: list[Any] = [list(words) for words in zip(*by_window, strict=True)]
+        if network.readout == "counts":
+            by_neuron = [sum(word.bit_count() for word in words) for words in by_neuron]
+        assert by_neuron == readout
+    assert not received.rows, f"not asked for: {sorted(received.rows)}"
+    assert not received.counters, f"not asked for: {sorted(received.counters)}"
+
+
+def _check_counters(
+    program: Program, received: _Received, layer: int, window: int, maps: tuple[Words, Words, Words]
+) -> None:
+    read, fired, stable = maps
+    lanes = program.config.lanes
+    for core, share in enumerate(program.groups[layer]):
+        values = received.counters.pop((layer, core, window))
+        part = slice(share.first * lanes, (share.first + share.groups) * lanes)
+        expected = {
+            "issued": share.groups * sum(word > 0 for word in read),
+            "popcount": share.groups * sum(word.bit_count() for word in read),
+            "spikes": sum(word.bit_count() for word in fired[part]),
+            "stable": sum(word.bit_count() for word in stable[part]),
+        }
+        assert {name: values[name] for name in expected} == expected, (layer, core, window)

@@ -1,0 +1,67 @@
+"""Cores and the array, on random networks."""
+
+import numpy as np
+import pytest
+from random_networks import random_network, random_samples
+from stablespike import compile
+from stablespike.errors import DoesNotFit
+from stablespike.hw.array import CoreArray
+from stablespike.hw.core import Core
+from stablespike.program import save_program
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+
+SMALL = {"lanes": 4, "weight_rows": 512, "spike_rows": 64, "neuron_groups": 64, "tasks": 8}
+CORES = {
+    "T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+}
+ARRAYS = {
+    "2 cores T4": ArrayConfig(**SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10),
+    "3 cores T1 F0": ArrayConfig(**SMALL, cores=3, window=1, fraction_bits=0, state_bits=12),
+}
+
+
+def write_cases(folder, config, count, seed):
+    """``count`` random programs for an array, with a sample for each; returns the folder."""
+    rng = np.random.default_rng(seed)
+    done = 0
+    for _ in range(20 * count):
+        network = random_network(
+            rng, fraction_bits=config.fraction_bits, state_bits=config.state_bits,
+            pixel_bits=config.window, synapse=config.synaptic_current, width=(1, 20),
+        )
+        steps = int(rng.integers(1, 10))
+        sample = random_samples(rng, network, 1, steps)[0]
+        try:
+            program = compile(network, config, steps)
+        except DoesNotFit:
+            continue
+        save_program(program, folder / f"{done:02}.program")
+        np.save(folder / f"{done:02}.npy", sample.astype(np.int64))
+        done += 1
+        if done == count:
+            return str(folder)
+    raise AssertionError(f"only {done} of {count} networks fit the array")
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_core(name, tmp_path):
+    config = CORES[name]
+    folder = write_cases(tmp_path, config, 20, seed=1)
+    assert run_bench(
+        Core(config, 0), "stablespike.sim.bench_core", parameters={"folder": folder}
+    ) == 2
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_array(name, tmp_path):
+    config = ARRAYS[name]
+    folder = write_cases(tmp_path, config, 10, seed=2)
+    assert run_bench(
+        CoreArray(config), "stablespike.sim.bench_array", parameters={"folder": folder}
+    ) == 1
+
+
+def test_refuses_a_core_that_is_not_there():
+    with pytest.raises(ValueError, match="index must be from 0 to 0, not 1"):
+        Core(ArrayConfig(), 1)
