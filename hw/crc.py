@@ -2,7 +2,7 @@
 
 from functools import reduce
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -34,7 +34,8 @@ class Crc32(wiring.Component):
     valid, data : a byte; ``first`` with the first one of a frame starts afresh.
     crc : the register one cycle after the byte. The CRC to send is its inverse, low byte first;
         sending ``~crc[:8]`` while feeding ``crc[:8]`` as ``data`` brings up the next byte.
-    match : the bytes since ``first`` end in their own CRC; one cycle after the last of them.
+    match : the bytes since ``first`` ended in their own CRC before the last one, which was 0; one
+        cycle after that one. (Seen behind the XOR, so that its cells hold the register too.)
     """
 
     first: In(1)
@@ -48,11 +49,16 @@ class Crc32(wiring.Component):
         m.submodules.table = table = Memory(shape=32, depth=256, init=crc_table())
         read = table.read_port()
         upper = Signal(24, reset_less=True)
+        table_of_residue = crc_table()[CRC_RESIDUE & 0xFF]
         m.d.comb += [
             self.crc.eq(upper ^ read.data),
             read.en.eq(self.valid),
             read.addr.eq(Mux(self.first, ~self.data, self.crc[:8] ^ self.data)),
-            self.match.eq(self.crc == CRC_RESIDUE),
+            # The highest byte of an entry tells which one it is.
+            self.match.eq(
+                Cat(upper, read.data[24:])
+                == Cat(Const(CRC_RESIDUE >> 8, 24), Const(table_of_residue >> 24, 8))
+            ),
         ]
         with m.If(self.valid):
             m.d.sync += upper.eq(Mux(self.first, 0xFFFFFF, self.crc[8:]))

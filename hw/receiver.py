@@ -175,29 +175,32 @@ class Receiver(wiring.Component):
         long = Signal()
         first = Signal(init=1)
         length = Signal(8, reset_less=True)
-        byte, end, good, busy = Signal(), Signal(), Signal(), Signal()
+        byte, end, check, busy, accept = Signal(), Signal(), Signal(), Signal(), Signal()
+        bad = Signal(reset_less=True)
         m.d.comb += [
-            cobs.o.ready.eq(~(end & good & busy)),
+            cobs.o.ready.eq(~check),
             byte.eq(cobs.o.valid & ~cobs.o.p.end),
             end.eq(cobs.o.valid & cobs.o.p.end),
-            good.eq(crc.match & whole & ~long & ~cobs.o.p.broken),
-            put.en.eq(byte),
+            put.en.eq(byte & ~check),
             put.addr.eq(Cat(place, half)),
             put.data.eq(cobs.o.p.data),
             crc.first.eq(first),
-            crc.valid.eq(byte),
+            crc.valid.eq(cobs.o.valid & ~check),
             crc.data.eq(cobs.o.p.data),
+            accept.eq(check & crc.match & ~bad & ~busy),
         ]
-        with m.If(byte):
+        with m.If(check):
+            # No byte can come in the cycle behind an end: the wire brings a code there.
+            with m.If(accept | bad | ~crc.match):
+                m.d.sync += [check.eq(0), place.eq(_START), first.eq(1), whole.eq(0), long.eq(0)]
+        with m.Elif(byte):
             m.d.sync += [place.eq(place + 1), first.eq(0)]
             with m.If(place == CRC_BYTES - 1):
                 m.d.sync += whole.eq(1)
             with m.If(place == FRAME_BYTES - HEADER_BYTES):
                 m.d.sync += long.eq(whole)
-        accept = Signal()
-        m.d.comb += accept.eq(end & good & ~busy)
-        with m.If(end & cobs.o.ready):
-            m.d.sync += [place.eq(_START), first.eq(1), whole.eq(0), long.eq(0)]
+        with m.Elif(end):
+            m.d.sync += [check.eq(1), bad.eq(cobs.o.p.broken | long | ~whole)]
         with m.If(accept):
             m.d.sync += [half.eq(~half), length.eq(place - CRC_BYTES)]
 

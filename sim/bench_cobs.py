@@ -132,7 +132,7 @@ async def is_the_crc_of_zlib(dut):
     bench = await start(dut)
     for frame in frames(bench):
         crc = zlib.crc32(frame).to_bytes(4, "little")
-        for i, byte in enumerate(frame + crc):
+        for i, byte in enumerate(frame + crc + b"\0"):
             dut.first.value, dut.valid.value, dut.data.value = i == 0, 1, byte
             await bench.tick()
             while bench.random.random() < 0.2:
@@ -141,6 +141,15 @@ async def is_the_crc_of_zlib(dut):
         dut.valid.value = 0
         await bench.settle()
         assert dut.match.value
+        await bench.tick()
+        wrong = bytearray(frame + crc)
+        wrong[bench.random.randrange(len(wrong))] ^= 1 << bench.random.randrange(8)
+        for i, byte in enumerate(bytes(wrong) + b"\0"):
+            dut.first.value, dut.valid.value, dut.data.value = i == 0, 1, byte
+            await bench.tick()
+        dut.valid.value = 0
+        await bench.settle()
+        assert not dut.match.value
         await bench.tick()
         for i, byte in enumerate(frame):
             dut.first.value, dut.valid.value, dut.data.value = i == 0, 1, byte
