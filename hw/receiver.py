@@ -189,10 +189,9 @@ class Receiver(wiring.Component):
             crc.data.eq(cobs.o.p.data),
             accept.eq(check & crc.match & ~bad & ~busy),
         ]
-        with m.If(check):
-            # No byte can come in the cycle behind an end: the wire brings a code there.
-            with m.If(accept | bad | ~crc.match):
-                m.d.sync += [check.eq(0), place.eq(_START), first.eq(1), whole.eq(0), long.eq(0)]
+        # No byte can come in the cycle behind an end: the wire brings a code there.
+        with m.If(check), m.If(accept | bad | ~crc.match):
+            m.d.sync += [check.eq(0), place.eq(_START), first.eq(1), whole.eq(0), long.eq(0)]
         with m.Elif(byte):
             m.d.sync += [place.eq(place + 1), first.eq(0)]
             with m.If(place == CRC_BYTES - 1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from stablespike.spec import ArrayConfig, Layout, bits_for, task_layout
 from stablespike.spec.task import TASK_WORD_BITS
 

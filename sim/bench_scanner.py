@@ -8,7 +8,6 @@ from typing import Any
 
 import cocotb
 import numpy as np
-
 from stablespike.hw.scanner import event_layout, field_layout, mark_layout
 from stablespike.spec import ArrayConfig
 
@@ -55,8 +54,8 @@ def _walk(
     if not walk.mark["empty"]:
         found = np.argwhere(flags[walk.row : walk.row + walk.rows])
         walk.events = [
-            (walk.row + int(r), int(l), walk.weight + int(r) * config.lanes + int(l))
-            for r, l in found
+            (walk.row + int(r), int(lane), walk.weight + int(r) * config.lanes + int(lane))
+            for r, lane in found
         ]
     return walk
 
@@ -177,7 +176,7 @@ async def issues_an_event_per_cycle(dut):
 
 @cocotb.test()
 async def skips_silence_behind_events(dut):
-    """While a full row is issued, as many silent ones are passed; alone they cost one cycle each."""
+    """While a full row is issued, as many silent ones are passed; alone each costs one cycle."""
     config = array_config()
     bench = await start(dut)
     lanes, mark = config.lanes, {"group": 1, "task": 0, "window": 0, "empty": 0}
