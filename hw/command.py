@@ -36,6 +36,7 @@ class CommandUnit(wiring.Component):
     Parameters
     ----------
     config : the array.
+    slowest : most clocks per bit that may be set.
 
     Members
     -------
@@ -51,8 +52,8 @@ class CommandUnit(wiring.Component):
     quiet : nothing is to be sent nor being sent, the answer to the last ``done`` included.
     """
 
-    def __init__(self, config: ArrayConfig) -> None:
-        self.config = config
+    def __init__(self, config: ArrayConfig, slowest: int = 0xFFFF) -> None:
+        self.config, self.slowest = config, slowest
         super().__init__({
             "commands": In(stream.Signature(command_layout())),
             "writes": Out(writes_signature(config)),
@@ -209,7 +210,10 @@ class CommandUnit(wiring.Component):
                             with m.If(go & last & ~bad):
                                 m.d.sync += target.eq(value)
                     with m.Case(Register.BAUD):
-                        m.d.comb += bad.eq(_below(value, CLOCKS_PER_BIT_MIN))
+                        m.d.comb += bad.eq(
+                                _below(value, CLOCKS_PER_BIT_MIN)
+                                | ~_below(value, self.slowest + 1)
+                            )
                 with m.If(~last | (of_map & self.hungry)):
                     m.d.comb += bad.eq(1)
                 m.d.comb += self.moved.eq(go & of_map & ~bad)

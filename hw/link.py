@@ -20,6 +20,7 @@ from .ports import (
 )
 from .receiver import Receiver
 from .transmitter import Transmitter
+from .uart import default_divisor
 
 __all__ = ["Link"]
 
@@ -32,7 +33,8 @@ class Link(wiring.Component):
     Parameters
     ----------
     config : the array.
-    build_id, clock_hz : for the answer to hello.
+    build_id, clock_hz : for the answer to hello; with a clock, no rate below ``BAUD_DEFAULT`` may
+        be set.
 
     Members
     -------
@@ -49,7 +51,7 @@ class Link(wiring.Component):
     ) -> None:
         self.config = config
         self.receiver = Receiver(config)
-        self.command = CommandUnit(config)
+        self.command = CommandUnit(config, default_divisor(clock_hz) if clock_hz else 0xFFFF)
         self.loader = Loader(config)
         self.transmitter = Transmitter(config, build_id, clock_hz)
         self.encoder = CobsEncoder()

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
+from stablespike.spec.layout import bits_for
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 
 __all__ = ["Uart", "default_divisor"]
@@ -47,7 +48,8 @@ class Uart(wiring.Component):
         soonest, is lost: the wire does not wait.
     i : bytes to send.
     idle : nothing is being sent.
-    baud, baud_set : clocks per bit, taken with the strobe, which comes while ``idle``.
+    baud, baud_set : clocks per bit, at most ``divisor``, taken with the strobe, which comes while
+        ``idle``.
     """
 
     def __init__(self, divisor: int) -> None:
@@ -71,13 +73,13 @@ class Uart(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        divisor = Signal(_DIVISOR_BITS, init=self.divisor)
+        divisor = Signal(bits_for(self.divisor), init=self.divisor)
         with m.If(self.baud_set):
             m.d.sync += divisor.eq(self.baud)
 
         # A bit ends after divisor clocks: counting from 1, so that no bound is less 1.
         sending = Signal()
-        clocks = Signal(_DIVISOR_BITS, init=1)
+        clocks = Signal.like(divisor, init=1)
         left = Signal(10)  # start, data, and a marker behind them that is never sent
         m.d.comb += [self.idle.eq(~sending), self.i.ready.eq(~sending)]
         with m.If(~sending):
@@ -93,7 +95,8 @@ class Uart(wiring.Component):
 
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
-        sampled = Signal(_DIVISOR_BITS, init=1)  # clocks since the last sample, or the edge
+        break_at = (BREAK_BITS - _BYTE_BITS) * self.divisor
+        sampled = Signal(bits_for(break_at), init=1)  # clocks since the last sample, or the edge
         bits = Signal(9, init=-1)  # shifted down; full when the start bit is the lowest
         early, sample, held, broken = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -124,7 +127,7 @@ class Uart(wiring.Component):
                     m.next = "WAIT"
             with m.State("RELEASE"):
                 # The byte before took at most its bits at the default rate.
-                m.d.comb += broken.eq(sampled == (BREAK_BITS - _BYTE_BITS) * self.divisor)
+                m.d.comb += broken.eq(sampled == break_at)
                 with m.If(broken):
                     m.d.sync += divisor.eq(self.divisor)
                 with m.If(line):

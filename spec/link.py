@@ -116,7 +116,8 @@ class Register(enum.IntEnum):
     INPUT_ROWS  rows of the input map.
     INPUT_BASE  bus row of its first buffer; the second follows INPUT_ROWS later.
     REPORTS     ``ReportFlags``.
-    BAUD        clocks per bit from the next frame after the ACK of this one (UART links).
+    BAUD        clocks per bit from the next frame after the ACK of this one (UART links), from
+                CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
     """
 
     INPUT_ROWS = 0
