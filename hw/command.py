@@ -141,6 +141,10 @@ class CommandUnit(wiring.Component):
         with m.If(self.done):
             m.d.sync += self.executed.eq(self.executed + 1)
 
+        # Behind a register, since it is late; it holds until the loader gets a byte.
+        hungry = Signal()
+        m.d.sync += hungry.eq(self.hungry)
+
         with m.FSM():
             with m.State("LEAD"):
                 then("COMMAND")
@@ -195,7 +199,7 @@ class CommandUnit(wiring.Component):
                 m.d.sync += low.eq(byte)
                 then("VALUE HIGH")
             with m.State("VALUE HIGH"):
-                with m.If(of_map & ~self.idle & ~self.hungry):
+                with m.If(of_map & ~self.idle & ~hungry):
                     m.d.comb += take.eq(0)
                 registers = {
                     Register.INPUT_ROWS: self.rows_total,
@@ -214,13 +218,19 @@ class CommandUnit(wiring.Component):
                                 _below(value, CLOCKS_PER_BIT_MIN)
                                 | ~_below(value, self.slowest + 1)
                             )
-                with m.If(~last | (of_map & self.hungry)):
+                with m.If(~last | (of_map & hungry)):
                     m.d.comb += bad.eq(1)
                 m.d.comb += self.moved.eq(go & of_map & ~bad)
-                with m.If((register == Register.BAUD) & self.commands.valid & ~bad):
-                    m.d.comb += [take.eq(0), self.done.eq(1)]
-                    m.next = "BAUD"
                 then("LEAD")
+                with m.If((register == Register.BAUD) & self.commands.valid):
+                    # The byte stays until the answer is out, or is skipped.
+                    m.d.comb += take.eq(0)
+                    m.next = "SKIP"
+                    with m.If(bad):
+                        m.d.sync += self.fault.eq(1)
+                    with m.Else():
+                        m.d.comb += self.done.eq(1)
+                        m.next = "BAUD"
             with m.State("BAUD"):
                 m.d.comb += [
                     take.eq(self.quiet), may_end.eq(1), silent.eq(1), self.baud_set.eq(go)
@@ -229,9 +239,9 @@ class CommandUnit(wiring.Component):
 
             with m.State("FLAGS"):
                 begin = (byte & InputFlags.BEGIN) != 0
-                with m.If(begin & ~self.idle & ~self.hungry):
+                with m.If(begin & ~self.idle & ~hungry):
                     m.d.comb += take.eq(0)
-                m.d.comb += bad.eq((begin & self.hungry) | ~_below(byte, sum(InputFlags) + 1))
+                m.d.comb += bad.eq((begin & hungry) | ~_below(byte, sum(InputFlags) + 1))
                 with m.If(go):
                     m.d.sync += begins.eq(begin)
                     with m.If(begin & ~bad):
