@@ -1,6 +1,6 @@
 """A core's memory that the host writes in 16-bit chunks and the core reads in rows.
 
-On an iCE40UP5K, rows of whole chunks and more than a block RAM's depth live in its single-port RAM.
+On an iCE40UP5K, memories of 2,048 rows and more live in its single-port RAM.
 """
 
 from __future__ import annotations

@@ -233,6 +233,8 @@ def run(
     loaded = load_program(program)
     values, labels = _samples(samples)
     batches = _batches(values, batch, time_axis)
+    if labels is not None and labels.dtype.kind not in "iu":
+        raise TypeError(f"labels in {samples} must be integers, not {labels.dtype}")
     options: dict[str, Any] = {
         "carry_state": carry_state, "time_axis": time_axis, "bin_time": bin_time,
         "bin_count": bin_count, "start": start, "late": late,
@@ -556,6 +558,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(error, DEVICE_FAILED)
     except (StableSpikeError, TypeError, ValueError) as error:
         return _failed(error, WRONG_USE)
+    except MemoryError as error:
+        hint = f"out of memory ({error}): give fewer steps or a smaller --batch"
+        return _failed(MemoryError(hint), WRONG_USE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

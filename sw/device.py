@@ -19,7 +19,7 @@ from .program import Program
 from .reports import Collector
 from .result import LinkBytes, Result, counter_table, with_totals
 from .samples import check_samples
-from .session import DeviceInfo, Session
+from .session import DeviceInfo, Session, check_timeout
 from .spec.array import ArrayConfig
 from .spec.link import BODY_BYTES, CLOCKS_PER_BIT_MIN, Command, Register, ReportFlags
 from .transport import Transport, Uri, open_transport, parse_uri
@@ -129,9 +129,7 @@ class Device(abc.ABC):
             If no program is loaded, or the device or the link failed. The device can be used again.
         """
         program = self._loaded()
-        for name, flag in (("trace", trace), ("carry_state", carry_state), ("counters", counters)):
-            if not isinstance(flag, (bool, np.bool_)):
-                raise TypeError(f"{name} must be True or False, not {flag!r}")
+        _check_flags(trace=trace, carry_state=carry_state, counters=counters)
         binning = {"bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late}
 
         def checked(batch: Any) -> Batch:
@@ -150,11 +148,14 @@ class Device(abc.ABC):
 
         Raises
         ------
+        TypeError
+            If ``trace`` or ``counters`` is neither True nor False.
         ValueError
             If the program's array keeps no state from one window to the next.
         DeviceError
             If no program is loaded, or the device failed.
         """
+        _check_flags(trace=trace, counters=counters)
         program = self._loaded()
         self._check_state(program)
         self._take_turn()
@@ -751,6 +752,16 @@ def _is_batches(samples: Any) -> bool:
     return isinstance(samples, Iterable) and not isinstance(samples, (str, bytes, dict))
 
 
+_BINNING = {"bin_time": None, "bin_count": None, "start": 0, "late": "refuse"}
+"""Options of event arrays, as they are where there are none."""
+
+
+def _check_flags(**flags: Any) -> None:
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
+
+
 def _checked(
     program: Program, samples: Any, carry: bool, time_axis: int, binning: dict[str, Any]
 ) -> Batch:
@@ -763,9 +774,10 @@ def _checked(
         samples = bin_events(samples, network.input.shape, steps, **binning)
     elif isinstance(samples, np.ndarray) and samples.dtype.names:
         raise TypeError("samples must be a list of event arrays, one per sample: [events]")
-    elif binning["bin_time"] is not None or binning["bin_count"] is not None:
-        name = "bin_time" if binning["bin_time"] is not None else "bin_count"
-        raise ValueError(f"{name} is for event arrays; these samples are none")
+    else:
+        for name, usual in _BINNING.items():
+            if binning[name] is not usual and binning[name] != usual:
+                raise ValueError(f"{name} is for event arrays; these samples are none")
     flat, steps = check_samples(network, samples, steps, time_axis)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
@@ -801,6 +813,8 @@ def open_device(
     """
     parsed: Uri = parse_uri(uri)
     if parsed.scheme == "golden":
+        if timeout is not None:
+            check_timeout(timeout)
         if array is not None:
             raise ValueError("array is for 'sim:' only; golden: is as the array of its program")
         return GoldenDevice(uri)

@@ -86,6 +86,8 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
     """
     source = Path(path)
     try:
+        if source.is_dir():
+            raise FileError(f"{source} is a directory; expected a {file_format}")
         if source.stat().st_size == 0:
             raise FileError(f"{source} is empty; expected a {file_format}")
         with safetensors.safe_open(source, framework="numpy") as file:

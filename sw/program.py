@@ -133,7 +133,7 @@ def load_program(path: PathLike) -> Program:
     try:
         network = network_from_parts(header["network"], tensors)
         return compile(network, array=_array(header["array"]), steps=header["steps"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} is no valid program: {error}; compile the network again") from None
 
 

@@ -30,7 +30,7 @@ from .spec.link import (
 )
 from .transport import Transport
 
-__all__ = ["DeviceInfo", "Frame", "Session", "decode_frame", "encode_frame"]
+__all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]
 
 # Half of the sequence numbers: a frame delayed by less than that is never taken for a new one.
 FRAMES_IN_FLIGHT = 128
@@ -93,6 +93,19 @@ def decode_frame(raw: bytes) -> Frame | None:
     return Frame(kind, session, seq, ack, data[HEADER_BYTES:])
 
 
+def check_timeout(timeout: object) -> None:
+    """Refuse what is no positive number of seconds.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    if not 0 < timeout < float("inf"):
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+
+
 class Session:
     """One session with a device: commands out, the byte stream of reports in.
 
@@ -133,10 +146,7 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timeout = transport.timeout if timeout is None else timeout
-        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
-            raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-        if not 0 < self.timeout < float("inf"):
-            raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+        check_timeout(self.timeout)
         self.poll = min(transport.poll if poll is None else poll, self.timeout / 4)
         self.info: DeviceInfo | None = None
         self.sent = self.received = self.damaged = self.resent = 0

@@ -62,6 +62,8 @@ def as_array(name: str, value: Any) -> npt.NDArray[Any]:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, not a ragged {type(value).__name__}") from None
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} must be an array of integers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of integers, not of {array.dtype}")
     return array

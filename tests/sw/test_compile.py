@@ -186,3 +186,8 @@ def test_the_report_says_what_is_needed() -> None:
     assert "3 window(s)" in text
     assert "layers[1] (Dense 10 -> 3)" in text
     assert "cycles per sample" in text
+
+
+def test_a_directory_is_no_program(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is a directory"):
+        load_program(tmp_path)
