@@ -12,7 +12,7 @@ from .streams import parameters, start
 @cocotb.test()
 async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
-    bench = await start(dut, limit=1_000_000)
+    bench = await start(dut, limit=200_000)
     rows, into = bench.source("rows", 0.2), bench.source("windows", 0.2)
     reports = bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):

@@ -53,7 +53,7 @@ async def _run(bench: Bench, bus: Bus, into: Source, program: Program, sample: A
 @cocotb.test()
 async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
-    bench = await start(dut, limit=1_000_000)
+    bench = await start(dut, limit=200_000)
     bus, into = Bus(bench, 0.3), bench.source("windows", 0.2)
     reports = bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):
@@ -72,7 +72,7 @@ async def computes_what_the_reference_does(dut):
 @cocotb.test()
 async def ignores_writes_to_other_cores(dut):
     """A program behind which another core's memories are filled with zeros."""
-    bench = await start(dut, limit=1_000_000)
+    bench = await start(dut, limit=200_000)
     program, sample = next(cases(parameters()["folder"]))
     bus, into, reports = Bus(bench, 0), bench.source("windows"), bench.sink("reports")
     await load(bench, program)

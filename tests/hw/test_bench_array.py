@@ -11,13 +11,17 @@ from stablespike.program import save_program
 from stablespike.sim.bench import run_bench
 from stablespike.spec import ArrayConfig
 
-SMALL = {"lanes": 4, "weight_rows": 512, "spike_rows": 64, "neuron_groups": 64, "tasks": 8}
-CORES = {
-    "T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+SMALL = {
+    "lanes": 4, "weight_rows": 400, "spike_rows": 40, "neuron_groups": 32, "tasks": 4,
+    "row_queue": 4,
 }
+CORES = {"T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2)}
 ARRAYS = {
     "2 cores T4": ArrayConfig(**SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10),
-    "3 cores T1 F0": ArrayConfig(**SMALL, cores=3, window=1, fraction_bits=0, state_bits=12),
+    "2 cores T1 F0": ArrayConfig(
+        **SMALL, cores=2, window=1, fraction_bits=0, state_bits=12, acc_bits=9,
+        synaptic_current=False,
+    ),
 }
 
 
