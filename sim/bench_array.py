@@ -5,7 +5,7 @@ from __future__ import annotations
 import cocotb
 
 from .blocks import packets
-from .programs import ALL_REPORTS, all_ended, cases, check, load, windows
+from .programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
 from .streams import parameters, start
 
 
@@ -13,6 +13,7 @@ from .streams import parameters, start
 async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
     bench = await start(dut, limit=200_000)
+    watch_room(bench)
     rows, into = bench.source("rows", 0.2), bench.source("windows", 0.2)
     reports = bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):

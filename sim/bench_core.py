@@ -10,7 +10,7 @@ from stablespike.hw.ports import write_layout
 from stablespike.program import Program
 
 from .blocks import cycle, packets
-from .programs import ALL_REPORTS, all_ended, cases, check, load, windows
+from .programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
 from .streams import Bench, Source, pack, parameters, start
 
 
@@ -54,6 +54,7 @@ async def _run(bench: Bench, bus: Bus, into: Source, program: Program, sample: A
 async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
     bench = await start(dut, limit=200_000)
+    watch_room(bench)
     bus, into = Bus(bench, 0.3), bench.source("windows", 0.2)
     reports = bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):
@@ -73,6 +74,7 @@ async def computes_what_the_reference_does(dut):
 async def ignores_writes_to_other_cores(dut):
     """A program behind which another core's memories are filled with zeros."""
     bench = await start(dut, limit=200_000)
+    watch_room(bench)
     program, sample = next(cases(parameters()["folder"]))
     bus, into, reports = Bus(bench, 0), bench.source("windows"), bench.sink("reports")
     await load(bench, program)

@@ -68,6 +68,13 @@ async def collects_rows_and_counts(dut):
         words, stable = await _group(bench, neurons, steps)
         assert value(bench, "spikes") == row(words)
         assert value(bench, "skeleton") == row(stable)
+        words += [0] * (config.lanes - neurons)
+        stable += [0] * (config.lanes - neurons)
+        for turn in range(1, random.choice([0, 1, config.lanes]) + 1):
+            await cycle(bench, rotate=1)
+            await cycle(bench, rotate=0)
+            assert value(bench, "spikes") == row(words[turn:] + words[:turn])
+            assert value(bench, "skeleton") == row(stable[turn:] + stable[:turn])
         spikes += sum(word.bit_count() for word in words)
         stables += sum(word.bit_count() for word in stable)
         assert (value(bench, "spike_count"), value(bench, "stable_count")) == (spikes, stables)

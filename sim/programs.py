@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.ports import row_layout, window_layout, write_layout
@@ -18,7 +19,7 @@ from stablespike.spec.report import ReportKind, counter_values
 from .blocks import Packet, cycle
 from .streams import Bench, Sink, pack
 
-__all__ = ["ALL_REPORTS", "all_ended", "cases", "check", "load", "windows"]
+__all__ = ["ALL_REPORTS", "all_ended", "cases", "check", "load", "watch_room", "windows"]
 
 ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS
 
@@ -29,6 +30,20 @@ def cases(folder: str) -> Iterator[tuple[Program, npt.NDArray[np.int64]]]:
     """Programs and a sample for each, from the files of a folder."""
     for path in sorted(Path(folder).glob("*.npy")):
         yield load_program(path.with_suffix(".program")), np.load(path)
+
+
+def watch_room(bench: Bench) -> None:
+    """Fail if ``ready`` of the stream of windows falls before a window was taken."""
+
+    async def watch() -> None:
+        up = False
+        while True:
+            await bench.settle()
+            ready = bool(bench.dut.windows__ready.value)
+            assert ready or not up, "room for a window went away"
+            up = ready and not bench.dut.windows__valid.value
+
+    cocotb.start_soon(watch())
 
 
 async def load(bench: Bench, program: Program) -> None:
