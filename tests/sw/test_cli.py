@@ -154,7 +154,7 @@ def test_files_that_are_none(capsys: Out, files: Path) -> None:
     np.save(files / "scalar.npy", np.array(3))
     whole = (files / "labelled.npz").read_bytes()
     (files / "cut.npz").write_bytes(whole[: len(whole) // 2])
-    np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.zeros(3))
+    np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
     for name, message in {
         "missing.npy": "there is no file",
         "text": "is no array of numpy's",
