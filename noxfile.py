@@ -40,7 +40,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, and types of spec/ and sw/."""
-    install(session, "lint,sim")
+    install(session, "lint,test")
     session.run("ruff", "check", ".")
     session.run("mypy", "-p", "stablespike")
 

@@ -268,7 +268,7 @@ def pack(layout: Any, values: Mapping[str, Any] | Iterable[Any] | int) -> int:
         low = -(1 << (shape.width - 1)) if shape.signed else 0
         if not low <= value < low + (1 << shape.width):
             raise ValueError(f"{value} does not fit {shape}")
-        return value & ((1 << shape.width) - 1)
+        return value & ((1 << int(shape.width)) - 1)
     return sum(pack(layout[key].shape, value) << layout[key].offset for key, value in items)
 
 
