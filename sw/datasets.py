@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .errors import FileError
 
-__all__ = ["DatasetError", "mnist", "mnist_folder", "shipped_mnist", "shipped_path"]
+__all__ = ["DatasetError", "mnist", "mnist_folder", "pixels", "shipped_mnist", "shipped_path"]
 
 Images = npt.NDArray[np.uint8]
 
@@ -110,6 +110,31 @@ def shipped_mnist(count: int | None = None) -> tuple[Images, Images]:
             f"count must be from 1 to {len(images)}, not {count}: mnist('test') has all 10,000"
         )
     return images[:count], labels[:count]
+
+
+def pixels(images: Images, side: int, bits: int) -> Images:
+    """Images as an array reads them: fewer pixels, and of each the highest bits.
+
+    Parameters
+    ----------
+    images : uint8 (count, height, width), both a multiple of ``side``.
+    side : pixels along each edge that remain, each the mean of those it replaces, rounded down.
+    bits : 1 to 8 that remain of a pixel.
+
+    Returns
+    -------
+    uint8 (count, side, side)
+        0 to ``2**bits - 1``.
+    """
+    count, height, width = images.shape
+    if side < 1 or height % side or width % side:
+        raise ValueError(f"side must divide {height} x {width} images, not {side}")
+    if not 1 <= bits <= 8:
+        raise ValueError(f"bits must be from 1 to 8, not {bits}")
+    blocks = images.reshape(count, side, height // side, side, width // side)
+    area = (height // side) * (width // side)
+    small = blocks.sum((2, 4), dtype=np.uint32) // area
+    return (small >> (8 - bits)).astype(np.uint8)
 
 
 def shipped_path(name: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import datasets
 from .datasets import shipped_mnist, shipped_path
 from .device import Device, open_device
 from .errors import ToolError
@@ -75,9 +76,9 @@ class DemoResult:
 
 
 def pixels(images: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.uint8]:
-    """The highest bits of 8-bit images, as many as the network reads, in the shape it reads."""
-    shifted = images >> np.uint8(8 - network.input.bits)
-    return np.asarray(shifted.reshape(len(images), *network.input.shape))
+    """8-bit images as the network reads them: its pixels, their highest bits, its shape."""
+    read = datasets.pixels(images, network.input.shape[-1], network.input.bits)
+    return read.reshape(len(images), *network.input.shape)
 
 
 def run_demo(

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 
-from .datasets import SIDE, mnist
+from .datasets import SIDE, mnist, pixels
 from .errors import StableSpikeError
 from .network import Dense, Network, Neuron, PixelInput
 
@@ -39,6 +39,7 @@ class Recipe:
     ----------
     hidden : neurons of the hidden layer.
     classes : outputs.
+    side : pixels along an edge of what the network reads; divides 28.
     pixel_bits, weight_bits, fraction_bits, state_bits, acc_bits : widths of the array it is for.
     steps : steps of a sample.
     leak, readout_leak : leak shifts of the hidden and of the last layer.
@@ -55,6 +56,7 @@ class Recipe:
 
     hidden: int = 128
     classes: int = 10
+    side: int = SIDE
     pixel_bits: int = 4
     weight_bits: int = 4
     fraction_bits: int = 4
@@ -78,7 +80,12 @@ class Recipe:
     elastic_grid: int = 7
 
 
-RECIPES = {"mnist-mlp": Recipe()}
+RECIPES = {
+    "mnist-mlp": Recipe(),
+    "mnist-mlp-256": Recipe(hidden=256),
+    # For arrays whose memory does not hold 784 x 128 weights.
+    "mnist-mlp-small": Recipe(hidden=64, side=14),
+}
 
 
 class Diverged(StableSpikeError, RuntimeError):  # noqa: N818
@@ -352,9 +359,10 @@ class _Model(torch.nn.Module):
         return membranes * (self.log_gain.exp() / self.one)
 
 
-def _quantized(images: torch.Tensor, bits: int) -> torch.Tensor:
-    """The highest ``bits`` of uint8 images, flat, as whole float32 numbers."""
-    return (images >> (8 - bits)).flatten(1).float()
+def _quantized(images: torch.Tensor, plan: Recipe) -> torch.Tensor:
+    """uint8 images as the network reads them, flat, as whole float32 numbers."""
+    read = pixels(images.numpy(), plan.side, plan.pixel_bits)
+    return torch.from_numpy(read).flatten(1).float()
 
 
 def _distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) -> torch.Tensor:
@@ -389,9 +397,9 @@ class _Run:
         self.name, self.plan, self.seed = name, plan, seed
         split = len(images) - plan.held_out
         self.images, self.labels = images[:split], labels[:split].long()
-        self.held = _quantized(images[split:], plan.pixel_bits)
+        self.held = _quantized(images[split:], plan)
         self.held_labels = labels[split:].long()
-        first = _quantized(self.images, plan.pixel_bits)
+        first = _quantized(self.images, plan)
         self.model = _Model(plan, first.mean(0), self._generator(0))
         self.model.start(first[:2000])
         named = dict(self.model.named_parameters())
@@ -430,8 +438,8 @@ class _Run:
         total = 0.0
         for index, batch in enumerate(batches):
             self._set_rate(self.epoch + (index + 1) / len(batches))
-            pixels = _quantized(_distorted(self.images[batch], plan, generator), plan.pixel_bits)
-            membranes, _ = self.model(pixels)
+            inputs = _quantized(_distorted(self.images[batch], plan, generator), plan)
+            membranes, _ = self.model(inputs)
             loss = nnf.cross_entropy(
                 self.model.scores(membranes),
                 self.labels[batch],
@@ -522,9 +530,9 @@ def _finish(
     run.model.load_state_dict(run.best_state)
     network = _exported(run.model)
     images, labels = mnist("test", data)
-    pixels = _quantized(torch.from_numpy(images), plan.pixel_bits)
+    inputs = _quantized(torch.from_numpy(images), plan)
     with torch.no_grad():
-        parts = [run.model(part) for part in _parts(pixels, 2000)]
+        parts = [run.model(part) for part in _parts(inputs, 2000)]
     predicted = torch.cat([membranes.argmax(1) for membranes, _ in parts]).numpy()
     spikes = torch.cat([part for _, part in parts], 1)
     result = Result(
@@ -534,7 +542,7 @@ def _finish(
         best_epoch=run.best_epoch,
         validation=round(run.best, 6),
         test=float((predicted == labels).mean()),
-        pixels=float((pixels > 0).sum(1).float().mean()),
+        pixels=float((inputs > 0).sum(1).float().mean()),
         active=float((spikes.sum(0) > 0).sum(1).float().mean()),
         spikes=float(spikes.sum((0, 2)).mean()),
         seconds=round(run.seconds, 1),
@@ -571,7 +579,7 @@ def _exported(model: _Model) -> Network:
     hidden = Neuron(leak=plan.leak, threshold=n["theta1"])
     output = Neuron(leak=plan.readout_leak, fires=False)
     return Network(
-        input=PixelInput(shape=(1, SIDE, SIDE), bits=plan.pixel_bits),
+        input=PixelInput(shape=(1, plan.side, plan.side), bits=plan.pixel_bits),
         layers=(
             Dense(weight=n["w1"], bias=n["b1"], neuron=hidden),
             Dense(weight=n["w2"], bias=n["b2"], neuron=output),

@@ -181,3 +181,23 @@ def test_failed_download_says_where_to_put_the_files(small: Path, monkeypatch: p
     for part in ("no route", "is not MNIST's", f"into {mnist_folder()}", "$STABLESPIKE_DATA"):
         assert part in str(caught.value)
     assert not mnist_folder().exists()
+
+
+def test_pixels():
+    images = np.random.default_rng(1).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    assert (datasets.pixels(images, 28, 4) == images >> 4).all()
+    small = datasets.pixels(images, 14, 5)
+    assert small.shape == (3, 14, 14)
+    assert small.dtype == np.uint8
+    assert small[2, 3, 4] == int(images[2, 6:8, 8:10].sum()) // 4 >> 3
+
+
+@pytest.mark.parametrize(("side", "bits", "message"), [
+    (0, 4, "side must divide 28 x 28 images, not 0"),
+    (13, 4, "side must divide 28 x 28 images, not 13"),
+    (14, 0, "bits must be from 1 to 8, not 0"),
+    (14, 9, "bits must be from 1 to 8, not 9"),
+])
+def test_pixels_refuses(side, bits, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.pixels(np.zeros((1, 28, 28), np.uint8), side, bits)

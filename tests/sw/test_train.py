@@ -60,7 +60,7 @@ def test_exported_integers_compute_what_the_frozen_model_does(change: dict[str, 
     run = module._Run("small", plan, 3, torch.from_numpy(images), torch.from_numpy(labels))
     run.one_epoch()
     with torch.no_grad():
-        got, spikes = run.model(module._quantized(torch.from_numpy(images), plan.pixel_bits))
+        got, spikes = run.model(module._quantized(torch.from_numpy(images), plan))
     network = module._exported(run.model)
     want, trace = membranes(network, images, plan.steps)
     assert np.array_equal(got.numpy().astype(np.int64), want)
@@ -77,7 +77,7 @@ def test_saturated_membranes_too():
         run.model.bound()
         run.model.log_theta.fill_(7.0)
         run.model.b2.fill_(900.0)
-        got, _ = run.model(module._quantized(torch.from_numpy(images), plan.pixel_bits))
+        got, _ = run.model(module._quantized(torch.from_numpy(images), plan))
     want, _ = membranes(module._exported(run.model), images, plan.steps)
     assert np.array_equal(got.numpy().astype(np.int64), want)
     assert (want == 2**15 - 1).any()
