@@ -187,7 +187,7 @@ def test_golden_has_no_cycles() -> None:
 def test_golden_in_parts_is_golden_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     program = program_of(small("words", "both"))
     whole = golden(program).run(spikes(9), trace=True)
-    monkeypatch.setattr("stablespike.device._GOLDEN_BATCH", 2)
+    monkeypatch.setattr("stablespike.golden_device._GOLDEN_BATCH", 2)
     same(golden(program).run(spikes(9), trace=True), whole)
 
 
@@ -747,8 +747,8 @@ def test_the_rate_is_raised_after_hello() -> None:
 @pytest.mark.parametrize(
     ("baud", "clock_hz", "error", "message"),
     [
-        (5_000_000, 24_000_000, ValueError, r"baud must be from 367 to 4000000 .* not 5000000"),
-        (100, 24_000_000, ValueError, r"baud must be from 367 to 4000000 .* not 100"),
+        (5_000_000, 24_000_000, ValueError, r"baud must be from 115200 to 4000000 .* not 5000000"),
+        (115_199, 24_000_000, ValueError, r"baud in 'serial:x' must be at least 115200, .* 115199"),
         (3_700_000, 24_000_000, ValueError, r"divides to: not 3700000 but 4000000"),
         (1_000_000, 0, ss.LinkError, r"does not tell its clock"),
     ],
@@ -758,6 +758,11 @@ def test_rates_that_cannot_be(
 ) -> None:
     with pytest.raises(error, match=message):
         _at_baud(baud, clock_hz)
+
+
+def test_a_rate_below_the_default_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(ValueError, match=r"baud in 'serial:/dev/none\?baud=9600' must be at least"):
+        open_device("serial:/dev/none?baud=9600")
 
 
 def test_a_rate_the_cable_does_not_carry() -> None:

@@ -1,0 +1,65 @@
+"""What users hand to a run, as checked batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .events import bin_events, is_recordings
+from .program import Program
+from .samples import check_samples
+from .windows import Batch
+
+__all__ = ["as_batch", "check_batch", "is_batches"]
+
+_BINNING = {"bin_time": None, "bin_count": None, "start": 0, "late": "refuse"}
+"""Options of event arrays, as they are where there are none."""
+
+
+def is_batches(samples: Any) -> bool:
+    """Whether this is an iterator of batches rather than one batch."""
+    if isinstance(samples, (list, tuple, np.ndarray)) or hasattr(samples, "__array__"):
+        return False
+    return isinstance(samples, Iterable) and not isinstance(samples, (str, bytes, dict))
+
+
+def check_batch(
+    program: Program, samples: Any, carry: bool, time_axis: int, binning: dict[str, Any]
+) -> Batch:
+    """A batch of samples for a program, checked and flat.
+
+    Parameters
+    ----------
+    carry : each sample goes on from the state the one before it left.
+    binning : how events become steps: the keywords of ``events.bin_events``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If samples do not fit the program; names the value and what is allowed.
+    """
+    network, steps = program.network, program.steps
+    if is_recordings(samples):
+        if network.input.kind == "pixels":
+            raise ValueError("samples are events; this program's input is pixels: (batch, *shape)")
+        if time_axis != 1:
+            raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
+        samples = bin_events(samples, network.input.shape, steps, **binning)
+    elif isinstance(samples, np.ndarray) and samples.dtype.names:
+        raise TypeError("samples must be a list of event arrays, one per sample: [events]")
+    else:
+        for name, usual in _BINNING.items():
+            if binning[name] is not usual and binning[name] != usual:
+                raise ValueError(f"{name} is for event arrays; these samples are none")
+    flat, steps = check_samples(network, samples, steps, time_axis)
+    if not len(flat):
+        raise ValueError("samples must hold at least 1 sample, not 0")
+    return as_batch(flat, steps, np.full(len(flat), not carry))
+
+
+def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:
+    """The batch of flat samples that are checked."""
+    return Batch(flat.astype(np.uint16 if flat.ndim == 2 else bool), steps, fresh)

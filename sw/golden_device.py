@@ -1,0 +1,138 @@
+"""The golden model as a device."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .device_base import Device, Source
+from .errors import ToolError
+from .program import Program
+from .result import Result, counter_table, with_totals
+from .spec.array import ArrayConfig
+from .stream import Stream
+from .windows import Batch
+
+__all__ = ["GoldenDevice"]
+
+_GOLDEN_BATCH = 512  # samples whose traces are kept at once where only counters are asked for
+
+
+class GoldenDevice(Device):
+    """The golden model as a device of whatever array a program is for.
+
+    Raises
+    ------
+    ToolError
+        If PyTorch is not installed.
+    """
+
+    def __init__(self, uri: str = "golden:") -> None:
+        super().__init__(uri)
+        try:
+            from . import golden
+        except ImportError as error:
+            raise ToolError(
+                f"golden: needs PyTorch ({error}): pip install 'stablespike[golden]'"
+            ) from error
+        self._module = golden
+        self._golden: Any = None
+        self._state: Any = None
+
+    @property
+    def config(self) -> ArrayConfig | None:
+        return self.program.config if self.program else None
+
+    def close(self) -> None:
+        self._closed = True
+        self._golden = self._state = None
+
+    def _load(self, program: Program) -> None:
+        self._golden = self._module.Golden(
+            program.network, program.config.state_bits, program.config.window
+        )
+        self._state = None
+
+    def _run(
+        self, turn: object, batches: Source, trace: bool, counters: bool
+    ) -> Iterator[Result]:
+        self._my_turn(turn)
+        for batch in batches:
+            yield self._batch(batch, trace, counters)
+            self._my_turn(turn)
+
+    def _stream(self, program: Program, trace: bool, counters: bool) -> Stream:
+        return _GoldenStream(self, program, trace, counters)
+
+    def _batch(self, batch: Batch, trace: bool, counters: bool) -> Result:
+        batch, parts, at = self._fresh(batch), [], 0
+        while at < len(batch):
+            # Samples that start afresh run together; one that goes on needs the one before it.
+            fresh = bool(batch.fresh[at])
+            stop = at + 1
+            while fresh and stop < min(len(batch), at + _GOLDEN_BATCH) and batch.fresh[stop]:
+                stop += 1
+            values = batch.values[at:stop]
+            parts.append(self._part(values, batch.steps, trace, counters, fresh))
+            at = stop
+        return parts[0] if len(parts) == 1 else Result.joined(parts)
+
+    def _part(
+        self, values: npt.NDArray[Any], steps: int, trace: bool, counters: bool, fresh: bool
+    ) -> Result:
+        from .counters import COUNTER_DTYPE, count
+
+        assert self.program is not None
+        network, config = self.program.network, self.program.config
+        samples = values.reshape(*values.shape[:-1], *network.input.shape)
+        state = None if fresh else [_last(entry) for entry in self._state]
+        out = self._golden.run(samples, steps, trace or counters, state)
+        self._state, self._carried, self._lost = out.state, True, False
+        table = counter_table(len(values), len(network.layers))
+        if counters:
+            groups = self.program.group_counts
+            counted = count(network, samples, out.spikes, out.skeleton, config.window, groups)
+            for name in COUNTER_DTYPE.names or ():
+                table[name] = counted[name]
+        starts = np.full(len(values), fresh)
+        totals, ratios = with_totals(table, steps, starts)
+        return Result(
+            readout=out.readout,
+            prediction=out.prediction,
+            counters=totals,
+            layer_counters=table,
+            consistency=ratios,
+            steps=steps,
+            trace=out.spikes if trace else (),
+            skeleton=out.skeleton if trace else (),
+            readout_skeleton=out.readout_skeleton,
+            agreement=out.agreement,
+        )
+
+
+def _last(entry: Any) -> Any:
+    """The state of the last sample of a batch."""
+    q = None if entry.q is None else entry.q[-1:]
+    return type(entry)(entry.v[-1:], entry.r[-1:], q)
+
+
+class _GoldenStream(Stream):
+    def __init__(
+        self, device: GoldenDevice, program: Program, trace: bool, counters: bool
+    ) -> None:
+        super().__init__(device, program)
+        self._golden, self._options = device, (trace, counters)
+        self._done: deque[Result] = deque()
+
+    def _send(self, batch: Batch) -> None:
+        self._done.append(self._golden._batch(batch, *self._options))
+
+    def _result(self, wait: bool) -> Result | None:
+        return self._done.popleft() if self._done else None
+
+    def _abandon(self) -> None:
+        self._done.clear()
