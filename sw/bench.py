@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .datasets import shipped_mnist, shipped_path
-from .demo import NETWORK, STEPS, pixels
+from .datasets import shipped_path
+from .demo import NETWORK, STEPS, pixels, shipped_images
 from .device import LinkDevice, open_device
 from .files import load
 from .result import Result
@@ -37,7 +37,7 @@ def run_bench(
     from .compile import compile
 
     step = advance or (lambda count: None)
-    shipped, labels = shipped_mnist(images)
+    shipped, labels = shipped_images(images)
     network = load(shipped_path(NETWORK))
     samples = pixels(shipped, network)
     batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import functools
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from .console import ToStandardError, level, named, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from .program import Program
@@ -29,18 +33,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_state: dict[str, int] = {"verbosity": 0}
-
 
 def _louder(count: int) -> int:
     if count:
-        _state["verbosity"] = max(_state["verbosity"], count)
+        level.value = max(level.value, count)
     return count
 
 
 def _quieter(quiet: bool) -> bool:
     if quiet:
-        _state["verbosity"] = -1
+        level.value = -1
     return quiet
 
 
@@ -69,20 +71,75 @@ Uri = Annotated[
 Timeout = Annotated[
     float | None, typer.Option(help="Seconds without an answer after which a device is given up.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")]
-ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
-SamplesFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SAMPLES",
-        help="A .npy array, or an .npz with 'samples' (and 'labels'), or of event arrays.",
-    ),
-]
-TimeAxis = Annotated[int, typer.Option(help="0 if spikes are (steps, batch, ...).")]
-BinTime = Annotated[float | None, typer.Option(help="Events: length of a step, in units of t.")]
-BinCount = Annotated[int | None, typer.Option(help="Events: steps a recording is cut into.")]
-Start = Annotated[float, typer.Option(help="Events: where the first step begins.")]
-Late = Annotated[str, typer.Option(help="Events behind the last step: refuse or drop.")]
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What ``run`` and ``verify`` are told alike."""
+
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
+    samples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SAMPLES",
+            help="A .npy array, or an .npz with 'samples' (and 'labels'), or of event arrays.",
+        ),
+    ]
+    device: Uri
+    carry_state: Annotated[
+        bool, typer.Option("--carry-state", help="Each sample goes on where the last one ended.")
+    ] = False
+    time_axis: Annotated[int, typer.Option(help="0 if spikes are (steps, batch, ...).")] = 1
+    bin_time: Annotated[
+        float | None, typer.Option(help="Events: length of a step, in units of t.")
+    ] = None
+    bin_count: Annotated[
+        int | None, typer.Option(help="Events: steps a recording is cut into.")
+    ] = None
+    start: Annotated[float, typer.Option(help="Events: where the first step begins.")] = 0
+    late: Annotated[
+        str, typer.Option(help="Events behind the last step: refuse or drop.")
+    ] = "refuse"
+    timeout: Timeout = None
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of ``Device.run``."""
+        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
+        return {name: getattr(self, name) for name in names}
+
+
+def _taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes the fields of a dataclass options of a verb, which gets them as its first argument."""
+    hints = get_type_hints(group, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
+
+    def decorated(verb: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(verb, include_extras=True)
+        _, *others = inspect.signature(verb).parameters.values()
+        own = [
+            other.replace(annotation=hints[other.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for other in others
+        ]
+
+        @functools.wraps(verb)
+        def called(**values: Any) -> None:
+            verb(group(**{field.name: values.pop(field.name) for field in fields(group)}), **values)
+
+        parameters = [*shared, *own]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return decorated
 
 
 @app.callback()
@@ -112,12 +169,12 @@ def demo(
     """Run the shipped network on the simulated board, against the golden model."""
     from .demo import run_demo
 
-    with _progress(2 * images, "images") as advance:
+    with progress(2 * images, "images") as advance:
         result = run_demo(images, array, None if no_picture else picture, advance)
     if as_json:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
     else:
-        _table(
+        table(
             "mnist-mlp on the simulated board",
             {
                 "images": f"{result.images:,}",
@@ -155,7 +212,7 @@ def train(
         from .train import train as run
 
     result = run(
-        recipe, epochs=epochs, seed=seed, data=data, out=out, progress=_say, resume=resume,
+        recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
         threads=threads,
     )
     figures = {
@@ -165,9 +222,9 @@ def train(
     }
     figures |= {name: str(path) for name, path in result.files.items()}
     if as_json:
-        _print_json(figures)
+        print_json(figures)
     else:
-        _table(recipe, _named(figures))
+        table(recipe, named(figures))
 
 
 @app.command("compile")
@@ -182,18 +239,22 @@ def compile_(
 ) -> None:
     """Map a network onto an array."""
     from .compile import compile
-    from .files import load
+    from .files import check_place, load
     from .program import save_program
 
+    check_place(out)
     program = compile(load(network), array=array, steps=steps)
     save_program(program, out)
     _report(program, as_json)
-    _say(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @app.command()
 def report(
-    program: ProgramFile, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")],
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Say what a program needs, how it is split, and what it is estimated to take."""
     from .program import load_program
@@ -202,22 +263,11 @@ def report(
 
 
 @app.command()
+@_taking(_Running)
 def run(
-    program: ProgramFile,
-    samples: SamplesFile,
-    device: Uri,
+    given: _Running,
     out: Annotated[Path, typer.Option("-o", "--out", help="The .npz to write.")],
     trace: Annotated[bool, typer.Option("--trace", help="Write the spikes of all layers.")] = False,
-    carry_state: Annotated[
-        bool, typer.Option("--carry-state", help="Each sample goes on where the last one ended.")
-    ] = False,
-    time_axis: TimeAxis = 1,
-    bin_time: BinTime = None,
-    bin_count: BinCount = None,
-    start: Start = 0,
-    late: Late = "refuse",
-    timeout: Timeout = None,
-    batch: BatchSize = 64,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -227,26 +277,28 @@ def run(
 
     from .device import open_device
     from .errors import FileError
+    from .files import check_place
     from .program import load_program
     from .result import Result
+    from .sample_files import check_labels, read_samples, split_batches
 
-    loaded = load_program(program)
-    values, labels = _samples(samples)
-    batches = _batches(values, batch, time_axis)
-    if labels is not None and labels.dtype.kind not in "iu":
-        raise TypeError(f"labels in {samples} must be integers, not {labels.dtype}")
-    options: dict[str, Any] = {
-        "carry_state": carry_state, "time_axis": time_axis, "bin_time": bin_time,
-        "bin_count": bin_count, "start": start, "late": late,
-    }
+    loaded = load_program(given.program)
+    values, labels = read_samples(given.samples)
+    batches = split_batches(values, given.batch, given.time_axis)
+    if labels is not None:
+        check_labels(labels, values, given.time_axis, given.samples)
+    target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
+    check_place(target)
     results: list[Result] = []
-    with _progress(len(batches), "batches") as advance, open_device(device, timeout=timeout) as dev:
-        dev.load(loaded)
-        for result in dev.run(iter(batches), trace=trace, **options):
+    with (
+        progress(len(batches), "batches") as advance,
+        open_device(given.device, timeout=given.timeout) as device,
+    ):
+        device.load(loaded)
+        for result in device.run(iter(batches), trace=trace, **given.options()):
             results.append(result)
             advance(1)
     result = Result.joined(results)
-    target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     try:
         arrays: dict[str, Any] = result.arrays()
         np.savez_compressed(target, **arrays)
@@ -254,65 +306,45 @@ def run(
         raise FileError(f"{target} cannot be written: {error.strerror or error}") from error
     figures = _figures(result)
     if labels is not None:
-        if labels.shape != (len(result),):
-            raise ValueError(
-                f"labels in {samples} must be ({len(result)},), one per sample, not {labels.shape}"
-            )
         figures["accuracy"] = float((result.prediction == labels).mean())
-    figures["device"], figures["result"] = device, str(target)
+    figures["device"], figures["result"] = given.device, str(target)
     if as_json:
-        _print_json(figures)
+        print_json(figures)
     else:
-        _table(f"{program} on {device}", _named(figures))
+        table(f"{given.program} on {given.device}", named(figures))
 
 
 @app.command()
+@_taking(_Running)
 def verify(
-    program: ProgramFile,
-    samples: SamplesFile,
-    device: Uri,
-    carry_state: Annotated[
-        bool, typer.Option("--carry-state", help="Each sample goes on where the last one ended.")
-    ] = False,
-    time_axis: TimeAxis = 1,
-    bin_time: BinTime = None,
-    bin_count: BinCount = None,
-    start: Start = 0,
-    late: Late = "refuse",
-    timeout: Timeout = None,
-    batch: BatchSize = 64,
-    as_json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    given: _Running, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
 ) -> None:
     """Compare a device with the golden model: every spike word, readout and counter."""
     from .device import open_device
     from .program import load_program
+    from .sample_files import read_samples, split_batches
     from .verify import Comparison, compare
 
-    loaded = load_program(program)
-    values, _ = _samples(samples)
-    batches = _batches(values, batch, time_axis)
-    options: dict[str, Any] = {
-        "trace": True, "carry_state": carry_state, "time_axis": time_axis, "bin_time": bin_time,
-        "bin_count": bin_count, "start": start, "late": late,
-    }
+    loaded = load_program(given.program)
+    values, _ = read_samples(given.samples)
+    batches = split_batches(values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options()}
     comparison = Comparison()
     with (
-        _progress(len(batches), "batches") as advance,
-        open_device(device, timeout=timeout) as dev,
+        progress(len(batches), "batches") as advance,
+        open_device(given.device, timeout=given.timeout) as device,
         open_device("golden:") as golden,
     ):
-        dev.load(loaded)
+        device.load(loaded)
         golden.load(loaded)
-        for part, result in zip(batches, dev.run(iter(batches), **options), strict=True):
+        for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
             compare(golden.run(part, **options), result, loaded, comparison)
             advance(1)
     if as_json:
-        _print_json({**comparison.as_dict(), "device": device})
+        print_json({**comparison.as_dict(), "device": given.device})
     else:
-        _table(
-            f"{device} against golden:",
+        table(
+            f"{given.device} against golden:",
             {
                 "samples": f"{comparison.samples:,}",
                 "spike words": f"{comparison.words:,}",
@@ -339,12 +371,12 @@ def bench(
     """Time the shipped network on a device and on the golden model."""
     from .bench import run_bench
 
-    with _progress(2 * images, "images") as advance:
+    with progress(2 * images, "images") as advance:
         figures = run_bench(device, images, timeout, advance)
     if as_json:
-        _print_json(figures)
+        print_json(figures)
     else:
-        _table(f"mnist-mlp on {device}", _named(figures))
+        table(f"mnist-mlp on {device}", named(figures))
 
 
 @app.command()
@@ -354,7 +386,7 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
 
     checks = examine()
     if as_json:
-        _print_json({"checks": [check.as_dict() for check in checks]})
+        print_json({"checks": [check.as_dict() for check in checks]})
     else:
         for check in checks:
             mark = "ok     " if check.found else "MISSING" if check.needed else "absent "
@@ -385,7 +417,7 @@ def _report(program: Program, as_json: bool) -> None:
     from .estimate import typical_cycles
 
     config = program.config
-    _print_json({
+    print_json({
         "steps": program.steps,
         "windows": program.windows,
         "array": config.as_dict(),
@@ -414,136 +446,13 @@ def _figures(result: Result) -> dict[str, Any]:
     return figures
 
 
-def _samples(path: Path) -> tuple[Any, Any]:
-    """Samples, and labels or None, from a file."""
-    import zipfile
-
-    import numpy as np
-
-    from .errors import FileError
-
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise FileError(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileError(
-            f"{path} is no array of numpy's ({error}): save samples with numpy.save or savez"
-        ) from error
-    if isinstance(loaded, np.ndarray):
-        return ([loaded] if loaded.dtype.names else loaded), None
-    with loaded:
-        try:
-            arrays = {name: loaded[name] for name in loaded.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise FileError(f"{path} is damaged ({error}): save it again") from error
-    labels = arrays.pop("labels", None)
-    if "samples" in arrays:
-        return arrays["samples"], labels
-    if arrays and all(array.dtype.names for array in arrays.values()):
-        return list(arrays.values()), labels
-    if len(arrays) == 1:
-        return next(iter(arrays.values())), labels
-    raise FileError(
-        f"{path} must have an array 'samples', or event arrays only; it has {', '.join(arrays)}"
-        if arrays
-        else f"{path} has no arrays in it"
-    )
-
-
-def _batches(values: Any, size: int, time_axis: int) -> list[Any]:
-    axis = 1 if time_axis == 0 and not isinstance(values, list) else 0
-    if axis and values.ndim < 2:
-        raise ValueError(
-            f"samples must be (steps, batch, ...) with time_axis 0, not {values.shape}"
-        )
-    count = values.shape[axis] if axis else len(values) if getattr(values, "ndim", 1) else 0
-    if not count:
-        raise ValueError("samples must hold at least 1 sample, not 0")
-    spans = [slice(at, at + size) for at in range(0, count, size)]
-    return [values[:, span] if axis else values[span] for span in spans]
-
-
-def _say(line: str) -> None:
-    """A line for people, kept away from results."""
-    if _state["verbosity"] >= 0:
-        print(line, file=sys.stderr)
-
-
-def _print_json(values: dict[str, Any]) -> None:
-    print(json.dumps(values, allow_nan=False, default=str, indent=2))
-
-
-def _named(figures: dict[str, Any]) -> dict[str, str]:
-    """Rows of a table."""
-    return {name.replace("_", " "): _plain(value) for name, value in figures.items()}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _table(title: str, rows: dict[str, str]) -> None:
-    if not sys.stdout.isatty():
-        print(title)
-        width = max(map(len, rows))
-        for name, value in rows.items():
-            print(f"  {name:<{width}}  {value}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, show_header=False)
-    table.add_column(style="cyan")
-    table.add_column(justify="right")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    Console().print(table)
-
-
-@contextmanager
-def _progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line for every quarter elsewhere, nothing with -q."""
-    if _state["verbosity"] < 0:
-        yield lambda count: None
-        return
-    if not sys.stderr.isatty():
-        done = 0
-
-        def line(count: int) -> None:
-            nonlocal done
-            before, done = done, done + count
-            if 4 * before // total != 4 * done // total:
-                print(f"{done} of {total} {unit}", file=sys.stderr)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(unit, total=total)
-        yield lambda count: bar.advance(task, count)
-
-
-class _ToStandardError(logging.Handler):
-    """Log lines on whatever standard error is when they come, none with -q."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        wanted = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
-        if record.levelno >= wanted.get(_state["verbosity"], logging.DEBUG):
-            print(self.format(record), file=sys.stderr)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; its exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the
     device or a tool failed, 130 interrupted."""
     from .errors import DeviceError, StableSpikeError, ToolError
 
-    _state["verbosity"] = 0
-    logger, handler = logging.getLogger("stablespike"), _ToStandardError()
+    level.value = 0
+    logger, handler = logging.getLogger("stablespike"), ToStandardError()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
@@ -585,7 +494,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _failed(error: Exception, code: int) -> int:
-    if _state["verbosity"] >= 2:
+    if level.value >= 2:
         import traceback
 
         traceback.print_exception(error)

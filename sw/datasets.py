@@ -134,7 +134,8 @@ def pixels(images: Images, side: int, bits: int) -> Images:
     blocks = images.reshape(count, side, height // side, side, width // side)
     area = (height // side) * (width // side)
     small = blocks.sum((2, 4), dtype=np.uint32) // area
-    return (small >> (8 - bits)).astype(np.uint8)
+    highest: Images = (small >> (8 - bits)).astype(np.uint8)
+    return highest
 
 
 def shipped_path(name: str) -> Path:

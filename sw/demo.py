@@ -15,13 +15,14 @@ from . import datasets
 from .datasets import shipped_mnist, shipped_path
 from .device import Device, open_device
 from .errors import ToolError
-from .files import load
+from .files import check_place, load
 from .network import Network
 from .program import Program
 from .result import Result
+from .values import exact_int
 from .verify import Comparison, compare
 
-__all__ = ["NETWORK", "STEPS", "DemoResult", "draw", "pixels", "run_demo"]
+__all__ = ["NETWORK", "STEPS", "DemoResult", "draw", "pixels", "run_demo", "shipped_images"]
 
 NETWORK = "mnist-mlp.safetensors"
 STEPS = 4
@@ -81,6 +82,21 @@ def pixels(images: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.ui
     return read.reshape(len(images), *network.input.shape)
 
 
+def shipped_images(
+    images: int,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The first ``images`` shipped images, and their labels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not so many.
+    """
+    shipped, labels = shipped_mnist()
+    count = exact_int("images", images, 1, len(shipped))
+    return shipped[:count], labels[:count]
+
+
 def run_demo(
     images: int = 1000,
     array: str = "icebreaker",
@@ -102,17 +118,19 @@ def run_demo(
     ------
     TypeError, ValueError
         If an argument is not as above.
+    FileError
+        If the picture cannot be written; found before anything is run.
     DeviceError, ToolError
         If the device fails or something that is needed is not installed.
     """
     from .compile import compile
 
-    shipped, labels = shipped_mnist(images)
+    shipped, labels = shipped_images(images)
     network = load(shipped_path(NETWORK))
     program = compile(network, array=array, steps=STEPS)
     samples = pixels(shipped, network)
     if picture is not None:
-        _matplotlib()
+        _check_picture(picture)
     step = advance or (lambda count: None)
     with device or open_device(f"sim:{array}") as board, open_device("golden:") as golden:
         board.load(program)
@@ -189,6 +207,15 @@ def _matplotlib() -> tuple[Any, Any]:
             f"a picture needs matplotlib ({error}): pip install 'stablespike[sim]'"
         ) from error
     return Figure, ListedColormap
+
+
+def _check_picture(path: str | Path) -> None:
+    """Refuse a picture that cannot be drawn or written, before the figures are made."""
+    figure_class, _ = _matplotlib()
+    known = figure_class().canvas.get_supported_filetypes()
+    if Path(path).suffix[1:].lower() not in known:
+        raise ValueError(f"picture must end in one of .{', .'.join(sorted(known))}, not {path}")
+    check_place(path)
 
 
 def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) -> None:

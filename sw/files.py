@@ -21,7 +21,7 @@ from .errors import FileError
 from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
 
 __all__ = [
-    "NETWORK_FORMAT", "NETWORK_VERSION", "load", "narrowest", "network_from_parts",
+    "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",
     "network_parts", "read", "save", "write",
 ]
 
@@ -48,6 +48,31 @@ def narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
+def check_place(path: PathLike) -> None:
+    """Refuse a file that cannot be written, before there is anything to write.
+
+    Raises
+    ------
+    FileError
+        If something that is no file has that name, or its folder is missing or takes no files.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "no regular file"
+        raise FileError(f"{target} cannot be written: it is {kind}; give it another name")
+    trial = _beside(target)
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise FileError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _beside(target: Path) -> Path:
+    """A name in the same folder that nobody else uses."""
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
 def write(
     path: PathLike, file_format: str, version: int, header: Mapping[str, Any], tensors: Tensors
 ) -> None:
@@ -66,7 +91,8 @@ def write(
     record = {**header, "format": file_format, "version": version}
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     data = safetensors.numpy.save(tensors, metadata={_KEY: text})
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    check_place(target)
+    partial = _beside(target)
     try:
         partial.write_bytes(data)
         os.replace(partial, target)

@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as nnf
 
 from .datasets import SIDE, mnist, pixels
-from .errors import StableSpikeError
+from .errors import FileError, StableSpikeError
+from .files import check_place
 from .network import Dense, Network, Neuron, PixelInput
 
 __all__ = ["RECIPES", "Diverged", "Recipe", "Result", "train"]
@@ -162,6 +163,8 @@ def train(
         If an argument is not as above, or there is no fitting checkpoint to resume.
     DatasetError
         If the data set cannot be read.
+    FileError
+        If ``out`` takes no files; found before the training begins.
     Diverged
         If the loss is not finite. The checkpoint of the last good epoch is kept.
     """
@@ -171,6 +174,8 @@ def train(
     if resume and out is None:
         raise ValueError("resume=True needs out=, the folder with the checkpoint")
     folder = None if out is None else Path(out)
+    if folder is not None:
+        _make_folder(folder, name)
     say = progress or _silent
     torch.set_num_threads(threads)
 
@@ -185,6 +190,15 @@ def train(
             run.keep(_checkpoint_path(folder, name))
         say(line)
     return _finish(run, data, folder, threads, say)
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    """A folder that takes files, known before there is anything to write."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} is no folder and cannot become one: {error.strerror}") from error
+    check_place(_checkpoint_path(folder, name))
 
 
 def _silent(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import errno
 import select
 import socket
 import time
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from .errors import DeviceNotFound, DeviceTimeout, LinkError
-from .spec.array import ArrayConfig, preset
+from .spec.array import PRESETS, ArrayConfig, preset
 from .spec.link import BAUD_DEFAULT, BREAK_BITS
 
 __all__ = [
@@ -174,12 +175,12 @@ class SerialTransport(Transport):
         self._error = _serial_errors()
         refused: tuple[type[Exception], ...] = (*self._error, ValueError)
         if not port:
-            raise ValueError(f"serial: needs a port behind the colon; there {_ports()}")
+            raise ValueError(f"serial: needs a port behind the colon; {_ports()}")
         try:
             self._port = serial.serial_for_url(port, baudrate=BAUD_DEFAULT, timeout=0)
         except refused as error:
             raise DeviceNotFound(
-                f"{self.name} cannot be opened ({error}); there {_ports()}"
+                f"{self.name} cannot be opened ({_reason(error)}); {_ports()}"
             ) from error
         self._port.write_timeout = self.timeout
         self.reset()
@@ -253,7 +254,13 @@ def _ports() -> str:
     from serial.tools.list_ports import comports
 
     ports = sorted(port.device for port in comports())
-    return f"are {', '.join(ports)}" if ports else "are no serial ports on this machine"
+    return f"serial ports here: {', '.join(ports)}" if ports else "no serial ports here"
+
+
+def _reason(error: Exception) -> str:
+    """Why a port does not open, in words where pyserial has but a number."""
+    number = getattr(error.__context__, "args", (None,))[:1]
+    return "it is no serial port" if number == (errno.ENOTTY,) else str(error)
 
 
 class TcpTransport(Transport):
@@ -397,6 +404,11 @@ def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:
             f"once; not uri={uri.text!r} with array={array!r}"
         )
     if array is None:
+        if uri.place not in PRESETS:
+            raise ValueError(
+                f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}, or "
+                "nothing and array= with an ArrayConfig"
+            )
         return preset(uri.place)
     if isinstance(array, str):
         return preset(array)

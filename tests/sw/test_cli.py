@@ -15,8 +15,8 @@ import pytest
 import stablespike as ss
 from board_model import Board
 from device_model import DeviceModel, ModelTransport
-from stablespike import cli
 from stablespike.cli import main
+from stablespike.console import plain
 from stablespike.program import load_program
 from stablespike.spec.array import preset
 
@@ -105,7 +105,9 @@ def test_version(capsys: Out) -> None:
         (["nothing"], "error: No such command 'nothing'. (stablespike --help lists"),
         (["demo", "--nothing"], "error: No such option: --nothing"),
         (["demo", "--images", "0"], "error: Invalid value for '--images'"),
-        (["demo", "--images", "1001"], "error: count must be from 1 to 1000, not 1001"),
+        (["demo", "--images", "1001"], "error: images must be from 1 to 1000, not 1001"),
+        (["bench", "--images", "5000"], "error: images must be from 1 to 1000, not 5000"),
+        (["bench", "--device", "sim:no"], "error: 'sim:no' names no preset: sim: takes one of"),
         (["demo", "--array", "nothing"], "error: array must be an ArrayConfig or one of"),
         (["report"], "error: Missing argument 'PROGRAM'"),
         (["report", "/nothing"], "error: "),
@@ -162,7 +164,7 @@ def test_files_that_are_none(capsys: Out, files: Path) -> None:
         "two.npz": "must have an array 'samples', or event arrays only; it has a, b",
         "none.npz": "has no arrays in it",
         "empty.npz": "samples must hold at least 1 sample, not 0",
-        "scalar.npy": "samples must hold at least 1 sample, not 0",
+        "scalar.npy": r"samples must be \(batch, ...\), not \(\)",
         "labels.npz": r"labels in .* must be \(2,\), one per sample, not \(3,\)",
     }.items():
         code, _, err = call(
@@ -259,6 +261,38 @@ def test_results_that_cannot_be_written(capsys: Out, files: Path) -> None:
     )
     assert code == 2
     assert "out.npz cannot be written: No such file or directory" in err
+
+
+def test_what_cannot_be_written_is_found_before_the_run(
+    capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("the device is opened")
+
+    monkeypatch.setattr("stablespike.device.open_device", unwanted)
+    monkeypatch.setattr("stablespike.demo.open_device", unwanted)
+    pytest.importorskip("matplotlib")
+    nowhere = files / "nowhere" / "out.npz"
+    np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
+    given = [files / "program", files / "samples.npy", "--device", "golden:", "-o"]
+    wrong = [files / "program", files / "labels.npz", "--device", "golden:", "-o"]
+    for arguments, message in (
+        (["run", *given, nowhere], "out.npz cannot be written: No such file or directory"),
+        (["run", *wrong, files / "out"], "labels.npz must be (2,), one per sample, not (3,)"),
+        (["demo", "--picture", nowhere.with_suffix(".png")], "out.png cannot be written"),
+        (["demo", "--picture", files / "picture"], "picture must end in one of"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert message in err
+
+    monkeypatch.setattr("stablespike.files.load", unwanted)
+    code, _, err = call(
+        capsys, "compile", files / "net.safetensors", "--array", "icebreaker", "--steps", 4,
+        "-o", nowhere,
+    )
+    assert code == 2
+    assert "out.npz cannot be written" in err
 
 
 def test_verify(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
@@ -481,7 +515,7 @@ def test_on_a_terminal(capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_plain_values() -> None:
-    assert cli._plain(0.12345) == "0.1235"
-    assert cli._plain(12345.6) == "12,346"
-    assert cli._plain(1234567) == "1,234,567"
-    assert cli._plain("x") == "x"
+    assert plain(0.12345) == "0.1235"
+    assert plain(12345.6) == "12,346"
+    assert plain(1234567) == "1,234,567"
+    assert plain("x") == "x"

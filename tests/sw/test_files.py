@@ -54,6 +54,25 @@ def test_missing_and_unreadable(tmp_path):
         ss.load(tmp_path / "empty")
 
 
+def test_places_that_take_no_file(tmp_path, net):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for place, why in {
+        tmp_path / "no" / "net": "No such file or directory",
+        tmp_path / "folder": "it is a folder",
+        tmp_path / "file" / "net": "Not a directory",
+        "/dev/null": "it is no regular file",
+    }.items():
+        with refuses(place, "cannot be written", why):
+            files.check_place(place)
+        with refuses(place, "cannot be written", why):
+            ss.save(net, place)
+    (tmp_path / "file").write_text("kept")
+    files.check_place(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "kept"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
 def test_truncated_anywhere(path):
     data = path.read_bytes()
     for length in [1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stablespike.datasets import shipped_mnist, shipped_path
-from stablespike.errors import StableSpikeError
+from stablespike.errors import FileError, StableSpikeError
 
 torch = pytest.importorskip("torch")
 
@@ -133,6 +133,20 @@ def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pytes
     assert lines[3].startswith("epoch 3/3")
     assert resumed.network == whole.network
     assert resumed.test == whole.test
+
+
+def test_a_folder_that_takes_no_files_is_found_before_training(tmp_path: Path):
+    (tmp_path / "file").touch()
+
+    def unwanted(line: str) -> None:
+        raise AssertionError(line)
+
+    for folder, match in {
+        tmp_path / "file": "is no folder and cannot become one: File exists",
+        tmp_path / "file" / "deep": "is no folder and cannot become one: Not a directory",
+    }.items():
+        with pytest.raises(FileError, match=match):
+            train(SMALL, out=folder, progress=unwanted)
 
 
 @pytest.mark.parametrize(

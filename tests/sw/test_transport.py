@@ -178,11 +178,16 @@ def test_ports_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     ports = [type("P", (), {"device": name}) for name in ("/dev/ttyUSB1", "/dev/ttyUSB0")]
     monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: ports)
-    with pytest.raises(ss.DeviceNotFound, match="there are /dev/ttyUSB0, /dev/ttyUSB1"):
+    with pytest.raises(ss.DeviceNotFound, match="serial ports here: /dev/ttyUSB0, /dev/ttyUSB1"):
         SerialTransport("/dev/nothing")
     monkeypatch.setattr(serial.tools.list_ports, "comports", list)
-    with pytest.raises(ss.DeviceNotFound, match="there are no serial ports on this machine"):
+    with pytest.raises(ss.DeviceNotFound, match="no serial ports here"):
         SerialTransport("/dev/nothing")
+
+
+def test_a_file_that_is_no_port() -> None:
+    with pytest.raises(ss.DeviceNotFound, match=r"null cannot be opened \(it is no serial port\)"):
+        SerialTransport("/dev/null")
 
 
 def test_tcp(tcp_board: tuple[str, list[Any]]) -> None:

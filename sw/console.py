@@ -1,0 +1,101 @@
+"""What the command line writes: tables and JSON for results, lines and bars for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "ToStandardError", "level", "named", "plain", "print_json", "progress", "say", "table",
+]
+
+
+@dataclass
+class _Level:
+    """How much is said: -1 with -q, 0, 1 with -v, 2 with -vv."""
+
+    value: int = 0
+
+
+level = _Level()
+
+
+def say(line: str) -> None:
+    """A line for people, kept away from results."""
+    if level.value >= 0:
+        print(line, file=sys.stderr)
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Figures as one JSON object on standard output."""
+    print(json.dumps(values, allow_nan=False, default=str, indent=2))
+
+
+def named(figures: dict[str, Any]) -> dict[str, str]:
+    """Rows of a table."""
+    return {name.replace("_", " "): plain(value) for name, value in figures.items()}
+
+
+def plain(value: Any) -> str:
+    """A figure as it stands in a table."""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def table(title: str, rows: dict[str, str]) -> None:
+    """A table on standard output: drawn on a terminal, aligned lines elsewhere."""
+    if not sys.stdout.isatty():
+        print(title)
+        width = max(map(len, rows))
+        for name, value in rows.items():
+            print(f"  {name:<{width}}  {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, show_header=False)
+    drawn.add_column(style="cyan")
+    drawn.add_column(justify="right")
+    for name, value in rows.items():
+        drawn.add_row(name, value)
+    Console().print(drawn)
+
+
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line for every quarter elsewhere, nothing with -q."""
+    if level.value < 0:
+        yield lambda count: None
+        return
+    if not sys.stderr.isatty():
+        done = 0
+
+        def line(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            if 4 * before // total != 4 * done // total:
+                print(f"{done} of {total} {unit}", file=sys.stderr)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(unit, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+class ToStandardError(logging.Handler):
+    """Log lines on whatever standard error is when they come, none with -q."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        wanted = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
+        if record.levelno >= wanted.get(level.value, logging.DEBUG):
+            print(self.format(record), file=sys.stderr)
