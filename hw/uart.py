@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
@@ -12,8 +14,9 @@ from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 __all__ = ["Uart", "default_divisor"]
 
 _DIVISOR_BITS = 16
+_DIVISOR_MAX = 4096
 _BYTE_BITS = 10
-_DIVISOR_MAX = (1 << _DIVISOR_BITS) // BREAK_BITS
+_LONGEST_LOW = 9.5  # bits: a byte of zeros from a sender that is slow, and some more
 
 
 def default_divisor(clock_hz: int) -> int:
@@ -35,7 +38,8 @@ class Uart(wiring.Component):
 
     Bits are sampled once, in their middle, behind two synchronizing registers. A byte whose stop
     bit is 0 is dropped; if the line stays low, until ``BREAK_BITS`` bits of the default rate have
-    passed at the latest, that rate is set again. A rate is not to be below the default one.
+    passed at the latest, that rate is set again. A byte that is still under way at the default rate
+    when another is set is no such break. A rate is not to be below the default one.
 
     Parameters
     ----------
@@ -95,8 +99,10 @@ class Uart(wiring.Component):
 
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
-        break_at = (BREAK_BITS - _BYTE_BITS) * self.divisor
-        sampled = Signal(bits_for(break_at), init=1)  # clocks since the last sample, or the edge
+        # Clocks since the last sample, or the edge. Its highest bit tells a break.
+        break_bits = math.ceil(math.log2(_LONGEST_LOW * self.divisor))
+        assert _BYTE_BITS + (1 << break_bits) / self.divisor <= BREAK_BITS
+        sampled = Signal(break_bits + 1, init=1)
         bits = Signal(9, init=-1)  # shifted down; full when the start bit is the lowest
         early, sample, held, broken = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -127,7 +133,7 @@ class Uart(wiring.Component):
                     m.next = "WAIT"
             with m.State("RELEASE"):
                 # The byte before took at most its bits at the default rate.
-                m.d.comb += broken.eq(sampled == break_at)
+                m.d.comb += broken.eq(sampled[-1])
                 with m.If(broken):
                     m.d.sync += divisor.eq(self.divisor)
                 with m.If(line):

@@ -122,16 +122,32 @@ async def drops_bytes_without_stop_bit_and_glitches(dut):
 
 
 @cocotb.test()
+async def a_byte_under_way_at_the_old_rate_leaves_the_new_one(dut):
+    bench = await _start(dut)
+    divisor = parameters()["divisor"]
+    sink = bench.sink("o")
+    for clocks in (rate for rate in rates() if rate < divisor):
+        for byte in (0, 0x80, 0x40, 0x20):
+            for after in (0, 5, 3 * divisor // 2):  # the rate changes before or within the byte
+                await set_rate(bench, divisor)
+                await bench.tick(20)
+                begun = cocotb.start_soon(send(bench, byte, 1.02 * divisor))
+                await bench.tick(after)
+                await set_rate(bench, clocks)
+                await begun
+                await bench.tick(12 * clocks)  # what was made of it is over
+                sink.received.clear()
+                await send(bench, 0x56, clocks)
+                await bench.tick(2 * clocks)
+                assert list(sink.received) == [0x56], (clocks, byte, after)
+
+
+@cocotb.test()
 async def break_brings_the_default_rate_back(dut):
     bench = await _start(dut)
     divisor = parameters()["divisor"]
     await set_rate(bench, 6)
     sink = bench.sink("o")
-    if divisor > 6:
-        dut.rx.value = 0
-        await bench.tick((BREAK_BITS - 11) * divisor)  # not long enough, yet no byte
-        dut.rx.value = 1
-        await bench.tick(20)
     await send(bench, 0x12, 6)
     await bench.tick(20)
     dut.rx.value = 0

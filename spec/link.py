@@ -73,7 +73,7 @@ FAULT = 0x80
 
 BAUD_DEFAULT = 115200
 CLOCKS_PER_BIT_MIN = 6
-BREAK_BITS = 16  # a line held low this many bit times of BAUD_DEFAULT makes that the rate again
+BREAK_BITS = 32  # a line held low this many bit times of BAUD_DEFAULT makes that the rate again
 
 
 class Kind(enum.IntEnum):

@@ -5,10 +5,10 @@ from stablespike.hw.uart import Uart, default_divisor
 from stablespike.sim.bench import run_bench
 
 
-@pytest.mark.parametrize("divisor", [6, 31, 104])
+@pytest.mark.parametrize("divisor", [6, 31, 104, 208])
 def test_uart(divisor):
     parameters = {"divisor": divisor}
-    assert run_bench(Uart(divisor), "stablespike.sim.bench_uart", parameters=parameters) == 5
+    assert run_bench(Uart(divisor), "stablespike.sim.bench_uart", parameters=parameters) == 6
 
 
 def test_default_divisor():
