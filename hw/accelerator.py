@@ -27,6 +27,7 @@ class Accelerator(wiring.Component):
     -------
     rx, tx : bytes on the wire, COBS-encoded frames each ended by a zero.
     idle, baud, baud_set : of a UART behind them, as in ``Link``.
+    busy : a window is under way. error : a command was refused in this session.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Accelerator(wiring.Component):
                 "idle": In(1, init=1),
                 "baud": Out(16),
                 "baud_set": Out(1),
+                "busy": Out(1),
+                "error": Out(1),
             }
         )
 
@@ -59,6 +62,8 @@ class Accelerator(wiring.Component):
             link.idle.eq(self.idle),
             self.baud.eq(link.baud),
             self.baud_set.eq(link.baud_set),
+            self.busy.eq(array.busy),
+            self.error.eq(link.fault),
         ]
         return m
 
@@ -73,6 +78,7 @@ class UartAccelerator(wiring.Component):
     Members
     -------
     rx, tx : the pins.
+    busy, error : as for ``Accelerator``.
     """
 
     def __init__(
@@ -80,7 +86,9 @@ class UartAccelerator(wiring.Component):
     ) -> None:
         self.accelerator = Accelerator(config, build_id, clock_hz)
         self.divisor = default_divisor(clock_hz)
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+        super().__init__(
+            {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -91,6 +99,8 @@ class UartAccelerator(wiring.Component):
         m.d.comb += [
             uart.rx.eq(self.rx),
             self.tx.eq(uart.tx),
+            self.busy.eq(accelerator.busy),
+            self.error.eq(accelerator.error),
             uart.baud.eq(accelerator.baud),
             uart.baud_set.eq(accelerator.baud_set),
             accelerator.idle.eq(uart.idle),

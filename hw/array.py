@@ -30,6 +30,7 @@ class CoreArray(wiring.Component):
     writes : into the cores' memories, while no window is under way.
     rows, windows : input maps, and the windows they belong to; a window goes to all cores at once.
     report_flags : ``ReportFlags``. reports : packets of ``spec.report``.
+    busy : a window is under way.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -41,6 +42,7 @@ class CoreArray(wiring.Component):
                 "windows": In(windows_signature(config)),
                 "report_flags": In(REPORT_FLAG_BITS),
                 "reports": Out(reports_signature()),
+                "busy": Out(1),
             }
         )
 
@@ -50,7 +52,8 @@ class CoreArray(wiring.Component):
         m.submodules.bus = bus = SpikeBus(self.config)
         m.submodules.reports = reports = ReportMerger(self.config.cores)
         time = Signal(BUSY_BITS)
-        m.d.sync += time.eq(time + Cat(core.busy for core in cores).any())
+        m.d.comb += self.busy.eq(Cat(core.busy for core in cores).any())
+        m.d.sync += time.eq(time + self.busy)
         connect(m, flipped(self.rows), bus.host)
         connect(m, reports.o, flipped(self.reports))
         ready, go = Signal(), Signal()

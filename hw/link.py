@@ -44,6 +44,7 @@ class Link(wiring.Component):
     clear : a strobe: a new session has begun, everything but memories is to be reset.
     idle : nothing is on its way behind ``tx``; 1 where there is no UART.
     baud, baud_set : clocks per bit, valid with the strobe: from the next byte on.
+    fault : a command was refused in this session.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Link(wiring.Component):
             "idle": In(1),
             "baud": Out(16),
             "baud_set": Out(1),
+            "fault": Out(1),
         })
 
     def elaborate(self, platform) -> Module:
@@ -109,6 +111,7 @@ class Link(wiring.Component):
             encoder.restart.eq(receiver.clear),
             self.report_flags.eq(command.report_flags),
             self.clear.eq(receiver.clear),
+            self.fault.eq(command.fault),
             self.baud.eq(command.baud),
             self.baud_set.eq(command.baud_set),
         ]

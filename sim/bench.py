@@ -17,7 +17,9 @@ from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
-from .toolchain import cache_folder, cached, compiler, digest, locked, verilator
+from stablespike.cache import cache_folder, cached, digest, locked
+
+from .toolchain import compiler, verilator
 from .verilog import component_verilog
 
 __all__ = ["INPUTS", "PARAMETERS", "BenchError", "run_bench"]

@@ -9,11 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from stablespike.cache import cached, digest
 from stablespike.errors import ToolError
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
-
-from .toolchain import cached, digest
 
 __all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilog"]
 

@@ -8,6 +8,7 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+from stablespike import cache
 from stablespike.errors import LinkError, ToolError
 from stablespike.sim import board, toolchain, verilog
 from stablespike.sim.board import SimTransport, board_library
@@ -165,9 +166,9 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        toolchain.cached("kind", "key", interrupted)
+        cache.cached("kind", "key", interrupted)
     assert list((tmp_path / "kind").iterdir()) == []
-    assert toolchain.cached("kind", "key", lambda folder: (folder / "a").touch()).name == "key"
+    assert cache.cached("kind", "key", lambda folder: (folder / "a").touch()).name == "key"
 
 
 def test_missing_tools_are_named(monkeypatch, echo, tmp_path):

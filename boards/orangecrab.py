@@ -1,0 +1,28 @@
+"""OrangeCrab r0.2, in two sizes.
+
+It has no USB-serial chip: the UART is at the pins 0 (to the board) and 1 (from it) of its header.
+"""
+
+from .ecp5 import Ecp5Board
+from .serial import ADAPTER
+
+__all__ = ["BOARDS"]
+
+BOARDS = tuple(
+    Ecp5Board(
+        name=f"orangecrab-{size.lower()}",
+        title=f"OrangeCrab r0.2 {size}",
+        device=f"LFE5U-{size}-8CSFBGA285",
+        definition=f"amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_{size}Platform",
+        array=f"ecp5-{size.lower()}",
+        oscillator_hz=48_000_000,
+        target_hz=80_000_000,
+        chip=ADAPTER,
+        uart=("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"}),
+        leds={"alive": "rgb_led:0.g", "busy": "rgb_led:0.b", "error": "rgb_led:0.r"},
+        reset="button:0",
+        loader=("-b", "orangeCrab"),
+        pack_options=("--compress", "--freq", "38.8"),
+    )
+    for size in ("25F", "85F")
+)

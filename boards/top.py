@@ -1,0 +1,83 @@
+"""The top of a board's gateware: clock, reset, accelerator, UART and LEDs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Const, Elaboratable, Module, Signal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+from stablespike.hw.accelerator import UartAccelerator
+from stablespike.spec import ArrayConfig
+
+from .board import Board
+
+__all__ = ["Top"]
+
+_SETTLE_SECONDS = 15e-6  # an iCE40's block RAM reads zeros for 3 us after configuration
+
+
+class Top(Elaboratable):
+    """The accelerator at a board's pins.
+
+    Reset lasts from configuration until the PLL has locked and 15 us more, and while the board's
+    reset button is pressed.
+
+    Parameters
+    ----------
+    board : where it goes. config : of the array. build_id : what ``hello`` returns.
+    """
+
+    def __init__(self, board: Board, config: ArrayConfig, build_id: bytes) -> None:
+        self.board, self.config, self.build_id = board, config, build_id
+        self._ports: dict[str, Any] = {}
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        board = self.board
+        self._clock(m, platform)
+        m.submodules.accelerator = accelerator = UartAccelerator(
+            self.config, self.build_id, clock_hz=board.clock_hz
+        )
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [accelerator.rx.eq(rx.i), tx.o.eq(accelerator.tx)]
+        for role, resource in board.leds.items():
+            m.submodules[f"led_{role}"] = led = io.Buffer("o", self._port(platform, resource))
+            m.d.comb += led.o.eq(getattr(accelerator, role) if role != "alive" else 1)
+        return m
+
+    def _clock(self, m: Module, platform: Any) -> None:
+        board, pll = self.board, self.board.pll
+        pin = platform.request(platform.default_clk, dir="-")
+        clock, locked = Signal(), Signal()
+        if pll is None:
+            m.submodules.clock = buffer = io.Buffer("i", pin)
+            m.d.comb += [clock.eq(buffer.i), locked.eq(1)]
+        else:
+            board.add_pll(m, pin, pll, clock, locked)
+        pressed = Const(0)
+        if board.reset is not None:
+            m.submodules.button = button = io.Buffer("i", self._port(platform, board.reset))
+            pressed = button.i
+        m.domains.settle = settle = ClockDomain("settle", local=True)
+        m.domains.sync = sync = ClockDomain("sync")
+        m.d.comb += [settle.clk.eq(clock), sync.clk.eq(clock)]
+        m.submodules.settle_reset = ResetSynchronizer(~locked | pressed, domain="settle")
+        waited = Signal(range(round(_SETTLE_SECONDS * board.clock_hz) + 1))
+        settled = Signal()
+        with m.If(waited == round(_SETTLE_SECONDS * board.clock_hz)):
+            m.d.settle += settled.eq(1)
+        with m.Else():
+            m.d.settle += waited.eq(waited + 1)
+        m.submodules.reset = ResetSynchronizer(~settled, domain="sync")
+
+    def _port(self, platform: Any, resource: str) -> Any:
+        """The port of ``name:number`` or ``name:number.signal``."""
+        place, _, signal = resource.partition(".")
+        if place not in self._ports:
+            name, _, number = place.partition(":")
+            self._ports[place] = platform.request(name, int(number), dir="-")
+        port = self._ports[place]
+        return getattr(port, signal) if signal else port

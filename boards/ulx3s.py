@@ -1,0 +1,26 @@
+"""Radiona ULX3S, in four sizes."""
+
+from .ecp5 import Ecp5Board
+from .serial import FT231X
+
+__all__ = ["BOARDS"]
+
+# The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
+_ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
+
+BOARDS = tuple(
+    Ecp5Board(
+        name=f"ulx3s-{size.lower()}",
+        title=f"Radiona ULX3S {size}",
+        device=f"LFE5U-{size}-6CABGA381",
+        definition=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform",
+        array=array,
+        oscillator_hz=25_000_000,
+        target_hz=80_000_000,
+        chip=FT231X,
+        leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
+        reset="button_pwr:0",
+        loader=("-b", "ulx3s"),
+    )
+    for size, array in _ARRAYS.items()
+)
