@@ -23,20 +23,27 @@ if TYPE_CHECKING:
         DoesNotFit,
         FileError,
         LinkError,
+        NotExpressible,
         StableSpikeError,
         ToolError,
     )
+    from .fidelity import Fidelity
     from .files import load, save
     from .golden import Golden
+    from .importers.export import to_nir
+    from .importers.nir import from_nir
+    from .importers.snntorch import from_snntorch
+    from .importers.spikingjelly import from_spikingjelly
     from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
     from .program import Program
     from .spec.array import ArrayConfig
 
 __all__ = [
     "ArrayConfig", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout",
-    "DoesNotFit", "FileError", "Golden", "LinkError", "Network", "Neuron", "PixelInput", "Program",
-    "SpikeInput", "StableSpikeError", "SumPool2d", "ToolError", "compile", "consistency", "load",
-    "open_device", "save",
+    "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "Network", "Neuron",
+    "NotExpressible", "PixelInput", "Program", "SpikeInput", "StableSpikeError", "SumPool2d",
+    "ToolError", "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly",
+    "load", "open_device", "save", "to_nir",
 ]
 
 _MODULES = {
@@ -44,10 +51,15 @@ _MODULES = {
     ".device": ("open_device",),
     ".errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
-        "FileError", "LinkError", "StableSpikeError", "ToolError",
+        "FileError", "LinkError", "NotExpressible", "StableSpikeError", "ToolError",
     ),
+    ".fidelity": ("Fidelity",),
     ".files": ("load", "save"),
     ".golden": ("Golden",),
+    ".importers.export": ("to_nir",),
+    ".importers.nir": ("from_nir",),
+    ".importers.snntorch": ("from_snntorch",),
+    ".importers.spikingjelly": ("from_spikingjelly",),
     ".network": ("Dense", "Network", "Neuron", "PixelInput", "SpikeInput", "SumPool2d"),
     ".program": ("Program",),
     ".spec.array": ("ArrayConfig",),

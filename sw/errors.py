@@ -2,7 +2,7 @@
 
 __all__ = [
     "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "FileError",
-    "LinkError", "StableSpikeError", "ToolError",
+    "LinkError", "NotExpressible", "StableSpikeError", "ToolError",
 ]
 
 
@@ -12,6 +12,21 @@ class StableSpikeError(Exception):
 
 class DoesNotFit(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
     """A network needs more than the array has; says what, how much, and which preset would do."""
+
+
+class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
+    """A model holds what this array cannot compute.
+
+    Attributes
+    ----------
+    node, kind : the part's name in the model, and its type there.
+    reason : what cannot be expressed.
+    nearest : what can.
+    """
+
+    def __init__(self, node: str, kind: str, reason: str, nearest: str) -> None:
+        super().__init__(f"{node} ({kind}): {reason}; the nearest that can: {nearest}")
+        self.node, self.kind, self.reason, self.nearest = node, kind, reason, nearest
 
 
 class FileError(StableSpikeError, ValueError):

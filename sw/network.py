@@ -8,9 +8,9 @@ could hold is refused: biases and ``v_init`` outside 16 bits signed, thresholds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ import numpy.typing as npt
 from .spec.array import LIMITS
 from .spec.task import LEAK_BITS
 from .values import as_array, exact_choice, exact_int, exact_integers, signed_range
+
+if TYPE_CHECKING:
+    from .fidelity import Fidelity
 
 __all__ = [
     "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
@@ -88,7 +91,7 @@ class _Equal:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = [each.name for each in fields(self) if each.compare]  # type: ignore[arg-type]
         pairs = ((getattr(self, name), getattr(other, name)) for name in names)
         return all(
             np.array_equal(a, b)
@@ -385,6 +388,7 @@ class Network(_Equal):
         emits, or "membrane" (v after the last step).
     weight_bits : 4 or 8, of layers that name none.
     fraction_bits : F, fraction bits of membranes, biases and thresholds; the array's must be equal.
+    fidelity : the report of the import that made it, or None; files do not keep it.
 
     Raises
     ------
@@ -397,6 +401,7 @@ class Network(_Equal):
     readout: str = "counts"
     weight_bits: int = 4
     fraction_bits: int = 4
+    fidelity: Fidelity | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.input, (SpikeInput, PixelInput)):

@@ -4,7 +4,7 @@ import sys
 import pytest
 import stablespike as ss
 
-HEAVY = ("torch", "amaranth", "cocotb", "typer", "rich", "snntorch")
+HEAVY = ("torch", "amaranth", "cocotb", "typer", "rich", "snntorch", "nir", "spikingjelly")
 
 
 def loaded_after(code):
@@ -18,6 +18,7 @@ def loaded_after(code):
     [
         "import stablespike",
         "import stablespike as ss; ss.Network, ss.load, ss.consistency, ss.ArrayConfig",
+        "import stablespike as ss; ss.from_nir, ss.to_nir, ss.Fidelity",
     ],
 )
 def test_import_stays_light(code):

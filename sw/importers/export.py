@@ -1,0 +1,170 @@
+"""Networks to NIR graphs and files.
+
+Weights are written as they are, thresholds and biases in weight steps, decays as time constants of
+the given step. What NIR has no place for goes into the metadata of graph and nodes, where
+``from_nir`` finds it; other readers do not, and ``not_carried`` says what they miss.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError, NotExpressible, ToolError
+from ..network import Dense, Network, Neuron, PixelInput
+from ..quantize import leak_factor
+from .nir import METADATA
+
+__all__ = ["not_carried", "to_nir"]
+
+_log = logging.getLogger("stablespike.importers")
+
+
+def not_carried(network: Network) -> tuple[str, ...]:
+    """What a reader of the graph that knows NIR only does not learn, a line each."""
+    neurons = [layer.neuron for layer in network.layers]
+    firing = [neuron for neuron in neurons if neuron.fires]
+    lines = [
+        "the widths of weights, states and their fraction, and the clamp of the membrane",
+        f"the readout, {network.readout}",
+    ]
+    if any(leak_factor(n.leak) < 1 or n.synapse_leak for n in neurons):
+        lines.append("the rounding of the leak, which is a difference of shifts")
+    if firing:
+        rules = sorted({f"{n.reset}, {n.reset_timing}" for n in firing})
+        lines.append(f"the reset and its timing ({'; '.join(rules)})")
+    if any(n.compare == "ge" for n in firing):
+        lines.append("that a membrane equal to the threshold fires")
+    if any(n.v_init for n in neurons):
+        lines.append("the membrane at the start, v_init")
+    if isinstance(network.input, PixelInput):
+        lines.append(f"that the input is pixels of {network.input.bits} bits, in every step")
+    if any(layer.emit == "both" for layer in network.layers):
+        lines.append("the second run of the last layer, on the skeleton")
+    return tuple(lines)
+
+
+def to_nir(
+    network: Network, path: str | os.PathLike[str] | None = None, dt: float = 1e-4
+) -> Any:
+    """The ``nir.NIRGraph`` of a network; written to a file where there is a path.
+
+    ``from_nir`` gives the same network back, from the graph or the file. What other readers do not
+    learn is in the log (``not_carried``).
+
+    Parameters
+    ----------
+    dt : length of a step in the graph's time, by which decays become time constants.
+
+    Raises
+    ------
+    NotExpressible
+        If NIR has no node for a layer.
+    TypeError, ValueError, FileError
+        If an argument is wrong, or the file cannot be written.
+    """
+    try:
+        import nir
+    except ImportError as error:
+        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, not {network!r}")
+    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
+        raise ValueError(f"dt must be a positive finite number, not {dt!r}")
+    nodes: dict[str, Any] = {"input": nir.Input(np.array(network.input.shape))}
+    if len(network.input.shape) > 1 and network.layers[0].pool_before is None:
+        nodes["flatten"] = nir.Flatten({"input": np.array(network.input.shape)}, 0, -1)
+    for index, layer in enumerate(network.layers):
+        nodes |= _layer(nir, network, index, layer, dt)
+    nodes["output"] = nir.Output(np.array([network.outputs]))
+    names = list(nodes)
+    header: dict[str, Any] = {
+        "input": {"kind": network.input.kind, "shape": network.input.shape},
+        "readout": network.readout,
+        "weight_bits": network.weight_bits,
+        "fraction_bits": network.fraction_bits,
+        "dt": dt,
+        "layers": [
+            {"emit": layer.emit, "weight_bits": layer.weight_bits} for layer in network.layers
+        ],
+    }
+    if isinstance(network.input, PixelInput):
+        header["input"]["bits"] = network.input.bits
+    graph = nir.NIRGraph(
+        nodes, list(pairwise(names)),
+        metadata={METADATA: json.dumps(header)}, type_check=False,
+    )
+    for line in not_carried(network):
+        _log.info("NIR does not carry %s", line)
+    if path is not None:
+        try:
+            nir.write(os.fspath(path), graph)
+        except OSError as error:
+            raise FileError(f"{path} cannot be written: {error}") from error
+    return graph
+
+
+def _layer(nir: Any, network: Network, index: int, layer: Dense, dt: float) -> dict[str, Any]:
+    name = f"layer{index}"
+    if layer.emit == "skeleton":
+        raise NotExpressible(
+            network.layer_name(index), "Dense", "NIR has no node for what emit='skeleton' hands on",
+            "emit='spikes'",
+        )
+    one = 2.0**network.fraction_bits
+    nodes: dict[str, Any] = {}
+    if layer.pool_before is not None:
+        window = np.array([layer.pool_before.size] * 2)
+        nodes[f"{name}_pool"] = nir.SumPool2d(window, window, np.zeros(2, dtype=int))
+        shape = layer.pool_before.output_shape(network.input_shapes[index])
+        nodes[f"{name}_flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
+    nodes[f"{name}_weight"] = nir.Affine(layer.weight.astype(np.float32), layer.bias / one)
+    nodes[name] = _neurons(nir, network.layer_name(index), layer, one, dt)
+    return nodes
+
+
+def _neurons(nir: Any, name: str, layer: Dense, one: float, dt: float) -> Any:
+    neuron, shape = layer.neuron, (layer.outputs,)
+    kept = {METADATA: json.dumps(_rule(neuron, one))}
+    decay = leak_factor(neuron.leak)
+    threshold = layer.threshold / one
+    rest = {"v_leak": np.zeros(shape), "metadata": kept}
+    if neuron.fires:
+        rest |= {"v_threshold": threshold, "v_reset": np.zeros(shape)}
+
+    def tau(factor: float) -> Any:
+        return np.full(shape, dt / (1.0 - factor))
+
+    if neuron.synapse_leak is not None:
+        synapse = leak_factor(neuron.synapse_leak)
+        if decay == 1 or synapse == 1 or not neuron.fires:
+            raise NotExpressible(
+                name, "Dense", "NIR has no neuron with a synaptic current that does not leak, or "
+                "that never fires", "leaks in membrane and synapse, and neurons that fire",
+            )
+        return nir.CubaLIF(
+            tau_syn=tau(synapse), tau_mem=tau(decay), r=tau(decay) / dt,
+            w_in=tau(synapse) / dt, **rest,
+        )
+    if decay == 1:
+        del rest["v_leak"]
+        node = nir.IF if neuron.fires else nir.I
+        return node(r=np.full(shape, 1.0 / dt), **rest)
+    node = nir.LIF if neuron.fires else nir.LI
+    return node(tau=tau(decay), r=tau(decay) / dt, **rest)
+
+
+def _rule(neuron: Neuron, one: float) -> dict[str, Any]:
+    return {
+        "reset": neuron.reset,
+        "reset_timing": neuron.reset_timing,
+        "compare": neuron.compare,
+        "leak": neuron.leak,
+        "synapse_leak": neuron.synapse_leak,
+        "v_init": neuron.v_init / one,
+    }

@@ -1,0 +1,473 @@
+"""torch modules to a chain of parts: the order of calls, recorded on one sample.
+
+While it is recorded every layer's output is replaced by random numbers of its own. Whatever a layer
+is given is then found among them exactly, or is something the model computed in between, which
+no layer here would repeat. So branches, shared layers, additions and activation functions are
+seen, and loops over time steps, which only repeat, are not in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import NotExpressible
+from ..values import exact_int
+from .graph import Affine, Conv, Neurons, Part, Pool, Reshape, Run, Scaling, Shape
+from .semantics import Cell, Floats, finite
+
+__all__ = ["Translate", "as_network_parts", "checked_module", "checked_shape"]
+
+Translate = Callable[[str, nn.Module], Cell]
+
+_SAMPLE = "the sample"
+_SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+_RESHAPES = (nn.Flatten, nn.Unflatten)
+_NEAREST = (
+    "Linear, BatchNorm1d, Flatten, Dropout, AvgPool2d in front, and the neurons of the "
+    "documentation's table"
+)
+
+
+def checked_module(module: Any) -> nn.Module:
+    """A torch module.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, not {module!r}")
+    return module
+
+
+def checked_shape(shape: Any) -> Shape:
+    """The shape of one sample, without batch and steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    if not isinstance(shape, (tuple, list, torch.Size)) or not shape:
+        raise TypeError(
+            "sample_shape must be the shape of one sample, without batch and steps, such as "
+            f"(784,), not {shape!r}"
+        )
+    return tuple(
+        exact_int(f"sample_shape[{i}]", size, 1, 1 << 31) for i, size in enumerate(shape)
+    )
+
+
+class _Recorder:
+    """Hooks on the layers of a module, and what they saw."""
+
+    def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], bool]) -> None:
+        self.names: dict[nn.Module, str] = {}
+        self.generator = torch.Generator().manual_seed(0)
+        self.made: list[tuple[str, torch.Tensor]] = []
+        self.sources: dict[str, list[str]] = {}
+        self.sample = torch.zeros(0)
+        for name, child in _leaves(module, leaf, ""):
+            self.names.setdefault(child, name or type(child).__name__)
+
+    def kind(self, name: str) -> str:
+        return next(type(m).__name__ for m, each in self.names.items() if each == name)
+
+    def tag(self, like: torch.Tensor) -> torch.Tensor:
+        dtype = like.dtype if like.is_floating_point() else torch.float32
+        return torch.rand(like.shape, generator=self.generator, dtype=dtype)
+
+    def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        name = self.names[module]
+        given = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None)
+        if given is None:
+            raise NotExpressible(
+                name, type(module).__name__, "it is called without a tensor", _NEAREST
+            )
+        source = self.find(name, type(module).__name__, given)
+        seen = self.sources.setdefault(name, [])
+        if source not in seen:
+            seen.append(source)
+        if isinstance(output, torch.Tensor):
+            tagged = self.tag(output)
+            self.made.append((name, tagged))
+            return tagged
+        if isinstance(output, tuple):
+            values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
+            self.made += [
+                (name if i == 0 else f"output {i} (a state) of {name}", value)
+                for i, value in enumerate(values)
+                if isinstance(value, torch.Tensor)
+            ]
+            return values
+        raise NotExpressible(
+            name, type(module).__name__, f"it returns a {type(output).__name__}", _NEAREST
+        )
+
+    def find(self, name: str, kind: str, given: torch.Tensor) -> str:
+        """What made the values given, at which shape."""
+        flat = given.detach().reshape(-1)
+        for maker, value in reversed([(_SAMPLE, self.sample), *self.made]):
+            parts = value.reshape(-1)
+            if parts.numel() % max(flat.numel(), 1):
+                continue
+            rows = parts.reshape(-1, flat.numel())
+            if (rows == flat).all(1).any():
+                return maker
+            if rows.shape[0] == 1 and torch.equal(rows[0].sort()[0], flat.sort()[0]):
+                raise NotExpressible(
+                    name, kind, f"its input is what {maker} gave in another order (a transpose or "
+                    "permutation)", "the same order",
+                )
+        raise NotExpressible(
+            name, kind, "its input is not what any layer gave: something was computed in between "
+            "(an addition, a concatenation, an activation function, a scaling)",
+            "layers called one after the other, with nothing but reshaping between them; "
+            "input_scale for a scaled input",
+        )
+
+
+def _leaves(
+    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str
+) -> Iterator[tuple[str, nn.Module]]:
+    children = list(module.named_children())
+    if not children or leaf(module):
+        yield name, module
+        return
+    for key, child in children:
+        yield from _leaves(child, leaf, f"{name}.{key}" if name else key)
+
+
+def _record(
+    module: nn.Module, shape: Shape, sample: Any, leaf: Callable[[nn.Module], bool]
+) -> tuple[_Recorder, list[str]]:
+    """Call the module once; the recorder, and the names in the order of the data."""
+    size = int(np.prod(shape))
+    recorder = _Recorder(module, leaf)
+    if sample is None:
+        given = torch.zeros(1, *shape)
+    else:
+        given = torch.as_tensor(sample)
+        if given.numel() % size or tuple(given.shape[given.ndim - len(shape) :]) != shape:
+            raise ValueError(
+                f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
+            )
+        batch = given.numel() // size
+        if given.ndim == len(shape) + 1 and batch != 1:
+            raise ValueError(f"sample must be a batch of 1, not of {batch}")
+        if given.ndim == len(shape) + 2 and given.shape[1] != 1:
+            raise ValueError(
+                f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
+            )
+    recorder.sample = recorder.tag(given.to(_dtype(module)))
+    hooks = [
+        child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
+    ]
+    try:
+        with torch.no_grad():
+            module(recorder.sample.clone())
+    except NotExpressible:
+        raise
+    except Exception as error:  # whatever the model raises
+        raise ValueError(
+            f"the module cannot be called with one sample of {tuple(given.shape)} "
+            f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
+            "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "
+            "neurons in a Sequential need init_hidden=True"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return recorder, _order(recorder)
+
+
+def _order(recorder: _Recorder) -> list[str]:
+    """Names from the sample on; refused unless they are one chain."""
+    if not recorder.sources:
+        raise ValueError("the module calls no layers")
+    following: dict[str, list[str]] = {}
+    for name, sources in recorder.sources.items():
+        if len(sources) > 1:
+            raise NotExpressible(
+                name, recorder.kind(name), f"it is given what {' and what '.join(sources)} made: "
+                "it is shared between places, or recurrent",
+                "a layer of its own for each place, in one chain",
+            )
+        if sources[0].startswith("output "):
+            raise NotExpressible(
+                name, recorder.kind(name), f"it is given {sources[0]}, not its spikes",
+                "layers on spikes",
+            )
+        following.setdefault(sources[0], []).append(name)
+    for name, others in following.items():
+        if len(others) > 1:
+            kind = "input" if name == _SAMPLE else recorder.kind(name)
+            raise NotExpressible(
+                name, kind, f"the model branches: it feeds {' and '.join(others)}",
+                "layers in one chain",
+            )
+    order, at = [], _SAMPLE
+    while at in following:
+        at = following[at][0]
+        order.append(at)
+        if len(order) > len(recorder.sources):
+            raise NotExpressible(at, recorder.kind(at), "it is recurrent", "one chain")
+    missed = [name for name in recorder.sources if name not in order]
+    if missed:
+        raise NotExpressible(
+            missed[0], recorder.kind(missed[0]), "it is not reached from the sample: recurrent",
+            "layers in one chain",
+        )
+    return order
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in its evaluation mode, on whatever it was before afterwards."""
+    training = {child: child.training for child in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in training.items():
+            child.training = mode
+
+
+def as_network_parts(
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    neurons: Mapping[type, Translate],
+    base: tuple[type, ...],
+    silent: tuple[type, ...],
+    reset: Callable[[nn.Module], None],
+    nearest: str,
+) -> tuple[list[Part], Callable[[Floats], Run]]:
+    """The chain of a module, and a function that runs its own layers.
+
+    Parameters
+    ----------
+    sample : what the module is called with; None: zeros of (1, *shape).
+    neurons : by exact type, what translates it.
+    base : classes all neurons of the framework derive from; another such neuron is refused.
+    silent : modules of the framework that do nothing once trained.
+    reset : puts a neuron back to the start of a sample.
+    nearest : neurons that can be expressed, for messages.
+
+    Raises
+    ------
+    NotExpressible, ValueError
+        Naming the layer.
+    """
+    def leaf(child: nn.Module) -> bool:
+        return isinstance(child, base) and not isinstance(child, silent)
+
+    with _evaluating(module):
+        _reset_all(module, neurons, reset)
+        recorder, order = _record(module, shape, sample, leaf)
+        _reset_all(module, neurons, reset)
+        by_name = {name: child for child, name in recorder.names.items()}
+        parts: list[Part] = []
+        run: list[tuple[str, nn.Module]] = []
+        current = shape
+        for name in order:
+            child = by_name[name]
+            if isinstance(child, (*_SILENT, *silent)):
+                continue
+            part = _part(name, child, neurons, base, nearest, current)
+            parts += part
+            if isinstance(child, _RESHAPES):
+                current = _reshaped(child, part, current)
+                continue
+            if not isinstance(child, base):
+                _check_linear(name, child, part)
+            run.append((name, child))
+
+    def reference(inputs: Floats) -> Run:
+        with _evaluating(module), torch.no_grad():
+            return _run(run, neurons, reset, inputs)
+
+    return parts, reference
+
+
+def _reset_all(
+    module: nn.Module, neurons: Mapping[type, Translate], reset: Callable[[nn.Module], None]
+) -> None:
+    for child in module.modules():
+        if type(child) in neurons:
+            reset(child)
+
+
+def _part(
+    name: str,
+    child: nn.Module,
+    neurons: Mapping[type, Translate],
+    base: tuple[type, ...],
+    nearest: str,
+    shape: Shape,
+) -> list[Part]:
+    kind = type(child).__name__
+    if type(child) in neurons:
+        return [Neurons(name, kind, neurons[type(child)](name, child))]
+    if isinstance(child, base):
+        known = [each for each in neurons if isinstance(child, each)]
+        reason = (
+            f"it is a subclass of {known[0].__name__}, whose rule may be another"
+            if known
+            else "no neuron of this array computes its rule"
+        )
+        raise NotExpressible(name, kind, reason, nearest)
+    if isinstance(child, nn.Linear):
+        weight = finite(name, kind, "weight", child.weight)
+        bias = np.zeros(len(weight))
+        if child.bias is not None:
+            bias = finite(name, kind, "bias", child.bias)
+        return [Affine(name, kind, weight, bias)]
+    if isinstance(child, nn.BatchNorm1d):
+        return [_batch_norm(name, kind, child)]
+    if isinstance(child, nn.Flatten):
+        start = child.start_dim - 1 if child.start_dim > 0 else child.start_dim
+        end = child.end_dim - 1 if child.end_dim > 0 else child.end_dim
+        return [Reshape(name, kind, start, end)]
+    if isinstance(child, nn.Conv2d):
+        weight = finite(name, kind, "weight", child.weight)
+        bias = np.zeros(len(weight))
+        if child.bias is not None:
+            bias = finite(name, kind, "bias", child.bias)
+        dilation, steps = _pair(child.dilation), _pair(child.stride)
+        padding = child.padding if isinstance(child.padding, str) else _pair(child.padding)
+        return [Conv(name, kind, weight, bias, steps, padding, dilation, child.groups)]
+    if isinstance(child, (nn.AvgPool2d, nn.MaxPool2d)):
+        if child.ceil_mode:
+            raise NotExpressible(
+                name, kind, "ceil_mode keeps odd edges", "ceil_mode=False, which drops them"
+            )
+        if isinstance(child, nn.AvgPool2d) and child.divisor_override is not None:
+            raise NotExpressible(name, kind, "divisor_override is set", "the usual divisor")
+        mode = "average" if isinstance(child, nn.AvgPool2d) else "max"
+        pairs = [_pair(each) for each in (child.kernel_size, child.stride, child.padding)]
+        return [Pool(name, kind, mode, *pairs)]
+    raise NotExpressible(name, kind, "no layer of this array computes it", _NEAREST)
+
+
+def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d) -> Scaling:
+    if child.running_mean is None or child.running_var is None:
+        raise NotExpressible(
+            name, kind, "it keeps no running statistics, so what it does depends on the batch",
+            "track_running_stats=True",
+        )
+    mean = finite(name, kind, "running_mean", child.running_mean)
+    variance = finite(name, kind, "running_var", child.running_var)
+    factor = 1.0 / np.sqrt(variance + child.eps)
+    offset = -mean * factor
+    if child.affine:
+        gamma = finite(name, kind, "weight", child.weight)
+        factor, offset = factor * gamma, offset * gamma + finite(name, kind, "bias", child.bias)
+    return Scaling(name, kind, factor, offset)
+
+
+def _reshaped(child: nn.Module, part: Sequence[Part], shape: Shape) -> Shape:
+    reshape = part[0]
+    assert isinstance(reshape, Reshape)
+    return reshape.output_shape(shape)
+
+
+def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
+    """That a layer computes what its parameters say, on random numbers."""
+    part = parts[0]
+    if not isinstance(part, (Affine, Scaling)):
+        return
+    inputs = part.weight.shape[1] if isinstance(part, Affine) else part.factor.size
+    generator = torch.Generator().manual_seed(1)
+    values = torch.rand(4, inputs, generator=generator, dtype=_dtype(child))
+    with torch.no_grad(), _single_step([child]):
+        found = child(values).numpy().astype(np.float64)
+    x = values.numpy().astype(np.float64)
+    if isinstance(part, Affine):
+        wanted = x @ part.weight.T + part.bias
+    else:
+        wanted = x * part.factor + part.offset
+    if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
+        raise NotExpressible(
+            name, part.kind, "it computes something else than its weights and biases say",
+            f"the plain torch.nn.{part.kind}",
+        )
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    """Of a module's parameters."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, (tuple, list)):
+        return int(value[0]), int(value[1])
+    return int(value), int(value)
+
+
+@contextmanager
+def _single_step(children: Sequence[nn.Module]) -> Iterator[None]:
+    """Modules that know several steps at once (SpikingJelly) on one."""
+    modes = [(child, child.step_mode) for child in children if hasattr(child, "step_mode")]
+    for child, _ in modes:
+        child.step_mode = "s"  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.step_mode = mode
+
+
+def _run(
+    chain: Sequence[tuple[str, nn.Module]],
+    neurons: Mapping[type, Translate],
+    reset: Callable[[nn.Module], None],
+    inputs: Floats,
+) -> Run:
+    """The module's own layers, step by step."""
+    spiking = [child for _, child in chain if type(child) in neurons]
+    records: list[list[np.ndarray[Any, np.dtype[np.bool_]]]] = [[] for _ in spiking]
+    summed = not spiking or chain[-1][1] is not spiking[-1]
+    membrane = np.zeros(0)
+    children = [child for _, child in chain]
+    dtype = next((_dtype(child) for child in children if isinstance(child, nn.Linear)), None)
+    with _single_step(children):
+        for child in spiking:
+            reset(child)
+        for step in inputs:
+            value = torch.tensor(step, dtype=dtype)
+            index = 0
+            for child in children:
+                if isinstance(child, (nn.Linear, nn.BatchNorm1d)):
+                    value = value.reshape(len(value), -1)
+                output = child(value)
+                value = output[0] if isinstance(output, tuple) else output
+                if type(child) in neurons:
+                    records[index].append(value.numpy() > 0)
+                    index += 1
+            if summed:
+                flat = value.numpy().reshape(len(value), -1).astype(np.float64)
+                membrane = flat if not membrane.size else membrane + flat
+        if not summed:
+            membrane = _membrane(spiking[-1])
+        for child in spiking:
+            reset(child)
+    spikes = [np.stack(each) for each in records]
+    if summed:
+        spikes.append(np.zeros((len(inputs), *membrane.shape), dtype=np.bool_))
+    return Run(spikes, membrane)
+
+
+def _membrane(child: nn.Module) -> Floats:
+    value: Any = getattr(child, "mem", None)
+    if value is None:
+        value = child.v
+    result: Floats = value.detach().numpy().astype(np.float64)
+    return result

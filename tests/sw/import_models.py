@@ -1,0 +1,63 @@
+"""Models of other frameworks with weights on the grid, and what their own neurons do."""
+
+import numpy as np
+import torch
+from stablespike.golden import Golden
+
+INPUTS, HIDDEN, OUTPUTS = 24, 40, 20
+
+
+def on_grid(inputs, outputs, generator, fraction=8, bias=True):
+    """A Linear of 4-bit weights and biases in units of ``1 / fraction``."""
+    layer = torch.nn.Linear(inputs, outputs, bias=bias)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            values = torch.randint(-8, 8, parameter.shape, generator=generator)
+            parameter.copy_(values / fraction)
+    return layer
+
+
+def chain(first, second, seed, **grid):
+    """Linear, neurons, Linear, neurons."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.Sequential(
+        on_grid(INPUTS, HIDDEN, generator, **grid), first,
+        on_grid(HIDDEN, OUTPUTS, generator, **grid), second,
+    )
+
+
+def spikes(seed, batch, steps, rate=0.4, inputs=INPUTS):
+    """(batch, steps, inputs) random spikes."""
+    return (np.random.default_rng(seed).random((batch, steps, inputs)) < rate).astype(np.int64)
+
+
+def source_spikes(step, neurons, samples):
+    """(batch, steps, neurons) spikes of each neuron module, called a step at a time."""
+    kept = {neuron: [] for neuron in neurons}
+
+    def keep(module, arguments, output):
+        kept[module].append((output[0] if isinstance(output, tuple) else output).detach())
+
+    hooks = [neuron.register_forward_hook(keep) for neuron in neurons]
+    with torch.no_grad():
+        for t in range(samples.shape[1]):
+            step(torch.from_numpy(samples[:, t]).float())
+    for hook in hooks:
+        hook.remove()
+    return [torch.stack(kept[neuron], 1).numpy() > 0 for neuron in neurons]
+
+
+def our_spikes(network, samples):
+    """The same of a network on the golden model."""
+    return Golden(network).run(samples, trace=True).spikes
+
+
+def differences(network, samples, source):
+    """Neuron-steps that differ, and those compared; every layer must spike, and not always."""
+    ours = our_spikes(network, samples)
+    for mine in ours:
+        assert 0.005 < mine.mean() < 0.98
+    return (
+        sum(int((a != b).sum()) for a, b in zip(ours, source, strict=True)),
+        sum(a.size for a in ours),
+    )

@@ -1,0 +1,497 @@
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+from stablespike.importers import not_carried
+
+nir = pytest.importorskip("nir")
+
+STEPS, DT = 4, 1e-4
+SAMPLES = spikes(11, 270, STEPS)
+SAID = {"dt": DT, "reset": "zero", "reset_timing": "same_step"}
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=re.escape(message))
+
+
+def values(size, value):
+    return np.full(size, float(value))
+
+
+def lif(size, **settings):
+    given = {"tau": 2 * DT, "r": 2, "v_leak": 0, "v_threshold": 1, **settings}
+    return nir.LIF(**{name: np.asarray(v) if np.ndim(v) else values(size, v)
+                      for name, v in given.items()})
+
+
+def weights(outputs, inputs, seed=0):
+    return np.random.default_rng(seed).integers(-8, 8, (outputs, inputs)) / 8
+
+
+def affine(outputs, inputs, seed=0):
+    bias = np.random.default_rng(seed + 1).integers(-8, 8, outputs) / 8
+    return nir.Affine(weights(outputs, inputs, seed), bias)
+
+
+def graph(*nodes, shape=(INPUTS,), output=None):
+    every = {"input": nir.Input(np.array(shape))}
+    every |= {f"{type(node).__name__.lower()}{i}": node for i, node in enumerate(nodes)}
+    every["output"] = nir.Output(np.array(output or (1,)))
+    names = list(every)
+    return nir.NIRGraph(every, list(pairwise(names)), type_check=False)
+
+
+def two_layers(**settings):
+    return graph(
+        affine(30, INPUTS), lif(30, **settings), nir.Linear(weights(10, 30)), lif(10, **settings)
+    )
+
+
+def network(layers, readout="counts", source=None):
+    return ss.Network(source or ss.SpikeInput((INPUTS,)), layers, readout=readout)
+
+
+def dense(outputs, inputs, seed=0, weight=None, **settings):
+    rng = np.random.default_rng(seed)
+    settings = {"leak": (1, None), "threshold": rng.integers(20, 300, outputs), **settings}
+    extra = {key: settings.pop(key) for key in ("pool_before", "emit", "weight_bits")
+             if key in settings}
+    return ss.Dense(
+        rng.integers(-8, 8, (outputs, inputs)), rng.integers(-99, 99, outputs),
+        neuron=ss.Neuron(**settings), **extra,
+    )
+
+
+# Our own networks, there and back.
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        network([dense(12, INPUTS), dense(5, 12, 1, leak=(2, 3), compare="gt", reset="zero")]),
+        network([dense(12, INPUTS, leak=(None, None), reset_timing="next_step")]),
+        network([dense(12, INPUTS, leak=(0, None), reset="none", v_init=-70)]),
+        network([dense(12, INPUTS, leak=(2, 2), synapse_leak=(1, 1), threshold=9)]),
+        network([dense(12, INPUTS), dense(5, 12, fires=False, threshold=None)], "membrane"),
+        network([dense(5, INPUTS, leak=(None, None), fires=False, threshold=None)], "membrane"),
+        network([dense(12, INPUTS, emit="both"), dense(5, 12, weight_bits=8)], "words"),
+        network([dense(9, 8, pool_before=ss.SumPool2d(2))], source=ss.SpikeInput((2, 5, 4))),
+        network([dense(9, 16)], source=ss.PixelInput((1, 4, 4), bits=8)),
+    ],
+)
+def test_our_export_read_back(ours, tmp_path):
+    file = tmp_path / "net.nir"
+    written = ss.to_nir(ours, file, dt=1e-3)
+    assert ss.from_nir(file) == ours
+    assert ss.from_nir(written, dt=1e-3) == ours
+    assert nir.read(file).nodes.keys() == written.nodes.keys()
+
+
+def test_our_export_in_plain_nir_has_the_same_spikes():
+    ours = network([dense(30, INPUTS, compare="gt", reset="zero"),
+                    dense(10, 30, 1, compare="gt", reset="zero")])
+    written = ss.to_nir(ours)
+    for node in (written, *written.nodes.values()):
+        node.metadata = {}
+    with refuses(ValueError, "dt must be given: layer0 (LIF) is described in continuous time"):
+        ss.from_nir(written)
+    network_ = ss.from_nir(written, **SAID)
+    for mine, other in zip(network_.layers, ours.layers, strict=True):
+        assert (mine.weight == other.weight).all()
+        assert (mine.threshold == other.threshold).all()
+    assert network_.fidelity.assumed == (
+        "forward Euler with dt = 0.0001", "a spike where v > v_threshold; reset zero",
+    )
+
+
+def test_what_nir_does_not_carry(tmp_path):
+    ours = network([dense(12, INPUTS, v_init=3, emit="both"), dense(5, 12)],
+                   source=ss.PixelInput((INPUTS,), 4))
+    lines = "\n".join(not_carried(ours))
+    for part in ("readout", "rounding of the leak", "subtract, same_step", "equal to the threshold",
+                 "v_init", "pixels of 4 bits", "skeleton", "widths"):
+        assert part in lines
+    with refuses(ss.NotExpressible, "NIR has no node for what emit='skeleton' hands on"):
+        ss.to_nir(network([dense(12, INPUTS, emit="skeleton"), dense(5, 12)]))
+    with refuses(ss.NotExpressible, "a synaptic current that does not leak"):
+        ss.to_nir(network([dense(12, INPUTS, synapse_leak=(None, None))]))
+    with refuses(TypeError, "network must be a Network, not 'net'"):
+        ss.to_nir("net")
+    with refuses(ValueError, "dt must be a positive finite number, not 0"):
+        ss.to_nir(ours, dt=0)
+    with refuses(ss.FileError, "cannot be written"):
+        ss.to_nir(ours, tmp_path / "no" / "net.nir")
+
+
+def test_a_graph_of_ours_contradicted():
+    written = ss.to_nir(network([dense(12, INPUTS)]))
+    with refuses(ValueError, "dt must be 0.0001, as the graph says, not 0.1"):
+        ss.from_nir(written, dt=0.1)
+    with refuses(ValueError, "reset of layer0 must be 'subtract', as the graph says, not 'zero'"):
+        ss.from_nir(written, reset="zero")
+    with refuses(ValueError, "fraction_bits must be 4, as the graph says, not 2"):
+        ss.from_nir(written, fraction_bits=2)
+    written.metadata["stablespike"] = "{"
+    with refuses(ss.FileError, "its 'stablespike' metadata is damaged"):
+        ss.from_nir(written)
+
+
+# What other frameworks write.
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_graphs_of_snntorch(tmp_path):
+    snn = pytest.importorskip("snntorch")
+    from snntorch.export_nir import export_to_nir
+
+    def all_of(size, value):
+        return torch.full((size,), value)
+
+    common = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}
+    module = chain(
+        snn.Leaky(beta=all_of(40, 0.5), threshold=all_of(40, 1.0), **common),
+        snn.Synaptic(all_of(20, 0.5), all_of(20, 0.5), all_of(20, 1.5), output=True, **common), 0,
+    )
+    written = export_to_nir(module, torch.rand(1, INPUTS), ignore_dims=[0])
+    nir.write(tmp_path / "net.nir", written)
+    with refuses(ValueError, "cuba_current must be given for 3 (CubaLIF): 'new' if"):
+        ss.from_nir(tmp_path / "net.nir", **SAID)
+    with refuses(ss.NotExpressible, "cuba_current='last' delays the current by one step"):
+        ss.from_nir(tmp_path / "net.nir", **SAID, cuba_current="last")
+    ours = ss.from_nir(tmp_path / "net.nir", **SAID, cuba_current="new")
+    assert ours.fidelity.exact
+    assert ours.fidelity.exact_steps >= STEPS
+    for neuron in (module[1], module[3]):
+        neuron.reset_mem()
+    source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    assert differences(ours, SAMPLES, source)[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_recurrent_graphs_of_snntorch_are_refused():
+    snn = pytest.importorskip("snntorch")
+    from snntorch.export_nir import export_to_nir
+
+    module = torch.nn.Sequential(
+        torch.nn.Linear(INPUTS, 8),
+        snn.RLeaky(beta=0.5, linear_features=8, init_hidden=True, output=True),
+    )
+    written = export_to_nir(module, torch.rand(1, INPUTS), ignore_dims=[0])
+    with refuses(ss.NotExpressible, "recurrence is not runnable on this array yet") as caught:
+        ss.from_nir(written, **SAID)
+    assert caught.value.kind == "LIF"
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_graphs_of_spikingjelly(hard):
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    from spikingjelly.activation_based import functional, nir_exchange
+
+    module = chain(
+        neuron.LIFNode(v_threshold=0.5, v_reset=-0.5 if hard else 0.0),
+        neuron.IFNode(v_reset=0.0), 0, fraction=8,
+    )
+    written = nir_exchange.export_to_nir(module, torch.rand(1, INPUTS), dt=DT)
+    said = {**SAID, "v_init": "v_reset"} if hard else SAID
+    if hard:
+        with refuses(ValueError, "v_init must be given for _1 (LIF): its v_leak or v_reset is not"):
+            ss.from_nir(written, **SAID)
+    ours = ss.from_nir(written, **said)
+    assert ours.fidelity.exact
+    functional.reset_net(module)
+    source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    # NIR fires above the threshold, SpikingJelly at it: where a membrane meets it they differ.
+    different, compared = differences(ours, SAMPLES, source)
+    assert 0 < different < 0.1 * compared
+    with torch.no_grad():
+        for linear in (module[0], module[2]):
+            linear.bias += 1 / 64  # off every threshold
+    written = nir_exchange.export_to_nir(module, torch.rand(1, INPUTS), dt=DT)
+    ours = ss.from_nir(written, **said, fraction_bits=7)
+    functional.reset_net(module)
+    source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    assert ours.fidelity.exact
+    assert differences(ours, SAMPLES, source)[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_graphs_of_norse():
+    norse = pytest.importorskip("norse.torch")
+    from norse.torch.utils.export_nir import to_nir as norse_to_nir
+
+    generator = torch.Generator().manual_seed(0)
+    box = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(0.5))
+    layers = [
+        on_grid(INPUTS, 40, generator), norse.LIFBoxCell(box),
+        on_grid(40, OUTPUTS, generator), norse.LIFBoxCell(box),
+    ]
+    module = norse.SequentialState(*layers)
+    written = norse_to_nir(module, torch.rand(1, INPUTS))
+    with refuses(ValueError, "tau = 2e-06 must be at least dt = 0.001"):
+        ss.from_nir(written, dt=1e-3, reset="zero")
+    # Norse 1.1 writes dt / tau_mem_inv where 1 / tau_mem_inv is meant, so a step is dt squared.
+    ours = ss.from_nir(written, dt=1e-6, reset="zero")
+    assert ours.fidelity.exact
+    state, kept = None, [[], []]
+    with torch.no_grad():
+        for t in range(STEPS):
+            x, new = torch.from_numpy(SAMPLES[:, t]).float(), []
+            for i, (linear, cell) in enumerate((layers[:2], layers[2:])):
+                x, s = cell(linear(x), None if state is None else state[i])
+                kept[i].append(x)
+                new.append(s)
+            state = new
+    source = [torch.stack(each, 1).numpy() > 0 for each in kept]
+    assert differences(ours, SAMPLES, source)[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cuba_graph_of_norse_needs_its_gain():
+    norse = pytest.importorskip("norse.torch")
+    from norse.torch.utils.export_nir import to_nir as norse_to_nir
+
+    linear = on_grid(INPUTS, 40, torch.Generator().manual_seed(0))
+    parameters = norse.LIFParameters(
+        tau_mem_inv=torch.tensor(500.0), tau_syn_inv=torch.tensor(500.0), v_th=torch.tensor(0.5)
+    )
+    cell = norse.LIFCell(parameters)
+    written = norse_to_nir(norse.SequentialState(linear, cell), torch.rand(1, INPUTS))
+    said = {"dt": 1e-6, "reset": "zero", "cuba_current": "new"}
+    state, kept = None, []
+    with torch.no_grad():
+        for t in range(STEPS):
+            spike, state = cell(linear(torch.from_numpy(SAMPLES[:, t]).float()), state)
+            kept.append(spike)
+    source = [torch.stack(kept, 1).numpy() > 0]
+    # Norse adds spikes to the current as they are; its graph says w_in = 1, which a step scales.
+    assert differences(ss.from_nir(written, **said), SAMPLES, source)[0] > 0
+    written.nodes["1"].w_in = np.array(2.0)
+    ours = ss.from_nir(written, **said)
+    assert ours.fidelity.exact
+    assert differences(ours, SAMPLES, source)[0] == 0
+
+
+# Nodes and their parameters.
+
+
+def test_nested_graphs_scales_and_flatten():
+    inner = nir.NIRGraph(
+        {"input": nir.Input(np.array([30])), "lif": lif(30), "output": nir.Output(np.array([30]))},
+        [("input", "lif"), ("lif", "output")], type_check=False,
+    )
+    nodes = {
+        "in": nir.Input(np.array([1, 2, INPUTS // 2])),
+        "flat": nir.Flatten({"input": np.array([1, 2, INPUTS // 2])}, 0, -1),
+        "in_scale": nir.Scale(values(INPUTS, 0.5)),
+        "w1": affine(30, INPUTS),
+        "scale": nir.Scale(np.repeat([0.5, 2.0], 15)),
+        "block": inner,
+        "w2": nir.Linear(weights(10, 30)),
+        "li": nir.LI(tau=values(10, 2 * DT), r=values(10, 1), v_leak=values(10, 0)),
+        "out": nir.Output(np.array([10])),
+    }
+    names = list(nodes)
+    made = nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
+    ours = ss.from_nir(made, **SAID)
+    assert ours.readout == "membrane"
+    assert [report.name for report in ours.fidelity.layers] == ["block.lif", "li"]
+    assert ours.fidelity.exact
+    rows = np.repeat([0.25, 1.0], 15)[:, None]
+    scale = ours.fidelity.layers[0].scale_low
+    low = weights(30, INPUTS) * rows / ours.layers[0].weight
+    assert np.nanmin(np.where(np.isfinite(low), low, np.nan)) == scale
+    plain = graph(
+        nir.Affine(weights(30, INPUTS) * rows, made.nodes["w1"].bias * np.repeat([0.5, 2.0], 15)),
+        lif(30), nir.Linear(weights(10, 30)), made.nodes["li"],
+    )
+    assert ss.from_nir(plain, **SAID).layers == ours.layers
+
+
+def test_parameters_without_axes_and_no_reset_value():
+    node = nir.LIF(tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0),
+                   v_threshold=np.array(1.0))
+    ours = ss.from_nir(graph(affine(30, INPUTS), node), **SAID)
+    assert ours.layers == ss.from_nir(graph(affine(30, INPUTS), lif(30)), **SAID).layers
+
+
+def test_a_leak_toward_another_rest_goes_into_the_bias():
+    moved = two_layers(v_leak=0.25, v_reset=0.125, v_threshold=1.125)
+    ours = ss.from_nir(moved, **SAID, v_init="v_reset", calibration=SAMPLES)
+    assert ours.fidelity.exact
+    assert ours.fidelity.different == 0
+    plain = ss.from_nir(two_layers(), **SAID)
+    assert (ours.layers[0].threshold == plain.layers[0].threshold).all()
+    assert (ours.layers[0].bias - plain.layers[0].bias == 8).all()
+    started = ss.from_nir(moved, **SAID, v_init=0.25)
+    assert started.layers[0].neuron.v_init == 16
+    assert ss.from_nir(moved, **SAID, v_init="v_leak") == started
+    with refuses(ValueError, "v_init must be 'v_leak', 'v_reset' or a number, not 'rest'"):
+        ss.from_nir(moved, **SAID, v_init="rest")
+    with refuses(ss.NotExpressible, "v_reset is not 0, which reset='none' has no use for"):
+        ss.from_nir(moved, dt=DT, reset="none", v_init=0)
+
+
+def test_sum_and_average_pools_in_front():
+    samples = spikes(3, 100, STEPS, inputs=50).reshape(100, STEPS, 2, 5, 5)
+    window = np.array([2, 2])
+    pool = nir.SumPool2d(window, window, np.zeros(2, int))
+    average = nir.AvgPool2d(window, window, np.zeros(2, int))
+    flat = nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1)
+    for node, gain in ((pool, 1), (average, 4)):
+        made = graph(node, flat, affine(20, 8), lif(20, v_threshold=2 / gain), shape=(2, 5, 5))
+        ours = ss.from_nir(made, **SAID, calibration=samples)
+        assert ours.layers[0].pool_before == ss.SumPool2d(2)
+        assert ours.fidelity.exact
+        assert ours.fidelity.different == 0
+
+
+def branching():
+    made = two_layers()
+    made.nodes["other"] = nir.Linear(weights(4, 30))
+    made.edges += [("lif1", "other"), ("other", "output")]
+    return made
+
+
+def dangling():
+    made = two_layers()
+    made.edges.append(("lif1", "nobody"))
+    return made
+
+
+def recurrent():
+    made = two_layers()
+    made.nodes["back"] = nir.Linear(weights(30, 30))
+    made.edges += [("lif1", "back"), ("back", "lif1")]
+    return made
+
+
+def two_inputs():
+    made = two_layers()
+    made.nodes["second"] = nir.Input(np.array([3]))
+    made.edges.append(("second", "affine0"))
+    return made
+
+
+def with_nan():
+    made = two_layers()
+    made.nodes["affine0"].weight[2, 5] = np.nan
+    return made
+
+
+def short_bias():
+    made = two_layers()
+    made.nodes["affine0"].bias = np.zeros(7)
+    return made
+
+
+def conv():
+    node = nir.Conv2d((6, 6), np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2))
+    return graph(node, lif(32), shape=(1, 6, 6))
+
+
+def pools(**settings):
+    window = {name: np.array([2, 2]) for name in ("kernel_size", "stride")}
+    node = nir.SumPool2d(**{**window, "padding": np.zeros(2, int), **settings})
+    return graph(node, nir.Linear(weights(4, 9)), lif(4), shape=(1, 6, 6))
+
+
+SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.array([2 * DT]),
+         "r": np.array([2.0]), "v_leak": np.array([0.0]), "v_threshold": np.array([1.0])}
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (branching, "lif1 (LIF): the graph branches: it feeds linear2, other"),
+        (dangling, "names 'nobody', which is no node"),
+        (recurrent, "lif1 (LIF): it is recurrent, through lif1, back, and recurrence is not"),
+        (two_inputs, "input, second (NIRGraph): these are its inputs"),
+        (with_nan, "affine0 (Affine): weight must be finite, not nan (at [2, 5])"),
+        (short_bias, "affine0 (Affine): bias must be (30,), one per output, not (7,)"),
+        (conv, "conv2d0 (Conv2d): convolution is not runnable on this array yet; the nearest that"),
+        (lambda: pools(stride=np.array([1, 1])), "window (2, 2), stride (1, 1), padding (0, 0)"),
+        (lambda: pools(padding=np.array([1, 1])), "sumpool2d0 (SumPool2d): window (2, 2)"),
+        (lambda: pools(kernel_size=np.array([9, 9]), stride=np.array([9, 9])),
+         "sumpool2d0 (SumPool2d): SumPool2d(9) needs a map of at least its size"),
+        (lambda: graph(affine(30, 23), lif(30)), "its weight must be (out, 24) for an input of"),
+        (lambda: graph(affine(30, INPUTS), lif(29, tau=2 * DT, v_threshold=np.arange(1.0, 30))),
+         "lif1 (LIF): its threshold must be one value or (30,)"),
+        (lambda: graph(affine(30, INPUTS), lif(30, tau=np.linspace(DT, 3 * DT, 30))),
+         "lif1 (LIF): tau differs between neurons, from 0.0001 to 0.0003: a layer has one leak"),
+        (lambda: graph(affine(30, INPUTS), lif(30, r=-1)), "lif1 (LIF): r must be positive"),
+        (lambda: graph(affine(30, INPUTS), lif(30, v_threshold=0)), "thresholds above the resting"),
+        (lambda: graph(affine(1, INPUTS), nir.CubaLIF(**SMALL)), "w_in must be positive, not 0"),
+        (lambda: graph(affine(30, INPUTS)), "affine0 (Affine): nothing follows it"),
+        (lambda: graph(affine(30, INPUTS), lif(30), nir.Scale(values(30, 2))),
+         "scale2 (Scale): it changes the last spikes"),
+        (lambda: graph(lif(INPUTS)), "lif0 (LIF): there are no weights in front"),
+        (lambda: graph(nir.Delay(values(INPUTS, 1)), affine(3, INPUTS), lif(3)),
+         "delay0 (Delay): no layer of this array computes it; the nearest that can: Affine"),
+        (lambda: graph(affine(3, INPUTS), nir.LI(values(3, 1), values(3, 1), values(3, 0)),
+                       affine(3, 3), lif(3)), "its membrane goes on to affine2 (Affine)"),
+        (lambda: graph(nir.Scale(values(3, 1)), affine(3, INPUTS), lif(3)),
+         "scale0 (Scale): its factor must be one value or 24"),
+        (lambda: graph(affine(3, INPUTS), lif(3), shape=(2, INPUTS)),
+         "affine0 (Affine): its weight must be (out, 48) for an input of (2, 24)"),
+    ],
+)
+def test_refused_graphs(made, message):
+    with refuses(ValueError, message):
+        ss.from_nir(made(), **SAID, cuba_current="new")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({}, "dt must be given: lif1 (LIF) is described in continuous time"),
+        ({"dt": -1.0}, "dt must be a positive finite number, not -1.0"),
+        ({"dt": "small"}, "dt must be a positive finite number, not 'small'"),
+        ({"dt": 1.0}, "lif1 (LIF): tau = 0.0002 must be at least dt = 1"),
+        ({"dt": DT}, "reset must be given for lif1 (LIF): 'zero' (to v_reset"),
+        ({"dt": DT, "reset": "hard"}, "reset must be one of 'subtract', 'zero', 'none', not"),
+        ({"dt": DT, "reset": "subtract"}, "reset_timing must be given for lif1 (LIF)"),
+        ({"dt": DT, "reset": "subtract", "reset_timing": "soon"}, "reset_timing must be one of"),
+        ({**SAID, "input": ss.SpikeInput((5,))}, "weight must be (out, 5) for an input of (5,)"),
+    ],
+)
+def test_what_is_not_pinned_is_asked_for(said, message):
+    with refuses(ValueError, message):
+        ss.from_nir(two_layers(), **said)
+
+
+def test_files_that_are_no_nir(tmp_path):
+    missing, text, other = (tmp_path / name for name in ("no.nir", "text.nir", "other.nir"))
+    with refuses(ss.FileError, "no.nir does not exist; expected a NIR file"):
+        ss.from_nir(missing)
+    with refuses(ss.FileError, "is a directory; expected a NIR file"):
+        ss.from_nir(tmp_path)
+    text.write_text("no graph\n" * 100)
+    with refuses(ss.FileError, "text.nir is no NIR file, or one of another version"):
+        ss.from_nir(text)
+    import h5py
+
+    with h5py.File(other, "w") as file:
+        file["weights"] = np.zeros(3)
+    with refuses(ss.FileError, "other.nir is no NIR file"):
+        ss.from_nir(other)
+    nir.write(text, two_layers())
+    whole = text.read_bytes()
+    text.write_bytes(whole[: len(whole) // 2])
+    with refuses(ss.FileError, "text.nir is no NIR file"):
+        ss.from_nir(text)
+    with refuses(TypeError, "source must be the path of a NIR file or a nir.NIRGraph, not 3"):
+        ss.from_nir(3)
+
+
+def test_an_input_with_the_batch_of_one_left_in():
+    made = graph(affine(3, INPUTS), lif(3), shape=(1, INPUTS))
+    assert ss.from_nir(made, **SAID).input == ss.SpikeInput((INPUTS,))
+    made.nodes["input"] = nir.Input(None)
+    with refuses(ValueError, "input (Input) has no shape: give input="):
+        ss.from_nir(made, **SAID)
+    assert ss.from_nir(made, **SAID, input=ss.SpikeInput((4, 6))).input.shape == (4, 6)

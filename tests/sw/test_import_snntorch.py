@@ -1,0 +1,376 @@
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+
+snn = pytest.importorskip("snntorch")
+
+STEPS = 4  # at most fraction_bits: with a leak of 1/2, weights on the grid lose nothing
+SEEDS = range(5)
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=re.escape(message))
+
+
+def model(kind, seed=0, grid=None, **settings):
+    first = kind(init_hidden=True, **settings)
+    return chain(first, kind(init_hidden=True, output=True, **settings), seed, **(grid or {}))
+
+
+def neurons(module):
+    return [child for child in module.modules() if isinstance(child, snn.SpikingNeuron)]
+
+
+def started(module):
+    for neuron in neurons(module):
+        neuron.reset_mem()
+    return source_spikes(module, neurons(module), SAMPLES)
+
+
+def imported(module, **options):
+    return ss.from_snntorch(module, (INPUTS,), steps=STEPS, **options)
+
+
+SAMPLES = spikes(7, 270, STEPS)
+LEAKY, SYNAPTIC = {"beta": 0.5}, {"alpha": 0.5, "beta": 0.5}
+EXACT = [
+    (snn.Leaky, LEAKY, "subtract", "next_step"),
+    (snn.Leaky, {**LEAKY, "reset_mechanism": "zero"}, "zero", None),
+    (snn.Leaky, {**LEAKY, "reset_mechanism": "zero", "reset_delay": False}, "zero", None),
+    (snn.Leaky, {**LEAKY, "reset_mechanism": "none"}, "none", None),
+    (snn.Leaky, {**LEAKY, "reset_mechanism": "none", "reset_delay": False}, "none", None),
+    (snn.Synaptic, SYNAPTIC, "subtract", "next_step"),
+    (snn.Synaptic, {**SYNAPTIC, "reset_mechanism": "zero", "reset_delay": False}, "zero", None),
+    (snn.Synaptic, {**SYNAPTIC, "reset_mechanism": "none"}, "none", None),
+    (snn.Lapicque, {"R": 1, "C": 2}, "subtract", "next_step"),
+    (snn.Lapicque, {"R": 1, "C": 2, "reset_mechanism": "none"}, "none", None),
+    (snn.Lapicque, {"R": 2, "C": 0.5, "time_step": 0.5}, "subtract", "next_step"),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "reset", "timing"), EXACT)
+def test_dialects_are_exact(kind, settings, reset, timing):
+    total = 0
+    for seed in SEEDS:
+        module = model(kind, seed, {"bias": seed % 2 == 0}, **settings)
+        network = imported(module)
+        neuron = network.layers[0].neuron
+        assert (neuron.reset, neuron.compare) == (reset, "gt")
+        assert timing is None or neuron.reset_timing == timing
+        assert neuron.leak == (1, None)
+        assert network.fidelity.exact
+        assert network.fidelity.exact_steps >= STEPS
+        assert network.fidelity.different == 0
+        different, compared = differences(network, SAMPLES, started(module))
+        assert different == 0
+        total += compared
+    assert total > 320_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "reason"),
+    [
+        (snn.Leaky, {**LEAKY, "reset_delay": False}, "reset once more without one"),
+        (snn.Synaptic, {**SYNAPTIC, "reset_delay": False}, "reset once more without one"),
+        (snn.Synaptic, {**SYNAPTIC, "reset_mechanism": "zero"}, "drops the whole next step"),
+        (snn.Lapicque, {"beta": 0.5, "reset_mechanism": "zero"}, "drops the whole next step"),
+    ],
+)
+def test_other_rules_are_refused_or_measured(kind, settings, reason):
+    module = model(kind, **settings)
+    with refuses(ss.NotExpressible, f"1 (snntorch.{kind.__name__}(") as caught:
+        imported(module)
+    assert reason in caught.value.reason
+    assert "approximate=True" in caught.value.nearest
+    network = imported(module, approximate=True, calibration=SAMPLES)
+    report = network.fidelity
+    assert not report.exact
+    assert report.exact_steps == 0
+    assert reason in report.approximations[0]
+    # What the report says is what the framework's own neurons and the golden model do.
+    different, _ = differences(network, SAMPLES, started(module))
+    assert report.different == different > 0
+
+
+def test_lapicque_decays_by_its_resistance_and_capacity():
+    network = imported(model(snn.Lapicque, beta=0.5))
+    asked = network.fidelity.layers[0].decay_asked
+    assert asked == pytest.approx(1 - np.log(2))
+    assert network.layers[0].neuron.leak == (1, 2)
+    assert network.fidelity.layers[0].decay_error == pytest.approx(0.25 - asked)
+
+
+def test_other_leaks_and_longer_runs_are_measured():
+    module = model(snn.Leaky, beta=0.9)
+    network = ss.from_snntorch(module, (INPUTS,), steps=40)
+    report = network.fidelity
+    assert not report.exact
+    assert report.steps == 40
+    layer = report.layers[0]
+    assert (layer.decay_asked, layer.decay_used) == pytest.approx((0.9, 0.90625))
+    assert 0 < layer.spikes.different < layer.spikes.total
+    assert layer.spikes.agreement == 1 - layer.spikes.different / layer.spikes.total
+    longer = ss.from_snntorch(model(snn.Leaky, beta=0.5), (INPUTS,), steps=40).fidelity
+    assert longer.exact
+    assert longer.exact_steps == 5
+    assert "exact for up to 5 steps" in str(longer)
+
+
+def test_thresholds_per_neuron_and_a_membrane_readout():
+    generator = torch.Generator().manual_seed(3)
+    thresholds = torch.arange(1, 41) / 16 + 0.5
+    module = torch.nn.Sequential(
+        on_grid(INPUTS, 40, generator), snn.Leaky(beta=0.5, threshold=thresholds, init_hidden=True),
+        on_grid(40, 10, generator), snn.Leaky(beta=0.5, init_hidden=True, output=True,
+                                              reset_mechanism="none"),
+    )
+    network = imported(module, readout="membrane", calibration=SAMPLES)
+    assert network.layers[0].neuron.threshold.tolist() == (thresholds * 8 * 16).int().tolist()
+    assert network.fidelity.different == 0
+    assert network.fidelity.same_prediction == 1
+    delayed = model(snn.Leaky, beta=0.5, reset_mechanism="zero")
+    with refuses(ss.NotExpressible, "the last membrane is not yet reset where it spiked"):
+        imported(delayed, readout="membrane")
+
+
+class Looped(torch.nn.Module):
+    """States in variables and a loop over steps, as snnTorch's tutorials write it."""
+
+    def __init__(self, extra=None):
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.fc2 = on_grid(30, OUTPUTS, generator)  # not in the order of the calls
+        self.fc1 = on_grid(INPUTS, 30, generator)
+        self.lif1, self.lif2 = snn.Leaky(beta=0.5), snn.Leaky(beta=0.5)
+        self.extra = extra
+
+    def forward(self, x):
+        mem1, mem2 = self.lif1.reset_mem(), self.lif2.reset_mem()
+        record = []
+        for step in x:
+            current = self.fc1(step.flatten(1))
+            spk1, mem1 = self.lif1(current, mem1)
+            if self.extra == "add":
+                spk1 = spk1 + current
+            if self.extra == "relu":
+                spk1 = torch.relu(spk1 - 0.5)
+            if self.extra == "order":
+                spk1 = spk1.flip(1)
+            spk2, mem2 = self.lif2(self.fc2(mem1 if self.extra == "membrane" else spk1), mem2)
+            if self.extra == "branch":
+                self.lif2(self.fc2(spk1))
+                self.branch(spk1)
+            record.append(spk2)
+        return torch.stack(record)
+
+
+def test_the_order_of_the_calls_is_recorded():
+    module = Looped()
+    sample = torch.zeros(STEPS, 1, 2, INPUTS // 2)
+    network = ss.from_snntorch(module, (2, INPUTS // 2), sample=sample, steps=STEPS)
+    assert [layer.inputs for layer in network.layers] == [INPUTS, 30]
+    assert [report.name for report in network.fidelity.layers] == ["lif1", "lif2"]
+    assert network.input == ss.SpikeInput((2, INPUTS // 2))
+    assert network.fidelity.different == 0
+    assert module.training
+    with refuses(ValueError, "give sample=, what its forward takes"):
+        ss.from_snntorch(model(snn.Leaky, beta=0.5), (INPUTS + 1,))
+
+
+@pytest.mark.parametrize(
+    ("extra", "name", "reason"),
+    [
+        ("add", "fc2", "something was computed in between"),
+        ("relu", "fc2", "something was computed in between"),
+        ("order", "fc2", "in another order"),
+        ("membrane", "fc2", "output 1 (a state) of lif1, not its spikes"),
+        ("branch", "lif1", "the model branches: it feeds fc2 and branch"),
+    ],
+)
+def test_what_is_computed_between_layers_is_refused(extra, name, reason):
+    module = Looped(extra)
+    module.branch = on_grid(30, 5, torch.Generator().manual_seed(2))
+    with refuses(ss.NotExpressible, reason) as caught:
+        ss.from_snntorch(module, (INPUTS,), sample=torch.zeros(2, 1, INPUTS))
+    assert caught.value.node == name
+
+
+def test_shared_layers_are_refused():
+    neuron = snn.Leaky(beta=0.5, init_hidden=True)
+    square = on_grid(INPUTS, INPUTS, torch.Generator().manual_seed(0))
+    module = torch.nn.Sequential(square, neuron, square, neuron)
+    with refuses(ss.NotExpressible, "it is shared between places, or recurrent") as caught:
+        imported(module)
+    assert caught.value.node == "0"
+
+
+def nan_weights():
+    module = model(snn.Leaky, beta=0.5)
+    module[2].weight.data[3, 1] = float("nan")
+    return module
+
+
+def other_subclass():
+    class Own(snn.Leaky):
+        pass
+
+    return model(Own, beta=0.5)
+
+
+def changed_reset():
+    module = model(snn.Leaky, beta=0.5)
+    module[1].reset_mechanism = "zero"
+    return module
+
+
+def mismatched():
+    generator = torch.Generator().manual_seed(0)
+    linear = on_grid(INPUTS // 2, 8, generator)
+    return torch.nn.Sequential(
+        torch.nn.Unflatten(1, (2, INPUTS // 2)), linear,
+        snn.Leaky(beta=0.5, init_hidden=True, output=True),
+    )
+
+
+def ending(*layers):
+    return torch.nn.Sequential(*list(model(snn.Leaky, beta=0.5))[:3], *layers)
+
+
+LIF = {"beta": 0.5, "init_hidden": True}
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nan_weights, "2 (Linear): weight must be finite, not nan (at [3, 1])"),
+        (other_subclass, "1 (Own): it is a subclass of Leaky, whose rule may be another"),
+        (changed_reset, "1 (Leaky): its reset_mechanism was changed to 'zero' after it was made"),
+        (mismatched, "0 (Unflatten): no layer of this array computes it"),
+        (lambda: ending(snn.Leaky(beta=torch.linspace(0.1, 0.9, 20), init_hidden=True)),
+         "3 (Leaky): beta differs between neurons, from 0.1 to 0.9: a layer has one leak"),
+        (lambda: model(snn.Leaky, beta=0.5, threshold=-1.0),
+         "1 (Leaky): thresholds above the resting membrane must be positive, not -1"),
+        (lambda: ending(snn.Leaky(**LIF, inhibition=True)), "inhibition=True lets one neuron"),
+        (lambda: ending(snn.Leaky(**LIF, graded_spikes_factor=2.0)), "graded_spikes_factor is 2"),
+        (lambda: ending(snn.Leaky(**LIF, state_quant=torch.round)), "state_quant rounds"),
+        (lambda: ending(snn.Leaky(**LIF, spike_grad=torch.sigmoid)), "its spike_grad is not"),
+        (lambda: ending(torch.nn.ReLU()), "3 (ReLU): no layer of this array computes it"),
+        (lambda: ending(), "2 (Linear): nothing follows it"),
+        (lambda: ending(snn.RLeaky(**LIF, linear_features=OUTPUTS)),
+         "3 (RLeaky): no neuron of this array computes its rule"),
+        (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
+         "3 (Alpha): no neuron of this array computes its rule; the nearest that can: Leaky"),
+        (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Inhibition")
+def test_refused_modules(module, message):
+    with refuses(ValueError, message):
+        imported(module())
+
+
+def test_convolutions_are_refused_by_name():
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), snn.Leaky(**LIF), torch.nn.Flatten(), torch.nn.Linear(32, 5),
+        snn.Leaky(**LIF),
+    )
+    with refuses(ss.NotExpressible, "0 (Conv2d): convolution is not runnable on this array yet"):
+        ss.from_snntorch(module, (1, 6, 6))
+
+
+def test_a_pool_in_front_and_batch_norm_are_folded():
+    generator = torch.Generator().manual_seed(5)
+    norm = torch.nn.BatchNorm1d(12)
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.randint(-4, 5, (12,), generator=generator) / 8)
+        norm.running_var.fill_(4.0)
+        norm.eps = 0.0
+        norm.weight.fill_(2.0)
+        norm.bias.copy_(torch.randint(-4, 5, (12,), generator=generator) / 8)
+    module = torch.nn.Sequential(
+        torch.nn.AvgPool2d(2), torch.nn.Flatten(), torch.nn.Dropout(0.5),
+        on_grid(9, 12, generator), norm, snn.Leaky(**LIF),
+        on_grid(12, 5, generator), snn.Leaky(**LIF),
+    )
+    samples = spikes(1, 200, STEPS, inputs=36).reshape(200, STEPS, 1, 6, 6)
+    network = ss.from_snntorch(module, (1, 6, 6), calibration=samples)
+    assert network.layers[0].pool_before == ss.SumPool2d(2)
+    assert network.fidelity.exact
+    assert network.fidelity.different == 0
+    module.eval()
+    for neuron in neurons(module):
+        neuron.reset_mem()
+    different, _ = differences(network, samples, source_spikes(module, neurons(module), samples))
+    assert different == 0
+    assert norm.training is False
+
+
+def test_a_last_linear_layer_is_summed_where_asked():
+    network = imported(ending(), readout="membrane", calibration=SAMPLES)
+    last = network.layers[-1].neuron
+    assert (last.leak, last.fires) == ((None, None), False)
+    assert network.fidelity.same_prediction == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"weight_bits": 5}, ValueError, "weight_bits must be 4 or 8, not 5"),
+        ({"weigth_bits": 4}, TypeError, "weigth_bits"),
+        ({"fraction_bits": 16}, ValueError, "fraction_bits must be from 0 to 15, not 16"),
+        ({"approximate": 1}, TypeError, "approximate must be True or False, not 1"),
+        ({"readout": "best"}, ValueError, "readout must be one of"),
+        ({"input": (24,)}, TypeError, "input must be a SpikeInput or a PixelInput, not (24,)"),
+        ({"input": ss.SpikeInput((25,))}, ValueError, "input must have the 24 values"),
+        ({"input": ss.PixelInput((24,), 4)}, ValueError, "input_scale must be given for pixels"),
+        ({"input": ss.PixelInput((24,)), "input_scale": 0.1}, ValueError, "steps must be given"),
+        ({"input_scale": -1}, ValueError, "input_scale must be a positive finite number, not -1"),
+        ({"labels": [1]}, ValueError, "labels are those of the calibration samples"),
+        ({"calibration": np.zeros((3, 4, 5))}, ValueError, "calibration: samples must be (batch"),
+        ({"calibration": np.zeros((0, 4, 24))}, ValueError, "at least 1 sample, not 0"),
+        ({"calibration": SAMPLES, "labels": [1]}, ValueError, "labels must be (270,) integers"),
+        ({"scale": [0.1]}, ValueError, "a list of 2, one for each layer, not of 1"),
+        ({"scale": 0.0}, ValueError, "scale of 1 must be positive and finite"),
+        ({"scale": [None, [0.1, 0.2]]}, ValueError, "scale of 3 must be one number or (20,)"),
+        ({"scale": 0.01}, ValueError, "the scale given makes"),
+    ],
+)
+def test_wrong_options(options, error, message):
+    steps = {} if "input" in options and "input_scale" in options else {"steps": STEPS}
+    with refuses(error, message):
+        ss.from_snntorch(model(snn.Leaky, beta=0.5), (INPUTS,), **{**steps, **options})
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "error", "message"),
+    [
+        ("net.pt", (24,), TypeError, "module must be a torch.nn.Module, not 'net.pt'"),
+        (None, 24, TypeError, "sample_shape must be the shape of one sample"),
+        (None, (0,), ValueError, "sample_shape[0] must be from 1"),
+    ],
+)
+def test_wrong_arguments(module, shape, error, message):
+    with refuses(error, message):
+        ss.from_snntorch(model(snn.Leaky, beta=0.5) if module is None else module, shape)
+
+
+def test_pixels_of_another_scale():
+    generator = torch.Generator().manual_seed(0)
+    module = torch.nn.Sequential(
+        on_grid(16, 30, generator), snn.Leaky(beta=0.5, init_hidden=True, output=True)
+    )
+    pixels = np.random.default_rng(0).integers(0, 16, (50, 1, 4, 4))
+    network = ss.from_snntorch(
+        module, (16,), input=ss.PixelInput((1, 4, 4), 4), input_scale=1 / 16, calibration=pixels,
+        steps=4, fraction_bits=6,
+    )
+    module[1].reset_mem()
+    seen = np.repeat(pixels.reshape(50, 1, 16), 4, 1)
+    source = source_spikes(lambda x: module(x / 16), [module[1]], seen)
+    ours = ss.Golden(network).run(pixels, 4, trace=True).spikes
+    assert 0.01 < ours[0].mean() < 0.9
+    assert (ours[0] == source[0]).all()

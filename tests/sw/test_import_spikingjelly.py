@@ -1,0 +1,152 @@
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+
+neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+from spikingjelly.activation_based import functional, layer, surrogate  # noqa: E402
+
+STEPS = 4
+SAMPLES = spikes(7, 270, STEPS)
+UNDECAYED = {"decay_input": False}
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=re.escape(message))
+
+
+def model(kind, seed=0, bias=True, **settings):
+    return chain(kind(**settings), kind(**settings), seed, bias=bias)
+
+
+def imported(module, **options):
+    return ss.from_spikingjelly(module, (INPUTS,), steps=STEPS, **options)
+
+
+def started(module, samples=SAMPLES):
+    functional.reset_net(module)
+    return source_spikes(module, [module[1], module[3]], samples)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "reset", "leak"),
+    [
+        (neuron.LIFNode, UNDECAYED, "zero", (1, None)),
+        (neuron.LIFNode, {**UNDECAYED, "v_reset": None}, "subtract", (1, None)),
+        (neuron.LIFNode, {"v_threshold": 0.5}, "zero", (1, None)),
+        (neuron.LIFNode, {"v_threshold": 0.5, "v_reset": None}, "subtract", (1, None)),
+        (neuron.LIFNode, {**UNDECAYED, "v_reset": -0.5, "v_threshold": 0.5}, "zero", (1, None)),
+        (neuron.LIFNode, {"v_reset": 0.25, "v_threshold": 0.5}, "zero", (1, None)),
+        (neuron.ParametricLIFNode, {"v_threshold": 0.5}, "zero", (1, None)),
+        (neuron.IFNode, {}, "zero", (None, None)),
+        (neuron.IFNode, {"v_reset": None}, "subtract", (None, None)),
+        (neuron.IFNode, {"v_reset": -0.5}, "zero", (None, None)),
+    ],
+)
+def test_dialects_are_exact(kind, settings, reset, leak):
+    total = 0
+    for seed in range(5):
+        module = model(kind, seed, seed % 2 == 0, **settings)
+        network = imported(module)
+        used = network.layers[0].neuron
+        assert (used.reset, used.reset_timing, used.compare) == (reset, "same_step", "ge")
+        assert used.leak == leak
+        assert network.fidelity.exact
+        assert network.fidelity.exact_steps is None or network.fidelity.exact_steps >= STEPS
+        assert network.fidelity.different == 0
+        different, compared = differences(network, SAMPLES, started(module))
+        assert different == 0
+        total += compared
+    assert total > 320_000
+
+
+def test_without_leak_any_number_of_steps_is_exact():
+    module = model(neuron.IFNode, v_reset=None)
+    network = imported(module)
+    assert network.fidelity.exact_steps is None
+    samples = spikes(2, 20, 200)
+    different, _ = differences(network, samples, started(module, samples))
+    assert different == 0
+
+
+def test_other_time_constants_are_measured():
+    module = model(neuron.LIFNode, tau=3.0, v_threshold=0.5)
+    network = imported(module, calibration=SAMPLES)
+    report = network.fidelity
+    assert not report.exact
+    assert report.layers[0].decay_asked == pytest.approx(2 / 3)
+    assert report.layers[0].decay_used == 0.6875
+    different, _ = differences(network, SAMPLES, started(module))
+    assert report.different == different > 0
+
+
+def test_several_steps_at_once():
+    module = torch.nn.Sequential(
+        layer.Flatten(), layer.Linear(INPUTS, 30, bias=False), layer.BatchNorm1d(30),
+        neuron.LIFNode(v_threshold=0.1), layer.Dropout(0.5), layer.Linear(30, OUTPUTS),
+        neuron.IFNode(v_threshold=0.25),
+    )
+    torch.manual_seed(0)
+    module[2].running_mean.uniform_(-0.1, 0.1)
+    module[2].running_var.uniform_(0.5, 2)
+    functional.set_step_mode(module, "m")
+    network = ss.from_spikingjelly(module, (4, INPUTS // 4), steps=10, weight_bits=8)
+    assert [child.step_mode for child in module if hasattr(child, "step_mode")] == ["m"] * 7
+    assert module.training
+    assert [report.name for report in network.fidelity.layers] == ["3", "6"]
+    module.eval()
+    samples = spikes(3, 50, 10)
+    functional.reset_net(module)
+    with torch.no_grad():
+        sequence = torch.from_numpy(samples.swapaxes(0, 1).reshape(10, 50, 4, -1)).float()
+        counts = module(sequence).sum(0).numpy()
+    ours = ss.Golden(network).run(samples.reshape(50, 10, 4, -1)).readout
+    assert counts.mean() > 0.5
+    assert np.abs(ours - counts).mean() < 0.2 * counts.mean()
+
+
+def nan_threshold():
+    return model(neuron.LIFNode, v_threshold=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nan_threshold, "1 (LIFNode): v_threshold must be finite, not nan"),
+        (lambda: model(neuron.LIFNode, v_reset=1.5), "thresholds above the resting membrane must"),
+        (lambda: model(neuron.QIFNode), "1 (QIFNode): no neuron of this array computes its rule"),
+        (lambda: model(neuron.IFNode, surrogate_function=surrogate.Sigmoid(spiking=False)),
+         "1 (IFNode): its surrogate_function is not the step of v >= v_threshold"),
+        (lambda: torch.nn.Sequential(layer.Linear(INPUTS, 4), layer.SynapseFilter()),
+         "1 (SynapseFilter): no neuron of this array computes its rule"),
+    ],
+)
+def test_refused_modules(module, message):
+    with refuses(ValueError, message):
+        imported(module())
+
+
+def test_convolutions_and_residuals_are_refused_by_name():
+    module = torch.nn.Sequential(layer.Conv2d(1, 2, 3), neuron.IFNode())
+    with refuses(ss.NotExpressible, "0 (Conv2d): convolution is not runnable on this array yet"):
+        ss.from_spikingjelly(module, (1, 6, 6))
+    pooled = torch.nn.Sequential(layer.MaxPool2d(2), layer.Flatten(), layer.Linear(9, 2))
+    with refuses(ss.NotExpressible, "0 (MaxPool2d): maximum pooling is not runnable on this"):
+        ss.from_spikingjelly(pooled, (1, 6, 6))
+
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            self.a, self.b = (on_grid(INPUTS, INPUTS, generator) for _ in range(2))
+            self.na, self.nb = neuron.IFNode(), neuron.IFNode()
+
+        def forward(self, x):
+            y = self.na(self.a(x))
+            return self.nb(self.b(y + x))
+
+    with refuses(ss.NotExpressible, "b (Linear): its input is not what any layer gave"):
+        imported(Residual())
