@@ -21,6 +21,25 @@ __all__ = ["Ice40Board"]
 _SYNTHESIS_DEVICE = {"iCE40UP5K": "u", "iCE40HX8K": "hx"}
 _PLACE_DEVICE = {"iCE40UP5K": "--up5k", "iCE40HX8K": "--hx8k"}
 
+# Every sum a carry chain of its own: as one sum of many terms yosys would build it from full adders
+# of two cells a bit.
+_SUMS = """\
+hierarchy -top top
+proc
+flatten
+opt_expr
+opt_clean
+opt -nodffe -nosdff
+wreduce
+peepopt
+opt_clean
+select -set sums t:$add t:$sub %u
+setattr -set keep 1 @sums %co1:+[Y] @sums %d
+alumacc @sums
+setattr -unset keep w:*
+opt_clean
+"""
+
 
 @dataclass(frozen=True)
 class Ice40Board(Board):
@@ -42,10 +61,14 @@ class Ice40Board(Board):
     @property
     def synthesis(self) -> str:
         device, _ = self.device.split("-")
-        dsp = "-dsp " if device == "iCE40UP5K" else ""
-        # Registers of fewer than 5 bits get no clock enable net of their own: there are too few.
+        # Not -dsp: it takes the multipliers there are for bare ones. Registers of fewer than 5 bits
+        # get no clock enable net of their own: a tile has one for its eight cells.
         return (
-            f"synth_ice40 -device {_SYNTHESIS_DEVICE[device]} {dsp}-dffe_min_ce_use 5 -top top\n"
+            f"{_SUMS}"
+            "scratchpad -copy abc9.script.flow2 abc9.script\n"
+            "scratchpad -set abc9.D 35000\n"
+            f"synth_ice40 -device {_SYNTHESIS_DEVICE[device]} "
+            "-dffe_min_ce_use 5 -top top\n"
         )
 
     def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:

@@ -6,6 +6,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.link import FRAME_BYTES
 
+from .queue import NO_COLLISION
+
 __all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]
 
 _HALF = 256  # bytes of a frame buffer: code, FRAME_BYTES, closing zero
@@ -88,7 +90,9 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = Memory(shape=8, depth=2 * _HALF, init=[])
+        m.submodules.buffer = buffer = Memory(
+            shape=8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
+        )
         write, read = buffer.write_port(), buffer.read_port()
         assert FRAME_BYTES + 2 <= _HALF
 

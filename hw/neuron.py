@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
 
 from .layouts import struct
+from .multiplier import has_multipliers, less_share
 
 __all__ = ["NeuronUnit", "latency", "stages", "state_layout"]
 
@@ -82,6 +83,10 @@ class NeuronUnit(wiring.Component):
         config, settings = self.config, self.settings
         bits = config.state_bits
         wide = max(bits, config.acc_bits + config.window + config.fraction_bits) + 2
+        # Multipliers do the leak where they lie idle.
+        multiplied = (
+            has_multipliers(platform) and config.neuron_steps == 1 and not config.synaptic_current
+        )
         under_way = []
         names = iter(range(1 << 16))
 
@@ -107,12 +112,7 @@ class NeuronUnit(wiring.Component):
 
         def shifted(value: Value, shift: Value, on: Value) -> Value:
             """``value >> shift``, 0 unless ``on``."""
-            if not getattr(platform, "device", "").startswith("iCE40UP"):
-                return Mux(on, value >> shift, 0)
-            # Multipliers lie idle there: times 2**(15 - shift), the low 15 bits dropped.
-            power = named((on & (shift != 0)) << ~shift, signed(16))
-            product = named(value * power)
-            return Mux(on & (shift == 0), value, product[15:].as_signed())
+            return Mux(on, value >> shift, 0)
 
         def clamped(value: Value) -> Value:
             """``value`` in V bits: above them all bits equal the sign, or it saturates."""
@@ -148,12 +148,22 @@ class NeuronUnit(wiring.Component):
                 neuron = clock({**neuron, "q_new": q})
                 current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
 
-            rest = leaked(neuron["v"], settings.leak_a, settings.leak_a_on,
-                          settings.leak_c, settings.leak_c_on)
             back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
-            neuron = clock({**neuron, "rest": rest, "given": named(current - back)})
+            leak_a = settings.leak_a, settings.leak_a_on
+            leak_c = settings.leak_c, settings.leak_c_on
+            if multiplied:
+                v, base = neuron["v"], neuron["base"]
+                rest = (
+                    less_share(m, "leak_a", v, *leak_a, base=v)
+                    + less_share(m, "leak_c", v, *leak_c, base=base)
+                )
+                neuron = clock({**neuron, "given": named(weighed - back)})
+            else:
+                rest = leaked(neuron["v"], *leak_a, *leak_c)
+                neuron = clock({**neuron, "rest": rest, "given": named(current - back)})
+                rest = neuron["rest"]
 
-            u = clamped(named(neuron["rest"] + neuron["given"]))
+            u = clamped(named(rest + neuron["given"]))
             neuron = clock({**neuron, "u": u})
 
             above = named(neuron["u"] - neuron["theta"])

@@ -19,6 +19,7 @@ from stablespike.spec.link import (
 
 from .cobs import CobsDecoder
 from .crc import Crc32
+from .queue import NO_COLLISION
 
 __all__ = [
     "NONCE_BYTES", "CommandRing", "Receiver", "acknowledge_layout", "command_layout", "nonce_layout"
@@ -85,7 +86,7 @@ class CommandRing(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.memory = memory = Memory(
-            shape=command_layout(), depth=self.depth, init=[]
+            shape=command_layout(), depth=self.depth, init=[], attrs=NO_COLLISION
         )
         write, read = memory.write_port(), memory.read_port()
         level = Signal(range(self.depth + 1))
@@ -158,9 +159,12 @@ class Receiver(wiring.Component):
         m.submodules.cobs = cobs = CobsDecoder()
         m.submodules.crc = crc = Crc32()
         m.submodules.ring = ring = CommandRing(self.config.receive_bytes)
-        m.submodules.buffer = buffer = Memory(shape=8, depth=2 * _HALF, init=[])
+        m.submodules.buffer = buffer = Memory(
+            shape=8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
+        )
         m.submodules.running = running = Memory(
-            shape=8, depth=NONCE_BYTES, init=[], attrs={"ram_style": "block"}
+            shape=8, depth=NONCE_BYTES, init=[],
+            attrs={"ram_style": "block", **NO_COLLISION},
         )
         wiring.connect(m, wiring.flipped(self.i), cobs.i)
         wiring.connect(m, ring.o, wiring.flipped(self.commands))

@@ -19,6 +19,7 @@ from stablespike.spec.link import (
 from .cobs import encoded_layout
 from .crc import Crc32
 from .ports import reports_signature
+from .queue import NO_COLLISION
 from .receiver import NONCE_BYTES, acknowledge_layout, nonce_layout
 
 __all__ = ["FLIGHT", "Transmitter"]
@@ -83,7 +84,9 @@ class Transmitter(wiring.Component):
         m.submodules.crc = crc = Crc32()
 
         words = self.config.result_bytes // 2
-        m.submodules.ring = ring = Memory(shape=16, depth=words, init=[])
+        m.submodules.ring = ring = Memory(
+            shape=16, depth=words, init=[], attrs=NO_COLLISION
+        )
         fill, drain = ring.write_port(), ring.read_port()
         head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
         full, inside = Signal(), Signal()
@@ -102,7 +105,9 @@ class Transmitter(wiring.Component):
 
         # Frames by number: oldest <= number <= newest; next_word is where ``number`` begins.
         oldest, number, newest = (Signal(8, name=n) for n in ("oldest", "number", "newest"))
-        m.submodules.begins = begins = Memory(shape=len(head), depth=256, init=[])
+        m.submodules.begins = begins = Memory(
+            shape=len(head), depth=256, init=[], attrs=NO_COLLISION
+        )
         mark, begin = begins.write_port(), begins.read_port()
         again = Signal(reset_less=True)
         ack = self.acknowledged.payload
@@ -126,7 +131,9 @@ class Transmitter(wiring.Component):
         info = list(self.info)
         depth = NONCE_BYTES + len(info)
         m.submodules.told = told = Memory(
-            shape=8, depth=depth, init=[0] * NONCE_BYTES + info, attrs={"ram_style": "block"}
+            shape=8, depth=depth, init=[0] * NONCE_BYTES + info,
+            # Written while it is read only by the nonce that is there already.
+            attrs={"ram_style": "block", **NO_COLLISION},
         )
         keep, tell = told.write_port(), told.read_port()
         at = Signal(range(depth + 1), reset_less=True)

