@@ -1,12 +1,12 @@
 """Cycle estimate: when rows are found, events issued, groups swapped, drained and written back.
 
-A model of the core's pipeline, a row at a time, in the cycles its docstrings state; the link is
-taken as fast enough.
+A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
+cycles their docstrings state; the link is taken as fast enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,11 @@ SWAP_TO_DRAIN = 2
 SENT_TO_READABLE = 2  # write-back state, spike memory; one more for the bus of several cores
 WRITTEN_BACK = 3  # two row states and the one that finds no report to send
 TASK_READ = 4  # besides one cycle per word
-PACKET = 3  # besides one cycle per word
+PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
+PACKET_HEAD = 2  # words before its own
+
+_Sends = Generator[tuple[int, int], int | None, list[int]]
+"""Yields when a packet is there and its words, is sent when its first word is taken."""
 
 
 @dataclass
@@ -48,38 +52,62 @@ class _Model:
         layout = task_layout(self.config)
         self.scan_read = TASK_READ + len(layout.scan)
         self.neuron_read = TASK_READ + len(layout.neuron)
+        self.merger = self.turn = 0  # when it is free for a packet, and the core it looks at
         stages = 5 if self.config.synaptic_current else 3
         self.latency = stages * self.config.neuron_steps - 1
 
     def drained(self, neurons: int, steps: int) -> int:
         """Cycles from a swap until the group's row is complete."""
         passes = -(-steps // self.config.neuron_steps)
-        length = max(neurons, self.latency + 2) if passes > 1 else neurons
-        filled = self.config.lanes - neurons
-        return SWAP_TO_DRAIN + passes * length + self.latency + 1 + filled
+        before = (passes - 1) * max(neurons, self.latency + 2)
+        return SWAP_TO_DRAIN + before + self.config.lanes + self.latency + 1
 
-    def reports(self, run: int, neurons: int, final: bool, task: bool, window: bool) -> int:
-        """Cycles the write-back spends on packets after a group."""
+    def reports(
+        self, run: int, neurons: int, final: bool, task: bool, window: bool
+    ) -> list[tuple[int, int]]:
+        """Packets after a group: cycles the merger is busy with each, and after it the core alone.
+        No ``neurons`` where the core has no part in the layer."""
         network, runs = self.program.network, len(self.program.layer_tags)
-        read_out = run >= len(network.layers) - 1
-        words = []
+        read_out = neurons and run >= len(network.layers) - 1
+        packets = []
         if read_out and network.readout != "membrane":
-            chunks, window_bits = self.config.row_chunks, self.config.window
-            words.append(chunks * (1 + 16 // window_bits) if chunks > 1 else chunks)
+            chunks = self.config.row_chunks
+            turn = 16 // self.config.window if chunks > 1 else 0
+            packets.append((chunks + (chunks - 1) * turn, turn))
         if read_out and network.readout == "membrane" and final:
-            words.append(neurons)
+            packets.append((neurons, 0))
         if task and self.counters and run < len(network.layers):
-            words.append(sum(count for _, count in counter_words(self.config)))
+            packets.append((sum(count for _, count in counter_words(self.config)), 0))
         if task and window and run == runs - 1:
-            words.append(2)
-        return sum(PACKET + count for count in words)
+            packets.append((2, 0))
+        return [(PACKET_HEAD + words, after) for words, after in packets]
+
+    def together(self, tasks: Sequence[_Sends]) -> list[list[int]]:
+        """Run a task on every core, their packets one at a time and in turn."""
+        sent: list[list[int]] = [[] for _ in tasks]
+        waiting: dict[int, tuple[int, int]] = {}
+        begun: dict[int, int | None] = dict.fromkeys(range(len(tasks)))
+        while True:
+            for core, begin in begun.items():
+                try:
+                    waiting[core] = tasks[core].send(begin)
+                except StopIteration as stop:
+                    sent[core] = stop.value
+            if not waiting:
+                return sent
+            now = max(self.merger, min(at for at, _ in waiting.values()))
+            there = [core for core, (at, _) in waiting.items() if at <= now]
+            core = min(there, key=lambda core: (core - self.turn) % len(tasks))
+            _, length = waiting.pop(core)
+            self.merger, self.turn = now + length, core + 1
+            begun = {core: now}
 
     def task(
         self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
         final: bool, outputs: int,
-    ) -> list[int]:
-        """Run a task; ``rows`` events per row, ``ready`` when each may be read. Cycles its rows
-        are readable by others."""
+    ) -> _Sends:
+        """Run a task; ``rows`` events per row, ``ready`` when each may be read. Returns the cycles
+        its rows are readable by others."""
         config = self.config
         sent = []
         last_row = len(rows) - 1
@@ -100,14 +128,17 @@ class _Model:
             swap = max(ended + 1 + busy, core.neuron)
             core.issuer = max(core.issuer, swap)
             is_last = g >= share.groups - 1
-            neurons = config.lanes
-            if is_last:
+            neurons = config.lanes if share.groups else 0
+            if is_last and share.groups:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
             complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
             sent.append(complete + SENT_TO_READABLE + (config.cores > 1))
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1
-            core.neuron += self.reports(run, neurons, final, is_last, window)
+            for length, after in self.reports(run, neurons, final, is_last, window):
+                taken = yield core.neuron + PACKET_CHOSEN, length
+                assert taken is not None
+                core.neuron = taken + length - 1 + after
             if is_last:
                 core.neuron += self.neuron_read - 1
         core.loads = core.loads[-config.row_queue :]
@@ -131,10 +162,10 @@ class _Model:
             outputs = network.layers[layer].outputs
             if run == 0:
                 ready = [0] * count
-            sent = [
+            sent = self.together([
                 self.task(core, run, share, rows, ready, steps, final, outputs)
                 for core, share in zip(self.cores, self.program.groups[layer], strict=True)
-            ]
+            ])
             if kind == "spikes" and layer < len(network.layers) - 1:
                 senders = [times for times in sent if times]
                 emit = network.layers[layer].emit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import stablespike as ss
@@ -11,6 +13,13 @@ from stablespike.demo import NETWORK, STEPS, pixels
 from stablespike.estimate import estimate
 
 IMAGES = 100
+ONE = ss.ArrayConfig(
+    synaptic_current=False, weight_rows=32768, tasks=8, neuron_groups=256,
+)
+TWO = ss.ArrayConfig(
+    cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, weight_rows=32768, tasks=8,
+    neuron_groups=256,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +52,33 @@ def test_utilization_of_samples_that_follow_each_other(measured) -> None:
 def test_utilization_of_a_sample_alone(measured) -> None:
     rows = np.concatenate([result.counters for result in measured[3]])
     assert rows["lower_bound"].sum() / rows["cycles"].sum() >= 0.85
+
+
+@pytest.fixture(scope="module", params=[ONE, TWO], ids=["one core", "two cores"])
+def board(request):
+    with ss.open_device("sim:", array=request.param) as device:
+        yield device
+
+
+@pytest.mark.parametrize("sizes", [(20, 3, 2), (40, 10, 10), (64, 7, 5, 3), (300, 40, 10)])
+def test_layers_smaller_than_a_group(board, sizes) -> None:
+    config, rng = board.config, np.random.default_rng(1)
+    layers = [
+        ss.Dense(
+            rng.integers(-3, 8, (outputs, inputs)),
+            neuron=ss.Neuron(threshold=20 << config.fraction_bits),
+        )
+        for inputs, outputs in pairwise(sizes)
+    ]
+    network = ss.Network(ss.SpikeInput((sizes[0],)), layers, "counts", 4, config.fraction_bits)
+    steps = 2 * config.window
+    program = ss.compile(network, config, steps)
+    samples = rng.random((30, steps, sizes[0])) < 0.3
+    board.load(program)
+    cycles = board.run(samples).counters["cycles"][1:]
+    golden = ss.Golden(network).run(samples, steps, trace=True)
+    words = source_words(network, samples, golden.spikes, golden.skeleton, config.window)
+    estimated = estimate(program, words)[1:]
+    if config.cores == 1:
+        assert (estimated == cycles).all()
+    assert abs(estimated.sum() / cycles.sum() - 1) < 0.01
