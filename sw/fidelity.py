@@ -46,6 +46,8 @@ class LayerFidelity:
     neuron : the settings used, in words.
     decay_asked, decay_used, leak : membrane that stays each step, and the shifts that do it.
     synapse_asked, synapse_used, synapse_leak : the same of the synaptic current, or None.
+    threshold_factor : by which thresholds make up for another leak, chosen on the calibration
+        samples.
     scale_low, scale_high : smallest and largest scale of the layer's neurons.
     weight_error : rounding of the weights, root mean square over that of the weights.
     clipped : weights that were out of range and became its end.
@@ -64,6 +66,7 @@ class LayerFidelity:
     synapse_asked: float | None
     synapse_used: float | None
     synapse_leak: Leak | None
+    threshold_factor: float
     scale_low: float
     scale_high: float
     weight_error: float
@@ -169,6 +172,8 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
             f"  {what} {asked:.6g} asked, {used:.6g} used (shifts {shifts[0]}, {shifts[1]}), "
             f"error {used - asked:+.2g}"
         )
+    if layer.threshold_factor != 1:
+        lines.append(f"  thresholds times {layer.threshold_factor:.4f}, for the leak")
     many = layer.scale_low != layer.scale_high
     scale = f"{layer.scale_low:.4g} to {layer.scale_high:.4g}" if many else f"{layer.scale_low:.4g}"
     rounding = "exact" if layer.weight_error == 0 else f"{layer.weight_error:.2%} rounding"

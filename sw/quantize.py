@@ -21,7 +21,7 @@ from .spec.task import LEAK_BITS
 from .values import signed_range
 
 __all__ = [
-    "Quantized", "closest_leak", "corrected", "exact_steps", "leak_factor", "quantize_layer",
+    "Quantized", "closest_leak", "exact_steps", "leak_factor", "quantize_layer", "with_thresholds",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -116,8 +116,8 @@ def quantize_layer(
     v_init : membrane at the start of a sample.
     scale : () or (out,); None: one at which everything is an integer, if there is one, else per
         neuron (one, where ``threshold`` is None) the one with the smallest error.
-    moments : (in, in) mean products of the inputs, by which errors are weighed and rounding
-        is compensated; None: every weight counts the same, and is rounded for itself.
+    moments : (in, in) mean products of the inputs, with which the weights still to be rounded
+        make up for those that are; None: every weight is rounded for itself.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def quantize_layer(
         if found is not None:
             scale = found
         else:
-            scale = _best_scale(weight, bias, thetas, weight_bits, fraction_bits, moments, per_row)
+            scale = _best_scale(weight, bias, thetas, weight_bits, fraction_bits, per_row)
     one = 2.0**fraction_bits / scale
     column = scale[:, None] if scale.ndim else scale
     if given:
@@ -166,16 +166,16 @@ def _check_given(integers: Floats, low: int, high: int) -> None:
         )
 
 
-def corrected(quantized: Quantized, bias: Floats, fraction_bits: int) -> Quantized:
-    """The same layer with another real (out,) bias.
+def with_thresholds(quantized: Quantized, threshold: Floats, fraction_bits: int) -> Quantized:
+    """The same layer with other real thresholds, () or (out,).
 
     Raises
     ------
     ValueError
-        If it is out of range at the layer's scale.
+        If one is out of range at the layer's scale.
     """
-    scaled = bias * 2.0**fraction_bits / quantized.scale
-    return replace(quantized, bias=_ranged("bias", scaled, _LOW, _HIGH), exact=False)
+    scaled = np.broadcast_to(threshold * 2.0**fraction_bits / quantized.scale, len(quantized.bias))
+    return replace(quantized, threshold=_ranged("threshold", scaled, 1, _HIGH), exact=False)
 
 
 def _ranged(name: str, values: Floats, low: int, high: int) -> Integers:
@@ -269,10 +269,9 @@ def _best_scale(
     thetas: Floats | None,
     bits: int,
     fraction_bits: int,
-    moments: Floats | None,
     per_row: bool,
 ) -> Floats:
-    """The scale, per row or one, with the smallest rounding error of the currents."""
+    """The scale, per row or one, with the smallest rounding error of the weights."""
     low, high = signed_range(bits)
     one = 2.0**fraction_bits
     largest = np.maximum(weight.max(1) / high, weight.min(1) / low)
@@ -291,8 +290,7 @@ def _best_scale(
         scale = np.maximum(largest * share, finest)
         column = scale.reshape(-1, *[1] * (rows.ndim - 1))
         off = rows - column * np.clip(np.round(rows / column), low, high)
-        cost = off**2 if moments is None else (off @ moments) * off
-        total = cost.reshape(len(scale), -1).sum(1)
+        total = (off**2).reshape(len(scale), -1).sum(1)
         best, error = np.where(total < error, scale, best), np.minimum(total, error)
     return best if per_row else best.reshape(())
 

@@ -16,20 +16,22 @@ from ..network import READOUTS, Dense, Leak, Network, Neuron, PixelInput, SpikeI
 from ..quantize import (
     Quantized,
     closest_leak,
-    corrected,
     exact_steps,
     leak_factor,
     quantize_layer,
+    with_thresholds,
 )
 from ..samples import check_samples
 from ..values import as_array, exact_choice, exact_int
 from ..words import predict
 from .graph import FloatLayer, FloatNetwork, Run
-from .semantics import Floats
+from .semantics import Cell, Floats
 
 __all__ = ["Options", "Settings", "convert"]
 
 _CHUNK = 64
+_COMPARED = 256
+_MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
 
 
@@ -142,10 +144,14 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     for index, layer in enumerate(network.layers):
         if index == 0:
             layer = replace(layer, weight=layer.weight * factor)
-        quantized = _quantized(layer, index, settings, network, measured, layers, source)
-        dense, report = _dense(layer, index, quantized, settings)
-        layers.append(dense)
-        reports.append(report)
+        scale = _scale(settings.scale, index, network.layers)
+        try:
+            quantized = _quantized(layer, index, settings, measured, layers, scale)
+            quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
+        except ValueError as error:
+            raise ValueError(f"{layer.name} ({layer.cell.source}): {error}") from None
+        layers.append(_dense(layer, index, quantized, settings))
+        reports.append(_layer_report(layer, index, quantized, matched, settings))
     result = Network(
         input=source, layers=tuple(layers), readout=readout,
         weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
@@ -213,7 +219,7 @@ class _Samples:
         self.given = settings.calibration is not None
         if self.given:
             samples: Any = settings.calibration
-            self.text = "the calibration samples"
+            self.text = "calibration samples"
         else:
             samples = self._random(source, settings.steps)
             self.text = f"random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
@@ -268,20 +274,29 @@ class _Samples:
         ]
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
-    def inputs(self, layers: Sequence[Dense], settings: Settings) -> tuple[Floats, Floats]:
-        """What the next layer gets, ours (values, in) and the source's mean (in,), unpooled."""
+    def inputs(self, layers: Sequence[Dense], settings: Settings) -> Floats:
+        """What the next layer gets, (values, inputs), before its pooling."""
         if not layers:
-            ours = self.flat.reshape(-1, self.source.size).astype(np.float64)
-            return ours, ours.mean(0)
+            return self.flat.reshape(-1, self.source.size).astype(np.float64)
+        spikes = self._last_spikes(layers, settings, len(self.flat))
+        return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
+
+    def different(self, layers: Sequence[Dense], settings: Settings) -> int:
+        """Spikes of the last of some layers that are not the source's, on the first samples."""
+        spikes = self._last_spikes(layers, settings, _COMPARED)
+        source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
+        return int((np.swapaxes(spikes, 0, 1) != source).sum())
+
+    def _last_spikes(
+        self, layers: Sequence[Dense], settings: Settings, count: int
+    ) -> npt.NDArray[np.bool_]:
         from ..golden import Golden
 
         partial = Network(
             self.source, tuple(layers),
             weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
         )
-        spikes = Golden(partial).run(self._shaped(), self.steps, trace=True).spikes[-1]
-        source = self.run.spikes[len(layers) - 1]
-        return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64), source.mean((0, 1))
+        return Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
 
     def _shaped(self) -> npt.NDArray[np.int64]:
         return self.flat.reshape(*self.flat.shape[:-1], *self.source.shape)
@@ -325,35 +340,56 @@ def _quantized(
     layer: FloatLayer,
     index: int,
     settings: Settings,
-    network: FloatNetwork,
     measured: _Samples,
     before: Sequence[Dense],
-    source: SpikeInput | PixelInput,
+    scale: Floats | None,
 ) -> Quantized:
-    scale = _scale(settings.scale, index, network.layers)
-    cell = layer.cell
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
         "scale": scale,
     }
-    try:
-        plain = quantize_layer(layer.weight, layer.bias, cell.threshold, cell.v_init, **options)
-        if plain.exact or scale is not None or not measured.given:
-            return plain
-        ours, theirs = measured.inputs(before, settings)
-        if layer.pool is not None:
-            sources = layer.pool.sources(source.shape)
-            onto = np.zeros((source.size, layer.weight.shape[1]))
-            onto[np.flatnonzero(sources >= 0), sources[sources >= 0]] = 1
-            ours, theirs = ours @ onto, theirs @ onto
-        moments = ours.T @ ours / len(ours)
-        result = quantize_layer(
-            layer.weight, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
+    cell = layer.cell
+    plain = quantize_layer(layer.weight, layer.bias, cell.threshold, cell.v_init, **options)
+    if plain.exact or scale is not None or not measured.given:
+        return plain
+    inputs = measured.inputs(before, settings)
+    if layer.pool is not None:
+        inputs = inputs @ layer.pooling(measured.source.shape)
+    moments = inputs.T @ inputs / len(inputs)
+    return quantize_layer(
+        layer.weight, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
+    )
+
+
+def _matched(
+    layer: FloatLayer,
+    index: int,
+    quantized: Quantized,
+    settings: Settings,
+    measured: _Samples,
+    before: Sequence[Dense],
+) -> tuple[Quantized, float]:
+    """Thresholds that make up for another leak, and their factor.
+
+    A constant current drives a membrane with decay ``d`` to ``1 / (1 - d)`` of itself in many
+    steps; in few, less depends on the leak. So the factor is between 1 and the ratio of the two.
+    """
+    threshold, decay = layer.cell.threshold, layer.cell.decay
+    used = leak_factor(_leaks(layer)[0])
+    if threshold is None or not measured.given or used == decay or 1 in (used, decay):
+        return quantized, 1.0
+    best, least = (quantized, 1.0), measured.different(
+        (*before, _dense(layer, index, quantized, settings)), settings
+    )
+    for share in _MATCHED:
+        factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
+        other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
+        different = measured.different(
+            (*before, _dense(layer, index, other, settings)), settings
         )
-        lost = layer.weight @ theirs - (result.weight @ ours.mean(0)) * result.scale
-        return corrected(result, layer.bias + lost, settings.fraction_bits)
-    except ValueError as error:
-        raise ValueError(f"{layer.name} ({cell.source}): {error}") from None
+        if different < least:
+            best, least = (other, factor), different
+    return best
 
 
 def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | None:
@@ -380,14 +416,18 @@ def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | Non
     return array
 
 
-def _dense(
-    layer: FloatLayer, index: int, quantized: Quantized, settings: Settings
-) -> tuple[Dense, LayerFidelity]:
+def _leaks(layer: FloatLayer) -> tuple[Leak, Leak | None]:
+    """Shifts of the membrane, and of the synapse where there is one."""
     cell = layer.cell
     leak = closest_leak(cell.decay) if cell.leak is None else cell.leak
-    synapse_leak: Leak | None = None
-    if cell.synapse_decay is not None:
-        synapse_leak = cell.synapse_leak or closest_leak(cell.synapse_decay)
+    if cell.synapse_decay is None:
+        return leak, None
+    return leak, cell.synapse_leak or closest_leak(cell.synapse_decay)
+
+
+def _dense(layer: FloatLayer, index: int, quantized: Quantized, settings: Settings) -> Dense:
+    cell = layer.cell
+    leak, synapse_leak = _leaks(layer)
     neuron = Neuron(
         leak=leak,
         threshold=_plainest(quantized.threshold),
@@ -398,11 +438,18 @@ def _dense(
         fires=cell.fires,
         synapse_leak=synapse_leak,
     )
-    dense = Dense(
+    return Dense(
         quantized.weight, quantized.bias, neuron=neuron, pool_before=layer.pool,
         emit=settings.emits[index] if settings.emits else "spikes",
         weight_bits=settings.layer_bits[index] if settings.layer_bits else None,
     )
+
+
+def _layer_report(
+    layer: FloatLayer, index: int, quantized: Quantized, factor: float, settings: Settings
+) -> LayerFidelity:
+    cell = layer.cell
+    leak, synapse_leak = _leaks(layer)
     column = quantized.scale[:, None] if quantized.scale.ndim else quantized.scale
     ratio = layer.weight / column
     size = float(np.sqrt((layer.weight**2).mean()))
@@ -413,26 +460,26 @@ def _dense(
     values += [] if quantized.threshold is None else [quantized.threshold]
     exact = quantized.exact and used == cell.decay and synapse_used == cell.synapse_decay
     half = 1 << (settings.bits(index) - 1)
-    return dense, LayerFidelity(
+    steps: int | None = 0
+    if exact:
+        steps = exact_steps(leak, synapse_leak, np.concatenate(values), settings.fraction_bits)
+    return LayerFidelity(
         name=layer.name,
         source=cell.source,
-        neuron=_words(neuron),
+        neuron=_words(cell),
         decay_asked=cell.decay,
         decay_used=used,
         leak=leak,
         synapse_asked=cell.synapse_decay,
         synapse_used=synapse_used,
         synapse_leak=synapse_leak,
+        threshold_factor=factor,
         scale_low=float(quantized.scale.min()),
         scale_high=float(quantized.scale.max()),
         weight_error=error / size if size else 0.0,
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
         exact=exact,
-        exact_steps=(
-            exact_steps(leak, synapse_leak, np.concatenate(values), settings.fraction_bits)
-            if exact
-            else 0
-        ),
+        exact_steps=steps,
         spikes=None,
     )
 
@@ -444,8 +491,8 @@ def _plainest(threshold: npt.NDArray[np.int64] | None) -> Any:
     return int(threshold[0])
 
 
-def _words(neuron: Neuron) -> str:
-    if not neuron.fires:
+def _words(cell: Cell) -> str:
+    if not cell.fires:
         return "read by its membrane"
-    timing = f", {neuron.reset_timing}" if neuron.reset == "subtract" else ""
-    return f"{neuron.compare}, reset {neuron.reset}{timing}"
+    timing = f", {cell.reset_timing}" if cell.reset == "subtract" else ""
+    return f"{cell.compare}, reset {cell.reset}{timing}"

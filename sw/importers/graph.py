@@ -119,15 +119,20 @@ class FloatLayer:
     cell: Cell
     pool: SumPool2d | None = None
 
+    def pooling(self, shape: Shape) -> Floats:
+        """(inputs, pooled) ones where an input of that shape adds to a pooled position."""
+        assert self.pool is not None
+        sources = self.pool.sources(shape)
+        onto = np.zeros((len(sources), self.weight.shape[1]))
+        kept = np.flatnonzero(sources >= 0)
+        onto[kept, sources[kept]] = 1
+        return onto
+
     def current(self, inputs: Floats, shape: Shape) -> Floats:
         """(..., out) currents of (..., *shape) inputs."""
         flat = inputs.reshape(*inputs.shape[: inputs.ndim - len(shape)], -1)
         if self.pool is not None:
-            sources = self.pool.sources(shape)
-            kept = np.flatnonzero(sources >= 0)
-            onto = np.zeros((flat.shape[-1], self.weight.shape[1]))
-            onto[kept, sources[kept]] = 1
-            flat = flat @ onto
+            flat = flat @ self.pooling(shape)
         result: Floats = flat @ self.weight.T + self.bias
         return result
 

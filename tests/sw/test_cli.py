@@ -83,7 +83,7 @@ def test_help_is_fast_and_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "train", "compile", "run", "verify", "report", "bench", "doctor"]
+    "verb", ["demo", "train", "import", "compile", "run", "verify", "report", "bench", "doctor"]
 )
 def test_help_of_verbs(capsys: Out, verb: str) -> None:
     code, out, _ = call(capsys, verb, "--help")

@@ -137,6 +137,34 @@ def test_thresholds_per_neuron_and_a_membrane_readout():
         imported(delayed, readout="membrane")
 
 
+def test_calibration_brings_the_spikes_closer():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(60, 50), snn.Leaky(beta=0.95, threshold=0.5, init_hidden=True),
+        torch.nn.Linear(50, 20), snn.Leaky(beta=0.95, threshold=0.5, init_hidden=True, output=True),
+    )
+    rng = np.random.default_rng(0)
+    samples = (rng.random((400, 20, 60)) < rng.random(60) ** 2).astype(np.int64)
+    seen, unseen = samples[:200], samples[200:]
+    for neuron in neurons(module):
+        neuron.reset_mem()
+    source = source_spikes(module, neurons(module), unseen)
+    plain = ss.from_snntorch(module, (60,), steps=20)
+    calibrated = ss.from_snntorch(module, (60,), calibration=seen, labels=np.zeros(200, int))
+    assert differences(calibrated, unseen, source)[0] < 0.8 * differences(plain, unseen, source)[0]
+    report = calibrated.fidelity
+    assert report.samples == "200 calibration samples, 20 steps"
+    assert "random samples" in plain.fidelity.samples
+    assert plain.fidelity.layers[0].threshold_factor == 1
+    # The leak used is 1 - 2**-5 - 2**-6, less than asked: currents add up to more.
+    factors = [layer.threshold_factor for layer in report.layers]
+    assert all(1 <= factor <= 0.05 / (1 - 0.953125) for factor in factors)
+    assert max(factors) > 1
+    assert report.accuracy == (ss.Golden(calibrated).run(seen).prediction == 0).mean()
+    assert report.as_dict()["layers"][1]["spikes"]["different"] > 0
+    assert "for the leak" in str(report)
+
+
 class Looped(torch.nn.Module):
     """States in variables and a loop over steps, as snnTorch's tutorials write it."""
 

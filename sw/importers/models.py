@@ -1,0 +1,149 @@
+"""Models as the command line names them: a NIR file, or a Python file and a name in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError, NotExpressible
+from ..network import Network, PixelInput, SpikeInput
+from ..sample_files import read_samples
+
+__all__ = ["import_model", "load_module"]
+
+_PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+_PINS = ("dt", "reset", "reset_timing", "cuba_current", "v_init")
+_FRAMEWORKS = ("snntorch", "spikingjelly")
+
+
+def import_model(model: str, asked: Mapping[str, Any]) -> Network:
+    """The network of a model.
+
+    Parameters
+    ----------
+    model : path of a NIR file, or ``file.py:name`` of a torch module, or of a function without
+        arguments that makes one. The file is executed.
+    asked : arguments of the importers by name, None for those not given, with texts for
+        ``sample_shape`` and ``v_init``, a path for ``calibration``, and ``pixels``, their bits.
+
+    Raises
+    ------
+    FileError, NotExpressible, TypeError, ValueError
+        Naming what is missing or wrong.
+    """
+    values = {name: value for name, value in asked.items() if value is not None}
+    pins = {name: values.pop(name) for name in _PINS if name in values}
+    shape = values.pop("sample_shape", None)
+    bits = values.pop("pixels", None)
+    if "calibration" in values:
+        values["calibration"], values["labels"] = read_samples(values["calibration"])
+    found = _PYTHON.fullmatch(model)
+    if found is None:
+        return _nir(model, pins, shape, bits, values)
+    if pins:
+        raise ValueError(f"{', '.join(pins)} must not be given: a torch module says it itself")
+    if shape is None:
+        raise ValueError(
+            "sample_shape must be given for a torch module: sizes of one sample between commas, "
+            "such as 1,28,28"
+        )
+    sizes = _sizes(shape)
+    if bits is not None:
+        values["input"] = PixelInput(sizes, bits)
+    module = load_module(found["file"], found["name"])
+    if _framework(module) == "snntorch":
+        from .snntorch import from_snntorch
+
+        return from_snntorch(module, sizes, **values)
+    from .spikingjelly import from_spikingjelly
+
+    return from_spikingjelly(module, sizes, **values)
+
+
+def _nir(
+    model: str,
+    pins: dict[str, Any],
+    shape: str | None,
+    bits: int | None,
+    values: dict[str, Any],
+) -> Network:
+    from .nir import from_nir
+
+    if model.endswith(".py"):
+        raise FileError(f"{model} is a Python file: say what in it is the model, {model}:NAME")
+    if "v_init" in pins:
+        pins["v_init"] = _number(pins["v_init"])
+    if shape is not None:
+        sizes = _sizes(shape)
+        values["input"] = SpikeInput(sizes) if bits is None else PixelInput(sizes, bits)
+    elif bits is not None:
+        raise ValueError("sample_shape must be given with pixels: sizes between commas")
+    return from_nir(model, **pins, **values)
+
+
+def load_module(file: str, name: str) -> Any:
+    """An object of a Python file; called, if it is a function.
+
+    Raises
+    ------
+    FileError
+        If there is no such file or name, or it cannot be executed.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise FileError(f"{file} does not exist; expected a Python file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    code = importlib.util.module_from_spec(spec)
+    beside = str(path.parent.resolve())
+    sys.path.insert(0, beside)
+    try:
+        spec.loader.exec_module(code)
+        if not hasattr(code, name):
+            raise FileError(f"{file} has no {name}")
+        made = getattr(code, name)
+        # A module is callable too, but is what is wanted already.
+        return made if hasattr(made, "named_children") and not isinstance(made, type) else made()
+    except FileError:
+        raise
+    except Exception as error:  # whatever the file raises
+        raise FileError(f"{file}:{name} fails: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(beside)
+
+
+def _framework(module: Any) -> str:
+    """Which framework's neurons a module has."""
+    if not hasattr(module, "modules"):
+        raise TypeError(f"the model must be a torch.nn.Module, not {module!r}")
+    classes = {base for each in module.modules() for base in type(each).__mro__}
+    homes = {base.__module__.partition(".")[0] for base in classes}
+    found = [name for name in _FRAMEWORKS if name in homes]
+    if len(found) != 1:
+        raise NotExpressible(
+            type(module).__name__, "module",
+            "it has neurons of two frameworks" if found else "it has no neurons known here",
+            "neurons of snnTorch, or of SpikingJelly",
+        )
+    return found[0]
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in text.strip("() ").split(",") if size.strip())
+    except ValueError:
+        raise ValueError(
+            f"sample_shape must be sizes between commas, such as 1,28,28, not {text!r}"
+        ) from None
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

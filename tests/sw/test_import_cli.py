@@ -1,0 +1,129 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+from stablespike.cli import main
+
+nir = pytest.importorskip("nir")
+pytest.importorskip("snntorch")
+
+MODEL = """
+import torch
+from beside import neuron
+
+
+def build():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(6, 8), neuron(), torch.nn.Linear(8, 3), neuron())
+
+
+made = build()
+linear = torch.nn.Linear(6, 8)
+number = lambda: 3
+
+
+def broken():
+    raise KeyError("weights.pt")
+"""
+BESIDE = """
+import snntorch
+
+
+def neuron():
+    return snntorch.Leaky(beta=0.5, threshold=0.25, init_hidden=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with models and samples, and in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "beside.py").write_text(BESIDE)
+    (tmp_path / "fails.py").write_text("import no_such_package\n")
+    (tmp_path / "text.nir").write_text("text")
+    rng = np.random.default_rng(0)
+    net = ss.Network(ss.SpikeInput((6,)), [
+        ss.Dense(rng.integers(-8, 8, (5, 6)), neuron=ss.Neuron(leak=(1, None), threshold=64)),
+    ])
+    graph = ss.to_nir(net)
+    for node in (graph, *graph.nodes.values()):
+        node.metadata = {}
+    nir.write("plain.nir", graph)
+    np.savez("spikes.npz", samples=rng.random((9, 4, 6)) < 0.5, labels=rng.integers(0, 3, 9))
+    np.save("pixels.npy", rng.integers(0, 16, (9, 2, 3)))
+    return tmp_path
+
+
+def call(capsys, *arguments):
+    code = main(["import", *arguments, "-o", "net.safetensors"])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+SAID = ("--dt", "1e-4", "--reset", "subtract", "--reset-timing", "same_step")
+
+
+def test_a_nir_file(capsys, folder):
+    code, out, err = call(capsys, "plain.nir", *SAID, "--steps", "5")
+    assert code == 0
+    assert "assumed: forward Euler with dt = 0.0001" in out
+    assert "leak 0.5 asked, 0.5 used (shifts 1, None), error +0" in out
+    assert "exact for up to 5 steps: 0 spikes differ" in out
+    assert "wrote net.safetensors" in err
+    loaded = ss.load("net.safetensors")
+    assert loaded.layers[0].neuron.compare == "gt"
+    assert loaded.fidelity is None
+    code, out, _ = call(
+        capsys, "plain.nir", *SAID, "--v-init", "2", "--sample-shape", "2,3", "--pixels", "4",
+        "--input-scale", "0.25", "--steps", "3", "--calibration", "pixels.npy", "--json",
+    )
+    assert code == 0
+    figures = json.loads(out)
+    assert figures["count"] == 9
+    assert figures["network"] == "net.safetensors"
+    assert ss.load("net.safetensors").input == ss.PixelInput((2, 3), 4)
+
+
+def test_a_module(capsys, folder):
+    for name in ("build", "made"):
+        code, out, _ = call(
+            capsys, f"model.py:{name}", "--sample-shape", "6", "--calibration", "spikes.npz",
+            "--weight-bits", "8", "--json",
+        )
+        assert code == 0
+        figures = json.loads(out)
+        assert figures["accuracy"] is not None
+        assert figures["layers"][0]["spikes"]["total"] == 9 * 4 * 8
+        assert ss.load("net.safetensors").weight_bits == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plain.nir"], "dt must be given: layer0 (LIF)"),
+        (["no.nir"], "no.nir does not exist; expected a NIR file"),
+        (["text.nir"], "text.nir is no NIR file"),
+        (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
+        (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
+        (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numpy's"),
+        (["model.py"], "say what in it is the model, model.py:NAME"),
+        (["model.py:build"], "sample_shape must be given for a torch module"),
+        (["model.py:build", *SAID], "dt, reset, reset_timing must not be given: a torch module"),
+        (["model.py:other", "--sample-shape", "6"], "model.py has no other"),
+        (["model.py:broken", "--sample-shape", "6"], "model.py:broken fails: KeyError"),
+        (["model.py:number", "--sample-shape", "6"], "the model must be a torch.nn.Module, not 3"),
+        (["model.py:linear", "--sample-shape", "6"], "it has no neurons known here"),
+        (["none.py:build", "--sample-shape", "6"], "none.py does not exist; expected a Python"),
+        (["fails.py:build", "--sample-shape", "6"], "fails.py:build fails: ModuleNotFoundError"),
+        (["model.py:build", "--sample-shape", "7"], "the module cannot be called with one sample"),
+    ],
+)
+def test_wrong_use(capsys, folder, arguments, message):
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert not out
+    assert re.search(re.escape(message), err)
+    assert not (folder / "net.safetensors").exists()

@@ -1,0 +1,167 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.fidelity import compare_spikes
+from stablespike.importers.graph import Conv, Part, Pool, Scaling, assemble
+from stablespike.importers.semantics import tidy
+from stablespike.quantize import (
+    closest_leak,
+    exact_steps,
+    leak_factor,
+    quantize_layer,
+    with_thresholds,
+)
+
+BITS = {"weight_bits": 4, "fraction_bits": 4}
+
+
+@given(st.floats(0, 1))
+def test_the_closest_leak_is_the_closest(decay):
+    leak = closest_leak(decay)
+    best = abs(leak_factor(leak) - decay)
+    pairs = [(None, None), *((a, None) for a in range(16))]
+    pairs += [(a, c) for a in range(16) for c in range(16)]
+    assert best <= min(abs(leak_factor(pair) - decay) for pair in pairs if leak_factor(pair) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("decay", "leak"),
+    [(1, (None, None)), (0, (0, None)), (0.5, (1, None)), (0.75, (2, None)), (0.625, (2, 3)),
+     (0.9, (4, 5)), (1 - 2**-15, (15, None))],
+)
+def test_leaks(decay, leak):
+    assert closest_leak(decay) == leak
+
+
+def test_no_such_decay():
+    with pytest.raises(ValueError, match=re.escape("decay must be from 0 to 1, not 1.5")):
+        closest_leak(1.5)
+
+
+@pytest.mark.parametrize(
+    ("leak", "synapse", "values", "steps"),
+    [
+        ((1, None), None, [16, 32], 5),
+        ((1, None), None, [8, 32], 4),
+        ((1, None), None, [1], 1),
+        ((2, None), None, [16], 3),
+        ((1, 3), None, [16], 2),
+        ((1, None), (2, None), [0, 16], 3),
+        ((None, None), None, [1], None),
+        ((0, None), None, [1], None),
+    ],
+)
+def test_exact_steps(leak, synapse, values, steps):
+    assert exact_steps(leak, synapse, values, 4) == steps
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.booleans(), st.booleans())
+def test_what_is_on_a_grid_is_not_rounded(seed, bits, per_row, fires):
+    rng = np.random.default_rng(seed)
+    half = 1 << (bits - 1)
+    weight = rng.integers(-half, half, (5, 7))
+    theta = rng.integers(1, 1000, 5) if fires else None
+    bias = rng.integers(-1000, 1000, 5)
+    unit = 2.0 ** rng.integers(-8, 3, 5 if per_row and fires else ()) * 3
+    rows = np.broadcast_to(unit, 5)
+    found = quantize_layer(
+        weight * rows[:, None], bias * rows / 16, None if theta is None else theta * rows / 16,
+        weight_bits=bits, fraction_bits=4,
+    )
+    assert found.exact
+    # Another scale may do as well; every ratio is kept.
+    steps = np.broadcast_to(found.scale, 5)
+    assert (found.weight * steps[:, None] == weight * rows[:, None]).all()
+    assert (found.bias * steps == bias * rows).all()
+    if theta is not None:
+        assert (found.threshold * steps == theta * rows).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_rounding_is_within_half_a_step_where_nothing_is_clipped(seed, fires):
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(6, 9))
+    theta = rng.uniform(0.5, 2, 6) if fires else None
+    found = quantize_layer(weight, rng.normal(size=6), theta, **BITS)
+    assert not found.exact
+    assert found.scale.shape == ((6,) if fires else ())
+    assert -8 <= found.weight.min() <= found.weight.max() <= 7
+    column = found.scale[:, None] if fires else found.scale
+    inside = (weight / column > -8.5) & (weight / column < 7.5)
+    assert (np.abs(found.weight - weight / column)[inside] <= 0.5 + 1e-9).all()
+    full = quantize_layer(weight, np.zeros(6), theta, weight_bits=8, fraction_bits=4)
+    error = np.abs(full.weight * (full.scale[:, None] if fires else full.scale) - weight).max()
+    assert error < np.abs(weight).max() / 64
+
+
+def test_calibration_lowers_the_error_of_the_currents():
+    rng = np.random.default_rng(0)
+    inputs = (rng.random((2000, 60)) < rng.random(60) ** 3).astype(float)
+    inputs[:, 1::2] = inputs[:, ::2]  # inputs that go together
+    weight, theta = rng.normal(size=(30, 60)), np.ones(30)
+    moments = inputs.T @ inputs / len(inputs)
+    errors = []
+    for given_moments in (None, moments):
+        found = quantize_layer(weight, np.zeros(30), theta, moments=given_moments, **BITS)
+        off = inputs @ (found.weight * found.scale[:, None] - weight).T
+        errors.append(float((off**2).mean()))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_rows_of_zeros_and_thresholds_below_a_step():
+    weight = np.zeros((3, 4))
+    weight[0] = 0.3, -0.1, 0.77, 0.5
+    found = quantize_layer(weight, np.array([0.1, 0.2, 0.0]), np.array([1e-9, 1.0, 0.7]), **BITS)
+    assert found.threshold[0] == 1
+    assert not found.weight[1:].any()
+    assert (found.threshold[1:] >= 16).all()
+    empty = quantize_layer(np.zeros((2, 2)), np.zeros(2), None, **BITS)
+    assert not empty.weight.any()
+
+
+def test_what_does_not_fit_a_scale():
+    weight, theta = np.array([[1.0, -2.0]]), np.array([5000.0])
+    found = quantize_layer(weight * 1.01, np.zeros(1), theta, **BITS)
+    assert found.threshold[0] <= 1 << 14  # coarser weights rather than no room for the membrane
+    with pytest.raises(ValueError, match="the scale given makes 2 weights wider than -8 to 7"):
+        quantize_layer(weight, np.zeros(1), theta, scale=np.asarray(0.01), **BITS)
+    with pytest.raises(ValueError, match="threshold becomes 80000, beyond 1 to 32767: give a"):
+        quantize_layer(weight, np.zeros(1), theta, scale=np.asarray(1.0), **BITS)
+    with pytest.raises(ValueError, match="threshold becomes 160000, beyond"):
+        with_thresholds(found, 10000 * found.scale, 4)
+
+
+def test_tidy_undoes_float32():
+    tau = np.float32(1e-4) / (1 - np.float32([0.5, 0.75, 0.9]))
+    decays = tidy(1 - 1e-4 / tau.astype(float))
+    assert decays[:2].tolist() == [0.5, 0.75]
+    assert decays[2] == pytest.approx(0.9, abs=1e-6)
+    assert tidy(0.1234567) == 0.1234567
+
+
+def test_compare_spikes():
+    a, b = np.zeros((4, 1, 2), bool), np.zeros((4, 1, 2), bool)
+    a[:2, 0, 0] = b[1:3, 0, 0] = True
+    found = compare_spikes(a, b)
+    assert (found.total, found.different, found.agreement, found.overlap) == (8, 2, 0.75, 1 / 3)
+    assert (found.rate_source, found.rate, found.rate_error) == (0.25, 0.25, 0.0)
+    assert compare_spikes(a & b & ~a, b & ~b).overlap == 1
+    with pytest.raises(ValueError, match=re.escape("ours must be (4, 1, 2) as the source's")):
+        compare_spikes(a, b[:2])
+
+
+def test_chains_that_are_none():
+    pair, one = (2, 2), np.ones(())
+    with pytest.raises(ValueError, match="the model has no layers"):
+        assemble([], (3,), None)
+    with pytest.raises(TypeError, match=re.escape("x (Part) is no part of a chain")):
+        assemble([Part("x", "Part")], (3,), None)
+    scale = Scaling("s", "Scale", one * 2, np.zeros(()))
+    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools what weights, scales or")):
+        assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
+    conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
+    with pytest.raises(ValueError, match="convolution is not runnable on this array yet"):
+        assemble([conv], (1, 4, 4), None)
