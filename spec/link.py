@@ -15,7 +15,7 @@ host -> device
     HELLO  body: nonce (4). Starts session ``nonce & 0xff`` unless it is the running one's own
            nonce again: everything but the memories is reset, both sides count from 0.
     DATA   body: one command. At most ``receive_bytes`` of unacknowledged bodies, each counted
-           with 1 more byte.
+           with 1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
     ACK    no body, ``seq`` 0. With ``RESEND`` in ``kind``: a frame of the device's is missing, or
            nothing came for a while: the device sends all that is not acknowledged again, and an
            ACK.
@@ -45,6 +45,7 @@ __all__ = [
     "BUILD_ID_BYTES",
     "CLOCKS_PER_BIT_MIN",
     "CRC_BYTES",
+    "DATA_IN_FLIGHT",
     "FAULT",
     "FRAME_BYTES",
     "HEADER_BYTES",
@@ -66,6 +67,10 @@ FRAME_BYTES = 254
 HEADER_BYTES = 4
 CRC_BYTES = 4
 BODY_BYTES = FRAME_BYTES - HEADER_BYTES - CRC_BYTES
+
+DATA_IN_FLIGHT = 127
+"""DATA frames of the host that may be unacknowledged: less than half the sequence numbers, so that
+neither a frame sent again nor one that comes late is taken for a new one."""
 
 KIND_MASK = 0x0F
 RESEND = 0x40

@@ -11,15 +11,16 @@ import numpy.typing as npt
 from .errors import DoesNotFit
 from .network import Network
 from .program import Image, Program, Share
+from .samples import check_steps
 from .spec import PRESETS, ArrayConfig, Reset, preset, task_layout
 from .spec.link import Register, Space
 from .spec.task import LAYER_BITS
-from .values import exact_int, signed_range
+from .values import signed_range
+from .words import pack_rows
 
 __all__ = ["compile"]
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
-_STEPS_MAX = (1 << 31) - 1
 
 
 def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
@@ -31,7 +32,7 @@ def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
     Parameters
     ----------
     array : a preset's name, or the configuration itself.
-    steps : N, steps per sample.
+    steps : N, steps per sample, at most ``samples.STEPS_MAX``.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
         raise TypeError(
             f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
         )
-    steps = exact_int("steps", steps, 1, _STEPS_MAX)
+    steps = check_steps(steps)
     problems = list(_problems(network, config, steps))
     if problems:
         raise DoesNotFit(_complaint(problems, network, config, steps))
@@ -179,14 +180,6 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
         )
 
 
-def _packed(rows: npt.NDArray[np.int64], width: int) -> Image:
-    """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
-    bits = (rows[:, :, None] >> np.arange(width)) & 1
-    chunks = bits.reshape(len(rows), rows.shape[1] * width // 16, 16)
-    image: Image = (chunks << np.arange(16)).sum(axis=2).astype(np.uint16)
-    return image
-
-
 def _grouped(values: npt.NDArray[np.int64], lanes: int, share: Share) -> npt.NDArray[np.int64]:
     """(groups * lanes, ...) of a share's outputs, the last group filled with zeros."""
     part = values[share.first * lanes : (share.first + share.groups) * lanes]
@@ -243,10 +236,10 @@ def _image(
         )
     words = np.array(tasks, dtype=np.int64).reshape(-1, 1)
     image = {
-        Space.BIASES: _packed(np.concatenate(biases).reshape(-1, 1), 16),
-        Space.THRESHOLDS: _packed(np.concatenate(thresholds).reshape(-1, 1), 16),
-        Space.WEIGHTS: _packed(np.concatenate(weights), config.weight_bits),
-        Space.TASKS: _packed(words, 32),
+        Space.BIASES: pack_rows(np.concatenate(biases).reshape(-1, 1), 16),
+        Space.THRESHOLDS: pack_rows(np.concatenate(thresholds).reshape(-1, 1), 16),
+        Space.WEIGHTS: pack_rows(np.concatenate(weights), config.weight_bits),
+        Space.TASKS: pack_rows(words, 32),
     }
     return {space: rows for space, rows in image.items() if len(rows)}
 

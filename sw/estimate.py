@@ -7,7 +7,7 @@ cycles their docstrings state; the link is taken as fast enough.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
 SWAP_TO_DRAIN = 2
 SENT_TO_READABLE = 2  # write-back state, spike memory; one more for the bus of several cores
 WRITTEN_BACK = 3  # two row states and the one that finds no report to send
+_TYPICAL_WINDOWS = 32
 TASK_READ = 4  # besides one cycle per word
 PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
 PACKET_HEAD = 2  # words before its own
@@ -207,10 +208,22 @@ def estimate(
 
 
 def typical_cycles(program: Program, activity: float) -> int:
-    """Cycles of one sample alone with that share of every layer's inputs active in a window."""
+    """Cycles of one sample alone with that share of every layer's inputs active in a window.
+
+    Of a long sample ``_TYPICAL_WINDOWS`` are computed; the others take what the later half of those
+    do on average.
+    """
+    windows = min(program.windows, _TYPICAL_WINDOWS)
     rng = np.random.default_rng(0)
     words = []
     for size in program.network.input_sizes:
         active = np.arange(size) < round(activity * size)
-        words.append(np.array([[rng.permutation(active) for _ in range(program.windows)]]))
-    return int(estimate(program, words)[0])
+        words.append(np.array([[rng.permutation(active) for _ in range(windows)]]))
+    if windows == program.windows:
+        return int(estimate(program, words)[0])
+    half, all_of_them = (
+        int(estimate(replace(program, steps=n * program.config.window), words)[0])
+        for n in (windows // 2, windows)
+    )
+    mean = (all_of_them - half) / (windows - windows // 2)
+    return all_of_them + round(mean * (program.windows - windows))

@@ -10,10 +10,28 @@ import numpy.typing as npt
 from .network import Network
 from .values import as_array, exact_int
 
-__all__ = ["check_samples"]
+__all__ = ["STEPS_MAX", "check_samples", "check_steps"]
 
-_STEPS_HIGH = (1 << 31) - 1
+STEPS_MAX = 1 << 16
+"""Steps of one sample: no counter of the array ends there, but a computer holds its spikes."""
 _BLOCK_VALUES = 1 << 14
+
+
+def check_steps(steps: Any) -> int:
+    """Steps of one sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no integer from 1 to ``STEPS_MAX``.
+    """
+    try:
+        return exact_int("steps", steps, 1, STEPS_MAX)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: cut longer recordings into samples that carry their state "
+            "(carry_state=True), or send them window by window (device.stream)"
+        ) from None
 
 
 def check_samples(
@@ -41,7 +59,7 @@ def check_samples(
     if time_axis not in (0, 1) or isinstance(time_axis, bool):
         raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
     if steps is not None:
-        steps = exact_int("steps", steps, 1, _STEPS_HIGH)
+        steps = check_steps(steps)
     array = as_array("samples", samples)
     pixels, shape = network.input.kind == "pixels", network.input.shape
     names = ["batch"] if pixels else ["steps", "batch"] if time_axis == 0 else ["batch", "steps"]
@@ -55,6 +73,7 @@ def check_samples(
         steps = array.shape[1]
         if not steps:
             raise ValueError("samples must have at least 1 step, not 0")
+        check_steps(steps)
     elif steps is None:
         raise ValueError("steps must be given for pixels: the steps per sample, at least 1")
     _check_values(array, (1 << network.input.bits) - 1)

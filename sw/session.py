@@ -20,6 +20,7 @@ from .spec.array import ArrayConfig
 from .spec.link import (
     BODY_BYTES,
     CRC_BYTES,
+    DATA_IN_FLIGHT,
     FAULT,
     FRAME_BYTES,
     HEADER_BYTES,
@@ -32,9 +33,8 @@ from .transport import Transport
 
 __all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]
 
-# Half of the sequence numbers: a frame delayed by less than that is never taken for a new one.
-FRAMES_IN_FLIGHT = 128
 _NONCE_BYTES = 4
+_AHEAD = 128  # half of the sequence numbers: from there on a frame is an old one
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ class Session:
 
     def _fill(self, commands: Iterator[bytes]) -> None:
         assert self.info is not None
-        while len(self._unacked) < FRAMES_IN_FLIGHT:
+        while len(self._unacked) < DATA_IN_FLIGHT:
             if self._pending is None:
                 self._pending = next(commands, None)
             if self._pending is None:
@@ -393,10 +393,10 @@ class Session:
             self._asked_resend = False
             self._progress()
             return frame.body
-        if ahead < FRAMES_IN_FLIGHT and not self._asked_resend:
+        if ahead < _AHEAD and not self._asked_resend:
             self._asked_resend = True
             self._ask_resend()
-        elif ahead >= FRAMES_IN_FLIGHT:
+        elif ahead >= _AHEAD:
             self._acked = -1  # it was not heard: acknowledge again
         return b""
 

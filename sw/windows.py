@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .spec.array import ArrayConfig
 from .spec.encoding import SUMMARY_ROWS
 from .spec.link import BODY_BYTES, Command, InputFlags
-from .words import pack_steps
+from .words import pack_bits, pack_steps
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 
@@ -94,7 +94,7 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
     dense = sizes >= rows * dense_bytes
 
     encoded: list[tuple[bool, bytes]] = [(True, b"")] * count
-    for i, packed in zip(np.flatnonzero(dense), _pack(grid[dense], width), strict=True):
+    for i, packed in zip(np.flatnonzero(dense), pack_bits(grid[dense], width), strict=True):
         encoded[i] = (True, packed.tobytes())
     sparse = np.flatnonzero(~dense)
     if not len(sparse):
@@ -112,19 +112,11 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
     kept[:, :, 1 : 1 + mask_bytes] = present[:, :, None]
     if width > 1:
         order = np.argsort(~active, axis=2, kind="stable")
-        table[:, :, 1 + mask_bytes :] = _pack(np.take_along_axis(grid, order, axis=2), width)
+        table[:, :, 1 + mask_bytes :] = pack_bits(np.take_along_axis(grid, order, axis=2), width)
         kept[:, :, 1 + mask_bytes :] = np.arange(dense_bytes) < word_bytes[sparse][:, :, None]
     for i, data, keep in zip(sparse, table, kept, strict=True):
         encoded[i] = (False, data[keep].tobytes())
     return encoded
-
-
-def _pack(grid: npt.NDArray[np.uint16], width: int) -> npt.NDArray[np.uint8]:
-    """(windows, rows, bytes) of (windows, rows, lanes) words of ``width`` bits, side by side."""
-    shifts = np.arange(width, dtype=np.uint16)
-    bits = (grid[..., None] >> shifts & 1).astype(np.uint8)
-    flat = bits.reshape(*grid.shape[:2], grid.shape[2] * width)
-    return np.packbits(flat, axis=2, bitorder="little")
 
 
 def input_commands(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from .spec.array import LIMITS
 from .values import exact_int
 
-__all__ = ["pack_steps", "popcount", "predict", "unpack_steps"]
+__all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict", "unpack_steps"]
 
 _BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
+_BITS_AT_ONCE = 1 << 20  # taken apart into an integer of 8 bytes each
 
 
 def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uint16]:
@@ -66,3 +67,21 @@ def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
     scores = popcount(readout).sum(axis=-1) if kind == "words" else readout
     prediction: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
     return prediction
+
+
+def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.uint8]:
+    """(..., bytes) of (..., n) values, the lowest ``width`` bits of each side by side."""
+    shifts = np.arange(width, dtype=values.dtype)
+    bits = (values[..., None] >> shifts & np.asarray(1, values.dtype)).astype(np.uint8)
+    flat = bits.reshape(*values.shape[:-1], values.shape[-1] * width)
+    return np.packbits(flat, axis=-1, bitorder="little")
+
+
+def pack_rows(rows: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint16]:
+    """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
+    bits = rows.shape[1] * width
+    image = np.empty((len(rows), bits // 16), dtype=np.uint16)
+    at_once = max(1, _BITS_AT_ONCE // bits)
+    for at in range(0, len(rows), at_once):
+        image[at : at + at_once] = pack_bits(rows[at : at + at_once], width).view("<u2")
+    return image

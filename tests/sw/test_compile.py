@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.errors import DoesNotFit, FileError
+from stablespike.estimate import typical_cycles
 from stablespike.program import load_program, save_program
 from stablespike.spec import task_layout
 from stablespike.spec.link import Register, Space
+from stablespike.words import pack_rows
 
 SMALL = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=32, neuron_groups=8, tasks=4)
 
@@ -153,6 +156,8 @@ def test_a_preset_that_would_do_is_named() -> None:
     [
         (("net", "icebreaker", 4), TypeError, "network must be a Network, not 'net'"),
         ((None, "icebreaker", 0), ValueError, "steps must be"),
+        ((None, "icebreaker", 65_537), ValueError,
+         r"steps must be from 1 to 65536, not 65537: cut longer recordings into samples"),
         ((None, "nothing", 4), ValueError, "array must be an ArrayConfig or one of"),
         ((None, 5, 4), TypeError, "array must be an ArrayConfig or one of"),
     ],
@@ -161,6 +166,28 @@ def test_wrong_arguments(arguments, error, message) -> None:
     given_network, array, steps = arguments
     with pytest.raises(error, match=message):
         ss.compile(network(2, 2) if given_network is None else given_network, array, steps)
+
+
+@pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
+def test_images_are_packed_in_blocks(width: int, lanes: int, monkeypatch) -> None:
+    monkeypatch.setattr("stablespike.words._BITS_AT_ONCE", 5 * width * lanes)
+    high = 1 << (width - 1)
+    rows = np.random.default_rng(width).integers(-high, high, (23, lanes))
+    packed = pack_rows(rows, width)
+    assert packed.dtype == np.uint16
+    for row, words in zip(rows.tolist(), packed.tolist(), strict=True):
+        value = sum((number & (2 * high - 1)) << width * i for i, number in enumerate(row))
+        assert value == sum(word << 16 * i for i, word in enumerate(words))
+
+
+def test_the_longest_sample_is_reported_in_time() -> None:
+    program = ss.compile(network(40, 20), ss.ArrayConfig(), 65_536)
+    began = time.monotonic()
+    report = program.report()
+    assert time.monotonic() - began < 5
+    assert "65536 steps in 16384 window(s)" in report
+    short = typical_cycles(ss.compile(network(40, 20), ss.ArrayConfig(), 256), 0.2)
+    assert typical_cycles(program, 0.2) == pytest.approx(256 * short, rel=0.01)
 
 
 def test_a_program_is_read_back(tmp_path: Path) -> None:
