@@ -1,7 +1,7 @@
 """StableSpike: spiking networks trained in PyTorch, bit for bit on a low-cost FPGA.
 
 A ``Network`` of integer layers is compiled for an array, loaded on a device, and run; every device
-returns the same integers. Importing this package needs numpy and safetensors only.
+returns the same integers. What a name needs is imported when it is used.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Not lazily: importing the module of the same name anywhere would put it in the function's place.
-from .compile import compile
-
 if TYPE_CHECKING:
+    from .compiler import compile
     from .counters import consistency
     from .device import open_device
     from .errors import (
@@ -47,6 +45,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    ".compiler": ("compile",),
     ".counters": ("consistency",),
     ".device": ("open_device",),
     ".errors": (

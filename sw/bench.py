@@ -34,7 +34,7 @@ def run_bench(
     DeviceError
         If the device is missing or fails.
     """
-    from .compile import compile
+    from .compiler import compile
 
     step = advance or (lambda count: None)
     shipped, labels = shipped_images(images)

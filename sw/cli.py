@@ -297,7 +297,7 @@ def compile_(
     quiet: Quiet = False,
 ) -> None:
     """Map a network onto an array."""
-    from .compile import compile
+    from .compiler import compile
     from .files import check_place, load
     from .program import save_program
 

@@ -123,7 +123,7 @@ def run_demo(
     DeviceError, ToolError
         If the device fails or something that is needed is not installed.
     """
-    from .compile import compile
+    from .compiler import compile
 
     shipped, labels = shipped_images(images)
     network = load(shipped_path(NETWORK))
@@ -191,7 +191,7 @@ def _picture(
     path: str | Path,
 ) -> None:
     """The first digit, for longer than classifying it takes: there is more to see."""
-    from .compile import compile
+    from .compiler import compile
 
     board.load(compile(network, array=array, steps=_PICTURE_STEPS))
     draw(board.run(samples[:1], trace=True), samples[0].reshape(28, 28), int(labels[0]), path)

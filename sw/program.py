@@ -126,7 +126,7 @@ def load_program(path: PathLike) -> Program:
     FileError
         If there is no such file, or it is foreign, truncated, damaged or of a newer version.
     """
-    from .compile import compile
+    from .compiler import compile
     from .errors import FileError
 
     header, tensors = read(path, _FORMAT, _VERSION)

@@ -68,7 +68,7 @@ def call(out: Out, *arguments: Any) -> tuple[int, str, str]:
 def test_help_is_fast_and_light() -> None:
     code = (
         "import sys; from stablespike.cli import main; main(['--help']); "
-        "heavy = {'torch', 'amaranth', 'cocotb', 'scipy', 'rich', 'matplotlib'} & set(sys.modules);"
+        "heavy = {'numpy', 'torch', 'amaranth', 'cocotb', 'rich', 'matplotlib'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     times = []
