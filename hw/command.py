@@ -10,12 +10,10 @@ from stablespike.spec.layout import bits_for
 from stablespike.spec.link import (
     CLOCKS_PER_BIT_MIN,
     Command,
-    InputFlags,
     Register,
     Space,
 )
 
-from .loader import arriving_layout
 from .ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
 from .receiver import command_layout
 
@@ -29,9 +27,9 @@ class CommandUnit(wiring.Component):
 
     A command is refused, ``fault`` set and the rest of it skipped, from the first byte that cannot
     be right: an unknown command, space, register or flag, a core, row, value or number of steps
-    that does not exist, a length that does not end with a row or is not a register's, input behind
-    the end of its window, a window inside an unfinished one, words to repeat where there were none.
-    What was written before that byte stays.
+    that does not exist, a length that does not end with a row or is not a register's, a change of
+    the map inside a window, words to repeat where there were none. What was written before that
+    byte stays.
 
     Parameters
     ----------
@@ -42,7 +40,7 @@ class CommandUnit(wiring.Component):
     -------
     commands : see ``command_layout``.
     writes : to the cores' memories.
-    begin, arriving, bytes, idle, hungry : the loader's.
+    bytes, no_head, idle, hungry : the loader's.
     rows_total, place, moved : the loader's; registers INPUT_ROWS and INPUT_BASE.
     report_flags : register REPORTS.
     executed : commands executed or refused, modulo 256; ``done`` is up in the cycle before it
@@ -57,9 +55,8 @@ class CommandUnit(wiring.Component):
         super().__init__({
             "commands": In(stream.Signature(command_layout())),
             "writes": Out(writes_signature(config)),
-            "begin": Out(1),
-            "arriving": Out(arriving_layout(config)),
             "bytes": Out(stream.Signature(8)),
+            "no_head": In(1),
             "idle": In(1),
             "hungry": In(1),
             "rows_total": Out(bits_for(config.spike_rows)),
@@ -122,10 +119,7 @@ class CommandUnit(wiring.Component):
         m.d.comb += of_map.eq((register == Register.INPUT_ROWS) | (register == Register.INPUT_BASE))
         m.d.comb += self.baud.eq(value)
 
-        begins = Signal(reset_less=True)
-        words_there = Signal()
-        arriving = Signal.like(self.arriving, reset_less=True)
-        m.d.comb += [self.arriving.eq(arriving), self.bytes.payload.eq(byte)]
+        m.d.comb += self.bytes.payload.eq(byte)
 
         def then(state: str) -> None:
             with m.If(go):
@@ -154,7 +148,7 @@ class CommandUnit(wiring.Component):
                 with m.Case(Command.REGISTER):
                     then("REGISTER")
                 with m.Case(Command.INPUT):
-                    then("FLAGS")
+                    then("INPUT")
                 with m.Default():
                     m.d.comb += bad.eq(1)
                     then("SKIP")
@@ -237,36 +231,11 @@ class CommandUnit(wiring.Component):
                 ]
                 then("LEAD")
 
-            with m.State("FLAGS"):
-                begin = (byte & InputFlags.BEGIN) != 0
-                with m.If(begin & ~self.idle & ~hungry):
-                    m.d.comb += take.eq(0)
-                m.d.comb += bad.eq((begin & hungry) | ~_below(byte, sum(InputFlags) + 1))
-                with m.If(go):
-                    m.d.sync += begins.eq(begin)
-                    with m.If(begin & ~bad):
-                        m.d.sync += [
-                            arriving.first.eq((byte & InputFlags.FIRST) != 0),
-                            arriving.last.eq((byte & InputFlags.LAST) != 0),
-                            arriving.dense.eq((byte & InputFlags.DENSE) != 0),
-                            arriving.repeat.eq((byte & InputFlags.REPEAT) != 0),
-                        ]
-                then("STEPS")
-            with m.State("STEPS"):
-                unfounded = begins & arriving.repeat & ~(words_there & last)
-                m.d.comb += [
-                    bad.eq(~_below(byte, config.window) | unfounded),
-                    may_end.eq(1),
-                    self.begin.eq(go & begins & ~bad),
-                ]
-                with m.If(self.begin):
-                    m.d.sync += [arriving.steps.eq(byte), words_there.eq(1)]
-                then("INPUT")
             with m.State("INPUT"):
                 m.d.comb += [
                     take.eq(self.bytes.ready),
                     self.bytes.valid.eq(self.commands.valid),
-                    bad.eq(self.idle),
+                    bad.eq(self.no_head),
                     may_end.eq(1),
                 ]
                 then("INPUT")

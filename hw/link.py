@@ -94,13 +94,12 @@ class Link(wiring.Component):
         wiring.connect(m, transmitter.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         m.d.comb += [
-            loader.begin.eq(command.begin),
-            loader.arriving.eq(command.arriving),
             loader.rows_total.eq(command.rows_total),
             loader.place.eq(command.place),
             loader.moved.eq(command.moved),
             command.idle.eq(loader.idle),
             command.hungry.eq(loader.hungry),
+            command.no_head.eq(loader.no_head),
             command.quiet.eq(transmitter.quiet & encoder.idle & self.idle),
             transmitter.executed.eq(command.executed),
             transmitter.done.eq(command.done),

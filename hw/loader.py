@@ -1,4 +1,4 @@
-"""An encoded input window to rows of spike words on the bus."""
+"""The stream of encoded input windows to rows of spike words on the bus."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import SUMMARY_ROWS
 from stablespike.spec.layout import bits_for
+from stablespike.spec.link import WINDOW_HEAD
 
+from .layouts import struct
 from .ports import rows_signature, windows_signature
 
-__all__ = ["Loader", "arriving_layout"]
-
-
-def arriving_layout(config: ArrayConfig) -> data.StructLayout:
-    """What the host says of a window: steps - 1, its place in the sample, its encoding."""
-    return data.StructLayout({
-        "steps": bits_for(config.window - 1), "first": 1, "last": 1, "dense": 1, "repeat": 1,
-    })
+__all__ = ["Loader"]
 
 
 def _lowest(mask: Value, enable: Value) -> Value:
@@ -49,12 +44,12 @@ class Loader(wiring.Component):
 
     Members
     -------
-    begin : a strobe while ``idle``: a window begins as ``arriving`` says, which then stays.
-    arriving : see ``arriving_layout``.
     rows_total, place : rows of the input map and first row of its first place; to be changed only
         while ``idle``. ``moved``, a strobe, says that they were.
-    bytes : of the encoded window. Bytes taken while ``idle`` belong to no window.
-    idle : no window is under way.
+    bytes : of the windows, each with its head (``spec.link``).
+    no_head : the byte taken begins no window: it has more steps than a window, or repeats words
+        where there were none. Nothing else comes of it.
+    idle : no window is under way; the next byte is a head.
     hungry : the window under way goes on with the next byte only.
     rows, windows : to the array; a window follows its last row. Nothing of a window goes out
         before ``windows.ready`` is up.
@@ -63,12 +58,11 @@ class Loader(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         super().__init__({
-            "begin": In(1),
-            "arriving": In(arriving_layout(config)),
             "rows_total": In(bits_for(config.spike_rows)),
             "place": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
             "bytes": In(stream.Signature(8)),
+            "no_head": Out(1),
             "idle": Out(1),
             "hungry": Out(1),
             "rows": Out(rows_signature(config)),
@@ -88,7 +82,9 @@ class Loader(wiring.Component):
         mask = Signal(lanes, reset_less=True)
         mask_at = Signal(range(max(2, mask_bytes)))
         advance, want_mask, shift = Signal(), Signal(), Signal()
-        arriving, byte = self.arriving, self.bytes.payload
+        byte, there = self.bytes.payload, Signal()  # there have been words
+        head = data.View(struct(WINDOW_HEAD), byte)
+        arriving = Signal(head.shape(), reset_less=True)
         m.d.comb += [
             here.eq(base + done),
             self.rows.p.row.eq(here),
@@ -99,12 +95,6 @@ class Loader(wiring.Component):
             advance.eq(self.rows.valid & self.rows.ready),
             shift.eq(want_mask & self.bytes.valid),
         ]
-        with m.If(self.begin & ~arriving.repeat):
-            m.d.sync += [
-                # What follows the last row of the place before is the second place.
-                base.eq(Mux(second, here, self.place)), second.eq(~second), done.eq(0),
-                known.eq(0),
-            ]
         with m.If(advance):
             m.d.sync += [done.eq(done + 1), summary.eq(summary >> 1), known.eq(0)]
         with m.If(self.moved):
@@ -137,11 +127,23 @@ class Loader(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [self.idle.eq(1), self.bytes.ready.eq(1)]
-                with m.If(self.begin):
-                    m.next = "ROOM"
-                    with m.If(arriving.repeat):
-                        m.next = "WINDOW"
+                m.d.comb += [
+                    self.idle.eq(1),
+                    self.bytes.ready.eq(1),
+                    self.no_head.eq(
+                        (head.steps >= self.config.window) | (head.repeat & ~there)
+                    ),
+                ]
+                m.d.sync += arriving.eq(head)
+                with m.If(self.bytes.valid & ~self.no_head):
+                    m.next = "WINDOW"
+                    with m.If(~head.repeat):
+                        m.d.sync += [
+                            # What follows the last row of the place before is the second place.
+                            base.eq(Mux(second, here, self.place)), second.eq(~second),
+                            done.eq(0), known.eq(0), there.eq(1),
+                        ]
+                        m.next = "ROOM"
             with m.State("ROOM"), m.If(self.windows.ready):
                 m.next = "ROW"
             with m.State("ROW"):

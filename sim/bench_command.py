@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-from stablespike.hw.loader import arriving_layout
 from stablespike.hw.ports import space_shape, write_layout
 from stablespike.hw.receiver import command_layout
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.link import InputFlags, Register, Space
+from stablespike.spec.link import Register, Space
 
-from .frames import input_command, register_command, write_command
+from .frames import cut_stream, input_command, register_command, write_command
 from .streams import Bench, pack, parameters, start, unpack
 
 
@@ -29,48 +28,44 @@ def command_words(body: bytes, lead: int = 0xA5) -> list[int]:
 
 
 class LoaderModel:
-    """Takes a window of a given number of bytes, with pauses.
+    """Takes windows of given numbers of bytes behind their heads, with pauses.
 
     Attributes
     ----------
-    windows : what began, and the bytes it got.
-    surplus : bytes taken while no window was under way.
+    windows : head and bytes of each so far.
     needs : bytes of each window to come.
+    refuse : whether it takes no byte for a head.
     """
 
     def __init__(self, bench: Bench, stall: float) -> None:
         self.bench, self.stall = bench, stall
-        self.windows: list[tuple[dict[str, Any], list[int]]] = []
-        self.surplus: list[int] = []
+        self.windows: list[tuple[int, list[int]]] = []
         self.needs: list[int] = []
+        self.refuse = False
         self.monitor = bench.monitor("bytes")
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
-        bench, dut = self.bench, self.bench.dut
-        left, begun = -1, False
+        bench, dut, left = self.bench, self.bench.dut, 0
+        idle = True
         while True:
             pause = bench.random.random() < self.stall
-            idle = left < 0
             dut.idle.value = int(idle)
+            dut.no_head.value = int(idle and self.refuse)
             dut.hungry.value = int(left > 0 and not pause)
             dut.bytes__ready.value = int(idle or (left > 0 and not pause))
             await bench.settle()
-            if begun:
-                arriving = unpack(arriving_layout(_config()), int(dut.arriving.value))
-                self.windows.append((arriving, []))
-                left = 0 if arriving["repeat"] else self.needs.pop(0)
-            begun = bool(dut.begin.value)
-            assert idle or not begun, "a window began inside another"
             if dut.bytes__valid.value and dut.bytes__ready.value:
                 byte = int(dut.bytes__payload.value)
-                (self.surplus if idle else self.windows[-1][1]).append(byte)
-                left -= not idle
+                if not idle:
+                    self.windows[-1][1].append(byte)
+                    left -= 1
+                elif not self.refuse:
+                    self.windows.append((byte, []))
+                    left, idle = self.needs.pop(0), False
             elif left == 0 and not pause:
-                left = -1
+                idle = True
             await bench.tick()
-            if begun:
-                left = 0  # busy, until the next cycle says with what
 
 
 async def watch_writes(bench: Bench, writes: list[dict[str, Any]]) -> None:
@@ -138,40 +133,33 @@ async def sets_registers(dut):
 
 @cocotb.test()
 async def hands_windows_to_the_loader(dut):
-    config, stall = _config(), parameters()["stall"]
+    stall = parameters()["stall"]
     bench = await start(dut, limit=400_000)
     loader = LoaderModel(bench, stall)
-    rng, expected = bench.random, []
+    rng, expected, stream = bench.random, [], b""
     source = bench.source("commands", stall)
-    for i in range(20):
-        steps = rng.randrange(1, config.window + 1)
-        flags = rng.choice([0, InputFlags.FIRST]) | rng.choice([0, InputFlags.LAST])
-        repeat = i > 0 and rng.random() < 0.3
-        flags |= InputFlags.REPEAT if repeat else rng.choice([0, InputFlags.DENSE])
-        data = b"" if repeat else rng.randbytes(rng.randrange(1, 40))
-        if not repeat:
-            loader.needs.append(len(data))
-        cut = rng.randrange(len(data) + 1)
-        source.put(command_words(input_command(flags | InputFlags.BEGIN, steps, data[:cut])))
-        if cut < len(data):
-            source.put(command_words(input_command(0, steps, data[cut:])))
-        expected.append((
-            {"steps": steps - 1, "first": int(bool(flags & InputFlags.FIRST)),
-             "last": int(bool(flags & InputFlags.LAST)),
-             "dense": int(bool(flags & InputFlags.DENSE)), "repeat": int(repeat)}, list(data),
-        ))
+    for _ in range(40):
+        head, data = rng.randrange(256), rng.randbytes(rng.choice([0, rng.randrange(40)]))
+        loader.needs.append(len(data))
+        stream += bytes((head,)) + data
+        expected.append((head, list(data)))
+    for command in cut_stream(stream, rng, 60):
+        source.put(command_words(command))
     await bench.until(lambda: source.idle, "the windows")
     await bench.tick(4)
     await bench.settle()
     assert loader.windows == expected
-    assert not loader.surplus
     assert not dut.fault.value
     await bench.tick()
     await bench.until(lambda: dut.idle.value, "the last window to end")
-    await source.send(command_words(input_command(0, 1, b"abc")))
+    executed = int(dut.executed.value)
+    loader.refuse = True
+    await bench.tick()
+    await source.send(command_words(input_command(b"abc")))
     await bench.settle()
     assert dut.fault.value
-    assert loader.surplus == [ord("a")]
+    assert dut.executed.value == (executed + 1) % 256
+    assert loader.windows == expected
 
 
 @cocotb.test()

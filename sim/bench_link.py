@@ -9,16 +9,18 @@ from typing import Any
 import cocotb
 from stablespike.hw.ports import report_layout, row_layout, window_layout, write_layout
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.link import FAULT, Command, InputFlags, Kind, Register, Space, pack_info
+from stablespike.spec.link import FAULT, Command, Kind, Register, Space, pack_info
 
 from .frames import (
     Damage,
     HostModel,
+    cut_stream,
+    encode_window,
     frame,
     input_command,
     read_frame,
     register_command,
-    split_window,
+    window_head,
     write_command,
 )
 from .streams import Bench, Monitor, pack, parameters, start, unpack
@@ -131,10 +133,14 @@ def _work(
     base = rng.randrange(config.spike_rows - 2 * total + 1)
     commands += [register_command(Register.INPUT_ROWS, total),
                  register_command(Register.INPUT_BASE, base)]
-    second, place, last_words = 0, base, None
+    second, place, last_words, stream = 0, base, None, b""
     for _ in range(count):
         kind = rng.choice(["write", "window", "window", "repeat"])
         if kind == "write":
+            # Commands may come between the pieces of a window, too.
+            cut = rng.randrange(len(stream) + 1)
+            commands += cut_stream(stream[:cut], rng)
+            stream = stream[cut:]
             space = rng.choice(list(Space))
             limit, bits = space_shape(config, space)
             chunks = -(-bits // 16)
@@ -150,16 +156,15 @@ def _work(
             continue
         steps = rng.randrange(1, config.window + 1)
         first, last = rng.getrandbits(1), rng.getrandbits(1)
-        flags = InputFlags.FIRST * first | InputFlags.LAST * last
         if kind == "repeat" and last_words is not None:
-            commands.append(input_command(flags | InputFlags.BEGIN | InputFlags.REPEAT, steps))
+            stream += window_head(steps, first, last, repeat=True)
         else:
             density = rng.choice([0.0, 0.1, 0.5, 1.0])
             last_words = [
                 rng.getrandbits(config.window) if rng.random() < density else 0
                 for _ in range(total * config.lanes - rng.randrange(config.lanes))
             ]
-            commands += split_window(last_words, config, flags, steps, rng)
+            stream += encode_window(last_words, config, steps, first, last, rng)
             place, second = base + total * second, 1 - second
             padded = last_words + [0] * (total * config.lanes - len(last_words))
             for r in range(total):
@@ -169,6 +174,7 @@ def _work(
                 )
                 rows.append((place + r, value))
         windows.append({"steps": steps - 1, "first": first, "last": last, "base": place})
+    commands += cut_stream(stream, rng)
     return commands, writes, rows, windows
 
 
@@ -211,9 +217,8 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
 
     weights, bits = space_shape(config, Space.WEIGHTS)
     words = [0] * -(-bits // 16)
-    begin = InputFlags.BEGIN
     rows = register_command(Register.INPUT_ROWS, 2)
-    silent = input_command(begin, 1, b"\0")
+    begin = window_head(1)
     return {
         "empty": [b""],
         "unknown": [b"\x09\1\2"],
@@ -233,16 +238,14 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
         "rows too many": [register_command(Register.INPUT_ROWS, 0xFFFF)],
         "report flags": [register_command(Register.REPORTS, 4)],
         "baud": [register_command(Register.BAUD, 5)],
-        "input short": [bytes((Command.INPUT, 1))],
-        "input flags": [rows, input_command(32, 1)],
-        "steps": [rows, input_command(begin, config.window + 1, b"\0")],
-        "steps far out": [rows, bytes((Command.INPUT, begin, 255))],
-        "surplus": [rows, input_command(begin, 1, b"\0\0")],
-        "surplus later": [rows, silent, input_command(0, 1, b"\0")],
-        "nothing to repeat": [rows, input_command(begin | InputFlags.REPEAT, 1)],
-        "repeat and bytes": [rows, silent, input_command(begin | InputFlags.REPEAT, 1, b"\0")],
-        "inside a window": [rows, input_command(begin, 1), silent, input_command(0, 1, b"\0")],
-        "map inside a window": [rows, input_command(begin, 1), rows, input_command(0, 1, b"\0")],
+        "input without bytes": [input_command(b"")],
+        "nothing to repeat": [rows, input_command(window_head(1, repeat=True))],
+        "map inside a window": [rows, input_command(begin), rows, input_command(b"\0")],
+        **({} if config.window == 16 else {
+            "steps": [rows, input_command(window_head(config.window + 1))],
+            "steps far out": [rows, input_command(window_head(16))],
+            "steps of the second": [rows, input_command(begin + b"\0" + window_head(16))],
+        }),
     }
 
 
@@ -253,7 +256,7 @@ async def refuses_bad_commands_and_goes_on(dut):
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
     array = Array(bench, config, 0.0, reports=False)
-    good = [register_command(Register.INPUT_ROWS, 1), input_command(InputFlags.BEGIN, 1, b"\0"),
+    good = [register_command(Register.INPUT_ROWS, 1), input_command(window_head(1) + b"\0"),
             write_command(0, Space.TASKS, 2, [1, 2])]
     hosts = [HostModel(config, b"\0\0\0\0", bench.random)]
     cocotb.start_soon(_wire(bench, hosts, Damage(), Damage(), 0.0))
@@ -272,8 +275,7 @@ async def refuses_bad_commands_and_goes_on(dut):
         written = {"rows run out": -(-_weight_bits(config) // 16), "half a row": 1,
                    "half a word": 1}.get(name, 0)
         assert len(done) == 2 + written, name
-        whole = {"surplus", "surplus later", "repeat and bytes", "inside a window",
-                 "map inside a window"}
+        whole = {"map inside a window", "steps of the second"}
         assert len(array.windows) == windows + 1 + (name in whole), name
 
 
@@ -314,12 +316,12 @@ async def starts_sessions_afresh(dut):
     [info] = await say(frame(Kind.HELLO, 7, 0, 0, first))
     assert info.kind == Kind.INFO
     assert array.cleared == 1
-    [ack] = await say(frame(Kind.DATA, 7, 2, 0, input_command(InputFlags.BEGIN, 1)))
+    [ack] = await say(frame(Kind.DATA, 7, 2, 0, input_command(b"")))
     assert (ack.kind, ack.ack) == (Kind.ACK | FAULT, 3)
     [info] = await say(frame(Kind.HELLO, 7, 0, 0, second))
     assert (info.kind, info.body[:4]) == (Kind.INFO, second)
     assert array.cleared == 2
-    begin = input_command(InputFlags.BEGIN, 1, b"\0")
+    begin = input_command(window_head(1) + b"\0")
     [ack, *more] = await say(frame(Kind.DATA, 7, 0, 0, rows), frame(Kind.DATA, 7, 1, 0, begin))
     assert (ack.kind, (more or [ack])[-1].ack) == (Kind.ACK, 2)
     assert len(array.windows) == 1

@@ -6,12 +6,12 @@ import random
 
 import cocotb
 import numpy as np
-from stablespike.hw.loader import arriving_layout
 from stablespike.hw.ports import row_layout, window_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
 
-from .streams import Bench, pack, parameters, start, unpack
+from .frames import window_head
+from .streams import Bench, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:
@@ -26,13 +26,7 @@ def _words(rng: random.Random, rows: int, config: ArrayConfig) -> np.ndarray:
     ])
 
 
-async def _begin(bench: Bench, arriving: dict[str, int], config: ArrayConfig) -> None:
-    dut = bench.dut
-    await bench.until(lambda: dut.idle.value, "the loader to be idle")
-    dut.arriving.value = pack(arriving_layout(config), arriving)
-    dut.begin.value = 1
-    await bench.tick()
-    dut.begin.value = 0
+_HEAD = list(window_head(1, 1, 1))
 
 
 async def _map(bench: Bench, rows: int, place: int) -> None:
@@ -80,24 +74,19 @@ async def decodes_windows(dut):
         second, base = 0, place
         for i in range(5):
             dense, repeat = rng.getrandbits(1), int(i > 0 and rng.random() < 0.3)
-            arriving = {
-                "steps": rng.randrange(config.window), "first": rng.getrandbits(1),
-                "last": rng.getrandbits(1), "dense": dense, "repeat": repeat,
-            }
-            await _begin(bench, arriving, config)
+            steps = rng.randrange(config.window)
+            first, last = rng.getrandbits(1), rng.getrandbits(1)
+            source.put(list(window_head(steps + 1, first, last, dense, repeat)))
             if not repeat:
                 data = (encode_dense if dense else encode_bitmap)(
                     _words(rng, total, config), config)
                 source.put(list(data))
                 base, second = place + total * second, 1 - second
-                for r, row in enumerate(decode_rows(data, total, bool(dense), config)):
+                for r, row in enumerate(decode_rows(data, total, bool(dense), config)[0]):
                     value = sum(int(w) << (lane * config.window) for lane, w in enumerate(row))
                     rows.append({"row": base + r, "words": value})
-            windows.append({
-                "steps": arriving["steps"], "first": arriving["first"], "last": arriving["last"],
-                "base": base,
-            })
-            await bench.until(lambda: len(room.windows) == len(windows), "the window")
+            windows.append({"steps": steps, "first": first, "last": last, "base": base})
+        await bench.until(lambda: len(room.windows) == len(windows), "the windows")
     assert source.idle
     got = [unpack(row_layout(config), row) for row in rows_sink.received]
     assert got == rows
@@ -113,7 +102,8 @@ async def waits_for_room_and_for_bytes(dut):
     bench.sink("rows")
     await _map(bench, 3, 0)
     data = encode_bitmap(np.ones(3 * config.lanes, dtype=int), config)
-    await _begin(bench, {"steps": 0, "first": 1, "last": 1, "dense": 0, "repeat": 0}, config)
+    await source.send(_HEAD)
+    await bench.tick()
     for _ in range(50):
         await bench.settle()
         assert not dut.rows__valid.value
@@ -133,9 +123,36 @@ async def waits_for_room_and_for_bytes(dut):
     assert dut.idle.value
     assert not dut.hungry.value
     await bench.tick()
-    await source.send([1, 2, 3])
-    await bench.settle()
-    assert dut.idle.value
+
+
+@cocotb.test()
+async def refuses_what_is_no_head(dut):
+    """Too many steps, and words to repeat where there were none; it stays idle."""
+    config = _config()
+    bench = await start(dut)
+    bench.sink("rows")
+    windows = bench.monitor("windows")
+    dut.windows__ready.value = 1
+    await _map(bench, 1, 0)
+
+    async def refused(head: bytes) -> bool:
+        dut.bytes__valid.value, dut.bytes__payload.value = 1, head[0]
+        await bench.settle()
+        assert dut.bytes__ready.value
+        assert dut.idle.value
+        result = bool(dut.no_head.value)
+        await bench.tick()
+        dut.bytes__valid.value = 0
+        return result
+
+    bad = [window_head(steps) for steps in range(config.window + 1, 17)]
+    for head in [*bad, window_head(1, repeat=True), *bad]:
+        assert await refused(head)
+    assert not await refused(window_head(config.window))
+    source = bench.source("bytes")
+    rows = encode_bitmap(np.zeros(config.lanes, dtype=int), config)
+    await source.send(list(rows + window_head(1, repeat=True)))
+    await bench.until(lambda: len(windows.transfers) == 2, "the window that repeats")
 
 
 @cocotb.test()
@@ -148,8 +165,7 @@ async def keeps_its_pace(dut):
     total = config.spike_rows // 2
     await _map(bench, total, 0)
     for words in (np.zeros(total * config.lanes, dtype=int), _words(bench.random, total, config)):
-        await _begin(bench, {"steps": 0, "first": 1, "last": 1, "dense": 0, "repeat": 0}, config)
-        source.put(list(encode_bitmap(words, config)))
+        source.put(_HEAD + list(encode_bitmap(words, config)))
         begin = bench.cycle
         await bench.until(lambda: dut.windows__valid.value, "the window")
         grid = words.reshape(total, config.lanes)

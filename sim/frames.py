@@ -15,14 +15,14 @@ from stablespike.spec.link import (
     FAULT,
     KIND_MASK,
     RESEND,
+    WINDOW_HEAD,
     Command,
-    InputFlags,
     Kind,
 )
 
 __all__ = [
-    "Damage", "Frame", "HostModel", "frame", "input_command", "read_frame", "register_command",
-    "split_window", "write_command",
+    "Damage", "Frame", "HostModel", "cut_stream", "encode_window", "frame", "input_command",
+    "read_frame", "register_command", "window_head", "write_command",
 ]
 
 
@@ -66,25 +66,36 @@ def register_command(register: int, value: int) -> bytes:
     return bytes((Command.REGISTER, register)) + value.to_bytes(2, "little")
 
 
-def input_command(flags: int, steps: int, data: bytes = b"") -> bytes:
-    return bytes((Command.INPUT, flags, steps - 1)) + data
+def window_head(
+    steps: int, first: int = 0, last: int = 0, dense: bool = False, repeat: bool = False
+) -> bytes:
+    return bytes((WINDOW_HEAD.pack({
+        "steps": steps - 1, "first": first, "last": last, "dense": dense, "repeat": repeat,
+    }),))
 
 
-def split_window(
-    words: list[int], config: ArrayConfig, flags: int, steps: int, rng: random.Random,
-    longest: int = 243,
-) -> list[bytes]:
-    """A window as INPUT commands of random lengths, in a random encoding."""
+def input_command(data: bytes) -> bytes:
+    return bytes((Command.INPUT,)) + data
+
+
+def encode_window(
+    words: list[int], config: ArrayConfig, steps: int, first: int, last: int, rng: random.Random
+) -> bytes:
+    """A window as it is in the stream, in a random encoding."""
     import numpy as np
 
     dense = rng.random() < 0.3
-    flags |= InputFlags.BEGIN | (InputFlags.DENSE if dense else 0)
-    data = (encode_dense if dense else encode_bitmap)(np.array(words), config)
+    rows = (encode_dense if dense else encode_bitmap)(np.array(words), config)
+    return window_head(steps, first, last, dense) + rows
+
+
+def cut_stream(stream: bytes, rng: random.Random, longest: int = 245) -> list[bytes]:
+    """INPUT commands of random lengths."""
     out = []
-    while data or not out:
-        cut = rng.choice([0, 1, rng.randrange(longest + 1), longest])
-        out.append(input_command(flags if not out else 0, steps, data[:cut]))
-        data = data[cut:]
+    while stream:
+        cut = rng.choice([1, rng.randrange(1, longest + 1), longest])
+        out.append(input_command(stream[:cut]))
+        stream = stream[cut:]
     return out
 
 

@@ -58,13 +58,17 @@ def encode_bitmap(words: npt.NDArray[np.integer], config: ArrayConfig) -> bytes:
     return bytes(out)
 
 
-def decode_rows(data: bytes, rows: int, dense: bool, config: ArrayConfig) -> npt.NDArray[np.int64]:
-    """(rows, lanes) words out of an encoded window; the reference for the device's decoder.
+def decode_rows(
+    data: bytes, rows: int, dense: bool, config: ArrayConfig
+) -> tuple[npt.NDArray[np.int64], int]:
+    """(rows, lanes) words of the encoded window that ``data`` begins with, and its bytes.
+
+    The reference for the device's decoder.
 
     Raises
     ------
     ValueError
-        If there are too few or too many bytes for ``rows``.
+        If there are too few bytes for ``rows``.
     """
     lanes, width = config.lanes, config.window
     out, at = np.zeros((rows, lanes), dtype=np.int64), 0
@@ -92,6 +96,4 @@ def decode_rows(data: bytes, rows: int, dense: bool, config: ArrayConfig) -> npt
         if summary[r % SUMMARY_ROWS]:
             mask = take(-(-lanes // 8))[:lanes].astype(bool)
             out[r, mask] = 1 if width == 1 else unpack(int(mask.sum()))
-    if at != len(data):
-        raise ValueError(f"the encoded window has {len(data)} bytes, its {rows} rows take {at}")
-    return out
+    return out, at

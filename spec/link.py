@@ -36,7 +36,8 @@ import enum
 import struct
 from dataclasses import fields
 
-from .array import ArrayConfig
+from .array import LIMITS, ArrayConfig
+from .layout import Field, Layout, bits_for
 
 __all__ = [
     "BAUD_DEFAULT",
@@ -53,8 +54,8 @@ __all__ = [
     "MAGIC",
     "RESEND",
     "VERSION",
+    "WINDOW_HEAD",
     "Command",
-    "InputFlags",
     "Kind",
     "Register",
     "ReportFlags",
@@ -96,9 +97,8 @@ class Command(enum.IntEnum):
     WRITE     core (1), space (1), row (3), then 16-bit words: a row of the space is written word by
               word from its lowest bits, then the next row. A write may not end inside a row.
     REGISTER  register (1), value (2).
-    INPUT     flags (1, ``InputFlags``), steps - 1 (1), then bytes of an encoded window
-              (``spec.encoding``). A window may take several commands: BEGIN on the first of them;
-              the window is complete when its last row is.
+    INPUT     a piece of the byte stream of windows; its cuts mean nothing. Of each window:
+              ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), none if ``repeat``.
     """
 
     WRITE = 1
@@ -131,15 +131,17 @@ class Register(enum.IntEnum):
     BAUD = 3
 
 
-class InputFlags(enum.IntFlag):
-    """BEGIN of a window; FIRST and LAST of its sample (CARRY-on state: a FIRST not set); DENSE
-    encoding rather than bitmap; REPEAT the words of the window before (no bytes follow)."""
-
-    BEGIN = 1
-    FIRST = 2
-    LAST = 4
-    DENSE = 8
-    REPEAT = 16
+WINDOW_HEAD = Layout(
+    "window head",
+    (
+        Field("steps", bits_for(LIMITS["window"][1] - 1)),  # steps - 1
+        Field("first", 1),  # of its sample: not set, the state of the window before carries on
+        Field("last", 1),  # of its sample
+        Field("dense", 1),  # encoding rather than bitmap
+        Field("repeat", 1),  # the words of the window before: no rows follow
+    ),
+)
+"""The byte before a window's rows."""
 
 
 class ReportFlags(enum.IntFlag):

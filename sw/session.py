@@ -161,7 +161,8 @@ class Session:
         self._base = 0          # first command the device has not executed
         self._in_flight = 0     # credit those after it take
         self._expected = 0      # next piece of the report stream
-        self._acked = 0         # what the device was told of that
+        self._acked = 0         # what the device was told of that; -1: it seems to have missed it
+        self._untold = 0        # bytes of reports it was not told of yet: commands carry that along
         self._asked_resend = False
         self._resent_base: int | None = None
         self._polled = False
@@ -241,8 +242,8 @@ class Session:
         began, damaged = self._clock(), self.damaged
         frames = self._read(0)
         if not frames:
-            if self._acked != self._expected:
-                self._acknowledge()
+            if self._acked < 0 or 4 * self._untold >= self.info.config.result_bytes:
+                self._send(Kind.ACK)
             frames = self._read(self.poll if timeout is None else timeout)
         elapsed = self._clock() - began
         self._silent += elapsed
@@ -329,11 +330,8 @@ class Session:
         return frames
 
     def _send(self, kind: int, seq: int = 0, body: bytes = b"") -> None:
-        self._acked = self._expected
+        self._acked, self._untold = self._expected, 0
         self._write(encode_frame(Frame(kind, self.number, seq & 0xFF, self._expected & 0xFF, body)))
-
-    def _acknowledge(self) -> None:
-        self._send(Kind.ACK)
 
     def _ask_resend(self) -> None:
         # The zero ends a frame that lost its own, which would swallow this one.
@@ -390,6 +388,7 @@ class Session:
         ahead = (frame.seq - self._expected) & 0xFF
         if ahead == 0:
             self._expected += 1
+            self._untold += len(frame.body)
             self._asked_resend = False
             self._progress()
             return frame.body

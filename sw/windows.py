@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from .spec.array import ArrayConfig
 from .spec.encoding import SUMMARY_ROWS
-from .spec.link import BODY_BYTES, Command, InputFlags
+from .spec.link import BODY_BYTES, WINDOW_HEAD, Command
 from .words import pack_bits, pack_steps
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 
-_HEAD_BYTES = 3
 _WINDOWS_AT_ONCE = 64
 
 Words = npt.NDArray[np.uint16]
@@ -120,7 +119,19 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
 
 
 def input_commands(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
-    """INPUT commands of all windows of a batch; encoded as they are taken."""
+    """INPUT commands of all windows of a batch, encoded as they are taken; all but one full."""
+    size, stream = BODY_BYTES - 1, bytearray()
+    for window in _stream(batch, config):
+        stream += window
+        while len(stream) >= size:
+            yield bytes((Command.INPUT,)) + stream[:size]
+            del stream[:size]
+    if stream:
+        yield bytes((Command.INPUT,)) + stream
+
+
+def _stream(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
+    """Head and rows of each window."""
     count, window = batch.windows(config.window), config.window
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
@@ -130,27 +141,12 @@ def input_commands(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
             for w in range(count):
-                flags = InputFlags.FIRST if fresh and w == 0 else InputFlags(0)
-                if w == count - 1:
-                    flags |= InputFlags.LAST
-                steps = min(window, batch.steps - w * window)
-                if w < len(sent):
-                    yield from _window_commands(flags, steps, *sent[w])
-                else:
-                    yield _command(flags | InputFlags.REPEAT | InputFlags.BEGIN, steps)
-
-
-def _window_commands(
-    flags: InputFlags, steps: int, dense: bool, data: bytes
-) -> Sequence[bytes]:
-    size = BODY_BYTES - _HEAD_BYTES
-    if dense:
-        flags |= InputFlags.DENSE
-    return [
-        _command(flags if at else flags | InputFlags.BEGIN, steps, data[at : at + size])
-        for at in range(0, len(data), size)
-    ]
-
-
-def _command(flags: InputFlags, steps: int, data: bytes = b"") -> bytes:
-    return bytes((Command.INPUT, flags, steps - 1)) + data
+                dense, rows = sent[w] if w < len(sent) else (False, b"")
+                head = WINDOW_HEAD.pack({
+                    "steps": min(window, batch.steps - w * window) - 1,
+                    "first": fresh and w == 0,
+                    "last": w == count - 1,
+                    "dense": dense,
+                    "repeat": w >= len(sent),
+                })
+                yield bytes((head,)) + rows

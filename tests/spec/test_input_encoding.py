@@ -27,18 +27,18 @@ def test_decode_inverts_both(map_, dense):
     config, words = map_
     data = (encode_dense if dense else encode_bitmap)(words, config)
     rows = -(-len(words) // config.lanes)
-    back = decode_rows(data, rows, dense, config).reshape(-1)
+    back, used = decode_rows(data + b"more", rows, dense, config)
+    assert used == len(data)
+    back = back.reshape(-1)
     assert back[: len(words)].tolist() == words.tolist()
     assert not back[len(words) :].any()
 
 
-@given(maps(), st.booleans(), st.binary(min_size=1, max_size=3))
-def test_wrong_number_of_bytes(map_, dense, more):
+@given(maps(), st.booleans())
+def test_too_few_bytes(map_, dense):
     config, words = map_
     data = (encode_dense if dense else encode_bitmap)(words, config)
     rows = -(-len(words) // config.lanes)
-    with pytest.raises(ValueError, match=f"{len(data) + len(more)} bytes, its {rows} rows take"):
-        decode_rows(data + more, rows, dense, config)
     message = f"ends after {len(data) - 1} bytes, in the middle of a row"
     with pytest.raises(ValueError, match=message):
         decode_rows(data[:-1], rows, dense, config)

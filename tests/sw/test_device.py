@@ -13,7 +13,7 @@ from random_networks import random_network, random_samples
 from stablespike.device import GoldenDevice, LinkDevice, open_device
 from stablespike.result import NO_HARDWARE
 from stablespike.spec.array import ArrayConfig, preset
-from stablespike.spec.link import Command, InputFlags, Register
+from stablespike.spec.link import Command, Register
 from stablespike.spec.report import ReportKind
 
 ARRAY = ArrayConfig(cores=2, lanes=4, window=4, weight_bits=4, result_bytes=2048)
@@ -90,31 +90,23 @@ def test_faults_of_the_link_change_nothing(kind: str) -> None:
 
 def test_every_window_is_computed_once() -> None:
     program = program_of(small())
-    device, _, transport = board_device(
+    device, board, _ = board_device(
         program, to=Faults(lost=0.2, doubled=0.2, seed=5), back=Faults(lost=0.2, seed=6),
         timeout=1e6,
     )
     device.load(program)
     device.run(spikes(30))
-    begun = [
-        c for c in transport.device.executed_commands
-        if c[0] == Command.INPUT and c[1] & InputFlags.BEGIN
-    ]
-    assert len(begun) == 30 * 2
+    assert len(board.heads) == 30 * 2
 
 
 def test_pixels_travel_once() -> None:
     program = program_of(small(pixels=True), steps=10)
-    device, _, transport = board_device(program)
+    device, board, _ = board_device(program)
     device.load(program)
     samples = np.random.default_rng(0).integers(0, 16, (5, 9))
     same(device.run(samples), golden(program).run(samples))
-    inputs = [c for c in transport.device.executed_commands if c[0] == Command.INPUT]
-    repeats = [c for c in inputs if c[1] & InputFlags.REPEAT]
-    assert len(inputs) == 15
-    assert len(repeats) == 10
-    assert all(len(c) == 3 for c in repeats)
-    assert [c[2] + 1 for c in inputs[:3]] == [4, 4, 2]
+    assert [head["repeat"] for head in board.heads] == [0, 1, 1] * 5
+    assert [head["steps"] + 1 for head in board.heads[:3]] == [4, 4, 2]
 
 
 @pytest.mark.parametrize("readout", ["counts", "words", "membrane"])
@@ -777,7 +769,7 @@ def test_link_bytes() -> None:
     before = device.link_bytes
     result = device.run(spikes(10))
     assert device.link_bytes - before == result.link_bytes
-    assert result.link_bytes.sent > 10 * 2 * 10
+    assert result.link_bytes.sent > 10 * 2 * 4  # head and rows
     parts = list(device.run(spikes(5, seed=i) for i in range(2)))
     assert sum(p.link_bytes.total for p in parts) <= device.link_bytes.total
 

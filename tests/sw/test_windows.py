@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
-from stablespike.spec.link import BODY_BYTES, Command, InputFlags
+from stablespike.spec.link import BODY_BYTES, WINDOW_HEAD, Command
 from stablespike.windows import Batch, encode_windows, input_commands
 
 
@@ -33,7 +33,7 @@ def test_the_smaller_of_both_encodings(
         assert len(data) == min(map(len, options.values()))
         rows = -(-inputs // lanes)
         np.testing.assert_array_equal(
-            decode_rows(data, rows, dense, config).reshape(-1)[:inputs], row
+            decode_rows(data, rows, dense, config)[0].reshape(-1)[:inputs], row
         )
 
 
@@ -44,15 +44,25 @@ def test_words_too_wide() -> None:
         encode_windows(np.array([[-1, 3]]), ArrayConfig(window=4))
 
 
-def sent(values: Any, steps: int, fresh: list[bool], config: ArrayConfig) -> list[list[bytes]]:
-    """Commands, a list for each window."""
-    windows: list[list[bytes]] = []
-    for command in input_commands(Batch(values, steps, np.array(fresh)), config):
-        assert command[0] == Command.INPUT
-        assert len(command) <= BODY_BYTES
-        if command[1] & InputFlags.BEGIN:
-            windows.append([])
-        windows[-1].append(command)
+def commands_of(values: Any, steps: int, fresh: list[bool], config: ArrayConfig) -> list[bytes]:
+    commands = list(input_commands(Batch(values, steps, np.array(fresh)), config))
+    assert all(command[0] == Command.INPUT for command in commands)
+    return commands
+
+
+def sent(
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig
+) -> list[tuple[dict[str, int], list[int]]]:
+    """Head and words of each window; no words if they repeat."""
+    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config))
+    rows, windows = -(-values.shape[-1] // config.lanes), []
+    while stream:
+        head, stream = WINDOW_HEAD.unpack(stream[0]), stream[1:]
+        words = np.zeros(0, int)
+        if not head["repeat"]:
+            words, used = decode_rows(stream, rows, bool(head["dense"]), config)
+            stream = stream[used:]
+        windows.append((head, words.reshape(-1)[: values.shape[-1]].tolist()))
     return windows
 
 
@@ -60,48 +70,39 @@ def test_windows_of_spikes() -> None:
     config = ArrayConfig(lanes=8, window=4)
     spikes = np.random.default_rng(0).random((3, 10, 20)) < 0.3
     windows = sent(spikes, 10, [True, False, True], config)
-    assert len(windows) == 9
-    first, last = InputFlags.FIRST, InputFlags.LAST
-    ends = [w[0][1] & (first | last) for w in windows]
-    assert ends == [first, 0, last, 0, 0, last, first, 0, last]
-    assert [w[0][2] + 1 for w in windows] == [4, 4, 2] * 3
-    for i, (window,) in enumerate(windows):
-        rows = decode_rows(window[3:], 3, bool(window[1] & InputFlags.DENSE), config)
-        words = rows.reshape(-1)[:20]
+    assert [(head["first"], head["last"]) for head, _ in windows] == [
+        (1, 0), (0, 0), (0, 1), (0, 0), (0, 0), (0, 1), (1, 0), (0, 0), (0, 1)
+    ]
+    assert [head["steps"] + 1 for head, _ in windows] == [4, 4, 2] * 3
+    for i, (_, words) in enumerate(windows):
         steps = spikes[i // 3, 4 * (i % 3) : 4 * (i % 3) + 4]
         expected = sum((steps[t].astype(int) << t for t in range(len(steps))), np.zeros(20, int))
         np.testing.assert_array_equal(words, expected)
 
 
 def test_one_window_is_first_and_last() -> None:
-    ((command,),) = sent(np.zeros((1, 3, 5), bool), 3, [True], ArrayConfig(window=4))
-    assert command[1] & ~InputFlags.DENSE == (
-        InputFlags.BEGIN | InputFlags.FIRST | InputFlags.LAST
-    )
+    (((head, _)),) = sent(np.zeros((1, 3, 5), bool), 3, [True], ArrayConfig(window=4))
+    assert (head["first"], head["last"]) == (1, 1)
 
 
 def test_pixels_are_repeated() -> None:
     config = ArrayConfig(window=4)
     pixels = np.arange(40, dtype=np.uint16).reshape(2, 20) % 16
     windows = sent(pixels, 9, [True, True], config)
-    assert [w[0][2] + 1 for w in windows] == [4, 4, 1] * 2
-    repeats = [bool(w[0][1] & InputFlags.REPEAT) for w in windows]
-    assert repeats == [False, True, True] * 2
-    assert all(len(w[0]) == 3 for w, repeat in zip(windows, repeats, strict=True) if repeat)
-    assert windows[2][0][1] & InputFlags.LAST
+    assert [head["steps"] + 1 for head, _ in windows] == [4, 4, 1] * 2
+    assert [head["repeat"] for head, _ in windows] == [0, 1, 1] * 2
+    assert [head["last"] for head, _ in windows] == [0, 0, 1] * 2
+    assert [words for head, words in windows if not head["repeat"]] == pixels.tolist()
 
 
-def test_a_long_window_takes_several_commands() -> None:
+def test_commands_are_full_but_the_last() -> None:
     config = ArrayConfig(lanes=16, window=8, spike_rows=512)
-    pixels = np.full((1, 1000), 255, dtype=np.uint16)
-    ((*commands,),) = sent(pixels, 8, [True], config)
-    assert len(commands) == 5
-    assert [bool(c[1] & InputFlags.BEGIN) for c in commands] == [True] + [False] * 4
-    assert {c[1] & ~InputFlags.BEGIN for c in commands} == {
-        InputFlags.FIRST | InputFlags.LAST | InputFlags.DENSE
-    }
-    data = b"".join(c[3:] for c in commands)
-    assert data == encode_dense(pixels[0], config)
+    pixels = np.full((2, 1000), 255, dtype=np.uint16)
+    commands = commands_of(pixels, 8, [True, True], config)
+    assert [len(c) for c in commands[:-1]] == [BODY_BYTES] * (len(commands) - 1)
+    head = WINDOW_HEAD.pack({"steps": 7, "first": 1, "last": 1, "dense": 1, "repeat": 0})
+    window = bytes((head,)) + encode_dense(pixels[0], config)
+    assert b"".join(c[1:] for c in commands) == 2 * window
 
 
 def test_many_samples_are_encoded_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
