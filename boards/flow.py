@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .board import Board
-from .netlist import without_collisions
 from .tools import Tools
 
-__all__ = ["synthesize"]
+__all__ = ["elaborate", "project", "synthesize"]
+
+# No memory of the gateware reads a row in the cycle that writes it, or else does not use what it
+# read: what such a read gives need not be built.
+_READ = """\
+read_rtlil top.il
+setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i
+"""
+_WRITE = """\
+tee -q -o cells.json stat -json
+write_json top.json
+"""
 
 
 def elaborate(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> None:
@@ -19,10 +30,8 @@ def elaborate(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) 
     from .top import Top
 
     plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
-    text = plan.files["top.il"]
-    (folder / "top.il").write_text(without_collisions(text))
-    name = f"top.{board.constraints}"
-    (folder / name).write_text(plan.files[name])
+    for name in ("top.il", f"top.{board.constraints}"):
+        (folder / name).write_text(plan.files[name])
 
 
 def synthesize(
@@ -31,6 +40,7 @@ def synthesize(
     config: ArrayConfig | None = None,
     build_id: bytes = bytes(BUILD_ID_BYTES),
     tools: Tools | None = None,
+    elaborated: Callable[[str], None] = lambda rtlil: None,
 ) -> Path:
     """Synthesize a board's gateware.
 
@@ -40,6 +50,8 @@ def synthesize(
     folder : for ``top.il``, constraints, script, yosys' log and the netlist.
     config : of the array; the board's own if None.
     build_id : what ``hello`` returns.
+    tools : that run in ``folder``.
+    elaborated : called with the RTLIL before yosys is.
 
     Returns
     -------
@@ -53,8 +65,31 @@ def synthesize(
         If a tool is missing or fails.
     """
     elaborate(board, config or board.config, build_id, folder)
-    (folder / "top.ys").write_text(
-        f"read_rtlil top.il\n{board.synthesis}write_json top.json\n"
-    )
+    elaborated((folder / "top.il").read_text())
+    (folder / "top.ys").write_text(_READ + board.synthesis + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
     return folder / "top.json"
+
+
+def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> str:
+    """Write the project for a vendor's tool into a folder; the RTLIL of the accelerator in it.
+
+    Raises
+    ------
+    ToolError
+        If amaranth is not installed.
+    """
+    from amaranth.back import rtlil
+    from stablespike.hw.accelerator import UartAccelerator
+
+    from .top import Top
+
+    plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
+    for name in board.project:
+        (folder / name).write_text(plan.files[name])
+    (folder / "README").write_text(
+        f"{board.title}: only the vendor's tool makes its bitstream. Run here:\n\n"
+        "    vivado -mode batch -source top.tcl\n"
+    )
+    accelerator = UartAccelerator(config, build_id, clock_hz=board.clock_hz)
+    return str(rtlil.convert(accelerator, emit_src=False))

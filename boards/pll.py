@@ -1,4 +1,4 @@
-"""Settings of the devices' PLLs, found by trying them all.
+"""Settings of the devices' PLLs, found by trying all that may be the nearest.
 
 Limits are those of the vendors' documents: Lattice FPGA-TN-02052 (iCE40 sysCLOCK PLL), Lattice
 FPGA-DS-02012 (ECP5, sysCLOCK PLL timing), Gowin DS117 (GW1NR, PLL switching characteristic, C6/I5)
@@ -65,6 +65,13 @@ def _nearest(kind: str, input_hz: int, wanted_hz: int, found: Iterable[Pll]) -> 
     return best
 
 
+def _around(ratio: Fraction, highest: int) -> Iterator[int]:
+    """The whole numbers from 1 on that are nearest to a ratio: no others make a nearer rate."""
+    for number in (int(ratio), int(ratio) + 1):
+        if 1 <= number <= highest:
+            yield number
+
+
 def ice40_pll(input_hz: int, output_hz: int) -> Pll:
     """An SB_PLL40 with simple feedback: in * (DIVF + 1) / (DIVR + 1) / 2**DIVQ.
 
@@ -82,9 +89,9 @@ def ice40_pll(input_hz: int, output_hz: int) -> Pll:
             if not 10 * _MHZ <= compare <= 133 * _MHZ:
                 continue
             for divf in range(128):
-                vco = compare * (divf + 1)
-                if not 533 * _MHZ <= vco <= 1066 * _MHZ:
+                if not 533 * _MHZ * (divr + 1) <= input_hz * (divf + 1) <= 1066 * _MHZ * (divr + 1):
                     continue
+                vco = compare * (divf + 1)
                 for divq in range(1, 7):
                     output = vco / 2**divq
                     if 16 * _MHZ <= output <= 275 * _MHZ:
@@ -124,7 +131,7 @@ def ecp5_pll(input_hz: int, output_hz: int) -> Pll:
                 vco = compare * clkop
                 if not 400 * _MHZ <= vco <= 800 * _MHZ:
                     continue
-                for clkos in range(1, 129):
+                for clkos in _around(vco / output_hz, 128):
                     if _MHZ * 25 / 8 <= vco / clkos <= 400 * _MHZ:
                         yield Pll(input_hz, vco / clkos, compare, vco, {
                             "CLKI_DIV": clki, "CLKFB_DIV": 1,
@@ -151,8 +158,8 @@ def gowin_pll(input_hz: int, output_hz: int) -> Pll:
             compare = Fraction(input_hz, idiv + 1)
             if not 3 * _MHZ <= compare <= 400 * _MHZ:
                 continue
-            for fbdiv in range(64):
-                output = compare * (fbdiv + 1)
+            for multiplier in _around(output_hz / compare, 64):
+                fbdiv, output = multiplier - 1, compare * multiplier
                 if not _MHZ * 25 / 8 <= output <= 600 * _MHZ:
                     continue
                 for odiv in (2, 4, *range(8, 129, 8)):
@@ -185,7 +192,7 @@ def artix_pll(input_hz: int, output_hz: int) -> Pll:
                 vco = compare * mult
                 if not 800 * _MHZ <= vco <= 1600 * _MHZ:
                     continue
-                for divide in range(1, 129):
+                for divide in _around(vco / output_hz, 128):
                     output = vco / divide
                     if output >= _MHZ * 25 / 4:
                         yield Pll(input_hz, output, compare, vco, {

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import difflib
 
-from . import colorlight, ecpix5, hx8k, icebreaker, orangecrab, ulx3s, versa
+from . import (
+    arty_a7,
+    colorlight,
+    ecpix5,
+    hx8k,
+    icebreaker,
+    orangecrab,
+    tang_nano_9k,
+    ulx3s,
+    versa,
+)
 from .board import Board
 
 __all__ = ["BOARDS", "board"]
 
 BOARDS: dict[str, Board] = {
     each.name: each
-    for module in (icebreaker, hx8k, ulx3s, orangecrab, colorlight, ecpix5, versa)
+    for module in (
+        icebreaker, hx8k, ulx3s, orangecrab, colorlight, ecpix5, versa, tang_nano_9k,
+        arty_a7,
+    )
     for each in module.BOARDS
 }
 

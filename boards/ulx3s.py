@@ -6,7 +6,6 @@ from .serial import FT231X
 __all__ = ["BOARDS"]
 
 # The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
-_ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
 
 BOARDS = tuple(
     Ecp5Board(
@@ -14,7 +13,7 @@ BOARDS = tuple(
         title=f"Radiona ULX3S {size}",
         device=f"LFE5U-{size}-6CABGA381",
         definition=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform",
-        array=array,
+        array="ulx3s-85f",
         oscillator_hz=25_000_000,
         target_hz=80_000_000,
         chip=FT231X,
@@ -22,5 +21,5 @@ BOARDS = tuple(
         reset="button_pwr:0",
         loader=("-b", "ulx3s"),
     )
-    for size, array in _ARRAYS.items()
+    for size in ("12F", "25F", "45F", "85F")
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stablespike.cache import cached, digest
+from stablespike.cache import cached, digest, source_digest
 from stablespike.errors import ToolError
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
@@ -73,19 +72,6 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     return component_verilog(Board(), "board")
 
 
-def _sources() -> str:
-    """Hash of the gateware, the contract it is made from, and this; imports neither."""
-    state = hashlib.sha256(Path(__file__).read_bytes())
-    for package in ("stablespike.hw", "stablespike.spec"):
-        spec = importlib.util.find_spec(package)
-        assert spec is not None
-        assert spec.origin is not None
-        for path in sorted(Path(spec.origin).parent.rglob("*.py")):
-            data = path.read_bytes()
-            state.update(f"{package}/{path.name}:{len(data)}:".encode() + data)
-    return state.hexdigest()
-
-
 def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
     try:
         amaranth = version("amaranth")
@@ -94,7 +80,8 @@ def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
             "the simulated board needs amaranth: pip install 'stablespike[sim]', "
             "or use the device golden:"
         ) from None
-    return digest(_sources(), json.dumps(config.as_dict()), str(uart), str(clock_hz), amaranth)
+    return digest(Path(__file__).read_bytes(), source_digest("stablespike.hw", "stablespike.spec"),
+                  json.dumps(config.as_dict()), str(uart), str(clock_hz), amaranth)
 
 
 def build_id(config: ArrayConfig, *, uart: bool, clock_hz: int) -> bytes:

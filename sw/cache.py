@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["cache_folder", "cached", "digest", "locked"]
+__all__ = ["cache_folder", "cached", "digest", "locked", "source_digest"]
 
 
 def cache_folder() -> Path:
@@ -28,6 +29,19 @@ def digest(*parts: str | bytes, length: int = 24) -> str:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little") + data)
     return state.hexdigest()[:length]
+
+
+def source_digest(*packages: str) -> str:
+    """A hash of the Python files of packages, none of which is imported."""
+    state = hashlib.sha256()
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        for path in sorted(Path(spec.origin).parent.rglob("*.py")):
+            data = path.read_bytes()
+            state.update(f"{package}/{path.name}:{len(data)}:".encode() + data)
+    return state.hexdigest()
 
 
 @contextmanager

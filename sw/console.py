@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
-    "ToStandardError", "level", "named", "plain", "print_json", "progress", "say", "table",
+    "ToStandardError", "columns", "level", "named", "plain", "print_json", "progress", "say",
+    "stages", "table",
 ]
 
 
@@ -65,6 +66,53 @@ def table(title: str, rows: dict[str, str]) -> None:
     for name, value in rows.items():
         drawn.add_row(name, value)
     Console().print(drawn)
+
+
+def columns(values: dict[str, list[str]]) -> None:
+    """Columns on standard output: drawn on a terminal, aligned lines elsewhere."""
+    lines = list(zip(*values.values(), strict=True))
+    if not sys.stdout.isatty():
+        widths = [max(map(len, (name, *column))) for name, column in values.items()]
+        for line in (tuple(values), *lines):
+            cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            print("  ".join(cells).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table()
+    for name in values:
+        drawn.add_column(name)
+    for line in lines:
+        drawn.add_row(*line)
+    Console().print(drawn)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Says what is being done: the time it takes runs on on a terminal; nothing with -q."""
+    if level.value < 0:
+        yield lambda line: None
+        return
+    if not sys.stderr.isatty():
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    shown = (SpinnerColumn(finished_text=" "), TextColumn("{task.description}"),
+             TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True)) as bar:
+        tasks: list[Any] = []
+
+        def stage(line: str) -> None:
+            for task in tasks:
+                bar.update(task, total=1, completed=1)
+            tasks.append(bar.add_task(line, total=None))
+
+        yield stage
+        for task in tasks:
+            bar.update(task, total=1, completed=1)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 __all__ = [
     "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "FileError",
-    "LinkError", "NotExpressible", "StableSpikeError", "ToolError",
+    "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
 ]
 
 
@@ -55,3 +55,7 @@ class LinkError(DeviceError):
 
 class ToolError(StableSpikeError, RuntimeError):
     """An external tool is missing or failed; names it, and where its output is."""
+
+
+class TimingError(StableSpikeError, RuntimeError):
+    """A bitstream misses its clock; names the worst path."""

@@ -1,0 +1,100 @@
+"""An array that is quick to synthesize, and boards whose tools are not run."""
+
+import json
+
+import pytest
+from stablespike.boards.registry import BOARDS
+from stablespike.spec import ArrayConfig
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def small():
+    """16 slots."""
+    return ArrayConfig(
+        lanes=4, acc_bits=12, weight_rows=2048, spike_rows=64, neuron_groups=16, tasks=4,
+        receive_bytes=512, result_bytes=512, synaptic_current=False,
+    )
+
+
+def report(achieved: float, wanted: float = 24.0) -> str:
+    """What nextpnr writes of a seed that reached ``achieved`` MHz."""
+    def step(kind, delay, before, behind):
+        return {"type": kind, "delay": delay, "from": {"cell": before}, "to": {"cell": behind}}
+
+    scanner = "accelerator.accelerator.array.core0.scanner"
+    return json.dumps({
+        "fmax": {"sync": {"achieved": achieved, "constraint": wanted}},
+        "utilization": {"ICESTORM_LC": {"used": 4000, "available": 5280}},
+        "critical_paths": [
+            {"from": "<async>", "to": "posedge sync", "path": []},
+            {"from": "posedge sync", "to": "posedge sync", "path": [
+                step("clk-to-q", 1.5, f"{scanner}.row_SB_DFFE_Q_4_DFFLC", "x"),
+                step("routing", 2.0, f"{scanner}.row_SB_DFFE_Q_4_DFFLC",
+                     "accelerator.accelerator.link.take_SB_LUT4_O_LC"),
+                step("logic", 0.5, "accelerator.accelerator.link.take_SB_LUT4_O_LC",
+                     "$nextpnr_ICESTORM_LC_9"),
+                step("setup", 0.25, "accelerator.uart.left_SB_DFF_Q_D_SB_LUT4_O_LC",
+                     "accelerator.uart.left_SB_DFF_Q_D_SB_LUT4_O_LC"),
+            ]},
+        ],
+    })
+
+
+class FakeTools:
+    """In place of ``Tools.run``: writes what the tools would.
+
+    Attributes
+    ----------
+    rates : fmax by seed, or the error to raise. calls : (tool, arguments) so far.
+    """
+
+    def __init__(self):
+        self.rates, self.calls = {}, []
+
+    def __call__(self, tools, tool, *arguments):
+        self.calls.append((tool, arguments))
+        if tool == "yosys":
+            kinds = {"SB_LUT4": 3000, "SB_DFFE": 1500, "SB_DFFSR": 20, "SB_RAM40_4K": 22}
+            cells = {"design": {"num_cells_by_type": kinds}}
+            (tools.folder / "cells.json").write_text(json.dumps(cells))
+            (tools.folder / "top.json").write_text("{}")
+        elif tool.startswith("nextpnr"):
+            seed = int(arguments[arguments.index("--seed") + 1])
+            rate = self.rates.get(seed, 30.0)
+            if isinstance(rate, BaseException):
+                raise rate
+            (tools.folder / f"{seed}.json").write_text(report(rate))
+        else:
+            (tools.folder / arguments[-1]).write_bytes(f"packed {arguments[0]}".encode())
+        return ""
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    from stablespike.boards.tools import Tools
+
+    tools = FakeTools()
+    monkeypatch.setattr(Tools, "run", lambda self, *arguments: tools(self, *arguments))
+    return tools
+
+
+@pytest.fixture
+def icebreaker():
+    return BOARDS["icebreaker"]
+
+
+@pytest.fixture
+def versioned(monkeypatch):
+    """Sources that a test changes."""
+    from stablespike.boards import build
+
+    state = {"sources": "first"}
+    monkeypatch.setattr(build, "source_digest", lambda *packages: state["sources"])
+    return state
+
+

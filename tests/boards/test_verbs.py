@@ -1,0 +1,105 @@
+"""The verbs build, flash and boards; the tools are not run."""
+
+import json
+
+import pytest
+from stablespike.boards.registry import BOARDS, board
+from stablespike.cli import main
+from stablespike.errors import ToolError
+
+
+def test_boards(capsys):
+    assert main(["boards", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["boards"]
+    assert [row["board"] for row in rows] == list(BOARDS)
+    (row,) = (row for row in rows if row["board"] == "icebreaker")
+    assert row == {
+        "board": "icebreaker", "title": "1BitSquared iCEBreaker", "device": "iCE40UP5K-SG48",
+        "array": "icebreaker", "slots_per_cycle": 64, "clock_mhz": row["clock_mhz"],
+        "baud": row["baud"], "link": "FT2232H", "state": "routed in CI",
+    }
+    assert main(["boards"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(BOARDS)
+    assert lines[0].split()[:3] == ["board", "device", "array"]
+
+
+def test_build(capsys, fake, tmp_path):
+    out = tmp_path / "mine.bin"
+    assert main(["build", "icebreaker", "--json", "--seeds", "2", "-o", str(out)]) == 0
+    captured = capsys.readouterr()
+    figures = json.loads(captured.out)
+    assert figures["bitstream"] == str(out)
+    assert out.read_bytes() == b"packed 1.asc"
+    wanted = {
+        "board", "build_id", "slots_per_cycle", "fmax_mhz", "clock_mhz", "logic_cells", "seed",
+        "bitstream",
+    }
+    assert wanted <= set(figures)
+    assert "place and route: 2 seeds" in captured.err
+    assert main(["build", "icebreaker", "--seeds", "2", "-o", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert "is in the cache" in captured.err
+    assert (tmp_path / "icebreaker.bin").is_file()
+    for words in ("critical path", "core0.scanner (row) to uart (left)", "logic cells    4,000"):
+        assert words in captured.out
+    assert main(["build", "icebreaker", "--seeds", "2", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_vendors_project(capsys, tmp_path):
+    assert main(["build", "arty-a7-35t", "-o", str(tmp_path / "project")]) == 0
+    captured = capsys.readouterr()
+    assert "arty-a7-35t needs its vendor's tool, which is not part of this" in captured.err
+    assert (tmp_path / "project" / "top.tcl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["build", "icebraker"], 2, "not 'icebraker': did you mean icebreaker?"),
+        (["build", "ulx3s"], 2, "did you mean ulx3s-85f"),
+        (["build", "zzz"], 2, "'stablespike boards' lists them"),
+        (["flash", "tang-nano"], 2, "did you mean tang-nano-9k"),
+        (["build", "icebreaker", "--array", "none"], 2, "not 'none'"),
+        (["build", "icebreaker", "--seeds", "0"], 2, "seeds"),
+        (["build", "hx8k", "--array", "icebreaker"], 2, "too many"),
+        (["flash", "icebreaker", "--bitstream", "none.bin"], 2, "there is no file none.bin"),
+        (["flash", "icebreaker", "--bitstream", "a", "--array", "b"], 2, "of no use with"),
+        (["flash", "arty-a7-35t"], 2, "with an open tool chain, not arty-a7-35t"),
+    ],
+)
+def test_wrong_use(capsys, fake, arguments, code, message):
+    assert main(arguments) == code
+    assert message in capsys.readouterr().err
+    assert not fake.calls
+
+
+def test_failures(capsys, fake, tmp_path):
+    fake.rates = {1: 20.0, 2: ToolError("nextpnr-ice40 failed with status 1"), 3: 30.0}
+    assert main(["build", "icebreaker", "--array", "icebreaker"]) == 1
+    assert "the worst path: core0.scanner (row) to uart" in capsys.readouterr().err
+    assert main(["build", "icebreaker", "--allow-timing-failure", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["met"] is False
+    assert main(["build", "icebreaker", "--seed", "2"]) == 3
+    assert "nextpnr-ice40 failed" in capsys.readouterr().err
+    assert main(["build", "icebreaker", "--seed", "3", "-o", str(tmp_path / "no" / "x")]) == 2
+    assert "x cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_flash_builds_first(capsys, fake, monkeypatch, tmp_path):
+    script = tmp_path / "openFPGALoader"
+    script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert main(["flash", "icebreaker", "--permanent", "--", "--freq", "1000000"]) == 0
+    told = (tmp_path / "told").read_text().split()
+    assert told[:5] == ["-b", "ice40_generic", "--write-flash", "--freq", "1000000"]
+    assert told[5].endswith("top.bin")
+    assert f"?baud={BOARDS['icebreaker'].baud}" in capsys.readouterr().err
+
+
+def test_names_are_looked_up():
+    assert board("icebreaker") is BOARDS["icebreaker"]
+    with pytest.raises(ValueError, match="board must be one of 14, not 3"):
+        board(3)
