@@ -62,6 +62,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def dialects(session: nox.Session) -> None:
+    """Imported networks against the neurons of snnTorch and SpikingJelly."""
+    install(session, "import")
+    session.run("python", "benchmarks/dialects.py", *session.posargs, env=THREADS)
+
+
+@nox.session
 def mnist10k(session: nox.Session) -> None:
     """All 10,000 MNIST test images on the simulated board, every spike word against golden."""
     install(session, "sim")

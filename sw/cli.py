@@ -132,6 +132,7 @@ class _Importing:
     ] = None
     cuba_current: Annotated[str | None, typer.Option(help="NIR, CubaLIF: new.")] = None
     v_init: Annotated[str | None, typer.Option(help="NIR: v_leak, v_reset or a number.")] = None
+    compare: Annotated[str | None, typer.Option(help="NIR: gt (its own) or ge.")] = None
     sample_shape: Annotated[
         str | None, typer.Option(help="Modules: sizes of a sample, such as 1,28,28.")
     ] = None

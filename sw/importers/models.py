@@ -16,7 +16,7 @@ from ..sample_files import read_samples
 __all__ = ["import_model", "load_module"]
 
 _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
-_PINS = ("dt", "reset", "reset_timing", "cuba_current", "v_init")
+_PINS = ("dt", "reset", "reset_timing", "cuba_current", "v_init", "compare")
 _FRAMEWORKS = ("snntorch", "spikingjelly")
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError, NotExpressible, ToolError
-from ..network import RESET_TIMINGS, RESETS, Leak, Network, PixelInput, SpikeInput
+from ..network import COMPARES, RESET_TIMINGS, RESETS, Leak, Network, PixelInput, SpikeInput
+from ..values import exact_choice
 from .convert import Settings, convert
 from .graph import (
     Affine,
@@ -64,6 +65,7 @@ class _Pins:
     reset_timing: str | None
     cuba_current: str | None
     v_init: float | str | None
+    compare: str | None = None
 
 
 def from_nir(
@@ -74,6 +76,7 @@ def from_nir(
     *,
     cuba_current: str | None = None,
     v_init: float | str | None = None,
+    compare: str | None = None,
     **options: Unpack[Options],
 ) -> Network:
     """A network of a NIR file or graph.
@@ -87,6 +90,8 @@ def from_nir(
     cuba_current : "new": the membrane of a CubaLIF gets the current this step's input went into.
     v_init : membrane at the start: "v_leak", "v_reset", or a number in the graph's units; needed
         only where a graph's ``v_leak`` or ``v_reset`` is not 0.
+    compare : "gt", a spike above the threshold, as NIR's equations say and None is; "ge" for a
+        writer whose own neurons fire at it, as SpikingJelly's do.
     **options : as ``stablespike.importers.Options`` lists them.
 
     Graphs of ``to_nir`` say all of this themselves.
@@ -102,7 +107,9 @@ def from_nir(
     """
     graph, name = read_graph(source)
     kept = _kept(graph, name)
-    pins = _Pins(dt, reset, reset_timing, cuba_current, v_init)
+    if compare is not None:
+        exact_choice("compare", compare, COMPARES)
+    pins = _Pins(dt, reset, reset_timing, cuba_current, v_init, compare)
     values: dict[str, Any] = dict(options)
     if kept:
         pins, values = _pinned(kept, pins, values)
@@ -325,7 +332,8 @@ class _Reader:
             lines.append(f"forward Euler with dt = {pins.dt:g}")
         if self.kinds & set(_NEUROMORPHIC) and pins.reset is not None:
             timing = f", {pins.reset_timing}" if pins.reset == "subtract" else ""
-            lines.append(f"a spike where v > v_threshold; reset {pins.reset}{timing}")
+            sign = ">=" if pins.compare == "ge" else ">"
+            lines.append(f"a spike where v {sign} v_threshold; reset {pins.reset}{timing}")
         if "CubaLIF" in self.kinds and pins.cuba_current is not None:
             lines.append("the membrane of a CubaLIF gets the new current")
         if self.pinned:
@@ -434,7 +442,8 @@ class _Reader:
         rule: dict[str, Any] = {}
         if fires:
             timing = pins.reset_timing or "same_step"
-            rule = {"reset": pins.reset, "reset_timing": timing, "compare": "gt"}
+            compare = pins.compare or "gt"
+            rule = {"reset": pins.reset, "reset_timing": timing, "compare": compare}
         rule |= {key: kept[key] for key in ("reset", "reset_timing", "compare") if key in kept}
         cell = Cell(
             source=_described(kind, decay, synapse_decay),
@@ -456,7 +465,7 @@ class _Reader:
         if not kept:
             return pins
         self.pinned.append(name)
-        for key in ("reset", "reset_timing"):
+        for key in ("reset", "reset_timing", "compare"):
             said, given = kept.get(key), getattr(pins, key)
             if given is not None and said is not None and given != said:
                 raise ValueError(f"{key} of {name} must be {said!r}, as the graph says, "
