@@ -1,9 +1,10 @@
-"""All 10,000 MNIST test images on the simulated board: every spike word against golden.
+"""All 10,000 MNIST test images on a simulated board: every spike word against golden.
 
     python benchmarks/mnist10k.py [--array icebreaker] [-o docs/results/mnist10k.json]
 
 needs the MNIST files (see ``stablespike.datasets``). Cycles are the simulated board's, of samples
-that follow each other, in the traced run; the estimate is checked against an untraced one.
+that follow each other, and of each alone on the device (core latency: from its last input word to
+its last result). The network is the largest shipped one the array holds, unless one is given.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import stablespike as ss
 from stablespike.counters import source_words
-from stablespike.datasets import mnist, shipped_path
-from stablespike.demo import NETWORK, STEPS, pixels
+from stablespike.datasets import mnist
+from stablespike.demo import STEPS, pixels, shipped_program
 from stablespike.estimate import estimate
 from stablespike.verify import Comparison, compare
 
@@ -26,14 +27,19 @@ BATCH = 500
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--array", default="icebreaker")
+    parser.add_argument("--network", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    network = ss.load(shipped_path(NETWORK))
-    program = ss.compile(network, arguments.array, STEPS)
+    if arguments.network:
+        name = arguments.network.stem
+        program = ss.compile(ss.load(arguments.network), arguments.array, STEPS)
+    else:
+        name, program = shipped_program(arguments.array)
+    network = program.network
     images, labels = mnist("test")
     samples = pixels(images, network)
     comparison = Comparison()
-    right = cycles = bound = estimated = link = 0
+    right = cycles = bound = estimated = link = alone = 0
     with ss.open_device(f"sim:{arguments.array}") as board, ss.open_device("golden:") as golden:
         board.load(program)
         golden.load(program)
@@ -47,18 +53,22 @@ def main() -> int:
             cycles += int(plain.counters["cycles"].sum())
             bound += int(plain.counters["lower_bound"].sum())
             link += plain.link_bytes.total
+            for sample in batch:
+                alone += int(board.run(sample[None]).counters["cycles"][0])
             traces = expected.trace, expected.skeleton
             words = source_words(network, batch, *traces, program.config.window)
             estimated += int(estimate(program, words).sum())
             print(f"{at + len(batch):,} images, {comparison.mismatches} differences", flush=True)
     count = len(samples)
     figures = {
+        "network": name,
         "images": count,
         "array": arguments.array,
         "accuracy": right / count,
         "words": comparison.words,
         "mismatches": comparison.mismatches,
         "cycles_per_image": cycles / count,
+        "latency_cycles": alone / count,
         "estimated_cycles_per_image": estimated / count,
         "utilization": bound / cycles,
         "link_bytes_per_image": link / count,

@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .datasets import shipped_path
-from .demo import NETWORK, STEPS, pixels, shipped_images
+from .demo import pixels, shipped_images, shipped_program
 from .device import LinkDevice, open_device
-from .files import load
 from .result import Result
 from .spec.array import preset
 
@@ -34,16 +32,13 @@ def run_bench(
     DeviceError
         If the device is missing or fails.
     """
-    from .compiler import compile
-
     step = advance or (lambda count: None)
     shipped, labels = shipped_images(images)
-    network = load(shipped_path(NETWORK))
-    samples = pixels(shipped, network)
-    batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
-    figures: dict[str, Any] = {"device": uri, "images": len(samples)}
+    figures: dict[str, Any] = {"device": uri, "images": len(shipped)}
 
     def timed(device: Any, counters: bool) -> tuple[Result, float]:
+        samples = pixels(shipped, program.network)
+        batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
         results, began = [], time.monotonic()
         for result in device.run(iter(batches), counters=counters):
             results.append(result)
@@ -53,7 +48,7 @@ def run_bench(
     began = time.monotonic()
     with open_device(uri, timeout=timeout) as device:
         figures["open_seconds"] = time.monotonic() - began
-        program = compile(network, array=device.config or preset(_GOLDEN_PRESET), steps=STEPS)
+        figures["network"], program = shipped_program(device.config or preset(_GOLDEN_PRESET))
         began = time.monotonic()
         device.load(program)
         figures["load_seconds"] = time.monotonic() - began
@@ -74,5 +69,5 @@ def run_bench(
     with open_device("golden:") as golden:
         golden.load(program)
         _, seconds = timed(golden, counters=False)
-        figures["golden_images_per_second"] = len(samples) / seconds
+        figures["golden_images_per_second"] = len(shipped) / seconds
     return figures

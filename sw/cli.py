@@ -220,7 +220,7 @@ def demo(
         print_json(result.as_dict())
     else:
         table(
-            "mnist-mlp on the simulated board",
+            f"{result.network} on the simulated board",
             {
                 "images": f"{result.images:,}",
                 "accuracy": f"{result.accuracy:.2%}",

@@ -14,19 +14,25 @@ import numpy.typing as npt
 from . import datasets
 from .datasets import shipped_mnist, shipped_path
 from .device import Device, open_device
-from .errors import ToolError
+from .errors import DoesNotFit, ToolError
 from .files import check_place, load
 from .network import Network
 from .program import Program
 from .result import Result
+from .spec.array import ArrayConfig
 from .values import exact_int
 from .verify import Comparison, compare
 
-__all__ = ["NETWORK", "STEPS", "DemoResult", "draw", "pixels", "run_demo", "shipped_images"]
+__all__ = [
+    "NETWORK", "NETWORKS", "STEPS", "DemoResult", "draw", "pixels", "run_demo", "shipped_images",
+    "shipped_program",
+]
 
 NETWORK = "mnist-mlp.safetensors"
+NETWORKS = (NETWORK, "mnist-mlp-small.safetensors")
+"""The shipped networks, largest first."""
 STEPS = 4
-"""Steps of a sample the shipped network was trained for."""
+"""Steps of a sample they were trained for."""
 
 _BATCH = 50
 _ALONE = 20
@@ -44,6 +50,7 @@ class DemoResult:
 
     Attributes
     ----------
+    network : its name.
     images : run.
     accuracy : share of them classified as labelled.
     mismatches : against golden: spike words and stable spike words of every layer, readouts, and
@@ -59,6 +66,7 @@ class DemoResult:
     picture : the file written, None if there is none.
     """
 
+    network: str
     images: int
     accuracy: float
     mismatches: int
@@ -97,6 +105,25 @@ def shipped_images(
     return shipped[:count], labels[:count]
 
 
+def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
+    """The largest shipped network that the array holds: its name, compiled.
+
+    Raises
+    ------
+    DoesNotFit
+        If it holds none of them; says what the smallest needs.
+    """
+    from .compiler import compile
+
+    for name in NETWORKS:
+        try:
+            return Path(name).stem, compile(load(shipped_path(name)), array=array, steps=STEPS)
+        except DoesNotFit:
+            if name == NETWORKS[-1]:
+                raise
+    raise AssertionError
+
+
 def run_demo(
     images: int = 1000,
     array: str = "icebreaker",
@@ -104,7 +131,7 @@ def run_demo(
     advance: Advance | None = None,
     device: Device | None = None,
 ) -> DemoResult:
-    """Run the shipped network on shipped images.
+    """Run the largest shipped network that the array holds on shipped images.
 
     Parameters
     ----------
@@ -123,11 +150,9 @@ def run_demo(
     DeviceError, ToolError
         If the device fails or something that is needed is not installed.
     """
-    from .compiler import compile
-
     shipped, labels = shipped_images(images)
-    network = load(shipped_path(NETWORK))
-    program = compile(network, array=array, steps=STEPS)
+    name, program = shipped_program(array)
+    network = program.network
     samples = pixels(shipped, network)
     if picture is not None:
         _check_picture(picture)
@@ -144,6 +169,7 @@ def run_demo(
         if picture is not None:
             _picture(board, network, array, samples, labels, picture)
     return DemoResult(
+        network=name,
         images=len(samples),
         accuracy=float((result.prediction == labels).mean()),
         mismatches=comparison.mismatches + untraced.mismatches,
@@ -194,7 +220,7 @@ def _picture(
     from .compiler import compile
 
     board.load(compile(network, array=array, steps=_PICTURE_STEPS))
-    draw(board.run(samples[:1], trace=True), samples[0].reshape(28, 28), int(labels[0]), path)
+    draw(board.run(samples[:1], trace=True), samples[0, 0], int(labels[0]), path)
 
 
 def _matplotlib() -> tuple[Any, Any]:

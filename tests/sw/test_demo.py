@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+import stablespike as ss
+from stablespike.demo import NETWORKS, shipped_program
+from stablespike.spec.array import ArrayConfig, preset
+
+
+@pytest.mark.parametrize(("rows", "name"), [(16384, "mnist-mlp"), (1024, "mnist-mlp-small")])
+def test_the_largest_network_that_fits(rows: int, name: str) -> None:
+    found, program = shipped_program(preset("icebreaker").with_(weight_rows=rows))
+    assert found == name
+    assert program.network.input.shape == ((1, 28, 28) if found == "mnist-mlp" else (1, 14, 14))
+
+
+def test_an_array_that_holds_none() -> None:
+    with pytest.raises(ss.DoesNotFit, match="weight"):
+        shipped_program(ArrayConfig(weight_rows=64))
+
+
+def test_they_are_sorted_by_size() -> None:
+    from stablespike.datasets import shipped_path
+
+    sizes = [sum(layer.weight.size for layer in ss.load(shipped_path(n)).layers) for n in NETWORKS]
+    assert sizes == sorted(sizes, reverse=True)
