@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from stablespike.cache import cached, digest, source_digest
-from stablespike.errors import TimingError, ToolError
+from stablespike.errors import DoesNotFit, TimingError, ToolError
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
@@ -21,7 +24,7 @@ from .board import Board, Figures
 from .flow import project, synthesize
 from .memory import check_fit, totals
 from .netlist import memories
-from .report import fmax, in_words, is_met
+from .report import fmax, in_words, is_met, overfull
 from .tools import Tools, versions
 
 __all__ = ["Build", "build", "build_id"]
@@ -180,9 +183,10 @@ class _Job:
         tools = Tools(folder)
         seconds: dict[str, float] = {}
         try:
-            result = self._project(folder, seconds) if self.board.project else self._open(
-                tools, folder, seconds
-            )
+            with _terminable():
+                result = self._project(folder, seconds) if self.board.project else self._open(
+                    tools, folder, seconds
+                )
         except BaseException:
             tools.stop()
             raise
@@ -266,8 +270,23 @@ class _Job:
                 pool.shutdown(cancel_futures=True)
                 raise
         if len(errors) == len(tried):
+            self._check_logic(tools.folder / f"{self.seeds[0]}.log")
             raise errors[0]
         return tried
+
+    def _check_logic(self, log: Path) -> None:
+        """Refuse what the placer counted too much of."""
+        short = overfull(log.read_text()) if log.is_file() else {}
+        if short:
+            counts = ", ".join(
+                f"{used} {name} of {there}, {used - there} too many"
+                for name, (used, there) in short.items()
+            )
+            raise DoesNotFit(
+                f"the array {self.array} on {self.board.name} ({self.board.device}) does not fit: "
+                f"it needs {counts}; choose an array with fewer lanes, cores or options, or a "
+                "larger device ('stablespike boards' lists them)"
+            )
 
     def _result(
         self,
@@ -314,6 +333,23 @@ class _Job:
             bitstream=f"top.{board.bitstream}" if best else ".",
             project=bool(board.project),
         )
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM an exception, so that the tools end with this process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _cells(folder: Path, board: Board) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .board import Figures
 
-__all__ = ["fmax", "in_words", "is_met", "read_figures", "slowest"]
+__all__ = ["fmax", "in_words", "is_met", "overfull", "read_figures", "slowest"]
 
 
 def read_figures(report: Path, seed: int, seconds: float) -> Figures:
@@ -101,3 +101,10 @@ def _place(cell: str) -> tuple[str, str]:
 def _said(place: tuple[str, str]) -> str:
     block, name = place
     return f"{block} ({name})" if block else "a cell of the tool's own"
+
+
+def overfull(log: str) -> dict[str, tuple[int, int]]:
+    """What the placer's log says there is too little of: cells by name, (used, there)."""
+    found = re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", log, re.M)
+    counts = {name: (int(used), int(there)) for name, used, there in found}
+    return {name: each for name, each in counts.items() if each[0] > each[1]}

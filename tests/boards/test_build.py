@@ -4,6 +4,9 @@ The tools themselves run in ``test_flow.py``.
 """
 
 import dataclasses
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -106,6 +109,50 @@ def test_an_interruption_leaves_nothing(fake, icebreaker, small):
     assert build(icebreaker, config=small).met
 
 
+def test_too_much_logic_says_how_much(fake, icebreaker, small, monkeypatch):
+    def place(self, tools, seed):
+        (tools.folder / f"{seed}.log").write_text(
+            "Info: \t         ICESTORM_LC:    5412/   5280   102%\n"
+            "Info: \t        ICESTORM_RAM:      22/     30    73%\n"
+        )
+        raise ToolError("Unable to place cell")
+
+    monkeypatch.setattr(type(icebreaker), "place", place)
+    with pytest.raises(
+        DoesNotFit,
+        match=r"does not fit: it needs 5412 ICESTORM_LC of 5280, 132 too many; choose an array",
+    ):
+        build(icebreaker, config=small)
+
+
+def test_an_ended_process_ends_its_tools(tmp_path):
+    code = """
+import sys, time
+from pathlib import Path
+from stablespike.boards import build, tools
+from stablespike.boards.registry import BOARDS
+from stablespike.spec import ArrayConfig
+tools._START = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+build.synthesize = lambda board, folder, config, identity, tools, after: tools.run("yosys")
+build.build(BOARDS["icebreaker"], config=ArrayConfig())
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    pids = wait_for(lambda: list((cache_folder() / "bitstream").glob(".building-*/pid")))
+    pid = int(wait_for(lambda: pids[0].read_text()))
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert list((cache_folder() / "bitstream").iterdir()) == []
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+    return value
+
+
 def test_stopping_ends_the_tools(monkeypatch, tmp_path):
     from stablespike.boards import tools as module
 
@@ -120,9 +167,7 @@ def test_stopping_ends_the_tools(monkeypatch, tmp_path):
 
     thread = threading.Thread(target=run)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not tools._running and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: tools._running)
     tools.stop()
     thread.join(30)
     assert not thread.is_alive()
