@@ -269,6 +269,13 @@ def as_network_parts(
     def leaf(child: nn.Module) -> bool:
         return isinstance(child, base) and not isinstance(child, silent)
 
+    for name, child in module.named_modules():
+        if isinstance(child, nn.BatchNorm1d) and child.running_mean is None:
+            raise NotExpressible(
+                name, type(child).__name__,
+                "it keeps no running statistics, so what it does depends on the batch",
+                "track_running_stats=True",
+            )
     with _evaluating(module):
         _reset_all(module, neurons, reset)
         recorder, order = _record(module, shape, sample, leaf)
@@ -358,11 +365,6 @@ def _part(
 
 
 def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d) -> Scaling:
-    if child.running_mean is None or child.running_var is None:
-        raise NotExpressible(
-            name, kind, "it keeps no running statistics, so what it does depends on the batch",
-            "track_running_stats=True",
-        )
     mean = finite(name, kind, "running_mean", child.running_mean)
     variance = finite(name, kind, "running_var", child.running_var)
     factor = 1.0 / np.sqrt(variance + child.eps)

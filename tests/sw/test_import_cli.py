@@ -19,6 +19,12 @@ def build():
     return torch.nn.Sequential(torch.nn.Linear(6, 8), neuron(), torch.nn.Linear(8, 3), neuron())
 
 
+def jelly():
+    from spikingjelly.activation_based import neuron
+
+    return torch.nn.Sequential(torch.nn.Linear(6, 8), neuron.IFNode(v_threshold=0.25))
+
+
 made = build()
 linear = torch.nn.Linear(6, 8)
 number = lambda: 3
@@ -100,12 +106,28 @@ def test_a_module(capsys, folder):
         assert ss.load("net.safetensors").weight_bits == 8
 
 
+def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
+    pytest.importorskip("spikingjelly.activation_based")
+    code, out, _ = call(
+        capsys, "model.py:jelly", "--sample-shape", "2,3", "--pixels", "4", "--steps", "3",
+        "--input-scale", "0.0625",
+    )
+    assert code == 2  # nothing flattens its input
+    code, out, _ = call(
+        capsys, "model.py:jelly", "--sample-shape", "6", "--pixels", "4", "--steps", "3",
+        "--input-scale", "0.0625",
+    )
+    assert code == 0
+    assert "random pixels (seed 0; no calibration given), 3 steps" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["plain.nir"], "dt must be given: layer0 (LIF)"),
         (["no.nir"], "no.nir does not exist; expected a NIR file"),
         (["text.nir"], "text.nir is no NIR file"),
+        (["plain.nir", *SAID, "--v-init", "rest"], "v_init must be 'v_leak', 'v_reset' or"),
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
         (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numpy's"),

@@ -136,9 +136,11 @@ def test_a_graph_of_ours_contradicted():
         ss.from_nir(written, reset="zero")
     with refuses(ValueError, "fraction_bits must be 4, as the graph says, not 2"):
         ss.from_nir(written, fraction_bits=2)
-    written.metadata["stablespike"] = "{"
-    with refuses(ss.FileError, "its 'stablespike' metadata is damaged"):
-        ss.from_nir(written)
+    for text in ("{", "3", "{}", '{"input": 3}'):
+        written.metadata["stablespike"] = text
+        if text != "{}":
+            with refuses(ss.FileError, "its 'stablespike' metadata is damaged"):
+                ss.from_nir(written)
 
 
 # What other frameworks write.
@@ -329,6 +331,10 @@ def test_a_leak_toward_another_rest_goes_into_the_bias():
     assert ss.from_nir(moved, **SAID, v_init="v_leak") == started
     with refuses(ValueError, "v_init must be 'v_leak', 'v_reset' or a number, not 'rest'"):
         ss.from_nir(moved, **SAID, v_init="rest")
+    rest = {**SMALL, "w_in": np.ones(1), "v_leak": np.array([0.5])}
+    with refuses(ss.NotExpressible, "a leak toward a rest other than the reset, behind a synaptic"):
+        ss.from_nir(graph(affine(1, INPUTS), nir.CubaLIF(**rest)), **SAID, v_init=0,
+                    cuba_current="new")
     with refuses(ss.NotExpressible, "v_reset is not 0, which reset='none' has no use for"):
         ss.from_nir(moved, dt=DT, reset="none", v_init=0)
 
@@ -386,6 +392,24 @@ def short_bias():
     return made
 
 
+def two_ends():
+    inner = nir.NIRGraph(
+        {"a": nir.Input(np.array([3])), "b": nir.Input(np.array([3])),
+         "w": nir.Linear(weights(3, 3)), "c": nir.Output(np.array([3]))},
+        [("a", "w"), ("b", "w"), ("w", "c")], type_check=False,
+    )
+    return graph(inner, lif(3), shape=(3,))
+
+
+def joined():
+    made = two_layers()
+    made.nodes["other"] = nir.Linear(weights(30, 30))
+    made.edges += [("lif1", "other")]
+    made.nodes["end"] = nir.Output(np.array([30]))
+    made.edges += [("other", "end")]
+    return made
+
+
 def conv():
     node = nir.Conv2d((6, 6), np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2))
     return graph(node, lif(32), shape=(1, 6, 6))
@@ -411,6 +435,22 @@ SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.a
         (with_nan, "affine0 (Affine): weight must be finite, not nan (at [2, 5])"),
         (short_bias, "affine0 (Affine): bias must be (30,), one per output, not (7,)"),
         (conv, "conv2d0 (Conv2d): convolution is not runnable on this array yet; the nearest that"),
+        (two_ends, "nirgraph0 (NIRGraph): it has 2 inputs and 1 outputs"),
+        (joined, "output, end (NIRGraph): these are its outputs"),
+        (lambda: pools(kernel_size=np.array([2, 2, 2])), "must be one or two integers, not"),
+        (lambda: graph(nir.Affine(np.ones((2, 3, INPUTS)), np.zeros(3)), lif(3)),
+         "affine0 (Affine): weight must be (out, in), not (2, 3, 24)"),
+        (lambda: graph(nir.Flatten({"input": None}, 2, -1), affine(3, INPUTS), lif(3)),
+         "flatten0 (Flatten): (24,) has no axes 2 to -1"),
+        (lambda: graph(affine(3, INPUTS), lif(3), shape=(0,)), "input (Input) has the shape (0,)"),
+        (lambda: graph(nir.Linear(np.full((3, INPUTS), "a")), lif(3)),
+         "linear0 (Linear) weight must be an array of integers, not of <U1"),
+        (lambda: graph(affine(1, INPUTS),
+                       nir.CubaLIF(**{**SMALL, "w_in": np.ones(1), "tau_syn": np.array([DT / 2])})),
+         "cubalif1 (CubaLIF): tau_syn = 5e-05 must be at least dt = 0.0001"),
+        (lambda: graph(affine(1, INPUTS),
+                       nir.CubaLIF(**{**SMALL, "w_in": np.ones(1), "v_leak": np.array([0.5])})),
+         "v_init must be given for cubalif1"),
         (lambda: pools(stride=np.array([1, 1])), "window (2, 2), stride (1, 1), padding (0, 0)"),
         (lambda: pools(padding=np.array([1, 1])), "sumpool2d0 (SumPool2d): window (2, 2)"),
         (lambda: pools(kernel_size=np.array([9, 9]), stride=np.array([9, 9])),
@@ -477,6 +517,9 @@ def test_files_that_are_no_nir(tmp_path):
         file["weights"] = np.zeros(3)
     with refuses(ss.FileError, "other.nir is no NIR file"):
         ss.from_nir(other)
+    nir.write(other, lif(3))
+    with refuses(ss.FileError, "other.nir is no NIR file"):
+        ss.from_nir(other)
     nir.write(text, two_layers())
     whole = text.read_bytes()
     text.write_bytes(whole[: len(whole) // 2])
@@ -484,6 +527,38 @@ def test_files_that_are_no_nir(tmp_path):
         ss.from_nir(text)
     with refuses(TypeError, "source must be the path of a NIR file or a nir.NIRGraph, not 3"):
         ss.from_nir(3)
+
+
+def test_gains_of_their_own_go_into_the_weights():
+    made = graph(affine(30, INPUTS), lif(30, r=np.repeat([2.0, 4.0], 15)), affine(10, 30),
+                 nir.LI(values(10, 2 * DT), np.repeat([1.0, 2.0], 5), values(10, 0)))
+    ours = ss.from_nir(made, **SAID, calibration=SAMPLES, weight_bits=8)
+    assert ours.fidelity.exact
+    assert ours.fidelity.different == 0
+    assert ours.fidelity.same_prediction > 0.99
+    with refuses(ValueError, "readout must be 'membrane', not 'counts': the last layer, li3"):
+        ss.from_nir(made, **SAID, readout="counts")
+    source = made.nodes["affine2"].weight * np.repeat([0.5, 1.0], 5)[:, None]
+    assert (ours.layers[1].weight * ours.fidelity.layers[1].scale_low == source).all()
+
+
+def test_linear_nodes_in_a_row_are_one():
+    first, second = affine(12, INPUTS), affine(30, 12, 3)
+    merged = nir.Affine(second.weight @ first.weight, second.weight @ first.bias + second.bias)
+    ours = ss.from_nir(graph(first, second, lif(30, v_threshold=9)), **SAID)
+    assert ours.layers == ss.from_nir(graph(merged, lif(30, v_threshold=9)), **SAID).layers
+
+
+def test_pools_are_calibrated_too():
+    samples = spikes(3, 100, STEPS, inputs=50).reshape(100, STEPS, 2, 5, 5)
+    window = np.array(2)
+    pool = nir.SumPool2d(window, window, np.array(0))
+    rng = np.random.default_rng(0)
+    made = graph(pool, nir.Flatten({"input": None}, 0, -1), nir.Linear(rng.normal(size=(20, 8))),
+                 lif(20), shape=(2, 5, 5))
+    given = ss.from_nir(made, **SAID, calibration=samples).fidelity
+    assert not given.exact
+    assert given.layers[0].spikes.agreement > 0.95
 
 
 def test_an_input_with_the_batch_of_one_left_in():

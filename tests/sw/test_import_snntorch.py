@@ -386,6 +386,63 @@ def test_wrong_arguments(module, shape, error, message):
         ss.from_snntorch(model(snn.Leaky, beta=0.5) if module is None else module, shape)
 
 
+class Silent(torch.nn.Module):
+    """Calls no layer, or one without an input, or one that returns something else."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.layer = type("Layer", (torch.nn.Module,), {"forward": lambda _, x=None: how})()
+        self.lif = snn.Leaky(**LIF)
+
+    def forward(self, x):
+        if self.how is None:
+            return x
+        return self.layer() if self.how == "nothing" else self.layer(x)
+
+
+class Doubled(torch.nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def behind(layer):
+    return torch.nn.Sequential(layer, torch.nn.Flatten(), torch.nn.Linear(9, 2), snn.Leaky(**LIF))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "sample", "message"),
+    [
+        (lambda: Silent(None), (6,), None, "the module calls no layers"),
+        (lambda: Silent("nothing"), (6,), None, "layer (Layer): it is called without a tensor"),
+        (lambda: Silent("text"), (6,), None, "layer (Layer): it returns a str"),
+        (lambda: torch.nn.Sequential(Doubled(6, 3), snn.Leaky(**LIF)), (6,), None,
+         "0 (Doubled): it computes something else than its weights and biases say"),
+        (lambda: behind(torch.nn.AvgPool2d(2, ceil_mode=True)), (1, 5, 5), None,
+         "0 (AvgPool2d): ceil_mode keeps odd edges"),
+        (lambda: behind(torch.nn.AvgPool2d(2, divisor_override=3)), (1, 6, 6), None,
+         "0 (AvgPool2d): divisor_override is set"),
+        (lambda: torch.nn.Sequential(
+            torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False),
+            snn.Leaky(**LIF)), (6,), None, "it keeps no running statistics"),
+        (Looped, (INPUTS,), torch.zeros(4, 1, 5), "sample must end with the axes of sample_shape"),
+        (Looped, (INPUTS,), torch.zeros(4, 3, INPUTS), "sample must be (steps, 1, *sample_shape)"),
+        (Looped, (INPUTS,), torch.zeros(4, INPUTS), "sample must be a batch of 1, not of 4"),
+    ],
+)
+def test_other_modules_that_are_refused(module, shape, sample, message):
+    with refuses(ValueError, message):
+        ss.from_snntorch(module(), shape, sample=sample)
+
+
+def test_a_membrane_that_differs_can_be_allowed():
+    delayed = model(snn.Leaky, beta=0.5, reset_mechanism="zero")
+    report = imported(delayed, readout="membrane", approximate=True).fidelity
+    assert "the last membrane is not yet reset" in report.approximations[0]
+    assert report.different == 0
+    assert not report.exact
+
+
 def test_pixels_of_another_scale():
     generator = torch.Generator().manual_seed(0)
     module = torch.nn.Sequential(

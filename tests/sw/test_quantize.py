@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.fidelity import compare_spikes
 from stablespike.importers.graph import Conv, Part, Pool, Scaling, assemble
-from stablespike.importers.semantics import tidy
+from stablespike.importers.semantics import checked_decay, one_value, tidy
 from stablespike.quantize import (
     closest_leak,
     exact_steps,
@@ -140,6 +140,13 @@ def test_tidy_undoes_float32():
     assert decays[:2].tolist() == [0.5, 0.75]
     assert decays[2] == pytest.approx(0.9, abs=1e-6)
     assert tidy(0.1234567) == 0.1234567
+
+
+def test_parameters_of_no_neurons():
+    with pytest.raises(ValueError, match=re.escape("lif (LIF): tau is empty")):
+        one_value("lif", "LIF", "tau", np.zeros(0), "")
+    with pytest.raises(ValueError, match=re.escape("lif (LIF): decay must be from 0 to 1 per")):
+        checked_decay("lif", "LIF", "decay", 1.25)
 
 
 def test_compare_spikes():
