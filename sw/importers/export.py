@@ -132,6 +132,12 @@ def _neurons(nir: Any, name: str, layer: Dense, one: float, dt: float) -> Any:
     neuron, shape = layer.neuron, (layer.outputs,)
     kept = {METADATA: json.dumps(_rule(neuron, one))}
     decay = leak_factor(neuron.leak)
+    for shifts in (neuron.leak, neuron.synapse_leak or (None, None)):
+        if leak_factor(shifts) < 0:
+            raise NotExpressible(
+                name, "Dense", f"the leak {shifts} turns the sign of the state, which no time "
+                "constant does", "a leak of at most all of it",
+            )
     threshold = layer.threshold / one
     rest = {"v_leak": np.zeros(shape), "metadata": kept}
     if neuron.fires:

@@ -6,6 +6,7 @@ import pytest
 import stablespike as ss
 import torch
 from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+from random_networks import random_network
 from stablespike.importers import not_carried
 
 nir = pytest.importorskip("nir")
@@ -90,6 +91,39 @@ def test_our_export_read_back(ours, tmp_path):
     assert ss.from_nir(file) == ours
     assert ss.from_nir(written, dt=1e-3) == ours
     assert nir.read(file).nodes.keys() == written.nodes.keys()
+
+
+def test_random_networks_there_and_back():
+    there, reasons = 0, []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        ours = random_network(rng, width=(1, 12), weight_bits=int(rng.choice([4, 8])))
+        try:
+            written = ss.to_nir(ours)
+        except ss.NotExpressible as error:
+            reasons.append(error.reason)
+            continue
+        fires = [layer.neuron.fires for layer in ours.layers]
+        if not all(fires[:-1]) or (not fires[-1] and ours.readout != "membrane"):
+            with refuses(ValueError, "layers hand on spikes" if not all(fires[:-1]) else "readout"):
+                ss.from_nir(written)
+            continue
+        back = ss.from_nir(written)
+        there += 1
+        assert (back.input, back.readout, back.weight_bits) == (
+            ours.input, ours.readout, ours.weight_bits
+        )
+        for mine, other in zip(back.layers, ours.layers, strict=True):
+            assert (mine.weight == other.weight).all()
+            assert (mine.bias == other.bias).all()
+            assert (mine.threshold == other.threshold).all()
+            assert (mine.emit, mine.pool_before) == (other.emit, other.pool_before)
+            for name in ("leak", "synapse_leak", "reset", "reset_timing", "compare", "v_init"):
+                assert getattr(mine.neuron, name) == getattr(other.neuron, name), (seed, name)
+    assert there > 30
+    for reason in ("skeleton", "turns the sign", "does not leak"):
+        assert sum(reason in each for each in reasons) > 3
+    assert len(reasons) < 250
 
 
 def test_our_export_in_plain_nir_has_the_same_spikes():
