@@ -69,6 +69,23 @@ def dialects(session: nox.Session) -> None:
 
 
 @nox.session
+def boards(session: nox.Session) -> None:
+    """Bitstreams of all boards, their figures in docs/results/boards.json; hours."""
+    session.install(".[build]")
+    arguments = session.posargs or ["--seeds", "2"]
+    session.run("python", "-m", "stablespike.boards.survey", *arguments,
+                "-o", "docs/results/boards.json")
+
+
+@nox.session
+def record(session: nox.Session) -> None:
+    """Changes the record of the icebreaker's logic and clock that CI compares with."""
+    session.install(".[build]")
+    session.run("python", "-m", "stablespike.boards.survey", "icebreaker", *session.posargs,
+                "-o", "boards/record.json")
+
+
+@nox.session
 def mnist10k(session: nox.Session) -> None:
     """All 10,000 MNIST test images on the simulated board, every spike word against golden."""
     install(session, "sim")

@@ -1,0 +1,86 @@
+"""Build boards and keep their figures: the table of all, and the record of one.
+
+    python -m stablespike.boards.survey [BOARD ...] -o FILE [--seeds N]
+
+Boards in the file that are not built now keep their figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from stablespike.errors import StableSpikeError
+
+from .build import Build, build
+from .registry import BOARDS, board
+
+__all__ = ["LOGIC_GROWTH", "RATE_LOSS", "figures", "main", "regressions"]
+
+LOGIC_GROWTH = 0.05
+"""Part by which logic cells may grow against the record."""
+RATE_LOSS = 0.10
+"""Part by which the clock may fall against the record."""
+
+_KEPT = (
+    "device", "array", "slots_per_cycle", "clock_mhz", "fmax_mhz", "met", "logic_cells", "luts",
+    "registers", "block_rams", "dsps", "memory", "critical_path", "baud", "seed", "seeds",
+    "seconds", "versions",
+)
+
+
+def figures(done: Build) -> dict[str, Any]:
+    """What is kept of a build."""
+    values = done.as_dict()
+    return {name: values[name] for name in _KEPT}
+
+
+def regressions(done: Build, record: dict[str, Any]) -> list[str]:
+    """What became worse than the record allows, in words."""
+    found = []
+    cells, rate = done.logic_cells or 0, done.fmax_mhz or 0.0
+    if cells > (1 + LOGIC_GROWTH) * record["logic_cells"]:
+        found.append(
+            f"{done.board} takes {cells} logic cells; {record['logic_cells']} are on record, and "
+            f"{LOGIC_GROWTH:.0%} more allowed"
+        )
+    if rate < (1 - RATE_LOSS) * record["fmax_mhz"]:
+        found.append(
+            f"{done.board} reaches {rate:.1f} MHz; {record['fmax_mhz']:.1f} are on record, and "
+            f"{RATE_LOSS:.0%} less allowed"
+        )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; 1 if a board could not be built or misses its clock."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("boards", nargs="*", metavar="BOARD", help="all of them if none is named")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    kept: dict[str, Any] = {}
+    if chosen.output.is_file():
+        kept = json.loads(chosen.output.read_text())
+    failed = False
+    for name in chosen.boards or list(BOARDS):
+        try:
+            done = build(
+                board(name), seeds=chosen.seeds, allow_timing_failure=True,
+                progress=lambda line, name=name: print(f"{name}: {line}", flush=True),
+            )
+        except StableSpikeError as error:
+            print(f"{name}: {error}", flush=True)
+            failed = True
+            continue
+        failed |= not done.met
+        kept[name] = figures(done)
+        text = json.dumps({each: kept[each] for each in BOARDS if each in kept}, indent=2)
+        chosen.output.write_text(text + "\n")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

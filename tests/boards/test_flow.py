@@ -1,0 +1,64 @@
+"""The real tools, from pins and PLL to the bitstream, with little behind the UART."""
+
+from pathlib import Path
+
+import pytest
+from amaranth import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from stablespike.boards import top
+from stablespike.boards.build import build
+from stablespike.boards.registry import BOARDS
+from stablespike.spec.link import BUILD_ID_BYTES
+
+
+class Little(wiring.Component):
+    """In the accelerator's place: a memory that delays what comes in."""
+
+    def __init__(self, config, build_id, *, clock_hz):
+        assert len(build_id) == BUILD_ID_BYTES
+        assert any(build_id)
+        assert clock_hz > 0
+        super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "error": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=2, depth=2048, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        at = Signal(11)
+        m.d.sync += at.eq(at + 1)
+        m.d.comb += [
+            write.addr.eq(at), read.addr.eq(at + 1), write.en.eq(1),
+            write.data.eq(Cat(read.data[1], self.rx)), self.tx.eq(read.data[0]),
+            self.busy.eq(at[-1]), self.error.eq(at[-2]),
+        ]
+        return m
+
+
+# What a bitstream begins with, or has near its beginning.
+MARKS = {
+    "ice40": bytes.fromhex("7eaa997e"), "ecp5": bytes.fromhex("ffffbdb3"),
+    "gowin": b"1010010111000011",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["icebreaker", "hx8k", "ulx3s-12f", "orangecrab-25f", "colorlight-5a-75b", "ecpix5-45f",
+     "versa-ecp5", "tang-nano-9k"],
+)
+def test_bitstream(name, monkeypatch):
+    monkeypatch.setattr(top, "UartAccelerator", Little)
+    board, lines = BOARDS[name], []
+    done = build(board, seeds=2, jobs=2, progress=lines.append)
+    assert done.met
+    assert set(done.seeds) == {"1", "2"}
+    assert done.fmax_mhz == max(done.seeds.values())
+    assert 10 < done.registers < 60
+    assert done.block_rams == done.memory[board.ram.name][0]
+    assert " ns: " in done.critical_path
+    assert MARKS[board.family] in Path(done.bitstream).read_bytes()[:4096]
+    (wanted,) = {rate for _, rate in done.clocks.values()}
+    assert wanted == pytest.approx(done.clock_mhz, rel=1e-3)
