@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .convert import Options
 from .export import not_carried, to_nir
 from .nir import from_nir
+from .settings import Options
 
 if TYPE_CHECKING:
     from .snntorch import from_snntorch

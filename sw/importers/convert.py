@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import NotExpressible
-from ..fidelity import Fidelity, LayerFidelity, compare_spikes
-from ..network import READOUTS, Dense, Leak, Network, Neuron, PixelInput, SpikeInput
+from ..fidelity import LayerFidelity
+from ..network import Dense, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..quantize import (
     Quantized,
     closest_leak,
@@ -21,105 +21,15 @@ from ..quantize import (
     quantize_layer,
     with_thresholds,
 )
-from ..samples import check_samples
-from ..values import as_array, exact_choice, exact_int
-from ..words import predict
-from .graph import FloatLayer, FloatNetwork, Run
+from ..values import as_array
+from .graph import FloatLayer, FloatNetwork
+from .measure import Samples
 from .semantics import Cell, Floats
+from .settings import Settings
 
-__all__ = ["Options", "Settings", "convert"]
+__all__ = ["convert"]
 
-_CHUNK = 64
-_COMPARED = 256
 _MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
-_RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
-
-
-class Options(TypedDict, total=False):
-    """What every importer takes beside the model; all by name.
-
-    Parameters
-    ----------
-    weight_bits : 4 (the default) or 8.
-    fraction_bits : F of the array, 4 by default.
-    input : ``SpikeInput`` (the default, of the model's shape) or ``PixelInput``.
-    input_scale : what the model is given for an input of 1, such as 1 / 15 for 4-bit pixels it
-        knows as 0 to 1. 1 for spikes; must be given for pixels.
-    scale : what one weight step is in the model's units: one number, or a list with None, a number
-        or one number per neuron for each layer. None: chosen.
-    calibration : samples, (batch, steps, *shape) spikes or (batch, *shape) pixels, on which
-        rounding is chosen and the report is measured. None: random ones, for the report only.
-    labels : (batch,) of the calibration samples, for accuracies.
-    steps : steps of a sample; needed for pixels.
-    time_axis : 0 if the calibration spikes are (steps, batch, ...).
-    readout : "counts", "words" or "membrane"; by default counts, and the membrane of a last layer
-        that never fires.
-    approximate : take the nearest rule where the model's has no equal, and measure it.
-    """
-
-    weight_bits: int
-    fraction_bits: int
-    input: SpikeInput | PixelInput | None
-    input_scale: float | None
-    scale: Any
-    calibration: npt.ArrayLike | None
-    labels: npt.ArrayLike | None
-    steps: int | None
-    time_axis: int
-    readout: str | None
-    approximate: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """``Options`` with their defaults, checked.
-
-    ``layer_bits`` and ``emits`` are what a graph of this package says of its layers.
-    """
-
-    weight_bits: int = 4
-    fraction_bits: int = 4
-    input: SpikeInput | PixelInput | None = None
-    input_scale: float | None = None
-    scale: Any = None
-    calibration: npt.ArrayLike | None = None
-    labels: npt.ArrayLike | None = None
-    steps: int | None = None
-    time_axis: int = 1
-    readout: str | None = None
-    approximate: bool = False
-    layer_bits: Sequence[int | None] = ()
-    emits: Sequence[str] = ()
-
-    def bits(self, index: int) -> int:
-        """Weight width of a layer."""
-        own = self.layer_bits[index] if self.layer_bits else None
-        return self.weight_bits if own is None else own
-
-    def __post_init__(self) -> None:
-        if self.weight_bits not in (4, 8):
-            raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
-        exact_int("fraction_bits", self.fraction_bits, 0, 15)
-        if not isinstance(self.approximate, bool):
-            raise TypeError(f"approximate must be True or False, not {self.approximate!r}")
-        if self.readout is not None:
-            exact_choice("readout", self.readout, READOUTS)
-        if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput))):
-            raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
-        if isinstance(self.input, PixelInput):
-            if self.input_scale is None:
-                raise ValueError(
-                    "input_scale must be given for pixels: what the model is given for a pixel "
-                    f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
-                )
-            if self.steps is None:
-                raise ValueError("steps must be given for pixels: the steps per sample")
-        if self.input_scale is not None and not 0 < float(self.input_scale) < np.inf:
-            raise ValueError(
-                f"input_scale must be a positive finite number, not {self.input_scale!r}"
-            )
-        if self.labels is not None and self.calibration is None:
-            raise ValueError("labels are those of the calibration samples: give calibration too")
 
 
 def convert(network: FloatNetwork, settings: Settings) -> Network:
@@ -138,7 +48,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     readout = _readout(network, settings)
     source = _input(network, settings)
     factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
-    measured = _Samples(network, source, settings, factor)
+    measured = Samples(network, source, settings, factor)
     layers: list[Dense] = []
     reports: list[LayerFidelity] = []
     for index, layer in enumerate(network.layers):
@@ -205,142 +115,11 @@ def _input(network: FloatNetwork, settings: Settings) -> SpikeInput | PixelInput
     return settings.input
 
 
-class _Samples:
-    """What is run to calibrate and to measure, and what the source does with it."""
-
-    def __init__(
-        self,
-        network: FloatNetwork,
-        source: SpikeInput | PixelInput,
-        settings: Settings,
-        factor: float,
-    ) -> None:
-        self.network, self.source = network, source
-        self.given = settings.calibration is not None
-        if self.given:
-            samples: Any = settings.calibration
-            self.text = "calibration samples"
-        else:
-            samples = self._random(source, settings.steps)
-            self.text = f"random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
-            if isinstance(source, PixelInput):
-                self.text = "random pixels (seed 0; no calibration given)"
-        stand_in = Network(
-            source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
-            readout="membrane",
-        )
-        axis = settings.time_axis if self.given else 1
-        try:
-            flat, self.steps = check_samples(stand_in, samples, settings.steps, axis)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"calibration: {error}") from None
-        if not len(flat):
-            raise ValueError("calibration must hold at least 1 sample, not 0")
-        self.flat = flat.astype(np.int64)
-        self.labels = self._checked_labels(settings.labels)
-        self.run = self._source_run(factor)
-
-    @staticmethod
-    def _random(source: SpikeInput | PixelInput, steps: int | None) -> npt.NDArray[np.int64]:
-        generator = np.random.default_rng(0)
-        if isinstance(source, PixelInput):
-            return generator.integers(0, 1 << source.bits, (_RANDOM_SAMPLES, *source.shape))
-        shape = (_RANDOM_SAMPLES, _RANDOM_STEPS if steps is None else steps, *source.shape)
-        return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
-
-    def _checked_labels(self, labels: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
-        if labels is None:
-            return None
-        array = as_array("labels", labels)
-        if array.shape != (len(self.flat),) or array.dtype.kind not in "iu":
-            raise ValueError(
-                f"labels must be ({len(self.flat)},) integers, one per calibration sample, not "
-                f"{array.shape} of {array.dtype}"
-            )
-        return array
-
-    def _source_run(self, factor: float) -> Run:
-        runs = []
-        for at in range(0, len(self.flat), _CHUNK):
-            part = self.flat[at : at + _CHUNK].astype(np.float64) * factor
-            if self.source.kind == "pixels":
-                part = np.broadcast_to(part, (self.steps, *part.shape))
-            else:
-                part = np.swapaxes(part, 0, 1)
-            runs.append(self.network.run(part.reshape(*part.shape[:2], *self.network.shape)))
-        spikes = [
-            np.concatenate([run.spikes[i] for run in runs], axis=1)
-            for i in range(len(self.network.layers))
-        ]
-        return Run(spikes, np.concatenate([run.membrane for run in runs]))
-
-    def inputs(self, layers: Sequence[Dense], settings: Settings) -> Floats:
-        """What the next layer gets, (values, inputs), before its pooling."""
-        if not layers:
-            return self.flat.reshape(-1, self.source.size).astype(np.float64)
-        spikes = self._last_spikes(layers, settings, len(self.flat))
-        return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
-
-    def different(self, layers: Sequence[Dense], settings: Settings) -> int:
-        """Spikes of the last of some layers that are not the source's, on the first samples."""
-        spikes = self._last_spikes(layers, settings, _COMPARED)
-        source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
-        return int((np.swapaxes(spikes, 0, 1) != source).sum())
-
-    def _last_spikes(
-        self, layers: Sequence[Dense], settings: Settings, count: int
-    ) -> npt.NDArray[np.bool_]:
-        from ..golden import Golden
-
-        partial = Network(
-            self.source, tuple(layers),
-            weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
-        )
-        return Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
-
-    def _shaped(self) -> npt.NDArray[np.int64]:
-        return self.flat.reshape(*self.flat.shape[:-1], *self.source.shape)
-
-    def report(
-        self, network: Network, layers: tuple[LayerFidelity, ...], approximations: tuple[str, ...]
-    ) -> Fidelity:
-        from ..golden import Golden
-
-        result = Golden(network).run(self._shaped(), self.steps, trace=True)
-        measured = tuple(
-            replace(report, spikes=compare_spikes(theirs, np.swapaxes(ours, 0, 1)))
-            if layer.cell.fires
-            else report
-            for report, layer, theirs, ours in zip(
-                layers, self.network.layers, self.run.spikes, result.spikes, strict=True
-            )
-        )
-        if network.readout == "membrane":
-            # Ties and scales: a membrane is compared with its own kind only.
-            theirs = self.run.membrane.argmax(1)
-        else:
-            theirs = predict(self.run.spikes[-1].sum(0).astype(np.int64), "counts")
-        labels = self.labels
-        return Fidelity(
-            source=self.network.source,
-            assumed=self.network.assumed,
-            approximations=approximations,
-            layers=measured,
-            samples=f"{len(self.flat)} {self.text}, {self.steps} steps",
-            count=len(self.flat),
-            steps=self.steps,
-            readout=network.readout,
-            same_prediction=float((theirs == result.prediction).mean()),
-            accuracy_source=None if labels is None else float((theirs == labels).mean()),
-            accuracy=None if labels is None else float((result.prediction == labels).mean()),
-        )
-
-
 def _quantized(
     layer: FloatLayer,
     index: int,
     settings: Settings,
-    measured: _Samples,
+    measured: Samples,
     before: Sequence[Dense],
     scale: Floats | None,
 ) -> Quantized:
@@ -366,7 +145,7 @@ def _matched(
     index: int,
     quantized: Quantized,
     settings: Settings,
-    measured: _Samples,
+    measured: Samples,
     before: Sequence[Dense],
 ) -> tuple[Quantized, float]:
     """Thresholds that make up for another leak, and their factor.

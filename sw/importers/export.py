@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import FileError, NotExpressible, ToolError
 from ..network import Dense, Network, Neuron, PixelInput
 from ..quantize import leak_factor
-from .nir import METADATA
+from .nir_graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
 

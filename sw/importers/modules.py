@@ -1,10 +1,4 @@
-"""torch modules to a chain of parts: the order of calls, recorded on one sample.
-
-While it is recorded every layer's output is replaced by random numbers of its own. Whatever a layer
-is given is then found among them exactly, or is something the model computed in between, which
-no layer here would repeat. So branches, shared layers, additions and activation functions are
-seen, and loops over time steps, which only repeat, are not in the way.
-"""
+"""torch modules to a chain of parts, and their own layers run step by step."""
 
 from __future__ import annotations
 
@@ -19,19 +13,15 @@ from torch import nn
 from ..errors import NotExpressible
 from ..values import exact_int
 from .graph import Affine, Conv, Neurons, Part, Pool, Reshape, Run, Scaling, Shape
+from .recording import NEAREST, parameter_dtype, record
 from .semantics import Cell, Floats, finite
 
 __all__ = ["Translate", "as_network_parts", "checked_module", "checked_shape"]
 
 Translate = Callable[[str, nn.Module], Cell]
 
-_SAMPLE = "the sample"
 _SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _RESHAPES = (nn.Flatten, nn.Unflatten)
-_NEAREST = (
-    "Linear, BatchNorm1d, Flatten, Dropout, AvgPool2d in front, and the neurons of the "
-    "documentation's table"
-)
 
 
 def checked_module(module: Any) -> nn.Module:
@@ -63,169 +53,6 @@ def checked_shape(shape: Any) -> Shape:
     return tuple(
         exact_int(f"sample_shape[{i}]", size, 1, 1 << 31) for i, size in enumerate(shape)
     )
-
-
-class _Recorder:
-    """Hooks on the layers of a module, and what they saw."""
-
-    def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], bool]) -> None:
-        self.names: dict[nn.Module, str] = {}
-        self.generator = torch.Generator().manual_seed(0)
-        self.made: list[tuple[str, torch.Tensor]] = []
-        self.sources: dict[str, list[str]] = {}
-        self.sample = torch.zeros(0)
-        for name, child in _leaves(module, leaf, ""):
-            self.names.setdefault(child, name or type(child).__name__)
-
-    def kind(self, name: str) -> str:
-        return next(type(m).__name__ for m, each in self.names.items() if each == name)
-
-    def tag(self, like: torch.Tensor) -> torch.Tensor:
-        dtype = like.dtype if like.is_floating_point() else torch.float32
-        return torch.rand(like.shape, generator=self.generator, dtype=dtype)
-
-    def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        name = self.names[module]
-        given = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None)
-        if given is None:
-            raise NotExpressible(
-                name, type(module).__name__, "it is called without a tensor", _NEAREST
-            )
-        source = self.find(name, type(module).__name__, given)
-        seen = self.sources.setdefault(name, [])
-        if source not in seen:
-            seen.append(source)
-        if isinstance(output, torch.Tensor):
-            tagged = self.tag(output)
-            self.made.append((name, tagged))
-            return tagged
-        if isinstance(output, tuple):
-            values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
-            self.made += [
-                (name if i == 0 else f"output {i} (a state) of {name}", value)
-                for i, value in enumerate(values)
-                if isinstance(value, torch.Tensor)
-            ]
-            return values
-        raise NotExpressible(
-            name, type(module).__name__, f"it returns a {type(output).__name__}", _NEAREST
-        )
-
-    def find(self, name: str, kind: str, given: torch.Tensor) -> str:
-        """What made the values given, at which shape."""
-        flat = given.detach().reshape(-1)
-        for maker, value in reversed([(_SAMPLE, self.sample), *self.made]):
-            parts = value.reshape(-1)
-            if parts.numel() % max(flat.numel(), 1):
-                continue
-            rows = parts.reshape(-1, flat.numel())
-            if (rows == flat).all(1).any():
-                return maker
-            if rows.shape[0] == 1 and torch.equal(rows[0].sort()[0], flat.sort()[0]):
-                raise NotExpressible(
-                    name, kind, f"its input is what {maker} gave in another order (a transpose or "
-                    "permutation)", "the same order",
-                )
-        raise NotExpressible(
-            name, kind, "its input is not what any layer gave: something was computed in between "
-            "(an addition, a concatenation, an activation function, a scaling)",
-            "layers called one after the other, with nothing but reshaping between them; "
-            "input_scale for a scaled input",
-        )
-
-
-def _leaves(
-    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str
-) -> Iterator[tuple[str, nn.Module]]:
-    children = list(module.named_children())
-    if not children or leaf(module):
-        yield name, module
-        return
-    for key, child in children:
-        yield from _leaves(child, leaf, f"{name}.{key}" if name else key)
-
-
-def _record(
-    module: nn.Module, shape: Shape, sample: Any, leaf: Callable[[nn.Module], bool]
-) -> tuple[_Recorder, list[str]]:
-    """Call the module once; the recorder, and the names in the order of the data."""
-    size = int(np.prod(shape))
-    recorder = _Recorder(module, leaf)
-    if sample is None:
-        given = torch.zeros(1, *shape)
-    else:
-        given = torch.as_tensor(sample)
-        if given.numel() % size or tuple(given.shape[given.ndim - len(shape) :]) != shape:
-            raise ValueError(
-                f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
-            )
-        batch = given.numel() // size
-        if given.ndim == len(shape) + 1 and batch != 1:
-            raise ValueError(f"sample must be a batch of 1, not of {batch}")
-        if given.ndim == len(shape) + 2 and given.shape[1] != 1:
-            raise ValueError(
-                f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
-            )
-    recorder.sample = recorder.tag(given.to(_dtype(module)))
-    hooks = [
-        child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
-    ]
-    try:
-        with torch.no_grad():
-            module(recorder.sample.clone())
-    except NotExpressible:
-        raise
-    except Exception as error:  # whatever the model raises
-        raise ValueError(
-            f"the module cannot be called with one sample of {tuple(given.shape)} "
-            f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
-            "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "
-            "neurons in a Sequential need init_hidden=True"
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return recorder, _order(recorder)
-
-
-def _order(recorder: _Recorder) -> list[str]:
-    """Names from the sample on; refused unless they are one chain."""
-    if not recorder.sources:
-        raise ValueError("the module calls no layers")
-    following: dict[str, list[str]] = {}
-    for name, sources in recorder.sources.items():
-        if len(sources) > 1:
-            raise NotExpressible(
-                name, recorder.kind(name), f"it is given what {' and what '.join(sources)} made: "
-                "it is shared between places, or recurrent",
-                "a layer of its own for each place, in one chain",
-            )
-        if sources[0].startswith("output "):
-            raise NotExpressible(
-                name, recorder.kind(name), f"it is given {sources[0]}, not its spikes",
-                "layers on spikes",
-            )
-        following.setdefault(sources[0], []).append(name)
-    for name, others in following.items():
-        if len(others) > 1:
-            kind = "input" if name == _SAMPLE else recorder.kind(name)
-            raise NotExpressible(
-                name, kind, f"the model branches: it feeds {' and '.join(others)}",
-                "layers in one chain",
-            )
-    order, at = [], _SAMPLE
-    while at in following:
-        at = following[at][0]
-        order.append(at)
-        if len(order) > len(recorder.sources):
-            raise NotExpressible(at, recorder.kind(at), "it is recurrent", "one chain")
-    missed = [name for name in recorder.sources if name not in order]
-    if missed:
-        raise NotExpressible(
-            missed[0], recorder.kind(missed[0]), "it is not reached from the sample: recurrent",
-            "layers in one chain",
-        )
-    return order
 
 
 @contextmanager
@@ -278,7 +105,7 @@ def as_network_parts(
             )
     with _evaluating(module):
         _reset_all(module, neurons, reset)
-        recorder, order = _record(module, shape, sample, leaf)
+        recorder, order = record(module, shape, sample, leaf)
         _reset_all(module, neurons, reset)
         by_name = {name: child for child, name in recorder.names.items()}
         parts: list[Part] = []
@@ -361,7 +188,7 @@ def _part(
         mode = "average" if isinstance(child, nn.AvgPool2d) else "max"
         pairs = [_pair(each) for each in (child.kernel_size, child.stride, child.padding)]
         return [Pool(name, kind, mode, *pairs)]
-    raise NotExpressible(name, kind, "no layer of this array computes it", _NEAREST)
+    raise NotExpressible(name, kind, "no layer of this array computes it", NEAREST)
 
 
 def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d) -> Scaling:
@@ -388,7 +215,7 @@ def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
         return
     inputs = part.weight.shape[1] if isinstance(part, Affine) else part.factor.size
     generator = torch.Generator().manual_seed(1)
-    values = torch.rand(4, inputs, generator=generator, dtype=_dtype(child))
+    values = torch.rand(4, inputs, generator=generator, dtype=parameter_dtype(child))
     with torch.no_grad(), _single_step([child]):
         found = child(values).numpy().astype(np.float64)
     x = values.numpy().astype(np.float64)
@@ -401,11 +228,6 @@ def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
             name, part.kind, "it computes something else than its weights and biases say",
             f"the plain torch.nn.{part.kind}",
         )
-
-
-def _dtype(module: nn.Module) -> torch.dtype:
-    """Of a module's parameters."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -439,7 +261,8 @@ def _run(
     summed = not spiking or chain[-1][1] is not spiking[-1]
     membrane = np.zeros(0)
     children = [child for _, child in chain]
-    dtype = next((_dtype(child) for child in children if isinstance(child, nn.Linear)), None)
+    linear = next((child for child in children if isinstance(child, nn.Linear)), children[0])
+    dtype = parameter_dtype(linear)
     with _single_step(children):
         for child in spiking:
             reset(child)

@@ -17,7 +17,10 @@ import numpy.typing as npt
 from ..errors import NotExpressible
 from ..values import as_array
 
-__all__ = ["Cell", "Floats", "finite", "one_value", "tidy"]
+__all__ = [
+    "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
+    "squeezed", "tidy",
+]
 
 Floats = npt.NDArray[np.float64]
 

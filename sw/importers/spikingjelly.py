@@ -9,15 +9,16 @@ import torch
 
 from ..errors import NotExpressible, ToolError
 from ..network import Network
-from .convert import Settings, convert
+from .convert import convert
 from .graph import FloatNetwork, assemble
 from .modules import as_network_parts, checked_module, checked_shape
 from .semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
+from .settings import Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .convert import Options
+    from .settings import Options
 
 __all__ = ["from_spikingjelly"]
 

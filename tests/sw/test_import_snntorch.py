@@ -349,7 +349,7 @@ def test_a_last_linear_layer_is_summed_where_asked():
     [
         ({"weight_bits": 5}, ValueError, "weight_bits must be 4 or 8, not 5"),
         ({"weigth_bits": 4}, TypeError, "weigth_bits"),
-        ({"fraction_bits": 16}, ValueError, "fraction_bits must be from 0 to 15, not 16"),
+        ({"fraction_bits": 16}, ValueError, "fraction_bits must be from 0 to 8, not 16"),
         ({"approximate": 1}, TypeError, "approximate must be True or False, not 1"),
         ({"readout": "best"}, ValueError, "readout must be one of"),
         ({"input": (24,)}, TypeError, "input must be a SpikeInput or a PixelInput, not (24,)"),
@@ -357,6 +357,7 @@ def test_a_last_linear_layer_is_summed_where_asked():
         ({"input": ss.PixelInput((24,), 4)}, ValueError, "input_scale must be given for pixels"),
         ({"input": ss.PixelInput((24,)), "input_scale": 0.1}, ValueError, "steps must be given"),
         ({"input_scale": -1}, ValueError, "input_scale must be a positive finite number, not -1"),
+        ({"input_scale": "1/15"}, ValueError, "input_scale must be a positive finite number"),
         ({"labels": [1]}, ValueError, "labels are those of the calibration samples"),
         ({"calibration": np.zeros((3, 4, 5))}, ValueError, "calibration: samples must be (batch"),
         ({"calibration": np.zeros((0, 4, 24))}, ValueError, "at least 1 sample, not 0"),

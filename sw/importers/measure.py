@@ -1,0 +1,173 @@
+"""Samples run on a model and on what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..fidelity import Fidelity, LayerFidelity, compare_spikes
+from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
+from ..samples import check_samples
+from ..values import as_array
+from ..words import predict
+from .graph import FloatNetwork, Run
+from .semantics import Floats
+from .settings import Settings
+
+__all__ = ["Samples"]
+
+_CHUNK = 64
+_COMPARED = 256
+_RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
+
+
+class Samples:
+    """What is run to calibrate and to measure, and what the source does with it.
+
+    Parameters
+    ----------
+    factor : what the source is given for an input of 1.
+
+    Attributes
+    ----------
+    given : whether the caller gave them; random ones are for the report only.
+    flat : (batch, steps, inputs) spikes or (batch, inputs) pixels.
+    run : the source's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If calibration samples or labels do not fit the input.
+    """
+
+    def __init__(
+        self,
+        network: FloatNetwork,
+        source: SpikeInput | PixelInput,
+        settings: Settings,
+        factor: float,
+    ) -> None:
+        self.network, self.source = network, source
+        self.given = settings.calibration is not None
+        if self.given:
+            samples: Any = settings.calibration
+            self.text = "calibration samples"
+        else:
+            samples = self._random(source, settings.steps)
+            self.text = f"random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
+            if isinstance(source, PixelInput):
+                self.text = "random pixels (seed 0; no calibration given)"
+        stand_in = Network(
+            source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
+            readout="membrane",
+        )
+        axis = settings.time_axis if self.given else 1
+        try:
+            flat, self.steps = check_samples(stand_in, samples, settings.steps, axis)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"calibration: {error}") from None
+        if not len(flat):
+            raise ValueError("calibration must hold at least 1 sample, not 0")
+        self.flat = flat.astype(np.int64)
+        self.labels = self._checked_labels(settings.labels)
+        self.run = self._source_run(factor)
+
+    @staticmethod
+    def _random(source: SpikeInput | PixelInput, steps: int | None) -> npt.NDArray[np.int64]:
+        generator = np.random.default_rng(0)
+        if isinstance(source, PixelInput):
+            return generator.integers(0, 1 << source.bits, (_RANDOM_SAMPLES, *source.shape))
+        shape = (_RANDOM_SAMPLES, _RANDOM_STEPS if steps is None else steps, *source.shape)
+        return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
+
+    def _checked_labels(self, labels: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
+        if labels is None:
+            return None
+        array = as_array("labels", labels)
+        if array.shape != (len(self.flat),) or array.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be ({len(self.flat)},) integers, one per calibration sample, not "
+                f"{array.shape} of {array.dtype}"
+            )
+        return array
+
+    def _source_run(self, factor: float) -> Run:
+        runs = []
+        for at in range(0, len(self.flat), _CHUNK):
+            part = self.flat[at : at + _CHUNK].astype(np.float64) * factor
+            if self.source.kind == "pixels":
+                part = np.broadcast_to(part, (self.steps, *part.shape))
+            else:
+                part = np.swapaxes(part, 0, 1)
+            runs.append(self.network.run(part.reshape(*part.shape[:2], *self.network.shape)))
+        spikes = [
+            np.concatenate([run.spikes[i] for run in runs], axis=1)
+            for i in range(len(self.network.layers))
+        ]
+        return Run(spikes, np.concatenate([run.membrane for run in runs]))
+
+    def inputs(self, layers: Sequence[Dense], settings: Settings) -> Floats:
+        """What the next layer gets, (values, inputs), before its pooling."""
+        if not layers:
+            return self.flat.reshape(-1, self.source.size).astype(np.float64)
+        spikes = self._last_spikes(layers, settings, len(self.flat))
+        return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
+
+    def different(self, layers: Sequence[Dense], settings: Settings) -> int:
+        """Spikes of the last of some layers that are not the source's, on the first samples."""
+        spikes = self._last_spikes(layers, settings, _COMPARED)
+        source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
+        return int((np.swapaxes(spikes, 0, 1) != source).sum())
+
+    def _last_spikes(
+        self, layers: Sequence[Dense], settings: Settings, count: int
+    ) -> npt.NDArray[np.bool_]:
+        from ..golden import Golden
+
+        partial = Network(
+            self.source, tuple(layers),
+            weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
+        )
+        return Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
+
+    def _shaped(self) -> npt.NDArray[np.int64]:
+        return self.flat.reshape(*self.flat.shape[:-1], *self.source.shape)
+
+    def report(
+        self, network: Network, layers: tuple[LayerFidelity, ...], approximations: tuple[str, ...]
+    ) -> Fidelity:
+        """The report of a network, its layers' spikes measured."""
+        from ..golden import Golden
+
+        result = Golden(network).run(self._shaped(), self.steps, trace=True)
+        measured = tuple(
+            replace(report, spikes=compare_spikes(theirs, np.swapaxes(ours, 0, 1)))
+            if layer.cell.fires
+            else report
+            for report, layer, theirs, ours in zip(
+                layers, self.network.layers, self.run.spikes, result.spikes, strict=True
+            )
+        )
+        if network.readout == "membrane":
+            # Ties and scales: a membrane is compared with its own kind only.
+            theirs = self.run.membrane.argmax(1)
+        else:
+            theirs = predict(self.run.spikes[-1].sum(0).astype(np.int64), "counts")
+        labels = self.labels
+        return Fidelity(
+            source=self.network.source,
+            assumed=self.network.assumed,
+            approximations=approximations,
+            layers=measured,
+            samples=f"{len(self.flat)} {self.text}, {self.steps} steps",
+            count=len(self.flat),
+            steps=self.steps,
+            readout=network.readout,
+            same_prediction=float((theirs == result.prediction).mean()),
+            accuracy_source=None if labels is None else float((theirs == labels).mean()),
+            accuracy=None if labels is None else float((result.prediction == labels).mean()),
+        )

@@ -1,0 +1,174 @@
+"""NIR graphs as chains of nodes: files read, nested graphs unfolded, branches refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import FileError, NotExpressible, ToolError
+
+__all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
+
+METADATA = "stablespike"
+FIRING = ("IF", "LIF", "CubaLIF")
+
+
+def read_graph(source: Any) -> tuple[Any, str]:
+    """A ``nir.NIRGraph`` and what reports call it.
+
+    Raises
+    ------
+    FileError, TypeError
+        If it is neither a graph nor a file with one.
+    """
+    try:
+        import nir
+    except ImportError as error:
+        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    if isinstance(source, nir.NIRGraph):
+        return source, "a NIR graph"
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"source must be the path of a NIR file or a nir.NIRGraph, not {source!r}")
+    path = os.fspath(source)
+    if not os.path.exists(path):
+        raise FileError(f"{path} does not exist; expected a NIR file")
+    if os.path.isdir(path):
+        raise FileError(f"{path} is a directory; expected a NIR file")
+    try:
+        graph = nir.read(path, type_check=False)
+    except Exception as error:  # nir and h5py raise whatever the bytes lead to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FileError(
+            f"{path} is no NIR file, or one of another version ({reason}); expected what "
+            "nir.write writes"
+        ) from error
+    return graph, f"NIR file {os.path.basename(path)}"
+
+
+def kept_metadata(graph: Any, name: str) -> dict[str, Any]:
+    """What ``to_nir`` noted in a graph."""
+    text = (graph.metadata or {}).get(METADATA) if isinstance(graph.metadata, dict) else None
+    if text is None:
+        return {}
+    try:
+        kept = json.loads(text.decode() if isinstance(text, bytes) else text)
+        if not isinstance(kept, dict):
+            raise ValueError(f"not {kept!r}")
+    except ValueError as error:
+        raise FileError(f"{name}: its {METADATA!r} metadata is damaged ({error})") from error
+    return kept
+
+
+def chained(graph: Any) -> list[tuple[str, Any]]:
+    """Names and nodes of a graph from its input to its output, in order.
+
+    Raises
+    ------
+    NotExpressible
+        If they are not one chain: branches, ways back, several inputs or outputs.
+    ValueError
+        If an edge leads nowhere.
+    """
+    return _chain(_flat(graph))
+
+
+def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Nodes and edges with nested graphs unfolded, theirs named ``outer.inner``."""
+    nodes: dict[str, Any] = {}
+    edges: list[tuple[str, str]] = []
+    entries: dict[str, str] = {}
+    exits: dict[str, str] = {}
+    for key, node in graph.nodes.items():
+        name = prefix + str(key)
+        if type(node).__name__ != "NIRGraph":
+            nodes[name] = node
+            continue
+        inner, inner_edges = _flat(node, f"{name}.")
+        ends = [(k, type(v).__name__) for k, v in inner.items()]
+        first = [k for k, kind in ends if kind == "Input" and k.count(".") == name.count(".") + 1]
+        last = [k for k, kind in ends if kind == "Output" and k.count(".") == name.count(".") + 1]
+        if len(first) != 1 or len(last) != 1:
+            raise NotExpressible(
+                name, "NIRGraph", f"it has {len(first)} inputs and {len(last)} outputs",
+                "graphs with one Input and one Output",
+            )
+        entries[name], exits[name] = first[0], last[0]
+        nodes |= inner
+        edges += inner_edges
+    for pair in graph.edges:
+        a, b = (prefix + str(each) for each in pair)
+        edges.append((exits.get(a, a), entries.get(b, b)))
+    return nodes, edges
+
+
+def _chain(flat: tuple[dict[str, Any], list[tuple[str, str]]]) -> list[tuple[str, Any]]:
+    """Nodes from the input to the output, in order."""
+    nodes, edges = flat
+    for a, b in edges:
+        for each in (a, b):
+            if each not in nodes:
+                raise ValueError(f"the edge ({a!r}, {b!r}) names {each!r}, which is no node")
+    ahead: dict[str, list[str]] = {name: [] for name in nodes}
+    behind: dict[str, list[str]] = {name: [] for name in nodes}
+    for a, b in dict.fromkeys(edges):
+        ahead[a].append(b)
+        behind[b].append(a)
+    _check_acyclic(nodes, ahead, behind)
+    starts = [n for n in nodes if not behind[n]]
+    ends = [n for n in nodes if not ahead[n]]
+    for names, kind, what in ((starts, "Input", "inputs"), (ends, "Output", "outputs")):
+        if len(names) != 1 or type(nodes[names[0]]).__name__ != kind:
+            raise NotExpressible(
+                ", ".join(names) or "the graph", "NIRGraph", f"these are its {what}",
+                f"one chain of nodes from an Input to an Output; this lacks or repeats {kind}",
+            )
+    order = [starts[0]]
+    while ahead[order[-1]]:
+        name = order[-1]
+        for others, what in ((ahead[name], "feeds"), (behind[name], "is fed by")):
+            if len(others) > 1:
+                raise NotExpressible(
+                    name, type(nodes[name]).__name__,
+                    f"the graph branches: it {what} {', '.join(others)}",
+                    "one chain of nodes",
+                )
+        order.append(ahead[name][0])
+    if len(behind[order[-1]]) > 1:
+        raise NotExpressible(
+            order[-1], type(nodes[order[-1]]).__name__,
+            f"the graph branches: it is fed by {', '.join(behind[order[-1]])}",
+            "one chain of nodes",
+        )
+    return [(name, nodes[name]) for name in order]
+
+
+def _check_acyclic(
+    nodes: Mapping[str, Any], ahead: Mapping[str, list[str]], behind: Mapping[str, list[str]]
+) -> None:
+    waiting = {name: len(each) for name, each in behind.items()}
+    ready = [name for name, count in waiting.items() if not count]
+    done = set()
+    while ready:
+        name = ready.pop()
+        done.add(name)
+        for other in ahead[name]:
+            waiting[other] -= 1
+            if not waiting[other]:
+                ready.append(other)
+    # Of what is left, only nodes that still lead somewhere left are on a cycle.
+    left = set(nodes) - done
+    while True:
+        leaves = {name for name in left if not left & set(ahead[name])}
+        if not leaves:
+            break
+        left -= leaves
+    if left:
+        names = [name for name in nodes if name in left]
+        firing = next((n for n in names if type(nodes[n]).__name__ in FIRING), names[0])
+        raise NotExpressible(
+            firing, type(nodes[firing]).__name__,
+            f"it is recurrent, through {', '.join(names)}, and recurrence is not runnable on this "
+            "array yet", "the graph without the way back",
+        )
