@@ -86,9 +86,9 @@ def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str,
             nodes[name] = node
             continue
         inner, inner_edges = _flat(node, f"{name}.")
-        ends = [(k, type(v).__name__) for k, v in inner.items()]
-        first = [k for k, kind in ends if kind == "Input" and k.count(".") == name.count(".") + 1]
-        last = [k for k, kind in ends if kind == "Output" and k.count(".") == name.count(".") + 1]
+        kinds = {f"{name}.{key}": type(each).__name__ for key, each in node.nodes.items()}
+        first = [each for each, kind in kinds.items() if kind == "Input"]
+        last = [each for each, kind in kinds.items() if kind == "Output"]
         if len(first) != 1 or len(last) != 1:
             raise NotExpressible(
                 name, "NIRGraph", f"it has {len(first)} inputs and {len(last)} outputs",

@@ -316,10 +316,14 @@ def test_a_cuba_graph_of_norse_needs_its_gain():
 
 
 def test_nested_graphs_scales_and_flatten():
-    inner = nir.NIRGraph(
-        {"input": nir.Input(np.array([30])), "lif": lif(30), "output": nir.Output(np.array([30]))},
-        [("input", "lif"), ("lif", "output")], type_check=False,
+    deep, inner = (
+        nir.NIRGraph(
+            {"a.input": nir.Input(np.array([30])), "lif": node, "out": nir.Output(np.array([30]))},
+            [("a.input", "lif"), ("lif", "out")], type_check=False,
+        )
+        for node in (lif(30), None)
     )
+    inner.nodes["lif"] = deep
     nodes = {
         "in": nir.Input(np.array([1, 2, INPUTS // 2])),
         "flat": nir.Flatten({"input": np.array([1, 2, INPUTS // 2])}, 0, -1),
@@ -335,7 +339,7 @@ def test_nested_graphs_scales_and_flatten():
     made = nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
     ours = ss.from_nir(made, **SAID)
     assert ours.readout == "membrane"
-    assert [report.name for report in ours.fidelity.layers] == ["block.lif", "li"]
+    assert [report.name for report in ours.fidelity.layers] == ["block.lif.lif", "li"]
     assert ours.fidelity.exact
     rows = np.repeat([0.25, 1.0], 15)[:, None]
     plain = graph(
