@@ -251,8 +251,9 @@ def test_graphs_of_spikingjelly(hard):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rest", [0.0, 0.25])
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_graphs_of_norse(reset):
+def test_graphs_of_norse(reset, rest):
     norse = pytest.importorskip("norse.torch")
     from norse.torch.functional.reset import reset_subtract, reset_value
     from norse.torch.utils.export_nir import to_nir as norse_to_nir
@@ -260,7 +261,8 @@ def test_graphs_of_norse(reset):
     generator = torch.Generator().manual_seed(0)
     method = {"zero": reset_value, "subtract": reset_subtract}[reset]
     box = norse.LIFBoxParameters(
-        tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(0.5), reset_method=method
+        tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(0.5), reset_method=method,
+        v_leak=torch.tensor(rest),
     )
     layers = [
         on_grid(INPUTS, 40, generator), norse.LIFBoxCell(box),
@@ -271,7 +273,8 @@ def test_graphs_of_norse(reset):
     with refuses(ValueError, "tau = 2e-06 must be at least dt = 0.001"):
         ss.from_nir(written, dt=1e-3, reset="zero")
     # Norse 1.1 writes dt / tau_mem_inv where 1 / tau_mem_inv is meant, so a step is dt squared.
-    ours = ss.from_nir(written, dt=1e-6, reset=reset, reset_timing="same_step")
+    said = {"v_init": "v_leak"} if rest else {}
+    ours = ss.from_nir(written, dt=1e-6, reset=reset, reset_timing="same_step", **said)
     assert ours.fidelity.exact
     state, kept = None, [[], []]
     with torch.no_grad():
