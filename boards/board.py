@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from .tools import Tools
 
-__all__ = ["PLACED", "PROJECT", "ROUTED", "Board", "Figures"]
+__all__ = ["FLOW", "PROJECT", "ROUTED", "Board", "Figures"]
 
 ROUTED = "routed in CI"
-PLACED = "routed"
+FLOW = "flow run in CI"  # with little behind the UART
 PROJECT = "project only"
 
 
@@ -82,7 +82,7 @@ class Board(abc.ABC):
     resources: str | None = None
     uart: tuple[str, str, tuple[str, int], dict[str, str]] | None = None
     loader: tuple[str, ...] = ()
-    state: str = PLACED
+    state: str = FLOW
     seed: int = 1
 
     family = ""

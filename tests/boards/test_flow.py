@@ -44,11 +44,7 @@ MARKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    ["icebreaker", "hx8k", "ulx3s-12f", "orangecrab-25f", "colorlight-5a-75b", "ecpix5-45f",
-     "versa-ecp5", "tang-nano-9k"],
-)
+@pytest.mark.parametrize("name", [name for name in BOARDS if not BOARDS[name].project])
 def test_bitstream(name, monkeypatch):
     monkeypatch.setattr(top, "UartAccelerator", Little)
     board, lines = BOARDS[name], []
