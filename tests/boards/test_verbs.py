@@ -1,6 +1,8 @@
 """The verbs build, flash and boards; the tools are not run."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from stablespike.boards.registry import BOARDS, board
@@ -87,11 +89,24 @@ def test_failures(capsys, fake, tmp_path):
     assert "x cannot be written: No such file or directory" in capsys.readouterr().err
 
 
-def test_flash_builds_first(capsys, fake, monkeypatch, tmp_path):
+@pytest.fixture
+def loader(monkeypatch, tmp_path):
+    """An openFPGALoader that notes its arguments in the file ``told``."""
     script = tmp_path / "openFPGALoader"
     script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+def test_the_documented_commands(capsys, fake, loader):
+    page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
+    commands = re.findall(r"^ {4}stablespike ((?:build|flash|boards)[^#\n]*)", page, re.M)
+    assert len(commands) == 3
+    for command in commands:
+        assert main(command.split()) == 0, capsys.readouterr().err
+
+
+def test_flash_builds_first(capsys, fake, loader, tmp_path):
     assert main(["flash", "icebreaker", "--permanent", "--", "--freq", "1000000"]) == 0
     told = (tmp_path / "told").read_text().split()
     assert told[:5] == ["-b", "ice40_generic", "--write-flash", "--freq", "1000000"]
