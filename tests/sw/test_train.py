@@ -12,16 +12,32 @@ from stablespike.errors import FileError, StableSpikeError
 
 torch = pytest.importorskip("torch")
 
-from stablespike import train as module  # noqa: E402
 from stablespike.spec import reference  # noqa: E402
-from stablespike.train import RECIPES, Diverged, Recipe, Result, train  # noqa: E402
+from stablespike.train import (  # noqa: E402
+    RECIPES,
+    CheckpointError,
+    Diverged,
+    Recipe,
+    Result,
+    data,
+    train,
+)
+from stablespike.train.data import Samples, distorted, read  # noqa: E402
+from stablespike.train.model import Model, exported  # noqa: E402
+from stablespike.train.run import Run  # noqa: E402
 
 SMALL = Recipe(hidden=12, batch=100, held_out=200, epochs=2)
 
 
 @pytest.fixture(autouse=True)
 def shipped_as_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "mnist", lambda split, path=None: shipped_mnist())
+    monkeypatch.setattr(data, "mnist", lambda split, path=None: shipped_mnist())
+
+
+def small_run(plan: Recipe, seed: int) -> tuple[np.ndarray, Run]:
+    images, labels = shipped_mnist()
+    samples = Samples(torch.from_numpy(images), torch.from_numpy(labels).long())
+    return images, Run("small", plan, seed, samples)
 
 
 def membranes(network: Any, images: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,12 +72,11 @@ def membranes(network: Any, images: np.ndarray, steps: int) -> tuple[np.ndarray,
 )
 def test_exported_integers_compute_what_the_frozen_model_does(change: dict[str, Any]):
     plan = replace(SMALL, **change)
-    images, labels = shipped_mnist()
-    run = module._Run("small", plan, 3, torch.from_numpy(images), torch.from_numpy(labels))
+    images, run = small_run(plan, 3)
     run.one_epoch()
     with torch.no_grad():
-        got, spikes = run.model(module._quantized(torch.from_numpy(images), plan))
-    network = module._exported(run.model)
+        got, spikes = run.model(read(torch.from_numpy(images), plan))
+    network = exported(run.model)
     want, trace = membranes(network, images, plan.steps)
     assert np.array_equal(got.numpy().astype(np.int64), want)
     assert np.array_equal(spikes.numpy().astype(bool), trace)
@@ -70,15 +85,14 @@ def test_exported_integers_compute_what_the_frozen_model_does(change: dict[str, 
 
 def test_saturated_membranes_too():
     plan = replace(SMALL, weight_bits=8, acc_bits=20)
-    images, labels = shipped_mnist()
-    run = module._Run("small", plan, 1, torch.from_numpy(images), torch.from_numpy(labels))
+    images, run = small_run(plan, 1)
     with torch.no_grad():
-        run.model.w1.mul_(40)
+        run.model.w1.latent.mul_(40)
         run.model.bound()
         run.model.log_theta.fill_(7.0)
         run.model.b2.fill_(900.0)
-        got, _ = run.model(module._quantized(torch.from_numpy(images), plan))
-    want, _ = membranes(module._exported(run.model), images, plan.steps)
+        got, _ = run.model(read(torch.from_numpy(images), plan))
+    want, _ = membranes(exported(run.model), images, plan.steps)
     assert np.array_equal(got.numpy().astype(np.int64), want)
     assert (want == 2**15 - 1).any()
 
@@ -160,7 +174,7 @@ def test_divergence_says_so_and_keeps_the_checkpoint(
     call: int, match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Update number ``call`` goes wrong; an epoch has 8."""
-    calls, bound = [], module._Model.bound
+    calls, bound = [], Model.bound
 
     def poison(model: Any) -> None:
         bound(model)
@@ -168,11 +182,11 @@ def test_divergence_says_so_and_keeps_the_checkpoint(
         if len(calls) == call:
             model.log_gain.data.fill_(float("nan"))
 
-    monkeypatch.setattr(module._Model, "bound", poison)
+    monkeypatch.setattr(Model, "bound", poison)
     with pytest.raises(Diverged, match=match) as caught:
         train(SMALL, epochs=5, out=tmp_path)
     assert isinstance(caught.value, StableSpikeError)
-    monkeypatch.setattr(module._Model, "bound", bound)
+    monkeypatch.setattr(Model, "bound", bound)
     lines: list[str] = []
     train(SMALL, epochs=5, out=tmp_path, progress=lines.append, resume=True)
     assert lines[0] == "resumed after epoch 2 of 5"
@@ -189,13 +203,38 @@ def test_checkpoint_errors(tmp_path: Path):
         train(SMALL, seed=9, out=tmp_path, resume=True)
     file = tmp_path / "custom.checkpoint.pt"
     whole = file.read_bytes()
-    for data in (whole[: len(whole) // 2], b"", b"something else"):
-        file.write_bytes(data)
+    for damaged in (whole[: len(whole) // 2], b"", b"something else"):
+        file.write_bytes(damaged)
         with pytest.raises(ValueError, match="truncated or no checkpoint"):
             train(SMALL, out=tmp_path, resume=True)
     torch.save({"weights": 1}, file)
     with pytest.raises(ValueError, match="truncated or no checkpoint"):
         train(SMALL, out=tmp_path, resume=True)
+
+
+def test_checkpoints_of_another_network_or_with_values_not_finite(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, out=tmp_path, progress=interrupt)
+    file = tmp_path / "custom.checkpoint.pt"
+    for change, match in {
+        ("drop", "b1"): "another network: its b1 is missing, not \\(12,\\)",
+        ("more", "b3"): "another network: its b3 is \\(1,\\), not there",
+        ("wide", "b2"): "another network: its b2 is \\(11,\\), not \\(10,\\)",
+        ("nan", "log_gain"): "log_gain of model with values that are not finite",
+    }.items():
+        kept = torch.load(file, weights_only=True)
+        state, (kind, key) = kept["model"], change
+        if kind == "drop":
+            del state[key]
+        else:
+            state[key] = torch.full((11,) if kind == "wide" else (1,), float("nan"))
+        if kind == "nan":
+            state[key] = state[key][0]
+        damaged = tmp_path / "damaged"
+        damaged.mkdir(exist_ok=True)
+        torch.save(kept, damaged / file.name)
+        with pytest.raises(CheckpointError, match=match):
+            train(SMALL, out=damaged, resume=True)
 
 
 def interrupt(line: str) -> None:
@@ -228,20 +267,53 @@ def test_training_keeps_weights_within_the_accumulators():
 
 
 def test_weights_beyond_the_accumulators_are_refused():
-    model = module._Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
-    model.w1.data[5] = -3.0
+    model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
+    model.w1.latent.data[5] = -3.0
     with pytest.raises(ValueError, match=r"w1 of neuron 5 sum to -2352 and 0, .*acc_bits=12"):
-        module._exported(model)
+        exported(model)
+
+
+def test_values_that_are_not_finite_are_not_exported():
+    model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
+    model.b2.data[1] = float("nan")
+    with pytest.raises(ValueError, match="b2 is not finite: train again from the last good"):
+        exported(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"dataset": "cifar"}, "dataset must be one of 'mnist'"),
+        ({"side": 13}, "side must divide the 28 pixels of mnist: 13"),
+        ({"weight_bits": 5}, "weight_bits must be 4 or 8, not 5"),
+        ({"steps": 0}, "steps must be from 1 to"),
+        ({"steps": 1, "beta": 1.0}, "steps must be at least 2 with beta=1.0 and gamma=0.0"),
+        ({"gamma": -1.0}, "gamma must be at least 0, not -1.0"),
+        ({"beta": float("nan")}, "beta must be at least 0, not nan"),
+        ({"rate": 0.0}, "rate must be more than 0, not 0.0"),
+        ({"spike_detach": "all"}, "spike_detach must be one of 'none', 'skeleton', 'rate'"),
+        ({"reset": "hard"}, "reset must be one of 'subtract', 'zero', 'none'"),
+        ({"acc_bits": 18, "pixel_bits": 8}, "must add up to at most 25, not 26: sums of more"),
+    ],
+)
+def test_refused_recipes(change: dict[str, Any], match: str):
+    with pytest.raises(ValueError, match=match):
+        replace(SMALL, **change)
+
+
+def test_nothing_left_to_train_on():
+    with pytest.raises(ValueError, match="held_out must be less than the 1000 training samples"):
+        small_run(replace(SMALL, held_out=1000), 0)
 
 
 def test_distorted_images_stay_images():
     images = torch.from_numpy(shipped_mnist(64)[0])
-    bent = module._distorted(images, SMALL, torch.Generator().manual_seed(0))
+    bent = distorted(images, SMALL, torch.Generator().manual_seed(0))
     assert bent.shape == images.shape
     assert bent.dtype == torch.uint8
     assert not torch.equal(bent, images)
     still = replace(SMALL, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
-    same = module._distorted(images, still, torch.Generator().manual_seed(0))
+    same = distorted(images, still, torch.Generator().manual_seed(0))
     assert (same.int() - images.int()).abs().max() <= 1
 
 

@@ -1,0 +1,151 @@
+"""``train``: a recipe from its data to a tested network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from ..errors import FileError
+from ..files import check_place
+from .consistency import firing_rate, skeleton_rate
+from .data import Samples, load, read
+from .model import exported
+from .recipes import RECIPES, Recipe
+from .result import Result
+from .run import Run
+
+__all__ = ["train"]
+
+Progress = Callable[[str], None]
+
+
+def train(
+    recipe: str | Recipe = "mnist-mlp",
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    resume: bool = False,
+    threads: int = 1,
+) -> Result:
+    """Train a recipe, choose the epoch on held-out training samples, then test it once.
+
+    Parameters
+    ----------
+    recipe : a name in ``RECIPES``, or a ``Recipe``.
+    epochs : passes over the training samples; None: the recipe's.
+    seed : of the first weights, the order of the samples, their distortions and the noise.
+    data : folder of the data set, as for the functions in ``stablespike.datasets``.
+    out : folder for ``<recipe>.safetensors``, ``<recipe>.json`` and ``<recipe>.checkpoint.pt``
+        (rewritten every epoch); None: nothing is written.
+    progress : called with a line per epoch.
+    resume : go on from the checkpoint in ``out``; the result is that of an uninterrupted run.
+    threads : of torch; results repeat bit for bit only with the same number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above.
+    CheckpointError
+        If there is no fitting checkpoint to resume.
+    DatasetError
+        If the data set cannot be read.
+    FileError
+        If ``out`` takes no files; found before the training begins.
+    Diverged
+        If the loss is not finite. The checkpoint of the last good epoch is kept.
+    """
+    name, plan = _plan(recipe, epochs)
+    _at_least("seed", seed, 0)
+    _at_least("threads", threads, 1)
+    if resume and out is None:
+        raise ValueError("resume=True needs out=, the folder with the checkpoint")
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        _make_folder(folder, name)
+    say = progress or _silent
+    torch.set_num_threads(threads)
+
+    run = Run(name, plan, seed, load(plan, "train", data))
+    if resume and folder is not None:
+        run.restore(_checkpoint_path(folder, name))
+        say(f"resumed after epoch {run.epoch} of {plan.epochs}")
+    while run.epoch < plan.epochs:
+        line = run.one_epoch()
+        if folder is not None:
+            run.keep(_checkpoint_path(folder, name))
+        say(line)
+    result = _tested(run, load(plan, "test", data), threads)
+    say(f"test accuracy {result.test:.2%} with the network of epoch {result.best_epoch}")
+    if folder is not None:
+        result.write(folder)
+        say(f"wrote {result.files['network']} and {result.files['figures']}")
+    return result
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    """A folder that takes files, known before there is anything to write."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} is no folder and cannot become one: {error.strerror}") from error
+    check_place(_checkpoint_path(folder, name))
+
+
+def _silent(line: str) -> None:
+    return None
+
+
+def _plan(recipe: str | Recipe, epochs: int | None) -> tuple[str, Recipe]:
+    if isinstance(recipe, Recipe):
+        name, plan = "custom", recipe
+    elif recipe in RECIPES:
+        name, plan = recipe, RECIPES[recipe]
+    else:
+        raise ValueError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")
+    if epochs is not None:
+        _at_least("epochs", epochs, 1)
+        plan = replace(plan, epochs=epochs)
+    return name, plan
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def _checkpoint_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.checkpoint.pt"
+
+
+def _tested(run: Run, samples: Samples, threads: int) -> Result:
+    """The best epoch's network and its figures."""
+    run.model.load_state_dict(run.best_state)
+    network = exported(run.model)
+    membranes, spikes = run.evaluated(samples)
+    inputs = read(samples.inputs, run.plan)
+    shown = inputs if inputs.ndim == 2 else inputs.sum(0)
+    return Result(
+        recipe=run.name,
+        seed=run.seed,
+        epochs=run.epoch,
+        best_epoch=run.best_epoch,
+        validation=round(run.best, 6),
+        test=float((membranes.argmax(1) == samples.labels).double().mean()),
+        pixels=float((shown > 0).sum(1).float().mean()),
+        active=float((spikes.sum(0) > 0).sum(1).float().mean()),
+        spikes=float(spikes.sum((0, 2)).mean()),
+        firing_rate=float(firing_rate(spikes).mean()),
+        skeleton_rate=float(skeleton_rate(spikes).mean()) if len(spikes) > 1 else None,
+        seconds=round(run.seconds, 1),
+        threads=threads,
+        settings=asdict(run.plan),
+        network=network,
+    )

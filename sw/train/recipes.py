@@ -1,0 +1,173 @@
+"""Recipes: what is trained, on what, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import FileError
+from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
+from ..spec.array import LIMITS
+from ..values import exact_choice, exact_int
+from .consistency import NOISE_DETACH, SPIKE_DETACH
+
+__all__ = ["DATASETS", "LOSSES", "QUANTIZERS", "RECIPES", "CheckpointError", "Recipe"]
+
+DATASETS = ("mnist",)
+QUANTIZERS = ("steps",)
+SIDES = {"mnist": 28}
+EXACT_BITS = 24
+"""Whole numbers of this many bits are exact in float32."""
+
+
+class CheckpointError(FileError):
+    """A checkpoint is missing, damaged, or of another run or network."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A fully connected classifier with one hidden layer, and how it is trained.
+
+    Parameters
+    ----------
+    dataset : "mnist".
+    hidden : neurons of the hidden layer.
+    classes : outputs.
+    side : pixels along an edge of what the network reads; divides 28.
+    pixel_bits, weight_bits, fraction_bits, state_bits, acc_bits : widths of the array it is for.
+    steps : steps of a sample.
+    leak, reset, reset_timing, compare, synapse_leak : of the hidden neurons, as in
+        ``stablespike.Neuron``.
+    readout_leak : of the last layer, which is read by its membrane.
+    quantizer : "steps": latent weights are in weight steps, and the scale of each hidden neuron is
+        its threshold.
+    norm : thresholds and biases follow the mean and spread of each neuron's current, as batch
+        normalisation in front of it would; folded into them, so the network has none.
+    epochs : how long, unless ``train`` is told otherwise.
+    batch : samples per update.
+    rate : largest learning rate of the weights, in weight steps; warmed up over one epoch, then a
+        cosine to 0. ``scale_rate`` is that of thresholds, biases and the last layer's scale.
+    width : half width of the surrogate gradient, in thresholds.
+    held_out : last samples of the training set, never trained on; the best epoch is chosen on them.
+    smoothing : label smoothing.
+    beta, gamma : weights of Stable Spike's ``L_spike`` and ``L_noise`` on the hidden spikes.
+    alpha, spike_detach, noise_detach : as in ``ConsistencyLoss``.
+    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels.
+    elastic : spread of the elastic displacement, in pixels, smooth over ``28 / elastic_grid``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the field, the value and what is allowed.
+    """
+
+    dataset: str = "mnist"
+    hidden: int = 128
+    classes: int = 10
+    side: int = 28
+    pixel_bits: int = 4
+    weight_bits: int = 4
+    fraction_bits: int = 4
+    state_bits: int = 16
+    acc_bits: int = 12
+    steps: int = 4
+    leak: Leak = (1, None)
+    reset: str = "subtract"
+    reset_timing: str = "same_step"
+    compare: str = "ge"
+    synapse_leak: Leak | None = None
+    readout_leak: Leak = (None, None)
+    quantizer: str = "steps"
+    norm: bool = False
+    epochs: int = 150
+    batch: int = 256
+    rate: float = 0.05
+    scale_rate: float = 0.005
+    width: float = 1.0
+    held_out: int = 5000
+    smoothing: float = 0.0
+    beta: float = 0.0
+    gamma: float = 0.0
+    alpha: float = 2.0
+    spike_detach: str = "none"
+    noise_detach: str = "none"
+    rotate: float = 10.0
+    scale: float = 0.1
+    shear: float = 0.1
+    shift: float = 1.5
+    elastic: float = 0.8
+    elastic_grid: int = 7
+
+    def __post_init__(self) -> None:
+        exact_choice("dataset", self.dataset, DATASETS)
+        exact_choice("quantizer", self.quantizer, QUANTIZERS)
+        if self.weight_bits not in WEIGHT_BITS:
+            raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
+        for name, allowed in (
+            ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
+            ("spike_detach", SPIKE_DETACH), ("noise_detach", NOISE_DETACH),
+        ):
+            exact_choice(name, getattr(self, name), allowed)
+        for name in ("hidden", "classes", "steps", "epochs", "batch", "held_out", "elastic_grid"):
+            exact_int(name, getattr(self, name), 1, (1 << 31) - 1)
+        for name in ("fraction_bits", "state_bits", "acc_bits"):
+            exact_int(name, getattr(self, name), *LIMITS[name])
+        exact_int("pixel_bits", self.pixel_bits, 1, 8)
+        side = SIDES[self.dataset]
+        exact_int("side", self.side, 1, side)
+        if side % self.side:
+            raise ValueError(f"side must divide the {side} pixels of {self.dataset}: {self.side}")
+        Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
+        Neuron(leak=self.readout_leak, fires=False)
+        self._check_losses()
+        bits = self.acc_bits - 1 + self.pixel_bits
+        if bits > EXACT_BITS:
+            raise ValueError(
+                f"acc_bits={self.acc_bits} and pixel_bits={self.pixel_bits} must add up to at most "
+                f"{EXACT_BITS + 1}, not {bits + 1}: sums of more are not exact in float32"
+            )
+
+    def _check_losses(self) -> None:
+        for name in ("beta", "gamma"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)!r}")
+        for name in ("alpha", "rate", "scale_rate", "width"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
+        if self.steps < 2 and (self.beta or self.gamma):
+            raise ValueError(
+                f"steps must be at least 2 with beta={self.beta} and gamma={self.gamma}: "
+                "the skeleton is of pairs of steps"
+            )
+
+    def plain(self) -> Recipe:
+        """The same without distortions."""
+        return replace(self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
+
+
+LOSSES = {
+    "baseline": (0.0, 0.0),
+    "spike": (1.0, 0.0),
+    "noise": (0.0, 0.1),
+    "both": (1.0, 0.1),
+}
+"""beta and gamma of the recipes of the experiment."""
+
+
+def _experiments() -> dict[str, Recipe]:
+    bases = {"mnist": Recipe(epochs=15).plain()}
+    return {
+        f"{dataset}-{losses}-t{steps}": replace(base, beta=beta, gamma=gamma, steps=steps)
+        for dataset, base in bases.items()
+        for losses, (beta, gamma) in LOSSES.items()
+        for steps in (2, 4)
+    }
+
+
+RECIPES = {
+    "mnist-mlp": Recipe(),
+    "mnist-mlp-256": Recipe(hidden=256),
+    "mnist-mlp-2step": Recipe(hidden=256, steps=2),
+    # For arrays whose memory does not hold 784 x 128 weights.
+    "mnist-mlp-small": Recipe(hidden=64, side=14),
+    **_experiments(),
+}

@@ -1,0 +1,239 @@
+"""A training run, an epoch at a time; from a checkpoint it goes on as if never stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as nnf
+
+from ..errors import StableSpikeError
+from .consistency import ConsistencyLoss
+from .data import Samples, distorted, parts, read
+from .model import Model
+from .recipes import CheckpointError, Recipe
+
+__all__ = ["CheckpointError", "Diverged", "Run"]
+
+FIRST_LOOK = 2000
+"""Samples from which the first thresholds are taken."""
+EVALUATED_AT_ONCE = 2000
+_FIGURES = ("epoch", "seconds", "best_epoch", "best")
+
+
+class Diverged(StableSpikeError, RuntimeError):  # noqa: N818
+    """The loss is no longer finite; the last good checkpoint is kept."""
+
+
+class Run:
+    """Everything a checkpoint holds.
+
+    Parameters
+    ----------
+    name, plan : the recipe.
+    seed : of the first weights, the order of the samples, their distortions and the noise.
+    samples : all of the training set; the last ``plan.held_out`` are never trained on.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to train on.
+    """
+
+    def __init__(self, name: str, plan: Recipe, seed: int, samples: Samples) -> None:
+        self.name, self.plan, self.seed = name, plan, seed
+        split = len(samples) - plan.held_out
+        if split < 1:
+            raise ValueError(
+                f"held_out must be less than the {len(samples)} training samples, "
+                f"not {plan.held_out}"
+            )
+        self.samples, self.held = samples.part(0, split), samples.part(split, len(samples))
+        self.model = Model(plan, self._mean(), self._generator(0))
+        self.model.start(read(self.samples.inputs[:FIRST_LOOK], plan))
+        self.losses = ConsistencyLoss(
+            plan.beta, plan.gamma, alpha=plan.alpha, spike_detach=plan.spike_detach,
+            noise_detach=plan.noise_detach,
+        )
+        named = dict(self.model.named_parameters())
+        weights = [named.pop(name) for name in ("w1.latent", "w2.latent")]
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": weights, "lr": plan.rate},
+                {"params": list(named.values()), "lr": plan.scale_rate},
+            ],
+            betas=(0.9, 0.99),
+        )
+        self.peaks = [plan.rate, plan.scale_rate]
+        self.epoch, self.seconds = 0, 0.0
+        self.best_epoch, self.best = 0, -1.0
+        self.best_state = self._copy()
+
+    def one_epoch(self) -> str:
+        """Train an epoch; a line on how it went.
+
+        Raises
+        ------
+        Diverged
+            If the loss or a parameter is not finite.
+        """
+        plan, began = self.plan, time.perf_counter()
+        generator = self._generator(self.epoch + 1)
+        batches = parts(torch.randperm(len(self.samples), generator=generator), plan.batch)
+        self.model.train()
+        total = 0.0
+        for index, batch in enumerate(batches):
+            self._set_rate(self.epoch + (index + 1) / len(batches))
+            inputs = read(distorted(self.samples.inputs[batch], plan, generator), plan)
+            loss = self._loss(inputs, self.samples.labels[batch], generator)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise self._diverged(f"the loss is {value} in batch {index + 1}")
+            self.optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            self.model.bound()
+            total += value
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            raise self._diverged("a parameter is not finite at the end")
+        self.epoch += 1
+        right = self.accuracy(self.held)
+        if right >= self.best:
+            self.best, self.best_epoch, self.best_state = right, self.epoch, self._copy()
+        self.seconds += time.perf_counter() - began
+        return (
+            f"epoch {self.epoch}/{plan.epochs}: loss {total / len(batches):.4f}, held-out "
+            f"accuracy {right:.2%} (best {self.best:.2%}), {self.seconds:.0f} s"
+        )
+
+    def accuracy(self, samples: Samples) -> float:
+        """Share of right predictions."""
+        membranes, _ = self.evaluated(samples)
+        return float((membranes.argmax(1) == samples.labels).float().mean())
+
+    def evaluated(self, samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:
+        """Membranes (n, classes) and spikes (steps, n, hidden) of the frozen model."""
+        self.model.eval()
+        with torch.no_grad():
+            pieces = [
+                self.model(read(inputs, self.plan))
+                for inputs in parts(samples.inputs, EVALUATED_AT_ONCE)
+            ]
+        return torch.cat([out for out, _ in pieces]), torch.cat([each for _, each in pieces], 1)
+
+    def keep(self, file: Path) -> None:
+        """Write the checkpoint, whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        torch.save(
+            {
+                "run": self._identity(),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best_state": self.best_state,
+                "figures": {key: getattr(self, key) for key in _FIGURES},
+            },
+            part,
+        )
+        part.replace(file)
+
+    def restore(self, file: Path) -> None:
+        """Go on from a checkpoint of the same recipe, epochs and seed.
+
+        Raises
+        ------
+        CheckpointError
+            If there is none, or it is damaged, of another run or of another network.
+        """
+        kept = _checkpoint(file)
+        other = {k: v for k, v in kept["run"].items() if v != self._identity().get(k)}
+        if other:
+            mine = {key: self._identity().get(key) for key in other}
+            raise CheckpointError(
+                f"{file} is of another run, with {other} instead of {mine}: give the same "
+                "arguments, or start without resume=True"
+            )
+        for name in ("model", "best_state"):
+            self._check_state(file, name, kept[name])
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.best_state = kept["best_state"]
+        for key in _FIGURES:
+            setattr(self, key, kept["figures"][key])
+
+    def _check_state(self, file: Path, name: str, state: dict[str, torch.Tensor]) -> None:
+        mine = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
+        theirs = {key: tuple(value.shape) for key, value in state.items()}
+        if mine != theirs:
+            odd = sorted(k for k in mine.keys() | theirs if mine.get(k) != theirs.get(k))[0]
+            raise CheckpointError(
+                f"{file} is of another network: its {odd} is {theirs.get(odd, 'missing')}, not "
+                f"{mine.get(odd, 'there')}; start without resume=True"
+            )
+        for key, value in state.items():
+            if not bool(value.isfinite().all()):
+                raise CheckpointError(
+                    f"{file} holds {key} of {name} with values that are not finite: "
+                    "start without resume=True"
+                )
+
+    def _loss(
+        self, inputs: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        membranes, spikes = self.model(inputs)
+        scores = self.model.scores(membranes)
+        loss = nnf.cross_entropy(scores, labels, label_smoothing=self.plan.smoothing)
+        if self.plan.beta or self.plan.gamma:
+            if not bool(scores.isfinite().all()):
+                return loss
+            loss = loss + self.losses(spikes, self.model.classify, scores, generator)
+        return loss
+
+    def _mean(self) -> torch.Tensor:
+        """Mean of every input over the training samples."""
+        total, count = torch.zeros(()), 0
+        for inputs in parts(self.samples.inputs, EVALUATED_AT_ONCE):
+            flat = read(inputs, self.plan).flatten(0, -2)
+            total, count = total + flat.double().sum(0), count + len(flat)
+        return (total / count).float()
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        # One stream per epoch, so that a resumed run draws what an uninterrupted one does.
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {key: value.clone() for key, value in self.model.state_dict().items()}
+
+    def _set_rate(self, progress: float) -> None:
+        """``progress`` in epochs: one to warm up, then half a cosine."""
+        share = min(progress, 1.0) * 0.5 * (1 + math.cos(math.pi * progress / self.plan.epochs))
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * share
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(
+            f"{what} of epoch {self.epoch + 1}: lower rate={self.plan.rate} or "
+            f"scale_rate={self.plan.scale_rate}; the last good checkpoint is of epoch {self.epoch}"
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        return {"name": self.name, "seed": self.seed, **asdict(self.plan)}
+
+
+def _checkpoint(file: Path) -> dict[str, Any]:
+    """A checkpoint's contents, with everything in them that ``Run.keep`` writes."""
+    if not file.is_file():
+        raise CheckpointError(f"no checkpoint {file} to resume: start without resume=True")
+    try:
+        kept: dict[str, Any] = torch.load(file, weights_only=True)
+        for key in ("run", "model", "optimizer", "best_state", "figures"):
+            kept[key].items()
+    except Exception as error:  # torch.load raises whatever the damaged bytes lead to
+        raise CheckpointError(
+            f"{file} is truncated or no checkpoint ({error}): start without resume=True"
+        ) from error
+    return kept
