@@ -93,6 +93,13 @@ def mnist10k(session: nox.Session) -> None:
 
 
 @nox.session
+def netlist(session: nox.Session) -> None:
+    """MNIST images through the netlists of two boards, every spike word against golden."""
+    install(session, "sim,build")
+    session.run("python", "benchmarks/netlist.py", *session.posargs)
+
+
+@nox.session
 def random500(session: nox.Session) -> None:
     """500 random networks on random arrays: plain integers, golden and simulated board."""
     install(session, "test")

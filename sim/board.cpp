@@ -104,6 +104,13 @@ EXPORT void* board_create() { return new Board; }
 
 EXPORT void board_destroy(void* handle) { delete static_cast<Board*>(handle); }
 
+// Of a netlist with faults built in: which one is present from now on, 0 for none.
+#ifdef BOARD_FAULTS
+EXPORT void board_set_fault(void* handle, uint32_t fault) {
+    static_cast<Board*>(handle)->top->fault = fault;
+}
+#endif
+
 EXPORT uint64_t board_cycles(void* handle) { return static_cast<Board*>(handle)->cycles; }
 
 // Runs until one of: `limit` clocks; `room` bytes came out; after the first byte out, `quiet` clocks

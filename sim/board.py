@@ -33,6 +33,7 @@ _VERILATE = (
     "--output-split", "40000", "--output-split-cfuncs", "1000",
 )
 _COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
+_QUICK = ("-O0", *_COMPILE[1:])
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 _IDLE = 200_000     # clocks without output after which nothing more is expected for now
@@ -45,7 +46,11 @@ _log = logging.getLogger(__name__)
 
 
 def board_library(
-    verilog: str, *, uart: bool = False, compile_flags: tuple[str, ...] = _COMPILE
+    verilog: str,
+    *,
+    uart: bool = False,
+    faults: bool = False,
+    compile_flags: tuple[str, ...] = _COMPILE,
 ) -> Path:
     """The native library of a top module ``board``, built now or found in the cache.
 
@@ -53,6 +58,7 @@ def board_library(
     ----------
     verilog : as ``board_verilog`` makes it.
     uart : whether it has the UART's pins rather than byte streams.
+    faults : whether it has a pin ``fault``.
     compile_flags : of the C++ compiler.
 
     Raises
@@ -61,7 +67,7 @@ def board_library(
         If verilator or a compiler is missing, or fails.
     """
     tool, cxx = verilator(), compiler()
-    flags = (*compile_flags, "-DBOARD_UART") if uart else compile_flags
+    flags = compile_flags + ("-DBOARD_UART",) * uart + ("-DBOARD_FAULTS",) * faults
     key = digest(verilog, _HARNESS.read_bytes(), " ".join(_VERILATE + flags), tool.version,
                  cxx.version)
 
@@ -124,7 +130,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
 class _Library:
     """The functions of a board's library, with their types."""
 
-    def __init__(self, path: Path, uart: bool) -> None:
+    def __init__(self, path: Path, uart: bool, faults: bool) -> None:
         library = ctypes.CDLL(str(path))
         handle, count = ctypes.c_void_p, ctypes.c_uint64
         where = ctypes.POINTER(ctypes.c_uint64)
@@ -139,6 +145,9 @@ class _Library:
             handle, ctypes.c_char_p, count, where, ctypes.c_char_p, count, where, *[count] * 4
         ]
         self.run.restype = count
+        if faults:
+            self.set_fault = library.board_set_fault
+            self.set_fault.argtypes, self.set_fault.restype = [handle, ctypes.c_uint32], None
         if uart:
             self.set_divisor = library.board_set_divisor
             self.set_divisor.argtypes, self.set_divisor.restype = [handle, ctypes.c_uint32], None
@@ -155,6 +164,8 @@ class SimTransport:
     uart : through the UART's pins, a bit at a time, rather than the link's byte streams.
     clock_hz : what the board says of its clock; with ``uart``, rates are divided down from it.
     verilog : of other gateware with the same pins (``board_verilog``).
+    quick : compile without optimizing, for runs shorter than a compilation.
+    fault : of a netlist with faults built in: which one is present, 0 for none.
 
     Attributes
     ----------
@@ -173,14 +184,22 @@ class SimTransport:
         *,
         clock_hz: int = CLOCK_HZ,
         verilog: str | None = None,
+        quick: bool = False,
+        fault: int | None = None,
     ) -> None:
         self.name = "the simulated board"
         self._handle: int | None = None
         if verilog is None:
             verilog = accelerator_verilog(config, uart=uart, clock_hz=clock_hz)
-        self._library = _Library(board_library(verilog, uart=uart), uart)
+        faulty = fault is not None
+        library = board_library(
+            verilog, uart=uart, faults=faulty, compile_flags=_QUICK if quick else _COMPILE
+        )
+        self._library = _Library(library, uart, faulty)
         self._uart, self._clock_hz = uart, clock_hz
         self._handle = self._library.create()
+        if fault is not None:
+            self._library.set_fault(self._handle, fault)
         self._pending = b""
         self._out = ctypes.create_string_buffer(_ROOM)
         self._final_cycles = 0

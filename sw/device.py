@@ -8,7 +8,7 @@ from .link_device import LinkDevice
 from .session import check_timeout
 from .spec.array import ArrayConfig
 from .stream import Stream
-from .transport import Uri, open_transport, parse_uri
+from .transport import NETLIST, Uri, open_transport, parse_uri
 
 __all__ = ["Device", "GoldenDevice", "LinkDevice", "Stream", "open_device"]
 
@@ -21,9 +21,10 @@ def open_device(
     Parameters
     ----------
     uri : ``golden:``, the model; ``sim:<preset>``, the simulated board (``?uart=1`` through its
-        UART pins), or ``sim:`` with ``array``; ``serial:<port>`` (``?baud=N`` to go on at N baud);
+        UART pins), or ``sim:`` with ``array``; ``sim:netlist=<board>``, the netlist of a board's
+        bitstream; ``serial:<port>`` (``?baud=N`` to go on at N baud);
         ``tcp:<host>:<port>``.
-    array : the array to simulate.
+    array : the array to simulate; of a netlist, another one than its board's.
     timeout : seconds without an answer or without progress after which the device is given up;
         None for 5 (60 for the simulated board).
 
@@ -44,6 +45,7 @@ def open_device(
             raise ValueError("array is for 'sim:' only; golden: is as the array of its program")
         return GoldenDevice(uri)
     baud = parsed.integer("baud")
-    if parsed.scheme == "sim" and baud is not None and not parsed.flag("uart"):
+    pins = parsed.place.startswith(NETLIST) or parsed.flag("uart")
+    if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
     return LinkDevice(uri, lambda: open_transport(parsed, array), baud, timeout)

@@ -34,7 +34,8 @@ class LinkDevice(Device):
     ----------
     uri : the address, for messages.
     connect : opens the transport; called again after the transport broke.
-    baud : rate to go on with after hello, None to stay at the default, below which none goes.
+    baud : rate to go on with after hello, None for the transport's own or to stay at the default,
+        below which none goes.
     timeout : seconds without an answer or without progress; None for the transport's own.
     clock : the time in seconds.
 
@@ -116,8 +117,9 @@ class LinkDevice(Device):
         self._session = session
         try:
             self._info = session.open()
-            if self._baud is not None:
-                self._set_baud(session, self._info, self._baud)
+            baud = self._transport.own_baud if self._baud is None else self._baud
+            if baud is not None:
+                self._set_baud(session, self._info, baud)
         except BaseException:
             self._drop()
             raise

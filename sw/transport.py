@@ -13,14 +13,18 @@ from urllib.parse import parse_qsl
 
 from .errors import DeviceNotFound, DeviceTimeout, LinkError
 from .spec.array import PRESETS, ArrayConfig, preset
-from .spec.link import BAUD_DEFAULT, BREAK_BITS
+from .spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 
 __all__ = [
-    "SerialTransport", "SimulatedTransport", "TcpTransport", "Transport", "Uri", "open_transport",
-    "parse_uri",
+    "NetlistTransport", "SerialTransport", "SimulatedTransport", "TcpTransport", "Transport", "Uri",
+    "open_transport", "parse_uri",
 ]
 
-SCHEMES = "golden:, sim:<preset>[?uart=1[&baud=N]], serial:<port>[?baud=N] or tcp:<host>:<port>"
+SCHEMES = (
+    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] "
+    "or tcp:<host>:<port>"
+)
+NETLIST = "netlist="
 _OPTIONS = {"golden": (), "sim": ("uart", "baud"), "serial": ("baud",), "tcp": ()}
 _CONNECT_SECONDS = 5.0
 _CHUNK = 65536
@@ -35,7 +39,7 @@ class Uri:
     ----------
     text : as it was given.
     scheme : ``golden``, ``sim``, ``serial`` or ``tcp``.
-    place : what stands behind the scheme: a preset, a port, ``host:port``.
+    place : what stands behind the scheme: a preset, ``netlist=board``, a port, ``host:port``.
     options : what stands behind the ``?``.
     """
 
@@ -106,12 +110,14 @@ class Transport(abc.ABC):
     timeout : seconds without an answer after which a device of this kind is given up.
     poll : seconds of silence after which it is asked whether something was lost.
     broken : nothing can be read or written any more; only opening it anew helps.
+    own_baud : rate to go on at where none is asked for; None to stay at the default.
     """
 
     name: str
     timeout: float = 5.0
     poll: float = 0.25
     broken: bool = False
+    own_baud: int | None = None
 
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
@@ -344,10 +350,7 @@ class SimulatedTransport(Transport):
         try:
             from stablespike.sim.board import SimTransport
         except ImportError as error:
-            raise DeviceNotFound(
-                f"{name} needs the simulator, which is not installed ({error}): "
-                "pip install 'stablespike[sim]'"
-            ) from error
+            raise _no_simulator(name, error) from error
         self.name = name
         self._board: Any = SimTransport(config, uart=uart)
 
@@ -373,13 +376,58 @@ class SimulatedTransport(Transport):
         self._board.close()
 
 
+class NetlistTransport(SimulatedTransport):
+    """The netlist of a board's bitstream, simulated at its UART's pins.
+
+    Slow, so it goes on at six clocks a bit where no rate is asked for.
+
+    Parameters
+    ----------
+    name : the address, for messages.
+    board : of ``stablespike.boards``.
+    config : of another array than the board's own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such board; lists the near names.
+    DeviceNotFound, ToolError
+        If the simulator or a tool is not installed.
+    """
+
+    timeout = 300.0
+    poll = 20.0
+
+    def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:
+        try:
+            from stablespike.sim.board import SimTransport
+            from stablespike.sim.board_netlist import board_netlist
+        except ImportError as error:
+            raise _no_simulator(name, error) from error
+        found = board_netlist(board, config)
+        clock_hz = found.board.clock_hz
+        self.name = name
+        self.own_baud = clock_hz // CLOCKS_PER_BIT_MIN
+        self._board = SimTransport(
+            found.config, uart=True, clock_hz=clock_hz, verilog=found.verilog()
+        )
+
+
+def _no_simulator(name: str, error: ImportError) -> DeviceNotFound:
+    return DeviceNotFound(
+        f"{name} needs the simulator, which is not installed ({error}): "
+        "pip install 'stablespike[sim]'"
+    )
+
+
 def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transport:
     """Open the transport of an address.
 
     Parameters
     ----------
     uri : of any scheme but ``golden:``.
-    array : the array to simulate where the address is only ``sim:``.
+    array : the array to simulate where the address is only ``sim:``; of a netlist, another one
+        than its board's.
 
     Raises
     ------
@@ -390,6 +438,11 @@ def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transpor
     """
     if uri.scheme != "sim" and array is not None:
         raise ValueError(f"array is for 'sim:' only; {uri.text!r} tells its own array")
+    if uri.scheme == "sim" and uri.place.startswith(NETLIST):
+        if "uart" in uri.options:
+            raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")
+        config = None if array is None else _named_array(array)
+        return NetlistTransport(uri.text, uri.place.removeprefix(NETLIST), config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
     if uri.scheme == "serial":
@@ -410,6 +463,10 @@ def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:
                 "nothing and array= with an ArrayConfig"
             )
         return preset(uri.place)
+    return _named_array(array)
+
+
+def _named_array(array: ArrayConfig | str) -> ArrayConfig:
     if isinstance(array, str):
         return preset(array)
     if not isinstance(array, ArrayConfig):

