@@ -68,8 +68,8 @@ class Build:
     registers: int | None
     block_rams: int | None
     dsps: int | None
-    memory: dict[str, tuple[int, int]]
-    clocks: dict[str, tuple[float, float]]
+    memory: dict[str, list[int]]
+    clocks: dict[str, list[float]]
     used: dict[str, int]
     available: dict[str, int]
     critical_path: str
@@ -201,7 +201,7 @@ class _Job:
 
     def _open(self, tools: Tools, folder: Path, seconds: dict[str, float]) -> Build:
         board = self.board
-        memory: dict[str, tuple[int, int]] = {}
+        memory: dict[str, list[int]] = {}
 
         def stage(name: str, work: Callable[[], Any]) -> Any:
             began = time.monotonic()
@@ -231,7 +231,7 @@ class _Job:
         stage("bitstream", lambda: board.pack(tools, best.seed))
         return self._result(memory, best, tried, seconds, cells)
 
-    def _fit(self, rtlil: str) -> dict[str, tuple[int, int]]:
+    def _fit(self, rtlil: str) -> dict[str, list[int]]:
         """Blocks of memory needed and there, by kind."""
         from .registry import BOARDS
 
@@ -242,7 +242,7 @@ class _Job:
             [(other.name, other.ram, other.memory) for other in BOARDS.values() if other != board],
         )
         counts = totals(found)
-        return {kind: (counts.get(kind, 0), there) for kind, there in board.memory.items()}
+        return {kind: [counts.get(kind, 0), there] for kind, there in board.memory.items()}
 
     def _place(self, tools: Tools) -> dict[int, Figures | None]:
         """Figures of every seed; None of those the tool gave up on."""
@@ -290,7 +290,7 @@ class _Job:
 
     def _result(
         self,
-        memory: dict[str, tuple[int, int]],
+        memory: dict[str, list[int]],
         best: Figures | None,
         tried: dict[int, Figures | None],
         seconds: dict[str, float],
@@ -316,7 +316,7 @@ class _Job:
             dsps=cells.get("dsps"),
             memory=memory,
             clocks={
-                name: (round(reached, 2), round(wanted, 2))
+                name: [round(reached, 2), round(wanted, 2)]
                 for name, (reached, wanted) in (best.clocks if best else {}).items()
             },
             used=best.used if best else {},

@@ -76,7 +76,6 @@ class Ice40Board(Board):
         # get no clock enable net of their own: a tile has one for its eight cells.
         return (
             f"{_SUMS}"
-            "scratchpad -set abc9.D 35000\n"
             f"synth_ice40 -device {_SYNTHESIS_DEVICE[device]} "
             "-dffe_min_ce_use 5 -top top\n"
         )

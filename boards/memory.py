@@ -13,7 +13,7 @@ from stablespike.errors import DoesNotFit
 
 from .netlist import Memory
 
-__all__ = ["BlockRam", "Need", "check_fit", "needs"]
+__all__ = ["BlockRam", "Need", "check_fit", "fits", "needs", "totals"]
 
 _ROM_COST = 16  # as many bits of a ROM in LUTs are worth a bit of RAM in registers
 _SPRAM = (16384, 16)
