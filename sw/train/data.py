@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as nnf
 
-from ..datasets import mnist, pixels
-from .recipes import Recipe
+from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist_small, pixels
+from ..events import bin_events
+from .recipes import FOLDS, Recipe
 
 __all__ = ["Samples", "distorted", "load", "parts", "read"]
 
@@ -21,7 +25,7 @@ class Samples:
 
     Attributes
     ----------
-    inputs : (n, 28, 28) uint8 images.
+    inputs : (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes, 0 or 1.
     labels : (n,) int64.
     """
 
@@ -44,13 +48,39 @@ def load(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     DatasetError
         If the data set cannot be read.
     """
-    images, labels = mnist(split, path)
+    if plan.events:
+        return _spikes(plan, split, path)
+    images, labels = (mnist if plan.dataset == "mnist" else fashion_mnist)(split, path)
     return Samples(torch.from_numpy(images), torch.from_numpy(labels).long())
 
 
+def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
+    if plan.dataset == "nmnist":
+        recordings, labels = nmnist(split, path)
+    else:
+        recordings, labels = nmnist_small(path)
+        chosen = folds(labels, plan.fold, FOLDS)[0 if split == "train" else 1]
+        recordings, labels = [recordings[each] for each in chosen], labels[chosen]
+    pool = NMNIST_SHAPE[-1] // plan.side
+    shape = (NMNIST_SHAPE[0], plan.side, plan.side)
+    small = [_pooled(each, pool) for each in recordings]
+    spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps)
+    return Samples(torch.from_numpy(spikes), torch.from_numpy(labels).long())
+
+
+def _pooled(events: npt.NDArray[Any], pool: int) -> npt.NDArray[Any]:
+    small = events.copy()
+    for axis in ("x", "y"):
+        small[axis] //= pool
+    return small
+
+
 def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
-    """Stored inputs as whole float32 numbers: quantized pixels (batch, inputs)."""
-    small = pixels(inputs.numpy(), plan.side, plan.pixel_bits)
+    """Stored inputs as whole float32 numbers: quantized pixels (batch, inputs), or spikes
+    (steps, batch, inputs)."""
+    if plan.events:
+        return inputs.transpose(0, 1).flatten(2).float()
+    small = pixels(np.asarray(inputs), plan.side, plan.pixel_bits)
     return torch.from_numpy(small).flatten(1).float()
 
 
@@ -60,7 +90,10 @@ def parts(values: torch.Tensor, size: int) -> list[torch.Tensor]:
 
 
 def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Every uint8 image rotated, scaled, sheared, shifted and bent, each a little differently."""
+    """Every uint8 image rotated, scaled, sheared, shifted and bent, each a little differently;
+    every recording shifted."""
+    if plan.events:
+        return _shifted(images, int(plan.shift), generator)
     if not any((plan.rotate, plan.scale, plan.shear, plan.shift, plan.elastic)):
         return images
     count, side = images.shape[0], images.shape[-1]
@@ -82,3 +115,17 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
     grid = grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
     bent = nnf.grid_sample(images[:, None].float(), grid, align_corners=False)
     return bent[:, 0].round().to(torch.uint8)
+
+
+def _shifted(spikes: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
+    """Every recording (n, steps, 2, side, side) moved by up to ``most`` pixels on both axes."""
+    if not most:
+        return spikes
+    count, side = len(spikes), spikes.shape[-1]
+    padded = nnf.pad(spikes, (most, most, most, most))
+    first = torch.randint(0, 2 * most + 1, (2, count, 1), generator=generator)
+    rows, columns = first + torch.arange(side)
+    sample = torch.arange(count).view(-1, 1, 1)
+    # Indices around slices bring their axes to the front.
+    moved = padded[sample, :, :, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 4, 1, 2)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..network import Dense, Network, Neuron, PixelInput
+from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
 from ..quantize import leak_factor
 from .exact import ExactNeuron, straight_through
 from .recipes import Recipe
@@ -179,8 +179,13 @@ def exported(model: Model) -> Network:
                 f"the weights {key} of neuron {neuron} sum to {low[neuron]} and {high[neuron]}, "
                 f"beyond acc_bits={plan.acc_bits}: train with fewer inputs or wider accumulators"
             )
+    source: PixelInput | SpikeInput = (
+        SpikeInput(shape=(2, plan.side, plan.side))
+        if plan.events
+        else PixelInput(shape=(1, plan.side, plan.side), bits=plan.pixel_bits)
+    )
     return Network(
-        input=PixelInput(shape=(1, plan.side, plan.side), bits=plan.pixel_bits),
+        input=source,
         layers=(
             Dense(weight=n["w1"], bias=n["b1"], neuron=model.hidden.neuron(n["theta1"])),
             Dense(weight=n["w2"], bias=n["b2"], neuron=Neuron(

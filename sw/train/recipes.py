@@ -10,11 +10,16 @@ from ..spec.array import LIMITS
 from ..values import exact_choice, exact_int
 from .consistency import NOISE_DETACH, SPIKE_DETACH
 
-__all__ = ["DATASETS", "LOSSES", "QUANTIZERS", "RECIPES", "CheckpointError", "Recipe"]
+__all__ = [
+    "DATASETS", "EVENT_DATASETS", "FOLDS", "LOSSES", "QUANTIZERS", "RECIPES", "CheckpointError",
+    "Recipe",
+]
 
-DATASETS = ("mnist",)
+DATASETS = ("mnist", "fashion-mnist", "nmnist", "nmnist-small")
 QUANTIZERS = ("steps",)
-SIDES = {"mnist": 28}
+SIDES = {"mnist": 28, "fashion-mnist": 28, "nmnist": 34, "nmnist-small": 34}
+EVENT_DATASETS = ("nmnist", "nmnist-small")
+FOLDS = 5
 EXACT_BITS = 24
 """Whole numbers of this many bits are exact in float32."""
 
@@ -29,10 +34,12 @@ class Recipe:
 
     Parameters
     ----------
-    dataset : "mnist".
+    dataset : "mnist", "fashion-mnist": images; "nmnist", "nmnist-small": recordings of events, each
+        cut into ``steps`` of equal length.
+    fold : of "nmnist-small", whose 1,100 recordings are split into 5 folds; this one is tested.
     hidden : neurons of the hidden layer.
     classes : outputs.
-    side : pixels along an edge of what the network reads; divides 28.
+    side : pixels along an edge of what the network reads; divides 28, or 34 for events.
     pixel_bits, weight_bits, fraction_bits, state_bits, acc_bits : widths of the array it is for.
     steps : steps of a sample.
     leak, reset, reset_timing, compare, synapse_leak : of the hidden neurons, as in
@@ -51,7 +58,8 @@ class Recipe:
     smoothing : label smoothing.
     beta, gamma : weights of Stable Spike's ``L_spike`` and ``L_noise`` on the hidden spikes.
     alpha, spike_detach, noise_detach : as in ``ConsistencyLoss``.
-    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels.
+    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels; of
+        recordings, ``shift`` alone, in whole pixels of what the network reads.
     elastic : spread of the elastic displacement, in pixels, smooth over ``28 / elastic_grid``.
 
     Raises
@@ -61,6 +69,7 @@ class Recipe:
     """
 
     dataset: str = "mnist"
+    fold: int = 0
     hidden: int = 128
     classes: int = 10
     side: int = 28
@@ -111,6 +120,7 @@ class Recipe:
             exact_int(name, getattr(self, name), 1, (1 << 31) - 1)
         for name in ("fraction_bits", "state_bits", "acc_bits"):
             exact_int(name, getattr(self, name), *LIMITS[name])
+        exact_int("fold", self.fold, 0, FOLDS - 1 if self.dataset == "nmnist-small" else 0)
         exact_int("pixel_bits", self.pixel_bits, 1, 8)
         side = SIDES[self.dataset]
         exact_int("side", self.side, 1, side)
@@ -119,7 +129,7 @@ class Recipe:
         Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
         Neuron(leak=self.readout_leak, fires=False)
         self._check_losses()
-        bits = self.acc_bits - 1 + self.pixel_bits
+        bits = self.acc_bits - 1 + (0 if self.events else self.pixel_bits)
         if bits > EXACT_BITS:
             raise ValueError(
                 f"acc_bits={self.acc_bits} and pixel_bits={self.pixel_bits} must add up to at most "
@@ -139,6 +149,11 @@ class Recipe:
                 "the skeleton is of pairs of steps"
             )
 
+    @property
+    def events(self) -> bool:
+        """Whether it reads recordings of events, not images."""
+        return self.dataset in EVENT_DATASETS
+
     def plain(self) -> Recipe:
         """The same without distortions."""
         return replace(self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
@@ -154,7 +169,14 @@ LOSSES = {
 
 
 def _experiments() -> dict[str, Recipe]:
-    bases = {"mnist": Recipe(epochs=15).plain()}
+    images = Recipe(epochs=15).plain()
+    bases = {
+        "mnist": images,
+        "fashion": replace(images, dataset="fashion-mnist"),
+        "nmnist": replace(
+            images, dataset="nmnist-small", side=17, epochs=30, batch=64, held_out=100, shift=1.0
+        ),
+    }
     return {
         f"{dataset}-{losses}-t{steps}": replace(base, beta=beta, gamma=gamma, steps=steps)
         for dataset, base in bases.items()
@@ -169,5 +191,6 @@ RECIPES = {
     "mnist-mlp-2step": Recipe(hidden=256, steps=2),
     # For arrays whose memory does not hold 784 x 128 weights.
     "mnist-mlp-small": Recipe(hidden=64, side=14),
+    "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
     **_experiments(),
 }

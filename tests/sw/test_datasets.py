@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from stablespike import datasets
 from stablespike.datasets import DatasetError, mnist, mnist_folder, shipped_mnist, shipped_path
+from stablespike.datasets.images import FASHION, MNIST
 from stablespike.errors import FileError
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
@@ -36,7 +37,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(file: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_bytes(gzip.compress(data))
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    monkeypatch.setitem(datasets._MD5, file.name, found)
+    monkeypatch.setitem(MNIST.md5, file.name, found)
 
 
 def same(parts: tuple[Any, Any]) -> bool:
@@ -163,7 +164,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answers: dict[str, bytes]) -> list[st
 
 
 def test_download_falls_back_checks_and_keeps(small: Path, monkeypatch: pytest.MonkeyPatch):
-    first, second = datasets.MIRRORS
+    first, second = MNIST.mirrors
     images, labels = (small / IMAGES).read_bytes(), (small / LABELS).read_bytes()
     answers = {first + IMAGES: images[:-9], second + IMAGES: images, first + LABELS: labels}
     asked = serve(monkeypatch, answers)
@@ -175,7 +176,7 @@ def test_download_falls_back_checks_and_keeps(small: Path, monkeypatch: pytest.M
 
 
 def test_failed_download_says_where_to_put_the_files(small: Path, monkeypatch: pytest.MonkeyPatch):
-    serve(monkeypatch, {datasets.MIRRORS[1] + IMAGES: gzip.compress(b"another file")})
+    serve(monkeypatch, {MNIST.mirrors[1] + IMAGES: gzip.compress(b"another file")})
     with pytest.raises(DatasetError, match="could not be downloaded") as caught:
         mnist("test")
     for part in ("no route", "is not MNIST's", f"into {mnist_folder()}", "$STABLESPIKE_DATA"):
@@ -201,3 +202,43 @@ def test_pixels():
 def test_pixels_refuses(side, bits, message):
     with pytest.raises(ValueError, match=message):
         datasets.pixels(np.zeros((1, 28, 28), np.uint8), side, bits)
+
+
+def test_fashion_mnist_has_its_own_folder_and_checksums(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(DatasetError, match=r"is not Fashion-MNIST's t10k-images.*MD5 is"):
+        datasets.fashion_mnist("test", small)
+    for name, md5 in MNIST.md5.items():
+        monkeypatch.setitem(FASHION.md5, name, md5)
+    small.rename(small.parent / "fashion-mnist")
+    assert same(datasets.fashion_mnist("test", small.parent))
+    serve(monkeypatch, {})
+    with pytest.raises(DatasetError, match=r"zalandoresearch.*into .*stablespike/fashion-mnist"):
+        datasets.fashion_mnist("test")
+
+
+def test_folds_test_every_sample_once():
+    labels = np.random.default_rng(0).integers(0, 10, 203)
+    tested = []
+    for fold in range(5):
+        train, test = datasets.folds(labels, fold)
+        assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(203))
+        counts = np.bincount(labels[test], minlength=10)
+        assert np.abs(counts - np.bincount(labels, minlength=10) / 5).max() < 1
+        tested.append(test)
+        again = datasets.folds(labels.tolist(), fold)
+        assert np.array_equal(again[0], train)
+    assert np.array_equal(np.sort(np.concatenate(tested)), np.arange(203))
+
+
+@pytest.mark.parametrize(("labels", "fold", "count", "match"), [
+    ([[0, 1]], 0, 2, r"labels must be \(n,\), not \(1, 2\)"),
+    ([0] * 9, 5, 5, "fold must be from 0 to 4, not 5"),
+    ([0] * 9, 0, 1, "count must be from 2 to 9, not 1"),
+    ([0, 1, 2], 1, 2, "fold 1 of 2 would be empty: no class of the 3 labels has enough"),
+    ([0, 1, 2], 0, 2, "fold 0 of 2 would be everything"),
+])
+def test_folds_refuse(labels: Any, fold: int, count: int, match: str):
+    with pytest.raises(ValueError, match=match):
+        datasets.folds(labels, fold, count)

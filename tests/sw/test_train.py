@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets import EVENT_DTYPE, shipped_mnist, shipped_path
 from stablespike.errors import FileError, StableSpikeError
 
 torch = pytest.importorskip("torch")
@@ -273,6 +273,95 @@ def test_weights_beyond_the_accumulators_are_refused():
         exported(model)
 
 
+GOLDEN = [
+    {"norm": True},
+    {"norm": True, "steps": 2, "weight_bits": 8, "acc_bits": 16},
+    {"reset": "zero", "compare": "gt", "synapse_leak": (2, None)},
+    {"reset": "none", "leak": (1, 2), "readout_leak": (2, None)},
+    {"reset_timing": "next_step", "norm": True, "beta": 1.0, "gamma": 0.1},
+    {"gamma": 1.0, "noise_detach": "clean", "beta": 0.5, "spike_detach": "skeleton"},
+    {"dataset": "nmnist-small", "side": 17, "norm": True, "steps": 3, "shift": 2.0},
+    {"dataset": "nmnist-small", "side": 34, "steps": 5, "beta": 1.0, "fold": 4},
+]
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings whose class is where most events are."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 600).astype(np.uint8)
+    recordings = []
+    for label in labels:
+        recording = np.zeros(80, EVENT_DTYPE)
+        recording["t"] = np.sort(rng.integers(0, 300_000, 80))
+        recording["x"] = np.where(rng.random(80) < 0.7, 3 * label + 2, rng.integers(0, 34, 80))
+        recording["y"], recording["p"] = rng.integers(0, 34, 80), rng.integers(0, 2, 80)
+        recordings.append(recording)
+    monkeypatch.setattr(data, "nmnist_small", lambda path=None: (recordings, labels))
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize("change", GOLDEN)
+def test_frozen_model_is_the_golden_model(change: dict[str, Any]):
+    import stablespike as ss
+
+    plan = replace(SMALL, **change)
+    run = Run("small", plan, 2, data.load(plan, "train", None))
+    run.one_epoch()
+    run.one_epoch()
+    samples = data.load(plan, "test", None)
+    membranes, spikes = run.evaluated(samples)
+    inputs = read(samples.inputs, plan).numpy().astype(np.int64)
+    network = exported(run.model)
+    if plan.events:
+        shaped = inputs.swapaxes(0, 1).reshape(-1, plan.steps, 2, plan.side, plan.side)
+        golden = ss.Golden(network).run(shaped, trace=True)
+    else:
+        golden = ss.Golden(network).run(inputs.reshape(-1, 1, 28, 28), plan.steps, trace=True)
+    assert np.array_equal(golden.readout, membranes.numpy().astype(np.int64))
+    assert np.array_equal(golden.spikes[0], spikes.numpy().swapaxes(0, 1).astype(bool))
+    assert 0 < golden.spikes[0].mean() < 1
+
+
+@pytest.mark.usefixtures("events")
+def test_learns_from_events():
+    plan = replace(
+        SMALL, dataset="nmnist-small", side=17, hidden=32, batch=20, held_out=80, norm=True,
+        shift=0.0, gamma=0.1, beta=1.0, epochs=8,
+    )
+    result = train(plan)
+    assert result.test > 0.7
+    assert 0 < result.skeleton_rate < result.firing_rate < 1
+
+
+def test_losses_change_what_is_learned():
+    plan = replace(SMALL, hidden=32, batch=50).plain()
+    plain, steady = (train(replace(plan, beta=beta), epochs=4) for beta in (0.0, 30.0))
+    assert steady.firing_rate - steady.skeleton_rate < plain.firing_rate - plain.skeleton_rate
+
+
+def test_shifted_recordings():
+    spikes = torch.zeros(40, 3, 2, 5, 5, dtype=torch.bool)
+    spikes[:, 1, 0, 2, 1] = True
+    plan = replace(SMALL, dataset="nmnist-small", side=17, shift=2.5)
+    moved = distorted(spikes, plan, torch.Generator().manual_seed(0))
+    assert moved.shape == spikes.shape
+    where = moved.nonzero()
+    assert set(map(tuple, where[:, 1:3].tolist())) == {(1, 0)}
+    assert (where[:, 3].min(), where[:, 3].max()) == (0, 4)
+    assert (where[:, 4].min(), where[:, 4].max()) == (0, 3)
+    assert len(where) < 40  # some leave the map
+
+
+def test_every_recipe_is_of_data_there_is():
+    for name, plan in RECIPES.items():
+        assert plan.dataset.split("-")[0] == name.split("-")[0], name
+    assert (RECIPES["mnist-mlp-2step"].hidden, RECIPES["mnist-mlp-2step"].steps) == (256, 2)
+    both, noise = RECIPES["nmnist-both-t2"], RECIPES["fashion-noise-t4"]
+    assert (both.steps, both.beta > 0, both.gamma > 0) == (2, True, True)
+    assert (noise.steps, noise.beta, noise.gamma > 0) == (4, 0.0, True)
+
+
 def test_values_that_are_not_finite_are_not_exported():
     model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
     model.b2.data[1] = float("nan")
@@ -283,6 +372,8 @@ def test_values_that_are_not_finite_are_not_exported():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
+        ({"fold": 1}, "fold must be from 0 to 0, not 1"),
+        ({"dataset": "nmnist-small", "side": 28}, "side must divide the 34 pixels of nmnist"),
         ({"dataset": "cifar"}, "dataset must be one of 'mnist'"),
         ({"side": 13}, "side must divide the 28 pixels of mnist: 13"),
         ({"weight_bits": 5}, "weight_bits must be 4 or 8, not 5"),

@@ -1,56 +1,82 @@
-"""MNIST: read from files in the IDX format, fetched once where they are missing."""
+"""MNIST and Fashion-MNIST: images in the IDX format, fetched once where they are missing."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import os
-import urllib.error
-import urllib.request
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FileError
+from .files import DatasetError, data_folder, fetch
 
-__all__ = ["DatasetError", "mnist", "mnist_folder", "pixels", "shipped_mnist", "shipped_path"]
+__all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder", "pixels",
+           "shipped_mnist", "shipped_path"]
 
 Images = npt.NDArray[np.uint8]
 
-DATA_VARIABLE = "STABLESPIKE_DATA"
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
 SIDE = 28
-_TIMEOUT_S = 30
 _SPLITS = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
-_MD5 = {
-    "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
-}
 _SHIPPED = ("mnist-test-1000-images-idx3-ubyte.gz", "mnist-test-1000-labels-idx1-ubyte.gz")
 
 
-class DatasetError(FileError):
-    """A data file is missing, truncated or not the file it is named after."""
+@dataclass(frozen=True)
+class Source:
+    """A data set of four files.
+
+    Attributes
+    ----------
+    name, folder : in messages, and of its folder.
+    mirrors : addresses that end where a file's name begins.
+    md5 : of each file's content once unpacked, since mirrors pack it differently.
+    """
+
+    name: str
+    folder: str
+    mirrors: tuple[str, ...]
+    md5: dict[str, str]
+
+
+MNIST = Source(
+    "MNIST",
+    "mnist",
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    {
+        "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+FASHION = Source(
+    "Fashion-MNIST",
+    "fashion-mnist",
+    (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+    {
+        "train-images-idx3-ubyte.gz": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte.gz": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte.gz": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte.gz": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+)
 
 
 def mnist_folder(path: str | os.PathLike[str] | None = None) -> Path:
     """The folder MNIST is read from: ``path``, else $STABLESPIKE_DATA, else the user's cache."""
-    if path is not None:
-        return Path(path)
-    if named := os.environ.get(DATA_VARIABLE):
-        return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "stablespike" / "mnist"
+    return data_folder(MNIST.folder, path)[0]
 
 
 def mnist(
@@ -61,9 +87,9 @@ def mnist(
     Parameters
     ----------
     split : ``"train"`` or ``"test"``.
-    path : folder with the four ``.gz`` files; None: $STABLESPIKE_DATA, else the user's cache
-        folder. Files missing from the cache are downloaded into it; those missing from a folder
-        that was named are not.
+    path : folder with the four ``.gz`` files, or with them in a folder ``mnist``; None:
+        $STABLESPIKE_DATA, else the user's cache folder. Files missing from the cache are downloaded
+        into it; those missing from a folder that was named are not.
 
     Raises
     ------
@@ -72,20 +98,40 @@ def mnist(
     DatasetError
         If a file is missing and cannot be fetched, truncated, or another file than MNIST's.
     """
+    return _images(MNIST, split, path)
+
+
+def fashion_mnist(
+    split: str = "train", path: str | os.PathLike[str] | None = None
+) -> tuple[Images, Images]:
+    """The same of Fashion-MNIST, whose files have the same names: its own folder is
+    ``fashion-mnist``.
+
+    Raises
+    ------
+    ValueError, DatasetError
+        As ``mnist`` does.
+    """
+    return _images(FASHION, split, path)
+
+
+def _images(
+    source: Source, split: str, path: str | os.PathLike[str] | None
+) -> tuple[Images, Images]:
     if split not in _SPLITS:
         raise ValueError(f"split must be one of {sorted(_SPLITS)}, not {split!r}")
-    folder = mnist_folder(path)
-    named = path is not None or bool(os.environ.get(DATA_VARIABLE))
+    folder, named = data_folder(source.folder, path)
     contents = []
     for name in _SPLITS[split]:
-        file = folder / name
-        if not file.is_file():
-            if named:
-                raise DatasetError(f"{file} does not exist: {_where_to_put(name, folder)}")
-            _download(name, folder)
-        data = _unpack(file.read_bytes(), file)
-        _check_md5(data, name, file)
-        contents.append(_parse_idx(data, file))
+
+        def checked(packed: bytes, where: str, name: str = name) -> bytes:
+            data = _unpack(packed, where)
+            _check_md5(data, source, name, where)
+            return data
+
+        addresses = [mirror + name for mirror in source.mirrors]
+        data = checked(fetch(name, addresses, folder, named, checked), str(folder / name))
+        contents.append(_parse_idx(data, folder / name))
     return _paired(contents[0], contents[1], folder)
 
 
@@ -146,39 +192,11 @@ def shipped_path(name: str) -> Path:
     ValueError
         If there is no such file; it names those there are.
     """
-    folder = Path(__file__).parent / "shipped"
+    folder = Path(__file__).parent.parent / "shipped"
     there = sorted(file.name for file in folder.iterdir())
     if name not in there:
         raise ValueError(f"no shipped file {name!r}: there are {', '.join(there)}")
     return folder / name
-
-
-def _where_to_put(name: str, folder: Path) -> str:
-    return (
-        f"put {name} (from {MIRRORS[0]}) into {folder}, "
-        f"or name the folder it is in with ${DATA_VARIABLE} or path="
-    )
-
-
-def _download(name: str, folder: Path) -> None:
-    """Fetch one file into ``folder``, whole and checked or not at all."""
-    failures = []
-    for mirror in MIRRORS:
-        try:
-            with urllib.request.urlopen(mirror + name, timeout=_TIMEOUT_S) as answer:
-                packed = answer.read()
-            _check_md5(_unpack(packed, mirror + name), name, mirror + name)
-        except (OSError, urllib.error.URLError, DatasetError) as error:
-            failures.append(f"{mirror}: {error}")
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{name}.{os.getpid()}.part"
-        part.write_bytes(packed)
-        part.replace(folder / name)
-        return
-    raise DatasetError(
-        f"{name} could not be downloaded ({'; '.join(failures)}): {_where_to_put(name, folder)}"
-    )
 
 
 def _unpack(packed: bytes, source: Path | str) -> bytes:
@@ -190,12 +208,12 @@ def _unpack(packed: bytes, source: Path | str) -> bytes:
         ) from error
 
 
-def _check_md5(data: bytes, name: str, source: Path | str) -> None:
+def _check_md5(data: bytes, source: Source, name: str, where: str) -> None:
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if found != _MD5[name]:
+    if found != source.md5[name]:
         raise DatasetError(
-            f"{source} is not MNIST's {name}: its unpacked MD5 is {found}, "
-            f"not {_MD5[name]}; delete it and fetch it again"
+            f"{where} is not {source.name}'s {name}: its unpacked MD5 is {found}, "
+            f"not {source.md5[name]}; delete it and fetch it again"
         )
 
 

@@ -1,0 +1,87 @@
+"""Where the files of data sets are, and how they come there."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+
+__all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch"]
+
+DATA_VARIABLE = "STABLESPIKE_DATA"
+_TIMEOUT_S = 30
+
+
+class DatasetError(FileError):
+    """A data file is missing, truncated or not the file it is named after."""
+
+
+def data_folder(name: str, path: str | os.PathLike[str] | None) -> tuple[Path, bool]:
+    """The folder of data set ``name``, and whether the user named it.
+
+    It is ``path``, else $STABLESPIKE_DATA, or the folder ``name`` in there if there is one; else
+    the user's cache.
+    """
+    chosen = path if path is not None else os.environ.get(DATA_VARIABLE) or None
+    if chosen is not None:
+        inside = Path(chosen) / name
+        return (inside if inside.is_dir() else Path(chosen)), True
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "stablespike" / name, False
+
+
+def fetch(
+    name: str,
+    addresses: Sequence[str],
+    folder: Path,
+    named: bool,
+    check: Callable[[bytes, str], Any],
+) -> bytes:
+    """A file's bytes: from ``folder``, or else downloaded into it, whole and checked or not at all.
+
+    Parameters
+    ----------
+    addresses : of the file, tried in this order.
+    named : the user named the folder; then nothing is downloaded.
+    check : raises a DatasetError for bytes, from the place it is told, that are not the file's.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing and cannot be had; says where to put it.
+    """
+    file = folder / name
+    if file.is_file():
+        return file.read_bytes()
+    if named:
+        raise DatasetError(f"{file} does not exist: {_where_to_put(name, addresses, folder)}")
+    failures = []
+    for address in addresses:
+        try:
+            with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
+                data: bytes = answer.read()
+            check(data, address)
+        except (OSError, urllib.error.URLError, DatasetError) as error:
+            failures.append(f"{address}: {error}")
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{name}.{os.getpid()}.part"
+        part.write_bytes(data)
+        part.replace(file)
+        return data
+    raise DatasetError(
+        f"{name} could not be downloaded ({'; '.join(failures)}): "
+        f"{_where_to_put(name, addresses, folder)}"
+    )
+
+
+def _where_to_put(name: str, addresses: Sequence[str], folder: Path) -> str:
+    return (
+        f"put {name} (from {addresses[0]}) into {folder}, "
+        f"or name the folder it is in with ${DATA_VARIABLE} or path="
+    )

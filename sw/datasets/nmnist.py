@@ -1,0 +1,214 @@
+"""N-MNIST: digits before a moving event camera, 34 x 34 x 2 (Orchard et al. 2015, CC BY-SA 4.0).
+
+Recordings are structured arrays with the fields ``t`` (microseconds), ``x``, ``y``, ``p``, as
+``Device.run`` takes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .files import DatasetError, data_folder, fetch
+
+__all__ = ["EVENT_DTYPE", "NMNIST_SHAPE", "nmnist", "nmnist_small", "parse_events"]
+
+EVENT_DTYPE = np.dtype([("t", np.int64), ("x", np.uint8), ("y", np.uint8), ("p", np.uint8)])
+NMNIST_SHAPE = (2, 34, 34)
+"""Axes (p, y, x) of a recording."""
+
+Recordings = list[npt.NDArray[np.void]]
+Labels = npt.NDArray[np.uint8]
+
+_EVENT_BYTES = 5
+_OVERFLOW_Y, _OVERFLOW_US = 240, 1 << 13
+_MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
+_WHOLE = {
+    "train": (
+        "Train.zip",
+        _MENDELEY + "39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",
+        "20959b8e626244a1b502305a9e6e2031",
+    ),
+    "test": (
+        "Test.zip",
+        _MENDELEY + "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
+        "69ca8762b2fe404d9b9bad1103e97832",
+    ),
+}
+_SMALL_LISTS = ("train1K.txt", "test100.txt")
+_SMALL_MD5 = "05c47a7028c97db5c9bd400101c1b11c"
+_SMALL_FOLDER = "NMNISTsmall"
+_SMALL_ARCHIVES = ("NMNISTsmall.zip", "nmnist-small.tar.gz")
+_SLAYER = "https://raw.githubusercontent.com/bamsumit/slayerPytorch/master/example/"
+_SMALL_MIRRORS = (
+    _SLAYER + "NMNISTsmall.zip",
+    _SLAYER + "02_NMNIST_MLP/NMNISTsmall.zip",
+)
+
+
+def nmnist(
+    split: str = "train", path: str | os.PathLike[str] | None = None
+) -> tuple[Recordings, Labels]:
+    """Recordings and labels (n,) of N-MNIST; n is 60,000 or 10,000, in the order of file numbers.
+
+    Parameters
+    ----------
+    split : ``"train"`` or ``"test"``.
+    path : folder with ``Train.zip`` and ``Test.zip`` (a gigabyte), or with them in a folder
+        ``nmnist``; None: $STABLESPIKE_DATA, else the user's cache, into which they are downloaded.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split.
+    DatasetError
+        If the file is missing and cannot be fetched, damaged, or another file than N-MNIST's.
+    """
+    if split not in _WHOLE:
+        raise ValueError(f"split must be one of {sorted(_WHOLE)}, not {split!r}")
+    name, address, md5 = _WHOLE[split]
+
+    def check(data: bytes, where: str) -> None:
+        found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if found != md5:
+            raise DatasetError(
+                f"{where} is not N-MNIST's {name}: its MD5 is {found}, not {md5}; delete it and "
+                "fetch it again"
+            )
+
+    folder, named = data_folder("nmnist", path)
+    data = fetch(name, [address], folder, named, check)
+    check(data, str(folder / name))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [each for each in archive.namelist() if each.endswith(".bin")]
+        names.sort(key=lambda each: Path(each).name)
+        recordings = [parse_events(archive.read(each), each) for each in names]
+    labels = np.array([int(Path(each).parent.name) for each in names], np.uint8)
+    return recordings, labels
+
+
+def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings, Labels]:
+    """The 1,100 recordings and labels of the subset that comes with slayerPytorch.
+
+    The first 1,000 are its training recordings, the last 100 its test recordings; ``folds`` splits
+    all of them.
+
+    Parameters
+    ----------
+    path : folder with the folder ``NMNISTsmall``, with ``NMNISTsmall.zip`` or with
+        ``nmnist-small.tar.gz``, or with one of them in a folder ``nmnist-small``; None:
+        $STABLESPIKE_DATA, else the user's cache, into which the archive is downloaded.
+
+    Raises
+    ------
+    DatasetError
+        If it is missing and cannot be fetched, damaged, or another data set.
+    """
+    folder, named = data_folder("nmnist-small", path)
+    if (folder / _SMALL_FOLDER).is_dir():
+        read = _from_folder(folder / _SMALL_FOLDER)
+        return _small(read, folder / _SMALL_FOLDER)
+    there = [folder / name for name in _SMALL_ARCHIVES if (folder / name).is_file()]
+    file = there[0] if there else folder / _SMALL_ARCHIVES[0]
+
+    def check(data: bytes, where: str) -> None:
+        _small(_from_archive(data, where), Path(where))
+
+    data = fetch(file.name, _SMALL_MIRRORS, folder, named, check)
+    return _small(_from_archive(data, str(file)), file)
+
+
+def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
+    """A recording out of its file: five bytes an event, x, y, then polarity in the highest bit and
+    23 bits of time. An event at y = 240 says that 2**13 us have passed, and is no spike.
+
+    Raises
+    ------
+    DatasetError
+        If the file is cut off, or an event is outside of 34 x 34.
+    """
+    if len(data) % _EVENT_BYTES:
+        raise DatasetError(
+            f"{source} is truncated: {len(data)} bytes are no whole number of 5-byte events"
+        )
+    raw = np.frombuffer(data, np.uint8).reshape(-1, _EVENT_BYTES)
+    passed = raw[:, 1] == _OVERFLOW_Y
+    times = (raw[:, 2].astype(np.int64) & 0x7F) << 16 | raw[:, 3].astype(np.int64) << 8 | raw[:, 4]
+    events = np.empty(len(raw), EVENT_DTYPE)
+    events["t"] = times + _OVERFLOW_US * np.cumsum(passed)
+    events["x"], events["y"], events["p"] = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
+    spikes: npt.NDArray[np.void] = events[~passed]
+    for axis, size in (("y", NMNIST_SHAPE[1]), ("x", NMNIST_SHAPE[2])):
+        if len(spikes) and spikes[axis].max() >= size:
+            raise DatasetError(
+                f"{source} has an event at {axis}={spikes[axis].max()}, outside of {size} pixels"
+            )
+    return spikes
+
+
+def _from_folder(folder: Path) -> Callable[[str], bytes]:
+    def read(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{folder / name} cannot be read: {error.strerror}") from error
+
+    return read
+
+
+def _from_archive(data: bytes, where: str) -> Callable[[str], bytes]:
+    """Contents by file name, from a zip or tar archive."""
+    contents: dict[str, bytes] = {}
+    try:
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+                contents = {Path(name).name: zipped.read(name) for name in zipped.namelist()}
+        else:
+            with tarfile.open(fileobj=io.BytesIO(data)) as tarred:
+                for member in tarred:
+                    if (inside := tarred.extractfile(member)) is not None:
+                        contents[Path(member.name).name] = inside.read()
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
+        raise DatasetError(
+            f"{where} is truncated or no archive ({error}): delete it and fetch it again"
+        ) from error
+
+    def read(name: str) -> bytes:
+        if name not in contents:
+            raise DatasetError(f"{where} has no {name}: it is not {_SMALL_FOLDER}")
+        return contents[name]
+
+    return read
+
+
+def _small(read: Callable[[str], bytes], where: Path) -> tuple[Recordings, Labels]:
+    digest = hashlib.md5(usedforsecurity=False)
+    recordings, labels = [], []
+    for name in _SMALL_LISTS:
+        for line in read(name).decode("ascii", "replace").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            try:
+                number, label = (int(word) for word in line.split())
+            except ValueError as error:
+                raise DatasetError(
+                    f"{name} in {where} must have a number and a class a line, not {line!r}"
+                ) from error
+            data = read(f"{number}.bs2")
+            digest.update(b"%d %d\n" % (number, label) + data)
+            recordings.append(parse_events(data, where / f"{number}.bs2"))
+            labels.append(label)
+    if digest.hexdigest() != _SMALL_MD5:
+        raise DatasetError(
+            f"{where} is not {_SMALL_FOLDER}: the MD5 of its recordings is {digest.hexdigest()}, "
+            f"not {_SMALL_MD5}; delete it and fetch it again"
+        )
+    return recordings, np.array(labels, np.uint8)
