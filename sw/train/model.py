@@ -57,8 +57,9 @@ class Model(torch.nn.Module):
         def first(out: int, inputs: int) -> torch.Tensor:
             return 2.0 * torch.randn(out, inputs, generator=generator)
 
-        self.w1 = make_weights(plan.quantizer, first(plan.hidden, mean.numel()), plan.weight_bits)
-        self.w2 = make_weights(plan.quantizer, first(plan.classes, plan.hidden), plan.weight_bits)
+        kind, bits = plan.quantizer, plan.weight_bits
+        self.w1 = make_weights(kind, first(plan.hidden, mean.numel()), bits, per_neuron=True)
+        self.w2 = make_weights(kind, first(plan.classes, plan.hidden), bits)
         self.log_theta = torch.nn.Parameter(torch.zeros(plan.hidden))
         self.b1 = torch.nn.Parameter(torch.full((plan.hidden,), 0.25))
         self.b2 = torch.nn.Parameter(torch.zeros(plan.classes))

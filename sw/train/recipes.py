@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 DATASETS = ("mnist", "fashion-mnist", "nmnist", "nmnist-small")
-QUANTIZERS = ("steps",)
+QUANTIZERS = ("steps", "brevitas-channel", "brevitas-power-of-two")
 SIDES = {"mnist": 28, "fashion-mnist": 28, "nmnist": 34, "nmnist-small": 34}
 EVENT_DATASETS = ("nmnist", "nmnist-small")
 FOLDS = 5
@@ -46,7 +46,8 @@ class Recipe:
         ``stablespike.Neuron``.
     readout_leak : of the last layer, which is read by its membrane.
     quantizer : "steps": latent weights are in weight steps, and the scale of each hidden neuron is
-        its threshold.
+        its threshold. "brevitas-channel": a learned scale per hidden neuron and one for the last
+        layer; "brevitas-power-of-two": one power of two per layer; both go into the thresholds.
     norm : thresholds and biases follow the mean and spread of each neuron's current, as batch
         normalisation in front of it would; folded into them, so the network has none.
     epochs : how long, unless ``train`` is told otherwise.

@@ -59,12 +59,12 @@ class Run:
             plan.beta, plan.gamma, alpha=plan.alpha, spike_detach=plan.spike_detach,
             noise_detach=plan.noise_detach,
         )
-        named = dict(self.model.named_parameters())
-        weights = [named.pop(name) for name in ("w1.latent", "w2.latent")]
+        weights = [self.model.w1.latent, self.model.w2.latent]
+        others = [p for p in self.model.parameters() if all(p is not each for each in weights)]
         self.optimizer = torch.optim.Adam(
             [
                 {"params": weights, "lr": plan.rate},
-                {"params": list(named.values()), "lr": plan.scale_rate},
+                {"params": others, "lr": plan.scale_rate},
             ],
             betas=(0.9, 0.99),
         )

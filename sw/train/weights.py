@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from .exact import straight_through
 
-__all__ = ["StepWeights", "Weights", "make_weights"]
+__all__ = ["BrevitasWeights", "StepWeights", "Weights", "make_weights"]
 
 
 class Weights(torch.nn.Module):
@@ -14,15 +16,17 @@ class Weights(torch.nn.Module):
 
     Parameters
     ----------
-    first : latent weights to start from, in weight steps.
     bits : of a weight.
     """
 
-    latent: torch.nn.Parameter
-
-    def __init__(self, first: torch.Tensor, bits: int) -> None:
+    def __init__(self, bits: int) -> None:
         super().__init__()
         self.levels = 2.0 ** (bits - 1)
+
+    @property
+    def latent(self) -> torch.Tensor:
+        """The real numbers behind them."""
+        raise NotImplementedError
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Whole numbers from ``-levels`` to ``levels - 1``, and what one of them is in
@@ -47,18 +51,90 @@ class Weights(torch.nn.Module):
 
 
 class StepWeights(Weights):
-    """Latent weights in weight steps: the scale of a neuron is in its threshold alone."""
+    """Latent weights in weight steps: the scale of a neuron is in its threshold alone.
+
+    Parameters
+    ----------
+    first : latent weights to start from.
+    bits : of a weight.
+    """
 
     def __init__(self, first: torch.Tensor, bits: int) -> None:
-        super().__init__(first, bits)
-        self.latent = torch.nn.Parameter(first)
+        super().__init__(bits)
+        self.steps = torch.nn.Parameter(first)
+
+    @property
+    def latent(self) -> torch.Tensor:
+        return self.steps
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         low, high = -self.levels, self.levels - 1
-        whole = straight_through(self.latent, lambda w: w.round().clamp(low, high))
+        whole = straight_through(self.steps, lambda w: w.round().clamp(low, high))
         return whole, torch.ones(())
 
 
-def make_weights(quantizer: str, first: torch.Tensor, bits: int) -> Weights:
-    """Weights of the kind a recipe names."""
-    return StepWeights(first, bits)
+class BrevitasWeights(Weights):
+    """Latent weights behind one of brevitas's quantizers; symmetric, ``-levels`` is not used.
+
+    Parameters
+    ----------
+    first : latent weights to start from.
+    bits : of a weight.
+    scale : "channel": a learned scale per neuron; "tensor": one; "power-of-two": one that is a
+        power of two, from the largest weight.
+    """
+
+    def __init__(self, first: torch.Tensor, bits: int, scale: str) -> None:
+        from brevitas import quant
+        from brevitas.nn import QuantLinear
+
+        super().__init__(bits)
+        settings: dict[str, Any] = {"weight_bit_width": bits, "bias": False}
+        if scale == "power-of-two":
+            settings["weight_quant"] = quant.Int8WeightPerTensorFixedPoint
+        else:
+            settings["weight_scaling_impl_type"] = "parameter_from_stats"
+            settings["weight_quant"] = (
+                quant.Int8WeightPerChannelFloat
+                if scale == "channel"
+                else quant.Int8WeightPerTensorFloat
+            )
+        outputs, inputs = first.shape
+        self.layer = QuantLinear(inputs, outputs, **settings)
+        with torch.no_grad():
+            self.layer.weight.copy_(first)
+            # The first call sets the scale from the weights; until then no checkpoint holds it.
+            self.layer.quant_weight()
+
+    @property
+    def latent(self) -> torch.Tensor:
+        weight: torch.Tensor = self.layer.weight
+        return weight
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        quantized = self.layer.quant_weight()
+        # The quotient is a whole number but for the last bits of a float.
+        return straight_through(quantized.value / quantized.scale, torch.round), quantized.scale
+
+
+def make_weights(
+    quantizer: str, first: torch.Tensor, bits: int, per_neuron: bool = False
+) -> Weights:
+    """Weights of the kind a recipe names.
+
+    Parameters
+    ----------
+    quantizer : in ``QUANTIZERS``.
+    first : latent weights to start from, in weight steps.
+    bits : of a weight.
+    per_neuron : whether neurons may differ in scale: not those read by their membranes.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If brevitas is needed and not installed.
+    """
+    if quantizer == "steps":
+        return StepWeights(first, bits)
+    kind = quantizer.removeprefix("brevitas-")
+    return BrevitasWeights(first, bits, kind if per_neuron or kind != "channel" else "tensor")

@@ -131,8 +131,15 @@ def test_same_seed_same_network_other_seed_another():
     assert first.network != other.network
 
 
-def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = train(SMALL, epochs=3)
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"norm": True, "gamma": 0.1, "steps": 2}, {"quantizer": "brevitas-channel"}],
+)
+def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, change: dict[str, Any]):
+    if "quantizer" in change:
+        pytest.importorskip("brevitas")
+    plan = replace(SMALL, **change)
+    whole = train(plan, epochs=3)
     lines: list[str] = []
 
     def stop(line: str) -> None:
@@ -141,8 +148,8 @@ def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pytes
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(SMALL, epochs=3, out=tmp_path, progress=stop)
-    resumed = train(SMALL, epochs=3, out=tmp_path, progress=lines.append, resume=True)
+        train(plan, epochs=3, out=tmp_path, progress=stop)
+    resumed = train(plan, epochs=3, out=tmp_path, progress=lines.append, resume=True)
     assert lines[2] == "resumed after epoch 2 of 3"
     assert lines[3].startswith("epoch 3/3")
     assert resumed.network == whole.network
@@ -276,6 +283,9 @@ def test_weights_beyond_the_accumulators_are_refused():
 GOLDEN = [
     {"norm": True},
     {"norm": True, "steps": 2, "weight_bits": 8, "acc_bits": 16},
+    {"quantizer": "brevitas-channel"},
+    {"quantizer": "brevitas-channel", "norm": True, "weight_bits": 8, "acc_bits": 16},
+    {"quantizer": "brevitas-power-of-two", "steps": 2},
     {"reset": "zero", "compare": "gt", "synapse_leak": (2, None)},
     {"reset": "none", "leak": (1, 2), "readout_leak": (2, None)},
     {"reset_timing": "next_step", "norm": True, "beta": 1.0, "gamma": 0.1},
@@ -306,6 +316,8 @@ def test_frozen_model_is_the_golden_model(change: dict[str, Any]):
     import stablespike as ss
 
     plan = replace(SMALL, **change)
+    if plan.quantizer != "steps":
+        pytest.importorskip("brevitas")
     run = Run("small", plan, 2, data.load(plan, "train", None))
     run.one_epoch()
     run.one_epoch()

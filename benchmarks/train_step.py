@@ -1,0 +1,126 @@
+"""Time of a training step with the integer-exact forward pass, against the float one.
+
+    python benchmarks/train_step.py --out docs/results/train_step.json
+
+A step is forward, cross-entropy, backward, Adam and the bounds of the weights, of ``mnist-mlp`` at
+batch 256 on one thread. The float network has the same layers, steps, leak, reset and surrogate,
+and rounds nothing. The kinds take turns, so that other work on the machine meets all of them alike;
+figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from stablespike.train import RECIPES, Recipe
+from stablespike.train.exact import spike
+from stablespike.train.model import Model
+
+Step = Callable[[], None]
+
+
+class Float(torch.nn.Module):
+    """The recipe's network in real numbers."""
+
+    def __init__(self, plan: Recipe, inputs: int) -> None:
+        super().__init__()
+        self.plan = plan
+        self.one = torch.nn.Linear(inputs, plan.hidden)
+        self.two = torch.nn.Linear(plan.hidden, plan.classes)
+        self.leak = 1 - sum(2.0**-shift for shift in plan.leak if shift is not None)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        current = self.one(pixels)
+        v, spikes = torch.zeros_like(current), []
+        for _ in range(self.plan.steps):
+            u = self.leak * v + current
+            fired = spike(u - 1, self.plan.width)
+            v = u - fired
+            spikes.append(fired)
+        return self.two(torch.stack(spikes)).sum(0)
+
+
+def float_step(plan: Recipe, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+    model = Float(plan, inputs.shape[1])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    scaled = inputs / 16
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nnf.cross_entropy(model(scaled), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def exact_step(plan: Recipe, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+    model = Model(plan, inputs.mean(0), torch.Generator().manual_seed(0))
+    model.start(inputs)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        membranes, _ = model(inputs)
+        nnf.cross_entropy(model.scores(membranes), labels).backward()
+        optimizer.step()
+        model.bound()
+
+    return step
+
+
+def measured(repeats: int, batch: int) -> dict[str, float]:
+    """Median milliseconds a step of each kind."""
+    plan = RECIPES["mnist-mlp"]
+    generator = torch.Generator().manual_seed(1)
+    bright = torch.randint(0, 16, (batch, plan.side**2), generator=generator)
+    inputs = (bright * (torch.rand(bright.shape, generator=generator) < 0.2)).float()
+    labels = torch.randint(0, plan.classes, (batch,), generator=generator)
+    steps = {
+        "float": float_step(plan, inputs, labels),
+        "exact": exact_step(plan, inputs, labels),
+        "exact, norm": exact_step(replace(plan, norm=True), inputs, labels),
+    }
+    for kind in ("channel", "power-of-two"):
+        quantizer = f"brevitas-{kind}"
+        steps[f"exact, {quantizer}"] = exact_step(
+            replace(plan, quantizer=quantizer), inputs, labels
+        )
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(repeats + 3):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            step()
+            if turn >= 3:
+                times[name].append(1e3 * (time.perf_counter() - began))
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = measured(options.repeats, options.batch)
+    figures = {
+        "batch": options.batch, "repeats": options.repeats, "torch": torch.__version__,
+        "milliseconds": {name: round(value, 3) for name, value in found.items()},
+        "of_float": {name: round(value / found["float"], 2) for name, value in found.items()},
+    }
+    for name, value in found.items():
+        print(f"{name:32} {value:8.2f} ms   {value / found['float']:5.2f} x float")
+    if options.out:
+        options.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
