@@ -1,0 +1,26 @@
+"""The icebreaker's own bitstream, made by the real tools, against the record.
+
+``nox -s record`` changes the record, on purpose only.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from stablespike.boards.build import build
+from stablespike.boards.registry import BOARDS
+from stablespike.boards.survey import regressions
+
+RECORD = Path(__file__).parents[2] / "boards" / "record.json"
+
+
+@pytest.mark.slow
+def test_the_icebreaker_is_no_worse_than_the_record():
+    record = json.loads(RECORD.read_text())["icebreaker"]
+    done = build(BOARDS["icebreaker"], first_seed=record["seed"])
+    assert done.met
+    assert regressions(done, record) == []
+    assert done.slots_per_cycle == record["slots_per_cycle"]
+    assert done.memory["EBR"][0] == done.block_rams
+    bits = Path(done.bitstream).read_bytes()
+    assert bits[:4] == bytes.fromhex("7eaa997e") or b"\x7e\xaa\x99\x7e" in bits[:64]
