@@ -10,6 +10,7 @@ from stablespike.spec.report import BUSY_BITS
 
 from .bus import SpikeBus
 from .core import Core
+from .multiplier import Count
 from .ports import (
     REPORT_FLAG_BITS,
     reports_signature,
@@ -51,9 +52,10 @@ class CoreArray(wiring.Component):
         cores = [Core(self.config, index) for index in range(self.config.cores)]
         m.submodules.bus = bus = SpikeBus(self.config)
         m.submodules.reports = reports = ReportMerger(self.config.cores)
-        time = Signal(BUSY_BITS)
+        m.submodules.time = time = Count()
+        assert len(time.o) == BUSY_BITS
         m.d.comb += self.busy.eq(Cat(core.busy for core in cores).any())
-        m.d.sync += time.eq(time + self.busy)
+        m.d.comb += time.up.eq(self.busy)
         connect(m, flipped(self.rows), bus.host)
         connect(m, reports.o, flipped(self.reports))
         ready, go = Signal(), Signal()
@@ -75,7 +77,7 @@ class CoreArray(wiring.Component):
                 core.bus_inner.eq(bus.inner),
                 core.bus.eq(bus.row),
                 core.report_flags.eq(self.report_flags),
-                core.time.eq(time),
+                core.time.eq(time.o),
                 core.go.eq(go),
             ]
         return m

@@ -75,7 +75,7 @@ class CommandUnit(wiring.Component):
         m = Module()
         config = self.config
         byte, last = self.commands.p.data, self.commands.p.last
-        take, go = Signal(init=1), Signal()
+        take, go, valid = Signal(init=1), Signal(), self.commands.valid
         bad, may_end, silent = Signal(), Signal(), Signal()
         low = Signal(8, reset_less=True)
         m.d.comb += [
@@ -121,8 +121,9 @@ class CommandUnit(wiring.Component):
 
         m.d.comb += self.bytes.payload.eq(byte)
 
-        def then(state: str) -> None:
-            with m.If(go):
+        def then(state: str, taken: Value = self.commands.valid) -> None:
+            """``taken`` where not every byte is: the bytes of the other states wait for nothing."""
+            with m.If(taken):
                 m.next = state
                 with m.If(bad):
                     m.next = "SKIP"
@@ -158,17 +159,19 @@ class CommandUnit(wiring.Component):
 
             with m.State("CORE"):
                 m.d.comb += bad.eq(~_below(byte, config.cores))
-                with m.If(go):
+                with m.If(valid):
                     m.d.sync += [core.eq(byte), chunk.eq(0)]
                 then("SPACE")
             with m.State("SPACE"):
                 m.d.comb += bad.eq(~_below(byte, max(Space) + 1))
-                with m.If(go):
+                with m.If(valid):
                     m.d.sync += space.eq(byte)
                 then("ROW 0")
             for i, follower in enumerate(["ROW 1", "ROW 2", "WORD LOW"]):
                 with m.State(f"ROW {i}"):
-                    m.d.comb += [load_row[i].eq(go), bad.eq(byte >> max(0, len(row) - 8 * i) != 0)]
+                    m.d.comb += [
+                        load_row[i].eq(valid), bad.eq(byte >> max(0, len(row) - 8 * i) != 0)
+                    ]
                     then(follower)
             with m.State("WORD LOW"):
                 m.d.sync += low.eq(byte)
@@ -177,16 +180,16 @@ class CommandUnit(wiring.Component):
                 m.d.comb += [
                     bad.eq(~row_there),
                     may_end.eq(chunk_last),
-                    self.writes.valid.eq(go & row_there),
-                    next_row.eq(go & chunk_last),
+                    self.writes.valid.eq(valid & row_there),
+                    next_row.eq(valid & chunk_last),
                 ]
-                with m.If(go):
+                with m.If(valid):
                     m.d.sync += chunk.eq(Mux(chunk_last, 0, chunk + 1))
                 then("WORD LOW")
 
             with m.State("REGISTER"):
                 m.d.comb += bad.eq(~_below(byte, max(Register) + 1))
-                with m.If(go):
+                with m.If(valid):
                     m.d.sync += register.eq(byte)
                 then("VALUE LOW")
             with m.State("VALUE LOW"):
@@ -215,7 +218,7 @@ class CommandUnit(wiring.Component):
                 with m.If(~last | (of_map & hungry)):
                     m.d.comb += bad.eq(1)
                 m.d.comb += self.moved.eq(go & of_map & ~bad)
-                then("LEAD")
+                then("LEAD", go)
                 with m.If((register == Register.BAUD) & self.commands.valid):
                     # The byte stays until the answer is out, or is skipped.
                     m.d.comb += take.eq(0)
@@ -229,7 +232,7 @@ class CommandUnit(wiring.Component):
                 m.d.comb += [
                     take.eq(self.quiet), may_end.eq(1), silent.eq(1), self.baud_set.eq(go)
                 ]
-                then("LEAD")
+                then("LEAD", go)
 
             with m.State("INPUT"):
                 m.d.comb += [
@@ -238,7 +241,7 @@ class CommandUnit(wiring.Component):
                     bad.eq(self.no_head),
                     may_end.eq(1),
                 ]
-                then("INPUT")
+                then("INPUT", go)
         return m
 
 

@@ -113,7 +113,7 @@ class Core(wiring.Component):
         m.submodules.counters = counters = ScanCounters(config)
         m.submodules.scan_task = scan_task = TaskReader(config, layout.scan, 0)
         m.submodules.neuron_task = neuron_task = TaskReader(
-            config, layout.neuron, len(layout.scan)
+            config, layout.neuron, len(layout.scan), held=1
         )
 
         # Windows: two slots, each from the loader's last row to the END of its window.
@@ -298,6 +298,7 @@ class Core(wiring.Component):
             skeleton.first.eq(drain.valid & drain.first_pass),
             skeleton.fill.eq(drain.fill),
             skeleton.rotate.eq(writeback.rotate),
+            skeleton.thin.eq(writeback.thin),
             skeleton.before.eq(neuron.state.r),
             skeleton.write.eq(neuron.write),
             skeleton.fired.eq(neuron.fired),
@@ -311,8 +312,7 @@ class Core(wiring.Component):
             writeback.neurons.eq(neurons),
             writeback.final.eq(window.last),
             Cat(writeback.trace, writeback.counters).eq(self.report_flags),
-            writeback.spikes.eq(skeleton.spikes),
-            writeback.skeleton.eq(skeleton.skeleton),
+            writeback.row.eq(skeleton.row),
             writeback.membrane.eq(state_read.data.v),
             writeback.counts.eq(counters.counts),
             writeback.spike_count.eq(skeleton.spike_count),

@@ -9,6 +9,7 @@ from stablespike.spec import ArrayConfig, Layout
 from stablespike.spec.report import counter_fields
 
 from .layouts import struct
+from .multiplier import Held
 
 __all__ = ["ScanCounters", "scan_counts"]
 
@@ -59,5 +60,9 @@ class ScanCounters(wiring.Component):
         with m.If(self.draining & ~now.drain.all()):
             m.d.sync += now.drain.eq(now.drain + 1)
         with m.If(self.close):
-            m.d.sync += [self.counts.eq(now), now.eq(0)]
+            m.d.sync += now.eq(0)
+        m.submodules.held = held = Held(len(now.as_value()))
+        m.d.comb += [
+            held.i.eq(now), held.load.eq(self.close), self.counts.as_value().eq(held.o),
+        ]
         return m

@@ -7,6 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .devices import short_of_memory
+
 __all__ = ["CRC_RESIDUE", "Crc32", "crc_table"]
 
 _POLYNOMIAL = 0xEDB88320  # of IEEE 802.3, reflected: what zlib.crc32 computes
@@ -27,7 +29,8 @@ class Crc32(wiring.Component):
     """The CRC register of Ethernet and zlib, before its final inversion.
 
     The table's output register is part of the state, so a byte costs one lookup and one XOR:
-    32 logic cells and two 256 x 16 block RAMs, a third of the parallel XOR network.
+    32 logic cells and two 256 x 16 block RAMs, a third of the parallel XOR network. Where
+    block RAM is short, a register of its own and XORs take the table's place.
 
     Members
     -------
@@ -46,17 +49,29 @@ class Crc32(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.table = table = Memory(shape=32, depth=256, init=crc_table())
-        read = table.read_port()
+        index, entry = Signal(8), Signal(32)
+        if short_of_memory(platform):
+            found = Signal(32, reset_less=True)
+            m.d.comb += entry.eq(found)
+            # An entry is the sum of those of its index's bits.
+            parts = [crc_table()[1 << bit] for bit in range(8)]
+            with m.If(self.valid):
+                m.d.sync += found.eq(Cat(
+                    Cat(index[bit] for bit in range(8) if parts[bit] >> place & 1).xor()
+                    for place in range(32)
+                ))
+        else:
+            m.submodules.table = table = Memory(shape=32, depth=256, init=crc_table())
+            read = table.read_port()
+            m.d.comb += [read.en.eq(self.valid), read.addr.eq(index), entry.eq(read.data)]
         upper = Signal(24, reset_less=True)
         table_of_residue = crc_table()[CRC_RESIDUE & 0xFF]
         m.d.comb += [
-            self.crc.eq(upper ^ read.data),
-            read.en.eq(self.valid),
-            read.addr.eq(Mux(self.first, ~self.data, self.crc[:8] ^ self.data)),
+            self.crc.eq(upper ^ entry),
+            index.eq(Mux(self.first, ~self.data, self.crc[:8] ^ self.data)),
             # The highest byte of an entry tells which one it is.
             self.match.eq(
-                Cat(upper, read.data[24:])
+                Cat(upper, entry[24:])
                 == Cat(Const(CRC_RESIDUE >> 8, 24), Const(table_of_residue >> 24, 8))
             ),
         ]

@@ -99,6 +99,10 @@ class Loader(wiring.Component):
             m.d.sync += [done.eq(done + 1), summary.eq(summary >> 1), known.eq(0)]
         with m.If(self.moved):
             m.d.sync += second.eq(0)
+        complete = Signal()  # all rows have been on the bus
+        m.d.sync += complete.eq(
+            Mux(advance, done + 1 == self.rows_total, done == self.rows_total)
+        )
 
         fresh = Signal()
         m.d.comb += fresh.eq(advance | self.idle)
@@ -147,7 +151,7 @@ class Loader(wiring.Component):
             with m.State("ROOM"), m.If(self.windows.ready):
                 m.next = "ROW"
             with m.State("ROW"):
-                with m.If(done == self.rows_total):
+                with m.If(complete):
                     m.next = "WINDOW"
                 with m.Elif(arriving.dense):
                     if width == 1:

@@ -28,7 +28,7 @@ def chunks(width: int) -> int:
 class HostMemory(wiring.Component):
     """``depth`` rows of ``width`` bits; one access per cycle, a write before a read.
 
-    One address serves both sides, so that the memory maps to a single-port one. A read in the
+    The two sides never meet, so that the memory maps to a single-port one. A read in the
     cycle of a write returns an undefined row: the host writes only while the core is idle.
 
     Parameters
@@ -115,17 +115,12 @@ class HostMemory(wiring.Component):
         )
         write = memory.write_port(granularity=CHUNK_BITS if count > 1 else None)
         read = memory.read_port()
-        address = self.address
         m.d.comb += [
             write.addr.eq(self.write_address),
-            read.addr.eq(address),
+            read.addr.eq(self.address),
             read.en.eq(self.enable & ~self.write),
             self.data.eq(read.data),
         ]
-        with m.If(self.write):
-            m.d.comb += read.addr.eq(self.write_address)
-        with m.Else():
-            m.d.comb += write.addr.eq(address)
         if count > 1:
             m.d.comb += [
                 write.data.eq(self.write_data.replicate(count)),

@@ -7,8 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
 
+from .devices import has_multipliers
 from .layouts import struct
-from .multiplier import has_multipliers, less_share
+from .multiplier import Delayed, less_share
 
 __all__ = ["NeuronUnit", "latency", "stages", "state_layout"]
 
@@ -157,7 +158,12 @@ class NeuronUnit(wiring.Component):
                     less_share(m, "leak_a", v, *leak_a, base=v)
                     + less_share(m, "leak_c", v, *leak_c, base=base)
                 )
-                neuron = clock({**neuron, "given": named(weighed - back)})
+                given = named(weighed - back)
+                # Two stages from here to the threshold; in between, only sums and ``valid``.
+                carried = {key: neuron[key] for key in ("lane", "steps", "first", "theta", "r")}
+                m.submodules.delayed = delayed = Delayed(len(Cat(carried.values())))
+                m.d.comb += delayed.i.eq(Cat(carried.values()))
+                neuron = clock({"valid": neuron["valid"], "given": given})
             else:
                 rest = leaked(neuron["v"], *leak_a, *leak_c)
                 neuron = clock({**neuron, "rest": rest, "given": named(current - back)})
@@ -165,6 +171,11 @@ class NeuronUnit(wiring.Component):
 
             u = clamped(named(rest + neuron["given"]))
             neuron = clock({**neuron, "u": u})
+            if multiplied:
+                at = 0
+                for key, value in carried.items():
+                    neuron[key] = delayed.o[at : at + len(value)]
+                    at += len(value)
 
             above = named(neuron["u"] - neuron["theta"])
             spike = named(settings.fires & ~above[-1] & ~(settings.strict & ~above.any()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Array, Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
@@ -19,12 +19,12 @@ def mark_layout() -> data.StructLayout:
 
 
 def field_layout(config: ArrayConfig) -> data.StructLayout:
-    """A run of rows: the first one, how many, the weight row of its first word; the marks."""
+    """A run of rows: the first one, how many, the run of L weight rows of the first; the marks."""
     return data.StructLayout(
         {
             "row": unsigned(bits_for(config.spike_rows - 1)),
             "rows": unsigned(bits_for(config.spike_rows)),
-            "weight": unsigned(bits_for(config.weight_rows - 1)),
+            "weight": unsigned(bits_for(config.weight_rows // config.lanes - 1)),
             "mark": mark_layout(),
         }
     )
@@ -39,6 +39,17 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
             "weight": unsigned(bits_for(config.weight_rows - 1)),
         }
     )
+
+
+def _lowest(bits: Value) -> Value:
+    """Place of the lowest bit set, in a power of two of them: which four, then which of these."""
+    if len(bits) == 2:
+        return ~bits[0]
+    if len(bits) == 4:
+        return Cat(~bits[0] & (bits[1] | ~bits[2]), ~(bits[0] | bits[1]))
+    fours = [bits[at : at + 4] for at in range(0, len(bits), 4)]
+    which = _lowest(Cat(four.any() for four in fours))
+    return Cat(_lowest(Array(fours)[which]), which)
 
 
 class Scanner(wiring.Component):
@@ -89,7 +100,7 @@ class Scanner(wiring.Component):
             {
                 "flags": lanes,
                 "row": unsigned(bits_for(self.config.spike_rows - 1)),
-                "weight": unsigned(bits_for(self.config.weight_rows - 1)),
+                "weight": field_layout(self.config)["weight"].shape,
                 "mark": mark_layout(),
             }
         )
@@ -120,7 +131,7 @@ class Scanner(wiring.Component):
                 read.mark.eq(0),
                 read.mark.empty.eq(walk.mark.empty),
                 walk.row.eq(walk.row + 1),
-                walk.weight.eq(walk.weight + lanes),
+                walk.weight.eq(walk.weight + 1),
                 done.eq(done + 1),
             ]
             with m.If(last):
@@ -140,19 +151,12 @@ class Scanner(wiring.Component):
         row = Signal(entry, reset_less=True)
         loaded = Signal()
         rest = Signal(lanes)
-        lowest = Signal(lanes)
         spent = Signal()
         m.d.comb += [
             rest.eq(row.flags & (row.flags - 1)),
-            lowest.eq(row.flags & ~rest),
             self.event.row.eq(row.row),
-            self.event.lane.eq(
-                Cat(
-                    Cat(lowest[lane] for lane in range(lanes) if lane >> bit & 1).any()
-                    for bit in range(len(self.event.lane))
-                )
-            ),
-            self.event.weight.eq(row.weight + self.event.lane),
+            self.event.lane.eq(_lowest(row.flags)),
+            self.event.weight.eq(Cat(self.event.lane, row.weight)),
             self.issue.eq(loaded & ~self.hold & row.flags.any()),
             spent.eq(loaded & ~self.hold & ~rest.any()),
             self.mark.eq(row.mark),

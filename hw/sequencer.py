@@ -18,7 +18,7 @@ class Sequencer(wiring.Component):
     field per group.
 
     Rows of inner maps are counted as they arrive (``received``). A task may read all of its map
-    when ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they are taken
+    the cycle after ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they are taken
     off the count when the task has read its map. A task without groups only waits and counts off.
 
     Between two tasks the finder stands still for the words of a scan task + 4 cycles, while the
@@ -64,7 +64,8 @@ class Sequencer(wiring.Component):
         received = Signal.like(scan.wait)
         read = Signal()
         complete = Signal()
-        m.d.comb += complete.eq(received >= scan.wait)
+        # A register: the comparison is slow, and of a map in order no row waits for it.
+        m.d.sync += complete.eq(received >= scan.wait)
         with m.If(complete):
             m.d.comb += self.available.eq(self.config.spike_rows)
         with m.Elif(scan.ordered):
@@ -103,7 +104,7 @@ class Sequencer(wiring.Component):
             with m.State("WALK"):
                 m.d.comb += self.fields.valid.eq(1)
                 with m.If(self.fields.ready):
-                    m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.inputs)]
+                    m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.rows)]
                     with m.If(field.mark.task):
                         m.next = "READ"
             with m.State("READ"), m.If(self.walked & complete):

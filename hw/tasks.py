@@ -10,6 +10,7 @@ from stablespike.spec.task import TASK_WORD_BITS
 
 from .checks import whole
 from .layouts import struct
+from .multiplier import Held
 
 __all__ = ["TaskReader", "task_rows"]
 
@@ -27,7 +28,7 @@ class TaskReader(wiring.Component):
     Parameters
     ----------
     config : of the array. words : layouts of the words read. first : the first one's place in
-        the task.
+        the task. held : number of the word that is kept in a ``Held``, if any.
 
     Raises
     ------
@@ -41,8 +42,10 @@ class TaskReader(wiring.Component):
     request, grant, address, data : the task memory; ``data`` one cycle after a granted request.
     """
 
-    def __init__(self, config: ArrayConfig, words: tuple[Layout, ...], first: int) -> None:
-        self.words, self.first = words, whole("first", first, 0)
+    def __init__(
+        self, config: ArrayConfig, words: tuple[Layout, ...], first: int, held: int | None = None
+    ) -> None:
+        self.words, self.first, self.held = words, whole("first", first, 0), held
         self.stride = task_layout(config).stride
         if not words:
             raise ValueError("words must be at least one layout, not none")
@@ -71,17 +74,24 @@ class TaskReader(wiring.Component):
         arriving = Signal(count)
         registers = [Signal(struct(layout), name=f"word{i}", reset_less=True)
                      for i, layout in enumerate(self.words)]
+        if self.held is not None:
+            m.submodules.held = held = Held(TASK_WORD_BITS)
+            m.d.comb += [
+                held.i.eq(self.data), held.load.eq(arriving[self.held]),
+                registers[self.held].as_value().eq(held.o),
+            ]
         m.d.comb += [
             self.request.eq(word != count),
-            self.address.eq(self.task * self.stride + self.first + word),
+            self.address.eq(Cat((self.first + word)[: self.stride.bit_length() - 1], self.task)),
             self.fields.eq(Cat(registers)),
         ]
         m.d.sync += arriving.eq(0)
         with m.If(self.request & self.grant):
             m.d.sync += [word.eq(word + 1), arriving.eq(1 << word)]
         for i, register in enumerate(registers):
-            with m.If(arriving[i]):
-                m.d.sync += register.eq(self.data)
+            if i != self.held:
+                with m.If(arriving[i]):
+                    m.d.sync += register.eq(self.data)
         with m.If(arriving[count - 1]):
             m.d.sync += self.loaded.eq(1)
         with m.If(self.start):

@@ -11,6 +11,7 @@ from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_
 from .checks import whole
 from .counters import scan_counts
 from .layouts import struct
+from .multiplier import Held
 from .ports import reports_signature, rows_signature
 from .scanner import mark_layout
 
@@ -20,11 +21,16 @@ END_WORDS = BUSY_BITS // 16
 
 
 class Writeback(wiring.Component):
-    """Sends a finished group's rows, then its reports; the core's next group waits for that.
+    """Sends a finished group's rows and its reports; the core's next group waits for that.
 
-    Each of the two rows takes one cycle, sent or not, where the bus is free; a report packet of n
-    words n + 3 cycles. Words of a row of several take ``16 / window`` cycles more each, in which
-    the row is rotated by as many lanes: that spares a selector as wide as the row.
+    First all that is of spikes, then, once ``thin`` has made them that, all that is of the
+    skeleton, then the rest.
+
+    Each of the two rows takes one cycle, sent or not, where the bus is free; one more if spikes are
+    reported before the skeleton is sent or reported, one less if they are and the skeleton is
+    neither. A report packet of n words takes n + 3 cycles. Words of a row of several take
+    ``16 / window`` cycles more each, in which the row is rotated by as many lanes: that spares a
+    selector as wide as the row.
 
     Parameters
     ----------
@@ -40,7 +46,8 @@ class Writeback(wiring.Component):
     start : a group is done, with ``mark``; all else holds from here until ``done``.
     settings, group, neurons : the task's, the group's number in it, its neurons.
     final : the window is its sample's last. trace, counters : ``ReportFlags``.
-    spikes, skeleton : the rows. membrane_lane -> membrane : a neuron's v, one cycle later.
+    row, thin : the row of spikes, and their skeleton from the cycle after ``thin`` on.
+    membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.
     rows, reports : to the bus and to the host.
     rotate : the rows are to move on by a lane, lane 0 to the top.
@@ -60,8 +67,8 @@ class Writeback(wiring.Component):
                 "final": In(1),
                 "trace": In(1),
                 "counters": In(1),
-                "spikes": In(config.row_bits),
-                "skeleton": In(config.row_bits),
+                "row": In(config.row_bits),
+                "thin": Out(1),
                 "membrane_lane": Out(unsigned(bits_for(config.lanes - 1))),
                 "membrane": In(signed(config.state_bits)),
                 "counts": In(scan_counts(config)),
@@ -82,20 +89,22 @@ class Writeback(wiring.Component):
         pending = Signal(len(ReportKind))
         kind = Signal(ReportKind)
         index = Signal(unsigned(HEAD.fields[1].width))
-        end = Signal(BUSY_BITS, reset_less=True)
+        m.submodules.end = end = Held(BUSY_BITS)
+        m.d.comb += [end.i.eq(self.time), end.load.eq(self.settles)]
         settled = Signal()
-        anded = Signal()
-        row = Signal(config.row_bits)
+        thinned = Signal()
         m.d.comb += [
-            anded.eq((kind == ReportKind.TRACE_SKELETON)
-                     | ((kind == ReportKind.WORDS) & settings.report_skeleton)),
-            row.eq(Mux(anded, self.skeleton, self.spikes)),
-            self.rows.payload.words.eq(row),
+            self.rows.payload.words.eq(self.row),
+            self.rows.payload.row.eq(
+                Mux(thinned, settings.skeleton_row, settings.spikes_row) + self.group
+            ),
         ]
+        with m.If(self.thin):
+            m.d.sync += thinned.eq(1)
 
         counts = {
             **{name: self.counts[name] for name, _ in scan_counts(config)},
-            "spikes": self.spike_count, "stable": self.stable_count, "end": end,
+            "spikes": self.spike_count, "stable": self.stable_count, "end": end.o,
         }
         counters = Array(
             Cat(counts[name], Const(0, 16))[16 * i : 16 * i + 16]
@@ -123,7 +132,7 @@ class Writeback(wiring.Component):
                     body.eq(counters[index[: bits_for(len(counters) - 1)]]),
                 ]
             with m.Default():
-                m.d.comb += [of_row.eq(1), body.eq(row[:16])]
+                m.d.comb += [of_row.eq(1), body.eq(self.row[:16])]
 
         computed = ~self.mark.empty
         watched = computed & settings.monitor & self.trace
@@ -135,6 +144,13 @@ class Writeback(wiring.Component):
             ReportKind.COUNTERS: self.mark.task & settings.monitor & self.counters,
             ReportKind.END: self.mark.window,
         }
+        # Reports of the row's spikes, which go before its skeleton, and of that.
+        words = pending[ReportKind.WORDS]
+        early = pending[ReportKind.TRACE_SPIKES] | (words & settings.report_spikes)
+        late = (
+            pending[ReportKind.TRACE_SKELETON] | (words & settings.report_skeleton)
+            | (computed & settings.send_skeleton)
+        )
         # Words leave through a register, one per cycle.
         room, load, final = Signal(), Signal(), Signal()
         word = Signal(16)
@@ -151,24 +167,19 @@ class Writeback(wiring.Component):
             ]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += settled.eq(0)
+                m.d.sync += [settled.eq(0), thinned.eq(0)]
                 m.d.sync += pending.eq(Cat(wanted[k] for k in ReportKind))
                 with m.If(self.start):
                     m.next = "SEND SPIKES"
             with m.State("SEND SPIKES"):
-                m.d.comb += [
-                    anded.eq(0),
-                    self.rows.valid.eq(computed & settings.send_spikes),
-                    self.rows.payload.row.eq(settings.spikes_row + self.group),
-                ]
+                m.d.comb += self.rows.valid.eq(computed & settings.send_spikes)
                 with m.If(self.rows.ready | ~self.rows.valid):
-                    m.next = "SEND SKELETON"
+                    m.next = "CHOOSE"
+                    with m.If(~early):
+                        m.d.comb += self.thin.eq(1)
+                        m.next = "SEND SKELETON"
             with m.State("SEND SKELETON"):
-                m.d.comb += [
-                    anded.eq(1),
-                    self.rows.valid.eq(computed & settings.send_skeleton),
-                    self.rows.payload.row.eq(settings.skeleton_row + self.group),
-                ]
+                m.d.comb += self.rows.valid.eq(computed & settings.send_skeleton)
                 with m.If(self.rows.ready | ~self.rows.valid):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
@@ -182,10 +193,17 @@ class Writeback(wiring.Component):
                 for one in reversed(ReportKind):
                     with m.If(pending[one]):
                         m.d.sync += kind.eq(one)
+                with m.If(~thinned & words & settings.report_spikes):
+                    m.d.sync += kind.eq(ReportKind.WORDS)
+                with m.If(~thinned & pending[ReportKind.TRACE_SPIKES]):
+                    m.d.sync += kind.eq(ReportKind.TRACE_SPIKES)
                 # Results are out; what follows only tells of them.
-                with m.If(~settled & ~pending[: ReportKind.COUNTERS].any()):
+                with m.If(~thinned & ~early & late):
+                    m.d.comb += [self.done.eq(0), self.thin.eq(1)]
+                    m.next = "SEND SKELETON"
+                with m.Elif(~settled & ~pending[: ReportKind.COUNTERS].any()):
                     m.d.comb += self.settles.eq(1)
-                    m.d.sync += [settled.eq(1), end.eq(self.time)]
+                    m.d.sync += settled.eq(1)
             with m.State("HEAD"), m.If(room):
                 m.d.comb += [word.eq(head), load.eq(1)]
                 m.d.sync += pending.bit_select(kind, 1).eq(0)

@@ -46,7 +46,7 @@ def _walk(
     walk = Walk(**{
         "row": random.randint(0, config.spike_rows - rows),
         "rows": rows,
-        "weight": random.randint(0, config.weight_rows - rows * config.lanes),
+        "weight": random.randint(0, config.weight_rows // config.lanes - rows),
         "mark": mark,
         "ordered": random.random() < ordered,
         **fixed,
@@ -54,7 +54,7 @@ def _walk(
     if not walk.mark["empty"]:
         found = np.argwhere(flags[walk.row : walk.row + walk.rows])
         walk.events = [
-            (walk.row + int(r), int(lane), walk.weight + int(r) * config.lanes + int(lane))
+            (walk.row + int(r), int(lane), (walk.weight + int(r)) * config.lanes + int(lane))
             for r, lane in found
         ]
     return walk

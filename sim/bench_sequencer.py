@@ -21,8 +21,8 @@ def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict
         "sync": int(random.random() < 0.3), "last": int(last),
         "source": random.randint(0, config.spike_rows // 2 - rows), "rows": rows,
         "groups": random.choice([0, 1, 1, 2, 5]),
-        "weights": random.randint(0, config.weight_rows // 2),
-        "inputs": random.randint(1, config.weight_rows // 16), "wait": wait, **fixed,
+        "weights": random.randint(0, config.weight_rows // config.lanes // 2),
+        "wait": wait, **fixed,
     }
 
 
@@ -32,7 +32,7 @@ def _fields(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[s
     return [
         {
             "row": task["source"] + (base if task["external"] else 0), "rows": task["rows"],
-            "weight": task["weights"] + group * task["inputs"],
+            "weight": task["weights"] + group * task["rows"],
             "mark": {
                 "group": 1, "task": int(group == count - 1),
                 "window": int(group == count - 1 and task["last"]),
@@ -57,6 +57,7 @@ class Surroundings:
         self.current = 0
         self.loaded = False
         self.received = 0
+        self.complete: bool | None = None  # the rows waited for had come in the cycle before
         self.walk: list[int] | None = None  # rows of the field and those done
         self.left = 0  # fields of the task still to come
         self.reading = False
@@ -65,10 +66,6 @@ class Surroundings:
         self.reads: list[int] = []
         self.transfers: list[int] = []
         self.loads: list[int] = []
-
-    @property
-    def complete(self) -> bool:
-        return self.received >= self.tasks[self.current]["wait"]
 
     @property
     def available(self) -> int:
@@ -105,8 +102,9 @@ class Surroundings:
             assert task["sync"]
             assert not self.go or self.synced
         self.go = arrived and not self.go and (self.hurry or random.random() < 0.5)
-        if self.loaded:
+        if self.loaded and self.complete is not None:
             assert value(bench, "available") == self.available
+        complete = self.received >= task["wait"] if self.loaded else None
         if self.walk is not None and moves:
             self.walk[1] += 1
             if self.walk[1] == self.walk[0]:
@@ -132,6 +130,7 @@ class Surroundings:
             self.loads.append(self.current)
             self.loading = self.words + 1 if self.hurry else random.randint(1, 8)
         self.received += row
+        self.complete = complete
         return take
 
 

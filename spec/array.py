@@ -44,7 +44,7 @@ class ArrayConfig:
     acc_bits : width of a lane's accumulators, in weight steps.
     state_bits : width V of the membrane, ``fraction_bits`` of them fraction.
     fraction_bits : F; thresholds and biases are in units of ``2**-F`` weight steps.
-    weight_rows : rows of L weights a core holds.
+    weight_rows : rows of L weights a core holds, at least L.
     spike_rows : rows of L spike words a core holds (input maps twice: they are double-buffered).
     neuron_groups : groups of L neurons a core holds parameters and state for.
     tasks : entries of a core's task list.
@@ -100,6 +100,10 @@ class ArrayConfig:
             raise ValueError(
                 f"fraction_bits must be at most state_bits - 4 ({self.state_bits - 4}), "
                 f"not {self.fraction_bits}"
+            )
+        if self.weight_rows < self.lanes:
+            raise ValueError(
+                f"weight_rows must be at least lanes ({self.lanes}), not {self.weight_rows}"
             )
         if self.acc_bits <= self.weight_bits:
             raise ValueError(
@@ -157,10 +161,11 @@ PRESETS: dict[str, ArrayConfig] = {
     ),
     "hx8k": ArrayConfig(
         acc_bits=12,
-        weight_rows=256,
+        state_bits=15,
+        weight_rows=768,
         spike_rows=64,
-        neuron_groups=8,
-        tasks=16,
+        neuron_groups=16,
+        tasks=8,
         receive_bytes=512,
         result_bytes=512,
         synaptic_current=False,

@@ -63,7 +63,8 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
 
     Scan fields: ``source`` first row of the map read (the input window's own base is added when
     ``external``), ``rows`` in it, ``groups`` of L outputs this core computes (0: only take part in
-    waiting), ``weights`` first weight row, ``inputs`` weight rows from one group to the next,
+    waiting), ``weights`` first of its runs of L weight rows (one for each row read, so those of a
+    group follow on those of the one before),
     ``wait`` rows of an inner map to have received, ``ordered`` they come in address order, so row
     ``r`` may be read once ``r + 1`` are there, ``sync`` start only when every core has come this
     far, ``last`` of the list.
@@ -85,8 +86,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("source", row),
         Field("rows", bits_for(config.spike_rows)),
         Field("groups", bits_for(config.neuron_groups)),
-        Field("weights", bits_for(config.weight_rows - 1)),
-        Field("inputs", bits_for(config.weight_rows)),
+        Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
         Field("wait", bits_for(2 * config.spike_rows)),
     ]
     leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]

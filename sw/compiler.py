@@ -110,15 +110,17 @@ def _shares(network: Network, config: ArrayConfig) -> tuple[tuple[Share, ...], .
 def _needed(network: Network, config: ArrayConfig) -> dict[str, int]:
     """Entries of each memory that the fullest core needs, by the field that sizes it."""
     groups = _shares(network, config)
+    rows = _Rows(network, config)
     runs = len(network.layers) + network.both
     last = groups[-1] if network.both else ()
     cores = range(config.cores)
     return {
         "weight_rows": max(
-            sum(g[c].groups * size for g, size in zip(groups, network.input_sizes, strict=True))
+            sum(g[c].groups * size for g, size in zip(groups, rows.sizes, strict=True))
+            * config.lanes
             for c in cores
         ),
-        "spike_rows": _Rows(network, config).total,
+        "spike_rows": rows.total,
         "neuron_groups": max(
             sum(g[c].groups for g in groups) + (last[c].groups if last else 0) for c in cores
         ),
@@ -209,13 +211,13 @@ def _image(
         if not again:
             matrix = _grouped(network.folded_weight(i), lanes, share)
             here = weight_row, group
-            # Row: input j of group g, one weight for each lane.
-            weights.append(
-                matrix.reshape(share.groups, lanes, inputs).transpose(0, 2, 1).reshape(-1, lanes)
-            )
+            # Row: input j of group g, one weight for each lane; whole rows of the map.
+            there = matrix.reshape(share.groups, lanes, inputs).transpose(0, 2, 1)
+            missing = maps.sizes[i] * lanes - inputs
+            weights.append(np.pad(there, ((0, 0), (0, missing), (0, 0))).reshape(-1, lanes))
             biases.append(_grouped(layer.bias, lanes, share))
             thresholds.append(np.maximum(1, _grouped(layer.threshold, lanes, share)))
-            weight_row += share.groups * inputs
+            weight_row += share.groups * maps.sizes[i]
             group += share.groups
         tasks.append(
             layout.pack(
@@ -269,7 +271,6 @@ def _scan_fields(
         "sync": external and config.cores > 1,
         "source": 0 if external else (maps.skeleton if skeleton else maps.spikes)[index],
         "rows": maps.sizes[index],
-        "inputs": network.input_sizes[index],
         "wait": wait,
     }
 

@@ -63,6 +63,14 @@ class _Model:
         before = (passes - 1) * max(neurons, self.latency + 2)
         return SWAP_TO_DRAIN + before + self.config.lanes + self.latency + 1
 
+    def reads_spikes(self, run: int) -> bool:
+        """Whether the words of spikes are what a run sends to the host."""
+        network = self.program.network
+        last = len(network.layers) - 1
+        return (
+            run >= last and network.readout != "membrane" and network.layers[last].emit == "spikes"
+        )
+
     def reports(
         self, run: int, neurons: int, final: bool, task: bool, window: bool
     ) -> list[tuple[int, int]]:
@@ -136,6 +144,8 @@ class _Model:
             sent.append(complete + SENT_TO_READABLE + (config.cores > 1))
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1
+            if share.groups and self.reads_spikes(run):
+                core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
             for length, after in self.reports(run, neurons, final, is_last, window):
                 taken = yield core.neuron + PACKET_CHOSEN, length
                 assert taken is not None

@@ -4,6 +4,7 @@ import pytest
 from stablespike.hw.cobs import CobsDecoder, CobsEncoder
 from stablespike.hw.crc import Crc32
 from stablespike.sim.bench import run_bench
+from wrapped import Wrapped
 
 BENCH = "stablespike.sim.bench_cobs"
 
@@ -17,5 +18,7 @@ def test_cobs(dut, component, tests, stall):
     assert run_bench(component(), BENCH, parameters=parameters) == tests
 
 
-def test_crc():
-    assert run_bench(Crc32(), BENCH, parameters={"dut": "crc"}) == 1
+@pytest.mark.parametrize("device", ["", "iCE40HX8K"])
+def test_crc(device):
+    component = Wrapped(Crc32(), device)
+    assert run_bench(component, BENCH, name=f"Crc{device}", parameters={"dut": "crc"}) == 1

@@ -7,7 +7,7 @@ from stablespike.spec import ArrayConfig, preset
 
 CONFIGS = {
     "icebreaker": preset("icebreaker"),
-    "small": ArrayConfig(cores=3, spike_rows=25, tasks=5, weight_rows=100, neuron_groups=7),
+    "small": ArrayConfig(cores=3, spike_rows=25, tasks=5, weight_rows=1000, neuron_groups=7),
 }
 
 

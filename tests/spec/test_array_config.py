@@ -39,6 +39,7 @@ def test_options_are_bools(name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"lanes": 32, "weight_rows": 16}, r"weight_rows must be at least lanes \(32\), not 16"),
         ({"weight_bits": 6}, "weight_bits must be 4 or 8, not 6"),
         ({"window": 2, "neuron_steps": 4}, r"neuron_steps must be at most window \(2\), not 4"),
         (

@@ -58,8 +58,7 @@ def test_fields_hold_what_the_array_has(config):
     assert fields["wait"].maximum >= 2 * config.spike_rows
     assert fields["source"].maximum >= config.spike_rows - 1
     assert fields["groups"].maximum >= config.neuron_groups
-    assert fields["weights"].maximum >= config.weight_rows - 1
-    assert fields["inputs"].maximum >= config.weight_rows
+    assert fields["weights"].maximum >= config.weight_rows // config.lanes - 1
     assert fields["lanes_last"].maximum >= config.lanes
     assert fields["v_init"].minimum == -(1 << (config.state_bits - 1))
     assert fields["reset"].maximum >= max(Reset)
