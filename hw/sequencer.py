@@ -18,8 +18,9 @@ class Sequencer(wiring.Component):
     field per group.
 
     Rows of inner maps are counted as they arrive (``received``). A task may read all of its map
-    the cycle after ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they are taken
-    off the count when the task has read its map. A task without groups only waits and counts off.
+    the cycle after ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they
+    are taken off the count when the task has read its map. A task without groups only waits and
+    counts off.
 
     Between two tasks the finder stands still for the words of a scan task + 4 cycles, while the
     issuer works off its queue.
