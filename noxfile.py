@@ -86,6 +86,27 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session
+def train_step(session: nox.Session) -> None:
+    """Time of a training step with the integer-exact forward pass, against the float one."""
+    install(session, "train")
+    session.run("python", "benchmarks/train_step.py", *session.posargs, env=THREADS)
+
+
+@nox.session
+def stable_spike(session: nox.Session) -> None:
+    """Stable Spike's losses over seeds, hours; finished runs are kept, so it can be stopped."""
+    install(session, "experiments")
+    session.run("python", "benchmarks/stable_spike.py", *session.posargs, env=THREADS)
+
+
+@nox.session
+def inference_and(session: nox.Session) -> None:
+    """Skeleton inference, agreement and consistency on the networks of ``stable_spike``."""
+    install(session, "experiments")
+    session.run("python", "benchmarks/inference_and.py", *session.posargs, env=THREADS)
+
+
+@nox.session
 def mnist10k(session: nox.Session) -> None:
     """All 10,000 MNIST test images on the simulated board, every spike word against golden."""
     install(session, "sim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     if plan.dataset == "nmnist":
         recordings, labels = nmnist(split, path)
     else:
-        recordings, labels = nmnist_small(path)
+        recordings, labels = _recordings(path)
         chosen = folds(labels, plan.fold, FOLDS)[0 if split == "train" else 1]
         recordings, labels = [recordings[each] for each in chosen], labels[chosen]
     pool = NMNIST_SHAPE[-1] // plan.side
@@ -66,6 +67,12 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     small = [_pooled(each, pool) for each in recordings]
     spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps)
     return Samples(torch.from_numpy(spikes), torch.from_numpy(labels).long())
+
+
+@lru_cache(maxsize=1)
+def _recordings(path: str | Path | None) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+    """Kept, since every fold, split and seed of an experiment reads the same ones."""
+    return nmnist_small(path)
 
 
 def _pooled(events: npt.NDArray[Any], pool: int) -> npt.NDArray[Any]:

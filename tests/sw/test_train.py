@@ -307,7 +307,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> None:
         recording["x"] = np.where(rng.random(80) < 0.7, 3 * label + 2, rng.integers(0, 34, 80))
         recording["y"], recording["p"] = rng.integers(0, 34, 80), rng.integers(0, 2, 80)
         recordings.append(recording)
-    monkeypatch.setattr(data, "nmnist_small", lambda path=None: (recordings, labels))
+    monkeypatch.setattr(data, "_recordings", lambda path: (recordings, labels))
 
 
 @pytest.mark.usefixtures("events")
