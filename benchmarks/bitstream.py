@@ -1,11 +1,13 @@
-"""MNIST images through an iCE40 board's packed bitstream, unpacked to a netlist again.
+"""Samples through an iCE40 board's packed bitstream, unpacked to a netlist again.
 
-    python benchmarks/bitstream.py [BOARD] [--images 100] [-o docs/results/bitstream.json]
+    python benchmarks/bitstream.py [BOARD] [--small] [--samples 100] [-o FILE]
 
-needs the extras ``sim`` and ``build``, and Project IceStorm's ``iceunpack`` and ``icebox_vlog``
-with their chip database (Debian: fpga-icestorm, fpga-icestorm-chipdb). icebox_vlog writes logic,
-block RAM, PLL and pads; single-port RAM and multipliers are added here from the same database.
-What comes back went through synthesis, placement, routing and packing.
+MNIST images; with ``--small`` the board's array is one of four lanes, placed in minutes, and a
+random network runs there. Needs the extras ``sim`` and ``build``, and Project IceStorm's
+``iceunpack`` and ``icebox_vlog`` with their chip database (Debian: fpga-icestorm,
+fpga-icestorm-chipdb). icebox_vlog writes logic, block RAM, PLL and pads; single-port RAM and
+multipliers are added here from the same database. What comes back went through synthesis,
+placement, routing and packing.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import stablespike as ss
+from numpy.typing import NDArray
 from stablespike.boards.board import Board
 from stablespike.boards.build import build
 from stablespike.boards.registry import board as find_board
-from stablespike.demo import run_demo
+from stablespike.demo import DemoResult, run_demo
 from stablespike.errors import ToolError
 from stablespike.link_device import LinkDevice
 from stablespike.sim.board import SimTransport
@@ -32,6 +37,12 @@ from stablespike.sim.board_netlist import released
 from stablespike.sim.cells import cell_models
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
 from stablespike.transport import NetlistTransport
+from stablespike.verify import Comparison, compare
+
+SMALL = ss.ArrayConfig(
+    lanes=4, acc_bits=10, weight_rows=2048, spike_rows=64, neuron_groups=8, tasks=8, row_queue=4,
+    receive_bytes=512, result_bytes=512, synaptic_current=False,
+)
 
 _DATABASES = ("/usr/share/fpga-icestorm/chipdb", "/usr/local/share/icebox", "/usr/share/icebox")
 _CHIP = {"iCE40UP5K": "5k", "iCE40HX8K": "8k"}
@@ -179,43 +190,73 @@ def _pll(pins: str, clock: str) -> str:
 class BitstreamTransport(NetlistTransport):
     """The unpacked bitstream at its UART's pins."""
 
-    def __init__(self, board: Board, verilog: str) -> None:
+    def __init__(self, board: Board, config: ss.ArrayConfig, verilog: str) -> None:
         self.name = f"the bitstream of {board.name}"
         self.own_baud = board.clock_hz // CLOCKS_PER_BIT_MIN
-        self._board = SimTransport(
-            board.config, uart=True, clock_hz=board.clock_hz, verilog=verilog
-        )
+        self._board = SimTransport(config, uart=True, clock_hz=board.clock_hz, verilog=verilog)
+
+
+def random_task(count: int) -> tuple[ss.Program, NDArray[np.bool_]]:
+    """A program of two layers with both emissions for the small array, and samples."""
+    rng = np.random.default_rng(1)
+    neuron = ss.Neuron(leak=(2, 3), threshold=60, v_init=15)
+    network = ss.Network(
+        ss.SpikeInput((12,)),
+        [
+            ss.Dense(rng.integers(-8, 8, (6, 12)), rng.integers(-20, 60, 6), neuron=neuron,
+                     emit="both"),
+            ss.Dense(rng.integers(-8, 8, (3, 6)), neuron=neuron),
+        ],
+        weight_bits=4, fraction_bits=4,
+    )
+    return ss.compile(network, SMALL, steps=6), rng.random((count, 6, 12)) < 0.5
+
+
+def compared(device: ss.Device, count: int, array: str | None) -> Comparison | DemoResult:
+    """MNIST on an array of that name, the random network on the small one for None."""
+    if array is not None:
+        return run_demo(count, array, device=device)
+    program, samples = random_task(count)
+    with ss.open_device("golden:") as golden:
+        golden.load(program)
+        expected = golden.run(samples, trace=True)
+    device.load(program)
+    return compare(expected, device.run(samples, trace=True), program)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("board", nargs="?", default="icebreaker")
-    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     board = find_board(arguments.board)
-    made = build(board, allow_timing_failure=True, progress=print)
+    config, array = (SMALL, None) if arguments.small else (board.config, board.array)
+    made = build(
+        board, config=config, array=array or "small", allow_timing_failure=True, progress=print
+    )
     bitstream = Path(made.bitstream)
     began = time.monotonic()
     top = unpack(bitstream, bitstream.with_suffix(".pcf"), _CHIP[board.device.split("-")[0]])
     cells = re.findall(r"^(SB_\w+)", top, re.MULTILINE)
     verilog = board_verilog(board, top)
     unpacked = time.monotonic()
-    with LinkDevice("bitstream:", lambda: BitstreamTransport(board, verilog)) as device:
-        found = run_demo(arguments.images, board.array, device=device)
+    with LinkDevice("bitstream:", lambda: BitstreamTransport(board, config, verilog)) as device:
+        found = compared(device, arguments.samples, array)
     figures: dict[str, Any] = {
         "board": board.name,
+        "array": config.as_dict(),
         "build_id": made.build_id,
         "seed": made.seed,
-        "cells": {kind: cells.count(kind) for kind in sorted(set(cells))},
-        "images": found.images,
+        "logic_cells": made.logic_cells,
+        "hard_cells": {kind: cells.count(kind) for kind in sorted(set(cells))},
+        "samples": arguments.samples,
         "words": found.words,
         "mismatches": found.mismatches,
-        "accuracy": found.accuracy,
-        "cycles_per_image": found.cycles_per_image,
         "seconds": {
             "unpacking": round(unpacked - began),
-            "compilation and images": round(time.monotonic() - unpacked),
+            "compilation and samples": round(time.monotonic() - unpacked),
         },
     }
     print(json.dumps(figures, indent=2))
