@@ -2,12 +2,15 @@
 
 import re
 import shlex
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stablespike as ss
 from stablespike.cli import main
+from stablespike.datasets import shipped_mnist
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -48,6 +51,48 @@ def test_importing(tmp_path, monkeypatch, capsys):
         assert program == "stablespike"
         assert main(arguments) == 0
     assert ss.load("same.safetensors") == names["network"]
+
+
+def test_training(tmp_path, monkeypatch, capsys):
+    """On the shipped images; the experiments, which take hours, as far as their options go."""
+    pytest.importorskip("torch")
+    from stablespike.train import RECIPES, data
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "mnist", lambda split, path=None: shipped_mnist())
+    small = replace(RECIPES["mnist-mlp-small"], held_out=200)
+    monkeypatch.setitem(RECIPES, "mnist-mlp-small", small)
+    names: dict[str, object] = {}
+    for number, code in enumerate(blocks("train.md", "python")):
+        exec(compile(code, f"train.md, block {number}", "exec"), names)
+    assert names["network"].layers[0].outputs == 64
+    assert names["features"].shape == (4, 16, 32)
+    assert names["hidden"].weight.grad.abs().max() > 0
+    training, experiments = blocks("train.md", "sh")
+    for command in training.strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "stablespike"
+        assert main(arguments) == 0
+    assert "resumed after epoch 2 of 2" in capsys.readouterr().err
+    assert ss.load("trained/mnist-mlp-small.safetensors").layers[0].outputs == 64
+
+    pytest.importorskip("scipy")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    for command in experiments.strip().splitlines():
+        nox, _, session, _, *arguments = shlex.split(command)
+        assert nox == "nox"
+        assert f"def {session}(" in (ROOT / "noxfile.py").read_text()
+        import_module(session).arguments(arguments)
+
+
+def test_every_recipe_is_documented():
+    pytest.importorskip("torch")
+    from stablespike.train import RECIPES
+
+    page = (ROOT / "docs" / "train.md").read_text()
+    for name in RECIPES:
+        if not re.fullmatch(r"(mnist|fashion|nmnist)-(baseline|spike|noise|both)-t[24]", name):
+            assert f"`{name}`" in page, name
 
 
 def test_links_lead_somewhere():

@@ -14,7 +14,7 @@ from .consistency import (
     spike_loss,
 )
 from .entry import train
-from .exact import ExactNeuron
+from .exact import ExactNeuron, straight_through
 from .recipes import RECIPES, Recipe
 from .result import Result
 from .run import CheckpointError, Diverged
@@ -22,5 +22,5 @@ from .run import CheckpointError, Diverged
 __all__ = [
     "RECIPES", "CheckpointError", "ConsistencyLoss", "Diverged", "ExactNeuron", "Recipe", "Result",
     "amplitude_noise", "firing_rate", "noise_loss", "skeleton", "skeleton_rate", "spike_loss",
-    "train",
+    "straight_through", "train",
 ]

@@ -175,7 +175,8 @@ def _experiments() -> dict[str, Recipe]:
         "mnist": images,
         "fashion": replace(images, dataset="fashion-mnist"),
         "nmnist": replace(
-            images, dataset="nmnist-small", side=17, epochs=30, batch=64, held_out=100, shift=1.0
+            images, dataset="nmnist-small", side=17, norm=True, epochs=30, batch=32, held_out=100,
+            shift=1.0,
         ),
     }
     return {
