@@ -22,5 +22,4 @@ def test_the_icebreaker_is_no_worse_than_the_record():
     assert regressions(done, record) == []
     assert done.slots_per_cycle == record["slots_per_cycle"]
     assert done.memory["EBR"][0] == done.block_rams
-    bits = Path(done.bitstream).read_bytes()
-    assert bits[:4] == bytes.fromhex("7eaa997e") or b"\x7e\xaa\x99\x7e" in bits[:64]
+    assert bytes.fromhex("7eaa997e") in Path(done.bitstream).read_bytes()[:64]
