@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from stablespike.counters import count, source_words
 from stablespike.counters import totals as summed
 from stablespike.estimate import estimate
 from stablespike.train import RECIPES, Recipe, train
+from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
 from stablespike.train.data import Samples, load, read
 from stablespike.train.recipes import FOLDS
 
@@ -60,11 +62,15 @@ def wanted(options: argparse.Namespace) -> list[Run]:
 
 
 def _weights(options: argparse.Namespace) -> Iterator[tuple[str, float, float, str, str]]:
-    detached = (options.spike_detach, options.noise_detach)
     for losses in options.losses:
-        beta = options.beta if losses in ("spike", "both") else 0.0
-        for gamma in options.gammas if losses in ("noise", "both") else (0.0,):
-            yield losses, beta, gamma, *detached
+        of_spikes, of_noise = losses in ("spike", "both"), losses in ("noise", "both")
+        yield from product(
+            (losses,),
+            options.betas if of_spikes else (0.0,),
+            options.gammas if of_noise else (0.0,),
+            options.spike_detach if of_spikes else ("none",),
+            options.noise_detach if of_noise else ("none",),
+        )
 
 
 def identity(run: Run) -> tuple[Any, ...]:
@@ -133,8 +139,8 @@ def summary(lines: Sequence[Run]) -> str:
     """The table, a part per data set and T."""
     parts = []
     head = (
-        "losses", "beta", "gamma", "runs", "accuracy, mean", "deviation", "against baseline",
-        "p, paired t", "p, sign flips", "skeleton rate", "firing rate", "consistency", "SOPs",
+        "losses", "beta", "gamma", "detached", "runs", "accuracy, mean", "deviation",
+        "against baseline", "p, paired t", "p, sign flips", "skeleton rate", "firing rate", "consistency", "SOPs",
         "cycles, estimated",
     )
     groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Run]]] = {}
@@ -179,9 +185,10 @@ def _row(kind: tuple[Any, ...], runs: Sequence[Run], base: Sequence[Run]) -> lis
         values = [run[name] for run in runs if run[name] is not None]
         return format(float(np.mean(values)), form) if values else "-"
 
+    detached = ", ".join(each for each in kind[3:5] if each != "none") or "-"
     return [
-        kind[0], f"{kind[1]:g}", f"{kind[2]:g}", str(len(runs)), f"{mean:.2%}", _share(deviation),
-        *tests, average("skeleton_rate", ".4f"), average("firing_rate", ".4f"),
+        kind[0], f"{kind[1]:g}", f"{kind[2]:g}", detached, str(len(runs)),
+        f"{mean:.2%}", _share(deviation), *tests, average("skeleton_rate", ".4f"), average("firing_rate", ".4f"),
         average("consistency", ".3f"), average("sops", ",.0f"), average("cycles", ",.0f"),
     ]
 
@@ -204,10 +211,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--steps", nargs="+", type=int, choices=(2, 4), default=[2, 4])
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
-    parser.add_argument("--beta", type=float, default=1.0)
+    parser.add_argument("--betas", nargs="+", type=float, default=[1.0])
     parser.add_argument("--gammas", nargs="+", type=float, default=[0.01, 0.1, 1.0])
-    parser.add_argument("--spike-detach", default="none")
-    parser.add_argument("--noise-detach", default="none")
+    parser.add_argument("--spike-detach", nargs="+", choices=SPIKE_DETACH, default=["none"])
+    parser.add_argument("--noise-detach", nargs="+", choices=NOISE_DETACH, default=["none"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="instead of the recipes'")
     parser.add_argument("--counted", type=int, default=500, help="samples for SOPs and cycles")

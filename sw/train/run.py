@@ -41,7 +41,7 @@ class Run:
     Raises
     ------
     ValueError
-        If nothing is left to train on.
+        If nothing is left to train on, or labels are beyond the recipe's classes.
     """
 
     def __init__(self, name: str, plan: Recipe, seed: int, samples: Samples) -> None:
@@ -51,6 +51,11 @@ class Run:
             raise ValueError(
                 f"held_out must be less than the {len(samples)} training samples, "
                 f"not {plan.held_out}"
+            )
+        if int(samples.labels.max()) >= plan.classes:
+            raise ValueError(
+                f"classes must be more than the highest label, {int(samples.labels.max())}, "
+                f"not {plan.classes}"
             )
         self.samples, self.held = samples.part(0, split), samples.part(split, len(samples))
         self.model = Model(plan, self._mean(), self._generator(0))

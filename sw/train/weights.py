@@ -85,8 +85,14 @@ class BrevitasWeights(Weights):
     """
 
     def __init__(self, first: torch.Tensor, bits: int, scale: str) -> None:
-        from brevitas import quant
-        from brevitas.nn import QuantLinear
+        try:
+            from brevitas import quant
+            from brevitas.nn import QuantLinear
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"quantizer 'brevitas-{scale}' needs brevitas ({error}): "
+                "pip install 'stablespike[train]'"
+            ) from error
 
         super().__init__(bits)
         settings: dict[str, Any] = {"weight_bit_width": bits, "bias": False}

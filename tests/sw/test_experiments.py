@@ -46,7 +46,7 @@ def test_experiments_from_training_to_tables(
         ("baseline", 0), ("both", 0), ("baseline", 1), ("both", 1)
     ]
     assert "### mnist, T = 2, 2 epochs" in out
-    assert "| both | 1 | 0.1 | 2 |" in out
+    assert "| both | 1 | 0.1 | - | 2 |" in out
     check_a_line(lines[1], tmp_path / "work")
 
     cut = tmp_path / "runs.jsonl"
@@ -123,6 +123,18 @@ def test_folds_and_gammas_are_all_wanted():
     assert stable_spike.plan_of(runs_wanted[-1]).gamma == 1.0
 
 
+def test_only_what_a_loss_has_is_swept():
+    options = stable_spike.arguments([
+        "--datasets", "mnist", "--steps", "4", "--seeds", "1", "--gammas", "0.1", "1",
+        "--spike-detach", "none", "skeleton", "--noise-detach", "clean", "--betas", "1", "10",
+    ])
+    kinds = [stable_spike.identity(run)[2:7] for run in stable_spike.wanted(options)]
+    assert len(set(kinds)) == len(kinds) == 1 + 4 + 2 + 8
+    assert kinds[0] == ("baseline", 0.0, 0.0, "none", "none")
+    assert ("spike", 10.0, 0.0, "skeleton", "none") in kinds
+    assert ("noise", 0.0, 1.0, "none", "clean") in kinds
+
+
 def test_lines_that_are_no_runs(tmp_path: Path):
     file = tmp_path / "x.jsonl"
     assert runs.read_lines(file) == []
@@ -157,9 +169,9 @@ def test_only_seeds_with_the_same_folds_are_paired():
     lines += [run("both", seed, fold, 0.6 + seed / 100) for seed in (0, 1) for fold in (0, 1)]
     lines += [run("both", 2, 0, 1.0)]
     row = stable_spike.summary(lines).splitlines()[-1].split(" | ")
-    assert row[:4] == ["| both", "1", "0.1", "5"]
-    assert row[6] == "+10.50%"
-    assert row[11] == "-"
+    assert row[:5] == ["| both", "1", "0.1", "-", "5"]
+    assert row[7] == "+10.50%"
+    assert row[12] == "-"
 
 
 def test_selected_and_margins():

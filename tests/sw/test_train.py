@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -407,6 +408,68 @@ def test_refused_recipes(change: dict[str, Any], match: str):
 def test_nothing_left_to_train_on():
     with pytest.raises(ValueError, match="held_out must be less than the 1000 training samples"):
         small_run(replace(SMALL, held_out=1000), 0)
+
+
+def test_labels_beyond_the_classes():
+    with pytest.raises(ValueError, match="classes must be more than the highest label, 9, not 9"):
+        small_run(replace(SMALL, classes=9), 0)
+
+
+def test_what_brevitas_is_installed_with(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "brevitas", None)
+    with pytest.raises(ModuleNotFoundError, match=r"'brevitas-channel' needs .*stablespike\[train"):
+        small_run(replace(SMALL, quantizer="brevitas-channel"), 0)
+
+
+def test_brevitas_scales_are_learned_and_go_into_the_thresholds():
+    """The integers of a model whose weights, thresholds and scales are all twice as large are the
+    same."""
+    pytest.importorskip("brevitas")
+    plan = replace(SMALL, quantizer="brevitas-channel")
+    _, run = small_run(plan, 1)
+    before = {name: value.clone() for name, value in run.model.integers().items()}
+    scale = run.model.w1()[1].detach()
+    with torch.no_grad():
+        for value in run.model.w1.parameters():
+            value.mul_(2.0)
+        run.model.log_theta.add_(float(np.log(2.0)))
+    for name, value in run.model.integers().items():
+        assert torch.equal(value, before[name]), name
+    assert scale.shape == (12, 1)
+    assert run.model.w2()[1].numel() == 1
+    run.one_epoch()
+    assert not torch.allclose(run.model.w1()[1], 2 * scale)
+    power = small_run(replace(plan, quantizer="brevitas-power-of-two"), 1)[1].model.w1()[1].detach()
+    assert float(power.log2()) == round(float(power.log2()))
+
+
+def test_batch_normalisation_is_folded():
+    """Spikes of the frozen model are those of real batch normalisation with a threshold of 1, where
+    rounding to the grid does not decide."""
+    _, run = small_run(replace(SMALL, norm=True, leak=(None, None), steps=1), 4)
+    run.one_epoch()
+    model = run.model.eval()
+    inputs = read(run.held.inputs, run.plan)
+    with torch.no_grad():
+        sums = inputs @ model.w1()[0].T
+        normed = (sums - model.center) / (model.spread * model.log_theta.exp()) + model.b1
+        _, spikes = model(inputs)
+    clear = (normed - 1).abs() > 0.01
+    assert clear.float().mean() > 0.9
+    assert torch.equal(spikes[0][clear], (normed >= 1).float()[clear])
+    assert 0 < spikes.mean() < 1
+
+
+def test_running_statistics_follow_the_batches():
+    _, run = small_run(replace(SMALL, norm=True), 4)
+    model = run.model.train()
+    inputs = read(run.held.inputs[:50], run.plan)
+    with torch.no_grad():
+        for _ in range(100):
+            model(inputs)
+        sums = inputs @ model.w1()[0].T
+    assert torch.allclose(model.center, sums.mean(0), rtol=1e-3, atol=1e-2)
+    assert torch.allclose(model.spread, sums.std(0, correction=0), rtol=1e-3)
 
 
 def test_distorted_images_stay_images():
