@@ -140,8 +140,8 @@ def summary(lines: Sequence[Run]) -> str:
     parts = []
     head = (
         "losses", "beta", "gamma", "detached", "runs", "accuracy, mean", "deviation",
-        "against baseline", "p, paired t", "p, sign flips", "skeleton rate", "firing rate", "consistency", "SOPs",
-        "cycles, estimated",
+        "against baseline", "p, paired t", "p, sign flips", "skeleton rate", "firing rate",
+        "consistency", "SOPs", "cycles, estimated",
     )
     groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Run]]] = {}
     for line in lines:
@@ -188,7 +188,8 @@ def _row(kind: tuple[Any, ...], runs: Sequence[Run], base: Sequence[Run]) -> lis
     detached = ", ".join(each for each in kind[3:5] if each != "none") or "-"
     return [
         kind[0], f"{kind[1]:g}", f"{kind[2]:g}", detached, str(len(runs)),
-        f"{mean:.2%}", _share(deviation), *tests, average("skeleton_rate", ".4f"), average("firing_rate", ".4f"),
+        f"{mean:.2%}", _share(deviation), *tests,
+        average("skeleton_rate", ".4f"), average("firing_rate", ".4f"),
         average("consistency", ".3f"), average("sops", ",.0f"), average("cycles", ",.0f"),
     ]
 
