@@ -11,13 +11,16 @@ from stablespike.spec.link import BUILD_ID_BYTES
 from .board import Board
 from .tools import Tools
 
-__all__ = ["elaborate", "project", "synthesize"]
+__all__ = ["READ", "elaborate", "project", "synthesize"]
 
 # No memory of the gateware reads a row in the cycle that writes it, or else does not use what it
-# read: what such a read gives need not be built.
-_READ = """\
+# read: what such a read gives need not be built. Only reads with a clock can meet a write, and those
+# that are transparent are defined.
+READ = """\
 read_rtlil top.il
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i
+select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1'1 %i
+select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
+setparam -set COLLISION_X_MASK 1'1 @undefined
 """
 _WRITE = """\
 tee -q -o cells.json stat -json
@@ -66,7 +69,7 @@ def synthesize(
     """
     elaborate(board, config or board.config, build_id, folder)
     elaborated((folder / "top.il").read_text())
-    (folder / "top.ys").write_text(_READ + board.synthesis + _WRITE)
+    (folder / "top.ys").write_text(READ + board.synthesis + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
     return folder / "top.json"
 

@@ -3,15 +3,11 @@
 from pathlib import Path
 
 from amaranth.back import rtlil
+from stablespike.boards.flow import READ
 from stablespike.boards.tools import Tools
 from stablespike.cache import cached, digest
 from stablespike.sim.netlist import read_netlist
 
-# As for the boards: a read in the cycle of a write is undefined, unless it is transparent.
-READ = """\
-read_rtlil top.il
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i
-"""
 SYNTHESIS = {
     "ice40": "synth_ice40 -device u -top top",
     "ecp5": "synth_ecp5 -top top",

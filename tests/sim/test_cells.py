@@ -180,6 +180,34 @@ def test_a_read_that_meets_a_write_is_seen(family):
     assert 0.0002 < share < 0.01
 
 
+class Reads(wiring.Component):
+    """A memory read without a clock, and one whose reads see what is written."""
+
+    address: In(4)
+    data: In(4)
+    write: In(1)
+    plain: Out(4)
+    transparent: Out(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        for output in (self.plain, self.transparent):
+            m.submodules += (memory := Memory(shape=unsigned(4), depth=16, init=[]))
+            write = memory.write_port()
+            read = memory.read_port(domain="comb") if output is self.plain else (
+                memory.read_port(transparent_for=[write])
+            )
+            m.d.comb += [
+                write.addr.eq(self.address), write.data.eq(self.data), write.en.eq(self.write),
+                read.addr.eq(self.address), output.eq(read.data),
+            ]
+        return m
+
+
+def test_reads_that_are_always_defined_stay_so():
+    assert synthesize(Reads(), "ecp5").kinds["TRELLIS_DPR16X4"] == 2
+
+
 PORTS = [
     # widths, write modes and registers of the two ports
     (18, 9, "NORMAL", "READBEFOREWRITE", "NOREG", "NOREG"),
