@@ -43,11 +43,12 @@ class Weights(torch.nn.Module):
         with torch.no_grad():
             whole, scale = self()
             self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)
-            for positive in (True, False):
-                side = (self.latent > 0) == positive
-                total = (whole * side).sum(1, keepdim=True).abs()
-                share = torch.where(total > 0.99 * full, 0.98 * full / total, 1.0)
-                self.latent.mul_(torch.where(side, share, 1.0))
+            for sign in (1.0, -1.0):
+                total = (sign * whole).clamp_(min=0).sum(1)
+                for row in (total > 0.99 * full).nonzero().flatten().tolist():
+                    latent = self.latent[row]
+                    share = torch.where(sign * latent > 0, 0.98 * full / total[row], 1.0)
+                    latent.mul_(share)
 
 
 class StepWeights(Weights):

@@ -274,6 +274,19 @@ def test_training_keeps_weights_within_the_accumulators():
     assert -256 <= low < -128
 
 
+def test_only_the_side_of_a_neuron_that_does_not_fit_is_scaled():
+    weights = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0)).w1
+    with torch.no_grad():
+        weights.latent[3] = torch.where(torch.arange(784) < 700, 6.0, -1.0)
+    before = weights.latent.detach().clone()
+    weights.bound(SMALL.acc_bits)
+    after = weights.latent.detach()
+    assert after[3, :700].unique().tolist() == pytest.approx([6 * 0.98 * 2048 / 4200])
+    assert after[3, 700:].unique().tolist() == [-1.0]
+    others = torch.arange(12) != 3
+    assert torch.equal(after[others], before[others].clamp(-8.49, 7.49))
+
+
 def test_weights_beyond_the_accumulators_are_refused():
     model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
     model.w1.latent.data[5] = -3.0
