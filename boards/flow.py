@@ -14,8 +14,8 @@ from .tools import Tools
 __all__ = ["READ", "elaborate", "project", "synthesize"]
 
 # No memory of the gateware reads a row in the cycle that writes it, or else does not use what it
-# read: what such a read gives need not be built. Only reads with a clock can meet a write, and those
-# that are transparent are defined.
+# read: what such a read gives need not be built. Reads without a clock and transparent ones are
+# defined whatever is written.
 READ = """\
 read_rtlil top.il
 select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1'1 %i
