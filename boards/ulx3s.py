@@ -6,6 +6,7 @@ from .serial import FT231X
 __all__ = ["BOARDS"]
 
 # The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
+_ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
 
 BOARDS = tuple(
     Ecp5Board(
@@ -13,7 +14,7 @@ BOARDS = tuple(
         title=f"Radiona ULX3S {size}",
         device=f"LFE5U-{size}-6CABGA381",
         definition=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform",
-        array="ulx3s-85f",
+        array=_ARRAYS[size],
         oscillator_hz=25_000_000,
         target_hz=80_000_000,
         chip=FT231X,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -50,14 +50,21 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
         array = CoreArray(self.config)
-        m.submodules.array = ResetInserter(link.clear)(array)
+        clear = Signal()
+        # Across a large array it takes a register of its own; what the array still says then is
+        # of the session before.
+        domain = m.d.sync if self.config.chain > 1 else m.d.comb
+        domain += clear.eq(link.clear)
+        m.submodules.array = ResetInserter(clear)(array)
         connect(m, flipped(self.rx), link.rx)
         connect(m, link.tx, flipped(self.tx))
         connect(m, link.writes, array.writes)
         connect(m, link.rows, array.rows)
         connect(m, link.windows, array.windows)
-        connect(m, array.reports, link.reports)
         m.d.comb += [
+            link.reports.valid.eq(array.reports.valid & ~clear),
+            link.reports.payload.eq(array.reports.payload),
+            array.reports.ready.eq(link.reports.ready),
             array.report_flags.eq(link.report_flags),
             link.idle.eq(self.idle),
             self.baud.eq(link.baud),

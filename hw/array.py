@@ -62,15 +62,23 @@ class CoreArray(wiring.Component):
         m.d.comb += [
             ready.eq(Cat(core.windows.ready for core in cores).all()),
             self.windows.ready.eq(ready),
+        ]
+        # Large arrays: what crosses the whole device does so between registers.
+        writes = Signal.like(self.writes.payload, reset_less=True)
+        write = Signal()
+        domain = m.d.sync if self.config.chain > 1 else m.d.comb
+        domain += [
             go.eq(Cat(core.arrived for core in cores).all()),
+            write.eq(self.writes.valid),
+            writes.eq(self.writes.payload),
         ]
         for index, core in enumerate(cores):
             m.submodules[f"core{index}"] = core
             connect(m, core.rows, bus.cores[index])
             connect(m, core.reports, reports.i[index])
             m.d.comb += [
-                core.writes.valid.eq(self.writes.valid),
-                core.writes.payload.eq(self.writes.payload),
+                core.writes.valid.eq(write),
+                core.writes.payload.eq(writes),
                 core.windows.valid.eq(self.windows.valid & ready),
                 core.windows.payload.eq(self.windows.payload),
                 core.bus_valid.eq(bus.valid),

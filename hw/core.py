@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
+from .chains import ChainedLanes
 from .checks import whole
 from .counters import ScanCounters
 from .drain import Drain
@@ -18,8 +19,8 @@ from .memory import HostMemory
 from .neuron import NeuronUnit, state_layout
 from .ports import (
     REPORT_FLAG_BITS,
+    beat_layout,
     reports_signature,
-    row_layout,
     rows_signature,
     space_shape,
     windows_signature,
@@ -39,9 +40,10 @@ __all__ = ["Core"]
 class Core(wiring.Component):
     """Computes its share of every layer, window after window.
 
-    An event is added two cycles after the scanner issued it; a group leaves the lanes in the cycle
-    after its last event, when the neuron unit is free, and the next group's events follow
-    immediately. One group accumulates while the one before is drained and written back.
+    An event is added two cycles after the scanner issued it, in chained lanes four; a group leaves
+    the lanes in the cycle after its last event, when the neuron unit is free, and the next group's
+    events follow as soon as the lanes take them. One group accumulates while the one before is
+    drained and written back.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ class Core(wiring.Component):
     -------
     writes : the host's writes; those to other cores are ignored.
     windows : windows whose input rows are in the spike memory; two may be under way.
-    bus_valid, bus_inner, bus : the row on the spike bus in this cycle; ``inner`` if a core sent it.
+    bus_valid, bus_inner, bus : the part of a row on the spike bus in this cycle; ``inner`` if a
+        core sent it.
     rows, reports : what this core sends.
     report_flags : ``ReportFlags``. time : the array's busy time.
     busy : a window is under way.
@@ -71,7 +74,7 @@ class Core(wiring.Component):
                 "windows": In(windows_signature(config)),
                 "bus_valid": In(1),
                 "bus_inner": In(1),
-                "bus": In(row_layout(config)),
+                "bus": In(beat_layout(config)),
                 "rows": Out(rows_signature(config)),
                 "reports": Out(reports_signature()),
                 "report_flags": In(REPORT_FLAG_BITS),
@@ -105,7 +108,9 @@ class Core(wiring.Component):
         m.submodules.spikes = spikes = SpikeMemory(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.scanner = scanner = Scanner(config)
-        m.submodules.lanes = lanes = Lanes(config)
+        m.submodules.lanes = lanes = (
+            ChainedLanes(config) if config.chain > 1 else Lanes(config)
+        )
         m.submodules.drain = drain = Drain(config)
         m.submodules.neuron = neuron = NeuronUnit(config)
         m.submodules.skeleton = skeleton = SkeletonUnit(config)
@@ -160,9 +165,10 @@ class Core(wiring.Component):
         # Scan side.
         m.d.comb += [
             spikes.write.eq(self.bus_valid),
-            spikes.write_row.eq(self.bus.row),
-            spikes.write_words.eq(self.bus.words),
-            sequencer.row_received.eq(self.bus_valid & self.bus_inner),
+            spikes.written.eq(self.bus),
+            sequencer.row_received.eq(
+                self.bus_valid & self.bus_inner & (self.bus.beat == config.row_beats - 1)
+            ),
             sequencer.loaded.eq(scan_task.loaded),
             sequencer.scan.eq(scan_task.fields),
             sequencer.walked.eq(scanner.walked),
@@ -171,15 +177,23 @@ class Core(wiring.Component):
             scanner.available.eq(sequencer.available),
             scanner.flags.eq(spikes.flags),
             spikes.flags_row.eq(scanner.flags_row),
-            spikes.words_row.eq(scanner.event.row),
-            weights.enable.eq(scanner.issue),
-            weights.address.eq(scanner.event.weight),
         ]
         connect(m, sequencer.fields, scanner.fields)
+        # From here on chained lanes, of large arrays, have a register more for the sake of the
+        # clock; a group that leaves takes the place of an event there.
+        chained = config.chain > 1
+        fetch, event = Signal(), Signal.like(scanner.event)
+        domain = m.d.sync if chained else m.d.comb
+        domain += [fetch.eq(scanner.issue), event.eq(scanner.event)]
         issued = Signal()
-        lane = Signal.like(scanner.event.lane)
-        m.d.sync += [issued.eq(scanner.issue), lane.eq(scanner.event.lane)]
+        beat_bits = config.row_beats.bit_length() - 1
+        lane = Signal(unsigned(len(event.lane) - beat_bits))
+        m.d.sync += [issued.eq(fetch), lane.eq(event.lane)]
         m.d.comb += [
+            spikes.words_row.eq(event.row),
+            spikes.words_beat.eq(event.lane[len(lane) :]),
+            weights.enable.eq(fetch),
+            weights.address.eq(event.weight),
             lanes.add.eq(issued),
             lanes.word.eq(spikes.words.word_select(lane, config.window)),
             lanes.weights.eq(weights.data),
@@ -190,12 +204,35 @@ class Core(wiring.Component):
         finished = Signal()
         mark = Signal(mark_layout())
         swap, free = Signal(), Signal()
+        leaving = Signal(data.StructLayout({"swap": 1, "filled": 1, "task": 1}))
         m.d.comb += [
-            swap.eq(finished & ~issued & free),
-            scanner.hold.eq(finished & ~swap),
-            lanes.swap.eq(swap),
-            sequencer.quiet.eq(scanner.idle & ~finished & ~issued),
+            leaving.swap.eq(swap),
+            leaving.filled.eq(swap & ~mark.empty),
+            leaving.task.eq(swap & mark.task),
+            sequencer.quiet.eq(scanner.idle & ~finished & ~fetch & ~issued),
         ]
+        if chained:
+            moving = Signal(range(config.chain))
+            m.d.comb += [
+                swap.eq(finished & free),
+                scanner.hold.eq(finished | (moving != 0)),
+                counters.draining.eq(finished & ~free),
+            ]
+            with m.If(swap):
+                m.d.sync += moving.eq(config.chain - 1)
+            with m.Elif(moving != 0):
+                m.d.sync += moving.eq(moving - 1)
+            for stage in range(2):
+                later = Signal(leaving.shape(), name=f"leaving{stage}")
+                m.d.sync += later.eq(leaving)
+                leaving = later
+        else:
+            m.d.comb += [
+                swap.eq(finished & ~issued & free),
+                scanner.hold.eq(finished & ~swap),
+                counters.draining.eq(finished & ~issued & ~free),
+            ]
+        m.d.comb += lanes.swap.eq(leaving.swap)
         with m.If(scanner.finish):
             m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]
         with m.Elif(swap):
@@ -203,11 +240,14 @@ class Core(wiring.Component):
         m.d.comb += [
             self.arrived.eq(sequencer.arrived),
             sequencer.go.eq(self.go),
+            counters.waiting.eq((scanner.blocked | self.arrived) & ~finished),
+        ]
+        # The counters come behind the word's memory and selector: one more register there.
+        domain = m.d.sync if chained else m.d.comb
+        domain += [
             counters.issued.eq(issued),
             counters.word.eq(lanes.word),
-            counters.waiting.eq((scanner.blocked | self.arrived) & ~finished),
-            counters.draining.eq(finished & ~issued & ~free),
-            counters.close.eq(swap & mark.task),
+            counters.close.eq(leaving.task),
         ]
 
         # Neuron side: one group at a time, from the swap to its write-back.
@@ -248,7 +288,7 @@ class Core(wiring.Component):
                 with m.If(current.window):
                     m.d.sync += task.eq(0)
         started = Signal()
-        m.d.sync += started.eq(swap & ~mark.empty)
+        m.d.sync += started.eq(leaving.filled)
         m.d.comb += [
             drain.start.eq(started),
             drain.neurons.eq(neurons),

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
-from .neuron import latency, stages
+from .neuron import entry, latency, stages
 from .queue import NO_COLLISION
 
 __all__ = ["Drain"]
@@ -122,11 +122,17 @@ class Drain(wiring.Component):
                     m.d.sync += later.eq(enters)
                     enters = later
 
-        planes = Signal(signed(config.acc_bits + config.window))
-        m.d.comb += planes.eq(sum(self.sums[b] << b for b in range(config.window)))
-        combined = Signal.like(planes, reset_less=True)
+        # The neuron unit of large arrays has a register for the sum: there the planes are added by
+        # pairs before this one and the pairs behind it.
+        size = 2 if entry(config) else config.window
+        combined = Signal(signed(config.acc_bits + config.window))
+        parts = []
+        for at in range(0, config.window, size):
+            part = sum(self.sums[b] << b for b in range(at, min(at + size, config.window)))
+            parts.append(Signal.like(combined, name=f"planes{at}", reset_less=True))
+            m.d.sync += parts[-1].eq(part)
+        m.d.comb += combined.eq(sum(parts))
         m.d.sync += [
-            combined.eq(planes),
             self.valid.eq(self.read),
             self.entering.eq(self.lane),
             self.first_pass.eq(number == 0),
@@ -136,7 +142,7 @@ class Drain(wiring.Component):
         m.d.comb += self.current.eq(combined)
         if passes > 1:
             m.submodules.kept = kept = Memory(
-                shape=planes.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
+                shape=combined.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
             )
             write, read = kept.write_port(), kept.read_port()
             m.d.comb += [

@@ -7,7 +7,21 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
-__all__ = ["Lanes"]
+__all__ = ["Lanes", "lanes_signature"]
+
+
+def lanes_signature(config: ArrayConfig) -> wiring.Signature:
+    """Of ``Lanes``, and of what can take its place."""
+    return wiring.Signature(
+        {
+            "add": In(1),
+            "word": In(config.window),
+            "weights": In(config.lanes * config.weight_bits),
+            "swap": In(1),
+            "shift": In(config.window),
+            "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
+        }
+    )
 
 
 class Lanes(wiring.Component):
@@ -30,16 +44,7 @@ class Lanes(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "add": In(1),
-                "word": In(config.window),
-                "weights": In(config.lanes * config.weight_bits),
-                "swap": In(1),
-                "shift": In(config.window),
-                "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
-            }
-        )
+        super().__init__(lanes_signature(config))
 
     def elaborate(self, platform) -> Module:
         m = Module()

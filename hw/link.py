@@ -18,7 +18,8 @@ from .ports import (
     windows_signature,
     writes_signature,
 )
-from .receiver import Receiver
+from .receiver import Receiver, command_layout
+from .stage import StreamRegister
 from .transmitter import Transmitter
 from .uart import default_divisor
 
@@ -83,7 +84,13 @@ class Link(wiring.Component):
         m.submodules.transmitter = restarted(transmitter)
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
-        wiring.connect(m, receiver.commands, command.commands)
+        if self.config.chain > 1:
+            # Large arrays run at a clock at which commands cannot come straight out of memory.
+            m.submodules.behind = behind = restarted(StreamRegister(command_layout()))
+            wiring.connect(m, receiver.commands, behind.i)
+            wiring.connect(m, behind.o, command.commands)
+        else:
+            wiring.connect(m, receiver.commands, command.commands)
         wiring.connect(m, command.bytes, loader.bytes)
         wiring.connect(m, command.writes, wiring.flipped(self.writes))
         wiring.connect(m, loader.rows, wiring.flipped(self.rows))

@@ -11,7 +11,7 @@ from .devices import has_multipliers
 from .layouts import struct
 from .multiplier import Delayed, less_share
 
-__all__ = ["NeuronUnit", "latency", "stages", "state_layout"]
+__all__ = ["NeuronUnit", "entry", "latency", "stages", "state_layout"]
 
 
 def stages(config: ArrayConfig) -> int:
@@ -19,9 +19,14 @@ def stages(config: ArrayConfig) -> int:
     return 5 if config.synaptic_current else 3
 
 
+def entry(config: ArrayConfig) -> int:
+    """Cycles before the first step: large arrays take a register behind the memories."""
+    return int(config.chain > 1)
+
+
 def latency(config: ArrayConfig) -> int:
     """Cycles from a neuron's entering to its leaving."""
-    return stages(config) * config.neuron_steps - 1
+    return stages(config) * config.neuron_steps - 1 + entry(config)
 
 
 def state_layout(config: ArrayConfig) -> data.StructLayout:
@@ -34,9 +39,10 @@ class NeuronUnit(wiring.Component):
     """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
 
     A neuron may enter every cycle. A step takes ``stages`` cycles: leak, integrate, fire, and two
-    in front of them for a synaptic current. Step ``i`` takes its sum ``stages * i`` cycles after
-    the neuron entered and gives its spike ``stages * (i + 1) - 1`` cycles after; the neuron leaves
-    with its last step, ``latency`` cycles after it entered.
+    in front of them for a synaptic current; arrays of chained lanes have one more in front of the
+    first step. Step ``i`` takes its sum ``stages * i`` cycles after the neuron entered; the neuron
+    leaves with its last step, ``latency`` cycles after it entered, and each step gives its spike
+    ``stages`` cycles after the one before.
 
     Members
     -------
@@ -131,13 +137,20 @@ class NeuronUnit(wiring.Component):
             "base": self.bias,
             **{name: self.state[name] for name, _ in state_layout(config)},
         }
+        arriving: dict[str, Value] = {
+            "current": self.current, **{f"sum{i}": total for i, total in enumerate(self.sums)}
+        }
+        if entry(config):
+            held = clock({**neuron, **arriving})
+            neuron = {name: held[name] for name in neuron}
+            arriving = {name: held[name] for name in arriving}
         subtract = settings.reset == Reset.SUBTRACT
         zero = settings.reset == Reset.ZERO
 
         for i in range(config.neuron_steps):
             # From the second step on, `base` holds what pixels give, the same for every step.
-            pixels = self.current if i == 0 else 0
-            weighed = Mux(settings.pixels, pixels, self.sums[i]) << config.fraction_bits
+            pixels = arriving["current"] if i == 0 else 0
+            weighed = Mux(settings.pixels, pixels, arriving[f"sum{i}"]) << config.fraction_bits
             current = named(neuron["base"] + weighed, signed(wide))
             if i == 0 and config.neuron_steps > 1:
                 neuron["base"] = Mux(settings.pixels, current, neuron["base"])

@@ -10,9 +10,9 @@ from stablespike.spec.link import ReportFlags, Space
 from stablespike.spec.task import TASK_WORD_BITS, task_layout
 
 __all__ = [
-    "CHUNK_BITS", "REPORT_FLAG_BITS", "report_layout", "reports_signature", "row_layout",
-    "rows_signature", "space_shape", "window_layout", "windows_signature", "write_layout",
-    "writes_signature",
+    "CHUNK_BITS", "REPORT_FLAG_BITS", "beat_layout", "report_layout", "reports_signature",
+    "row_layout", "rows_signature", "space_shape", "window_layout", "windows_signature",
+    "write_layout", "writes_signature",
 ]
 
 CHUNK_BITS = 16
@@ -60,6 +60,15 @@ def writes_signature(config: ArrayConfig) -> wiring.Signature:
 def row_layout(config: ArrayConfig) -> data.StructLayout:
     """A row of spike words on its way to address ``row``, the word of lane 0 lowest."""
     return data.StructLayout({"row": bits_for(config.spike_rows - 1), "words": config.row_bits})
+
+
+def beat_layout(config: ArrayConfig) -> data.StructLayout:
+    """A part of a row on the spike bus: ``beat`` of ``row_beats``, the lowest lanes first."""
+    return data.StructLayout({
+        "row": bits_for(config.spike_rows - 1),
+        "beat": range(config.row_beats),
+        "words": config.row_bits // config.row_beats,
+    })
 
 
 def rows_signature(config: ArrayConfig) -> stream.Signature:

@@ -58,8 +58,8 @@ class Scanner(wiring.Component):
     The finder reads a row of flags per cycle, ahead of the issuer, and queues those with a spike;
     the issuer takes a row's events one per cycle. So silent rows cost lane cycles only where more
     than about ``row_queue`` rows' worth of events are skipped at once. The first event comes 5
-    cycles after its field's transfer. Between fields neither side loses a cycle. A field marked
-    ``empty`` has no events.
+    cycles after its field's transfer, 6 with chained lanes. Between fields neither side loses a
+    cycle. A field marked ``empty`` has no events.
 
     Members
     -------
@@ -104,6 +104,8 @@ class Scanner(wiring.Component):
                 "mark": mark_layout(),
             }
         )
+        # Rows of flags on their way; arrays of chained lanes take a register behind the memory.
+        ahead = 2 if self.config.chain > 1 else 1
         m.submodules.queue = queue = RowQueue(entry.size, self.config.row_queue)
 
         # Finder: one row of flags per cycle, those with spikes (and marks) into the queue.
@@ -119,7 +121,7 @@ class Scanner(wiring.Component):
             last.eq(done + 1 == walk.rows),
             self.flags_row.eq(walk.row),
             ready.eq(done < self.available),
-            step.eq(walking & ready & (queue.level < queue.depth - 1)),
+            step.eq(walking & ready & (queue.level < queue.depth - ahead)),
             self.walked.eq(~walking | (step & last)),
             self.fields.ready.eq(self.walked),
         ]
@@ -138,14 +140,19 @@ class Scanner(wiring.Component):
                 m.d.sync += [read.mark.eq(walk.mark), walking.eq(0)]
         with m.If(self.fields.valid & self.fields.ready):
             m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
-        m.d.comb += [
-            queue.entry.eq(Cat(self.flags, read.row, read.weight, read.mark)),
-            queue.write.eq(
-                reading & ((self.flags.any() & ~read.mark.empty) | read.mark.group)
-            ),
+        found = Signal(entry, reset_less=True)
+        finding = Signal()
+        domain = m.d.sync if ahead > 1 else m.d.comb
+        domain += [
+            finding.eq(reading),
+            found.eq(Cat(self.flags, read.row, read.weight, read.mark)),
         ]
         with m.If(read.mark.empty):
-            m.d.comb += queue.entry[:lanes].eq(0)
+            domain += found.flags.eq(0)
+        m.d.comb += [
+            queue.entry.eq(found),
+            queue.write.eq(finding & (found.flags.any() | found.mark.group)),
+        ]
 
         # Issuer: a row's events one per cycle, the next row right behind the last one.
         row = Signal(entry, reset_less=True)
@@ -169,7 +176,7 @@ class Scanner(wiring.Component):
             m.d.sync += [row.eq(queue.head), loaded.eq(queue.valid)]
         starved = Signal()
         m.d.comb += [
-            starved.eq(~reading & ~loaded & ~queue.valid & (queue.level == 0)),
+            starved.eq(~reading & ~finding & ~loaded & ~queue.valid & (queue.level == 0)),
             self.blocked.eq(starved & walking & ~ready),
             self.idle.eq(starved & ~walking),
         ]

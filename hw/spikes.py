@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
+from .ports import beat_layout
 from .queue import NO_COLLISION
 
 __all__ = ["SpikeMemory"]
@@ -16,14 +17,15 @@ __all__ = ["SpikeMemory"]
 class SpikeMemory(wiring.Component):
     """Words and flags of every map a core reads.
 
-    A row written in one cycle can be read from the next on. Flags and words are read at
-    independent addresses, one row each per cycle, one cycle of latency.
+    A row is written in ``row_beats`` parts, lowest lanes first; what is written in one cycle can
+    be read from the next on. Flags and words are read at independent addresses, a row of flags and
+    a part of a row of words per cycle, one cycle of latency.
 
     Members
     -------
-    write, write_row, write_words : a row of the bus; the flags are made here.
+    write, written : what is on the bus; the flags are made here.
     flags_row -> flags : bit ``l`` set where word ``l`` of the row is not 0.
-    words_row -> words : the row, word of lane 0 lowest.
+    words_row, words_beat -> words : that part of the row, word of its first lane lowest.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -32,39 +34,41 @@ class SpikeMemory(wiring.Component):
         super().__init__(
             {
                 "write": In(1),
-                "write_row": In(row),
-                "write_words": In(config.row_bits),
+                "written": In(beat_layout(config)),
                 "flags_row": In(row),
                 "flags": Out(config.lanes),
                 "words_row": In(row),
-                "words": Out(config.row_bits),
+                "words_beat": In(range(config.row_beats)),
+                "words": Out(config.row_bits // config.row_beats),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes, window = self.config.lanes, self.config.window
-        words, flags = (
-            Memory(
-                shape=unsigned(width), depth=self.config.spike_rows, init=[], attrs=NO_COLLISION
-            )
-            for width in (self.config.row_bits, lanes)
+        config, written = self.config, self.written
+        beats, window = config.row_beats, config.window
+        lanes = config.lanes // beats
+        m.submodules.words = words = Memory(
+            shape=unsigned(lanes * window), depth=config.spike_rows * beats, init=[],
+            attrs=NO_COLLISION,
         )
-        m.submodules.words, m.submodules.flags = words, flags
-        write_words, write_flags = words.write_port(), flags.write_port()
+        m.submodules.flags = flags = Memory(
+            shape=unsigned(config.lanes), depth=config.spike_rows, init=[], attrs=NO_COLLISION
+        )
+        write_words = words.write_port()
+        write_flags = flags.write_port(granularity=lanes if beats > 1 else None)
         read_words, read_flags = words.read_port(), flags.read_port()
+        spiked = Cat(written.words.word_select(lane, window).any() for lane in range(lanes))
         m.d.comb += [
             write_words.en.eq(self.write),
-            write_words.addr.eq(self.write_row),
-            write_words.data.eq(self.write_words),
-            write_flags.en.eq(self.write),
-            write_flags.addr.eq(self.write_row),
-            write_flags.data.eq(
-                Cat(self.write_words.word_select(lane, window).any() for lane in range(lanes))
-            ),
+            write_words.addr.eq(Cat(written.beat, written.row)),
+            write_words.data.eq(written.words),
+            write_flags.en.eq(self.write << written.beat),
+            write_flags.addr.eq(written.row),
+            write_flags.data.eq(spiked.replicate(beats)),
             read_flags.addr.eq(self.flags_row),
             self.flags.eq(read_flags.data),
-            read_words.addr.eq(self.words_row),
+            read_words.addr.eq(Cat(self.words_beat, self.words_row)),
             self.words.eq(read_words.data),
         ]
         return m

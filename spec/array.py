@@ -23,10 +23,15 @@ LIMITS = {
     "row_queue": (4, 64),
     "receive_bytes": (512, 4096),
     "result_bytes": (512, 8192),
+    "chain": (1, 16),
+    "row_beats": (1, 8),
 }
 """Lowest and highest value of each number of an ``ArrayConfig``."""
 
-_POWERS = ("row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes")
+_POWERS = (
+    "row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes", "chain",
+    "row_beats",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class ArrayConfig:
     tasks : entries of a core's task list.
     row_queue : rows with spikes the scanner finds ahead of the lanes.
     receive_bytes, result_bytes : the link's buffers; powers of two.
+    chain : lanes that empty through one another, in as many cycles, into a small memory that is
+        drained afterwards; 1: every accumulator has a register behind it, and all are emptied in
+        one cycle. Divides ``lanes``.
+    row_beats : cycles a row of spike words takes on the bus and into the spike memories; divides
+        ``lanes``.
     state : keep membranes between windows. Without it a sample is one window.
     synaptic_current : a leaky synaptic current (CUBA) in front of the membrane.
 
@@ -74,6 +84,8 @@ class ArrayConfig:
     row_queue: int = 16
     receive_bytes: int = 1024
     result_bytes: int = 2048
+    chain: int = 1
+    row_beats: int = 1
     state: bool = True
     synaptic_current: bool = True
 
@@ -96,6 +108,11 @@ class ArrayConfig:
             raise ValueError(
                 f"neuron_steps must be at most window ({self.window}), not {self.neuron_steps}"
             )
+        for name in ("chain", "row_beats"):
+            if getattr(self, name) > self.lanes:
+                raise ValueError(
+                    f"{name} must be at most lanes ({self.lanes}), not {getattr(self, name)}"
+                )
         if self.fraction_bits > self.state_bits - 4:
             raise ValueError(
                 f"fraction_bits must be at most state_bits - 4 ({self.state_bits - 4}), "
@@ -149,6 +166,16 @@ class ArrayConfig:
         return replace(self, **changes)
 
 
+_LARGE: dict[str, Any] = {
+    "window": 8,
+    "neuron_steps": 4,
+    "acc_bits": 12,
+    "weight_rows": 2048,
+    "tasks": 16,
+    "chain": 8,
+    "synaptic_current": False,
+}
+
 PRESETS: dict[str, ArrayConfig] = {
     "icebreaker": ArrayConfig(
         acc_bits=12,
@@ -181,12 +208,15 @@ PRESETS: dict[str, ArrayConfig] = {
         result_bytes=512,
         synaptic_current=False,
     ),
-    "ulx3s-85f": ArrayConfig(
-        cores=4,
-        lanes=32,
-        window=8,
-        neuron_steps=4,
-        weight_rows=4096,
+    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16),
+    "ecp5-45f": ArrayConfig(
+        **_LARGE, cores=2, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16
+    ),
+    "ecp5-85f": ArrayConfig(
+        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32
+    ),
+    "artix-35t": ArrayConfig(
+        **_LARGE, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16
     ),
 }
 

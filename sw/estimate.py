@@ -55,13 +55,19 @@ class _Model:
         self.neuron_read = TASK_READ + len(layout.neuron)
         self.merger = self.turn = 0  # when it is free for a packet, and the core it looks at
         stages = 5 if self.config.synaptic_current else 3
-        self.latency = stages * self.config.neuron_steps - 1
+        self.chained = self.config.chain > 1
+        self.latency = stages * self.config.neuron_steps - 1 + self.chained
+        self.moving = self.config.chain if self.chained else 0
+        self.found_to_issued = FOUND_TO_ISSUED + self.chained
+        beats = self.config.row_beats
+        self.sent_to_readable = SENT_TO_READABLE + (self.config.cores > 1 or beats > 1) + beats - 1
 
     def drained(self, neurons: int, steps: int) -> int:
         """Cycles from a swap until the group's row is complete."""
         passes = -(-steps // self.config.neuron_steps)
         before = (passes - 1) * max(neurons, self.latency + 2)
-        return SWAP_TO_DRAIN + before + self.config.lanes + self.latency + 1
+        start = SWAP_TO_DRAIN + 2 * self.chained
+        return start + before + self.config.lanes + self.latency + 1
 
     def reads_spikes(self, run: int) -> bool:
         """Whether the words of spikes are what a run sends to the host."""
@@ -129,19 +135,20 @@ class _Model:
                 if events or end_of_group:
                     if len(core.loads) >= config.row_queue:
                         found = max(found, core.loads[-config.row_queue])
-                    begin = max(core.issuer, found + FOUND_TO_ISSUED)
+                    begin = max(core.issuer, found + self.found_to_issued)
                     core.loads.append(begin)
                     core.issuer = begin + max(1, events)
                     ended, busy = core.issuer - 1, events > 0
                 core.finder = found + 1
-            swap = max(ended + 1 + busy, core.neuron)
-            core.issuer = max(core.issuer, swap)
+            # Chained lanes: a swap takes the place of events, and comes behind the last one.
+            swap = max(ended + 1 + (busy and not self.chained), core.neuron)
+            core.issuer = max(core.issuer, swap + self.moving)
             is_last = g >= share.groups - 1
             neurons = config.lanes if share.groups else 0
             if is_last and share.groups:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
             complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
-            sent.append(complete + SENT_TO_READABLE + (config.cores > 1))
+            sent.append(complete + self.sent_to_readable)
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1
             if share.groups and self.reads_spikes(run):

@@ -1,12 +1,15 @@
 """Lanes."""
 
 import pytest
+from stablespike.hw.chains import ChainedLanes
 from stablespike.hw.lanes import Lanes
 from stablespike.sim.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
     "4 x 4": ArrayConfig(lanes=4, window=4, acc_bits=8),
+    "8 x 4, chains of 4": ArrayConfig(lanes=8, window=4, acc_bits=8, chain=4),
+    "8 x 2, one chain": ArrayConfig(lanes=8, window=2, acc_bits=9, chain=8),
     "8 x 1, 8 bit": ArrayConfig(lanes=8, window=1, acc_bits=11, weight_bits=8),
 }
 
@@ -14,6 +17,7 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_lanes(name):
     config = CONFIGS[name]
+    lanes = ChainedLanes if config.chain > 1 else Lanes
     assert run_bench(
-        Lanes(config), "stablespike.sim.bench_lanes", parameters={"config": config}
+        lanes(config), "stablespike.sim.bench_lanes", parameters={"config": config}
     ) == 1

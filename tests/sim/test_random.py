@@ -26,6 +26,9 @@ ARRAYS = {
     ),
     "3x4 T1 F0": ss.ArrayConfig(cores=3, lanes=4, window=1, fraction_bits=0, **SMALL),
     "4x4 T2 R2": ss.ArrayConfig(cores=4, lanes=4, window=2, neuron_steps=2, **SMALL),
+    "3x8 T4 R4, chains of 4, 2 beats": ss.ArrayConfig(
+        cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, synaptic_current=False, **SMALL
+    ),
 }
 MORE = {
     "1x4 T16 R4": ss.ArrayConfig(lanes=4, window=16, neuron_steps=4, **SMALL),
@@ -37,6 +40,12 @@ MORE = {
     "3x8 T4 R2 8 bit": ss.ArrayConfig(cores=3, lanes=8, neuron_steps=2, weight_bits=8, **SMALL),
     "4x8 T4 R4 F2 V12": ss.ArrayConfig(
         cores=4, lanes=8, neuron_steps=4, fraction_bits=2, state_bits=12, **SMALL
+    ),
+    "1x16 T8 R2, chains of 16, 8 beats": ss.ArrayConfig(
+        window=8, neuron_steps=2, chain=16, row_beats=8, **SMALL
+    ),
+    "2x4 T1, chains of 2, 4 beats": ss.ArrayConfig(
+        cores=2, lanes=4, window=1, chain=2, row_beats=4, **SMALL
     ),
     "1x8 T8 no state": ss.ArrayConfig(lanes=8, window=8, state=False, **SMALL),
 }

@@ -41,6 +41,10 @@ def test_options_are_bools(name):
     [
         ({"lanes": 32, "weight_rows": 16}, r"weight_rows must be at least lanes \(32\), not 16"),
         ({"weight_bits": 6}, "weight_bits must be 4 or 8, not 6"),
+        ({"lanes": 8, "chain": 16}, r"chain must be at most lanes \(8\), not 16"),
+        ({"lanes": 4, "row_beats": 8}, r"row_beats must be at most lanes \(4\), not 8"),
+        ({"chain": 3}, "chain must be a power of two from 1 to 16, not 3"),
+        ({"row_beats": 16}, "row_beats must be a power of two from 1 to 8, not 16"),
         ({"window": 2, "neuron_steps": 4}, r"neuron_steps must be at most window \(2\), not 4"),
         (
             {"state_bits": 8, "fraction_bits": 5},

@@ -128,7 +128,7 @@ def test_compile_and_report(capsys: Out, files: Path) -> None:
     assert code == 0
     assert "memory of a core" in out
     code, out, err = call(
-        capsys, "compile", files / "net.safetensors", "--array", "ulx3s-85f", "--steps", 20,
+        capsys, "compile", files / "net.safetensors", "--array", "ecp5-85f", "--steps", 20,
         "-o", files / "other", "--json",
     )
     assert code == 0
