@@ -191,9 +191,11 @@ class _Model:
                 if len(senders) == 1 and emit != "both":
                     ready = [cycle + late for cycle in senders[0]]
                 else:
-                    ready = [max(max(times) for times in senders) + late] * len(
-                        [row for times in senders for row in times]
-                    )
+                    rows = sorted(cycle for times in senders for cycle in times)
+                    last = 0
+                    for cycle in rows:  # one after the other over the bus
+                        last = max(cycle, last + config.row_beats)
+                    ready = [last + late] * len(rows)
         return max(core.neuron for core in self.cores) - self.neuron_read
 
 
