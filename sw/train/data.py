@@ -118,10 +118,20 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
         torch.cat([rows.view(-1, 2, 2), move], 2), [count, 1, side, side], align_corners=False
     )
     knots = torch.randn(count, 2, plan.elastic_grid, plan.elastic_grid, generator=generator)
-    bend = nnf.interpolate(knots, side, mode="bicubic", align_corners=False)
+    smooth = _smooth(plan.elastic_grid, side)
+    bend = smooth @ knots @ smooth.T
     grid = grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
     bent = nnf.grid_sample(images[:, None].float(), grid, align_corners=False)
     return bent[:, 0].round().to(torch.uint8)
+
+
+@lru_cache(maxsize=4)
+def _smooth(knots: int, side: int) -> torch.Tensor:
+    """(side, knots): bicubic interpolation along one axis, as a matrix; tens of times as fast as
+    interpolating every image by itself."""
+    return nnf.interpolate(
+        torch.eye(knots)[None, None], (side, knots), mode="bicubic", align_corners=False
+    )[0, 0]
 
 
 def _shifted(spikes: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:

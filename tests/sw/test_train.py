@@ -423,6 +423,13 @@ def test_nothing_left_to_train_on():
         small_run(replace(SMALL, held_out=1000), 0)
 
 
+def test_elastic_displacements_are_bicubic():
+    knots = torch.randn(3, 2, 7, 7, generator=torch.Generator().manual_seed(0))
+    smooth = data._smooth(7, 28)
+    want = torch.nn.functional.interpolate(knots, 28, mode="bicubic", align_corners=False)
+    assert torch.allclose(smooth @ knots @ smooth.T, want, atol=1e-5)
+
+
 def test_labels_beyond_the_classes():
     with pytest.raises(ValueError, match="classes must be more than the highest label, 9, not 9"):
         small_run(replace(SMALL, classes=9), 0)
