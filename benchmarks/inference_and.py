@@ -190,7 +190,9 @@ def _figure(runs: Sequence[Run], name: str) -> str:
 def networks(options: argparse.Namespace, there: set[Any]) -> Iterator[Run]:
     """Runs whose network is to be measured."""
     for line in read_lines(options.runs):
-        if line["losses"] in options.losses and identity(line) not in there:
+        if "diverged" in line or line["losses"] not in options.losses:
+            continue
+        if identity(line) not in there:
             yield {name: line[name] for name in KEY}
 
 

@@ -31,7 +31,7 @@ from runs import add_line, mean_and_deviation, paired, read_lines, table
 from stablespike.counters import count, source_words
 from stablespike.counters import totals as summed
 from stablespike.estimate import estimate
-from stablespike.train import RECIPES, Recipe, train
+from stablespike.train import RECIPES, Diverged, Recipe, train
 from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
 from stablespike.train.data import Samples, load, read
 from stablespike.train.recipes import FOLDS
@@ -115,10 +115,13 @@ def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> 
 
 
 def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
-    """Train and measure one run."""
+    """Train and measure one run; of one that diverges, what it said."""
     place, plan = folder(work, run), plan_of(run)
     begun = (place / "custom.checkpoint.pt").is_file()
-    result = train(plan, seed=run["seed"], data=data, out=place, resume=begun)
+    try:
+        result = train(plan, seed=run["seed"], data=data, out=place, resume=begun)
+    except Diverged as error:
+        return {**run, "diverged": str(error)}
     (place / "custom.checkpoint.pt").unlink()
     samples = shaped(load(plan, "test", data), plan, result.network)[:counted]
     rates = (result.skeleton_rate, result.firing_rate)
@@ -145,14 +148,20 @@ def summary(lines: Sequence[Run]) -> str:
     )
     groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Run]]] = {}
     for line in lines:
-        group = (line["dataset"], line["steps"], line["epochs"])
-        kind = tuple(line[name] for name in KEY[2:7])
-        groups.setdefault(group, {}).setdefault(kind, []).append(line)
+        if "diverged" not in line:
+            kind = tuple(line[name] for name in KEY[2:7])
+            groups.setdefault(_group(line), {}).setdefault(kind, []).append(line)
     for (dataset, steps, epochs), kinds in sorted(groups.items()):
         base = next((each for kind, each in kinds.items() if kind[0] == "baseline"), [])
         rows = [_row(kind, runs, base) for kind, runs in sorted(kinds.items(), key=_order)]
-        parts.append(f"### {dataset}, T = {steps}, {epochs} epochs\n\n{table(head, rows)}")
+        lost = sum("diverged" in line for line in lines if _group(line) == (dataset, steps, epochs))
+        title = f"### {dataset}, T = {steps}, {epochs} epochs"
+        parts.append(f"{title}{f', {lost} diverged' if lost else ''}\n\n{table(head, rows)}")
     return "\n".join(parts)
+
+
+def _group(line: Run) -> tuple[Any, ...]:
+    return line["dataset"], line["steps"], line["epochs"]
 
 
 def _order(item: tuple[tuple[Any, ...], list[Run]]) -> tuple[Any, ...]:
@@ -238,7 +247,8 @@ def main(given: Sequence[str] | None = None) -> None:
             add_line(options.out, line)
             lines.append(line)
             named = " ".join(f"{name}={line[name]}" for name in KEY)
-            print(f"{done}/{len(missing)} {named}: {line['test']:.2%}", flush=True)
+            outcome = line.get("diverged") or f"{line['test']:.2%}"
+            print(f"{done}/{len(missing)} {named}: {outcome}", flush=True)
     print(summary(lines))
 
 

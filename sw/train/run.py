@@ -193,8 +193,6 @@ class Run:
         scores = self.model.scores(membranes)
         loss = nnf.cross_entropy(scores, labels, label_smoothing=self.plan.smoothing)
         if self.plan.beta or self.plan.gamma:
-            if not bool(scores.isfinite().all()):
-                return loss
             loss = loss + self.losses(spikes, self.model.classify, scores, generator)
         return loss
 

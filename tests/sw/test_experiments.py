@@ -19,7 +19,7 @@ import inference_and  # noqa: E402
 import runs  # noqa: E402
 import stable_spike  # noqa: E402
 import stablespike as ss  # noqa: E402
-from stablespike.train import RECIPES, data  # noqa: E402
+from stablespike.train import RECIPES, Diverged, data  # noqa: E402
 
 
 @pytest.fixture
@@ -106,6 +106,27 @@ def test_a_stopped_run_goes_on(
     assert epochs[0].startswith("epoch 1/2")
     found = stable_spike.execute(run, None, part, 5)
     assert {**found, "seconds": 0} == {**want, "seconds": 0}
+
+
+def test_a_run_that_diverges_is_told_apart(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    original = stable_spike.train
+
+    def train(plan: Any, **options: Any) -> Any:
+        if plan.beta and options["seed"] == 1:
+            raise Diverged("the loss is nan in batch 3 of epoch 1")
+        return original(plan, **options)
+
+    monkeypatch.setattr(stable_spike, "train", train)
+    stable_spike.main(small)
+    out = capsys.readouterr().out
+    assert "seed=1 fold=0 epochs=2: the loss is nan in batch 3 of epoch 1" in out
+    assert "2 epochs, 1 diverged" in out
+    assert "| both | 1 | 0.1 | - | 1 |" in out
+    options = inference_and.arguments(["--runs", str(tmp_path / "runs.jsonl")])
+    assert len(list(inference_and.networks(options, set()))) == 3
 
 
 def test_nothing_to_measure_says_so(tmp_path: Path):

@@ -200,6 +200,18 @@ def test_divergence_says_so_and_keeps_the_checkpoint(
     assert lines[0] == "resumed after epoch 2 of 5"
 
 
+def test_divergence_is_said_with_the_losses_too():
+    plan = replace(SMALL, beta=1.0, gamma=1.0)
+    _, run = small_run(plan, 0)
+    run.model.log_gain.data.fill_(float("nan"))
+    with pytest.raises(Diverged, match="the loss is nan in batch 1 of epoch 1"):
+        run.one_epoch()
+    _, run = small_run(plan, 0)
+    run.model.w1.latent.data.fill_(float("nan"))
+    with pytest.raises(Diverged, match=r"of epoch 1: lower rate="):
+        run.one_epoch()
+
+
 def test_checkpoint_errors(tmp_path: Path):
     with pytest.raises(ValueError, match="resume=True needs out="):
         train(SMALL, resume=True)
