@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from .tools import Tools
 
-__all__ = ["FLOW", "PROJECT", "ROUTED", "Board", "Figures"]
+__all__ = ["FLOW", "PLACED", "PROJECT", "ROUTED", "Board", "Figures"]
 
 ROUTED = "routed in CI"
+PLACED = "routed"  # figures in docs/results/boards.json
 FLOW = "flow run in CI"  # with little behind the UART
 PROJECT = "project only"
 

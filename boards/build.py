@@ -224,9 +224,8 @@ class _Job:
             f"{min(self.jobs, len(self.seeds))} at once, for {board.clock_hz / 1e6:g} MHz"
         )
         tried = stage("place and route", lambda: self._place(tools))
-        best = max(
-            (figures for figures in tried.values() if figures), key=lambda each: fmax(each)
-        )
+        # Of equals the lowest seed, whichever was done first.
+        best = max((tried[seed] for seed in sorted(tried) if tried[seed]), key=fmax)
         self.progress(f"bitstream: seed {best.seed}")
         stage("bitstream", lambda: board.pack(tools, best.seed))
         return self._result(memory, best, tried, seconds, cells)

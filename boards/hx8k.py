@@ -1,5 +1,6 @@
 """Lattice iCE40-HX8K breakout board."""
 
+from .board import PLACED
 from .ice40 import Ice40Board
 from .serial import FT2232H
 
@@ -17,5 +18,6 @@ BOARDS = (
         chip=FT2232H,
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         loader=("-b", "ice40_generic"),
+        state=PLACED,
     ),
 )

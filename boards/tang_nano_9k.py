@@ -1,5 +1,6 @@
 """Sipeed Tang Nano 9K."""
 
+from .board import PLACED
 from .gowin import GowinBoard
 from .serial import BL702
 
@@ -18,6 +19,7 @@ BOARDS = (
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="button:0",
         loader=("-b", "tangnano9k"),
+        state=PLACED,
         pack_options=("--sspi_as_gpio", "--mspi_as_gpio"),
     ),
 )

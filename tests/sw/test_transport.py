@@ -6,7 +6,6 @@ import select
 import socket
 import sys
 import threading
-import time
 import tty
 from collections.abc import Iterator
 from types import ModuleType
@@ -128,10 +127,8 @@ def test_a_serial_port(serial_board: tuple[str, Served]) -> None:
 def test_a_serial_port_that_is_silent() -> None:
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
-    began = time.monotonic()
     with pytest.raises(ss.DeviceTimeout, match=r"serial:.* did not answer hello in 0.3 s"):
         open_device(f"serial:{os.ttyname(theirs)}", timeout=0.3)
-    assert time.monotonic() - began < 1
     os.close(ours)
     os.close(theirs)
 
