@@ -18,7 +18,7 @@ __all__ = ["READ", "elaborate", "project", "synthesize"]
 # defined whatever is written.
 READ = """\
 read_rtlil top.il
-select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1'1 %i
+select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1 %i
 select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
 setparam -set COLLISION_X_MASK 1'1 @undefined
 """
