@@ -97,6 +97,11 @@ class _Model:
             packets.append((2, 0))
         return [(PACKET_HEAD + words, after) for words, after in packets]
 
+    def looked_at(self, core: int, at: int, cores: int) -> int:
+        """Cycle in which the merger, a core further in each, finds the packet there since ``at``."""
+        begin = max(self.merger, at)
+        return begin + (core - self.turn - (begin - self.merger)) % cores
+
     def together(self, tasks: Sequence[_Sends]) -> list[list[int]]:
         """Run a task on every core, their packets one at a time and in turn."""
         sent: list[list[int]] = [[] for _ in tasks]
@@ -110,9 +115,8 @@ class _Model:
                     sent[core] = stop.value
             if not waiting:
                 return sent
-            now = max(self.merger, min(at for at, _ in waiting.values()))
-            there = [core for core, (at, _) in waiting.items() if at <= now]
-            core = min(there, key=lambda core: (core - self.turn) % len(tasks))
+            now, core = min((self.looked_at(core, at, len(tasks)), core)
+                            for core, (at, _) in waiting.items())
             _, length = waiting.pop(core)
             self.merger, self.turn = now + length, core + 1
             begun = {core: now}

@@ -81,4 +81,5 @@ def test_layers_smaller_than_a_group(board, sizes) -> None:
     estimated = estimate(program, words)[1:]
     if config.cores == 1:
         assert (estimated == cycles).all()
-    assert abs(estimated.sum() / cycles.sum() - 1) < 0.01
+    # The wait of a row for another core's on the bus is not in the model.
+    assert abs(estimated.sum() / cycles.sum() - 1) < 0.02
