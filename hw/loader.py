@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import SUMMARY_ROWS
 from stablespike.spec.layout import bits_for
@@ -15,6 +16,7 @@ from stablespike.spec.link import WINDOW_HEAD
 
 from .layouts import struct
 from .ports import rows_signature, windows_signature
+from .stage import StreamRegister
 
 __all__ = ["Loader"]
 
@@ -37,6 +39,8 @@ class Loader(wiring.Component):
     Windows with words of their own take turns in two places, the second right behind the first;
     one that repeats stays where the last one is. A row with words takes a cycle for each byte of
     its mask, one for each word that is not silent, and one on the bus; a summary byte takes one.
+    Rows in parts take one cycle on the bus for each part; two with chained lanes, whose large
+    arrays have a register there.
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes, width = self.config.lanes, self.config.window
+        lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
         mask_bytes = -(-lanes // 8)
         base = Signal.like(self.place, reset_less=True)
         second = Signal()
@@ -79,48 +83,66 @@ class Loader(wiring.Component):
         here = Signal.like(self.place)
         summary = Signal(SUMMARY_ROWS, reset_less=True)
         known = Signal()  # the summary is that of the eight rows under way
-        mask = Signal(lanes, reset_less=True)
+        mask = Signal(lanes, reset_less=True)  # its lowest lanes are those of the part under way
+        beat = Signal(range(beats))
         mask_at = Signal(range(max(2, mask_bytes)))
-        advance, want_mask, shift = Signal(), Signal(), Signal()
+        advance, last, want_mask, shift = Signal(), Signal(), Signal(), Signal()
+        on_the_way = Signal()  # to the bus, a part of a row
+        rows = rows_signature(self.config).create()
+        if self.config.chain > 1:
+            # What goes on all over a large array cannot be waited for in the same cycle.
+            m.submodules.ahead = ahead = StreamRegister(rows.payload.shape(), spaced=True)
+            connect(m, rows, ahead.i)
+            connect(m, ahead.o, flipped(self.rows))
+            m.d.comb += on_the_way.eq(ahead.o.valid)
+        else:
+            connect(m, rows, flipped(self.rows))
         byte, there = self.bytes.payload, Signal()  # there have been words
         head = data.View(struct(WINDOW_HEAD), byte)
         arriving = Signal(head.shape(), reset_less=True)
         m.d.comb += [
             here.eq(base + done),
-            self.rows.p.row.eq(here),
+            rows.p.row.eq(here),
+            rows.p.beat.eq(beat),
             self.windows.p.steps.eq(arriving.steps),
             self.windows.p.first.eq(arriving.first),
             self.windows.p.last.eq(arriving.last),
             self.windows.p.base.eq(base),
-            advance.eq(self.rows.valid & self.rows.ready),
+            advance.eq(rows.valid & rows.ready),
+            last.eq(beat == beats - 1),
             shift.eq(want_mask & self.bytes.valid),
         ]
-        with m.If(advance):
+        m.d.sync += beat.eq(beat + advance)
+        with m.If(advance & last):
             m.d.sync += [done.eq(done + 1), summary.eq(summary >> 1), known.eq(0)]
         with m.If(self.moved):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
         m.d.sync += complete.eq(
-            Mux(advance, done + 1 == self.rows_total, done == self.rows_total)
+            Mux(advance & last, done + 1 == self.rows_total, done == self.rows_total)
         )
 
         fresh = Signal()
         m.d.comb += fresh.eq(advance | self.idle)
-        used = Signal(lanes)  # lanes that get their word
+        part = lanes // beats
+        used = Signal(part)  # lanes that get their word
         if width == 1:
-            m.d.comb += self.rows.p.words.eq(mask)
+            m.d.comb += rows.p.words.eq(mask[:part])
             with m.If(fresh):
-                m.d.sync += mask.eq(0)
+                m.d.sync += mask.eq(0 if beats == 1 else Mux(advance, mask >> part, 0))
         else:
-            row = Signal(lanes * width, reset_less=True)
+            words = Signal(part * width, reset_less=True)
             word = Signal(width)
-            m.d.comb += self.rows.p.words.eq(row)
-            m.d.sync += mask.eq(mask & ~used)
+            m.d.comb += rows.p.words.eq(words)
+            m.d.sync += mask[:part].eq(mask[:part] & ~used)
+            if beats > 1:
+                with m.If(advance):
+                    m.d.sync += mask.eq(mask >> part)
             # Not as If(used): clock enables of four cells each would leave tiles half empty.
-            for lane in range(lanes):
-                part, chosen = row.word_select(lane, width), used[lane].replicate(width)
-                kept = part & ~chosen & ~fresh.replicate(width)
-                m.d.sync += part.eq(kept | (word & chosen))
+            for lane in range(part):
+                place, chosen = words.word_select(lane, width), used[lane].replicate(width)
+                kept = place & ~chosen & ~fresh.replicate(width)
+                m.d.sync += place.eq(kept | (word & chosen))
         with m.If(shift):
             if mask_bytes == 1:
                 m.d.sync += mask.eq(byte[:lanes])
@@ -166,28 +188,29 @@ class Loader(wiring.Component):
                 with m.Elif(summary[0]):
                     m.d.comb += want_mask.eq(1)
                 with m.Else():
-                    m.d.comb += self.rows.valid.eq(1)
+                    m.d.comb += rows.valid.eq(1)
                 with m.If(want_mask):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
                 with m.If(shift & (mask_at == mask_bytes - 1)):
                     m.next = "WORDS"
             with m.State("WORDS"):
                 if width == 1:
-                    m.d.comb += self.rows.valid.eq(1)
+                    m.d.comb += rows.valid.eq(1)
                 else:
-                    m.d.comb += word.eq(self._words(m, mask, used))
-                with m.If(advance):
+                    m.d.comb += word.eq(self._words(m, rows, mask[:part], used, last))
+                with m.If(advance & last):
                     m.next = "ROW"
             with m.State("WINDOW"):
-                m.d.comb += self.windows.valid.eq(1)
-                with m.If(self.windows.ready):
+                m.d.comb += self.windows.valid.eq(~on_the_way)
+                with m.If(self.windows.ready & ~on_the_way):
                     m.next = "IDLE"
         return m
 
-    def _words(self, m: Module, mask: Signal, used: Signal) -> Value:
-        """Give the packed words to the lanes of ``mask``, one per cycle, then the row to the bus.
+    def _words(self, m: Module, rows: Any, mask: Value, used: Signal, last: Signal) -> Value:
+        """Give the packed words to the lanes of ``mask``, one per cycle, then these to the bus.
 
-        Returns the word for the lane ``used``.
+        Returns the word for the lane ``used``. After the ``last`` lanes what is left of a byte
+        goes.
         """
         width, byte = self.config.window, self.bytes.payload
         put = Signal()
@@ -202,11 +225,11 @@ class Loader(wiring.Component):
             m.d.comb += put.eq(self.bytes.valid & part)
         m.d.comb += used.eq(_lowest(mask, put))
         with m.If(mask == 0):
-            m.d.comb += self.rows.valid.eq(1)
+            m.d.comb += rows.valid.eq(1)
             if width < 8:
                 # The rest of the last byte is padding.
-                m.d.comb += self.bytes.ready.eq((part != 0) & self.rows.ready)
-                with m.If(self.rows.ready):
+                m.d.comb += self.bytes.ready.eq((part != 0) & rows.ready & last)
+                with m.If(rows.ready & last):
                     m.d.sync += part.eq(0)
         with m.Else():
             m.d.comb += self.hungry.eq(1)

@@ -11,7 +11,7 @@ from stablespike.spec.task import TASK_WORD_BITS, task_layout
 
 __all__ = [
     "CHUNK_BITS", "REPORT_FLAG_BITS", "beat_layout", "report_layout", "reports_signature",
-    "row_layout", "rows_signature", "space_shape", "window_layout", "windows_signature",
+    "rows_signature", "space_shape", "window_layout", "windows_signature",
     "write_layout", "writes_signature",
 ]
 
@@ -57,13 +57,11 @@ def writes_signature(config: ArrayConfig) -> wiring.Signature:
     return wiring.Signature({"valid": Out(1), "payload": Out(write_layout(config))})
 
 
-def row_layout(config: ArrayConfig) -> data.StructLayout:
-    """A row of spike words on its way to address ``row``, the word of lane 0 lowest."""
-    return data.StructLayout({"row": bits_for(config.spike_rows - 1), "words": config.row_bits})
-
-
 def beat_layout(config: ArrayConfig) -> data.StructLayout:
-    """A part of a row on the spike bus: ``beat`` of ``row_beats``, the lowest lanes first."""
+    """A part of a row of spike words on its way to address ``row``: ``beat`` of ``row_beats``.
+
+    The part of the lowest lanes comes first, in each the word of the lowest lane lowest.
+    """
     return data.StructLayout({
         "row": bits_for(config.spike_rows - 1),
         "beat": range(config.row_beats),
@@ -72,7 +70,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def rows_signature(config: ArrayConfig) -> stream.Signature:
-    return stream.Signature(row_layout(config))
+    return stream.Signature(beat_layout(config))
 
 
 def window_layout(config: ArrayConfig) -> data.StructLayout:

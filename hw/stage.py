@@ -10,25 +10,29 @@ __all__ = ["StreamRegister"]
 
 
 class StreamRegister(wiring.Component):
-    """Cuts ``payload`` and ``valid`` of a stream; ``ready`` passes through.
+    """Cuts ``payload`` and ``valid`` of a stream; ``ready`` passes through, unless ``spaced``.
 
-    Latency one cycle, a transfer per cycle.
+    Latency one cycle; a transfer per cycle, spaced: every other cycle.
 
     Parameters
     ----------
-    shape : of the payload.
+    shape : of the payload. spaced : cut ``ready`` too.
 
     Members
     -------
     i, o : the stream.
     """
 
-    def __init__(self, shape: ShapeLike) -> None:
+    def __init__(self, shape: ShapeLike, *, spaced: bool = False) -> None:
+        self.spaced = spaced
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        room = ~self.o.valid if self.spaced else ~self.o.valid | self.o.ready
+        m.d.comb += self.i.ready.eq(room)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.ready):
             m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
         return m

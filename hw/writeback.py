@@ -26,11 +26,11 @@ class Writeback(wiring.Component):
     First all that is of spikes, then, once ``thin`` has made them that, all that is of the
     skeleton, then the rest.
 
-    Each of the two rows takes one cycle, sent or not, where the bus is free; one more if spikes are
-    reported before the skeleton is sent or reported, one less if they are and the skeleton is
-    neither. A report packet of n words takes n + 3 cycles. Words of a row of several take
-    ``16 / window`` cycles more each, in which the row is rotated by as many lanes: that spares a
-    selector as wide as the row.
+    Each of the two rows takes one cycle, or ``row_beats`` if it is sent and the bus is free; one
+    more if spikes are reported before the skeleton is sent or reported, one less if they are and
+    the skeleton is neither. A report packet of n words takes n + 3 cycles. Words of a row of
+    several take ``16 / window`` cycles more each, in which the row is rotated by as many lanes:
+    that spares a selector as wide as the row.
 
     Parameters
     ----------
@@ -93,12 +93,19 @@ class Writeback(wiring.Component):
         m.d.comb += [end.i.eq(self.time), end.load.eq(self.settles)]
         settled = Signal()
         thinned = Signal()
+        beat = Signal(range(config.row_beats))
+        sent = Signal()  # the row is out, or there is none to send
         m.d.comb += [
-            self.rows.payload.words.eq(self.row),
+            sent.eq(~self.rows.valid | (self.rows.ready & (beat == config.row_beats - 1))),
+            self.rows.payload.beat.eq(beat),
+            self.rows.payload.words.eq(
+                self.row.word_select(beat, config.row_bits // config.row_beats)
+            ),
             self.rows.payload.row.eq(
                 Mux(thinned, settings.skeleton_row, settings.spikes_row) + self.group
             ),
         ]
+        m.d.sync += beat.eq(beat + (self.rows.valid & self.rows.ready))
         with m.If(self.thin):
             m.d.sync += thinned.eq(1)
 
@@ -173,14 +180,14 @@ class Writeback(wiring.Component):
                     m.next = "SEND SPIKES"
             with m.State("SEND SPIKES"):
                 m.d.comb += self.rows.valid.eq(computed & settings.send_spikes)
-                with m.If(self.rows.ready | ~self.rows.valid):
+                with m.If(sent):
                     m.next = "CHOOSE"
                     with m.If(~early):
                         m.d.comb += self.thin.eq(1)
                         m.next = "SEND SKELETON"
             with m.State("SEND SKELETON"):
                 m.d.comb += self.rows.valid.eq(computed & settings.send_skeleton)
-                with m.If(self.rows.ready | ~self.rows.valid):
+                with m.If(sent):
                     m.next = "CHOOSE"
             with m.State("CHOOSE"):
                 m.d.sync += index.eq(0)

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import cocotb
-from stablespike.hw.ports import report_layout, row_layout, window_layout, write_layout
+from stablespike.hw.ports import beat_layout, report_layout, window_layout, write_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import FAULT, Command, Kind, Register, Space, pack_info
 
@@ -124,7 +124,7 @@ def _work(
     """Random commands, and the writes, rows and windows they make."""
     commands: list[bytes] = []
     writes: list[dict[str, Any]] = []
-    rows: list[tuple[int, int]] = []
+    rows: list[dict[str, int]] = []
     windows: list[dict[str, Any]] = []
     from stablespike.hw.ports import space_shape
 
@@ -167,12 +167,14 @@ def _work(
             stream += encode_window(last_words, config, steps, first, last, rng)
             place, second = base + total * second, 1 - second
             padded = last_words + [0] * (total * config.lanes - len(last_words))
-            for r in range(total):
+            part = config.lanes // config.row_beats
+            for i in range(total * config.row_beats):
                 value = sum(
                     w << (lane * config.window)
-                    for lane, w in enumerate(padded[r * config.lanes : (r + 1) * config.lanes])
+                    for lane, w in enumerate(padded[i * part : (i + 1) * part])
                 )
-                rows.append((place + r, value))
+                row, beat = divmod(i, config.row_beats)
+                rows.append({"row": place + row, "beat": beat, "words": value})
         windows.append({"steps": steps - 1, "first": first, "last": last, "base": place})
     commands += cut_stream(stream, rng)
     return commands, writes, rows, windows
@@ -198,8 +200,8 @@ async def carries_everything_over_a_bad_wire(dut):
     )
     assert host.info == pack_info(config)
     assert array.writes == writes
-    got = [unpack(row_layout(config), row) for row in array.rows.received]
-    assert [(row["row"], row["words"]) for row in got] == rows
+    got = [unpack(beat_layout(config), row) for row in array.rows.received]
+    assert got == rows
     assert array.windows == windows
     differs = [i for i in range(len(host.reports)) if host.reports[i] != array.reported[i]]
     assert not differs, f"reports differ from byte {differs[0]} of {len(host.reports)} on"

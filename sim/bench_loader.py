@@ -6,7 +6,7 @@ import random
 
 import cocotb
 import numpy as np
-from stablespike.hw.ports import row_layout, window_layout
+from stablespike.hw.ports import beat_layout, window_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
 
@@ -83,12 +83,13 @@ async def decodes_windows(dut):
                 source.put(list(data))
                 base, second = place + total * second, 1 - second
                 for r, row in enumerate(decode_rows(data, total, bool(dense), config)[0]):
-                    value = sum(int(w) << (lane * config.window) for lane, w in enumerate(row))
-                    rows.append({"row": base + r, "words": value})
+                    for beat, part in enumerate(row.reshape(config.row_beats, -1)):
+                        value = sum(int(w) << (i * config.window) for i, w in enumerate(part))
+                        rows.append({"row": base + r, "beat": beat, "words": value})
             windows.append({"steps": steps, "first": first, "last": last, "base": base})
         await bench.until(lambda: len(room.windows) == len(windows), "the windows")
     assert source.idle
-    got = [unpack(row_layout(config), row) for row in rows_sink.received]
+    got = [unpack(beat_layout(config), row) for row in rows_sink.received]
     assert got == rows
     assert [unpack(window_layout(config), w) for w in room.windows] == windows
 
@@ -157,7 +158,10 @@ async def refuses_what_is_no_head(dut):
 
 @cocotb.test()
 async def keeps_its_pace(dut):
-    """A silent row per cycle, a summary per 8; else a cycle per mask byte, word, and row."""
+    """A silent row per cycle, a summary per 8; else a cycle per mask byte, word, and row.
+
+    Rows in parts, and chained lanes: as the docstring has it.
+    """
     config = _config()
     bench = await start(dut)
     source = bench.source("bytes")
@@ -172,4 +176,5 @@ async def keeps_its_pace(dut):
         busy = int((grid != 0).any(1).sum())
         parts = 0 if config.window == 1 else -(-config.window // 8)
         work = busy * -(-config.lanes // 8) + int((grid != 0).sum()) * parts
-        assert bench.cycle - begin <= total + -(-total // 8) + work + 8
+        on_bus = total * config.row_beats * (1 + (config.chain > 1))
+        assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8

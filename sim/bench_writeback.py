@@ -7,7 +7,7 @@ from typing import Any
 
 import cocotb
 from stablespike.hw.counters import scan_counts
-from stablespike.hw.ports import row_layout
+from stablespike.hw.ports import beat_layout
 from stablespike.hw.scanner import mark_layout
 from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig
@@ -52,12 +52,16 @@ class Group:
             "spikes": random.getrandbits(count), "stable": random.getrandbits(count),
         }
 
-    def rows(self) -> list[tuple[int, int]]:
-        """Rows for the bus: address and words."""
+    def rows(self) -> list[dict[str, int]]:
+        """Parts of rows for the bus."""
         last = (1 << bits_for(self.config.spike_rows - 1)) - 1
+        beats = self.config.row_beats
+        part = self.config.row_bits // beats
         return [] if self.flags["empty"] else [
-            (self.at[f"{name}_row"] + self.group & last, self.row[name])
+            {"row": self.at[f"{name}_row"] + self.group & last, "beat": beat,
+             "words": self.row[name] >> beat * part & ((1 << part) - 1)}
             for name in ("spikes", "skeleton") if self.flags[f"send_{name}"]
+            for beat in range(beats)
         ]
 
     def kinds(self) -> list[ReportKind]:
@@ -147,8 +151,8 @@ class Group:
             lane = value(bench, "membrane_lane")
             if value(bench, "settles"):
                 settles.append(now)
-                got = [unpack(row_layout(config), row) for row in rows.received]
-                assert [(row["row"], row["words"]) for row in got] == self.rows()
+                got = [unpack(beat_layout(config), row) for row in rows.received]
+                assert got == self.rows()
             if value(bench, "rotate"):
                 shown = shown >> width | (shown & ((1 << width) - 1)) << (config.row_bits - width)
             if value(bench, "thin"):
@@ -211,4 +215,6 @@ async def takes_as_long_as_documented(dut):
             group.words(kind) + 3 + (turns if kind in _ROWS else 0) for kind in group.kinds()
         )
         rows_take = 2 + (1 if group.late() else -1) * bool(group.early())
+        sent = len(group.rows())
+        rows_take += sent - sent // config.row_beats
         assert took == 1 + rows_take + expected, [kind.name for kind in group.kinds()]

@@ -208,15 +208,15 @@ PRESETS: dict[str, ArrayConfig] = {
         result_bytes=512,
         synaptic_current=False,
     ),
-    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16),
+    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16),
     "ecp5-45f": ArrayConfig(
-        **_LARGE, cores=2, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16
+        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16
     ),
     "ecp5-85f": ArrayConfig(
         **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32
     ),
     "artix-35t": ArrayConfig(
-        **_LARGE, lanes=64, row_beats=8, spike_rows=64, neuron_groups=16
+        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16
     ),
 }
 

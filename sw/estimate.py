@@ -60,7 +60,7 @@ class _Model:
         self.moving = self.config.chain if self.chained else 0
         self.found_to_issued = FOUND_TO_ISSUED + self.chained
         beats = self.config.row_beats
-        self.sent_to_readable = SENT_TO_READABLE + (self.config.cores > 1 or beats > 1) + beats - 1
+        self.sent_to_readable = SENT_TO_READABLE + (self.config.cores > 1 or beats > 1)
 
     def drained(self, neurons: int, steps: int) -> int:
         """Cycles from a swap until the group's row is complete."""
@@ -98,7 +98,7 @@ class _Model:
         return [(PACKET_HEAD + words, after) for words, after in packets]
 
     def looked_at(self, core: int, at: int, cores: int) -> int:
-        """Cycle in which the merger, a core further in each, finds the packet there since ``at``."""
+        """Cycle in which the merger, a core further in each, finds a packet there since ``at``."""
         begin = max(self.merger, at)
         return begin + (core - self.turn - (begin - self.merger)) % cores
 
@@ -123,10 +123,10 @@ class _Model:
 
     def task(
         self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
-        final: bool, outputs: int,
+        final: bool, outputs: int, sends: int,
     ) -> _Sends:
-        """Run a task; ``rows`` events per row, ``ready`` when each may be read. Returns the cycles
-        its rows are readable by others."""
+        """Run a task; ``rows`` events per row, ``ready`` when each may be read, ``sends`` rows of a
+        group that go to the bus. Returns the cycles the last of them are readable by others."""
         config = self.config
         sent = []
         last_row = len(rows) - 1
@@ -152,9 +152,10 @@ class _Model:
             if is_last and share.groups:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
             complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
-            sent.append(complete + self.sent_to_readable)
+            on_bus = sends * (config.row_beats - 1)
+            sent.append(complete + self.sent_to_readable + on_bus)
             window = run == len(self.program.layer_tags) - 1
-            core.neuron = complete + WRITTEN_BACK + 1
+            core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
             if share.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
             for length, after in self.reports(run, neurons, final, is_last, window):
@@ -184,13 +185,15 @@ class _Model:
             outputs = network.layers[layer].outputs
             if run == 0:
                 ready = [0] * count
+            inner = kind == "spikes" and layer < len(network.layers) - 1
+            emit = network.layers[layer].emit
+            sends = inner * (2 if emit == "both" else 1)
             sent = self.together([
-                self.task(core, run, share, rows, ready, steps, final, outputs)
+                self.task(core, run, share, rows, ready, steps, final, outputs, sends)
                 for core, share in zip(self.cores, self.program.groups[layer], strict=True)
             ])
-            if kind == "spikes" and layer < len(network.layers) - 1:
+            if inner:
                 senders = [times for times in sent if times]
-                emit = network.layers[layer].emit
                 late = emit != "spikes"
                 if len(senders) == 1 and emit != "both":
                     ready = [cycle + late for cycle in senders[0]]

@@ -10,7 +10,9 @@ BAD = {"lost": 0.1, "damaged": 0.1, "doubled": 0.1, "swapped": 0.1, "noise": 0.1
 CONFIGS = {
     "icebreaker": preset("icebreaker"),
     "smallest": ArrayConfig(lanes=4, window=1, spike_rows=37, tasks=3, weight_rows=100),
-    "wide": ArrayConfig(cores=3, lanes=64, window=16, weight_bits=8, weight_rows=1000),
+    "wide": ArrayConfig(
+        cores=3, lanes=64, window=16, weight_bits=8, weight_rows=1000, chain=8, row_beats=4
+    ),
 }
 
 

@@ -6,7 +6,9 @@ from stablespike.sim.bench import run_bench
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-def test_stream_register(stall):
+@pytest.mark.parametrize("spaced", [False, True])
+def test_stream_register(spaced, stall):
     assert run_bench(
-        StreamRegister(9), "stablespike.sim.bench_stage", parameters={"stall": stall}
+        StreamRegister(9, spaced=spaced), "stablespike.sim.bench_stage",
+        parameters={"stall": stall, "spaced": spaced},
     ) == 1
