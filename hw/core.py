@@ -296,6 +296,10 @@ class Core(wiring.Component):
             drain.pixels.eq(settings.pixels),
             drain.sums.eq(lanes.sums),
             drain.under_way.eq(neuron.busy),
+            drain.align.eq(
+                settings.send_spikes | settings.send_skeleton | settings.report_spikes
+                | settings.report_skeleton | (settings.monitor & writeback.trace)
+            ),
         ]
 
         # Parameters and state of the neuron that enters.

@@ -22,7 +22,7 @@ class Drain(wiring.Component):
     all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
 
     A group of n neurons takes ``(passes - 1) * max(n, latency + 2) + L + latency + 2`` cycles from
-    ``start`` to ``finished``.
+    ``start`` to ``finished``; n in place of L where its row need not be aligned.
 
     Members
     -------
@@ -32,7 +32,8 @@ class Drain(wiring.Component):
     read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
         ``valid`` and the others tell the neuron unit what enters.
     under_way : the neuron unit has neurons.
-    fill : after the last neuron, one cycle for each lane the group lacks.
+    align : the row of spikes will be read.
+    fill : with ``align``, after the last neuron, one cycle for each lane the group lacks.
     finished : for one cycle: the last neuron of the group has left.
     """
 
@@ -57,6 +58,7 @@ class Drain(wiring.Component):
                 "current": Out(signed(config.acc_bits + config.window)),
                 "taken": Out(data.ArrayLayout(signed(config.acc_bits), config.neuron_steps)),
                 "under_way": In(1),
+                "align": In(1),
                 "fill": Out(1),
                 "finished": Out(1),
             }
@@ -96,7 +98,7 @@ class Drain(wiring.Component):
                         m.next = "EMPTY"
             with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
                 m.d.sync += beat.eq(beat + 1)
-                with m.If(beat == config.lanes):
+                with m.If((beat == config.lanes) | ~self.align):
                     m.d.comb += self.finished.eq(1)
                     m.next = "IDLE"
                 with m.Else():

@@ -62,12 +62,12 @@ class _Model:
         beats = self.config.row_beats
         self.sent_to_readable = SENT_TO_READABLE + (self.config.cores > 1 or beats > 1)
 
-    def drained(self, neurons: int, steps: int) -> int:
-        """Cycles from a swap until the group's row is complete."""
+    def drained(self, neurons: int, steps: int, aligned: bool) -> int:
+        """Cycles from a swap until the group is done, its row ``aligned`` if anything reads it."""
         passes = -(-steps // self.config.neuron_steps)
         before = (passes - 1) * max(neurons, self.latency + 2)
         start = SWAP_TO_DRAIN + 2 * self.chained
-        return start + before + self.config.lanes + self.latency + 1
+        return start + before + (self.config.lanes if aligned else neurons) + self.latency + 1
 
     def reads_spikes(self, run: int) -> bool:
         """Whether the words of spikes are what a run sends to the host."""
@@ -151,7 +151,8 @@ class _Model:
             neurons = config.lanes if share.groups else 0
             if is_last and share.groups:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
-            complete = swap + self.drained(neurons, steps) if share.groups else swap + 1
+            aligned = bool(sends) or self.program.network.readout != "membrane"
+            complete = swap + (self.drained(neurons, steps, aligned) if share.groups else 1)
             on_bus = sends * (config.row_beats - 1)
             sent.append(complete + self.sent_to_readable + on_bus)
             window = run == len(self.program.layer_tags) - 1
