@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .devices import short_of_memory
+from .devices import prefers_logic
 
 __all__ = ["CRC_RESIDUE", "Crc32", "crc_table"]
 
@@ -30,7 +30,7 @@ class Crc32(wiring.Component):
 
     The table's output register is part of the state, so a byte costs one lookup and one XOR:
     32 logic cells and two 256 x 16 block RAMs, a third of the parallel XOR network. Where
-    block RAM is short, a register of its own and XORs take the table's place.
+    block RAM is scarce or slow, a register of its own and XORs take the table's place.
 
     Members
     -------
@@ -50,7 +50,7 @@ class Crc32(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         index, entry = Signal(8), Signal(32)
-        if short_of_memory(platform):
+        if prefers_logic(platform):
             found = Signal(32, reset_less=True)
             m.d.comb += entry.eq(found)
             # An entry is the sum of those of its index's bits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
@@ -84,8 +84,9 @@ class Link(wiring.Component):
         m.submodules.transmitter = restarted(transmitter)
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
-        if self.config.chain > 1:
-            # Large arrays run at a clock at which commands cannot come straight out of memory.
+        large = self.config.chain > 1
+        if large:
+            # At their clock commands cannot come straight out of memory, nor frames go into it.
             m.submodules.behind = behind = restarted(StreamRegister(command_layout()))
             wiring.connect(m, receiver.commands, behind.i)
             wiring.connect(m, behind.o, command.commands)
@@ -98,8 +99,18 @@ class Link(wiring.Component):
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
         wiring.connect(m, receiver.acknowledged, transmitter.acknowledged)
         wiring.connect(m, receiver.nonce, transmitter.nonce)
-        wiring.connect(m, transmitter.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
+        made = Signal()  # a byte of a frame is on its way to the encoder
+        if large:
+            m.d.sync += [
+                made.eq(transmitter.o.valid & ~receiver.clear),
+                encoder.i.payload.eq(transmitter.o.payload),
+            ]
+            m.d.comb += [
+                encoder.i.valid.eq(made), transmitter.o.ready.eq(encoder.i.ready & ~made)
+            ]
+        else:
+            wiring.connect(m, transmitter.o, encoder.i)
         m.d.comb += [
             loader.rows_total.eq(command.rows_total),
             loader.place.eq(command.place),
@@ -107,7 +118,7 @@ class Link(wiring.Component):
             command.idle.eq(loader.idle),
             command.hungry.eq(loader.hungry),
             command.no_head.eq(loader.no_head),
-            command.quiet.eq(transmitter.quiet & encoder.idle & self.idle),
+            command.quiet.eq(transmitter.quiet & ~made & encoder.idle & self.idle),
             transmitter.executed.eq(command.executed),
             transmitter.done.eq(command.done),
             transmitter.fault.eq(command.fault),

@@ -19,7 +19,7 @@ from stablespike.spec.link import (
 
 from .cobs import CobsDecoder
 from .crc import Crc32
-from .devices import short_of_memory
+from .devices import prefers_logic
 from .queue import NO_COLLISION
 
 __all__ = [
@@ -165,7 +165,7 @@ class Receiver(wiring.Component):
         )
         m.submodules.running = running = Memory(
             shape=8, depth=NONCE_BYTES, init=[],
-            attrs={} if short_of_memory(platform) else {"ram_style": "block", **NO_COLLISION},
+            attrs={} if prefers_logic(platform) else {"ram_style": "block", **NO_COLLISION},
         )
         wiring.connect(m, wiring.flipped(self.i), cobs.i)
         wiring.connect(m, ring.o, wiring.flipped(self.commands))

@@ -10,13 +10,14 @@ BAD = {"lost": 0.1, "damaged": 0.1, "doubled": 0.1, "swapped": 0.1, "noise": 0.1
 CONFIGS = {
     "icebreaker": preset("icebreaker"),
     "smallest": ArrayConfig(lanes=4, window=1, spike_rows=37, tasks=3, weight_rows=100),
+    "chained": ArrayConfig(lanes=8, window=8, chain=4, row_beats=2, spike_rows=64, tasks=3),
     "wide": ArrayConfig(
         cores=3, lanes=64, window=16, weight_bits=8, weight_rows=1000, chain=8, row_beats=4
     ),
 }
 
 
-@pytest.mark.parametrize("name", ["icebreaker", "smallest"])
+@pytest.mark.parametrize("name", ["icebreaker", "smallest", "chained"])
 def test_whole_link(name):
     config = CONFIGS[name]
     assert run_bench(Link(config), BENCH, parameters={"config": config.as_dict()}) == 6
@@ -24,7 +25,8 @@ def test_whole_link(name):
 
 @pytest.mark.parametrize(("name", "there", "back"), [
     ("icebreaker", {}, {}), ("icebreaker", BAD, {}), ("icebreaker", {}, BAD),
-    ("icebreaker", BAD, BAD), ("smallest", BAD, BAD), ("wide", BAD, BAD),
+    ("icebreaker", BAD, BAD), ("smallest", BAD, BAD),
+    ("chained", BAD, BAD), ("wide", BAD, BAD),
 ])
 def test_bad_wire(name, there, back):
     config = CONFIGS[name]
