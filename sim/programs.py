@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import numpy as np
 import numpy.typing as npt
-from stablespike.hw.ports import row_layout, window_layout, write_layout
+from stablespike.hw.ports import beat_layout, window_layout, write_layout
 from stablespike.program import Program, load_program
 from stablespike.spec import reference
 from stablespike.spec.link import Register, ReportFlags
@@ -72,21 +72,23 @@ def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Word
 def windows(
     program: Program, sample: npt.NDArray[np.int64]
 ) -> Iterator[tuple[list[int], int]]:
-    """Per window of a sample, its input rows and the window, as payloads."""
+    """Per window of a sample, the parts of its input rows and the window, as payloads."""
     config, count = program.config, program.registers[Register.INPUT_ROWS]
+    layout, part = beat_layout(config), config.lanes // config.row_beats
     for number in range(program.windows):
         base = program.registers[Register.INPUT_BASE] + number % 2 * count
         words = _input(program, sample, number)
         words += [0] * (count * config.lanes - len(words))
         rows = [
-            pack(row_layout(config), {
-                "row": base + row,
+            pack(layout, {
+                "row": base + at // config.row_beats,
+                "beat": at % config.row_beats,
                 "words": sum(
                     word << lane * config.window
-                    for lane, word in enumerate(words[row * config.lanes :][: config.lanes])
+                    for lane, word in enumerate(words[at * part :][:part])
                 ),
             })
-            for row in range(count)
+            for at in range(count * config.row_beats)
         ]
         yield rows, _window(program, number, base)
 

@@ -22,6 +22,9 @@ ARRAYS = {
         **SMALL, cores=2, window=1, fraction_bits=0, state_bits=12, acc_bits=9,
         synaptic_current=False,
     ),
+    "2 cores T4, chains of 2, 2 beats": ArrayConfig(
+        **SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10, chain=2, row_beats=2
+    ),
 }
 
 

@@ -46,6 +46,8 @@ class Served:
         self.model = DeviceModel(board.config, board.execute, board.reset)
         self._read, self._write, self._stop = read, write, threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def _serve(self) -> None:
@@ -73,6 +75,7 @@ def serial_board() -> Iterator[tuple[str, Served]]:
     tty.setraw(ours)
     tty.setraw(theirs)
     served = Served(ours, ours)
+    served.start()
     yield os.ttyname(theirs), served
     served.stop()
     os.close(ours)
@@ -90,7 +93,9 @@ def tcp_board() -> Iterator[tuple[str, list[Any]]]:
                 link, _ = listener.accept()
             except OSError:
                 return
-            boards.append((link, Served(link.fileno(), link.fileno())))
+            served = Served(link.fileno(), link.fileno())
+            boards.append((link, served))
+            served.start()  # from here on somebody may have been answered
 
     threading.Thread(target=accept, daemon=True).start()
     yield f"127.0.0.1:{listener.getsockname()[1]}", boards
