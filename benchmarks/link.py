@@ -1,0 +1,92 @@
+"""Bytes of an image on the link, beside the fewest, and the images a second boards do with them.
+
+    python benchmarks/link.py [-o docs/results/link.json]
+
+Bytes are those of the simulated board's frames, all framing included. The fewest are those of a
+code that knows nothing of the images, so that no entropy coder is in it, only that most pixels are
+0: a bit for every pixel, the value of each that is not 0, and back the membranes of the outputs.
+A UART takes ten bit times for a byte, each way for itself, so the fuller way bounds the images a
+second, or else the core's cycles do. Boards whose array does not hold 784-128-10 run the smaller
+network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import stablespike as ss
+from stablespike.boards.registry import BOARDS
+from stablespike.datasets import shipped_mnist
+from stablespike.demo import pixels, shipped_program
+from stablespike.result import Result
+
+BATCH = 50
+BITS_PER_BYTE = 10
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "boards.json"
+
+
+def fewest(samples: np.ndarray[Any, Any], network: ss.Network, state_bits: int) -> dict[str, float]:
+    """Bytes an image each way."""
+    flat = samples.reshape(len(samples), -1)
+    bits = flat.shape[1] + network.input.bits * np.count_nonzero(flat, axis=1)
+    return {"sent": float(bits.mean()) / 8, "received": network.outputs * state_bits / 8}
+
+
+def measured(array: str) -> dict[str, Any]:
+    """Bytes and cycles of the shipped images on an array's simulated board."""
+    name, program = shipped_program(array)
+    samples = pixels(shipped_mnist()[0], program.network)
+    figures: dict[str, Any] = {"array": array, "network": name, "images": len(samples)}
+    figures["fewest"] = fewest(samples, program.network, program.config.state_bits)
+    batches = [samples[at : at + BATCH] for at in range(0, len(samples), BATCH)]
+    with ss.open_device(f"sim:{array}") as board:
+        board.load(program)
+        for counters in (True, False):
+            result = Result.joined(list(board.run(iter(batches), counters=counters)))
+            sent, received = (count / len(samples) for count in result.link_bytes)
+            figures["with counters" if counters else "without"] = {
+                "sent": sent, "received": received,
+            }
+            if counters:
+                figures["cycles_per_image"] = float(result.counters["cycles"].mean())
+    return figures
+
+
+def rates(figures: dict[str, Any], built: dict[str, Any]) -> list[dict[str, Any]]:
+    """Images a second of the boards that have the array and were placed."""
+    rows = []
+    fuller = max(figures["without"].values())
+    for board in BOARDS.values():
+        if board.array != figures["array"] or not built.get(board.name, {}).get("met"):
+            continue
+        rows.append({
+            "board": board.name,
+            "baud": board.baud,
+            "clock_mhz": board.clock_hz / 1e6,
+            "link_bound": board.baud / BITS_PER_BYTE / fuller,
+            "core_bound": board.clock_hz / figures["cycles_per_image"],
+        })
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path)
+    output = parser.parse_args().output
+    built = json.loads(RESULTS.read_text())
+    arrays = dict.fromkeys(BOARDS[name].array for name in built)
+    rows = []
+    for array in arrays:
+        figures = measured(array)
+        rows.append({**figures, "boards": rates(figures, built)})
+        print(json.dumps(rows[-1], indent=2), flush=True)
+    if output:
+        output.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
