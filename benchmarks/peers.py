@@ -87,7 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path)
     output = parser.parse_args().output
-    rows = [*dense("icebreaker"), *mnist("icebreaker")]
+    rows = dense("icebreaker")
+    for array in ("icebreaker", "ecp5-25f", "ecp5-85f"):
+        rows += mnist(array)
     for row in rows:
         print(json.dumps(row), flush=True)
     if output:

@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.boards import top
+from stablespike.boards.board import ROUTED
 from stablespike.boards.build import build
 from stablespike.boards.registry import BOARDS
 from stablespike.spec.link import BUILD_ID_BYTES
@@ -44,13 +45,16 @@ MARKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in BOARDS if not BOARDS[name].project])
+@pytest.mark.parametrize("name", [
+    # The one that is routed whole is in test_record.py.
+    name for name, board in BOARDS.items() if not board.project and board.state != ROUTED
+])
 def test_bitstream(name, monkeypatch):
     monkeypatch.setattr(top, "UartAccelerator", Little)
-    board, lines = BOARDS[name], []
-    done = build(board, seeds=2, jobs=2, progress=lines.append)
+    board, seeds = BOARDS[name], 2 if name == "hx8k" else 1
+    done = build(board, seeds=seeds, jobs=seeds)
     assert done.met
-    assert set(done.seeds) == {"1", "2"}
+    assert list(done.seeds) == ["1", "2"][:seeds]
     assert done.fmax_mhz == max(done.seeds.values())
     assert 10 < done.registers < 60
     assert done.block_rams == done.memory[board.ram.name][0]
