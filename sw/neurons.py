@@ -1,0 +1,117 @@
+"""The neurons of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .immutable import Equal, put
+from .spec.array import LIMITS
+from .spec.task import LEAK_BITS
+from .values import exact_choice, exact_int, exact_integers, signed_range
+
+__all__ = [
+    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Neuron",
+]
+
+RESETS = ("subtract", "zero", "none")
+RESET_TIMINGS = ("same_step", "next_step")
+COMPARES = ("ge", "gt")
+
+STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
+_LEAK_HIGH = (1 << LEAK_BITS) - 1
+
+Leak = tuple[int | None, int | None]
+
+
+def _leak(name: str, value: Any) -> Leak:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(
+            f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
+            + ("; (None, None) is no leak" if value is None else "")
+        )
+    a, c = (
+        None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
+        for i, shift in enumerate(value)
+    )
+    return a, c
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(Equal):
+    """The neurons of one layer.
+
+    Parameters
+    ----------
+    leak : two shifts (a, c): each step takes ``v >> a`` and ``v >> c`` off the membrane. A term is
+        absent where its shift is None; (None, None) integrates without leak.
+    threshold : an integer, or one per neuron, in units of ``2**-fraction_bits`` weight steps.
+        None only where ``fires`` is False.
+    reset : what a spike does to the membrane: "subtract" the threshold, set it to "zero", "none".
+    reset_timing : "same_step" as the spike, or the "next_step".
+    compare : "ge" fires at the threshold, "gt" above it.
+    v_init : membrane at the start of a sample.
+    fires : False for a layer read by its membrane only.
+    synapse_leak : shifts of a synaptic current in front of the membrane; None for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the value and what is allowed.
+    """
+
+    leak: Leak = (None, None)
+    threshold: npt.ArrayLike | None = None
+    reset: str = "subtract"
+    reset_timing: str = "same_step"
+    compare: str = "ge"
+    v_init: int = 0
+    fires: bool = True
+    synapse_leak: Leak | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fires, bool):
+            raise TypeError(f"fires must be True or False, not {self.fires!r}")
+        exact_choice("reset", self.reset, RESETS)
+        exact_choice("reset_timing", self.reset_timing, RESET_TIMINGS)
+        exact_choice("compare", self.compare, COMPARES)
+        put(
+            self,
+            leak=_leak("leak", self.leak),
+            threshold=self._threshold(),
+            v_init=exact_int("v_init", self.v_init, STATE_LOW, STATE_HIGH),
+            synapse_leak=(
+                None if self.synapse_leak is None else _leak("synapse_leak", self.synapse_leak)
+            ),
+        )
+
+    def _threshold(self) -> int | npt.NDArray[np.int64] | None:
+        if self.threshold is None:
+            if self.fires:
+                raise ValueError(
+                    f"threshold must be given (1 to {STATE_HIGH}, one or per neuron); "
+                    "only a layer with fires=False has none"
+                )
+            return None
+        array = exact_integers("threshold", self.threshold, 1, STATE_HIGH)
+        if array.ndim > 1:
+            raise ValueError(f"threshold must be one integer or (out,) integers, not {array.shape}")
+        return array if array.ndim else int(array)
+
+    def thresholds(self, neurons: int) -> npt.NDArray[np.int64]:
+        """(neurons,) thresholds, read-only; 1 where the layer has none because it never fires.
+
+        Raises
+        ------
+        ValueError
+            If there is one per neuron, for another number of neurons.
+        """
+        array = np.asarray(1 if self.threshold is None else self.threshold, dtype=np.int64)
+        if array.ndim and array.shape != (neurons,):
+            raise ValueError(
+                f"threshold must be one integer or ({neurons},) integers, not {array.shape}"
+            )
+        return np.broadcast_to(array, (neurons,))

@@ -1,0 +1,50 @@
+"""Pooling of maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .immutable import SIZE_HIGH, Shape, put
+from .values import exact_int
+
+__all__ = ["SumPool2d"]
+
+
+@dataclass(frozen=True)
+class SumPool2d:
+    """Sum pooling of a (channels, height, width) map in windows of ``size``; drops odd edges."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        put(self, size=exact_int("size", self.size, 1, SIZE_HIGH))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape after pooling.
+
+        Raises
+        ------
+        ValueError
+            If the map has not three axes, or is smaller than one pool.
+        """
+        if len(shape) != 3:
+            raise ValueError(f"SumPool2d needs a (channels, height, width) map, not {shape}")
+        channels, height, width = shape
+        if min(height, width) < self.size:
+            raise ValueError(
+                f"SumPool2d({self.size}) needs a map of at least its size, not {shape}"
+            )
+        return channels, height // self.size, width // self.size
+
+    def sources(self, shape: Shape) -> npt.NDArray[np.int64]:
+        """For every input of a map, in C order, the pooled position it adds to; -1 if dropped."""
+        channels, height, width = self.output_shape(shape)
+        pooled = np.full(shape, -1, dtype=np.int64)
+        c, y, x = np.indices((channels, height * self.size, width * self.size))
+        pooled[:, : height * self.size, : width * self.size] = np.ravel_multi_index(
+            (c, y // self.size, x // self.size), (channels, height, width)
+        )
+        return pooled.reshape(-1)
