@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ import numpy as np
 from .array import ArrayConfig
 
 __all__ = [
-    "LayerState", "ReferenceResult", "clamp", "current", "neuron_step", "or_pool", "run",
-    "skeleton", "sum_pool",
+    "LayerState", "ReferenceResult", "clamp", "conv_shape", "current", "fields", "neuron_step",
+    "or_pool", "run", "skeleton", "sum_pool",
 ]
 
 
@@ -42,9 +43,10 @@ class ReferenceResult:
     """One sample's results.
 
     ``words[layer][window][neuron]`` and ``skeleton_words`` are spike words, ``spikes[layer][step]
-    [neuron]`` and ``skeleton`` the same step by step: all of s and k, before emission, and with
-    ``emit="both"`` of the run on the spikes. ``readout`` is a list of ints per output, of lists of
-    words for "words". ``state`` has an entry per layer, and with "both" one more for the last
+    [neuron]`` and ``skeleton`` the same step by step: all of s and k, before emission and pooling,
+    and with ``emit="both"`` of the run on the spikes. With a recurrent layer every window is one
+    step. ``readout`` is a list of ints per output, of lists of words (of T steps, whatever the
+    windows) for "words". ``state`` has an entry per layer, and with "both" one more for the last
     layer's run on the skeleton.
     """
 
@@ -82,6 +84,40 @@ def sum_pool(values: Sequence[int], shape: Sequence[int], size: int) -> list[int
         for y in range(height // size)
         for x in range(width // size)
     ]
+
+
+def conv_shape(
+    shape: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[int, int]:
+    """Height and width of the positions a kernel takes on a (channels, height, width) map."""
+    rows, columns = (
+        (size + 2 * p - k) // s + 1
+        for size, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)
+    )
+    return rows, columns
+
+
+def fields(
+    values: Sequence[int],
+    shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+) -> list[list[int]]:
+    """The receptive field of every position, row by row: its values in the order of the weights of
+    one output (channel, kernel row, kernel column), 0 outside of the map."""
+    channels, height, width = shape
+    rows, columns = conv_shape(shape, kernel, stride, padding)
+    found = []
+    for top in range(-padding[0], rows * stride[0] - padding[0], stride[0]):
+        for left in range(-padding[1], columns * stride[1] - padding[1], stride[1]):
+            found.append([
+                values[(c * height + y) * width + x] if 0 <= y < height and 0 <= x < width else 0
+                for c in range(channels)
+                for y in range(top, top + kernel[0])
+                for x in range(left, left + kernel[1])
+            ])
+    return found
 
 
 def neuron_step(
@@ -125,6 +161,23 @@ def or_pool(words: Sequence[int], shape: Sequence[int], size: int) -> list[int]:
     return pooled
 
 
+def _layer_shapes(layer: Any, shape: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape of a layer's neurons, and of what it hands on, for an input of that shape."""
+    if layer.kind == "dense":
+        return (len(layer.bias),), (len(layer.bias),)
+    pooled = _pooled_shape(shape, layer.pool_before)
+    kernel = layer.weight.shape[2:]
+    neurons = (len(layer.bias), *conv_shape(pooled, kernel, layer.stride, layer.padding))
+    return neurons, _pooled_shape(neurons, layer.pool_after)
+
+
+def _pooled_shape(shape: Sequence[int], pool: Any) -> tuple[int, ...]:
+    if pool is None:
+        return tuple(shape)
+    channels, height, width = shape
+    return channels, height // pool.size, width // pool.size
+
+
 def _layer_window(
     layer: Any,
     shape: Sequence[int],
@@ -134,21 +187,26 @@ def _layer_window(
     state_bits: int,
 ) -> tuple[list[int], list[int]]:
     """Spike and skeleton words of a window; ``inputs[t]`` are the values of step t."""
-    weights, bias = layer.weight.tolist(), layer.bias.tolist()
-    theta = layer.threshold.tolist()
-    words, before = [0] * len(weights), list(state.r)
+    weights = layer.weight.reshape(len(layer.bias), -1).tolist()
+    recurrent = None if layer.recurrent is None else layer.recurrent.tolist()
+    bias, theta = layer.bias.tolist(), layer.threshold.tolist()
+    words, before = [0] * len(state.v), list(state.r)
+    pooled = _pooled_shape(shape, layer.pool_before)
     for t, values in enumerate(inputs):
         if layer.pool_before is not None:
             values = sum_pool(values, shape, layer.pool_before.size)
-        for n, row in enumerate(weights):
+        # What each neuron of a channel meets; a dense layer is one position that meets it all.
+        met = [values]
+        if layer.kind == "conv2d":
+            met = fields(values, pooled, layer.weight.shape[2:], layer.stride, layer.padding)
+        last = list(state.r)
+        for n in range(len(state.v)):
+            channel, position = divmod(n, len(met))
+            i = current(weights[channel], met[position], bias[channel], fraction_bits)
+            if recurrent is not None:
+                i = current(recurrent[n], last, i, fraction_bits)
             state.v[n], state.r[n], state.q[n] = neuron_step(
-                layer.neuron,
-                theta[n],
-                state.v[n],
-                state.r[n],
-                state.q[n],
-                current(row, values, bias[n], fraction_bits),
-                state_bits,
+                layer.neuron, theta[channel], state.v[n], state.r[n], state.q[n], i, state_bits
             )
             words[n] |= state.r[n] << t
     return words, [skeleton(word, r) for word, r in zip(words, before, strict=True)]
@@ -168,12 +226,14 @@ def run(
 ) -> ReferenceResult:
     """One sample through a network, window by window, layer by layer.
 
+    The order in a layer is: sum pool, pad, convolve or multiply, neuron, AND, OR pool.
+
     Parameters
     ----------
     network : a ``stablespike.Network``, or anything with its attributes.
     sample : (steps, *shape) zeros and ones, or (*shape) pixels.
     steps : N, steps of the sample.
-    window : T, steps of all windows but the last.
+    window : T, steps of all windows but the last; with a recurrent layer windows have 1 step.
     carry : ``state`` of an earlier result, to go on from; None starts afresh.
     state_bits : V, width of membrane and synaptic current.
     """
@@ -181,13 +241,22 @@ def run(
     pixels = network.input.kind == "pixels"
     both = last > 0 and layers[last - 1].emit == "both"
     flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1).tolist()
+    length = 1 if any(layer.recurrent is not None for layer in layers) else window
+    shapes = [tuple(network.input.shape)]
+    neurons: list[tuple[int, ...]] = []
+    for layer in layers:
+        made, handed_on = _layer_shapes(layer, shapes[-1])
+        neurons.append(made)
+        shapes.append(handed_on)
     # The layers that run, with the layer each stands for: the last one twice with "both".
     runs = [*layers, layers[last]] if both else layers
     if carry is None:
-        state = [LayerState.fresh(len(layer.bias), layer.neuron.v_init) for layer in runs]
+        state = [
+            LayerState.fresh(prod(neurons[min(i, last)]), layer.neuron.v_init)
+            for i, layer in enumerate(runs)
+        ]
     else:
         state = [entry.copy() for entry in carry]
-    shapes = [tuple(network.input.shape)] + [(len(layer.bias),) for layer in layers[:-1]]
     result = ReferenceResult(
         words=[[] for _ in layers],
         skeleton_words=[[] for _ in layers],
@@ -195,43 +264,57 @@ def run(
         skeleton=[[] for _ in layers],
         state=state,
     )
-    emitted: list[list[list[int]]] = [[] for _ in runs]  # of the runs that are read: by window
+    emitted: list[list[list[int]]] = [[] for _ in runs]  # of the runs that are read: by step
 
-    for first in range(0, steps, window):
-        n = min(window, steps - first)
+    for first in range(0, steps, length):
+        n = min(length, steps - first)
         inputs: list[list[int]] = flat * n if pixels else flat[first : first + n]
         inputs_skeleton: list[list[int]] = []
         for i, layer in enumerate(runs):
-            branch = i > last
+            branch, place = i > last, min(i, last)
             words, stable = _layer_window(
                 layer,
-                shapes[min(i, last)],
+                shapes[place],
                 inputs_skeleton if branch else inputs,
                 state[i],
                 network.fraction_bits,
                 state_bits,
             )
-            if i == last or branch:
-                emitted[i].append(stable if layer.emit == "skeleton" else words)
+            handed = {
+                emit: _bits(_pooled(each, neurons[place], layer.pool_after), n)
+                for emit, each in (("spikes", words), ("skeleton", stable))
+            }
+            if i >= last:
+                emitted[i] += handed["skeleton" if layer.emit == "skeleton" else "spikes"]
             if not branch:
                 result.words[i].append(words)
                 result.skeleton_words[i].append(stable)
                 result.spikes[i] += _bits(words, n)
                 result.skeleton[i] += _bits(stable, n)
             if i < last:
-                inputs_skeleton = _bits(stable, n)
-                inputs = inputs_skeleton if layer.emit == "skeleton" else _bits(words, n)
+                inputs_skeleton = handed["skeleton"]
+                inputs = handed["skeleton" if layer.emit == "skeleton" else "spikes"]
 
-    result.readout = _readout(network.readout, emitted[last], state[last])
+    result.readout = _readout(network.readout, emitted[last], state[last], window)
     if both:
-        result.readout_skeleton = _readout(network.readout, emitted[-1], state[-1])
+        result.readout_skeleton = _readout(network.readout, emitted[-1], state[-1], window)
     return result
 
 
-def _readout(kind: str, windows: list[list[int]], state: LayerState) -> list[Any]:
+def _pooled(words: list[int], shape: Sequence[int], pool: Any) -> list[int]:
+    return words if pool is None else or_pool(words, shape, pool.size)
+
+
+def _readout(kind: str, steps: list[list[int]], state: LayerState, window: int) -> list[Any]:
     if kind == "membrane":
         return list(state.v)
-    by_neuron = [list(words) for words in zip(*windows, strict=True)]
-    if kind == "words":
-        return by_neuron
-    return [sum(word.bit_count() for word in words) for words in by_neuron]
+    by_neuron = list(zip(*steps, strict=True))
+    if kind == "counts":
+        return [sum(bits) for bits in by_neuron]
+    return [
+        [
+            sum(bit << t for t, bit in enumerate(bits[first : first + window]))
+            for first in range(0, len(bits), window)
+        ]
+        for bits in by_neuron
+    ]

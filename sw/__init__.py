@@ -32,16 +32,25 @@ if TYPE_CHECKING:
     from .importers.nir import from_nir
     from .importers.snntorch import from_snntorch
     from .importers.spikingjelly import from_spikingjelly
-    from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
+    from .network import (
+        Conv2d,
+        Dense,
+        MaxPool2d,
+        Network,
+        Neuron,
+        PixelInput,
+        SpikeInput,
+        SumPool2d,
+    )
     from .program import Program
     from .spec.array import ArrayConfig
 
 __all__ = [
-    "ArrayConfig", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout",
-    "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "Network", "Neuron",
-    "NotExpressible", "PixelInput", "Program", "SpikeInput", "StableSpikeError", "SumPool2d",
-    "ToolError", "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly",
-    "load", "open_device", "save", "to_nir",
+    "ArrayConfig", "Conv2d", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound",
+    "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "MaxPool2d",
+    "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "SpikeInput",
+    "StableSpikeError", "SumPool2d", "ToolError", "compile", "consistency", "from_nir",
+    "from_snntorch", "from_spikingjelly", "load", "open_device", "save", "to_nir",
 ]
 
 _MODULES = {
@@ -59,7 +68,10 @@ _MODULES = {
     ".importers.nir": ("from_nir",),
     ".importers.snntorch": ("from_snntorch",),
     ".importers.spikingjelly": ("from_spikingjelly",),
-    ".network": ("Dense", "Network", "Neuron", "PixelInput", "SpikeInput", "SumPool2d"),
+    ".network": (
+        "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
+        "SumPool2d",
+    ),
     ".program": ("Program",),
     ".spec.array": ("ArrayConfig",),
 }

@@ -305,6 +305,9 @@ def compile_(
     array: Annotated[str, typer.Option(help="Preset of the array.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The program to write.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of a sample.")],
+    device: Annotated[
+        str | None, typer.Option(help="golden: for a network only the golden model runs.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -315,7 +318,7 @@ def compile_(
     from .program import save_program
 
     check_place(out)
-    program = compile(load(network), array=array, steps=steps)
+    program = compile(load(network), array=array, steps=steps, device=device)
     save_program(program, out)
     _report(program, as_json)
     say(f"wrote {out}")
@@ -632,8 +635,6 @@ def _report(program: Program, as_json: bool) -> None:
     if not as_json:
         print(program.report())
         return
-    from .estimate import typical_cycles
-
     config = program.config
     print_json({
         "steps": program.steps,
@@ -642,7 +643,8 @@ def _report(program: Program, as_json: bool) -> None:
         "needed": program.needed,
         "there": {name: getattr(config, name) for name in program.needed},
         "groups": program.group_counts,
-        "cycles": {str(a): int(typical_cycles(program, a)) for a in (0.05, 0.2, 1.0)},
+        "device": program.device,
+        "cycles": {str(activity): cycles for activity, cycles in program.cycles().items()},
     })
 
 

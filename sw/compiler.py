@@ -9,38 +9,48 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DoesNotFit
-from .network import Network
+from .network import Conv2d, Network
 from .program import Image, Program, Share
 from .samples import check_steps
 from .spec import PRESETS, ArrayConfig, Reset, preset, task_layout
 from .spec.link import Register, Space
 from .spec.task import LAYER_BITS
-from .values import signed_range
+from .values import exact_choice, signed_range
 from .words import pack_rows
 
-__all__ = ["compile"]
+__all__ = ["DEVICES", "compile"]
+
+GOLDEN = "golden:"
+DEVICES = (GOLDEN,)
+"""Devices a program can be compiled for alone."""
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
 
 
-def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
+def compile(
+    network: Network, array: str | ArrayConfig, steps: int, device: str | None = None
+) -> Program:
     """Map a network onto an array.
 
-    A layer is cut into groups of L outputs, which are dealt to the cores evenly, in order. Every
-    core holds every map it reads; the input map twice.
+    A layer is cut into groups of L outputs (output channels), which are dealt to the cores evenly,
+    in order. Every core holds every map it reads; the input map twice.
 
     Parameters
     ----------
     array : a preset's name, or the configuration itself.
     steps : N, steps per sample, at most ``samples.STEPS_MAX``.
+    device : "golden:" for the golden model of that array only: it has its widths, its window and
+        its counters, memories without an end, and it runs what the gateware does not run yet. None
+        for every device.
 
     Raises
     ------
     TypeError, ValueError
         For a wrong argument.
     DoesNotFit
-        If the array cannot run the network exactly; names everything that is too large, with what
-        is needed and what is there, and a preset that would do.
+        If the gateware does not run a layer yet; names them. If the array cannot run the network
+        exactly; names everything that is too large, with what is needed and what is there, and a
+        preset that would do.
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
@@ -50,6 +60,14 @@ def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
             f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
         )
     steps = check_steps(steps)
+    if device is not None:
+        return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
+    not_yet = list(_not_yet(network))
+    if not_yet:
+        raise DoesNotFit(
+            f"the gateware does not run this network yet: {'; '.join(not_yet)}; for the golden "
+            f"model compile it with device={GOLDEN!r}"
+        )
     problems = list(_problems(network, config, steps))
     if problems:
         raise DoesNotFit(_complaint(problems, network, config, steps))
@@ -64,6 +82,25 @@ def compile(network: Network, array: str | ArrayConfig, steps: int) -> Program:
         registers={Register.INPUT_ROWS: rows.inputs, Register.INPUT_BASE: 0},
         needed=_needed(network, config),
     )
+
+
+def _not_yet(network: Network) -> Iterator[str]:
+    """What the gateware has no part for."""
+    for i, layer in enumerate(network.layers):
+        if isinstance(layer, Conv2d):
+            yield f"{network.layer_name(i)}: convolution"
+        elif layer.recurrent is not None:
+            yield f"{network.layer_name(i)}: recurrence"
+
+
+def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
+    problems = list(_width_problems(network, config, steps))
+    if problems:
+        raise DoesNotFit(
+            "the network does not fit the array: " + "; ".join(problems) + " (an array of other "
+            "widths may: array=stablespike.ArrayConfig(...))"
+        )
+    return Program(network, config, steps, _shares(network, config), (), {}, {}, device)
 
 
 def _complaint(problems: list[str], network: Network, config: ArrayConfig, steps: int) -> str:
@@ -101,7 +138,7 @@ class _Rows:
 def _shares(network: Network, config: ArrayConfig) -> tuple[tuple[Share, ...], ...]:
     shares = []
     for layer in network.layers:
-        total = -(-layer.outputs // config.lanes)
+        total = -(-layer.channels // config.lanes)
         bounds = [total * core // config.cores for core in range(config.cores + 1)]
         shares.append(tuple(Share(a, b - a) for a, b in pairwise(bounds)))
     return tuple(shares)
@@ -137,6 +174,11 @@ def _problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str
     runs = len(network.layers) + network.both
     if runs > 1 << LAYER_BITS:
         yield f"layers: {runs} needed, {1 << LAYER_BITS} at most"
+    yield from _width_problems(network, config, steps)
+
+
+def _width_problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str]:
+    """What no amount of memory would change."""
     if network.fraction_bits != config.fraction_bits:
         yield (
             f"fraction_bits: the network has {network.fraction_bits}, "
@@ -144,8 +186,9 @@ def _problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str
         )
     if network.input.kind == "pixels" and network.input.bits > config.window:
         yield f"pixels of {network.input.bits} bits, the window takes {config.window}"
-    if steps > config.window and not config.state:
-        yield f"{steps} steps: without state memory a sample is one window of {config.window}"
+    window = network.window(config.window)
+    if steps > window and not config.state:
+        yield f"{steps} steps: without state memory a sample is one window of {window}"
     for i in range(len(network.layers)):
         yield from _layer_problems(network, config, i)
 
@@ -162,17 +205,16 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
     values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
     if neuron.fires:
         values["threshold"] = layer.threshold
+    one = "channel" if isinstance(layer, Conv2d) else "neuron"
     for what, array in values.items():
         outside = np.flatnonzero((array < low) | (array > high))
         if outside.size:
             yield (
-                f"{name}: {what} {int(array[outside[0]])} of neuron {int(outside[0])}, "
+                f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
                 f"membranes of {config.state_bits} bits take {low} to {high}"
             )
     low, high = signed_range(config.acc_bits)
-    weight = network.folded_weight(index)
-    above = np.where(weight > 0, weight, 0).sum(axis=1)
-    below = np.where(weight < 0, weight, 0).sum(axis=1)
+    below, above = layer.reach(network.input_shapes[index])
     outside = np.flatnonzero((above > high) | (below < low))
     if outside.size:
         worst = int(outside[0])
@@ -229,7 +271,7 @@ def _image(
                     **_neuron_fields(network, config, i),
                     "parameters": here[1] if share.groups else 0,
                     "state": (spare if again else here[1]) if share.groups else 0,
-                    "lanes_last": _lanes_last(layer.outputs, share, lanes),
+                    "lanes_last": _lanes_last(layer.channels, share, lanes),
                     **_destinations(network, maps, i, share),
                     "monitor": not again,
                     "layer": number,

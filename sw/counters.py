@@ -1,8 +1,10 @@
 """Counters every device agrees on, derived from spike words, and the consistency of a layer.
 
 An event is a source neuron whose spike word in a window is not 0 (a pixel that is not 0, in every
-window); an SOP is one weight added for one bit of an event's word. Sources on the edges a sum pool
-drops are scanned like all others: they count, with weights of 0.
+window), once for every position whose receptive field it is in; an SOP is one weight added for one
+bit of an event's word. A dense layer is one position: sources on the edges a sum pool drops are
+scanned like all others and count, with weights of 0. Zeros of the padding are no sources. With a
+recurrent layer all windows have one step, and its own spikes of the step before are events too.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ COUNTER_DTYPE = np.dtype(
     [(name, np.int64) for name in ("spikes", "stable", "events", "issued", "sops", "lower_bound")]
 )
 """Of a layer and sample: spikes and stable spikes of its neurons; events; weight rows fetched on
-all cores; SOPs; cycles in which the lanes of the busiest core must be busy, summed over windows."""
+all cores, one for every event and group of L outputs; SOPs; cycles in which the lanes of the
+busiest core must be busy, summed over windows."""
 
 Words = npt.NDArray[np.uint16]
 
@@ -37,17 +40,18 @@ def source_words(
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
 ) -> list[Words]:
-    """Per layer the (batch, windows, inputs) words it reads.
+    """Per layer the (batch, windows, inputs) words it reads, maps in C order.
 
     Those of pixels are the pixels, the same in every window. With ``emit="both"`` the last layer's
-    are the spikes.
+    are the spikes. The spikes a recurrent layer reads of itself are not among them.
 
     Parameters
     ----------
     samples : (batch, steps, *shape) spikes, or (batch, *shape) pixels.
     spikes, skeleton : per layer (batch, steps, *neurons), as traced.
-    window : T.
+    window : T; with a recurrent layer, windows have one step all the same.
     """
+    window = network.window(exact_int("window", window, *LIMITS["window"]))
     if len(spikes) != len(network.layers) or len(skeleton) != len(network.layers):
         raise ValueError(
             f"spikes and skeleton must be of {len(network.layers)} layers (run with trace=True), "
@@ -55,15 +59,26 @@ def source_words(
         )
     flat, steps = check_samples(network, samples, spikes[0].shape[1])
     if network.input.kind == "pixels":
-        windows = -(-steps // exact_int("window", window, *LIMITS["window"]))
+        windows = -(-steps // window)
         pixels = flat.astype(np.uint16)[:, None, :]
         words = [np.broadcast_to(pixels, (len(flat), windows, flat.shape[1]))]
     else:
         words = [pack_steps(flat.astype(bool), window)]
-    for layer, s, k in zip(network.layers[:-1], spikes[:-1], skeleton[:-1], strict=True):
+    inner = zip(network.layers, network.neuron_shapes, spikes, skeleton, strict=True)
+    for layer, shape, s, k in list(inner)[:-1]:
         emitted = k if layer.emit == "skeleton" else s
-        words.append(pack_steps(emitted.reshape(*emitted.shape[:2], -1), window))
+        each = pack_steps(emitted.reshape(*emitted.shape[:2], -1), window)
+        words.append(each if layer.pool_after is None else layer.pool_after.words(each, shape))
     return words
+
+
+def _own_spikes(
+    spikes: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.int64]:
+    """(batch, steps) spikes of the layer itself in the step before each."""
+    fired = np.count_nonzero(spikes, axis=2)
+    first = np.zeros(len(fired)) if before is None else np.count_nonzero(before, axis=1)
+    return np.concatenate([first[:, None], fired[:, :-1]], axis=1).astype(np.int64)
 
 
 def count(
@@ -73,13 +88,16 @@ def count(
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
     groups: Sequence[Sequence[int]],
+    before: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[Any]:
     """(batch, layers) counters of ``COUNTER_DTYPE``.
 
     Parameters
     ----------
     samples, spikes, skeleton, window : as for ``source_words``.
-    groups : per layer, per core, the groups of L outputs the core computes.
+    groups : per layer, per core, the groups of L outputs (output channels) the core computes.
+    before : per layer (batch, neurons), the spikes of the step before the first (``r`` of the state
+        it goes on from); None for samples that start afresh.
 
     Raises
     ------
@@ -95,10 +113,15 @@ def count(
         neurons = tuple(range(1, spikes[i].ndim))
         rows["spikes"] = np.count_nonzero(spikes[i], axis=neurons)
         rows["stable"] = np.count_nonzero(skeleton[i], axis=neurons)
-        events = np.count_nonzero(words, axis=2)
-        rows["events"] = events.sum(axis=1)
+        readers = layer.readers(network.input_shapes[i])
+        rows["events"] = ((words != 0) @ readers).sum(axis=1)
+        bits = (popcount(words) @ readers).sum(axis=1)
+        if layer.recurrent is not None:
+            own = _own_spikes(spikes[i], None if before is None else before[i]).sum(axis=1)
+            rows["events"] += own
+            bits += own
         rows["issued"] = rows["events"] * sum(groups[i])
-        rows["sops"] = popcount(words).sum(axis=(1, 2)) * layer.outputs
+        rows["sops"] = bits * layer.channels
         rows["lower_bound"] = rows["events"] * max(groups[i])
     return counters
 

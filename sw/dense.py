@@ -1,4 +1,4 @@
-"""Fully connected layers."""
+"""Fully connected layers, with or without a way back."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Equal, Shape, put
-from .neurons import STATE_HIGH, STATE_LOW, Neuron
+from .immutable import Shape, put
+from .neurons import Neuron
 from .pooling import SumPool2d
-from .values import as_array, exact_choice, exact_integers, signed_range
-from .weights import WEIGHT_BITS, check_weights, checked_weight_bits
+from .values import as_array, exact_integers, signed_range
+from .weights import WEIGHT_BITS, Weighted, check_weights, signs
 
-__all__ = ["EMITS", "Dense"]
+__all__ = ["Dense"]
 
-EMITS = ("spikes", "skeleton", "both")
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class Dense(Equal):
+class Dense(Weighted):
     """A fully connected layer; its input is flattened in C order (after ``pool_before``).
 
     Parameters
@@ -31,8 +31,9 @@ class Dense(Equal):
     neuron : the layer's neurons; a threshold per neuron must be (out,).
     pool_before : sum pooling in front of the layer, or None.
     emit : what the next layer gets, and ``readout`` counts: "spikes", "skeleton", or "both".
-    recurrent : must be None in this version.
-    weight_bits : 4 or 8; None for the network's.
+    recurrent : (out, out) weights on the layer's own spikes of the step before, whatever it emits,
+        or None.
+    weight_bits : 4 or 8, of ``weight`` and ``recurrent``; None for the network's.
 
     Raises
     ------
@@ -40,14 +41,15 @@ class Dense(Equal):
         Naming the argument, the value and what is allowed.
     """
 
-    weight: npt.NDArray[np.int64]
-    bias: npt.NDArray[np.int64]
+    weight: Integers
+    bias: Integers
     neuron: Neuron
     pool_before: SumPool2d | None
     emit: str
-    recurrent: None
+    recurrent: Integers | None
     weight_bits: int | None
     kind: ClassVar[str] = "dense"
+    pool_after: ClassVar[None] = None
 
     def __init__(
         self,
@@ -57,52 +59,40 @@ class Dense(Equal):
         neuron: Neuron,
         pool_before: SumPool2d | None = None,
         emit: str = "spikes",
-        recurrent: None = None,
+        recurrent: npt.ArrayLike | None = None,
         weight_bits: int | None = None,
     ) -> None:
-        if as_array("weight", weight).ndim != 2:
-            raise ValueError(f"weight must be (out, in), not {as_array('weight', weight).shape}")
-        matrix = exact_integers("weight", weight, *signed_range(max(WEIGHT_BITS)))
-        if not matrix.size:
-            raise ValueError(f"weight must have at least one output and input, not {matrix.shape}")
-        outputs = matrix.shape[0]
-        offsets = exact_integers(
-            "bias", np.zeros(outputs) if bias is None else bias, STATE_LOW, STATE_HIGH
-        )
-        if offsets.shape != (outputs,):
-            raise ValueError(f"bias must be ({outputs},), one per output, not {offsets.shape}")
-        if not isinstance(neuron, Neuron):
-            raise TypeError(f"neuron must be a Neuron, not {neuron!r}")
-        neuron.thresholds(outputs)
-        if pool_before is not None and not isinstance(pool_before, SumPool2d):
-            raise TypeError(f"pool_before must be a SumPool2d or None, not {pool_before!r}")
-        exact_choice("emit", emit, EMITS)
-        if recurrent is not None:
+        self._put(weight, ("out", "in"), bias, neuron, pool_before, emit, weight_bits)
+        put(self, recurrent=None if recurrent is None else self._recurrent(recurrent))
+        if self.weight_bits is not None:
+            self.check_weights("", self.weight_bits)
+
+    def check_weights(self, name: str, bits: int) -> None:
+        super().check_weights(name, bits)
+        if self.recurrent is not None:
+            check_weights(f"{name}recurrent", self.recurrent, bits)
+
+    def _recurrent(self, value: npt.ArrayLike) -> Integers:
+        square = (self.outputs, self.outputs)
+        given = as_array("recurrent", value).shape
+        if given != square:
             raise ValueError(
-                "recurrent must be None: recurrence is not supported by this version of stablespike"
+                f"recurrent must be {square}, weights from every neuron of the layer to every "
+                f"one, not {given}"
             )
-        if weight_bits is not None:
-            weight_bits = checked_weight_bits("weight_bits", weight_bits)
-            check_weights("weight", matrix, weight_bits)
-        put(
-            self, weight=matrix, bias=offsets, neuron=neuron, pool_before=pool_before, emit=emit,
-            recurrent=None, weight_bits=weight_bits,
-        )
+        if not self.neuron.fires:
+            raise ValueError("recurrent must be None for neurons that never fire (fires=False)")
+        return exact_integers("recurrent", value, *signed_range(max(WEIGHT_BITS)))
 
     @property
     def outputs(self) -> int:
         """Neurons of the layer."""
-        return int(self.weight.shape[0])
+        return self.channels
 
     @property
     def inputs(self) -> int:
         """Inputs of the weight matrix (after pooling)."""
         return int(self.weight.shape[1])
-
-    @property
-    def threshold(self) -> npt.NDArray[np.int64]:
-        """(out,) thresholds."""
-        return self.neuron.thresholds(self.outputs)
 
     def neuron_shape(self, shape: Shape) -> Shape:
         """Shape of the layer's neurons (of traces) for an input of that shape.
@@ -125,7 +115,7 @@ class Dense(Equal):
         """Shape of what the layer emits for an input of that shape."""
         return self.neuron_shape(shape)
 
-    def folded_weight(self, shape: Shape) -> npt.NDArray[np.int64]:
+    def folded_weight(self, shape: Shape) -> Integers:
         """(out, inputs before pooling) weights for an input of that shape, C order, read-only.
 
         Each input has the weight of the position it is pooled into; those on dropped edges have 0.
@@ -137,3 +127,23 @@ class Dense(Equal):
         folded = np.where(sources >= 0, self.weight[:, sources], 0)
         folded.setflags(write=False)
         return folded
+
+    def readers(self, shape: Shape) -> Integers:
+        """(inputs before pooling,) positions that scan each input: one, dropped edges too."""
+        return np.ones(prod(shape), dtype=np.int64)
+
+    def reach(self, shape: Shape) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of weights, with inputs from 0 to 1."""
+        square = 1 if self.pool_before is None else self.pool_before.size**2
+        low, high = (square * part.sum(axis=1) for part in signs(self.weight))
+        if self.recurrent is not None:
+            low, high = (
+                each + part.sum(axis=1)
+                for each, part in zip((low, high), signs(self.recurrent), strict=True)
+            )
+        return low, high
+
+    def describe(self) -> str:
+        """Kind and size, for messages."""
+        kind = "recurrent Dense" if self.recurrent is not None else "Dense"
+        return f"{kind} {self.inputs} -> {self.outputs}"

@@ -183,7 +183,7 @@ class _Model:
             active = np.zeros(count * config.lanes, dtype=bool)
             active[: len(source)] = source != 0
             rows = active.reshape(count, config.lanes).sum(axis=1).tolist()
-            outputs = network.layers[layer].outputs
+            outputs = network.layers[layer].channels
             if run == 0:
                 ready = [0] * count
             inner = kind == "spikes" and layer < len(network.layers) - 1
@@ -220,7 +220,17 @@ def estimate(
     Returns
     -------
     (batch,) cycles from the end of the sample before (the first: from its start) to its end.
+
+    Raises
+    ------
+    ValueError
+        If the program is for the golden model only.
     """
+    if program.device is not None:
+        raise ValueError(
+            f"the program is for {program.device} only, which takes no cycles: compile its network "
+            "without device="
+        )
     model = _Model(program, counters)
     window = program.config.window
     ends = [0]

@@ -18,7 +18,17 @@ import safetensors
 import safetensors.numpy
 
 from .errors import FileError
-from .network import Dense, Network, Neuron, PixelInput, SpikeInput, SumPool2d
+from .network import (
+    Conv2d,
+    Dense,
+    Layer,
+    MaxPool2d,
+    Network,
+    Neuron,
+    PixelInput,
+    SpikeInput,
+    SumPool2d,
+)
 
 __all__ = [
     "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",
@@ -26,7 +36,8 @@ __all__ = [
 ]
 
 NETWORK_FORMAT = "stablespike network"
-NETWORK_VERSION = 1
+NETWORK_VERSION = 2
+"""2: convolutions, max pooling and recurrence."""
 
 _KEY = "stablespike"
 _LOADERS = {
@@ -189,12 +200,20 @@ def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
         tensors[f"layers.{i}.bias"] = narrowest(layer.bias)
         if isinstance(neuron.threshold, np.ndarray):
             tensors[f"layers.{i}.threshold"] = narrowest(neuron.threshold)
+        own: dict[str, Any] = {}
+        if isinstance(layer, Conv2d):
+            after = None if layer.pool_after is None else layer.pool_after.size
+            own = {"stride": layer.stride, "padding": layer.padding, "pool_after": after}
+        elif layer.recurrent is not None:
+            own = {"recurrent": True}
+            tensors[f"layers.{i}.recurrent"] = narrowest(layer.recurrent)
         layers.append(
             {
                 "kind": layer.kind,
                 "emit": layer.emit,
                 "weight_bits": layer.weight_bits,
                 "pool_before": None if layer.pool_before is None else layer.pool_before.size,
+                **own,
                 "neuron": {
                     "leak": neuron.leak,
                     "threshold": (
@@ -252,18 +271,25 @@ def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
     )
 
 
-def _layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Dense:
-    if entry["kind"] != Dense.kind:
-        raise ValueError(f"unknown kind {entry['kind']!r}")
+def _layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Layer:
     settings = dict(entry["neuron"])
     if settings["threshold"] == "per neuron":
         settings["threshold"] = tensors[f"layers.{index}.threshold"]
-    pool = entry["pool_before"]
-    return Dense(
-        tensors[f"layers.{index}.weight"],
-        tensors[f"layers.{index}.bias"],
-        neuron=Neuron(**settings),
-        pool_before=None if pool is None else SumPool2d(pool),
-        emit=entry["emit"],
-        weight_bits=entry["weight_bits"],
-    )
+    before = entry["pool_before"]
+    weight, bias = tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"]
+    shared: dict[str, Any] = {
+        "neuron": Neuron(**settings),
+        "pool_before": None if before is None else SumPool2d(before),
+        "emit": entry["emit"],
+        "weight_bits": entry["weight_bits"],
+    }
+    if entry["kind"] == Dense.kind:
+        recurrent = tensors[f"layers.{index}.recurrent"] if entry.get("recurrent") else None
+        return Dense(weight, bias, recurrent=recurrent, **shared)
+    if entry["kind"] == Conv2d.kind:
+        after = entry["pool_after"]
+        return Conv2d(
+            weight, bias, stride=entry["stride"], padding=entry["padding"],
+            pool_after=None if after is None else MaxPool2d(after), **shared,
+        )
+    raise ValueError(f"unknown kind {entry['kind']!r}")

@@ -10,29 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .network import Dense, Network
+from .golden_layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
+from .network import Network
 from .samples import check_samples
 from .spec.array import LIMITS, ArrayConfig
 from .values import exact_int
 from .words import pack_steps, predict
 
-__all__ = ["Golden", "GoldenResult", "GoldenState"]
+__all__ = ["Golden", "GoldenResult", "GoldenState", "exact_dtype"]
 
 _CHUNK_VALUES = 1 << 23  # inputs multiplied at once; bounds the memory of long or large batches
 _STEPS_AT_ONCE = 255  # per-neuron counts of a piece fit a byte, which adds fastest
-_INT32_ROOM = (1 << 31) - 1
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class GoldenState:
-    """What one layer carries on: v, r and q, each (batch, neurons); q is None without a synapse."""
-
-    v: Integers
-    r: Bools
-    q: Integers | None
 
 
 @dataclass(frozen=True)
@@ -64,154 +55,37 @@ class GoldenResult:
     steps: int
 
 
-def exact_dtype(bound: int) -> torch.dtype:
-    """What a matrix product is exact in, when no partial sum of it is beyond ``bound``.
-
-    Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and is much the
-    fastest.
-    """
-    if bound < 1 << 24:
-        return torch.float32
-    return torch.float64 if bound < 1 << 53 else torch.int64
-
-
-@dataclass
-class _State:
-    """v, r and q of a layer while it runs, each (batch, neurons)."""
-
-    v: torch.Tensor
-    r: torch.Tensor
-    q: torch.Tensor | None
-
-    def carried(self) -> GoldenState:
-        q = None if self.q is None else self.q.to(torch.int64).numpy()
-        return GoldenState(self.v.to(torch.int64).numpy(), self.r.numpy().copy(), q)
-
-
-class _Layer:
-    """One layer ready to run: exact weights, wide enough integers."""
-
-    def __init__(self, network: Network, index: int, state_bits: int, input_high: int) -> None:
-        layer: Dense = network.layers[index]
-        weight = network.folded_weight(index)
-        self.neuron, self.emit = layer.neuron, layer.emit
-        self.outputs, self.fraction_bits = weight.shape[0], network.fraction_bits
-        self.low, self.high = -(1 << (state_bits - 1)), (1 << (state_bits - 1)) - 1
-        for name, values in (
-            ("bias", layer.bias), ("threshold", layer.threshold),
-            ("v_init", np.array(layer.neuron.v_init)),
-        ):
-            if values.max() > self.high or values.min() < self.low:
-                worst = int(values.max() if values.max() > self.high else values.min())
-                raise ValueError(
-                    f"layers[{index}] {name} must be from {self.low} to {self.high} "
-                    f"(state_bits {state_bits}), not {worst}"
-                )
-        bound = int(np.abs(weight).sum(axis=1).max()) * input_high
-        self.multiply = exact_dtype(bound)
-        # b + 2**F A + d, where |d| <= 3 * 2**V and the reset takes a threshold more.
-        widest = (bound << self.fraction_bits) + (8 << state_bits)
-        self.integer = torch.int32 if widest <= _INT32_ROOM else torch.int64
-        self.weight = torch.tensor(weight, dtype=self.multiply).t().contiguous()
-        self.bias = torch.tensor(layer.bias, dtype=self.integer)
-        self.threshold = torch.tensor(layer.threshold, dtype=self.integer)
-
-    def current(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(..., out) currents of (..., in) inputs."""
-        if inputs.dtype == torch.bool:
-            inputs = inputs.view(torch.uint8)  # converts several times as fast
-        product = torch.matmul(inputs.to(self.multiply), self.weight).to(self.integer)
-        return product.bitwise_left_shift_(self.fraction_bits).add_(self.bias)
-
-    def start(self, batch: int, carried: GoldenState | None) -> _State:
-        """State at the start of a sample, or the one carried."""
-        shape = (batch, self.outputs)
-        synapse = self.neuron.synapse_leak is not None
-        if carried is None:
-            q = torch.zeros(shape, dtype=self.integer) if synapse else None
-            v = torch.full(shape, self.neuron.v_init, dtype=self.integer)
-            return _State(v, torch.zeros(shape, dtype=torch.bool), q)
-        q = torch.tensor(carried.q, dtype=self.integer) if synapse else None
-        return _State(torch.tensor(carried.v, dtype=self.integer), torch.tensor(carried.r), q)
-
-    def run(self, currents: torch.Tensor, steps: int, state: _State) -> torch.Tensor:
-        """(steps, batch, out) bool spikes; ``state`` is updated.
-
-        ``currents`` is (steps, batch, out), or (batch, out) for the same in every step.
-        """
-        neuron, constant = self.neuron, currents.ndim == 2
-        v, r, q = state.v, state.r, state.q
-        spikes = torch.zeros((steps, *v.shape), dtype=torch.bool)
-        subtract, zero = neuron.reset == "subtract", neuron.reset == "zero"
-        delayed = subtract and neuron.reset_timing == "next_step"
-        fire = torch.ge if neuron.compare == "ge" else torch.gt
-        # Comparing into the membranes' dtype takes a third of the time of comparing into bool.
-        scratch, fired = torch.empty_like(v), r.to(self.integer)
-        for t in range(steps):
-            i = currents if constant else currents[t]
-            if q is not None and neuron.synapse_leak is not None:
-                i = _leak_(q, neuron.synapse_leak, scratch).add_(i).clamp_(self.low, self.high)
-            _leak_(v, neuron.leak, scratch)
-            if delayed:
-                v.sub_(torch.mul(fired, self.threshold, out=scratch))
-            v.add_(i).clamp_(self.low, self.high)
-            if not neuron.fires:
-                continue
-            fire(v, self.threshold, out=fired)
-            spikes[t] = fired
-            if zero:
-                v.masked_fill_(spikes[t], 0)
-            elif subtract and not delayed:
-                v.sub_(torch.mul(fired, self.threshold, out=scratch))
-        state.r = spikes[-1]
-        return spikes
-
-
-def _leak_(
-    value: torch.Tensor, leak: tuple[int | None, int | None], scratch: torch.Tensor
-) -> torch.Tensor:
-    """``value - (value >> a) - (value >> c)``, in place."""
-    a, c = leak
-    if a is not None and c is not None:
-        second = value >> c
-        return value.sub_(torch.bitwise_right_shift(value, a, out=scratch)).sub_(second)
-    shift = a if a is not None else c
-    if shift is None:
-        return value
-    return value.sub_(torch.bitwise_right_shift(value, shift, out=scratch))
-
-
-def _skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """k of (steps, batch, out) spikes; ``before`` is the spike of the step before the first."""
-    stable = spikes.clone()
-    stable[0] &= before
-    stable[1:] &= spikes[:-1]
-    return stable
-
-
 class _Run:
     """What one pass over a chunk of samples gathers, for each layer that runs."""
 
-    def __init__(self, count: int, last: int, keep: set[int]) -> None:
+    def __init__(self, count: int, last: int, trace: bool, words: bool) -> None:
         self.spikes: list[list[torch.Tensor]] = [[] for _ in range(count)]
         self.skeleton: list[list[torch.Tensor]] = [[] for _ in range(count)]
+        self.emitted: list[list[torch.Tensor]] = [[] for _ in range(count)]
         self.spike_counts: list[torch.Tensor | int] = [0] * count
         self.stable_counts: list[torch.Tensor | int] = [0] * count
         self.emitted_counts: list[torch.Tensor | int] = [0] * count
-        self.last, self.keep = last, keep
+        self.last, self.trace, self.words = last, trace, words
 
-    def add(self, index: int, emit: str, spikes: torch.Tensor, stable: torch.Tensor) -> None:
-        fired, stayed = (
-            each.view(torch.uint8).sum(dim=0, dtype=torch.uint8) for each in (spikes, stable)
-        )
+    def add(self, index: int, spikes: torch.Tensor, stable: torch.Tensor) -> None:
+        fired, stayed = _counted(spikes), _counted(stable)
         self.spike_counts[index] = self.spike_counts[index] + fired.sum(dim=1)
         self.stable_counts[index] = self.stable_counts[index] + stayed.sum(dim=1)
-        if index >= self.last:
-            emitted = stayed if emit == "skeleton" else fired
-            self.emitted_counts[index] = self.emitted_counts[index] + emitted.to(torch.int64)
-        if index in self.keep:
+        if self.trace and index <= self.last:
             self.spikes[index].append(spikes)
             self.skeleton[index].append(stable)
+
+    def read(self, index: int, emitted: torch.Tensor) -> None:
+        """What a run of the last layer hands to the readout."""
+        counted = _counted(emitted).to(torch.int64)
+        self.emitted_counts[index] = self.emitted_counts[index] + counted
+        if self.words:
+            self.emitted[index].append(emitted)
+
+
+def _counted(spikes: torch.Tensor) -> torch.Tensor:
+    """(batch, neurons) spikes of a piece, as bytes."""
+    return spikes.view(torch.uint8).sum(dim=0, dtype=torch.uint8)
 
 
 class Golden:
@@ -221,7 +95,8 @@ class Golden:
     ----------
     network : the network.
     state_bits : V, the width of membranes (``ArrayConfig.state_bits``).
-    window : T, the steps in a word of the "words" readout; nothing else depends on it.
+    window : T, the steps in a word of the "words" readout, whatever is computed together; nothing
+        else depends on it.
 
     Raises
     ------
@@ -242,7 +117,7 @@ class Golden:
         self.state_bits = exact_int("state_bits", state_bits, *LIMITS["state_bits"])
         self.window = exact_int("window", window, *LIMITS["window"])
         self._layers = [
-            _Layer(
+            GoldenLayer(
                 network, i, self.state_bits,
                 (1 << network.input.bits) - 1 if i == 0 else 1,
             )
@@ -278,7 +153,7 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
-        widest = max(self.network.input.size, *(layer.outputs for layer in self._layers))
+        widest = max(layer.width for layer in self._layers)
         per_chunk = max(1, _CHUNK_VALUES // widest)
         rows = max(1, per_chunk // steps)
         steps_at_once = min(_STEPS_AT_ONCE, max(1, per_chunk // rows))
@@ -298,9 +173,9 @@ class Golden:
         for i, (layer, entry) in enumerate(zip(self._runs, state, strict=True)):
             if not isinstance(entry, GoldenState):
                 raise TypeError(f"state[{i}] must be a GoldenState, not {entry!r}")
-            if entry.v.shape != (batch, layer.outputs):
+            if entry.v.shape != (batch, layer.neurons):
                 raise ValueError(
-                    f"state[{i}] must be of {batch} samples and {layer.outputs} neurons, "
+                    f"state[{i}] must be of {batch} samples and {layer.neurons} neurons, "
                     f"not {entry.v.shape}"
                 )
             if (entry.q is None) != (layer.neuron.synapse_leak is None):
@@ -319,15 +194,11 @@ class Golden:
     ) -> GoldenResult:
         """Some samples, a piece of their steps after the other, layer by layer."""
         network, last, batch = self.network, len(self._layers) - 1, len(flat)
-        words = network.readout == "words"
         state = [
             layer.start(batch, None if carried is None else carried[i])
             for i, layer in enumerate(self._runs)
         ]
-        keep = set(range(last + 1)) if trace else set()
-        if words:
-            keep |= {last, len(self._runs) - 1}
-        gathered = _Run(len(self._runs), last, keep)
+        gathered = _Run(len(self._runs), last, trace, network.readout == "words")
         pixels = network.input.kind == "pixels"
         constant = self._layers[0].current(_tensor(flat)) if pixels else None
 
@@ -341,15 +212,20 @@ class Golden:
                 currents = constant if i == 0 and constant is not None else layer.current(source)
                 previous = state[i].r
                 spikes = layer.run(currents, n, state[i])
-                stable = _skeleton(spikes, previous)
-                gathered.add(i, layer.emit, spikes, stable)
-                if i < last:
-                    inputs = stable if layer.emit == "skeleton" else spikes
-                    skeleton_inputs = stable
+                stable = skeleton(spikes, previous)
+                gathered.add(i, spikes, stable)
+                emit = layer.layer.emit
+                if i >= last:
+                    gathered.read(i, layer.handed_on(stable if emit == "skeleton" else spikes))
+                    continue
+                if emit != "spikes":
+                    inputs = skeleton_inputs = layer.handed_on(stable)
+                if emit != "skeleton":
+                    inputs = layer.handed_on(spikes)
         return self._result(gathered, state, steps, trace)
 
     def _result(
-        self, run: _Run, state: list[_State], steps: int, trace: bool
+        self, run: _Run, state: list[LayerState], steps: int, trace: bool
     ) -> GoldenResult:
         network, last = self.network, len(self._layers) - 1
         carried = tuple(entry.carried() for entry in state)
@@ -359,15 +235,17 @@ class Golden:
                 return carried[index].v.copy()
             if network.readout == "counts":
                 return np.asarray(run.emitted_counts[index], dtype=np.int64)
-            kept = run.skeleton if network.layers[last].emit == "skeleton" else run.spikes
-            packed = pack_steps(_batch_first(kept[index]), self.window)
+            packed = pack_steps(_batch_first(run.emitted[index]), self.window)
             return np.ascontiguousarray(np.swapaxes(packed, 1, 2), dtype=np.int64)
 
         def counts(each: list[torch.Tensor | int]) -> Integers:
             return np.stack([np.asarray(c, dtype=np.int64) for c in each[: last + 1]], axis=1)
 
         def traces(kept: list[list[torch.Tensor]]) -> tuple[Bools, ...]:
-            return tuple(_batch_first(each) for each in kept[: last + 1]) if trace else ()
+            if not trace:
+                return ()
+            pairs = zip(kept[: last + 1], self._layers, strict=True)
+            return tuple(_batch_first(each, layer.neuron_shape) for each, layer in pairs)
 
         read = readout(last)
         prediction = predict(read, network.readout)
@@ -399,10 +277,10 @@ def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
-def _batch_first(pieces: list[torch.Tensor]) -> Bools:
-    """(batch, steps, out) of pieces of (steps, batch, out)."""
+def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...] = (-1,)) -> Bools:
+    """(batch, steps, *shape) of pieces of (steps, batch, flat)."""
     whole: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
-    return whole
+    return whole.reshape(*whole.shape[:2], *shape)
 
 
 def _rows(entry: GoldenState, at: int, count: int) -> GoldenState:

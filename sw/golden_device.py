@@ -95,7 +95,10 @@ class GoldenDevice(Device):
         table = counter_table(len(values), len(network.layers))
         if counters:
             groups = self.program.group_counts
-            counted = count(network, samples, out.spikes, out.skeleton, config.window, groups)
+            before = None if state is None else [entry.r for entry in state]
+            counted = count(
+                network, samples, out.spikes, out.skeleton, config.window, groups, before
+            )
             for name in COUNTER_DTYPE.names or ():
                 table[name] = counted[name]
         starts = np.full(len(values), fresh)

@@ -15,26 +15,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .dense import EMITS, Dense
+from .convolution import Conv2d
+from .dense import Dense
 from .immutable import Equal, Shape, put
 from .inputs import PixelInput, SpikeInput
 from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from .pooling import SumPool2d
+from .pooling import MaxPool2d, SumPool2d
 from .spec.array import LIMITS
 from .values import exact_choice, exact_int
-from .weights import WEIGHT_BITS, check_weights, checked_weight_bits
+from .weights import EMITS, WEIGHT_BITS, checked_weight_bits
 
 if TYPE_CHECKING:
     from .fidelity import Fidelity
 
 __all__ = [
     "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
-    "Dense", "Layer", "Leak", "Network", "Neuron", "PixelInput", "SpikeInput", "SumPool2d",
+    "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
+    "SpikeInput", "SumPool2d",
 ]
 
 READOUTS = ("counts", "words", "membrane")
 
-Layer = Dense
+Layer = Dense | Conv2d
 """Any layer of a network."""
 
 
@@ -47,7 +49,7 @@ class Network(Equal):
     input : ``SpikeInput`` or ``PixelInput``.
     layers : at least one layer; ``emit="both"`` only on the layer before the last.
     readout : "counts" (spikes per neuron), "words" (spike words), both of what the last layer
-        emits, or "membrane" (v after the last step).
+        emits after pooling, or "membrane" (v of its neurons after the last step).
     weight_bits : 4 or 8, of layers that name none.
     fraction_bits : F, fraction bits of membranes, biases and thresholds; the array's must be equal.
     fidelity : the report of the import that made it, or None; files do not keep it.
@@ -79,10 +81,10 @@ class Network(Equal):
         )
         shape = self.input.shape
         for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Dense):
-                raise TypeError(f"layers[{i}] must be a Dense, not {layer!r}")
+            if not isinstance(layer, (Dense, Conv2d)):
+                raise TypeError(f"layers[{i}] must be a Dense or a Conv2d, not {layer!r}")
             if layer.weight_bits is None:
-                check_weights(f"layers[{i}].weight", layer.weight, self.weight_bits)
+                layer.check_weights(f"layers[{i}].", self.weight_bits)
             if layer.emit == "both" and i != len(self.layers) - 2:
                 raise ValueError(
                     f"layers[{i}].emit must be 'spikes' or 'skeleton': 'both' is for the layer "
@@ -97,6 +99,11 @@ class Network(Equal):
     def both(self) -> bool:
         """Whether the last layer runs twice, on spikes and on the skeleton."""
         return len(self.layers) > 1 and self.layers[-2].emit == "both"
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a layer is, so that windows have one step."""
+        return any(layer.recurrent is not None for layer in self.layers)
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
@@ -119,18 +126,32 @@ class Network(Equal):
 
     @property
     def outputs(self) -> int:
-        """Neurons of the readout."""
-        return prod(self.layers[-1].output_shape(self.input_shapes[-1]))
+        """Values of the readout: neurons for membranes, else what is left of them after pooling."""
+        last, shape = self.layers[-1], self.input_shapes[-1]
+        membrane = self.readout == "membrane"
+        return prod(last.neuron_shape(shape) if membrane else last.output_shape(shape))
+
+    def window(self, longest: int) -> int:
+        """Steps computed together on an array of that window: one with a recurrent layer."""
+        return 1 if self.recurrent else longest
 
     def layer_weight_bits(self, index: int) -> int:
         """Weight width of a layer: its own, or the network's."""
         return self.layers[index].weight_bits or self.weight_bits
 
     def folded_weight(self, index: int) -> npt.NDArray[np.int64]:
-        """(out, flat inputs) weights of a layer with its pooling folded in."""
-        return self.layers[index].folded_weight(self.input_shapes[index])
+        """(out, flat inputs) weights of a dense layer with its pooling folded in.
+
+        Raises
+        ------
+        TypeError
+            If the layer is none.
+        """
+        layer = self.layers[index]
+        if not isinstance(layer, Dense):
+            raise TypeError(f"{self.layer_name(index)} must be a Dense to be one matrix")
+        return layer.folded_weight(self.input_shapes[index])
 
     def layer_name(self, index: int) -> str:
         """How messages call a layer: its place, kind and size."""
-        layer = self.layers[index]
-        return f"layers[{index}] ({type(layer).__name__} {layer.inputs} -> {layer.outputs})"
+        return f"layers[{index}] ({self.layers[index].describe()})"

@@ -48,8 +48,9 @@ class Neuron(Equal):
     ----------
     leak : two shifts (a, c): each step takes ``v >> a`` and ``v >> c`` off the membrane. A term is
         absent where its shift is None; (None, None) integrates without leak.
-    threshold : an integer, or one per neuron, in units of ``2**-fraction_bits`` weight steps.
-        None only where ``fires`` is False.
+    threshold : an integer, or (out,) of them, one per neuron of a dense layer and one per output
+        channel of a convolution, in units of ``2**-fraction_bits`` weight steps. None only where
+        ``fires`` is False.
     reset : what a spike does to the membrane: "subtract" the threshold, set it to "zero", "none".
     reset_timing : "same_step" as the spike, or the "next_step".
     compare : "ge" fires at the threshold, "gt" above it.
@@ -98,11 +99,16 @@ class Neuron(Equal):
             return None
         array = exact_integers("threshold", self.threshold, 1, STATE_HIGH)
         if array.ndim > 1:
-            raise ValueError(f"threshold must be one integer or (out,) integers, not {array.shape}")
+            raise ValueError(
+                "threshold must be one integer or (out,) integers, one per output of a Dense or "
+                f"output channel of a Conv2d, not {array.shape}"
+            )
         return array if array.ndim else int(array)
 
-    def thresholds(self, neurons: int) -> npt.NDArray[np.int64]:
+    def thresholds(self, neurons: int, each: str = "output") -> npt.NDArray[np.int64]:
         """(neurons,) thresholds, read-only; 1 where the layer has none because it never fires.
+
+        ``each`` is what there is one of them for, in messages.
 
         Raises
         ------
@@ -112,6 +118,7 @@ class Neuron(Equal):
         array = np.asarray(1 if self.threshold is None else self.threshold, dtype=np.int64)
         if array.ndim and array.shape != (neurons,):
             raise ValueError(
-                f"threshold must be one integer or ({neurons},) integers, not {array.shape}"
+                f"threshold must be one integer or ({neurons},) integers, one per {each}, "
+                f"not {array.shape}"
             )
         return np.broadcast_to(array, (neurons,))

@@ -1,4 +1,4 @@
-"""Pooling of maps."""
+"""Pooling of maps: sums in front of a layer, the OR of spike words behind it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy.typing as npt
 from .immutable import SIZE_HIGH, Shape, put
 from .values import exact_int
 
-__all__ = ["SumPool2d"]
+__all__ = ["MaxPool2d", "SumPool2d"]
 
 
 @dataclass(frozen=True)
-class SumPool2d:
-    """Sum pooling of a (channels, height, width) map in windows of ``size``; drops odd edges."""
-
+class _Pool2d:
     size: int
 
     def __post_init__(self) -> None:
@@ -30,14 +28,18 @@ class SumPool2d:
         ValueError
             If the map has not three axes, or is smaller than one pool.
         """
+        name = type(self).__name__
         if len(shape) != 3:
-            raise ValueError(f"SumPool2d needs a (channels, height, width) map, not {shape}")
+            raise ValueError(f"{name} needs a (channels, height, width) map, not {shape}")
         channels, height, width = shape
         if min(height, width) < self.size:
-            raise ValueError(
-                f"SumPool2d({self.size}) needs a map of at least its size, not {shape}"
-            )
+            raise ValueError(f"{name}({self.size}) needs a map of at least its size, not {shape}")
         return channels, height // self.size, width // self.size
+
+
+@dataclass(frozen=True)
+class SumPool2d(_Pool2d):
+    """Sum pooling of a (channels, height, width) map in windows of ``size``; drops odd edges."""
 
     def sources(self, shape: Shape) -> npt.NDArray[np.int64]:
         """For every input of a map, in C order, the pooled position it adds to; -1 if dropped."""
@@ -48,3 +50,17 @@ class SumPool2d:
             (c, y // self.size, x // self.size), (channels, height, width)
         )
         return pooled.reshape(-1)
+
+
+@dataclass(frozen=True)
+class MaxPool2d(_Pool2d):
+    """Max pooling of spikes, the OR of the words in windows of ``size``; drops odd edges."""
+
+    def words(self, words: npt.NDArray[np.uint16], shape: Shape) -> npt.NDArray[np.uint16]:
+        """(..., pooled) words of the (..., flat) words of a map of that shape, in C order."""
+        channels, height, width = self.output_shape(shape)
+        maps = words.reshape(*words.shape[:-1], *shape)
+        kept = maps[..., : height * self.size, : width * self.size]
+        tiles = kept.reshape(*kept.shape[:-2], height, self.size, width, self.size)
+        pooled = np.bitwise_or.reduce(np.bitwise_or.reduce(tiles, axis=-1), axis=-2)
+        return np.asarray(pooled.reshape(*words.shape[:-1], channels * height * width))

@@ -17,7 +17,9 @@ from .spec.link import Register, Space
 __all__ = ["Program", "Share", "load_program", "save_program"]
 
 _FORMAT = "stablespike program"
-_VERSION = 1
+_VERSION = 2
+_NAMES_WIDE = 34
+_ACTIVITIES = (0.05, 0.2, 1.0)
 
 Image = npt.NDArray[np.uint16]
 
@@ -40,6 +42,7 @@ class Program:
     images : per core and memory, (rows, 16-bit chunks) from row 0.
     registers : of the device.
     needed : per memory, the entries the fullest core needs.
+    device : "golden:" if that is the only device it runs on; it has no images then. None: any.
     """
 
     network: Network
@@ -49,11 +52,17 @@ class Program:
     images: tuple[dict[Space, Image], ...] = field(repr=False)
     registers: dict[Register, int] = field(repr=False)
     needed: dict[str, int] = field(repr=False)
+    device: str | None = None
+
+    @property
+    def window(self) -> int:
+        """Steps computed together: those of a word of the array, or 1 with a recurrent layer."""
+        return self.network.window(self.config.window)
 
     @property
     def windows(self) -> int:
         """Windows of a sample."""
-        return -(-self.steps // self.config.window)
+        return -(-self.steps // self.window)
 
     @property
     def group_counts(self) -> list[list[int]]:
@@ -75,34 +84,46 @@ class Program:
                 yield core, space, 0, rows
 
     def report(self) -> str:
-        """Memory needed and there, shares of the cores, and the cycles of an average sample."""
-        from .estimate import typical_cycles
+        """Memory needed and there, shares of the cores, and the cycles of an average sample.
 
+        A program for the golden model only takes no memory and no cycles: it says so.
+        """
         config, network = self.config, self.network
         lines = [
             (
                 f"{len(network.layers)} layers on {config.cores} core(s) of {config.lanes} lanes, "
-                f"window {config.window}: {self.steps} steps in {self.windows} window(s)"
+                f"window {self.window}: {self.steps} steps in {self.windows} window(s)"
             ),
-            "",
-            f"{'memory of a core':<18}{'needed':>10}{'there':>10}",
         ]
+        if self.needed:
+            lines += ["", f"{'memory of a core':<18}{'needed':>10}{'there':>10}"]
+            lines += [
+                f"{name.replace('_', ' '):<18}{count:>10}{getattr(config, name):>10}"
+                for name, count in self.needed.items()
+            ]
+        lines += ["", f"{'layer':<{_NAMES_WIDE}}groups per core"]
         lines += [
-            f"{name.replace('_', ' '):<18}{count:>10}{getattr(config, name):>10}"
-            for name, count in self.needed.items()
-        ]
-        lines += ["", f"{'layer':<34}groups per core"]
-        lines += [
-            f"{network.layer_name(i):<34}{' '.join(str(share.groups) for share in shares)}"
+            f"{network.layer_name(i):<{_NAMES_WIDE}}{' '.join(str(s.groups) for s in shares)}"
             for i, shares in enumerate(self.groups)
         ]
         lines.append("")
+        if self.device is not None:
+            lines.append(f"for the device {self.device} only: no memory is laid out, no cycles")
+            return "\n".join(lines)
         lines += [
-            f"about {typical_cycles(self, activity):,} cycles per sample with "
-            f"{activity:.0%} of the inputs of every layer active in a window"
-            for activity in (0.05, 0.2, 1.0)
+            f"about {cycles:,} cycles per sample with {activity:.0%} of the inputs of every layer "
+            "active in a window"
+            for activity, cycles in self.cycles().items()
         ]
         return "\n".join(lines)
+
+    def cycles(self) -> dict[float, int]:
+        """Estimated cycles of a sample, by the share of inputs active; none for golden only."""
+        from .estimate import typical_cycles
+
+        if self.device is not None:
+            return {}
+        return {activity: typical_cycles(self, activity) for activity in _ACTIVITIES}
 
 
 def save_program(program: Program, path: PathLike) -> None:
@@ -115,6 +136,8 @@ def save_program(program: Program, path: PathLike) -> None:
     """
     header, tensors = network_parts(program.network)
     header = {"network": header, "array": program.config.as_dict(), "steps": program.steps}
+    if program.device is not None:
+        header["device"] = program.device
     write(path, _FORMAT, _VERSION, header, tensors)
 
 
@@ -132,7 +155,8 @@ def load_program(path: PathLike) -> Program:
     header, tensors = read(path, _FORMAT, _VERSION)
     try:
         network = network_from_parts(header["network"], tensors)
-        return compile(network, array=_array(header["array"]), steps=header["steps"])
+        array, device = _array(header["array"]), header.get("device")
+        return compile(network, array=array, steps=header["steps"], device=device)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} is no valid program: {error}; compile the network again") from None
 

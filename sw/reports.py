@@ -205,7 +205,7 @@ class Collector:
             if window != pending.windows - 1:
                 raise self._foreign(kind, tag, group, core, "it is not the last window")
             lanes = self._program.config.lanes
-            outputs = self._program.network.layers[-1].outputs
+            outputs = self._program.network.outputs
             if len(words) != min(lanes, outputs - (first + group) * lanes):
                 raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
             store[sample, first + group, : len(words)] = words
@@ -245,7 +245,7 @@ class Collector:
     def _assemble(self, pending: _Pending, link_bytes: LinkBytes) -> Result:
         network = self._program.network
         steps, stores = pending.batch.steps, pending.stores
-        outputs = network.layers[-1].outputs
+        outputs = network.outputs
         if network.readout == "membrane":
             readouts = [
                 np.ascontiguousarray(
@@ -261,7 +261,7 @@ class Collector:
             self._count(pending, table)
         self.busy_time = int(_latest(self._window_ends(pending)[-1, -1]))
         counters, ratios = with_totals(table, steps, pending.batch.fresh)
-        sizes = [layer.outputs for layer in network.layers]
+        sizes = [layer.channels for layer in network.layers]
         traces = [
             tuple(
                 self._bits(store, size).reshape(pending.count, -1, size)[:, :steps]
@@ -314,7 +314,7 @@ class Collector:
             shares = [program.groups[i][c] for c in busy]
             groups = np.array([share.groups for share in shares])
             neurons = np.array([
-                min(program.network.layers[i].outputs, (share.first + share.groups) * lanes)
+                min(program.network.layers[i].channels, (share.first + share.groups) * lanes)
                 - share.first * lanes
                 for share in shares
             ])

@@ -50,7 +50,7 @@ class Stream(abc.ABC):
             If the device or the link failed, or does something else by now.
         """
         self._device._my_turn(self._turn)
-        network, longest = self._program.network, self._program.config.window
+        network, longest = self._program.network, self._program.window
         if network.input.kind == "pixels":
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:

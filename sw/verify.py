@@ -84,7 +84,7 @@ def compare(
         ("spike", expected.trace, got.trace), ("stable spike", expected.skeleton, got.skeleton)
     ):
         for layer, (a, b) in enumerate(zip(theirs, ours, strict=True)):
-            _words(total, first, what, layer, a, b, program.config.window)
+            _words(total, first, what, layer, a, b, program.window)
     last = len(program.network.layers) - 1
     for what, read, other in (
         ("readout", expected.readout, got.readout),

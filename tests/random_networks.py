@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,28 @@ def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
         for _ in range(2)
     )
     return a, c
+
+
+def _scale(rng: np.random.Generator, highest: int) -> int:
+    """From thresholds that always fire to membranes that saturate."""
+    return min(highest, int(rng.choice([8, 100, 1000, highest])))
+
+
+def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -> ss.Neuron:
+    return ss.Neuron(
+        leak=_leak(rng),
+        threshold=(
+            rng.integers(1, scale + 1, outputs)
+            if rng.random() < 0.7
+            else int(rng.integers(1, scale + 1))
+        ),
+        reset=str(rng.choice(RESETS)),
+        reset_timing=str(rng.choice(TIMINGS)),
+        compare=str(rng.choice(COMPARES)),
+        v_init=int(rng.integers(-scale - 1, scale + 1)),
+        fires=bool(rng.random() < 0.9),
+        synapse_leak=_leak(rng) if synapse and rng.random() < 0.3 else None,
+    )
 
 
 def random_network(
@@ -42,22 +65,8 @@ def random_network(
     inputs, highest = 8 if pooled else source.size, (1 << (state_bits - 1)) - 1
     for i in range(count):
         outputs = int(rng.integers(width[0], width[1] + 1))
-        # From thresholds that always fire to membranes that saturate.
-        scale = min(highest, int(rng.choice([8, 100, 1000, highest])))
-        neuron = ss.Neuron(
-            leak=_leak(rng),
-            threshold=(
-                rng.integers(1, scale + 1, outputs)
-                if rng.random() < 0.7
-                else int(rng.integers(1, scale + 1))
-            ),
-            reset=str(rng.choice(RESETS)),
-            reset_timing=str(rng.choice(TIMINGS)),
-            compare=str(rng.choice(COMPARES)),
-            v_init=int(rng.integers(-scale - 1, scale + 1)),
-            fires=bool(rng.random() < 0.9),
-            synapse_leak=_leak(rng) if synapse and rng.random() < 0.3 else None,
-        )
+        scale = _scale(rng, highest)
+        neuron = _neuron(rng, outputs, scale, synapse)
         emit = str(rng.choice(("spikes", "skeleton")))
         if i == count - 2 and rng.random() < 0.4:
             emit = "both"
@@ -71,6 +80,63 @@ def random_network(
             )
         )
         inputs = outputs
+    return ss.Network(source, layers, str(rng.choice(READOUTS)), weight_bits, fraction_bits)
+
+
+def random_maps(
+    rng: np.random.Generator,
+    *,
+    weight_bits: int = 4,
+    fraction_bits: int = 4,
+    state_bits: int = 16,
+    pixel_bits: int = 8,
+    recurrent: bool = True,
+) -> ss.Network:
+    """A network of convolutions with pools of both kinds, then dense layers, some recurrent."""
+    shape = tuple(int(rng.integers(low, high)) for low, high in ((1, 4), (2, 9), (2, 9)))
+    source: ss.SpikeInput | ss.PixelInput = ss.SpikeInput(shape)
+    if rng.random() < 0.4:
+        source = ss.PixelInput(shape, int(rng.integers(1, pixel_bits + 1)))
+    layers: list[ss.Dense | ss.Conv2d] = []
+    convolutions, dense = int(rng.integers(0, 3)), int(rng.integers(0, 3))
+    count = max(1, convolutions + dense)
+    for i in range(count):
+        outputs = int(rng.integers(1, 6))
+        low, high = -(1 << (weight_bits - 1)), 1 << (weight_bits - 1)
+        scale = _scale(rng, (1 << (state_bits - 1)) - 1)
+        settings: dict[str, Any] = {
+            "bias": rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
+            "neuron": _neuron(rng, outputs, scale, True),
+            "emit": str(rng.choice(("spikes", "skeleton"))),
+        }
+        if i == count - 2 and rng.random() < 0.4:
+            settings["emit"] = "both"
+        pooled = shape
+        if len(shape) == 3 and min(shape[1:]) > 1 and rng.random() < 0.3:
+            settings["pool_before"] = ss.SumPool2d(int(rng.integers(1, min(shape[1:]) + 1)))
+            pooled = settings["pool_before"].output_shape(shape)
+        if i >= convolutions:
+            size = int(np.prod(pooled))
+            if recurrent and settings["neuron"].fires and rng.random() < 0.5:
+                settings["recurrent"] = rng.integers(low, high, (outputs, outputs))
+            layers.append(ss.Dense(rng.integers(low, high, (outputs, size)), **settings))
+        else:
+            kernel = [int(k) for k in rng.choice((1, 2, 3, 3, 4, 5, 7), 2)]
+            # Enough of it that the kernel fits, less than the kernel.
+            padding = [
+                int(rng.integers(max(0, -(-(k - size) // 2)), k))
+                for k, size in zip(kernel, pooled[1:], strict=True)
+            ]
+            layer = ss.Conv2d(
+                rng.integers(low, high, (outputs, pooled[0], *kernel)),
+                stride=tuple(rng.integers(1, 4, 2).tolist()), padding=tuple(padding), **settings,
+            )
+            room = min(layer.neuron_shape(shape)[1:])
+            if room > 1 and rng.random() < 0.5:
+                after = ss.MaxPool2d(int(rng.integers(1, room + 1)))
+                layer = dataclasses.replace(layer, pool_after=after)
+            layers.append(layer)
+        shape = layers[-1].output_shape(shape)
     return ss.Network(source, layers, str(rng.choice(READOUTS)), weight_bits, fraction_bits)
 
 

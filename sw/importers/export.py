@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError, NotExpressible, ToolError
-from ..network import Dense, Network, Neuron, PixelInput
+from ..network import Dense, Layer, Network, Neuron, PixelInput
 from ..quantize import leak_factor
 from .nir_graph import METADATA
 
@@ -109,8 +109,13 @@ def to_nir(
     return graph
 
 
-def _layer(nir: Any, network: Network, index: int, layer: Dense, dt: float) -> dict[str, Any]:
+def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> dict[str, Any]:
     name = f"layer{index}"
+    if not isinstance(layer, Dense) or layer.recurrent is not None:
+        raise NotExpressible(
+            network.layer_name(index), layer.kind, "only plain dense layers are written",
+            "Dense layers without recurrence",
+        )
     if layer.emit == "skeleton":
         raise NotExpressible(
             network.layer_name(index), "Dense", "NIR has no node for what emit='skeleton' hands on",

@@ -6,7 +6,16 @@ import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.spec import reference
-from stablespike.spec.reference import clamp, current, neuron_step, or_pool, skeleton, sum_pool
+from stablespike.spec.reference import (
+    clamp,
+    conv_shape,
+    current,
+    fields,
+    neuron_step,
+    or_pool,
+    skeleton,
+    sum_pool,
+)
 
 
 @given(st.integers(-(2**20), 2**20), st.integers(2, 16))
@@ -69,6 +78,46 @@ def test_pools():
     assert sum_pool(values, (2, 3, 5), 2) == pooled.reshape(-1).tolist()
     assert or_pool([1, 2, 4, 8, 0, 0], (1, 2, 3), 2) == [1 | 2 | 8 | 0]
     assert or_pool(values, (2, 3, 5), 1) == values
+
+
+def test_fields_by_hand():
+    values, shape = [1, 2, 3, 4, 5, 6], (1, 2, 3)
+    assert fields(values, shape, (1, 1), (1, 1), (0, 0)) == [[each] for each in values]
+    assert fields(values, shape, (2, 2), (1, 1), (0, 0)) == [[1, 2, 4, 5], [2, 3, 5, 6]]
+    assert fields(values, shape, (2, 2), (2, 3), (1, 1)) == [
+        [0, 0, 0, 1], [0, 0, 3, 0], [0, 4, 0, 0], [6, 0, 0, 0],
+    ]
+    assert fields(values * 2, (2, 2, 3), (2, 3), (1, 1), (0, 0)) == [values * 2]
+    assert conv_shape(shape, (2, 2), (2, 3), (1, 1)) == (2, 2)
+
+
+def test_a_convolution_by_hand():
+    """Two channels of a 2 x 2 kernel, shifted by one: sums, thresholds per channel, OR pooling."""
+    layer = ss.Conv2d(
+        [[[[1, 0], [0, 0]]], [[[1, 1], [1, 1]]]], [0, -16], padding=1,
+        neuron=ss.Neuron(threshold=[16, 32]), pool_after=ss.MaxPool2d(2),
+    )
+    net = ss.Network(ss.SpikeInput((1, 3, 3)), [layer], "words")
+    sample = [[[[1, 1, 0], [0, 0, 0], [0, 0, 1]]], [[[0, 0, 0], [0, 0, 0], [0, 0, 0]]]]
+    result = reference.run(net, sample, steps=2, window=4)
+    first, second = result.words[0][0][:16], result.words[0][0][16:]
+    assert first == [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert second == [0] * 16  # one short of its threshold, and less bias in the second step
+    assert result.readout == [[each] for each in or_pool(first, (1, 4, 4), 2) + [0] * 4]
+
+
+def test_recurrence_by_hand():
+    """Each neuron wakes the next one, in a ring, a step later."""
+    ring = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    layer = ss.Dense([[1], [0], [0]], recurrent=ring, neuron=ss.Neuron(threshold=16))
+    net = ss.Network(ss.SpikeInput((1,)), [layer], "words")
+    result = reference.run(net, [[1], [0], [0], [0], [0]], steps=5, window=4)
+    assert result.spikes[0] == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert result.words[0] == result.spikes[0]  # windows of one step
+    assert result.readout == [[0b1001, 0], [0b0010, 1], [0b0100, 0]]
+    kept = reference.run(net, [[1], [0]], 2, 4)
+    rest = reference.run(net, [[0]], 1, 4, carry=kept.state)
+    assert rest.spikes[0] == [[0, 0, 1]]
 
 
 def network(**changes):

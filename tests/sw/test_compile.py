@@ -143,6 +143,61 @@ def test_what_does_not_fit_is_named(make, array, steps, message) -> None:
         ss.compile(make(), array, steps)
 
 
+def maps() -> ss.Network:
+    neuron = ss.Neuron(threshold=[20, 30, 40, 50, 60])
+    conv = ss.Conv2d(np.ones((5, 1, 3, 3)), neuron=neuron, pool_after=ss.MaxPool2d(2))
+    back = ss.Dense(np.ones((3, 20)), neuron=ss.Neuron(threshold=20), recurrent=np.eye(3))
+    return ss.Network(ss.SpikeInput((1, 6, 6)), [conv, back])
+
+
+def test_what_the_gateware_does_not_run_yet_is_named() -> None:
+    message = (
+        "the gateware does not run this network yet: layers[0] (Conv2d 1 -> 5, 3 x 3): "
+        "convolution; layers[1] (recurrent Dense 20 -> 3): recurrence; for the golden model "
+        "compile it with device='golden:'"
+    )
+    with pytest.raises(DoesNotFit, match=re.escape(message)):
+        ss.compile(maps(), "icebreaker", 4)
+
+
+def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
+    program = ss.compile(maps(), SMALL.with_(cores=2), 9, device="golden:")
+    assert (program.images, program.registers, program.needed) == ((), {}, {})
+    assert (program.window, program.windows) == (1, 9)
+    assert program.group_counts == [[1, 1], [0, 1]]
+    assert list(program.writes()) == []
+    text = program.report()
+    assert "for the device golden: only" in text
+    assert "layers[0] (Conv2d 1 -> 5, 3 x 3)" in text
+    assert "memory" not in text.partition("for the device")[0]
+    assert program.cycles() == {}
+    with pytest.raises(ValueError, match="the program is for golden: only"):
+        typical_cycles(program, 0.2)
+    save_program(program, tmp_path / "p.safetensors")
+    again = load_program(tmp_path / "p.safetensors")
+    assert (again.network, again.device, again.groups) == (maps(), "golden:", program.groups)
+    large = ss.compile(network(500, 900), "icebreaker", 4, device="golden:")
+    assert (large.window, large.device) == (4, "golden:")
+    assert ss.compile(network(5, 6), SMALL, 4).device is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"acc_bits": 8, "weight_bits": 4}, "of neuron 0 reach 0 to 135, accumulators of 8 bits"),
+        ({"state_bits": 8}, "threshold 150 of channel 1, membranes of 8 bits take -128 to 127"),
+        ({"fraction_bits": 2}, "fraction_bits: the network has 4, the array 2"),
+        ({"state": False}, "9 steps: without state memory a sample is one window of 4"),
+    ],
+)
+def test_widths_count_for_the_golden_model_too(changes, message) -> None:
+    layer = ss.Conv2d(np.full((2, 1, 3, 3), 15), neuron=ss.Neuron(threshold=[20, 150]))
+    net = ss.Network(ss.SpikeInput((1, 6, 6)), [layer], weight_bits=8)
+    array = SMALL.with_(**{"weight_bits": 8, **changes})
+    with pytest.raises(DoesNotFit, match=re.escape(message)):
+        ss.compile(net, array, 9, device="golden:")
+
+
 def test_a_preset_that_would_do_is_named() -> None:
     with pytest.raises(DoesNotFit, match="it fits the preset 'icebreaker'"):
         ss.compile(network(40, 20), SMALL, 4)
@@ -159,12 +214,14 @@ def test_a_preset_that_would_do_is_named() -> None:
          r"steps must be from 1 to 65536, not 65537: cut longer recordings into samples"),
         ((None, "nothing", 4), ValueError, "array must be an ArrayConfig or one of"),
         ((None, 5, 4), TypeError, "array must be an ArrayConfig or one of"),
+        ((None, "icebreaker", 4, "sim:"), ValueError, "device must be one of 'golden:', not 's"),
+        ((None, "icebreaker", 4, 3), ValueError, "device must be one of 'golden:', not 3"),
     ],
 )
 def test_wrong_arguments(arguments, error, message) -> None:
-    given_network, array, steps = arguments
+    given_network, *others = arguments
     with pytest.raises(error, match=message):
-        ss.compile(network(2, 2) if given_network is None else given_network, array, steps)
+        ss.compile(network(2, 2) if given_network is None else given_network, *others)
 
 
 @pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])

@@ -3,7 +3,7 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import random_network, random_samples
+from random_networks import random_maps, random_network, random_samples
 from stablespike.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden import Golden
 from stablespike.spec import reference
@@ -14,6 +14,7 @@ def by_hand(network, sample, steps, window, groups):
     result = reference.run(network, sample, steps, window)
     rows, pixels = [], network.input.kind == "pixels"
     flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1)
+    window = network.window(window)
     starts = range(0, steps, window)
     if pixels:
         source = [flat[0].tolist() for _ in starts]
@@ -23,31 +24,69 @@ def by_hand(network, sample, steps, window, groups):
             for s in starts
         ]
     for i, layer in enumerate(network.layers):
-        events = [sum(word != 0 for word in words) for words in source]
-        bits = sum(word.bit_count() for words in source for word in words)
+        scanned = [met(layer, network.input_shapes[i], words) for words in source]
+        if layer.recurrent is not None:  # every window is a step
+            own = [[0] * layer.outputs, *result.words[i][:-1]]
+            scanned = [words + mine for words, mine in zip(scanned, own, strict=True)]
+        events = [sum(word != 0 for word in words) for words in scanned]
+        bits = sum(word.bit_count() for words in scanned for word in words)
         rows.append(
             (
                 int(np.sum(result.spikes[i])),
                 int(np.sum(result.skeleton[i])),
                 sum(events),
                 sum(e * g for e in events for g in groups[i]),
-                bits * layer.outputs,
+                bits * len(layer.bias),
                 sum(max(g * e for g in groups[i]) for e in events),
             )
         )
         source = result.skeleton_words[i] if layer.emit == "skeleton" else result.words[i]
+        if layer.pool_after is not None:
+            shape, size = network.neuron_shapes[i], layer.pool_after.size
+            source = [reference.or_pool(words, shape, size) for words in source]
     return rows
+
+
+def met(layer, shape, words):
+    """The words of every receptive field, one position after the other."""
+    if layer.kind == "dense":
+        return list(words)
+    size = 1 if layer.pool_before is None else layer.pool_before.size
+    channels, height, width = shape
+    places = [range(height // size * size), range(width // size * size)]
+    # Which inputs of the map each pooled place stands for.
+    members = {
+        (y, x): [
+            (y * size + dy) * width + x * size + dx for dy in range(size) for dx in range(size)
+        ]
+        for y in range(len(places[0]) // size)
+        for x in range(len(places[1]) // size)
+    }
+    pooled = (1, height // size, width // size)
+    numbers = [1 + place for place in range(len(members))]
+    inputs = list(members.values())
+    return [
+        words[c * height * width + source]
+        for field in reference.fields(
+            numbers, pooled, layer.kernel, layer.stride, layer.padding
+        )
+        for place in field
+        if place
+        for c in range(channels)
+        for source in inputs[place - 1]
+    ]
 
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    steps=st.integers(1, 20),
+    steps=st.integers(1, 12),
     window=st.sampled_from([1, 2, 4, 8, 16]),
     cores=st.integers(1, 4),
+    maps=st.booleans(),
 )
-def test_counters_equal_those_by_hand(seed, steps, window, cores):
+def test_counters_equal_those_by_hand(seed, steps, window, cores, maps):
     rng = np.random.default_rng(seed)
-    network = random_network(rng, width=(1, 12))
+    network = random_maps(rng) if maps else random_network(rng, width=(1, 12))
     samples = random_samples(rng, network, 2, steps)
     groups = [rng.integers(0, 5, cores).tolist() for _ in network.layers]
     result = Golden(network).run(samples, steps, trace=True)
@@ -79,6 +118,32 @@ def test_the_window_lowers_the_events():
         for t in (1, 2, 4, 8, 16)
     ]
     assert events == [8, 4, 2, 1, 1]
+
+
+def test_words_count_once_for_every_field_they_are_in():
+    """A 3 x 3 map under 2 x 2 kernels: a corner is in 1 field, a side in 2, the middle in 4."""
+    layer = ss.Conv2d(np.ones((5, 1, 2, 2)), neuron=ss.Neuron(threshold=99))
+    network = ss.Network(ss.PixelInput((1, 3, 3), 4), [layer])
+    for place, fields in ((0, 1), (1, 2), (4, 4)):
+        pixels = np.zeros((1, 1, 3, 3), dtype=int)
+        pixels.reshape(-1)[place] = 5
+        result = Golden(network).run(pixels, 4, trace=True)
+        row = count(network, pixels, result.spikes, result.skeleton, 4, [[2, 1]])[0, 0]
+        assert (row["events"], row["issued"]) == (fields, 3 * fields)
+        assert (row["sops"], row["lower_bound"]) == (2 * fields * 5, 2 * fields)
+
+
+def test_own_spikes_of_the_step_before_are_events():
+    layer = ss.Dense(np.zeros((3, 1)), [99] * 3, recurrent=np.zeros((3, 3)),
+                     neuron=ss.Neuron(threshold=1))
+    network = ss.Network(ss.SpikeInput((1,)), [layer])
+    samples = np.zeros((1, 5, 1), dtype=bool)
+    result = Golden(network).run(samples, trace=True)
+    for before, own in ((None, 4 * 3), ([np.ones((1, 3), dtype=bool)], 5 * 3)):
+        row = count(
+            network, samples, result.spikes, result.skeleton, 4, [[1]], before
+        )[0, 0]
+        assert (row["events"], row["issued"], row["sops"]) == (own, own, own * 3)
 
 
 def test_wrong_traces_and_groups():

@@ -7,7 +7,7 @@ import safetensors.numpy
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import random_network
+from random_networks import random_maps, random_network
 from stablespike import files
 
 
@@ -26,9 +26,10 @@ def refuses(*words):
     return pytest.raises(ss.FileError, match=".*".join(re.escape(str(word)) for word in words))
 
 
-@given(seed=st.integers(0, 2**32 - 1), weight_bits=st.sampled_from([4, 8]))
-def test_load_inverts_save(tmp_path_factory, seed, weight_bits):
-    net = random_network(np.random.default_rng(seed), weight_bits=weight_bits)
+@given(seed=st.integers(0, 2**32 - 1), weight_bits=st.sampled_from([4, 8]), maps=st.booleans())
+def test_load_inverts_save(tmp_path_factory, seed, weight_bits, maps):
+    make = random_maps if maps else random_network
+    net = make(np.random.default_rng(seed), weight_bits=weight_bits)
     path = tmp_path_factory.mktemp("net") / "net"
     ss.save(net, path)
     assert ss.load(path) == net

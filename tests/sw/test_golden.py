@@ -9,7 +9,7 @@ import stablespike as ss
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import random_network, random_samples
+from random_networks import random_maps, random_network, random_samples
 from stablespike import golden as golden_module
 from stablespike.golden import Golden
 from stablespike.samples import check_samples
@@ -31,9 +31,12 @@ def compare(network, samples, steps, window, state_bits):
     for n, sample in enumerate(samples):
         expected = reference.run(network, sample, steps, window, state_bits=state_bits)
         for i in range(len(network.layers)):
-            assert result.spikes[i][n].tolist() == expected.spikes[i]
-            assert result.skeleton[i][n].tolist() == expected.skeleton[i]
-            assert pack_steps(result.spikes[i], window)[n].tolist() == expected.words[i]
+            assert result.spikes[i].shape == (len(samples), steps, *network.neuron_shapes[i])
+            spikes = result.spikes[i].reshape(len(samples), steps, -1)
+            assert spikes[n].tolist() == expected.spikes[i]
+            assert result.skeleton[i][n].reshape(steps, -1).tolist() == expected.skeleton[i]
+            packed = pack_steps(spikes, network.window(window))
+            assert packed[n].tolist() == expected.words[i]
             assert result.spike_counts[n, i] == np.sum(expected.spikes[i])
             assert result.stable_counts[n, i] == np.sum(expected.skeleton[i])
         assert result.readout[n].tolist() == expected.readout
@@ -68,11 +71,105 @@ def test_every_bit_equals_the_reference(
     compare(network, random_samples(rng, network, 2, steps), steps, window, state_bits)
 
 
-@settings(max_examples=30)
-@given(seed=seeds, steps=st.integers(1, 30), room=st.integers(1, 400))
-def test_pieces_of_any_size_change_nothing(seed, steps, room):
+@settings(max_examples=150)
+@given(
+    seed=seeds,
+    weight_bits=st.sampled_from([4, 8]),
+    fraction_bits=st.sampled_from([0, 2, 4]),
+    state_bits=st.sampled_from([8, 12, 16]),
+    window=st.sampled_from([1, 2, 4, 8, 16]),
+    steps=st.integers(1, 12),
+)
+def test_every_bit_of_maps_equals_the_reference(
+    seed, weight_bits, fraction_bits, state_bits, window, steps
+):
     rng = np.random.default_rng(seed)
-    network = random_network(rng)
+    network = random_maps(
+        rng,
+        weight_bits=weight_bits,
+        fraction_bits=fraction_bits,
+        state_bits=state_bits,
+        pixel_bits=16,
+    )
+    compare(network, random_samples(rng, network, 2, steps), steps, window, state_bits)
+
+
+@settings(max_examples=60)
+@given(
+    seed=seeds,
+    kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    pool=st.integers(1, 3),
+)
+def test_a_convolution_is_the_one_of_torch(seed, kernel, stride, size, pool):
+    rng = np.random.default_rng(seed)
+    channels, outputs = (int(n) for n in rng.integers(1, 5, 2))
+    padding = tuple(int(rng.integers(0, k)) for k in kernel)
+    places = [n // pool + 2 * p for n, p in zip(size, padding, strict=True)]
+    if min(size) < pool or any(n < k for n, k in zip(places, kernel, strict=True)):
+        return
+    weight = rng.integers(-128, 128, (outputs, channels, *kernel))
+    bias = rng.integers(-99, 99, outputs)
+    layer = ss.Conv2d(
+        weight, bias, stride=stride, padding=padding, pool_before=ss.SumPool2d(pool),
+        neuron=ss.Neuron(fires=False),
+    )
+    pixels = rng.integers(0, 16, (3, channels, *size))
+    network = ss.Network(ss.PixelInput((channels, *size), 4), [layer], "membrane", 8, 0)
+    wide = dataclasses.replace(layer, bias=np.zeros(outputs))  # no step is clamped
+    current = Golden(dataclasses.replace(network, layers=[wide]))._layers[0].current(
+        torch.tensor(pixels.reshape(3, -1))
+    )
+    image = torch.tensor(pixels, dtype=torch.float64)
+    pooled = torch.nn.functional.avg_pool2d(image, pool, divisor_override=1)
+    expected = torch.nn.functional.conv2d(
+        pooled, torch.tensor(weight, dtype=torch.float64), None, stride, padding
+    )
+    assert current.reshape(expected.shape).tolist() == expected.tolist()
+    membranes = Golden(network).run(pixels, 1).readout
+    flat = expected.numpy() + bias[:, None, None]
+    assert (membranes == flat.clip(-(1 << 15), (1 << 15) - 1).reshape(3, -1)).all()
+
+
+def test_recurrence_by_hand():
+    """Neuron 0 fires with its input and wakes neuron 1, which wakes itself."""
+    layer = ss.Dense(
+        [[1], [0]], recurrent=[[0, 0], [1, 1]],
+        neuron=ss.Neuron(threshold=16, leak=(0, None), reset="zero"),
+    )
+    network = ss.Network(ss.SpikeInput((1,)), [layer], "words")
+    samples = np.array([[[0], [1], [0], [0], [0], [1]]])
+    result = Golden(network, window=4).run(samples, trace=True)
+    assert result.spikes[0][0].tolist() == [[0, 0], [1, 0], [0, 1], [0, 1], [0, 1], [1, 1]]
+    assert result.readout.tolist() == [[[0b0010, 0b10], [0b1100, 0b11]]]
+    part = Golden(network).run(samples[:, :2])
+    rest = Golden(network).run(samples[:, 2:], trace=True, state=part.state)
+    np.testing.assert_array_equal(rest.spikes[0], result.spikes[0][:, 2:])
+
+
+def test_pools_of_spikes_come_after_the_and():
+    """Two neurons of a pool in turn: their OR spikes in every step, none of them twice."""
+    layer = ss.Conv2d(
+        [[[[1]]]], neuron=ss.Neuron(threshold=16), pool_after=ss.MaxPool2d(2), emit="skeleton"
+    )
+    turns = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]] * 3).reshape(1, 6, 1, 2, 2)
+    for emit, count in (("spikes", 6), ("skeleton", 0)):
+        for readout in ("counts", "words"):
+            network = ss.Network(
+                ss.SpikeInput((1, 2, 2)), [dataclasses.replace(layer, emit=emit)], readout
+            )
+            result = Golden(network, window=4).run(turns)
+            assert result.spike_counts.tolist() == [[6]]
+            found = result.readout if readout == "counts" else popcount(result.readout).sum(-1)
+            assert found.tolist() == [[count]]
+
+
+@settings(max_examples=30)
+@given(seed=seeds, steps=st.integers(1, 30), room=st.integers(1, 400), maps=st.booleans())
+def test_pieces_of_any_size_change_nothing(seed, steps, room, maps):
+    rng = np.random.default_rng(seed)
+    network = random_maps(rng) if maps else random_network(rng)
     samples = random_samples(rng, network, 5, steps)
     whole = Golden(network).run(samples, steps, trace=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -98,10 +195,11 @@ def equal(a, b):
 
 
 @settings(max_examples=30)
-@given(seed=seeds, steps=st.integers(2, 30), data=st.data())
-def test_carried_state_goes_on(seed, steps, data):
+@given(seed=seeds, steps=st.integers(2, 12), maps=st.booleans(), data=st.data())
+def test_carried_state_goes_on(seed, steps, maps, data):
     rng = np.random.default_rng(seed)
-    network = dataclasses.replace(random_network(rng), readout="membrane")
+    network = random_maps(rng) if maps else random_network(rng)
+    network = dataclasses.replace(network, readout="membrane")
     samples = random_samples(rng, network, 3, steps)
     cut = data.draw(st.integers(1, steps - 1))
     pixels = network.input.kind == "pixels"

@@ -154,6 +154,9 @@ def test_what_nir_does_not_carry(tmp_path):
         ss.to_nir(network([dense(12, INPUTS, emit="skeleton"), dense(5, 12)]))
     with refuses(ss.NotExpressible, "a synaptic current that does not leak"):
         ss.to_nir(network([dense(12, INPUTS, synapse_leak=(None, None))]))
+    back = ss.Dense(np.eye(INPUTS), neuron=ss.Neuron(threshold=9), recurrent=np.eye(INPUTS))
+    with refuses(ss.NotExpressible, "only plain dense layers are written"):
+        ss.to_nir(network([back]))
     with refuses(TypeError, "network must be a Network, not 'net'"):
         ss.to_nir("net")
     with refuses(ValueError, "dt must be a positive finite number, not 0"):

@@ -1,0 +1,190 @@
+"""Convolutional layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .geometry import Axis
+from .immutable import SIZE_HIGH, Shape, put
+from .neurons import Neuron
+from .pooling import MaxPool2d, SumPool2d
+from .values import exact_int
+from .weights import Weighted, signs
+
+__all__ = ["KERNEL_HIGH", "Conv2d"]
+
+KERNEL_HIGH = 7
+"""Largest height and width of a kernel."""
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Conv2d(Weighted):
+    """A convolution (cross-correlation, as ``torch.nn.Conv2d``) of a (channels, height, width) map.
+
+    The order is: ``pool_before``, padding with zeros, weights, neurons, ``pool_after``.
+
+    Parameters
+    ----------
+    weight : (out, in, kh, kw) signed integers of ``weight_bits``; kernels of 1 to 7 by 1 to 7.
+    bias : (out,) integers, one per output channel, in units of ``2**-fraction_bits`` weight steps;
+        None for zeros.
+    stride : of the kernel's positions, or a pair (vertical, horizontal).
+    padding : zeros around the map, fewer than the kernel is high (wide), or a pair (vertical,
+        horizontal).
+    pool_before : sum pooling in front of the layer, or None.
+    neuron : the layer's neurons; a threshold is one integer, or (out,), one per output channel.
+    pool_after : max pooling of the spikes, the OR of their words, or None.
+    emit : what the next layer gets, and ``readout`` counts, both after pooling: "spikes",
+        "skeleton", or "both".
+    weight_bits : 4 or 8; None for the network's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the value and what is allowed.
+    """
+
+    weight: Integers
+    bias: Integers
+    neuron: Neuron
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    pool_before: SumPool2d | None
+    pool_after: MaxPool2d | None
+    emit: str
+    weight_bits: int | None
+    kind: ClassVar[str] = "conv2d"
+    recurrent: ClassVar[None] = None
+
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        pool_before: SumPool2d | None = None,
+        neuron: Neuron,
+        pool_after: MaxPool2d | None = None,
+        emit: str = "spikes",
+        weight_bits: int | None = None,
+    ) -> None:
+        self._put(
+            weight, ("out", "in", "kh", "kw"), bias, neuron, pool_before, emit, weight_bits
+        )
+        if max(self.kernel) > KERNEL_HIGH:
+            raise ValueError(
+                f"weight must have kernels of 1 to {KERNEL_HIGH} by 1 to {KERNEL_HIGH}, not of "
+                f"{self.kernel[0]} by {self.kernel[1]}"
+            )
+        if pool_after is not None and not isinstance(pool_after, MaxPool2d):
+            raise TypeError(f"pool_after must be a MaxPool2d or None, not {pool_after!r}")
+        put(
+            self,
+            stride=_pair("stride", stride, 1, (SIZE_HIGH, SIZE_HIGH)),
+            padding=_pair("padding", padding, 0, (self.kernel[0] - 1, self.kernel[1] - 1)),
+            pool_after=pool_after,
+        )
+        if self.weight_bits is not None:
+            self.check_weights("", self.weight_bits)
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of the kernels."""
+        return int(self.weight.shape[2]), int(self.weight.shape[3])
+
+    @property
+    def inputs(self) -> int:
+        """Input channels."""
+        return int(self.weight.shape[1])
+
+    def axes(self, shape: Shape) -> tuple[Axis, Axis]:
+        """Where the kernel lies on an input of that shape: down, and across.
+
+        Raises
+        ------
+        ValueError
+            If an input of that shape does not fit the weights.
+        """
+        pooled = shape if self.pool_before is None else self.pool_before.output_shape(shape)
+        if len(pooled) != 3:
+            raise ValueError(f"Conv2d needs a (channels, height, width) map, not {shape}")
+        after = "" if self.pool_before is None else f" (after {self.pool_before})"
+        if pooled[0] != self.inputs:
+            raise ValueError(
+                f"weight must be (out, {pooled[0]}, kh, kw) for an input of {shape}{after}, "
+                f"not {self.weight.shape}"
+            )
+        wide = tuple(size + 2 * pad for size, pad in zip(pooled[1:], self.padding, strict=True))
+        if wide[0] < self.kernel[0] or wide[1] < self.kernel[1]:
+            raise ValueError(
+                f"kernels of {self.kernel[0]} by {self.kernel[1]} need a map of at least their "
+                f"size: an input of {shape}{after} is {wide[0]} by {wide[1]} with its padding"
+            )
+        square = 1 if self.pool_before is None else self.pool_before.size
+        down, across = (
+            Axis(shape[1 + i], self.kernel[i], self.stride[i], self.padding[i], square)
+            for i in range(2)
+        )
+        return down, across
+
+    def neuron_shape(self, shape: Shape) -> Shape:
+        """Shape of the layer's neurons (of traces), before ``pool_after``."""
+        down, across = self.axes(shape)
+        return self.channels, down.positions, across.positions
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of what the layer emits for an input of that shape, after ``pool_after``."""
+        neurons = self.neuron_shape(shape)
+        return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
+
+    def readers(self, shape: Shape) -> Integers:
+        """(inputs before pooling,) positions whose field each input of the map is in."""
+        down, across = self.axes(shape)
+        each: Integers = down.readers()[:, None] * across.readers()
+        return np.tile(each.reshape(-1), shape[0])
+
+    def reach(self, shape: Shape) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of weights, with inputs from 0 to 1."""
+        down, across = self.axes(shape)
+        (top, bottom), (left, right) = down.inside(), across.inside()
+
+        def sums(part: Integers) -> Integers:
+            # Of the part of the kernel that lies on the map, from sums over its upper left corners.
+            corner = np.pad(
+                part.sum(axis=1).cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0))
+            )
+            lower, upper = corner[:, bottom], corner[:, top]
+            total = lower[..., right] - lower[..., left] - upper[..., right] + upper[..., left]
+            result: Integers = total.reshape(-1) * down.pool**2
+            return result
+
+        low, high = (sums(part) for part in signs(self.weight))
+        return low, high
+
+    def describe(self) -> str:
+        """Kind and size, for messages."""
+        rows, columns = self.kernel
+        return f"Conv2d {self.inputs} -> {self.channels}, {rows} x {columns}"
+
+
+def _pair(name: str, value: Any, low: int, high: tuple[int, int]) -> tuple[int, int]:
+    """One integer or two, from ``low`` to ``high``."""
+    if not isinstance(value, (tuple, list)):
+        both = exact_int(name, value, low, min(high))
+        return both, both
+    if len(value) != 2:
+        raise ValueError(
+            f"{name} must be one integer or a pair (vertical, horizontal), not {value!r}"
+        )
+    down, across = (
+        exact_int(f"{name}[{i}]", each, low, most)
+        for i, (each, most) in enumerate(zip(value, high, strict=True))
+    )
+    return down, across

@@ -1,0 +1,59 @@
+"""Where a kernel lies on a map, an axis at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Axis"]
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a convolution.
+
+    Attributes
+    ----------
+    size : of the map, before pooling.
+    kernel, stride, padding : along this axis, in pooled places.
+    pool : size of the sum pool in front; 1 for none.
+    """
+
+    size: int
+    kernel: int
+    stride: int
+    padding: int
+    pool: int = 1
+
+    @property
+    def places(self) -> int:
+        """Of the map after pooling."""
+        return self.size // self.pool
+
+    @property
+    def positions(self) -> int:
+        """Positions of the kernel."""
+        return (self.places + 2 * self.padding - self.kernel) // self.stride + 1
+
+    def starts(self) -> Integers:
+        """(positions,) pooled place the kernel begins at, negative in the padding."""
+        return np.arange(self.positions, dtype=np.int64) * self.stride - self.padding
+
+    def inside(self) -> tuple[Integers, Integers]:
+        """(positions,) first row of the kernel that is on the map, and the one behind the last."""
+        starts = self.starts()
+        return np.maximum(0, -starts), np.minimum(self.kernel, self.places - starts)
+
+    def readers(self) -> Integers:
+        """(size,) positions whose field each place of the map is in, before pooling."""
+        counts = np.zeros(self.places, dtype=np.int64)
+        for row in range(self.kernel):
+            places = self.starts() + row
+            counts[places[(places >= 0) & (places < self.places)]] += 1
+        spread = np.zeros(self.size, dtype=np.int64)
+        spread[: self.places * self.pool] = np.repeat(counts, self.pool)
+        return spread

@@ -1,0 +1,154 @@
+"""Convolutional and recurrent networks on the golden device, from compile to the command line."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import stablespike as ss
+from board_model import board_device
+from random_networks import random_maps, random_samples
+from stablespike.cli import main
+from stablespike.counters import COUNTER_DTYPE, count
+from stablespike.spec import reference
+from stablespike.verify import compare
+
+ARRAY = ss.ArrayConfig(cores=2, lanes=4, window=4, weight_bits=8, acc_bits=24)
+
+
+def on_golden(network, steps, array=ARRAY):
+    device = ss.open_device("golden:")
+    device.load(ss.compile(network, array, steps, device="golden:"))
+    return device
+
+
+def events(rng, shape, count=200):
+    fields = [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)]
+    made = np.zeros(count, dtype=fields)
+    for name, high in zip("pyx", shape, strict=True):
+        made[name] = rng.integers(0, high, count)
+    made["t"] = np.sort(rng.integers(0, 600, count))
+    return made
+
+
+def camera(readout="counts"):
+    """Events (p, y, x) through a convolution, OR pooling and a recurrent layer."""
+    rng = np.random.default_rng(5)
+    return ss.Network(
+        ss.SpikeInput((2, 8, 8)),
+        [
+            ss.Conv2d(
+                rng.integers(-3, 8, (4, 2, 3, 3)), padding=1, stride=2,
+                neuron=ss.Neuron(threshold=[90, 120, 150, 180], leak=(1, None)),
+                pool_after=ss.MaxPool2d(2), emit="both",
+            ),
+            ss.Dense(
+                rng.integers(-3, 8, (5, 16)), recurrent=rng.integers(-8, 8, (5, 5)),
+                neuron=ss.Neuron(threshold=100),
+            ),
+        ],
+        readout,
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_run_is_what_the_reference_says(seed):
+    rng = np.random.default_rng(seed)
+    network, steps = random_maps(rng, pixel_bits=4), int(rng.integers(1, 9))
+    samples = random_samples(rng, network, 3, steps)
+    device = on_golden(network, steps)
+    result = device.run(samples, trace=True)
+    for n, sample in enumerate(samples):
+        expected = reference.run(network, sample, steps, ARRAY.window)
+        assert result.readout[n].tolist() == expected.readout
+        for i, shape in enumerate(network.neuron_shapes):
+            assert result.trace[i].shape == (3, steps, *shape)
+            assert result.trace[i][n].reshape(steps, -1).tolist() == expected.spikes[i]
+    counted = count(
+        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.group_counts
+    )
+    for name in COUNTER_DTYPE.names:
+        assert (result.layer_counters[name] == counted[name]).all()
+    assert (result.layer_counters["cycles"] == -1).all()
+    assert compare(result, device.run(samples, trace=True), device.program).mismatches == 0
+
+
+def test_carried_state_counts_the_spikes_it_brings():
+    network = camera("membrane")
+    device, rng = on_golden(network, 3), np.random.default_rng(0)
+    samples = rng.random((1, 6, 2, 8, 8)) < 0.3
+    whole = on_golden(network, 6).run(samples)
+    parts = [device.run(samples[:, a : a + 3], carry_state=True) for a in (0, 3)]
+    assert (parts[1].readout == whole.readout).all()
+    for name in COUNTER_DTYPE.names:
+        both = sum(part.layer_counters[name] for part in parts)
+        assert (both == whole.layer_counters[name]).all(), name
+    assert whole.layer_counters["events"][0, 1] > 0
+
+
+def test_a_recurrent_stream_takes_a_step_at_a_time():
+    network = camera()
+    samples = np.random.default_rng(0).random((1, 5, 2, 8, 8)) < 0.3
+    whole = on_golden(network, 5).run(samples)
+    with on_golden(network, 5).stream() as live:
+        with pytest.raises(ValueError, match="window must have 1 to 1 steps, not 5"):
+            live.send(samples[0])
+        for step in samples[0]:
+            live.send(step[None])
+        total = sum(part.readout for part in live.results())
+    assert (total == whole.readout).all()
+
+
+def test_events_and_agreement():
+    network = camera()
+    recordings = [events(np.random.default_rng(n), (2, 8, 8)) for n in range(4)]
+    result = on_golden(network, 6).run(recordings, bin_time=100)
+    assert result.readout.shape == result.readout_skeleton.shape == (4, 5)
+    assert result.readout.any()
+    assert result.agreement.dtype == bool
+
+
+def test_a_difference_is_named_by_step_and_neuron():
+    network = camera()
+    device = on_golden(network, 6)
+    samples = np.random.default_rng(0).random((2, 6, 2, 8, 8)) < 0.3
+    good, bad = (device.run(samples, trace=True) for _ in range(2))
+    bad.trace[0][1, 5, 2, 1, 3] ^= True
+    found = compare(good, bad, device.program)
+    assert (found.word_mismatches, found.words) == (1, 2 * 2 * 6 * (64 + 5))
+    place = found.first
+    assert (place.sample, place.layer, place.step, place.neuron) == (1, 0, 5, 2 * 16 + 4 + 3)
+
+
+def test_other_devices_refuse_such_a_program():
+    dense = ss.Network(ss.SpikeInput((9,)), [ss.Dense(np.eye(9), neuron=ss.Neuron(threshold=1))])
+    device, _, _ = board_device(ss.compile(dense, ARRAY, 4))
+    with pytest.raises(
+        ss.DeviceMismatch, match="the program was compiled for golden: only, not for"
+    ):
+        device.load(ss.compile(dense, ARRAY, 4, device="golden:"))
+    device.load(ss.compile(dense, ARRAY, 4))
+
+
+def test_the_command_line(tmp_path, capsys):
+    ss.save(camera(), tmp_path / "net")
+    np.save(tmp_path / "samples.npy", np.random.default_rng(0).random((3, 6, 2, 8, 8)) < 0.3)
+    arguments = [
+        "compile", str(tmp_path / "net"), "--array", "icebreaker", "--steps", "6",
+        "-o", str(tmp_path / "program"),
+    ]
+    assert main(arguments) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"layers\[0\] \(Conv2d 2 -> 4, 3 x 3\): convolution.*device='golden:'", error)
+    assert main([*arguments, "--device", "golden:", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["device"], told["cycles"], told["needed"]) == ("golden:", {}, {})
+    assert told["windows"] == 6
+    program, samples = str(tmp_path / "program"), str(tmp_path / "samples.npy")
+    assert main(["report", program]) == 0
+    assert "for the device golden: only" in capsys.readouterr().out
+    assert main(["verify", program, samples, "--device", "golden:"]) == 0
+    out = str(tmp_path / "result.npz")
+    assert main(["run", program, samples, "--device", "golden:", "-o", out]) == 0
+    with np.load(out) as read:
+        assert read["readout"].shape == (3, 5)
