@@ -185,8 +185,12 @@ class GoldenLayer:
         pool = self.layer.pool_after
         if pool is None:
             return spikes
-        tiles = _tiles(spikes.view(torch.uint8), self.neuron_shape, pool.size)
-        return tiles.amax((-3, -1)).view(torch.bool).reshape(*spikes.shape[:-1], -1)
+        tiles = _tiles(spikes, self.neuron_shape, pool.size)
+        pooled = torch.zeros(tiles.shape[:-3] + tiles.shape[-2:-1], dtype=torch.bool)
+        for row in range(pool.size):  # some ten times as fast as a maximum over two axes
+            for column in range(pool.size):
+                pooled |= tiles[..., row, :, column]
+        return pooled.reshape(*spikes.shape[:-1], -1)
 
 
 def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tensor:
