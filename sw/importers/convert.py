@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import NotExpressible
 from ..fidelity import LayerFidelity
-from ..network import Dense, Leak, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..quantize import (
     Quantized,
     closest_leak,
@@ -22,7 +22,8 @@ from ..quantize import (
     with_thresholds,
 )
 from ..values import as_array
-from .graph import FloatLayer, FloatNetwork
+from .graph import FloatNetwork
+from .layers import FloatLayer
 from .measure import Samples
 from .semantics import Cell, Floats
 from .settings import Settings
@@ -49,7 +50,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     source = _input(network, settings)
     factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
     measured = Samples(network, source, settings, factor)
-    layers: list[Dense] = []
+    layers: list[Layer] = []
     reports: list[LayerFidelity] = []
     for index, layer in enumerate(network.layers):
         if index == 0:
@@ -60,7 +61,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
             quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
         except ValueError as error:
             raise ValueError(f"{layer.name} ({layer.cell.source}): {error}") from None
-        layers.append(_dense(layer, index, quantized, settings))
+        layers.append(_integer(layer, index, quantized, settings))
         reports.append(_layer_report(layer, index, quantized, matched, settings))
     result = Network(
         input=source, layers=tuple(layers), readout=readout,
@@ -112,6 +113,13 @@ def _input(network: FloatNetwork, settings: Settings) -> SpikeInput | PixelInput
             f"input must have the {prod(network.shape)} values of the model's {network.shape}, "
             f"not {settings.input.shape}"
         )
+    first = network.layers[0]
+    map_wanted = first.conv is not None or first.pool is not None
+    if map_wanted and settings.input.shape != first.shape:
+        raise ValueError(
+            f"input must have the shape {first.shape} of the map {first.name} reads, not "
+            f"{settings.input.shape}"
+        )
     return settings.input
 
 
@@ -120,7 +128,7 @@ def _quantized(
     index: int,
     settings: Settings,
     measured: Samples,
-    before: Sequence[Dense],
+    before: Sequence[Layer],
     scale: Floats | None,
 ) -> Quantized:
     options: dict[str, Any] = {
@@ -128,15 +136,13 @@ def _quantized(
         "scale": scale,
     }
     cell = layer.cell
-    plain = quantize_layer(layer.weight, layer.bias, cell.threshold, cell.v_init, **options)
+    matrix = layer.matrix
+    plain = quantize_layer(matrix, layer.bias, cell.threshold, cell.v_init, **options)
     if plain.exact or scale is not None or not measured.given:
         return plain
-    inputs = measured.inputs(before, settings)
-    if layer.pool is not None:
-        inputs = inputs @ layer.pooling(measured.source.shape)
-    moments = inputs.T @ inputs / len(inputs)
+    moments = layer.moments(measured.inputs(before, settings))
     return quantize_layer(
-        layer.weight, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
+        matrix, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
     )
 
 
@@ -146,7 +152,7 @@ def _matched(
     quantized: Quantized,
     settings: Settings,
     measured: Samples,
-    before: Sequence[Dense],
+    before: Sequence[Layer],
 ) -> tuple[Quantized, float]:
     """Thresholds that make up for another leak, and their factor.
 
@@ -158,13 +164,13 @@ def _matched(
     if threshold is None or not measured.given or used == decay or 1 in (used, decay):
         return quantized, 1.0
     best, least = (quantized, 1.0), measured.different(
-        (*before, _dense(layer, index, quantized, settings)), settings
+        (*before, _integer(layer, index, quantized, settings)), settings
     )
     for share in _MATCHED:
         factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
         other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
         different = measured.different(
-            (*before, _dense(layer, index, other, settings)), settings
+            (*before, _integer(layer, index, other, settings)), settings
         )
         if different < least:
             best, least = (other, factor), different
@@ -204,7 +210,7 @@ def _leaks(layer: FloatLayer) -> tuple[Leak, Leak | None]:
     return leak, cell.synapse_leak or closest_leak(cell.synapse_decay)
 
 
-def _dense(layer: FloatLayer, index: int, quantized: Quantized, settings: Settings) -> Dense:
+def _integer(layer: FloatLayer, index: int, quantized: Quantized, settings: Settings) -> Layer:
     cell = layer.cell
     leak, synapse_leak = _leaks(layer)
     neuron = Neuron(
@@ -217,10 +223,20 @@ def _dense(layer: FloatLayer, index: int, quantized: Quantized, settings: Settin
         fires=cell.fires,
         synapse_leak=synapse_leak,
     )
+    inputs = prod(layer.weight.shape[1:])
+    weight = quantized.weight[:, :inputs].reshape(layer.weight.shape)
+    shared: dict[str, Any] = {
+        "neuron": neuron,
+        "emit": settings.emits[index] if settings.emits else "spikes",
+        "weight_bits": settings.layer_bits[index] if settings.layer_bits else None,
+    }
+    if layer.conv is not None:
+        return replace(
+            layer.conv, weight=weight, bias=quantized.bias, pool_after=layer.pool_after, **shared
+        )
+    recurrent = None if cell.recurrent is None else quantized.weight[:, inputs:]
     return Dense(
-        quantized.weight, quantized.bias, neuron=neuron, pool_before=layer.pool,
-        emit=settings.emits[index] if settings.emits else "spikes",
-        weight_bits=settings.layer_bits[index] if settings.layer_bits else None,
+        weight, quantized.bias, pool_before=layer.pool, recurrent=recurrent, **shared
     )
 
 
@@ -230,8 +246,9 @@ def _layer_report(
     cell = layer.cell
     leak, synapse_leak = _leaks(layer)
     column = quantized.scale[:, None] if quantized.scale.ndim else quantized.scale
-    ratio = layer.weight / column
-    size = float(np.sqrt((layer.weight**2).mean()))
+    matrix = layer.matrix
+    ratio = matrix / column
+    size = float(np.sqrt((matrix**2).mean()))
     error = float(np.sqrt(((quantized.weight - ratio) ** 2 * column**2).mean()))
     used = leak_factor(leak)
     synapse_used = None if synapse_leak is None else leak_factor(synapse_leak)

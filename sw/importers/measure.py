@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fidelity import Fidelity, LayerFidelity, compare_spikes
-from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..samples import check_samples
 from ..values import as_array
 from ..words import predict
@@ -110,21 +110,22 @@ class Samples:
         ]
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
-    def inputs(self, layers: Sequence[Dense], settings: Settings) -> Floats:
+    def inputs(self, layers: Sequence[Layer], settings: Settings) -> Floats:
         """What the next layer gets, (values, inputs), before its pooling."""
         if not layers:
             return self.flat.reshape(-1, self.source.size).astype(np.float64)
         spikes = self._last_spikes(layers, settings, len(self.flat))
+        spikes = self.network.layers[len(layers) - 1].handed_on(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
 
-    def different(self, layers: Sequence[Dense], settings: Settings) -> int:
+    def different(self, layers: Sequence[Layer], settings: Settings) -> int:
         """Spikes of the last of some layers that are not the source's, on the first samples."""
         spikes = self._last_spikes(layers, settings, _COMPARED)
         source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
 
     def _last_spikes(
-        self, layers: Sequence[Dense], settings: Settings, count: int
+        self, layers: Sequence[Layer], settings: Settings, count: int
     ) -> npt.NDArray[np.bool_]:
         from ..golden import Golden
 
@@ -132,7 +133,8 @@ class Samples:
             self.source, tuple(layers),
             weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
         )
-        return Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
+        spikes = Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
+        return spikes.reshape(*spikes.shape[:2], -1)
 
     def _shaped(self) -> npt.NDArray[np.int64]:
         return self.flat.reshape(*self.flat.shape[:-1], *self.source.shape)
@@ -145,7 +147,7 @@ class Samples:
 
         result = Golden(network).run(self._shaped(), self.steps, trace=True)
         measured = tuple(
-            replace(report, spikes=compare_spikes(theirs, np.swapaxes(ours, 0, 1)))
+            replace(report, spikes=compare_spikes(theirs, _steps_first(ours)))
             if layer.cell.fires
             else report
             for report, layer, theirs, ours in zip(
@@ -156,7 +158,8 @@ class Samples:
             # Ties and scales: a membrane is compared with its own kind only.
             theirs = self.run.membrane.argmax(1)
         else:
-            theirs = predict(self.run.spikes[-1].sum(0).astype(np.int64), "counts")
+            emitted = self.network.layers[-1].handed_on(self.run.spikes[-1])
+            theirs = predict(emitted.sum(0).astype(np.int64), "counts")
         labels = self.labels
         return Fidelity(
             source=self.network.source,
@@ -171,3 +174,8 @@ class Samples:
             accuracy_source=None if labels is None else float((theirs == labels).mean()),
             accuracy=None if labels is None else float((result.prediction == labels).mean()),
         )
+
+
+def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(steps, batch, neurons) of (batch, steps, *neurons) spikes."""
+    return np.swapaxes(spikes.reshape(*spikes.shape[:2], -1), 0, 1)

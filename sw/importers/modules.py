@@ -12,7 +12,8 @@ from torch import nn
 
 from ..errors import NotExpressible
 from ..values import exact_int
-from .graph import Affine, Conv, Neurons, Part, Pool, Reshape, Run, Scaling, Shape
+from .graph import Run
+from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling, Shape
 from .recording import NEAREST, parameter_dtype, record
 from .semantics import Cell, Floats, finite
 
@@ -22,6 +23,7 @@ Translate = Callable[[str, nn.Module], Cell]
 
 _SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _RESHAPES = (nn.Flatten, nn.Unflatten)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def checked_module(module: Any) -> nn.Module:
@@ -97,7 +99,7 @@ def as_network_parts(
         return isinstance(child, base) and not isinstance(child, silent)
 
     for name, child in module.named_modules():
-        if isinstance(child, nn.BatchNorm1d) and child.running_mean is None:
+        if isinstance(child, _NORMS) and child.running_mean is None:
             raise NotExpressible(
                 name, type(child).__name__,
                 "it keeps no running statistics, so what it does depends on the batch",
@@ -164,13 +166,17 @@ def _part(
         if child.bias is not None:
             bias = finite(name, kind, "bias", child.bias)
         return [Affine(name, kind, weight, bias)]
-    if isinstance(child, nn.BatchNorm1d):
+    if isinstance(child, _NORMS):
         return [_batch_norm(name, kind, child)]
     if isinstance(child, nn.Flatten):
         start = child.start_dim - 1 if child.start_dim > 0 else child.start_dim
         end = child.end_dim - 1 if child.end_dim > 0 else child.end_dim
         return [Reshape(name, kind, start, end)]
     if isinstance(child, nn.Conv2d):
+        if child.padding_mode != "zeros":
+            raise NotExpressible(
+                name, kind, f"padding_mode={child.padding_mode!r}", "padding_mode='zeros'"
+            )
         weight = finite(name, kind, "weight", child.weight)
         bias = np.zeros(len(weight))
         if child.bias is not None:
@@ -191,7 +197,7 @@ def _part(
     raise NotExpressible(name, kind, "no layer of this array computes it", NEAREST)
 
 
-def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d) -> Scaling:
+def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d | nn.BatchNorm2d) -> Scaling:
     mean = finite(name, kind, "running_mean", child.running_mean)
     variance = finite(name, kind, "running_var", child.running_var)
     factor = 1.0 / np.sqrt(variance + child.eps)
@@ -211,18 +217,31 @@ def _reshaped(child: nn.Module, part: Sequence[Part], shape: Shape) -> Shape:
 def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
     """That a layer computes what its parameters say, on random numbers."""
     part = parts[0]
-    if not isinstance(part, (Affine, Scaling)):
+    if not isinstance(part, (Affine, Conv, Scaling)):
         return
-    inputs = part.weight.shape[1] if isinstance(part, Affine) else part.factor.size
+    shape: tuple[int, ...] = (4, part.factor.size if isinstance(part, Scaling) else 0)
+    if isinstance(part, Affine):
+        shape = (4, part.weight.shape[1])
+    elif isinstance(part, Conv):
+        high, wide = (k * d + 3 for k, d in zip(part.weight.shape[2:], part.dilation, strict=True))
+        shape = (4, part.weight.shape[1] * part.groups, high, wide)
+    elif isinstance(child, nn.BatchNorm2d):
+        shape = (*shape, 3, 3)
     generator = torch.Generator().manual_seed(1)
-    values = torch.rand(4, inputs, generator=generator, dtype=parameter_dtype(child))
+    values = torch.rand(shape, generator=generator, dtype=parameter_dtype(child))
     with torch.no_grad(), _single_step([child]):
         found = child(values).numpy().astype(np.float64)
     x = values.numpy().astype(np.float64)
     if isinstance(part, Affine):
         wanted = x @ part.weight.T + part.bias
+    elif isinstance(part, Conv):
+        wanted = nn.functional.conv2d(
+            torch.from_numpy(x), torch.from_numpy(part.weight), torch.from_numpy(part.bias),
+            part.stride, part.padding, part.dilation, part.groups,
+        ).numpy()
     else:
-        wanted = x * part.factor + part.offset
+        trailing = (-1, *[1] * (x.ndim - 2))
+        wanted = x * part.factor.reshape(trailing) + part.offset.reshape(trailing)
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
         raise NotExpressible(
             name, part.kind, "it computes something else than its weights and biases say",
@@ -261,8 +280,8 @@ def _run(
     summed = not spiking or chain[-1][1] is not spiking[-1]
     membrane = np.zeros(0)
     children = [child for _, child in chain]
-    linear = next((child for child in children if isinstance(child, nn.Linear)), children[0])
-    dtype = parameter_dtype(linear)
+    weights = (child for child in children if isinstance(child, (nn.Linear, nn.Conv2d)))
+    dtype = parameter_dtype(next(weights, children[0]))
     with _single_step(children):
         for child in spiking:
             reset(child)
@@ -275,7 +294,7 @@ def _run(
                 output = child(value)
                 value = output[0] if isinstance(output, tuple) else output
                 if type(child) in neurons:
-                    records[index].append(value.numpy() > 0)
+                    records[index].append(value.numpy().reshape(len(value), -1) > 0)
                     index += 1
             if summed:
                 flat = value.numpy().reshape(len(value), -1).astype(np.float64)
@@ -294,5 +313,5 @@ def _membrane(child: nn.Module) -> Floats:
     value: Any = getattr(child, "mem", None)
     if value is None:
         value = child.v
-    result: Floats = value.detach().numpy().astype(np.float64)
+    result: Floats = value.detach().numpy().reshape(len(value), -1).astype(np.float64)
     return result

@@ -18,9 +18,10 @@ from ..errors import FileError
 from ..network import COMPARES, Network, PixelInput, SpikeInput
 from ..values import exact_choice
 from .convert import convert
-from .graph import FloatNetwork, Shape, assemble
+from .graph import FloatNetwork, assemble
 from .nir_graph import METADATA, chained, kept_metadata, read_graph
 from .nir_nodes import Pins, Reader
+from .parts import Shape
 from .settings import Settings
 
 if TYPE_CHECKING:

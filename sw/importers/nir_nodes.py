@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import NotExpressible
 from ..network import RESET_TIMINGS, RESETS, Leak
-from .graph import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling
 from .nir_graph import FIRING, kept_metadata
+from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling
 from .semantics import (
     Cell,
     Floats,
@@ -26,7 +26,7 @@ from .semantics import (
 
 __all__ = ["Pins", "Reader"]
 
-_KNOWN = "Affine, Linear, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF"
+_KNOWN = "Affine, Linear, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF"
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,20 @@ class Reader:
         weight = finite(name, kind, "weight", node.weight)
         if weight.ndim != 2:
             raise ValueError(f"{name} ({kind}): weight must be (out, in), not {weight.shape}")
-        bias = np.zeros(len(weight))
-        if kind == "Affine" and node.bias is not None:
-            bias = finite(name, kind, "bias", node.bias)
-            if bias.size == 1:
-                bias = np.full(len(weight), bias.reshape(-1)[0])
-            if bias.shape != (len(weight),):
-                raise ValueError(
-                    f"{name} ({kind}): bias must be ({len(weight)},), one per output, "
-                    f"not {bias.shape}"
-                )
+        bias = self._bias(name, kind, node.bias if kind == "Affine" else None, len(weight))
         return [Affine(name, kind, weight, bias)]
+
+    def _bias(self, name: str, kind: str, values: Any, outputs: int) -> Floats:
+        if values is None:
+            return np.zeros(outputs)
+        bias = finite(name, kind, "bias", values)
+        if bias.size == 1:
+            return np.full(outputs, bias.reshape(-1)[0])
+        if bias.shape != (outputs,):
+            raise ValueError(
+                f"{name} ({kind}): bias must be ({outputs},), one per output, not {bias.shape}"
+            )
+        return bias
 
     def _scale(self, name: str, kind: str, node: Any) -> list[Part]:
         return [Scaling(name, kind, finite(name, kind, "scale", node.scale), np.zeros(()))]
@@ -111,13 +114,10 @@ class Reader:
 
     def _conv(self, name: str, kind: str, node: Any) -> list[Part]:
         padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
-        return [
-            Conv(
-                name, kind, finite(name, kind, "weight", node.weight),
-                finite(name, kind, "bias", node.bias), _pair(node.stride), padding,
-                _pair(node.dilation), int(node.groups),
-            )
-        ]
+        weight = finite(name, kind, "weight", node.weight)
+        bias = self._bias(name, kind, node.bias, len(weight))
+        dilation, groups = _pair(node.dilation), int(node.groups)
+        return [Conv(name, kind, weight, bias, _pair(node.stride), padding, dilation, groups)]
 
     def _pool(self, name: str, kind: str, node: Any) -> list[Part]:
         mode = "sum" if kind == "SumPool2d" else "average"

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from ..errors import NotExpressible
-from .graph import Shape
+from .parts import Shape
 
 __all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
 
 NEAREST = (
-    "Linear, BatchNorm1d, Flatten, Dropout, AvgPool2d in front, and the neurons of the "
-    "documentation's table"
+    "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
+    "the neurons of a convolution, and the neurons of the documentation's table"
 )
 _SAMPLE = "the sample"
 

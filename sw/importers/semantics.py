@@ -39,11 +39,13 @@ class Cell:
     ----------
     source : the neuron in the words of its framework, for reports.
     decay : share of the membrane that stays each step, 0 to 1.
-    threshold : () or (neurons,); None for neurons that never fire.
-    bias : () or (neurons,), added to the input each step (a leak toward another rest).
+    threshold : () or one for each neuron; None for neurons that never fire.
+    bias : () or one for each neuron, added to the input each step (a leak toward another rest).
     reset, reset_timing, compare : as in ``Neuron``.
     v_init : membrane at the start of a sample.
     synapse_decay : the same of the synaptic current, None for none.
+    recurrent, recurrent_bias : (neurons, neurons) weights on the spikes of the step before, added
+        to the input, and () or (neurons,) with them; None and 0 for none.
     inexact : why no settings of ``Neuron`` compute the source's rule, or "".
     nearest : with ``inexact``, what the settings here compute instead.
     membrane_differs : why the membrane kept is another than the source's although the spikes
@@ -60,6 +62,8 @@ class Cell:
     compare: str = "ge"
     v_init: float = 0.0
     synapse_decay: float | None = None
+    recurrent: Floats | None = None
+    recurrent_bias: Floats = field(default_factory=lambda: np.zeros(()))
     inexact: str = ""
     nearest: str = ""
     membrane_differs: str = ""
@@ -82,7 +86,9 @@ class Cell:
         r, q = np.zeros(v.shape), np.zeros(v.shape)
         spikes = np.zeros(current.shape, dtype=np.bool_)
         late = self.reset == "subtract" and self.reset_timing == "next_step"
-        for t, each in enumerate(current + self.bias):
+        for t, each in enumerate(current + self.bias + self.recurrent_bias):
+            if self.recurrent is not None:
+                each = each + r @ self.recurrent.T
             i = each
             if self.synapse_decay is not None:
                 i = q = self.synapse_decay * q + each
@@ -187,9 +193,9 @@ def checked_threshold(node: str, kind: str, values: Any) -> Floats:
 
 
 def squeezed(values: Floats) -> Floats:
-    """Parameters as () where all are the same, else as (neurons,)."""
+    """Parameters as () where all are the same, else as they are."""
     flat = values.reshape(-1)
-    return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else flat
+    return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
 
 
 def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:

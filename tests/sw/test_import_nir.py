@@ -454,11 +454,6 @@ def joined():
     return made
 
 
-def conv():
-    node = nir.Conv2d((6, 6), np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2))
-    return graph(node, lif(32), shape=(1, 6, 6))
-
-
 def pools(**settings):
     window = {name: np.array([2, 2]) for name in ("kernel_size", "stride")}
     node = nir.SumPool2d(**{**window, "padding": np.zeros(2, int), **settings})
@@ -478,7 +473,6 @@ SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.a
         (two_inputs, "input, second (NIRGraph): these are its inputs"),
         (with_nan, "affine0 (Affine): weight must be finite, not nan (at [2, 5])"),
         (short_bias, "affine0 (Affine): bias must be (30,), one per output, not (7,)"),
-        (conv, "conv2d0 (Conv2d): convolution is not runnable on this array yet; the nearest that"),
         (two_ends, "nirgraph0 (NIRGraph): it has 2 inputs and 1 outputs"),
         (joined, "output, end (NIRGraph): these are its outputs"),
         (lambda: pools(kernel_size=np.array([2, 2, 2])), "must be one or two integers, not"),

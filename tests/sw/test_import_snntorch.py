@@ -301,15 +301,6 @@ def test_refused_modules(module, message):
         imported(module())
 
 
-def test_convolutions_are_refused_by_name():
-    module = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 2, 3), snn.Leaky(**LIF), torch.nn.Flatten(), torch.nn.Linear(32, 5),
-        snn.Leaky(**LIF),
-    )
-    with refuses(ss.NotExpressible, "0 (Conv2d): convolution is not runnable on this array yet"):
-        ss.from_snntorch(module, (1, 6, 6))
-
-
 def test_a_pool_in_front_and_batch_norm_are_folded():
     generator = torch.Generator().manual_seed(5)
     norm = torch.nn.BatchNorm1d(12)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.fidelity import compare_spikes
-from stablespike.importers.graph import Conv, Part, Pool, Scaling, assemble
+from stablespike.importers.graph import assemble
+from stablespike.importers.parts import Conv, Part, Pool, Scaling
 from stablespike.importers.semantics import checked_decay, one_value, tidy
 from stablespike.quantize import (
     closest_leak,
@@ -170,5 +171,5 @@ def test_chains_that_are_none():
     with pytest.raises(ValueError, match=re.escape("p (Pool): it pools what weights, scales or")):
         assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
     conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
-    with pytest.raises(ValueError, match="convolution is not runnable on this array yet"):
+    with pytest.raises(ValueError, match=re.escape("c (Conv2d): nothing follows it")):
         assemble([conv], (1, 4, 4), None)

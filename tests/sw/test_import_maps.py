@@ -1,0 +1,295 @@
+"""Convolutions and pools of other frameworks: the same spikes as theirs, or refused by name."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import stablespike as ss
+import torch
+from import_models import differences, source_spikes, spikes
+
+nir = pytest.importorskip("nir")
+snn = pytest.importorskip("snntorch")
+jelly = pytest.importorskip("spikingjelly.activation_based.neuron")
+from spikingjelly.activation_based import functional  # noqa: E402
+from spikingjelly.activation_based import layer as jelly_layer  # noqa: E402
+
+STEPS, DT = 4, 1e-4
+SHAPE = (2, 7, 8)
+SAID = {"dt": DT, "reset": "zero", "reset_timing": "same_step"}
+LIF = {"beta": 0.5, "init_hidden": True}
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=re.escape(message))
+
+
+def samples(batch=60, seed=3, shape=SHAPE):
+    return spikes(seed, batch, STEPS, 0.4, int(np.prod(shape))).reshape(batch, STEPS, *shape)
+
+
+def on_grid(layer, seed, fraction=8):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randint(-8, 8, parameter.shape, generator=generator) / fraction)
+    return layer
+
+
+def flat(source):
+    return [each.reshape(*each.shape[:2], -1) for each in source]
+
+
+def same(network, module, neurons, given):
+    """No spike of a module is another than the golden model's."""
+    source = source_spikes(module, neurons, given)
+    ours = ss.Golden(network).run(given, trace=True).spikes
+    for mine, theirs in zip(ours, source, strict=True):
+        assert mine.shape == theirs.shape
+        assert 0.005 < mine.mean() < 0.98
+        assert (mine == theirs).all()
+    assert differences(network, given, source)[0] == 0
+
+
+def thresholds(channels):
+    return (torch.arange(channels) / 8 + 0.5).reshape(-1, 1, 1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snntorch_maps_are_exact():
+    norm = torch.nn.BatchNorm2d(4, eps=0.0)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.randint(-4, 5, (4,), generator=generator) / 8)
+        norm.running_var.fill_(4.0)
+        norm.weight.fill_(2.0)
+        norm.bias.copy_(torch.randint(-4, 5, (4,), generator=generator) / 8)
+    module = torch.nn.Sequential(
+        on_grid(torch.nn.Conv2d(2, 4, (3, 5), padding=(1, 2), bias=False), 0), norm,
+        snn.Leaky(**LIF, threshold=thresholds(4)), torch.nn.MaxPool2d(2), torch.nn.Dropout2d(),
+        on_grid(torch.nn.Conv2d(4, 6, 2, stride=(1, 2), padding="valid"), 1), snn.Leaky(**LIF),
+        torch.nn.Flatten(), on_grid(torch.nn.Linear(24, 5), 2), snn.Leaky(**LIF, output=True),
+    )
+    network = ss.from_snntorch(module, SHAPE, steps=STEPS)
+    first, second, last = network.layers
+    assert (first.kernel, first.padding, first.stride) == ((3, 5), (1, 2), (1, 1))
+    assert (first.pool_after, first.pool_before) == (ss.MaxPool2d(2), None)
+    assert (second.kernel, second.padding, second.stride) == ((2, 2), (0, 0), (1, 2))
+    assert first.neuron.threshold.shape == (4,)
+    assert last.inputs == 24
+    assert network.fidelity.exact
+    assert network.fidelity.different == 0
+    module.eval()
+    neurons = [child for child in module if isinstance(child, snn.Leaky)]
+    for neuron in neurons:
+        neuron.reset_mem()
+    same(network, module, neurons, samples())
+
+
+def test_spikingjelly_maps_are_exact():
+    module = torch.nn.Sequential(
+        jelly_layer.AvgPool2d(2), on_grid(jelly_layer.Conv2d(2, 4, 3, padding="same"), 2),
+        jelly.IFNode(v_threshold=0.5, v_reset=None), jelly_layer.MaxPool2d((2, 2)),
+        jelly_layer.Flatten(), on_grid(jelly_layer.Linear(8, 5), 1), jelly.IFNode(v_reset=None),
+    )
+    for mode in ("s", "m"):
+        functional.set_step_mode(module, mode)
+        network = ss.from_spikingjelly(module, SHAPE, steps=STEPS, weight_bits=8)
+        first = network.layers[0]
+        assert first.pool_before == ss.SumPool2d(2)
+        assert (first.padding, first.pool_after) == ((1, 1), ss.MaxPool2d(2))
+        assert network.fidelity.exact
+        assert network.fidelity.different == 0
+    functional.set_step_mode(module, "s")
+    functional.reset_net(module)
+    same(network, module, [module[2], module[6]], samples())
+
+
+def graph(*nodes, shape=SHAPE):
+    every = {"input": nir.Input(np.array(shape))}
+    every |= {f"{type(node).__name__.lower()}{i}": node for i, node in enumerate(nodes)}
+    every["output"] = nir.Output(np.array([1]))
+    return nir.NIRGraph(every, list(pairwise(every)), type_check=False)
+
+
+def lif(*shape, threshold=1.0):
+    full = {"tau": 2 * DT, "r": 2.0, "v_leak": 0.0, "v_threshold": threshold}
+    return nir.LIF(**{name: np.full(shape, value) for name, value in full.items()})
+
+
+def conv(weight=None, stride=1, padding=0, dilation=1, groups=1, bias=None):
+    if weight is None:
+        weight = np.random.default_rng(0).integers(-8, 8, (4, 2, 3, 3)) / 8
+    zeros = np.zeros(len(weight)) if bias is None else bias
+    return nir.Conv2d(None, weight, stride, padding, dilation, groups, zeros)
+
+
+def test_nir_maps_are_exact():
+    rng = np.random.default_rng(0)
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    rows = np.repeat([0.5, 1, 1, 2], 9 * 10).reshape(4, 9, 10)  # by channel, as NIR has them
+    made = graph(
+        conv(padding=(2, 2), bias=np.arange(4) / 8), lif(4, 9, 10, threshold=rows * 0.5), pool,
+        conv(rng.integers(-8, 8, (3, 4, 3, 3)) / 8, padding="same"), lif(3, 4, 5, threshold=0.25),
+        nir.Flatten({"input": np.array([3, 4, 5])}, 0, -1),
+        nir.Linear(rng.integers(-8, 8, (5, 60)) / 8), lif(5),
+    )
+    given = samples()
+    network = ss.from_nir(made, **SAID, calibration=given, weight_bits=8)
+    assert network.layers[0].neuron.threshold.tolist() == [32, 64, 64, 128]
+    assert network.layers[1].pool_before == ss.SumPool2d(2)
+    assert network.fidelity.exact
+    assert network.fidelity.different == 0
+    assert [each.spikes.rate > 0.005 for each in network.fidelity.layers] == [True] * 3
+    # Beside torch: the reference of a NIR import is the importer's own.
+    first = made.nodes["conv2d0"]
+    weight, bias = torch.from_numpy(first.weight), torch.from_numpy(first.bias)
+    v, fired = torch.zeros(60, 4, 9, 10), []
+    for image in torch.from_numpy(given).double().unbind(1):
+        v = v / 2 + torch.nn.functional.conv2d(image, weight, bias, 1, 2)
+        fired.append(v > torch.from_numpy(rows * 0.5))
+        v[fired[-1]] = 0
+    ours = ss.Golden(network).run(given, trace=True).spikes[0]
+    assert (ours == torch.stack(fired, 1).numpy()).all()
+
+
+def test_what_is_not_on_a_grid_is_calibrated():
+    rng = np.random.default_rng(0)
+    made = graph(
+        conv(rng.normal(size=(6, 2, 3, 3)), padding=1), lif(6, 7, 8, threshold=1.5),
+        conv(rng.normal(size=(4, 6, 3, 3))), lif(4, 5, 6, threshold=1.5),
+    )
+    plain = ss.from_nir(made, **SAID, steps=STEPS)
+    report = ss.from_nir(made, **SAID, calibration=samples()).fidelity
+    assert not report.exact
+    for layer in report.layers:
+        assert layer.spikes.agreement > 0.9
+    assert report.different < 1.1 * plain.fidelity.different
+
+
+@pytest.mark.filterwarnings("ignore:Lazy")
+def test_pixels_and_a_membrane_of_a_map():
+    made = graph(conv(), lif(4, 5, 6), conv(np.ones((2, 4, 3, 3)) / 8))
+    network = ss.from_nir(
+        made, **SAID, readout="membrane", input=ss.PixelInput(SHAPE, 4), input_scale=1 / 8, steps=3
+    )
+    assert network.outputs == 2 * 3 * 4
+    assert network.layers[1].neuron.fires is False
+    assert network.fidelity.same_prediction > 0.9
+    module = net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF))
+    with refuses(ValueError, "input must have the shape (2, 7, 8) of the map 1 reads, not (112,)"):
+        ss.from_snntorch(module, SHAPE, input=ss.SpikeInput((112,)))
+
+
+def pool(size=2, stride=None, padding=0, mode="SumPool2d"):
+    pair = [np.array([each, each]) for each in (size, stride or size, padding)]
+    return getattr(nir, mode)(*pair)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([conv(groups=2, weight=np.ones((4, 1, 3, 3))), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): groups=2, dilation=(1, 1); the nearest that can: groups=1, dilation=1"),
+        ([conv(dilation=2), lif(4, 3, 4)], "conv2d0 (Conv2d): groups=1, dilation=(2, 2)"),
+        ([conv(np.ones((4, 2, 8, 1))), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): weight must have kernels of 1 to 7 by 1 to 7, not of 8 by 1"),
+        ([conv(padding=3), lif(4, 5, 6)], "conv2d0 (Conv2d): padding[0] must be from 0 to 2, not"),
+        ([conv(np.ones((4, 2, 2, 2)), padding="same"), lif(4, 5, 6)],
+         "padding='same' with kernels of (2, 2) and stride (1, 1), which pads one side more"),
+        ([conv(np.ones((4, 3, 3, 3))), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): weight must be (out, 2, kh, kw) for an input of (2, 7, 8)"),
+        ([nir.Conv2d(None, np.ones((4, 2, 3)), 1, 0, 1, 1, np.zeros(4)), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): weight must be (out, in, kh, kw), not (4, 2, 3)"),
+        ([conv(bias=np.zeros(3)), lif(4, 5, 6)], "bias must be (4,), one per output, not (3,)"),
+        ([conv(), conv(np.ones((2, 4, 3, 3))), lif(2, 3, 4)],
+         "conv2d1 (Conv2d): it follows weights without neurons; the nearest that can: neurons"),
+        ([conv(), nir.Linear(np.ones((3, 120))), lif(3)],
+         "linear1 (Linear): it follows a convolution without neurons"),
+        ([conv(), pool(), lif(4, 2, 3)], "sumpool2d1 (SumPool2d): it pools what weights, scales"),
+        ([nir.Flatten({"input": np.array(SHAPE)}, 0, -1), conv(), lif(4, 5, 6)],
+         "conv2d1 (Conv2d): Conv2d needs a (channels, height, width) map, not (112,)"),
+        ([conv(), lif(4, 5, 6, threshold=np.arange(1.0, 121).reshape(4, 5, 6))],
+         "lif1 (LIF): its threshold differs within a channel; the nearest that can: one threshold"),
+        ([conv(), lif(4, threshold=np.arange(1.0, 5))],
+         "lif1 (LIF): its threshold must be one value, or broadcast to the map (4, 5, 6), such as"),
+        ([conv(), nir.Scale(np.arange(1.0, 121)), lif(4, 5, 6)],
+         "scale1 (Scale): its factor differs within a channel; the nearest that can: one factor"),
+    ],
+)
+def test_refused_graphs(nodes, message):
+    with refuses(ValueError, message):
+        ss.from_nir(graph(*nodes), **SAID)
+
+
+def net(*layers):
+    last = torch.nn.Flatten(), torch.nn.LazyLinear(3), snn.Leaky(**LIF)
+    return torch.nn.Sequential(*layers, *last)
+
+
+def shifted():
+    norm = torch.nn.BatchNorm2d(2, eps=0.0)
+    norm.running_mean.fill_(0.5)
+    return net(norm, torch.nn.Conv2d(2, 4, 3, padding=1), snn.Leaky(**LIF))
+
+
+class Doubled(torch.nn.Conv2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+WHERE = "the nearest that can: maximum pooling of spikes, right behind the neurons of a convolution"
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: net(torch.nn.MaxPool2d(2)),
+         f"0 (MaxPool2d): there is no convolution it belongs to; {WHERE}"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), torch.nn.MaxPool2d(2), snn.Leaky(**LIF)),
+         f"1 (MaxPool2d): it takes the maximum of currents, in front of the neurons; {WHERE}"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.MaxPool2d(2),
+                     torch.nn.MaxPool2d(2)), "3 (MaxPool2d): there is no convolution it"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.AvgPool2d(2),
+                     torch.nn.MaxPool2d(2)), "3 (MaxPool2d): something else comes before it"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.MaxPool2d(3, 1)),
+         "2 (MaxPool2d): window (3, 3), stride (1, 1), padding (0, 0)"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3, padding_mode="reflect"), snn.Leaky(**LIF)),
+         "0 (Conv2d): padding_mode='reflect'; the nearest that can: padding_mode='zeros'"),
+        (lambda: net(torch.nn.BatchNorm2d(2, track_running_stats=False),
+                     torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF)), "keeps no running statistics"),
+        (shifted, "1 (Conv2d): its padding is of zeros, but what it pads was shifted by -0.5"),
+        (lambda: net(Doubled(2, 4, 3), snn.Leaky(**LIF)),
+         "0 (Doubled): it computes something else than its weights and biases say"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF, threshold=torch.arange(1.0, 7))),
+         "1 (Leaky): its threshold differs within a channel"),
+        (lambda: net(torch.nn.ConvTranspose2d(2, 4, 3), snn.Leaky(**LIF)),
+         "0 (ConvTranspose2d): no layer of this array computes it; the nearest that can: Linear"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Lazy")
+def test_refused_modules(module, message):
+    made = module()
+    with refuses(ValueError, message):
+        ss.from_snntorch(made, SHAPE)
+
+
+def test_a_pool_larger_than_its_map():
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 5), snn.Leaky(**LIF), torch.nn.MaxPool2d(3), torch.nn.Flatten(),
+        torch.nn.Linear(4, 3), snn.Leaky(**LIF),
+    )
+    network = ss.from_snntorch(module, SHAPE)
+    assert network.input_shapes[1] == (4, 1, 1)
+
+
+def test_scales_before_a_convolution_go_into_its_weights():
+    scale = nir.Scale(np.repeat([0.5, 2.0], 56).reshape(SHAPE))
+    given = samples()
+    node = conv()
+    said = {**SAID, "weight_bits": 8}
+    network = ss.from_nir(graph(scale, node, lif(4, 5, 6)), **said, calibration=given)
+    merged = conv(node.weight * np.array([0.5, 2.0]).reshape(1, 2, 1, 1))
+    assert network.layers == ss.from_nir(graph(merged, lif(4, 5, 6)), **said).layers
+    assert network.fidelity.different == 0
