@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError, NotExpressible, ToolError
-from ..network import Dense, Layer, Network, Neuron, PixelInput
+from ..network import Conv2d, Layer, Network, Neuron, PixelInput
 from ..quantize import leak_factor
 from .nir_graph import METADATA
 
@@ -44,6 +44,8 @@ def not_carried(network: Network) -> tuple[str, ...]:
         lines.append("the membrane at the start, v_init")
     if isinstance(network.input, PixelInput):
         lines.append(f"that the input is pixels of {network.input.bits} bits, in every step")
+    if network.recurrent:
+        lines.append("that spikes come back to their layer one step later")
     if any(layer.emit == "both" for layer in network.layers):
         lines.append("the second run of the last layer, on the skeleton")
     return tuple(lines)
@@ -77,12 +79,15 @@ def to_nir(
     if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
         raise ValueError(f"dt must be a positive finite number, not {dt!r}")
     nodes: dict[str, Any] = {"input": nir.Input(np.array(network.input.shape))}
-    if len(network.input.shape) > 1 and network.layers[0].pool_before is None:
-        nodes["flatten"] = nir.Flatten({"input": np.array(network.input.shape)}, 0, -1)
     for index, layer in enumerate(network.layers):
         nodes |= _layer(nir, network, index, layer, dt)
-    nodes["output"] = nir.Output(np.array([network.outputs]))
-    names = list(nodes)
+    nodes["output"] = nir.Output(np.array(network.neuron_shapes[-1]))
+    edges = list(pairwise(nodes))
+    for index, layer in enumerate(network.layers):
+        if layer.recurrent is not None:
+            neurons, back = f"layer{index}", f"layer{index}_back"
+            nodes[back] = nir.Linear(layer.recurrent.astype(np.float32))
+            edges += [(neurons, back), (back, neurons)]
     header: dict[str, Any] = {
         "input": {"kind": network.input.kind, "shape": network.input.shape},
         "readout": network.readout,
@@ -96,7 +101,7 @@ def to_nir(
     if isinstance(network.input, PixelInput):
         header["input"]["bits"] = network.input.bits
     graph = nir.NIRGraph(
-        nodes, list(pairwise(names)),
+        nodes, edges,
         metadata={METADATA: json.dumps(header)}, type_check=False,
     )
     for line in not_carried(network):
@@ -111,39 +116,58 @@ def to_nir(
 
 def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> dict[str, Any]:
     name = f"layer{index}"
-    if not isinstance(layer, Dense) or layer.recurrent is not None:
-        raise NotExpressible(
-            network.layer_name(index), layer.kind, "only plain dense layers are written",
-            "Dense layers without recurrence",
-        )
     if layer.emit == "skeleton":
         raise NotExpressible(
-            network.layer_name(index), "Dense", "NIR has no node for what emit='skeleton' hands on",
-            "emit='spikes'",
+            network.layer_name(index), type(layer).__name__,
+            "NIR has no node for what emit='skeleton' hands on", "emit='spikes'",
+        )
+    if layer.pool_after is not None:
+        raise NotExpressible(
+            network.layer_name(index), "Conv2d", "NIR has no node for the OR of spikes in a pool",
+            "pool_after=None",
+        )
+    if isinstance(layer, Conv2d) and layer.kernel[0] != layer.kernel[1]:
+        raise NotExpressible(
+            network.layer_name(index), "Conv2d", "the type check of NIR files takes a kernel to be "
+            "as wide as it is high, and refuses to read another", "square kernels",
         )
     one = 2.0**network.fraction_bits
     nodes: dict[str, Any] = {}
+    shape = network.input_shapes[index]
     if layer.pool_before is not None:
         window = np.array([layer.pool_before.size] * 2)
         nodes[f"{name}_pool"] = nir.SumPool2d(window, window, np.zeros(2, dtype=int))
-        shape = layer.pool_before.output_shape(network.input_shapes[index])
-        nodes[f"{name}_flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
-    nodes[f"{name}_weight"] = nir.Affine(layer.weight.astype(np.float32), layer.bias / one)
-    nodes[name] = _neurons(nir, network.layer_name(index), layer, one, dt)
+        shape = layer.pool_before.output_shape(shape)
+    weight, bias = layer.weight.astype(np.float32), layer.bias / one
+    if isinstance(layer, Conv2d):
+        nodes[f"{name}_weight"] = nir.Conv2d(
+            shape[1:], weight, layer.stride, layer.padding, 1, 1, bias
+        )
+    else:
+        if len(shape) > 1:
+            nodes[f"{name}_flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
+        nodes[f"{name}_weight"] = nir.Affine(weight, bias)
+    nodes[name] = _neurons(nir, network, index, layer, one, dt)
     return nodes
 
 
-def _neurons(nir: Any, name: str, layer: Dense, one: float, dt: float) -> Any:
-    neuron, shape = layer.neuron, (layer.outputs,)
+def _neurons(
+    nir: Any, network: Network, index: int, layer: Layer, one: float, dt: float
+) -> Any:
+    neuron, shape, name = layer.neuron, network.neuron_shapes[index], network.layer_name(index)
+    kind = type(layer).__name__
     kept = {METADATA: json.dumps(_rule(neuron, one))}
     decay = leak_factor(neuron.leak)
     for shifts in (neuron.leak, neuron.synapse_leak or (None, None)):
         if leak_factor(shifts) < 0:
             raise NotExpressible(
-                name, "Dense", f"the leak {shifts} turns the sign of the state, which no time "
+                name, kind, f"the leak {shifts} turns the sign of the state, which no time "
                 "constant does", "a leak of at most all of it",
             )
-    threshold = layer.threshold / one
+    # One for each neuron, those of a channel alike.
+    threshold = np.broadcast_to(
+        (layer.threshold / one).reshape(-1, *[1] * (len(shape) - 1)), shape
+    ).copy()
     rest = {"v_leak": np.zeros(shape), "metadata": kept}
     if neuron.fires:
         rest |= {"v_threshold": threshold, "v_reset": np.zeros(shape)}
@@ -155,7 +179,7 @@ def _neurons(nir: Any, name: str, layer: Dense, one: float, dt: float) -> Any:
         synapse = leak_factor(neuron.synapse_leak)
         if decay == 1 or synapse == 1 or not neuron.fires:
             raise NotExpressible(
-                name, "Dense", "NIR has no neuron with a synaptic current that does not leak, or "
+                name, kind, "NIR has no neuron with a synaptic current that does not leak, or "
                 "that never fires", "leaks in membrane and synapse, and neurons that fire",
             )
         return nir.CubaLIF(

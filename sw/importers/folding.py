@@ -221,12 +221,7 @@ class Folding:
                     part.name, part.kind, "it is recurrent, behind a convolution",
                     "recurrent neurons behind fully connected weights",
                 )
-            if cell.recurrent.shape != (outputs, outputs):
-                raise ValueError(
-                    f"{part.name} ({part.kind}): its recurrent weight must be "
-                    f"{(outputs, outputs)}, as many as the outputs of its weights, not "
-                    f"{cell.recurrent.shape}"
-                )
+            cell = replace(cell, recurrent=_square(part, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
         bias = np.broadcast_to(self.bias, (outputs,)) + own
         cell = replace(
@@ -237,6 +232,18 @@ class Folding:
             part.name, self.weight, bias, cell,
             shape=inputs or (prod(self.inputs),), pool=self.pool, conv=self.conv,
         )
+
+
+def _square(part: Neurons, weight: Floats, neurons: int) -> Floats:
+    """(neurons, neurons) recurrent weights."""
+    if weight.shape in ((), (1,), (neurons,)):
+        return np.diag(np.broadcast_to(weight, (neurons,)))
+    if weight.shape != (neurons, neurons):
+        raise ValueError(
+            f"{part.name} ({part.kind}): its recurrent weight must be {(neurons, neurons)}, as "
+            f"many as the outputs of its weights, not {weight.shape}"
+        )
+    return weight
 
 
 def _of_neurons(part: Neurons, name: str, values: Floats, shape: Shape) -> Floats:

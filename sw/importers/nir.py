@@ -78,10 +78,12 @@ def from_nir(
     if kept:
         pins, values = _pinned(kept, pins, values)
     settings = Settings(**values)
-    nodes = chained(graph)
+    nodes, back = chained(graph)
     shape = _input_shape(nodes[0], settings)
     reader = Reader(pins)
-    parts = [part for node, each in nodes[1:-1] for part in reader.parts(node, each)]
+    parts = [
+        part for node, each in nodes[1:-1] for part in reader.parts(node, each, back.get(node))
+    ]
     layers = assemble(parts, shape, settings.readout)
     network = FloatNetwork(name, shape, layers, tuple(reader.assumed()))
     return convert(network, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import FileError, NotExpressible, ToolError
@@ -61,17 +61,44 @@ def kept_metadata(graph: Any, name: str) -> dict[str, Any]:
     return kept
 
 
-def chained(graph: Any) -> list[tuple[str, Any]]:
-    """Names and nodes of a graph from its input to its output, in order.
+def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
+    """Names and nodes of a graph from its input to its output, in order, and by the names of
+    neurons the weights through which their spikes come back.
 
     Raises
     ------
     NotExpressible
-        If they are not one chain: branches, ways back, several inputs or outputs.
+        If they are not one chain: branches, other ways back, several inputs or outputs.
     ValueError
         If an edge leads nowhere.
     """
-    return _chain(_flat(graph))
+    nodes, edges = _flat(graph)
+    for a, b in edges:
+        for each in (a, b):
+            if each not in nodes:
+                raise ValueError(f"the edge ({a!r}, {b!r}) names {each!r}, which is no node")
+    back = _ways_back(nodes, edges)
+    through = {name for name, _ in back.values()}
+    chain = _chain(
+        {name: node for name, node in nodes.items() if name not in through},
+        [(a, b) for a, b in edges if not {a, b} & through],
+    )
+    return chain, {name: node for name, (_, node) in back.items()}
+
+
+def _ways_back(
+    nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]
+) -> dict[str, tuple[str, Any]]:
+    """By the names of neurons the weights that lie between them and themselves, one node each."""
+    back: dict[str, tuple[str, Any]] = {}
+    for name, node in nodes.items():
+        into = {a for a, b in edges if b == name}
+        out = {b for a, b in edges if a == name}
+        if type(node).__name__ in ("Linear", "Affine") and len(into) == 1 and into == out:
+            (neurons,) = into
+            if type(nodes[neurons]).__name__ in FIRING and neurons not in back:
+                back[neurons] = name, node
+    return back
 
 
 def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -103,13 +130,10 @@ def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str,
     return nodes, edges
 
 
-def _chain(flat: tuple[dict[str, Any], list[tuple[str, str]]]) -> list[tuple[str, Any]]:
+def _chain(
+    nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]
+) -> list[tuple[str, Any]]:
     """Nodes from the input to the output, in order."""
-    nodes, edges = flat
-    for a, b in edges:
-        for each in (a, b):
-            if each not in nodes:
-                raise ValueError(f"the edge ({a!r}, {b!r}) names {each!r}, which is no node")
     ahead: dict[str, list[str]] = {name: [] for name in nodes}
     behind: dict[str, list[str]] = {name: [] for name in nodes}
     for a, b in dict.fromkeys(edges):
@@ -169,6 +193,6 @@ def _check_acyclic(
         firing = next((n for n in names if type(nodes[n]).__name__ in FIRING), names[0])
         raise NotExpressible(
             firing, type(nodes[firing]).__name__,
-            f"it is recurrent, through {', '.join(names)}, and recurrence is not runnable on this "
-            "array yet", "the graph without the way back",
+            f"it is recurrent, through {', '.join(names)}",
+            "neurons whose spikes come back to them through one Linear or Affine node",
         )

@@ -48,6 +48,7 @@ class Reader:
         self.pins = pins
         self.kinds: set[str] = set()
         self.pinned: list[str] = []
+        self.recurrent = False
 
     def assumed(self) -> list[str]:
         """The semantics of the nodes read so far, a line each."""
@@ -60,12 +61,14 @@ class Reader:
             lines.append(f"a spike where v {sign} v_threshold; reset {pins.reset}{timing}")
         if "CubaLIF" in self.kinds and pins.cuba_current is not None:
             lines.append("the membrane of a CubaLIF gets the new current")
+        if self.recurrent:
+            lines.append("spikes come back to their layer one step later")
         if self.pinned:
             lines.append(f"as to_nir noted for {', '.join(self.pinned)}")
         return lines
 
-    def parts(self, name: str, node: Any) -> list[Part]:
-        """What a node becomes.
+    def parts(self, name: str, node: Any, back: Any = None) -> list[Part]:
+        """What a node becomes; ``back`` are the weights through which a neuron's spikes come back.
 
         Raises
         ------
@@ -76,10 +79,10 @@ class Reader:
         build: Callable[[str, str, Any], list[Part]] | None = {
             "Affine": self._affine, "Linear": self._affine, "Scale": self._scale,
             "Flatten": self._flatten, "Conv2d": self._conv, "SumPool2d": self._pool,
-            "AvgPool2d": self._pool, "IF": self._neurons, "LIF": self._neurons,
-            "LI": self._neurons, "I": self._neurons, "CubaLIF": self._neurons,
-            "Input": self._nothing, "Output": self._nothing,
+            "AvgPool2d": self._pool, "Input": self._nothing, "Output": self._nothing,
         }.get(kind)
+        if kind in (*FIRING, "LI", "I"):
+            return self._neurons(name, kind, node, back)
         if build is None:
             raise NotExpressible(name, kind, "no layer of this array computes it", _KNOWN)
         return build(name, kind, node)
@@ -124,7 +127,7 @@ class Reader:
         pairs = (_pair(each) for each in (node.kernel_size, node.stride, node.padding))
         return [Pool(name, kind, mode, *pairs)]
 
-    def _neurons(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _neurons(self, name: str, kind: str, node: Any, back: Any) -> list[Part]:
         self.kinds.add(kind)
         kept = kept_metadata(node, name)
         pins = self._node_pins(name, kind, kept)
@@ -158,8 +161,11 @@ class Reader:
         gain = squeezed(tidy(gain))
         # One gain is a unit; neurons with gains of their own have them in their weights.
         before: list[Part] = []
+        recurrent, recurrent_bias = self._back(name, back)
         if gain.ndim:
             before = [Scaling(name, kind, gain, np.zeros(()))]
+            if recurrent is not None:
+                recurrent, recurrent_bias = gain[:, None] * recurrent, gain * recurrent_bias
             gain = np.ones(())
         fires = kind in FIRING
         origin = np.zeros(())
@@ -187,9 +193,20 @@ class Reader:
             synapse_decay=synapse_decay,
             leak=_kept_leak(kept, "leak"),
             synapse_leak=_kept_leak(kept, "synapse_leak"),
+            recurrent=recurrent,
+            recurrent_bias=recurrent_bias,
             **rule,
         )
         return [*before, Neurons(name, kind, cell)]
+
+    def _back(self, name: str, node: Any) -> tuple[Floats | None, Floats]:
+        """Recurrent weights, and the biases with them."""
+        if node is None:
+            return None, np.zeros(())
+        self.recurrent = True
+        (part,) = self._affine(f"{name}, back", type(node).__name__, node)
+        assert isinstance(part, Affine)
+        return part.weight, part.bias
 
     def _node_pins(self, name: str, kind: str, kept: Mapping[str, Any]) -> Pins:
         pins = self.pins

@@ -44,8 +44,9 @@ class Cell:
     reset, reset_timing, compare : as in ``Neuron``.
     v_init : membrane at the start of a sample.
     synapse_decay : the same of the synaptic current, None for none.
-    recurrent, recurrent_bias : (neurons, neurons) weights on the spikes of the step before, added
-        to the input, and () or (neurons,) with them; None and 0 for none.
+    recurrent, recurrent_bias : weights on the layer's spikes of the step before, added to the input
+        with a bias, () or (neurons,): (neurons, neurons), or () or (neurons,) of each neuron on
+        itself; None and 0 for none.
     inexact : why no settings of ``Neuron`` compute the source's rule, or "".
     nearest : with ``inexact``, what the settings here compute instead.
     membrane_differs : why the membrane kept is another than the source's although the spikes

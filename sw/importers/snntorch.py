@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_snntorch"]
 
-_NEAREST = "Leaky, Synaptic or Lapicque, as the documentation's table has them"
+_NEAREST = "Leaky, Synaptic, Lapicque, RLeaky or RSynaptic, as the documentation's table has them"
 _RULES = {0: ("subtract", "_base_sub"), 1: ("zero", "_base_zero"), 2: ("none", "_base_int")}
 _UNDELAYED = (
     "with reset_delay=False it subtracts in two parts, so a membrane still above the threshold "
@@ -46,8 +47,8 @@ def from_snntorch(
 
     Parameters
     ----------
-    module : a ``torch.nn.Module`` of linear layers and snnTorch neurons in one chain. Its hidden
-        states are reset.
+    module : a ``torch.nn.Module`` of linear and convolutional layers, pools and snnTorch neurons in
+        one chain. Its hidden states are reset.
     sample_shape : shape of one sample, without batch and steps.
     sample : what its forward takes, with a batch of 1, if that is not (1, *sample_shape): such as
         zeros of (steps, 1, *sample_shape) for a forward that loops over steps.
@@ -68,7 +69,10 @@ def from_snntorch(
     shape = checked_shape(sample_shape)
     parts, reference = as_network_parts(
         checked_module(module), shape, sample,
-        {snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque},
+        {
+            snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
+            snntorch.RLeaky: _recurrent, snntorch.RSynaptic: _recurrent,
+        },
         (snntorch.SpikingNeuron,), (), _reset, _NEAREST,
     )
     layers = assemble(parts, shape, settings.readout)
@@ -82,16 +86,33 @@ def _reset(child: Any) -> None:
 
 
 def _leaky(name: str, neuron: Any) -> Cell:
-    decay = _decay(name, "Leaky", "beta", neuron.beta)
-    return _cell(name, "Leaky", neuron, decay, None, f"beta={decay:.6g}")
+    kind = type(neuron).__name__
+    decay = _decay(name, kind, "beta", neuron.beta)
+    return _cell(name, kind, neuron, decay, None, f"beta={decay:.6g}")
 
 
 def _synaptic(name: str, neuron: Any) -> Cell:
-    decay = _decay(name, "Synaptic", "beta", neuron.beta)
-    synapse = _decay(name, "Synaptic", "alpha", neuron.alpha)
-    return _cell(
-        name, "Synaptic", neuron, decay, synapse, f"alpha={synapse:.6g}, beta={decay:.6g}"
-    )
+    kind = type(neuron).__name__
+    decay = _decay(name, kind, "beta", neuron.beta)
+    synapse = _decay(name, kind, "alpha", neuron.alpha)
+    return _cell(name, kind, neuron, decay, synapse, f"alpha={synapse:.6g}, beta={decay:.6g}")
+
+
+def _recurrent(name: str, neuron: Any) -> Cell:
+    kind, back = type(neuron).__name__, neuron.recurrent
+    cell = (_synaptic if kind == "RSynaptic" else _leaky)(name, neuron)
+    if hasattr(back, "V"):
+        return replace(cell, recurrent=squeezed(finite(name, kind, "V", back.V)))
+    if type(back) is not torch.nn.Linear:
+        raise NotExpressible(
+            name, kind, f"its spikes come back through a {type(back).__name__}",
+            "linear_features, or all_to_all=False",
+        )
+    weight = finite(name, kind, "recurrent.weight", back.weight)
+    bias = np.zeros(())
+    if back.bias is not None:
+        bias = finite(name, kind, "recurrent.bias", back.bias)
+    return replace(cell, recurrent=weight, recurrent_bias=bias)
 
 
 def _lapicque(name: str, neuron: Any) -> Cell:

@@ -32,8 +32,8 @@ def from_spikingjelly(
 
     Parameters
     ----------
-    module : a ``torch.nn.Module`` of linear layers and SpikingJelly neurons in one chain. Its
-        memories are reset.
+    module : a ``torch.nn.Module`` of linear and convolutional layers, pools and SpikingJelly
+        neurons in one chain. Its memories are reset.
     sample_shape : shape of one sample, without batch and steps.
     sample : what its forward takes, with a batch of 1; None: zeros of (1, *sample_shape), or of
         (2, 1, *sample_shape) where its layers are in step mode "m".

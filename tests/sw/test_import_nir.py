@@ -60,10 +60,23 @@ def network(layers, readout="counts", source=None):
 def dense(outputs, inputs, seed=0, weight=None, **settings):
     rng = np.random.default_rng(seed)
     settings = {"leak": (1, None), "threshold": rng.integers(20, 300, outputs), **settings}
-    extra = {key: settings.pop(key) for key in ("pool_before", "emit", "weight_bits")
+    extra = {key: settings.pop(key) for key in ("pool_before", "emit", "weight_bits", "recurrent")
              if key in settings}
+    if extra.get("recurrent"):
+        extra["recurrent"] = rng.integers(-8, 8, (outputs, outputs))
     return ss.Dense(
         rng.integers(-8, 8, (outputs, inputs)), rng.integers(-99, 99, outputs),
+        neuron=ss.Neuron(**settings), **extra,
+    )
+
+
+def conv(outputs, inputs, seed=0, kernel=(3, 3), **settings):
+    rng = np.random.default_rng(seed)
+    settings = {"leak": (1, None), "threshold": rng.integers(20, 300, outputs), **settings}
+    extra = {key: settings.pop(key) for key in ("pool_before", "pool_after", "stride", "padding")
+             if key in settings}
+    return ss.Conv2d(
+        rng.integers(-8, 8, (outputs, inputs, *kernel)), rng.integers(-99, 99, outputs),
         neuron=ss.Neuron(**settings), **extra,
     )
 
@@ -83,6 +96,13 @@ def dense(outputs, inputs, seed=0, weight=None, **settings):
         network([dense(12, INPUTS, emit="both"), dense(5, 12, weight_bits=8)], "words"),
         network([dense(9, 8, pool_before=ss.SumPool2d(2))], source=ss.SpikeInput((2, 5, 4))),
         network([dense(9, 16)], source=ss.PixelInput((1, 4, 4), bits=8)),
+        network([conv(4, 2, stride=(2, 1), padding=(2, 1)), conv(3, 4, 1, compare="gt", padding=0),
+                 dense(9, 12)], source=ss.SpikeInput((2, 5, 4))),
+        network([conv(4, 2, pool_before=ss.SumPool2d(2), padding=1, synapse_leak=(1, 1)),
+                 dense(5, 16, emit="both"), dense(5, 5, recurrent=True)], "words",
+                source=ss.PixelInput((2, 5, 4), bits=4)),
+        network([dense(12, INPUTS, recurrent=True),
+                 dense(5, 12, fires=False, threshold=None)], "membrane"),
     ],
 )
 def test_our_export_read_back(ours, tmp_path):
@@ -144,19 +164,21 @@ def test_our_export_in_plain_nir_has_the_same_spikes():
 
 
 def test_what_nir_does_not_carry(tmp_path):
-    ours = network([dense(12, INPUTS, v_init=3, emit="both"), dense(5, 12)],
+    ours = network([dense(12, INPUTS, v_init=3, emit="both"), dense(5, 12, recurrent=True)],
                    source=ss.PixelInput((INPUTS,), 4))
     lines = "\n".join(not_carried(ours))
     for part in ("readout", "rounding of the leak", "subtract, same_step", "equal to the threshold",
-                 "v_init", "pixels of 4 bits", "skeleton", "widths"):
+                 "v_init", "pixels of 4 bits", "skeleton", "widths", "one step later"):
         assert part in lines
     with refuses(ss.NotExpressible, "NIR has no node for what emit='skeleton' hands on"):
         ss.to_nir(network([dense(12, INPUTS, emit="skeleton"), dense(5, 12)]))
     with refuses(ss.NotExpressible, "a synaptic current that does not leak"):
         ss.to_nir(network([dense(12, INPUTS, synapse_leak=(None, None))]))
-    back = ss.Dense(np.eye(INPUTS), neuron=ss.Neuron(threshold=9), recurrent=np.eye(INPUTS))
-    with refuses(ss.NotExpressible, "only plain dense layers are written"):
-        ss.to_nir(network([back]))
+    maps = ss.SpikeInput((1, 5, 5))
+    with refuses(ss.NotExpressible, "NIR has no node for the OR of spikes in a pool"):
+        ss.to_nir(network([conv(2, 1, pool_after=ss.MaxPool2d(2))], source=maps))
+    with refuses(ss.NotExpressible, "takes a kernel to be as wide as it is high"):
+        ss.to_nir(network([conv(2, 1, kernel=(3, 2))], source=maps))
     with refuses(TypeError, "network must be a Network, not 'net'"):
         ss.to_nir("net")
     with refuses(ValueError, "dt must be a positive finite number, not 0"):
@@ -209,21 +231,6 @@ def test_graphs_of_snntorch(tmp_path):
         neuron.reset_mem()
     source = source_spikes(module, [module[1], module[3]], SAMPLES)
     assert differences(ours, SAMPLES, source)[0] == 0
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_recurrent_graphs_of_snntorch_are_refused():
-    snn = pytest.importorskip("snntorch")
-    from snntorch.export_nir import export_to_nir
-
-    module = torch.nn.Sequential(
-        torch.nn.Linear(INPUTS, 8),
-        snn.RLeaky(beta=0.5, linear_features=8, init_hidden=True, output=True),
-    )
-    written = export_to_nir(module, torch.rand(1, INPUTS), ignore_dims=[0])
-    with refuses(ss.NotExpressible, "recurrence is not runnable on this array yet") as caught:
-        ss.from_nir(written, **SAID)
-    assert caught.value.kind == "LIF"
 
 
 @pytest.mark.parametrize("hard", [True, False])
@@ -412,8 +419,8 @@ def dangling():
 
 def recurrent():
     made = two_layers()
-    made.nodes["back"] = nir.Linear(weights(30, 30))
-    made.edges += [("lif1", "back"), ("back", "lif1")]
+    made.nodes |= {"back": nir.Linear(weights(30, 30)), "more": nir.Linear(weights(30, 30))}
+    made.edges += [("lif1", "back"), ("back", "more"), ("more", "lif1")]
     return made
 
 
@@ -469,7 +476,7 @@ SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.a
     [
         (branching, "lif1 (LIF): the graph branches: it feeds linear2, other"),
         (dangling, "names 'nobody', which is no node"),
-        (recurrent, "lif1 (LIF): it is recurrent, through lif1, back, and recurrence is not"),
+        (recurrent, "lif1 (LIF): it is recurrent, through lif1, back, more; the nearest that"),
         (two_inputs, "input, second (NIRGraph): these are its inputs"),
         (with_nan, "affine0 (Affine): weight must be finite, not nan (at [2, 5])"),
         (short_bias, "affine0 (Affine): bias must be (30,), one per output, not (7,)"),

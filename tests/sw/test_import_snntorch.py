@@ -288,8 +288,6 @@ LIF = {"beta": 0.5, "init_hidden": True}
         (lambda: ending(snn.Leaky(**LIF, spike_grad=torch.sigmoid)), "its spike_grad is not"),
         (lambda: ending(torch.nn.ReLU()), "3 (ReLU): no layer of this array computes it"),
         (lambda: ending(), "2 (Linear): nothing follows it"),
-        (lambda: ending(snn.RLeaky(**LIF, linear_features=OUTPUTS)),
-         "3 (RLeaky): no neuron of this array computes its rule"),
         (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
          "3 (Alpha): no neuron of this array computes its rule; the nearest that can: Leaky"),
         (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
