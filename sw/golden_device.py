@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from .windows import Batch
 
 __all__ = ["GoldenDevice"]
 
-_GOLDEN_BATCH = 512  # samples whose traces are kept at once where only counters are asked for
+_GOLDEN_BATCH = 512  # samples run at once, and
+_TRACE_VALUES = 1 << 26  # spikes of them that are kept where only counters are asked for
 
 
 class GoldenDevice(Device):
@@ -70,16 +72,23 @@ class GoldenDevice(Device):
 
     def _batch(self, batch: Batch, trace: bool, counters: bool) -> Result:
         batch, parts, at = self._fresh(batch), [], 0
+        together = self._together(batch.steps)
         while at < len(batch):
             # Samples that start afresh run together; one that goes on needs the one before it.
             fresh = bool(batch.fresh[at])
             stop = at + 1
-            while fresh and stop < min(len(batch), at + _GOLDEN_BATCH) and batch.fresh[stop]:
+            while fresh and stop < min(len(batch), at + together) and batch.fresh[stop]:
                 stop += 1
             values = batch.values[at:stop]
             parts.append(self._part(values, batch.steps, trace, counters, fresh))
             at = stop
         return parts[0] if len(parts) == 1 else Result.joined(parts)
+
+    def _together(self, steps: int) -> int:
+        """Samples to run at once."""
+        assert self.program is not None
+        neurons = sum(prod(shape) for shape in self.program.network.neuron_shapes)
+        return max(1, min(_GOLDEN_BATCH, _TRACE_VALUES // (steps * neurons)))
 
     def _part(
         self, values: npt.NDArray[Any], steps: int, trace: bool, counters: bool, fresh: bool

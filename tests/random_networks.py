@@ -92,7 +92,7 @@ def random_maps(
     pixel_bits: int = 8,
     recurrent: bool = True,
 ) -> ss.Network:
-    """A network of convolutions with pools of both kinds, then dense layers, some recurrent."""
+    """Convolutions with pools of both kinds, then dense layers, some recurrent; mixed widths."""
     shape = tuple(int(rng.integers(low, high)) for low, high in ((1, 4), (2, 9), (2, 9)))
     source: ss.SpikeInput | ss.PixelInput = ss.SpikeInput(shape)
     if rng.random() < 0.4:
@@ -102,12 +102,14 @@ def random_maps(
     count = max(1, convolutions + dense)
     for i in range(count):
         outputs = int(rng.integers(1, 6))
-        low, high = -(1 << (weight_bits - 1)), 1 << (weight_bits - 1)
+        own = 8 if rng.random() < 0.2 else None
+        low, high = -(1 << ((own or weight_bits) - 1)), 1 << ((own or weight_bits) - 1)
         scale = _scale(rng, (1 << (state_bits - 1)) - 1)
         settings: dict[str, Any] = {
             "bias": rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
             "neuron": _neuron(rng, outputs, scale, True),
             "emit": str(rng.choice(("spikes", "skeleton"))),
+            "weight_bits": own,
         }
         if i == count - 2 and rng.random() < 0.4:
             settings["emit"] = "both"

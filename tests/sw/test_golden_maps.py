@@ -73,6 +73,23 @@ def test_a_run_is_what_the_reference_says(seed):
     assert compare(result, device.run(samples, trace=True), device.program).mismatches == 0
 
 
+def test_long_samples_of_large_maps_run_in_parts(monkeypatch):
+    samples = np.random.default_rng(0).random((5, 6, 2, 8, 8)) < 0.3
+    whole = on_golden(camera(), 6).run(samples, trace=True)
+    monkeypatch.setattr("stablespike.golden_device._TRACE_VALUES", 2 * 6 * (64 + 5))
+    device = on_golden(camera(), 6)
+    sizes, run = [], device._golden.run
+
+    def counted(values, *rest):
+        sizes.append(len(values))
+        return run(values, *rest)
+
+    monkeypatch.setattr(device._golden, "run", counted)
+    parts = device.run(samples, trace=True)
+    assert sizes == [2, 2, 1]
+    assert compare(whole, parts, device.program).mismatches == 0
+
+
 def test_carried_state_counts_the_spikes_it_brings():
     network = camera("membrane")
     device, rng = on_golden(network, 3), np.random.default_rng(0)
