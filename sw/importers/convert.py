@@ -56,6 +56,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         if index == 0:
             layer = replace(layer, weight=layer.weight * factor)
         scale = _scale(settings.scale, index, network.layers)
+        scale = None if scale is None else scale * layer.divisor
         try:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
             quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
@@ -270,8 +271,8 @@ def _layer_report(
         synapse_used=synapse_used,
         synapse_leak=synapse_leak,
         threshold_factor=factor,
-        scale_low=float(quantized.scale.min()),
-        scale_high=float(quantized.scale.max()),
+        scale_low=float(quantized.scale.min()) / layer.divisor,
+        scale_high=float(quantized.scale.max()) / layer.divisor,
         weight_error=error / size if size else 0.0,
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
         exact=exact,

@@ -53,6 +53,7 @@ class Folding:
         self.bias = np.zeros(())
         self.factor, self.offset = np.ones(()), np.zeros(())
         self.pool: SumPool2d | None = None
+        self.divisor = 1
         self.conv: Conv2d | None = None
 
     @property
@@ -189,7 +190,7 @@ class Folding:
             raise ValueError(f"{part.name} ({part.kind}): {error}") from None
         self.inputs, self.shape, self.pool = self.shape, shape, pool
         if part.mode == "average":
-            self.factor = self.factor / pool.size**2
+            self.divisor = pool.size**2
 
     def layer(self, part: Neurons) -> FloatLayer:
         """The layer these neurons make with all that came before.
@@ -224,13 +225,20 @@ class Folding:
             cell = replace(cell, recurrent=_square(part, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
         bias = np.broadcast_to(self.bias, (outputs,)) + own
+        # Not the weights are divided, of which few would stay exact: all else is multiplied.
+        times = self.divisor
         cell = replace(
-            cell, threshold=threshold, bias=np.zeros(()), recurrent_bias=np.zeros(())
+            cell,
+            threshold=None if threshold is None else threshold * times,
+            bias=np.zeros(()),
+            v_init=cell.v_init * times,
+            recurrent=None if cell.recurrent is None else cell.recurrent * times,
+            recurrent_bias=np.zeros(()),
         )
         inputs = self.inputs if self.pool is not None or self.conv is not None else None
         return FloatLayer(
-            part.name, self.weight, bias, cell,
-            shape=inputs or (prod(self.inputs),), pool=self.pool, conv=self.conv,
+            part.name, self.weight, bias * times, cell, shape=inputs or (prod(self.inputs),),
+            pool=self.pool, divisor=times, conv=self.conv,
         )
 
 

@@ -29,7 +29,9 @@ class FloatLayer:
     weight, bias : (out, in after pooling) or (out, in, kh, kw), and (out,), the cell's bias in it.
     cell : its neurons; thresholds () or (out,).
     shape : of its input.
-    pool : sum pooling in front, its divisor in the weights.
+    pool : sum pooling in front.
+    divisor : of the average it stands for; the layer's states are as many times the model's, since
+        it is everything but the weights that is multiplied by it.
     conv : a convolution's place on its input, with ``pool`` and without weights; None: dense.
     pool_after : OR pooling of its spikes.
     """
@@ -40,6 +42,7 @@ class FloatLayer:
     cell: Cell
     shape: Shape
     pool: SumPool2d | None = None
+    divisor: int = 1
     conv: Conv2d | None = None
     pool_after: MaxPool2d | None = None
 

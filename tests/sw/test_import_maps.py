@@ -284,6 +284,38 @@ def test_a_pool_larger_than_its_map():
     assert network.input_shapes[1] == (4, 1, 1)
 
 
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("weights", ["conv", "dense"])
+def test_an_average_is_a_sum_with_its_divisor_in_the_scale(size, weights):
+    """Weights over 9 are on no grid: the integers are those of a sum, of 9 times the threshold."""
+    rows, columns = 7 // size, 8 // size
+    front, shape = [conv(padding=1)], (4, rows, columns)
+    if weights == "dense":
+        matrix = np.random.default_rng(0).integers(-8, 8, (4, 2 * rows * columns)) / 8
+        flat = nir.Flatten({"input": np.array([2, rows, columns])}, 0, -1)
+        front, shape = [flat, nir.Linear(matrix)], (4,)
+    given, divisor = samples(), size**2
+    average, total = (
+        ss.from_nir(
+            graph(pool(size, mode=mode), *front, lif(*shape, threshold=theta)),
+            **SAID, calibration=given, scale=scale,
+        )
+        for mode, theta, scale in (
+            ("AvgPool2d", 0.5, None), ("SumPool2d", 0.5 * divisor, [1 / 8]),
+        )
+    )
+    assert average.layers == total.layers
+    assert average.fidelity.exact
+    assert average.fidelity.different == 0
+    assert 0.005 < average.fidelity.layers[0].spikes.rate < 0.98
+    assert average.fidelity.layers[0].scale_low == pytest.approx(1 / 8 / divisor)
+    again = ss.from_nir(
+        graph(pool(size, mode="AvgPool2d"), *front, lif(*shape, threshold=0.5)),
+        **SAID, scale=1 / 8 / divisor,
+    )
+    assert again.layers == average.layers
+
+
 def test_scales_before_a_convolution_go_into_its_weights():
     scale = nir.Scale(np.repeat([0.5, 2.0], 56).reshape(SHAPE))
     given = samples()
