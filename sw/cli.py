@@ -358,6 +358,7 @@ def run(
     from .sample_files import check_labels, read_samples, split_batches
 
     loaded = load_program(given.program)
+    loaded.check_device(given.device)
     values, labels = read_samples(given.samples)
     batches = split_batches(values, given.batch, given.time_axis)
     if labels is not None:
@@ -401,6 +402,7 @@ def verify(
     from .verify import Comparison, compare
 
     loaded = load_program(given.program)
+    loaded.check_device(given.device)
     values, _ = read_samples(given.samples)
     batches = split_batches(values, given.batch, given.time_axis)
     options = {"trace": True, **given.options()}

@@ -164,11 +164,7 @@ class LinkDevice(Device):
         return super()._take_turn()
 
     def _load(self, program: Program) -> None:
-        if program.device is not None:
-            raise DeviceMismatch(
-                f"the program was compiled for {program.device} only, not for {self.uri}: compile "
-                "its network without device=, if the gateware runs all of its layers"
-            )
+        program.check_device(self.uri)
         session = self._begin()
         self._check_config(program)
         self._memory = None

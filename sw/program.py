@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .errors import DeviceMismatch, FileError
 from .files import PathLike, network_from_parts, network_parts, read, write
 from .network import Network
 from .spec import ArrayConfig
@@ -76,6 +77,20 @@ class Program:
         if self.network.both:
             tags[len(tags)] = (len(tags) - 1, "skeleton")
         return tags
+
+    def check_device(self, uri: str) -> None:
+        """Refuse a device this program is not for.
+
+        Raises
+        ------
+        DeviceMismatch
+            If it was compiled for another one alone.
+        """
+        if self.device is not None and uri != self.device:
+            raise DeviceMismatch(
+                f"the program was compiled for {self.device} only, not for {uri}: compile its "
+                "network without device=, if the gateware runs all of its layers"
+            )
 
     def writes(self) -> Iterator[tuple[int, Space, int, Image]]:
         """(core, memory, first row, rows) of everything to load."""
@@ -150,7 +165,6 @@ def load_program(path: PathLike) -> Program:
         If there is no such file, or it is foreign, truncated, damaged or of a newer version.
     """
     from .compiler import compile
-    from .errors import FileError
 
     header, tensors = read(path, _FORMAT, _VERSION)
     try:

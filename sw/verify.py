@@ -23,7 +23,7 @@ class Difference:
     what : "spike", "stable spike", "readout", "readout of the skeleton", or a counter's name.
     sample, layer : where; counted from 0.
     step : None for a readout or a counter (for the readout "words", of the word's first step).
-    neuron : None for a counter.
+    neuron : its number, maps in C order (channel, height, width); None for a counter.
     expected, got : the values.
     """
 

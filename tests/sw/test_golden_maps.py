@@ -165,6 +165,11 @@ def test_the_command_line(tmp_path, capsys):
     assert main(["report", program]) == 0
     assert "for the device golden: only" in capsys.readouterr().out
     assert main(["verify", program, samples, "--device", "golden:"]) == 0
+    for verb in (["run", "-o", str(tmp_path / "other")], ["verify"]):
+        # Refused before a board is simulated.
+        assert main([*verb, program, samples, "--device", "sim:icebreaker"]) == 3
+        error = " ".join(capsys.readouterr().err.split())
+        assert "compiled for golden: only, not for sim:icebreaker: compile its network" in error
     out = str(tmp_path / "result.npz")
     assert main(["run", program, samples, "--device", "golden:", "-o", out]) == 0
     with np.load(out) as read:
