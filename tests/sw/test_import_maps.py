@@ -37,10 +37,6 @@ def on_grid(layer, seed, fraction=8):
     return layer
 
 
-def flat(source):
-    return [each.reshape(*each.shape[:2], -1) for each in source]
-
-
 def same(network, module, neurons, given):
     """No spike of a module is another than the golden model's."""
     source = source_spikes(module, neurons, given)
@@ -104,6 +100,23 @@ def test_spikingjelly_maps_are_exact():
     functional.set_step_mode(module, "s")
     functional.reset_net(module)
     same(network, module, [module[2], module[6]], samples())
+
+
+def test_graphs_of_spikingjelly():
+    from spikingjelly.activation_based import nir_exchange
+
+    module = torch.nn.Sequential(
+        on_grid(jelly_layer.Conv2d(2, 4, 3, padding=1), 2), jelly.IFNode(0.5, 0.0),
+        jelly_layer.AvgPool2d(2), jelly_layer.Flatten(), on_grid(jelly_layer.Linear(48, 5), 2),
+        jelly.IFNode(0.25, 0.0),
+    )
+    written = nir_exchange.export_to_nir(module, torch.rand(1, *SHAPE), dt=DT)
+    network = ss.from_nir(written, **SAID, compare="ge", weight_bits=8)
+    assert network.layers[0].padding == (1, 1)
+    assert network.layers[1].pool_before == ss.SumPool2d(2)
+    assert network.fidelity.exact
+    functional.reset_net(module)
+    same(network, module, [module[1], module[5]], samples())
 
 
 def graph(*nodes, shape=SHAPE):
