@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         SpikeInput,
         SumPool2d,
     )
-    from .program import Program
+    from .program import Program, load_program, save_program
     from .spec.array import ArrayConfig
 
 __all__ = [
@@ -50,7 +50,8 @@ __all__ = [
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "MaxPool2d",
     "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "SpikeInput",
     "StableSpikeError", "SumPool2d", "ToolError", "compile", "consistency", "from_nir",
-    "from_snntorch", "from_spikingjelly", "load", "open_device", "save", "to_nir",
+    "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "save",
+    "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -72,7 +73,7 @@ _MODULES = {
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),
-    ".program": ("Program",),
+    ".program": ("Program", "load_program", "save_program"),
     ".spec.array": ("ArrayConfig",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

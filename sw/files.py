@@ -40,10 +40,14 @@ NETWORK_VERSION = 2
 """2: convolutions, max pooling and recurrence."""
 
 _KEY = "stablespike"
-_LOADERS = {
-    NETWORK_FORMAT: "stablespike.load",
-    "stablespike program": "stablespike.Program.load",
+_NEXT = {
+    NETWORK_FORMAT: "compile it first ('stablespike compile', or stablespike.compile)",
+    "stablespike program": (
+        "it is compiled already: run it ('stablespike run'), or read it with "
+        "stablespike.load_program"
+    ),
 }
+"""What to do with a file of that format where another one is wanted."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 PathLike = str | os.PathLike[str]
@@ -147,7 +151,7 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
             f"expected a {file_format}"
         ) from None
     if found != file_format:
-        hint = f"; load it with {_LOADERS[found]}" if found in _LOADERS else ""
+        hint = f": {_NEXT[found]}" if found in _NEXT else ""
         raise FileError(f"{source} is a {found}, not a {file_format}{hint}")
     if not isinstance(found_version, int) or not 1 <= found_version <= version:
         raise FileError(

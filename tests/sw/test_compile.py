@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.errors import DoesNotFit, FileError
 from stablespike.estimate import typical_cycles
-from stablespike.program import load_program, save_program
 from stablespike.spec import task_layout
 from stablespike.spec.link import Register, Space
 from stablespike.words import pack_rows
@@ -246,8 +245,8 @@ def test_the_longest_sample_is_reported() -> None:
 
 def test_a_program_is_read_back(tmp_path: Path) -> None:
     program = ss.compile(network(5, 10, 3), SMALL, 9)
-    save_program(program, tmp_path / "p.safetensors")
-    again = load_program(tmp_path / "p.safetensors")
+    ss.save_program(program, tmp_path / "p.safetensors")
+    again = ss.load_program(tmp_path / "p.safetensors")
     assert (again.network, again.config, again.steps) == (program.network, SMALL, 9)
     for mine, theirs in zip(program.images, again.images, strict=True):
         assert all((mine[space] == theirs[space]).all() for space in mine)
@@ -255,10 +254,10 @@ def test_a_program_is_read_back(tmp_path: Path) -> None:
 
 def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    save_program(ss.compile(network(5, 10, 3), SMALL, 9), path)
+    ss.save_program(ss.compile(network(5, 10, 3), SMALL, 9), path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(FileError, match="truncated"):
-        load_program(path)
+        ss.load_program(path)
 
 
 def test_the_report_says_what_is_needed() -> None:
@@ -271,4 +270,4 @@ def test_the_report_says_what_is_needed() -> None:
 
 def test_a_directory_is_no_program(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="is a directory"):
-        load_program(tmp_path)
+        ss.load_program(tmp_path)

@@ -98,10 +98,19 @@ def test_foreign(path):
             ss.load(path)
 
 
-def test_another_format_and_version(path):
+def test_another_format_and_version(path, net):
     files.write(path, "stablespike program", 1, {}, {})
-    with refuses(path, "is a stablespike program, not a", "load it with stablespike.Program.load"):
+    with refuses(
+        path, "is a stablespike program, not a stablespike network: it is compiled already",
+        "stablespike.load_program",
+    ):
         ss.load(path)
+    ss.save(net, path)
+    with refuses(
+        path, "is a stablespike network, not a stablespike program: compile it first",
+        "stablespike.compile",
+    ):
+        ss.load_program(path)
     files.write(path, "stablespike song", 1, {}, {})
     with refuses(path, "is a stablespike song, not a stablespike network"):
         ss.load(path)

@@ -18,6 +18,7 @@ def loaded_after(code):
     [
         "import stablespike",
         "import stablespike as ss; ss.Network, ss.load, ss.consistency, ss.ArrayConfig",
+        "import stablespike as ss; ss.Program, ss.load_program, ss.save_program",
         "import stablespike as ss; ss.from_nir, ss.to_nir, ss.Fidelity",
     ],
 )
@@ -34,5 +35,6 @@ def test_names_are_loaded_when_they_are_used():
 def test_names():
     assert ss.Golden.__name__ == "Golden"
     assert set(ss.__all__) <= set(dir(ss))
+    assert all(getattr(ss, name).__name__ == name for name in ss.__all__)
     with pytest.raises(AttributeError, match="module 'stablespike' has no attribute 'Densee'"):
         ss.Densee  # noqa: B018
