@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,9 @@ from .network import Conv2d, Network
 from .program import Image, Program, Share
 from .samples import check_steps
 from .spec import PRESETS, ArrayConfig, Reset, preset, task_layout
+from .spec.array import LIMITS
 from .spec.link import Register, Space
-from .spec.task import LAYER_BITS
-from .values import exact_choice, signed_range
+from .values import exact_choice, signed_bits, signed_range
 from .words import pack_rows
 
 __all__ = ["DEVICES", "compile"]
@@ -49,8 +51,8 @@ def compile(
         For a wrong argument.
     DoesNotFit
         If the gateware does not run a layer yet; names them. If the array cannot run the network
-        exactly; names everything that is too large, with what is needed and what is there, and a
-        preset that would do.
+        exactly; names everything that is too large, with what is needed and what is there, a
+        preset that would do, and what to change in the array.
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
@@ -97,26 +99,64 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
     problems = list(_width_problems(network, config, steps))
     if problems:
         raise DoesNotFit(
-            "the network does not fit the array: " + "; ".join(problems) + " (an array of other "
-            "widths may: array=stablespike.ArrayConfig(...))"
+            f"the network does not fit the array: {'; '.join(each.text for each in problems)} (an "
+            "array of other widths may: array=stablespike.ArrayConfig(...))"
         )
     return Program(network, config, steps, _shares(network, config), (), {}, {}, device)
 
 
-def _complaint(problems: list[str], network: Network, config: ArrayConfig, steps: int) -> str:
+class _Problem(NamedTuple):
+    """Why an array cannot run a network exactly, and its fields' values that would do."""
+
+    text: str
+    remedy: dict[str, int]
+
+
+def _complaint(
+    problems: list[_Problem], network: Network, config: ArrayConfig, steps: int
+) -> str:
     others = [
         name for name, other in PRESETS.items()
         if other != config and not any(_problems(network, other, steps))
     ]
-    if others:
-        hint = f"it fits the preset {others[0]!r}"
-    else:
-        needed = _needed(network, config)
-        larger = {name: count for name, count in needed.items() if count > getattr(config, name)}
-        fields = ", ".join(f"{name}={count}" for name, count in larger.items())
-        hint = "it fits no preset"
-        hint += f"; an ArrayConfig needs at least {fields}" if larger else ""
-    return "the network does not fit the array: " + "; ".join(problems) + f" ({hint})"
+    fits = f"it fits the preset {others[0]!r}, or" if others else "it fits no preset, but"
+    remedy: dict[str, int] = {}
+    for problem in problems:
+        for name, value in problem.remedy.items():
+            remedy[name] = max(value, remedy.get(name, value))
+    if _beyond(remedy):
+        remedy |= _larger(network, config)
+    beyond = _beyond(remedy)
+    fields = ", ".join(
+        f"{name}={remedy[name]}"
+        for name, there in config.as_dict().items()
+        if remedy.get(name, there) != there
+    )
+    limits = ", ".join(f"{name} is at most {LIMITS[name][1]}" for name in beyond)
+    hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
+    whole = "; ".join(problem.text for problem in problems)
+    return f"the network does not fit the array: {whole} ({hint})"
+
+
+def _beyond(values: dict[str, int]) -> list[str]:
+    """Fields whose values no array has."""
+    return [name for name, value in values.items() if name in LIMITS and value > LIMITS[name][1]]
+
+
+def _larger(network: Network, config: ArrayConfig) -> dict[str, int]:
+    """The cores, lanes and memories of an array that holds the network; empty if none does."""
+    cores, lanes = (
+        [count << by for by in range(6) if count << by <= LIMITS[name][1]]
+        for name, count in (("cores", config.cores), ("lanes", config.lanes))
+    )
+    for wider, more in product(lanes, cores):
+        rows = max(wider, config.weight_rows)
+        array = replace(config, cores=more, lanes=wider, weight_rows=rows)
+        needed = _needed(network, array)
+        if not _beyond(needed):
+            memories = {name: max(count, getattr(array, name)) for name, count in needed.items()}
+            return {"cores": more, "lanes": wider, **memories}
+    return {}
 
 
 class _Rows:
@@ -165,42 +205,53 @@ def _needed(network: Network, config: ArrayConfig) -> dict[str, int]:
     }
 
 
-def _problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str]:
+def _problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[_Problem]:
     """Everything that keeps the array from running the network exactly."""
     for name, needed in _needed(network, config).items():
         there = getattr(config, name)
         if needed > there:
-            yield f"{name.replace('_', ' ')}: {needed} needed, {there} there"
-    runs = len(network.layers) + network.both
-    if runs > 1 << LAYER_BITS:
-        yield f"layers: {runs} needed, {1 << LAYER_BITS} at most"
+            text = f"{name.replace('_', ' ')}: {needed} needed, {there} there"
+            yield _Problem(text, {name: needed})
     yield from _width_problems(network, config, steps)
 
 
-def _width_problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[str]:
+def _width_problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[_Problem]:
     """What no amount of memory would change."""
-    if network.fraction_bits != config.fraction_bits:
-        yield (
-            f"fraction_bits: the network has {network.fraction_bits}, "
-            f"the array {config.fraction_bits}"
+    fraction = network.fraction_bits
+    if fraction != config.fraction_bits:
+        yield _Problem(
+            f"fraction_bits: the network has {fraction}, the array {config.fraction_bits}",
+            {"fraction_bits": fraction, "state_bits": max(config.state_bits, fraction + 4)},
         )
     if network.input.kind == "pixels" and network.input.bits > config.window:
-        yield f"pixels of {network.input.bits} bits, the window takes {config.window}"
+        yield _Problem(
+            f"pixels of {network.input.bits} bits, the window takes {config.window}",
+            {"window": 1 << (network.input.bits - 1).bit_length()},
+        )
     window = network.window(config.window)
     if steps > window and not config.state:
-        yield f"{steps} steps: without state memory a sample is one window of {window}"
+        yield _Problem(
+            f"{steps} steps: without state memory a sample is one window of {window}",
+            {"state": True},
+        )
     for i in range(len(network.layers)):
         yield from _layer_problems(network, config, i)
 
 
-def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[str]:
+def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[_Problem]:
     layer, name = network.layers[index], network.layer_name(index)
     neuron = layer.neuron
     bits = network.layer_weight_bits(index)
     if bits > config.weight_bits:
-        yield f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}"
+        yield _Problem(
+            f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}",
+            {"weight_bits": bits, "acc_bits": max(config.acc_bits, bits + 1)},
+        )
     if neuron.synapse_leak is not None and not config.synaptic_current:
-        yield f"{name}: synapse_leak, but the array has no synaptic current"
+        yield _Problem(
+            f"{name}: synapse_leak, but the array has no synaptic current",
+            {"synaptic_current": True},
+        )
     low, high = signed_range(config.state_bits)
     values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
     if neuron.fires:
@@ -209,18 +260,20 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
     for what, array in values.items():
         outside = np.flatnonzero((array < low) | (array > high))
         if outside.size:
-            yield (
+            yield _Problem(
                 f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
-                f"membranes of {config.state_bits} bits take {low} to {high}"
+                f"membranes of {config.state_bits} bits take {low} to {high}",
+                {"state_bits": signed_bits(int(array.min()), int(array.max()))},
             )
     low, high = signed_range(config.acc_bits)
     below, above = layer.reach(network.input_shapes[index])
     outside = np.flatnonzero((above > high) | (below < low))
     if outside.size:
         worst = int(outside[0])
-        yield (
+        yield _Problem(
             f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])}, "
-            f"accumulators of {config.acc_bits} bits hold {low} to {high}"
+            f"accumulators of {config.acc_bits} bits hold {low} to {high}",
+            {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
         )
 
 

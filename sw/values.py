@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["as_array", "exact_choice", "exact_int", "exact_integers", "signed_range"]
+__all__ = [
+    "as_array", "exact_choice", "exact_int", "exact_integers", "signed_bits", "signed_range",
+]
 
 
 def signed_range(bits: int) -> tuple[int, int]:
     """Lowest and highest value of a two's complement number of ``bits`` bits."""
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of the narrowest two's complement number that holds ``low`` and ``high``."""
+    return max(high, -low - 1).bit_length() + 1
 
 
 def exact_int(name: str, value: Any, low: int, high: int) -> int:

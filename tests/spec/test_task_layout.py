@@ -3,8 +3,8 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.spec.array import PRESETS, ArrayConfig
-from stablespike.spec.task import TASK_WORD_BITS, Reset, task_layout
+from stablespike.spec.array import LIMITS, PRESETS, ArrayConfig
+from stablespike.spec.task import LAYER_BITS, TASK_WORD_BITS, Reset, task_layout
 
 CONFIGS = [
     ArrayConfig(),
@@ -76,3 +76,7 @@ def test_missing_unknown_and_too_large_values():
         layout.pack(values)
     with pytest.raises(ValueError, match="last must be from 0 to 1, not 2"):
         layout.pack({**values, "last": 2})
+
+
+def test_every_task_of_the_longest_list_has_a_number():
+    assert LIMITS["tasks"][1] <= 1 << LAYER_BITS

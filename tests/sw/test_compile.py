@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.errors import DoesNotFit, FileError
 from stablespike.estimate import typical_cycles
-from stablespike.spec import task_layout
+from stablespike.spec import preset, task_layout
 from stablespike.spec.link import Register, Space
+from stablespike.values import signed_bits, signed_range
 from stablespike.words import pack_rows
 
 SMALL = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=32, neuron_groups=8, tasks=4)
@@ -59,7 +61,7 @@ def test_weights_lie_as_the_scanner_reads_them() -> None:
 
 
 def test_tasks_of_two_cores() -> None:
-    config = SMALL.with_(cores=2)
+    config = replace(SMALL, cores=2)
     program = ss.compile(network(5, 10, 3), config, 4)
     layout = task_layout(config)
 
@@ -92,54 +94,92 @@ def test_one_core_reads_a_map_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "array", "steps", "message"),
+    ("make", "array", "steps", "message", "remedy"),
     [
-        (lambda: network(40, 20), SMALL, 4, "weight rows: 200 needed, 64 there"),
-        (lambda: network(70, 1), SMALL, 4, "spike rows: 36 needed, 32 there"),
-        (lambda: network(1, 40), SMALL, 4, "neuron groups: 10 needed, 8 there"),
-        (lambda: network(2, 2, 2, 2, 2, 2), SMALL, 4, "tasks: 5 needed, 4 there"),
+        (
+            lambda: network(40, 20), SMALL, 4, "weight rows: 200 needed, 64 there",
+            {"weight_rows": 200},
+        ),
+        (
+            lambda: network(70, 1), SMALL, 4, "spike rows: 36 needed, 32 there",
+            {"weight_rows": 72, "spike_rows": 36},
+        ),
+        (
+            lambda: network(1, 40), SMALL, 4, "neuron groups: 10 needed, 8 there",
+            {"neuron_groups": 10},
+        ),
+        (
+            lambda: network(2, 2, 2, 2, 2, 2), SMALL, 4, "tasks: 5 needed, 4 there", {"tasks": 5},
+        ),
+        (
+            lambda: network(40, 20_000), SMALL, 4, "neuron groups: 5000 needed, 8 there",
+            {"cores": 8, "weight_rows": 25000, "neuron_groups": 625},
+        ),
+        (
+            lambda: network(20_000, 2), SMALL, 4, "spike rows: 10000 needed, 32 there",
+            {"lanes": 16, "acc_bits": 17, "weight_rows": 20_000, "spike_rows": 2500},
+        ),
         (
             lambda: network(2, 2, fraction_bits=2), SMALL, 4,
-            "fraction_bits: the network has 2, the array 4",
+            "fraction_bits: the network has 2, the array 4", {"fraction_bits": 2},
+        ),
+        (
+            lambda: network(2, 2, fraction_bits=8), replace(SMALL, state_bits=8), 4,
+            "fraction_bits: the network has 8, the array 4", {"state_bits": 12, "fraction_bits": 8},
         ),
         (
             lambda: ss.Network(ss.PixelInput((2,), 8), [dense(2, 2)]), SMALL, 4,
-            "pixels of 8 bits, the window takes 4",
+            "pixels of 8 bits, the window takes 4", {"window": 8},
         ),
         (
-            lambda: network(2, 2), SMALL.with_(state=False), 5,
-            "5 steps: without state memory a sample is one window of 4",
+            lambda: ss.Network(ss.PixelInput((2,), 16), [dense(2, 2)]), "icebreaker", 4,
+            "pixels of 16 bits, the window takes 4", {"window": 16},
+        ),
+        (
+            lambda: network(2, 2), replace(SMALL, state=False), 5,
+            "5 steps: without state memory a sample is one window of 4", {"state": True},
         ),
         (
             lambda: network(2, 2, weight_bits=8), SMALL, 4,
-            "layers[0] (Dense 2 -> 2): weights of 8 bits, the lanes take 4",
+            "layers[0] (Dense 2 -> 2): weights of 8 bits, the lanes take 4", {"weight_bits": 8},
+        ),
+        (
+            lambda: network(2, 2, weight_bits=8), replace(SMALL, acc_bits=8), 4,
+            "weights of 8 bits, the lanes take 4", {"weight_bits": 8, "acc_bits": 9},
         ),
         (
             lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, synapse_leak=(1, None))]),
             "icebreaker", 4, "synapse_leak, but the array has no synaptic current",
+            {"synaptic_current": True},
         ),
         (
             lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, threshold=[5, 200])]),
-            SMALL.with_(state_bits=8), 4,
-            "threshold 200 of neuron 1, membranes of 8 bits take -128 to 127",
+            replace(SMALL, state_bits=8), 4,
+            "threshold 200 of neuron 1, membranes of 8 bits take -128 to 127", {"state_bits": 9},
         ),
         (
             lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, v_init=-129)]),
-            SMALL.with_(state_bits=8), 4, "v_init -129 of neuron 0",
+            replace(SMALL, state_bits=8), 4, "v_init -129 of neuron 0", {"state_bits": 9},
         ),
         (
             lambda: ss.Network(
                 ss.SpikeInput((20,)),
                 [ss.Dense(np.full((2, 20), 7), neuron=ss.Neuron(threshold=1))],
             ),
-            SMALL.with_(acc_bits=8), 4,
+            replace(SMALL, acc_bits=8), 4,
             "the sums of neuron 0 reach 0 to 140, accumulators of 8 bits hold -128 to 127",
+            {"acc_bits": 9},
         ),
     ],
 )
-def test_what_does_not_fit_is_named(make, array, steps, message) -> None:
-    with pytest.raises(DoesNotFit, match=re.escape(message)):
-        ss.compile(make(), array, steps)
+def test_what_does_not_fit_is_named_and_what_would_do(make, array, steps, message, remedy) -> None:
+    net = make()
+    fields = ", ".join(f"{name}={value}" for name, value in remedy.items())
+    with pytest.raises(DoesNotFit, match=re.escape(message)) as raised:
+        ss.compile(net, array, steps)
+    assert str(raised.value).endswith(f" an ArrayConfig like this with {fields})")
+    config = preset(array) if isinstance(array, str) else array
+    ss.compile(net, replace(config, **remedy), steps)
 
 
 def maps() -> ss.Network:
@@ -198,10 +238,30 @@ def test_widths_count_for_the_golden_model_too(changes, message) -> None:
 
 
 def test_a_preset_that_would_do_is_named() -> None:
-    with pytest.raises(DoesNotFit, match="it fits the preset 'icebreaker'"):
+    with pytest.raises(DoesNotFit, match="it fits the preset 'icebreaker', or an ArrayConfig like"):
         ss.compile(network(40, 20), SMALL, 4)
-    with pytest.raises(DoesNotFit, match="an ArrayConfig needs at least weight_rows=38304"):
+    with pytest.raises(DoesNotFit, match=r"it fits no preset, but .* weight_rows=38304"):
         ss.compile(network(1000, 600), "icebreaker", 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: network(*[2] * 71), "no array can: tasks is at most 64"),
+        (lambda: network(270_000, 1), "no array can: spike_rows is at most 4096"),
+        (
+            lambda: ss.Network(
+                ss.SpikeInput((70_000,)),
+                [ss.Dense(np.full((1, 70_000), 127), neuron=ss.Neuron(threshold=1))],
+                weight_bits=8,
+            ),
+            "no array can: acc_bits is at most 24",
+        ),
+    ],
+)
+def test_what_no_array_holds(make, message) -> None:
+    with pytest.raises(DoesNotFit, match=re.escape(message)):
+        ss.compile(make(), SMALL, 4)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +281,19 @@ def test_wrong_arguments(arguments, error, message) -> None:
     given_network, *others = arguments
     with pytest.raises(error, match=message):
         ss.compile(network(2, 2) if given_network is None else given_network, *others)
+
+
+@given(low=st.integers(-(1 << 20), 1 << 20), high=st.integers(-(1 << 20), 1 << 20))
+def test_signed_bits_are_the_fewest(low: int, high: int) -> None:
+    low, high = sorted((low, high))
+
+    def hold(bits: int) -> bool:
+        lowest, highest = signed_range(bits)
+        return lowest <= low and high <= highest
+
+    bits = signed_bits(low, high)
+    assert hold(bits)
+    assert bits == 1 or not hold(bits - 1)
 
 
 @pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
