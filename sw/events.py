@@ -57,8 +57,8 @@ def bin_events(
     """
     if (bin_time is None) == (bin_count is None):
         raise ValueError(
-            "event samples need bin_time= (length of a step) or bin_count= (number of steps), one "
-            f"of them; not bin_time={bin_time!r} and bin_count={bin_count!r}"
+            "event samples need bin_time (length of a step) or bin_count (number of steps), one "
+            f"of them; not bin_time {bin_time!r} and bin_count {bin_count!r}"
         )
     if late not in ("refuse", "drop"):
         raise ValueError(f"late must be 'refuse' or 'drop', not {late!r}")
@@ -84,8 +84,8 @@ def bin_events(
             first = int(np.argmin(inside))
             raise ValueError(
                 f"samples[{i}] has {int((~inside).sum())} events behind the last of {steps} steps "
-                f"(event {first} at t={events['t'][first]}): a longer bin_time= takes them in, "
-                "late='drop' leaves them out"
+                f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
+                "late 'drop' leaves them out"
             )
         places: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in where))
         spikes[places] = True
@@ -141,7 +141,7 @@ def _steps(
         first = int(np.argmax(bad))
         raise ValueError(
             f"{name} field 't' must be from start={start} on, not {times[first]} (event {first}): "
-            "give an earlier start= or cut the recording"
+            "give an earlier start or cut the recording"
         )
     exact = times.dtype.kind == "i" and float(start).is_integer()
     elapsed = times - (int(start) if exact else start)

@@ -13,7 +13,7 @@ from .program import Program
 from .reports import Collector
 from .result import LinkBytes, Result
 from .session import DeviceInfo, Session
-from .spec.array import ArrayConfig
+from .spec.array import PRESETS, ArrayConfig
 from .spec.link import BAUD_DEFAULT, CLOCKS_PER_BIT_MIN, Register, ReportFlags
 from .stream import Stream
 from .transport import Transport
@@ -179,9 +179,11 @@ class LinkDevice(Device):
         ours, theirs = program.config.as_dict(), self.config.as_dict()
         other = [f"{n} {ours[n]} (device: {theirs[n]})" for n in ours if ours[n] != theirs[n]]
         if other:
+            presets = (repr(name) for name, preset in PRESETS.items() if preset == self.config)
             raise DeviceMismatch(
                 f"the program was compiled for another array than {self.uri} has: "
-                f"{', '.join(other)}; compile it with array=device.config"
+                f"{', '.join(other)}: compile it for the device's array, "
+                f"{next(presets, self.config)}"
             )
 
     def _ready(self) -> Session:

@@ -30,7 +30,8 @@ def check_steps(steps: Any) -> int:
     except ValueError as error:
         raise ValueError(
             f"{error}: cut longer recordings into samples that carry their state "
-            "(carry_state=True), or send them window by window (device.stream)"
+            "(carry_state, --carry-state), or, in Python, send them window by window "
+            "(Device.stream)"
         ) from None
 
 

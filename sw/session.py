@@ -202,8 +202,7 @@ class Session:
         raise DeviceTimeout(
             f"{self._transport.name} did not answer hello in {self.timeout} s"
             + (
-                f"; {self.received} bytes came, none of them a frame: check the baud rate and what "
-                "is connected there"
+                f"; {self.received} bytes came, none of them a frame: {self._transport.foreign}"
                 if self.received
                 else ": check that the board is powered, and that its bitstream is loaded"
             )
@@ -301,12 +300,12 @@ class Session:
         if self._silent >= self.timeout:
             raise DeviceTimeout(
                 f"{name} did not answer in {self.timeout} s while the driver waited for {waiting}: "
-                "check power and cable; a longer timeout= helps if the device is only slow"
+                "check power and cable; a longer timeout helps if the device is only slow"
             )
         if self._stalled >= self.timeout:
             raise DeviceTimeout(
                 f"{name} answers but made no progress in {self.timeout} s while the driver waited "
-                f"for {waiting}: load the program again; a longer timeout= helps if it is only slow"
+                f"for {waiting}: load the program again; a longer timeout helps if it is only slow"
             )
 
     def _write(self, data: bytes) -> None:

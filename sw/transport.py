@@ -111,6 +111,7 @@ class Transport(abc.ABC):
     poll : seconds of silence after which it is asked whether something was lost.
     broken : nothing can be read or written any more; only opening it anew helps.
     own_baud : rate to go on at where none is asked for; None to stay at the default.
+    foreign : what to check where something else than a device answers.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Transport(abc.ABC):
     poll: float = 0.25
     broken: bool = False
     own_baud: int | None = None
+    foreign: str = "check what is connected there"
 
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
@@ -173,6 +175,8 @@ class SerialTransport(Transport):
     DeviceNotFound
         If there is no such port, or it cannot be opened; lists those there are.
     """
+
+    foreign = "check the baud rate and what is connected there"
 
     def __init__(self, port: str) -> None:
         import serial
@@ -284,6 +288,8 @@ class TcpTransport(Transport):
         If nothing listens there.
     """
 
+    foreign = "check what listens there: it is no board's server"
+
     def __init__(self, address: str) -> None:
         self.name = f"tcp:{address}"
         host, _, port = address.rpartition(":")
@@ -325,7 +331,10 @@ class TcpTransport(Transport):
 
     def _broken(self, error: str) -> LinkError:
         self.broken = True
-        return LinkError(f"{self.name} broke ({error}): open the device again")
+        return LinkError(
+            f"{self.name} broke ({error}): check that the board's server runs there, and that "
+            "nobody else is connected to it; then try again"
+        )
 
 
 class SimulatedTransport(Transport):
@@ -451,16 +460,16 @@ def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transpor
 
 
 def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:
-    if (array is None) == (not uri.place):
+    if array is not None and uri.place:
         raise ValueError(
-            f"the simulated array is named either in the uri ('sim:icebreaker') or as array=, "
-            f"once; not uri={uri.text!r} with array={array!r}"
+            "the simulated array is named either in the uri or as array, not in both: "
+            f"{uri.text!r} with array {array!r}"
         )
     if array is None:
         if uri.place not in PRESETS:
             raise ValueError(
-                f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}, or "
-                "nothing and array= with an ArrayConfig"
+                f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}; in Python, "
+                "sim: takes any ArrayConfig as array"
             )
         return preset(uri.place)
     return _named_array(array)

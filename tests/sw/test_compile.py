@@ -270,7 +270,7 @@ def test_what_no_array_holds(make, message) -> None:
         (("net", "icebreaker", 4), TypeError, "network must be a Network, not 'net'"),
         ((None, "icebreaker", 0), ValueError, "steps must be"),
         ((None, "icebreaker", 65_537), ValueError,
-         r"steps must be from 1 to 65536, not 65537: cut longer recordings into samples"),
+         r"from 1 to 65536, not 65537: cut longer .* --carry-state\), or, in Python, send"),
         ((None, "nothing", 4), ValueError, "array must be an ArrayConfig or one of"),
         ((None, 5, 4), TypeError, "array must be an ArrayConfig or one of"),
         ((None, "icebreaker", 4, "sim:"), ValueError, "device must be one of 'golden:', not 's"),

@@ -509,9 +509,14 @@ def test_a_program_for_another_array() -> None:
     device, _, _ = board_device(ours)
     assert device.config == ARRAY
     with pytest.raises(
-        ss.DeviceMismatch, match=r"cores 1 \(device: 2\), lanes 8 \(device: 4\); compile it with"
+        ss.DeviceMismatch,
+        match=r"cores 1 \(device: 2\), lanes 8 \(device: 4\): compile it for the device's array, "
+        r"ArrayConfig\(cores=2, lanes=4, .*\)",
     ):
         device.load(theirs)
+    preset_device, _, _ = board_device(program_of(small(), array="icebreaker"))
+    with pytest.raises(ss.DeviceMismatch, match="compile it for the device's array, 'icebreaker'"):
+        preset_device.load(theirs)
     device.load(ours)
     device.run(spikes())
 
@@ -802,8 +807,8 @@ def test_registers_are_written_when_they_change() -> None:
         ("sim:no", {}, ValueError, "'sim:no' names no preset: sim: takes one of icebreaker, "),
         ("golden:x", {}, ValueError, "golden: takes nothing behind the colon, not 'x'"),
         ("golden:", {"array": "icebreaker"}, ValueError, "array is for 'sim:' only"),
-        ("sim:", {}, ValueError, "named either in the uri .* or as array="),
-        ("sim:icebreaker", {"array": BOARD}, ValueError, "named either in the uri .* once"),
+        ("sim:", {}, ValueError, "'sim:' names no preset: sim: takes one of icebreaker, "),
+        ("sim:icebreaker", {"array": BOARD}, ValueError, "either in the uri or as array, not"),
         ("sim:", {"array": "nothing"}, ValueError, "array must be an ArrayConfig or one of"),
         ("sim:", {"array": 5}, TypeError, "array must be an ArrayConfig or a preset's name, not 5"),
         ("sim:icebreaker?uart=yes", {}, ValueError, "uart in .* must be 0 or 1, not 'yes'"),

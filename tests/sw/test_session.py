@@ -11,7 +11,7 @@ from stablespike.errors import DeviceMismatch, DeviceTimeout, LinkError
 from stablespike.session import Frame, Session, decode_frame, encode_frame
 from stablespike.spec.array import ArrayConfig, preset
 from stablespike.spec.link import BODY_BYTES, DATA_IN_FLIGHT, FRAME_BYTES, Kind, pack_info
-from stablespike.transport import Transport
+from stablespike.transport import SerialTransport, Transport
 
 SMALL = preset("icebreaker")
 
@@ -115,6 +115,7 @@ def test_hello_answered_by_something_else() -> None:
     class Talker(Transport):
         name = "serial:/dev/modem"
         timeout = 0.02
+        foreign = SerialTransport.foreign
 
         def write(self, data: bytes) -> None:
             pass

@@ -206,10 +206,41 @@ def test_tcp_is_connected_again(tcp_board: tuple[str, list[Any]]) -> None:
         link, served = boards[0]
         served.stop()
         link.shutdown(socket.SHUT_RDWR)
-        with pytest.raises(ss.LinkError, match=r"tcp:.* broke \(.*\): open the device again"):
+        with pytest.raises(ss.LinkError, match=r"tcp:.* broke \(.*\): check that the board's serv"):
             device.run(SAMPLES)
         same(device.run(SAMPLES, trace=True), golden())
         assert len(boards) == 2
+
+
+class Foreign:
+    """A server of something else: what it answers a first message with, before it hangs up."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"tcp:127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        link, _ = self.listener.accept()
+        link.recv(100)
+        if self.answer is None:
+            link.close()
+            return
+        while link.send(self.answer):
+            if not link.recv(100):
+                return
+
+
+def test_tcp_servers_of_something_else() -> None:
+    hung_up = Foreign(None)
+    with pytest.raises(ss.LinkError, match=r"tcp:.* broke .*: check that the board's server runs"):
+        open_device(hung_up.uri)
+    talks = Foreign(b"HTTP/1.1 400 Bad Request")
+    with pytest.raises(ss.DeviceTimeout, match=r"none of them a frame: check what listens there"):
+        open_device(talks.uri, timeout=0.3)
+    for each in (hung_up, talks):
+        each.listener.close()
 
 
 def test_tcp_with_nobody_there() -> None:
