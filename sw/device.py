@@ -25,8 +25,8 @@ def open_device(
         bitstream; ``serial:<port>`` (``?baud=N`` to go on at N baud);
         ``tcp:<host>:<port>``.
     array : the array to simulate; of a netlist, another one than its board's.
-    timeout : seconds without an answer or without progress after which the device is given up;
-        None for 5 (60 for the simulated board).
+    timeout : seconds without an answer or without progress, or in which nothing more can be sent,
+        after which the device is given up; None for 5 (60 for the simulated board).
 
     Raises
     ------
@@ -38,9 +38,9 @@ def open_device(
         If it does not answer, or something else does.
     """
     parsed: Uri = parse_uri(uri)
+    if timeout is not None:
+        check_timeout(timeout)
     if parsed.scheme == "golden":
-        if timeout is not None:
-            check_timeout(timeout)
         if array is not None:
             raise ValueError("array is for 'sim:' only; golden: is as the array of its program")
         return GoldenDevice(uri)
@@ -48,4 +48,4 @@ def open_device(
     pins = parsed.place.startswith(NETLIST) or parsed.flag("uart")
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
-    return LinkDevice(uri, lambda: open_transport(parsed, array), baud, timeout)
+    return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

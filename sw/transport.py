@@ -26,7 +26,6 @@ SCHEMES = (
 )
 NETLIST = "netlist="
 _OPTIONS = {"golden": (), "sim": ("uart", "baud"), "serial": ("baud",), "tcp": ()}
-_CONNECT_SECONDS = 5.0
 _CHUNK = 65536
 _RESET_READS = 1000  # of a device that never stops talking
 
@@ -169,6 +168,7 @@ class SerialTransport(Transport):
     Parameters
     ----------
     port : a port's name, or any URL pyserial knows (``socket://``, ``loop://``).
+    timeout : seconds after which a device that takes nothing is given up.
 
     Raises
     ------
@@ -178,10 +178,10 @@ class SerialTransport(Transport):
 
     foreign = "check the baud rate and what is connected there"
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, timeout: float = Transport.timeout) -> None:
         import serial
 
-        self.name = f"serial:{port}"
+        self.name, self.timeout = f"serial:{port}", timeout
         self._error = _serial_errors()
         refused: tuple[type[Exception], ...] = (*self._error, ValueError)
         if not port:
@@ -192,7 +192,7 @@ class SerialTransport(Transport):
             raise DeviceNotFound(
                 f"{self.name} cannot be opened ({_reason(error)}); {_ports()}"
             ) from error
-        self._port.write_timeout = self.timeout
+        self._port.write_timeout = timeout
         self.reset()
 
     def reset(self) -> None:
@@ -279,6 +279,7 @@ class TcpTransport(Transport):
     Parameters
     ----------
     address : ``host:port``, an IPv6 host in brackets.
+    timeout : seconds after which a host that does not answer, or takes nothing, is given up.
 
     Raises
     ------
@@ -290,20 +291,19 @@ class TcpTransport(Transport):
 
     foreign = "check what listens there: it is no board's server"
 
-    def __init__(self, address: str) -> None:
-        self.name = f"tcp:{address}"
+    def __init__(self, address: str, timeout: float = Transport.timeout) -> None:
+        self.name, self.timeout = f"tcp:{address}", timeout
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"tcp: needs <host>:<port> behind the colon, not {address!r}")
         try:
-            self._socket = socket.create_connection((host, int(port)), _CONNECT_SECONDS)
+            self._socket = socket.create_connection((host, int(port)), timeout)
         except OSError as error:
             raise DeviceNotFound(
                 f"{self.name} cannot be reached ({error}): check that the board's server runs there"
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.settimeout(self.timeout)
 
     def write(self, data: bytes) -> None:
         try:
@@ -429,7 +429,9 @@ def _no_simulator(name: str, error: ImportError) -> DeviceNotFound:
     )
 
 
-def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transport:
+def open_transport(
+    uri: Uri, array: ArrayConfig | str | None = None, timeout: float | None = None
+) -> Transport:
     """Open the transport of an address.
 
     Parameters
@@ -437,6 +439,7 @@ def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transpor
     uri : of any scheme but ``golden:``.
     array : the array to simulate where the address is only ``sim:``; of a netlist, another one
         than its board's.
+    timeout : of a serial port or a socket, in seconds; None for its own.
 
     Raises
     ------
@@ -454,9 +457,8 @@ def open_transport(uri: Uri, array: ArrayConfig | str | None = None) -> Transpor
         return NetlistTransport(uri.text, uri.place.removeprefix(NETLIST), config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    if uri.scheme == "serial":
-        return SerialTransport(uri.place)
-    return TcpTransport(uri.place)
+    kind = SerialTransport if uri.scheme == "serial" else TcpTransport
+    return kind(uri.place) if timeout is None else kind(uri.place, timeout)
 
 
 def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:

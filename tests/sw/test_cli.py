@@ -50,7 +50,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
         made = Board(*programs)
         model = DeviceModel(made.config, made.execute, made.reset)
         monkeypatch.setattr(
-            "stablespike.device.open_transport", lambda uri, array: ModelTransport(model)
+            "stablespike.device.open_transport", lambda *where: ModelTransport(model)
         )
         return made
 

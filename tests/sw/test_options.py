@@ -37,9 +37,10 @@ def test_event_options_are_for_events(device: Device, options: dict) -> None:
 
 
 @pytest.mark.parametrize("timeout", [-5, 0, float("inf")])
-def test_a_timeout_is_positive(timeout: float) -> None:
+@pytest.mark.parametrize("uri", ["golden:", "sim:icebreaker", "serial:/dev/none", "tcp:here:1"])
+def test_a_timeout_is_positive(uri: str, timeout: float) -> None:
     with pytest.raises(ValueError, match="timeout must be a positive number"):
-        ss.open_device("golden:", timeout=timeout)
+        ss.open_device(uri, timeout=timeout)
 
 
 def test_tensors_numpy_has_no_type_for(device: Device) -> None:

@@ -175,6 +175,15 @@ def test_a_serial_port_that_takes_nothing() -> None:
     transport.close()
 
 
+def test_the_timeout_of_a_device_is_that_of_its_transport(
+    serial_board: tuple[str, Served], tcp_board: tuple[str, list[Any]]
+) -> None:
+    with open_device(f"serial:{serial_board[0]}", timeout=7.0) as device:
+        assert device.transport._port.write_timeout == 7.0  # type: ignore[attr-defined]
+    with open_device(f"tcp:{tcp_board[0]}", timeout=7.0) as device:
+        assert device.transport._socket.gettimeout() == 7.0  # type: ignore[attr-defined]
+
+
 def test_ports_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     import serial.tools.list_ports
 
@@ -252,9 +261,8 @@ def test_tcp_with_nobody_there() -> None:
 
 def test_tcp_that_takes_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        transport = TcpTransport(f"127.0.0.1:{listener.getsockname()[1]}")
-        transport._socket.settimeout(0.05)
-        with pytest.raises(ss.DeviceTimeout, match="took no more bytes"):
+        transport = TcpTransport(f"127.0.0.1:{listener.getsockname()[1]}", timeout=0.05)
+        with pytest.raises(ss.DeviceTimeout, match=r"took no more bytes in 0\.05 s"):
             transport.write(bytes(1 << 26))
         transport.close()
         with pytest.raises(ss.LinkError, match="broke"):
