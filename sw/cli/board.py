@@ -1,0 +1,157 @@
+"""The verbs build, flash and boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..console import columns, plain, print_json, say, stages, table
+from .options import Json, Quiet, Verbose, needs
+
+if TYPE_CHECKING:
+    from ..boards.build import Build
+
+__all__ = ["boards", "build", "flash"]
+
+BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="As 'stablespike boards' lists.")]
+OtherArray = Annotated[
+    str | None, typer.Option("--array", help="Another preset than the board's own.")
+]
+
+
+def build(
+    board: BoardName,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Where to copy the bitstream.")
+    ] = None,
+    array: OtherArray = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds to try; the fastest is kept.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=1, help="The first of them.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Seeds to try at once.")] = None,
+    allow_timing_failure: Annotated[
+        bool, typer.Option("--allow-timing-failure", help="Take it though it misses its clock.")
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make a board's bitstream with open tools, or the project for its vendor's tool."""
+    from ..board_files import copy_build
+
+    done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
+    figures = done.as_dict()
+    if out is not None:
+        figures["bitstream"] = str(copy_build(done, out))
+    if as_json:
+        print_json(figures)
+        return
+    rows = {
+        "device": done.device,
+        "array": f"{done.array}, {done.slots_per_cycle} slots per cycle",
+        "build": done.build_id,
+        "clock": f"{done.clock_mhz:g} MHz",
+    }
+    for name, (reached, wanted) in done.clocks.items():
+        rows[f"fmax of {name}"] = f"{reached:.1f} MHz ({wanted:g} needed)"
+    for name in ("logic_cells", "luts", "registers", "block_rams", "dsps"):
+        value = getattr(done, name)
+        if value is not None:
+            rows[name.replace("_", " ")] = f"{value:,}"
+    rows |= {kind: f"{used} of {there}" for kind, (used, there) in done.memory.items()}
+    if done.critical_path:
+        rows["critical path"] = done.critical_path
+    if done.seed is not None:
+        tried = ", ".join(
+            f"{name}: {'failed' if rate is None else f'{rate:.1f}'}"
+            for name, rate in done.seeds.items()
+        )
+        rows["seed"] = f"{done.seed} (MHz by seed {tried})"
+    rows["seconds"] = ", ".join(f"{name} {value:g}" for name, value in done.seconds.items())
+    rows["tools"] = ", ".join(f"{name} {value}" for name, value in done.versions.items())
+    rows["link"] = f"serial:PORT?baud={done.baud}"
+    rows["project for Vivado" if done.project else "bitstream"] = figures["bitstream"]
+    table(f"{board}: StableSpike", rows)
+    if done.project:
+        say(
+            f"{board} needs its vendor's tool, which is not part of this: run 'vivado -mode batch "
+            f"-source top.tcl' in {figures['bitstream']}"
+        )
+
+
+def flash(
+    board: BoardName,
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- OPTIONS]", help="More options of openFPGALoader."),
+    ] = None,
+    bitstream: Annotated[
+        Path | None, typer.Option(help="A file to load instead of the one the board builds.")
+    ] = None,
+    array: OtherArray = None,
+    permanent: Annotated[
+        bool, typer.Option("--permanent", help="So that it is there after power was off.")
+    ] = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Load a board's bitstream, built first if it is not there."""
+    with needs("build"):
+        from ..boards.flash import flash as load
+        from ..boards.registry import board as named_board
+
+    there = named_board(board)
+    if bitstream is not None and array is not None:
+        raise ValueError(f"array {array!r} is of no use with a bitstream of its own, {bitstream}")
+    if bitstream is None and not there.project:
+        bitstream = Path(_build(board, array, 1, None, None, False).bitstream)
+    load(there, bitstream or Path(), permanent=permanent, options=options or ())
+    say(f"loaded {bitstream}; its device is serial:PORT?baud={there.baud}")
+
+
+def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """List the boards: device, array, slots per cycle, clock, link, and what was done with it."""
+    from ..boards.registry import BOARDS
+
+    rows = [
+        {
+            "board": each.name,
+            "title": each.title,
+            "device": each.device,
+            "array": each.array,
+            "slots_per_cycle": each.config.slots,
+            "clock_mhz": each.clock_hz / 1e6,
+            "baud": each.baud,
+            "link": each.chip.name,
+            "state": each.state,
+        }
+        for each in BOARDS.values()
+    ]
+    if as_json:
+        print_json({"boards": rows})
+        return
+    columns({
+        name.replace("_", " "): [plain(row[name]) for row in rows]
+        for name in rows[0]
+        if name != "title"
+    })
+
+
+def _build(
+    name: str, array: str | None, seeds: int, seed: int | None, jobs: int | None, allow: bool
+) -> Build:
+    """A board's build, with a line for each stage."""
+    from ..spec import preset
+
+    with needs("build"):
+        from ..boards.build import build as run
+        from ..boards.registry import board
+
+    there = board(name)
+    config = preset(array) if array is not None else None
+    with stages() as stage:
+        return run(
+            there, config=config, array=array, seeds=seeds, first_seed=seed, jobs=jobs,
+            allow_timing_failure=allow, progress=stage,
+        )

@@ -1,0 +1,98 @@
+"""What verbs are told alike, and how they end."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ..console import level
+
+__all__ = [
+    "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "WRONG_USE", "Json", "Quiet", "Timeout",
+    "Uri", "Verbose", "needs", "taking",
+]
+
+DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def _louder(count: int) -> int:
+    if count:
+        level.value = max(level.value, count)
+    return count
+
+
+def _quieter(quiet: bool) -> bool:
+    if quiet:
+        level.value = -1
+    return quiet
+
+
+Verbose = Annotated[
+    int,
+    typer.Option("-v", "--verbose", count=True, callback=_louder, help="More; twice: tracebacks."),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", callback=_quieter, help="Results and errors only.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Uri = Annotated[
+    str,
+    typer.Option(
+        "--device", help="golden: | sim:<preset> | serial:<port>[?baud=N] | tcp:<host>:<port>"
+    ),
+]
+Timeout = Annotated[
+    float | None, typer.Option(help="Seconds without an answer after which a device is given up.")
+]
+
+
+def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes the fields of a dataclass options of a verb, which gets them as its first argument."""
+    hints = get_type_hints(group, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
+
+    def decorated(verb: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(verb, include_extras=True)
+        _, *others = inspect.signature(verb).parameters.values()
+        own = [
+            other.replace(annotation=hints[other.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for other in others
+        ]
+
+        @functools.wraps(verb)
+        def called(**values: Any) -> None:
+            verb(group(**{field.name: values.pop(field.name) for field in fields(group)}), **values)
+
+        parameters = [*shared, *own]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return decorated
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Imports of something an extra installs."""
+    from ..errors import ToolError
+
+    try:
+        yield
+    except ImportError as error:
+        raise ToolError(
+            f"{error.name or error} is not installed: pip install 'stablespike[{extra}]'"
+        ) from error

@@ -1,0 +1,168 @@
+"""The verbs run and verify: samples through a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..console import named, print_json, progress, table
+from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+
+if TYPE_CHECKING:
+    from ..result import Result
+
+__all__ = ["run", "verify"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """What ``run`` and ``verify`` are told alike."""
+
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
+    samples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SAMPLES",
+            help="A .npy array, or an .npz with 'samples' (and 'labels'), or of event arrays.",
+        ),
+    ]
+    device: Uri
+    carry_state: Annotated[
+        bool, typer.Option("--carry-state", help="Each sample goes on where the last one ended.")
+    ] = False
+    time_axis: Annotated[int, typer.Option(help="0 if spikes are (steps, batch, ...).")] = 1
+    bin_time: Annotated[
+        float | None, typer.Option(help="Events: length of a step, in units of t.")
+    ] = None
+    bin_count: Annotated[
+        int | None, typer.Option(help="Events: steps a recording is cut into.")
+    ] = None
+    start: Annotated[float, typer.Option(help="Events: where the first step begins.")] = 0
+    late: Annotated[
+        str, typer.Option(help="Events behind the last step: refuse or drop.")
+    ] = "refuse"
+    timeout: Timeout = None
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of ``Device.run``."""
+        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
+        return {name: getattr(self, name) for name in names}
+
+
+@taking(Running)
+def run(
+    given: Running,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .npz to write.")],
+    trace: Annotated[bool, typer.Option("--trace", help="Write the spikes of all layers.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run samples on a device and write the results."""
+    import numpy as np
+
+    from ..device import open_device
+    from ..errors import FileError
+    from ..files import check_place
+    from ..program import load_program
+    from ..result import Result
+    from ..sample_files import check_labels, read_samples, split_batches
+
+    loaded = load_program(given.program)
+    loaded.check_device(given.device)
+    values, labels = read_samples(given.samples)
+    batches = split_batches(values, given.batch, given.time_axis)
+    if labels is not None:
+        check_labels(labels, values, given.time_axis, given.samples)
+    target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
+    check_place(target)
+    results: list[Result] = []
+    with (
+        progress(len(batches), "batches") as advance,
+        open_device(given.device, timeout=given.timeout) as device,
+    ):
+        device.load(loaded)
+        for result in device.run(iter(batches), trace=trace, **given.options()):
+            results.append(result)
+            advance(1)
+    result = Result.joined(results)
+    try:
+        arrays: dict[str, Any] = result.arrays()
+        np.savez_compressed(target, **arrays)
+    except OSError as error:
+        raise FileError(f"{target} cannot be written: {error.strerror or error}") from error
+    figures = _figures(result)
+    if labels is not None:
+        figures["accuracy"] = float((result.prediction == labels).mean())
+    figures["device"], figures["result"] = given.device, str(target)
+    if as_json:
+        print_json(figures)
+    else:
+        table(f"{given.program} on {given.device}", named(figures))
+
+
+@taking(Running)
+def verify(
+    given: Running, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
+) -> None:
+    """Compare a device with the golden model: every spike word, readout and counter."""
+    from ..device import open_device
+    from ..program import load_program
+    from ..sample_files import read_samples, split_batches
+    from ..verify import Comparison, compare
+
+    loaded = load_program(given.program)
+    loaded.check_device(given.device)
+    values, _ = read_samples(given.samples)
+    batches = split_batches(values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options()}
+    comparison = Comparison()
+    with (
+        progress(len(batches), "batches") as advance,
+        open_device(given.device, timeout=given.timeout) as device,
+        open_device("golden:") as golden,
+    ):
+        device.load(loaded)
+        golden.load(loaded)
+        for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
+            compare(golden.run(part, **options), result, loaded, comparison)
+            advance(1)
+    if as_json:
+        print_json({**comparison.as_dict(), "device": given.device})
+    else:
+        table(
+            f"{given.device} against golden:",
+            {
+                "samples": f"{comparison.samples:,}",
+                "spike words": f"{comparison.words:,}",
+                "different spike words": f"{comparison.word_mismatches:,}",
+                "different readouts": f"{comparison.readout_mismatches:,}",
+                "different counters": f"{comparison.counter_mismatches:,}",
+            },
+        )
+        if comparison.first is not None:
+            print(f"first difference: {comparison.first}")
+    if comparison.mismatches:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    """What a run's table says."""
+    counters = result.counters
+    figures: dict[str, Any] = {
+        "samples": len(result),
+        "spikes": int(counters["spikes"].sum()),
+        "stable": int(counters["stable"].sum()),
+        "events": int(counters["events"].sum()),
+        "sops": int(counters["sops"].sum()),
+    }
+    if (counters["cycles"] > 0).all():
+        figures["cycles_per_sample"] = float(counters["cycles"].mean())
+        figures["utilization"] = float(counters["lower_bound"].sum() / counters["cycles"].sum())
+    if result.link_bytes.total:
+        figures["link_bytes_per_sample"] = result.link_bytes.total / len(result)
+    return figures

@@ -1,0 +1,71 @@
+"""The verbs demo and bench, of the shipped network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import named, print_json, progress, table
+from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose
+
+__all__ = ["bench", "demo"]
+
+
+def demo(
+    images: Annotated[int, typer.Option(min=1, help="Images, at most 1,000.")] = 1000,
+    array: Annotated[str, typer.Option(help="Preset of the simulated board.")] = "icebreaker",
+    picture: Annotated[
+        Path | None, typer.Option(help="File for the picture of a digit's spikes.")
+    ] = Path("demo.png"),
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw none.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run the shipped network on the simulated board, against the golden model."""
+    from ..demo import run_demo
+
+    with progress(2 * images, "images") as advance:
+        result = run_demo(images, array, None if no_picture else picture, advance)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        table(
+            f"{result.network} on the simulated board",
+            {
+                "images": f"{result.images:,}",
+                "accuracy": f"{result.accuracy:.2%}",
+                "differences from golden": f"{result.mismatches} in {result.words:,} spike words",
+                "cycles per image": f"{result.cycles_per_image:,.0f}",
+                "utilization": f"{result.utilization:.1%}",
+                "utilization, one image alone": f"{result.utilization_alone:.1%}",
+                "link bytes per image": f"{result.link_bytes_per_image:,.0f}",
+                "consistency of the hidden layer": f"{result.consistency:.3f}",
+                "array": result.array,
+                "images per second here": f"{result.images / result.seconds:,.0f}",
+                **({"picture": result.picture} if result.picture else {}),
+            },
+        )
+    if result.mismatches:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def bench(
+    device: Uri = "sim:icebreaker",
+    images: Annotated[int, typer.Option(min=1, help="Images, at most 1,000.")] = 200,
+    timeout: Timeout = None,
+    as_json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Time the shipped network on a device and on the golden model."""
+    from ..bench import run_bench
+
+    with progress(2 * images, "images") as advance:
+        figures = run_bench(device, images, timeout, advance)
+    if as_json:
+        print_json(figures)
+    else:
+        table(f"mnist-mlp on {device}", named(figures))
