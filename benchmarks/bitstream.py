@@ -35,8 +35,8 @@ from stablespike.link_device import LinkDevice
 from stablespike.sim.board import SimTransport
 from stablespike.sim.board_netlist import released
 from stablespike.sim.cells import cell_models
+from stablespike.simulated_transport import NetlistTransport
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
-from stablespike.transport import NetlistTransport
 from stablespike.verify import Comparison, compare
 
 SMALL = ss.ArrayConfig(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from .address import NETLIST, Uri, open_transport, parse_uri
 from .device_base import Device
 from .golden_device import GoldenDevice
 from .link_device import LinkDevice
 from .session import check_timeout
 from .spec.array import ArrayConfig
 from .stream import Stream
-from .transport import NETLIST, Uri, open_transport, parse_uri
 
 __all__ = ["Device", "GoldenDevice", "LinkDevice", "Stream", "open_device"]
 

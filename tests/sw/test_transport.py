@@ -16,15 +16,11 @@ import pytest
 import stablespike as ss
 from board_model import Board, same
 from device_model import DeviceModel
+from stablespike.address import open_transport, parse_uri
 from stablespike.device import open_device
+from stablespike.simulated_transport import SimulatedTransport
 from stablespike.spec.array import ArrayConfig, preset
-from stablespike.transport import (
-    SerialTransport,
-    SimulatedTransport,
-    TcpTransport,
-    open_transport,
-    parse_uri,
-)
+from stablespike.transport import SerialTransport, TcpTransport
 
 ARRAY = ArrayConfig(lanes=4)
 
