@@ -65,6 +65,19 @@ def _nearest(kind: str, input_hz: int, wanted_hz: int, found: Iterable[Pll]) -> 
     return best
 
 
+def _divided(
+    input_hz: int, highest: int, taken: tuple[int, int], compared: tuple[int, int]
+) -> Iterator[tuple[int, Fraction]]:
+    """Dividers of an input in the range ``taken``, in MHz, whose phase comparison rates are in the
+    range ``compared``, and these rates."""
+    if not taken[0] * _MHZ <= input_hz <= taken[1] * _MHZ:
+        return
+    for divider in range(1, highest + 1):
+        rate = Fraction(input_hz, divider)
+        if compared[0] * _MHZ <= rate <= compared[1] * _MHZ:
+            yield divider, rate
+
+
 def _around(ratio: Fraction, highest: int) -> Iterator[int]:
     """The whole numbers from 1 on that are nearest to a ratio: no others make a nearer rate."""
     for number in (int(ratio), int(ratio) + 1):
@@ -82,21 +95,16 @@ def ice40_pll(input_hz: int, output_hz: int) -> Pll:
     """
 
     def settings() -> Iterator[Pll]:
-        if not 10 * _MHZ <= input_hz <= 133 * _MHZ:
-            return
-        for divr in range(16):
-            compare = Fraction(input_hz, divr + 1)
-            if not 10 * _MHZ <= compare <= 133 * _MHZ:
-                continue
+        for divider, compare in _divided(input_hz, 16, (10, 133), (10, 133)):
             for divf in range(128):
-                if not 533 * _MHZ * (divr + 1) <= input_hz * (divf + 1) <= 1066 * _MHZ * (divr + 1):
-                    continue
                 vco = compare * (divf + 1)
+                if not 533 * _MHZ <= vco <= 1066 * _MHZ:
+                    continue
                 for divq in range(1, 7):
                     output = vco / 2**divq
                     if 16 * _MHZ <= output <= 275 * _MHZ:
                         yield Pll(input_hz, output, compare, vco, {
-                            "DIVR": divr, "DIVF": divf, "DIVQ": divq,
+                            "DIVR": divider - 1, "DIVF": divf, "DIVQ": divq,
                             "FILTER_RANGE": _filter_range(compare),
                         })
 
@@ -119,12 +127,7 @@ def ecp5_pll(input_hz: int, output_hz: int) -> Pll:
     """
 
     def settings() -> Iterator[Pll]:
-        if not 8 * _MHZ <= input_hz <= 400 * _MHZ:
-            return
-        for clki in range(1, 129):
-            compare = Fraction(input_hz, clki)
-            if not 10 * _MHZ <= compare <= 400 * _MHZ:
-                continue
+        for clki, compare in _divided(input_hz, 128, (8, 400), (10, 400)):
             # The middle of the oscillator's range leaves most room on either side.
             middle = Fraction(600 * _MHZ) / compare
             for clkop in sorted(range(1, 129), key=lambda each: abs(each - middle)):
@@ -152,12 +155,7 @@ def gowin_pll(input_hz: int, output_hz: int) -> Pll:
     """
 
     def settings() -> Iterator[Pll]:
-        if not 3 * _MHZ <= input_hz <= 400 * _MHZ:
-            return
-        for idiv in range(64):
-            compare = Fraction(input_hz, idiv + 1)
-            if not 3 * _MHZ <= compare <= 400 * _MHZ:
-                continue
+        for divider, compare in _divided(input_hz, 64, (3, 400), (3, 400)):
             for multiplier in _around(output_hz / compare, 64):
                 fbdiv, output = multiplier - 1, compare * multiplier
                 if not _MHZ * 25 / 8 <= output <= 600 * _MHZ:
@@ -166,7 +164,7 @@ def gowin_pll(input_hz: int, output_hz: int) -> Pll:
                     vco = output * odiv
                     if (odiv <= 16 or odiv % 16 == 0) and 400 * _MHZ <= vco <= 1200 * _MHZ:
                         yield Pll(input_hz, output, compare, vco, {
-                            "IDIV_SEL": idiv, "FBDIV_SEL": fbdiv, "ODIV_SEL": odiv,
+                            "IDIV_SEL": divider - 1, "FBDIV_SEL": fbdiv, "ODIV_SEL": odiv,
                         })
 
     return _nearest("GW1NR", input_hz, output_hz, settings())
@@ -182,12 +180,7 @@ def artix_pll(input_hz: int, output_hz: int) -> Pll:
     """
 
     def settings() -> Iterator[Pll]:
-        if not 19 * _MHZ <= input_hz <= 800 * _MHZ:
-            return
-        for divclk in range(1, 57):
-            compare = Fraction(input_hz, divclk)
-            if not 19 * _MHZ <= compare <= 450 * _MHZ:
-                continue
+        for divclk, compare in _divided(input_hz, 56, (19, 800), (19, 450)):
             for mult in range(2, 65):
                 vco = compare * mult
                 if not 800 * _MHZ <= vco <= 1600 * _MHZ:
