@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 __all__ = ["LIMITS", "PRESETS", "ArrayConfig", "preset"]
@@ -147,23 +147,8 @@ class ArrayConfig:
         """Passes of the neuron unit over a group of a full window."""
         return self.window // self.neuron_steps
 
-    def memory_bits(self) -> dict[str, int]:
-        """Bits of each memory of one core, by name."""
-        neurons = self.neuron_groups * self.lanes
-        state = self.state_bits * (2 if self.synaptic_current else 1) + 1
-        return {
-            "weights": self.weight_rows * self.lanes * self.weight_bits,
-            "spikes": self.spike_rows * (self.row_bits + self.lanes),
-            "parameters": neurons * 2 * self.state_bits,
-            "state": (neurons if self.state else self.lanes) * state,
-        }
-
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    def with_(self, **changes: Any) -> ArrayConfig:
-        """A copy with some fields changed, checked again."""
-        return replace(self, **changes)
 
 
 _LARGE: dict[str, Any] = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .spec.array import LIMITS
 from .values import exact_int
 
-__all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict", "unpack_steps"]
+__all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict"]
 
 _BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
 _BITS_AT_ONCE = 1 << 20  # taken apart into an integer of 8 bytes each
@@ -33,18 +33,6 @@ def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uin
         bits = spikes[:, t::window]
         words[:, : bits.shape[1]] |= bits.astype(np.uint16) << np.uint16(t)
     return words
-
-
-def unpack_steps(
-    words: npt.NDArray[np.integer[Any]], steps: int, window: int
-) -> npt.NDArray[np.bool_]:
-    """(batch, steps, ...) spikes of (batch, windows, ...) words; the inverse of ``pack_steps``."""
-    batch, windows, *shape = words.shape
-    bits = np.empty((batch, windows, window, *shape), dtype=bool)
-    for t in range(window):
-        bits[:, :, t] = words >> np.asarray(t, dtype=words.dtype) & np.asarray(1, words.dtype)
-    spikes: npt.NDArray[np.bool_] = bits.reshape(batch, windows * window, *shape)
-    return spikes[:, :steps]
 
 
 def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:

@@ -53,7 +53,7 @@ def test_unchanged_means_no_rebuild(fake, versioned, icebreaker, small):
     assert build(icebreaker, config=small, progress=lines.append) == first
     assert len(fake.calls) == calls
     assert lines == [f"icebreaker: unchanged, build {first.build_id} is in the cache"]
-    build(icebreaker, config=small.with_(tasks=5))
+    build(icebreaker, config=dataclasses.replace(small, tasks=5))
     assert len(fake.calls) == 2 * calls
     versioned["sources"] = "changed"
     assert build(icebreaker, config=small).build_id != first.build_id
@@ -67,7 +67,7 @@ def test_the_identity_is_of_all_that_makes_the_build(monkeypatch, icebreaker, sm
     assert len(identity) == 16
     assert identity == build_id(icebreaker, small)
     others = [
-        build_id(icebreaker, small.with_(tasks=5)),
+        build_id(icebreaker, dataclasses.replace(small, tasks=5)),
         build_id(BOARDS["hx8k"], small),
         build_id(dataclasses.replace(icebreaker, target_hz=30_000_000), small),
     ]
@@ -217,7 +217,7 @@ def test_memory_that_does_not_fit_is_refused_before_synthesis(fake, small):
         r"\d+ too many \(most of them: cores\.weights \d+, .*\); weight_rows=\d+ would fit; "
         r"it would fit ulx3s-12f, ulx3s-25f, ulx3s-45f, ulx3s-85f",
     ):
-        build(BOARDS["hx8k"], config=small.with_(weight_rows=16384))
+        build(BOARDS["hx8k"], config=dataclasses.replace(small, weight_rows=16384))
     assert fake.calls == []
 
 

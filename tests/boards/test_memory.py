@@ -1,6 +1,7 @@
 """Memory needs counted before synthesis against yosys' own mapping."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from stablespike.boards.flow import elaborate
@@ -27,7 +28,7 @@ ARRAYS = {
 @pytest.mark.parametrize("array", ARRAYS)
 @pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f", "tang-nano-9k"])
 def test_blocks_are_yosys_blocks(name, array, small, tmp_path):
-    board, config = BOARDS[name], small.with_(**ARRAYS[array])
+    board, config = BOARDS[name], replace(small, **ARRAYS[array])
     elaborate(board, config, bytes(16), tmp_path)
     text = (tmp_path / "top.il").read_text()
     (tmp_path / "map.ys").write_text(
@@ -48,7 +49,7 @@ def test_blocks_are_yosys_blocks(name, array, small, tmp_path):
 
 
 def test_memories_are_those_of_the_configuration(small, tmp_path):
-    elaborate(BOARDS["hx8k"], small.with_(cores=2), bytes(16), tmp_path)
+    elaborate(BOARDS["hx8k"], replace(small, cores=2), bytes(16), tmp_path)
     found = memories((tmp_path / "top.il").read_text())
     weights = [each for each in found if each.place[-1] == "weights"]
     assert [(each.width, each.depth, each.lanes) for each in weights] == [(16, 2048, 1)] * 2

@@ -70,19 +70,6 @@ def test_derived_sizes():
     config = ArrayConfig(cores=3, lanes=8, window=4, neuron_steps=2, neuron_groups=10)
     assert (config.slots, config.row_bits, config.row_chunks, config.passes) == (96, 32, 2, 2)
     assert ArrayConfig(lanes=4, window=1).row_chunks == 1
-    memory = config.memory_bits()
-    assert memory["weights"] == config.weight_rows * 8 * 4
-    assert memory["spikes"] == config.spike_rows * (32 + 8)
-    assert memory["parameters"] == 10 * 8 * 32
-    assert memory["state"] == 10 * 8 * 33
-    small = config.with_(state=False, synaptic_current=False)
-    assert small.memory_bits()["state"] == 8 * 17
-
-
-def test_with_checks_again():
-    assert ArrayConfig().with_(lanes=32).lanes == 32
-    with pytest.raises(ValueError, match="lanes must be a power of two"):
-        ArrayConfig().with_(lanes=12)
 
 
 def test_presets():

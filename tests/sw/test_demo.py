@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import stablespike as ss
 from stablespike.demo import NETWORKS, shipped_program
@@ -8,7 +10,7 @@ from stablespike.spec.array import ArrayConfig, preset
 
 @pytest.mark.parametrize(("rows", "name"), [(16384, "mnist-mlp"), (1024, "mnist-mlp-small")])
 def test_the_largest_network_that_fits(rows: int, name: str) -> None:
-    found, program = shipped_program(preset("icebreaker").with_(weight_rows=rows))
+    found, program = shipped_program(replace(preset("icebreaker"), weight_rows=rows))
     assert found == name
     assert program.network.input.shape == ((1, 28, 28) if found == "mnist-mlp" else (1, 14, 14))
 

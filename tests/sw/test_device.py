@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_loading_forgets_the_state() -> None:
 
 
 def test_carry_needs_state() -> None:
-    program = program_of(small(), steps=4, array=ARRAY.with_(state=False))
+    program = program_of(small(), steps=4, array=replace(ARRAY, state=False))
     for device in (golden(program), board_device(program)[0]):
         device.load(program)
         device.run(spikes(2, 4))
@@ -505,7 +506,7 @@ def test_closed() -> None:
 
 def test_a_program_for_another_array() -> None:
     ours = program_of(small())
-    theirs = program_of(small(), array=ARRAY.with_(lanes=8, cores=1))
+    theirs = program_of(small(), array=replace(ARRAY, lanes=8, cores=1))
     device, _, _ = board_device(ours)
     assert device.config == ARRAY
     with pytest.raises(
