@@ -6,7 +6,7 @@ It follows ``spec.link`` and nothing else: what a command does is the business o
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -130,7 +130,12 @@ class DeviceModel:
 
 @dataclass
 class Faults:
-    """What happens to frames on their way: chances of each, per frame."""
+    """What happens to frames on their way: chances of each, per frame.
+
+    Attributes
+    ----------
+    happened : how often each did, by name; ``reordered`` counts frames that others overtook.
+    """
 
     lost: float = 0.0
     damaged: float = 0.0
@@ -139,25 +144,44 @@ class Faults:
     noise: float = 0.0
     seed: int = 0
     random: random.Random = field(init=False)
+    happened: Counter[str] = field(init=False, default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
+        self._held: list[bytes] = []  # at most one frame, on its way until others overtook it
+        self._ahead = self._places = 0
 
     def carry(self, frames: list[bytes]) -> list[bytes]:
-        """What arrives of these frames."""
-        chance, out = self.random.random, []
+        """What arrives when these frames are sent; of none, what is still on its way."""
+        out = []
         for frame in frames:
-            if chance() < self.lost:
+            if self._happens("lost"):
                 continue
-            if chance() < self.damaged:
+            if self._happens("damaged"):
                 frame = self._damage(frame)
-            out += [frame, frame] if chance() < self.doubled else [frame]
-            if chance() < self.noise:
+            if self._happens("doubled"):
+                out.append(frame)
+            if not self._held and self.random.random() < self.reordered:
+                self._held, self._ahead, self._places = [frame], 0, self.random.randrange(1, 8)
+                continue
+            out.append(frame)
+            if self._happens("noise"):
                 out.append(self.random.randbytes(self.random.randrange(1, 40)))
-            if len(out) > 1 and chance() < self.reordered:
-                other = self.random.randrange(max(0, len(out) - 8), len(out))
-                out[-1], out[other] = out[other], out[-1]
-        return out
+            if self._held:
+                self._ahead += 1
+                self.happened["reordered"] += self._ahead == 1
+                if self._ahead == self._places:
+                    out += self._arrived()
+        return out if frames else self._arrived()
+
+    def _arrived(self) -> list[bytes]:
+        held, self._held = self._held, []
+        return held
+
+    def _happens(self, kind: str) -> bool:
+        happens: bool = self.random.random() < getattr(self, kind)
+        self.happened[kind] += happens
+        return happens
 
     def _damage(self, frame: bytes) -> bytes:
         how, at = self.random.randrange(3), self.random.randrange(len(frame))
@@ -210,13 +234,16 @@ class ModelTransport(Transport):
         self.on_read()
         if timeout > 0 and not self.dead:
             self.device.work(self.commands)
-        if not self.dead:
+        if not self.dead and (self.device.out or timeout > 0):
             self._ready += b"".join(self.back.carry(list(self.device.out)))
         self.device.out.clear()
         data = bytes(self._ready[: self.piece])
         del self._ready[: self.piece]
         if not data:
             self.now += timeout
+            if timeout > 0 and not self.dead:
+                for frame in self.to.carry([]):
+                    self.device.receive(frame)
         return data
 
     def close(self) -> None:

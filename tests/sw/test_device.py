@@ -87,17 +87,21 @@ def test_faults_of_the_link_change_nothing(kind: str) -> None:
     device.load(program)
     same(device.run(samples, trace=True), golden(program).run(samples, trace=True))
     assert transport.device.hellos == 1
+    assert transport.to.happened[kind] > 0
+    assert transport.back.happened[kind] > 0
 
 
 def test_every_window_is_computed_once() -> None:
     program = program_of(small())
-    device, board, _ = board_device(
+    device, board, transport = board_device(
         program, to=Faults(lost=0.2, doubled=0.2, seed=5), back=Faults(lost=0.2, seed=6),
         timeout=1e6,
     )
     device.load(program)
     device.run(spikes(30))
     assert len(board.heads) == 30 * 2
+    assert min(transport.to.happened[kind] for kind in ("lost", "doubled")) > 0
+    assert transport.back.happened["lost"] > 0
 
 
 def test_pixels_travel_once() -> None:

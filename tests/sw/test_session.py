@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -92,6 +93,7 @@ def test_hello_tells_the_array() -> None:
 
 
 def test_hello_is_repeated_and_starts_one_session() -> None:
+    to, back = Counter[str](), Counter[str]()
     for seed in range(20):
         device, _ = echo()
         transport = ModelTransport(
@@ -100,6 +102,10 @@ def test_hello_is_repeated_and_starts_one_session() -> None:
         )
         start(transport, timeout=60.0)
         assert device.hellos == 1
+        to += transport.to.happened
+        back += transport.back.happened
+    assert set(to) == {"lost", "damaged", "noise"}
+    assert set(back) == {"lost", "doubled"}
 
 
 def test_hello_without_an_answer() -> None:
@@ -265,10 +271,24 @@ def test_no_fault_changes_anything(
 @pytest.mark.parametrize("way", ["to", "back"])
 def test_each_fault_alone(kind: str, way: str) -> None:
     device, answers = echo(factor=20)
-    transport = ModelTransport(device, **{way: Faults(**{kind: 0.2}, seed=3)})  # type: ignore
+    faults = Faults(**{kind: 0.2}, seed=3)  # type: ignore[arg-type]
+    transport = ModelTransport(device, **{way: faults})  # type: ignore[arg-type]
     session = start(transport, timeout=1e6)
     assert exchange(session, numbered(500), 10_000) == b"".join(answers)
     assert len(answers) == 500
+    assert faults.happened[kind] >= 10
+
+
+def test_faults_swap_frames_that_are_sent_one_by_one() -> None:
+    faults = Faults(reordered=0.2, seed=1)
+    sent = [bytes((i,)) for i in range(250)]
+    arrived = [frame for one in sent for frame in faults.carry([one])] + faults.carry([])
+    assert arrived != sent
+    assert sorted(arrived) == sent
+    late = sum(any(later < frame for later in arrived[i:]) for i, frame in enumerate(arrived))
+    assert late >= faults.happened["reordered"] >= 20
+    assert max(i - sent.index(frame) for i, frame in enumerate(arrived)) == 7
+    assert faults.carry([]) == []
 
 
 def test_the_last_frame_lost_is_repaired_by_a_poll() -> None:
@@ -281,6 +301,7 @@ def test_the_last_frame_lost_is_repaired_by_a_poll() -> None:
         setattr(transport, way, faults)
         source = iter([b"two"])
         session.step(source, "an answer")
+        assert faults.happened["lost"] > 0
         faults.lost = 0.0
         assert exchange(session, [], 1) == b"t"
         assert transport.now < 1.0
@@ -349,9 +370,10 @@ def test_flush_waits_until_all_is_executed() -> None:
 
 def test_check_needs_a_sign_of_life() -> None:
     device, _ = echo()
-    transport = ModelTransport(device, Faults(lost=0.5, seed=5))
+    transport = ModelTransport(device, Faults(lost=0.5, seed=1))
     session = start(transport)
     session.check("at 3000000 baud")
+    assert transport.to.happened["lost"] > 0
     transport.dead = True
     with pytest.raises(DeviceTimeout, match=r"did not answer in 5.0 s, at 3000000 baud"):
         session.check("at 3000000 baud")
