@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["cache_folder", "cached", "digest", "locked", "source_digest"]
+from .errors import ToolError
+
+__all__ = ["cache_folder", "cached", "check_cache", "digest", "locked", "source_digest"]
 
 
 def cache_folder() -> Path:
@@ -45,10 +47,46 @@ def source_digest(*packages: str) -> str:
 
 
 @contextmanager
+def _usable() -> Iterator[None]:
+    """What is done here needs the cache: say so where it takes no files."""
+    try:
+        yield
+    except OSError as error:
+        raise ToolError(
+            f"{cache_folder()} takes no files ({error.strerror}): name another with "
+            "$STABLESPIKE_CACHE"
+        ) from error
+
+
+def check_cache() -> Path:
+    """The folder of the cache, once a file could be made in it.
+
+    Raises
+    ------
+    ToolError
+        If it takes none.
+    """
+    folder = cache_folder()
+    with _usable():
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    return folder
+
+
+@contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the file ``path`` as a lock between processes; released when the holder ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    """Hold the file ``path`` in the cache as a lock between processes; released when the holder
+    ends.
+
+    Raises
+    ------
+    ToolError
+        If the cache takes no files.
+    """
+    with _usable():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -58,17 +96,25 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
 
     The folder appears under its name only when it is complete, so an interrupted build leaves
     nothing that is taken for one; of several processes that want it, one builds.
+
+    Raises
+    ------
+    ToolError
+        If the cache takes no files.
     """
     place = cache_folder() / kind / key
-    if place.is_dir():
-        return place
+    with _usable():
+        if place.is_dir():
+            return place
     with locked(cache_folder() / "locks" / f"{kind}-{key}"):
         if not place.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+            with _usable():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                work = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
             try:
                 build(work)
-                work.replace(place)
+                with _usable():
+                    work.replace(place)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     return place

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from .cache import check_cache
+from .errors import ToolError
+
 __all__ = ["Check", "examine"]
 
 _PACKAGES = (
@@ -86,7 +89,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_shipped(), _ports()]
+    checks += [_cache(), _shipped(), _ports()]
     return checks
 
 
@@ -100,6 +103,14 @@ def _package(
         detail = "installed, version unknown"
     remedy = f"pip install 'stablespike[{extra}]'" if extra else "pip install stablespike"
     return Check(name, found, detail, needed, purpose, remedy)
+
+
+def _cache() -> Check:
+    purpose, remedy = "what sim: devices and boards build", "name another with $STABLESPIKE_CACHE"
+    try:
+        return Check("cache", True, str(check_cache()), True, purpose, remedy)
+    except ToolError as error:
+        return Check("cache", False, str(error), True, purpose, remedy)
 
 
 def _shipped() -> Check:

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import re
 
 import pytest
 from amaranth import Module, Signal
@@ -169,6 +170,38 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
         cache.cached("kind", "key", interrupted)
     assert list((tmp_path / "kind").iterdir()) == []
     assert cache.cached("kind", "key", lambda folder: (folder / "a").touch()).name == "key"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file", "Not a directory|File exists"),
+        ("file/below", "Not a directory"),
+        ("/proc/x", "No such file or directory"),
+    ],
+)
+def test_a_cache_that_takes_no_files_is_named(tmp_path, monkeypatch, place, reason):
+    (tmp_path / "file").touch()
+    folder = tmp_path / place
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(folder))
+    message = (
+        rf"{re.escape(str(folder))} takes no files \(({reason})\): name another with "
+        r"\$STABLESPIKE_CACHE$"
+    )
+    with pytest.raises(ToolError, match=message):
+        cache.cached("kind", "key", lambda folder: None)
+    with pytest.raises(ToolError, match=message):
+        cache.check_cache()
+
+
+def test_errors_of_a_build_are_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
+
+    def build(folder):
+        raise FileNotFoundError("a tool's file")
+
+    with pytest.raises(FileNotFoundError, match="a tool's file"):
+        cache.cached("kind", "key", build)
 
 
 def test_missing_tools_are_named(monkeypatch, echo, tmp_path):

@@ -422,6 +422,18 @@ def test_doctor(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "absent   make" in out
 
 
+def test_doctor_tries_the_cache(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path / "new"))
+    assert re.search(rf"ok +cache +{tmp_path}/new\n", call(capsys, "doctor")[1])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path / "file"))
+    code, out, _ = call(capsys, "doctor")
+    assert code == 1
+    assert re.search(rf"MISSING +cache +{tmp_path}/file takes no files \(File exists\)", out)
+
+
 def test_demo(
     capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: Callable[..., Board]
 ) -> None:
