@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -18,6 +19,7 @@ from .options import (
     DEVICE_FAILED,
     DONE,
     INTERRUPTED,
+    UNREAD,
     WRONG_USE,
     Quiet,
     Verbose,
@@ -76,14 +78,22 @@ def _all(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; its exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the
-    device or a tool failed, 130 interrupted."""
-    from ..errors import DeviceError, StableSpikeError, TimingError, ToolError
-
+    device or a tool failed, 130 interrupted, 141 nobody reads the output any more."""
     level.value = 0
     logger, handler = logging.getLogger("stablespike"), ToStandardError()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
+    try:
+        return _written(_called(arguments))
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def _called(arguments: list[str] | None) -> int:
+    from ..errors import DeviceError, StableSpikeError, TimingError, ToolError
+
     try:
         code = typer.main.get_command(app).main(
             arguments, prog_name="stablespike", standalone_mode=False
@@ -100,6 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError as error:
         hint = f"out of memory ({error}): give fewer steps or a smaller --batch"
         return _failed(MemoryError(hint), WRONG_USE)
+    except OSError as error:
+        return _failed(error, DEVICE_FAILED)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer's way of taking it
+            return UNREAD
+        raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -118,9 +134,19 @@ def main(arguments: list[str] | None = None) -> int:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
         raise
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
+
+
+def _written(code: int) -> int:
+    """``code``, or that of a standard output that does not take what was printed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python itself flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return UNREAD
+        return _failed(OSError(f"standard output: {error.strerror}"), DEVICE_FAILED)
+    return code
 
 
 def _failed(error: Exception, code: int) -> int:

@@ -14,11 +14,11 @@ import typer
 from ..console import level
 
 __all__ = [
-    "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "WRONG_USE", "Json", "Quiet", "Timeout",
-    "Uri", "Verbose", "needs", "taking",
+    "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
+    "Timeout", "Uri", "Verbose", "needs", "taking",
 ]
 
-DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def _louder(count: int) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -350,6 +351,54 @@ def test_a_fault_of_ours_is_not_hidden(files: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("stablespike.program.load_program", fail)
     with pytest.raises(ZeroDivisionError):
         main(["report", str(files / "program")])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("times", [1, 200])  # less and more than what is held back
+def test_an_output_that_is_full(times: int) -> None:
+    code = _PRINTING.format(times)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 3
+    assert re.fullmatch(r"error: .*No space left on device\n", done.stderr)
+
+
+@pytest.mark.parametrize("times", [1, 200])
+def test_an_output_nobody_reads(times: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", _PRINTING.format(times)],
+        stdout=write, stderr=subprocess.PIPE, text=True,
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert not done.stderr
+
+
+_PRINTING = """
+import sys
+from stablespike import cli
+@cli.app.command()
+def lines():
+    for _ in range({}):
+        print("x" * 99)
+sys.exit(cli.main(["lines"]))
+"""
+
+
+def test_other_errors_of_the_system(
+    capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("stablespike.program.load_program", fail)
+    code, _, err = call(capsys, "report", files / "program")
+    assert code == 3
+    assert err == f"error: [Errno 13] Permission denied: '{files / 'program'}'\n"
 
 
 def test_log_lines(capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
