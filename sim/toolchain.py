@@ -26,19 +26,36 @@ class Compiler:
 
 @lru_cache(maxsize=8)
 def _compiler_version(path: str) -> str:
-    return subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True)
+    except OSError as error:
+        raise ToolError(f"{path} is no C++ compiler ({error.strerror}): set $CXX to one") from error
+    if done.returncode or not done.stdout:
+        raise ToolError(
+            f"{path} is no C++ compiler ({path} --version ended with status {done.returncode}): "
+            "set $CXX to one"
+        )
+    return done.stdout
 
 
 def compiler() -> Compiler:
-    """The C++ compiler: ``$CXX``, or the first of g++, c++ and clang++ on the path.
+    """The C++ compiler: ``$CXX``, or else the first of g++, c++ and clang++ on the path.
 
     Raises
     ------
     ToolError
-        If there is none.
+        If there is none, or ``$CXX`` is none.
     """
-    for name in (os.environ.get("CXX"), "g++", "c++", "clang++"):
-        if name and (path := shutil.which(name)):
+    if own := os.environ.get("CXX"):
+        path = shutil.which(own)
+        if path is None:
+            raise ToolError(
+                f"$CXX is {own!r}, which is no program on the path: set it to a C++ compiler, or "
+                "unset it"
+            )
+        return Compiler(path, _compiler_version(path))
+    for name in ("g++", "c++", "clang++"):
+        if path := shutil.which(name):
             return Compiler(path, _compiler_version(path))
     raise ToolError(
         "the simulated board needs a C++ compiler; g++, c++ and clang++ are not on the path: "

@@ -11,6 +11,7 @@ from typing import Any
 
 from .cache import check_cache
 from .errors import ToolError
+from .sim.toolchain import compiler
 
 __all__ = ["Check", "examine"]
 
@@ -75,13 +76,7 @@ def examine() -> list[Check]:
         )
     ]
     checks += [_package(*each) for each in _PACKAGES]
-    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    checks.append(
-        Check(
-            "C++ compiler", compiler is not None, compiler or "none on PATH", True,
-            "sim: devices", "apt install g++, or the like",
-        )
-    )
+    checks.append(_compiler())
     make = shutil.which("make")
     checks.append(
         Check(
@@ -103,6 +98,14 @@ def _package(
         detail = "installed, version unknown"
     remedy = f"pip install 'stablespike[{extra}]'" if extra else "pip install stablespike"
     return Check(name, found, detail, needed, purpose, remedy)
+
+
+def _compiler() -> Check:
+    purpose, remedy = "sim: devices", "apt install g++, or the like"
+    try:
+        return Check("C++ compiler", True, compiler().path, True, purpose, remedy)
+    except ToolError as error:
+        return Check("C++ compiler", False, str(error), True, purpose, remedy)
 
 
 def _cache() -> Check:

@@ -215,6 +215,20 @@ def test_missing_tools_are_named(monkeypatch, echo, tmp_path):
         SimTransport(ArrayConfig(), verilog=echo)
 
 
+def test_a_compiler_of_ones_own_is_one(monkeypatch, tmp_path):
+    (tmp_path / "no_format").touch(0o755)
+    for own, message in (
+        ("/bin/false", "/bin/false is no C++ compiler (/bin/false --version ended with status"),
+        (str(tmp_path / "no_format"), "no_format is no C++ compiler (Exec format error): set"),
+        ("nothing++", "$CXX is 'nothing++', which is no program on the path: set it to a C++"),
+    ):
+        monkeypatch.setenv("CXX", own)
+        with pytest.raises(ToolError, match=re.escape(message)):
+            toolchain.compiler()
+    monkeypatch.setenv("CXX", "c++")
+    assert toolchain.compiler().path.endswith("/c++")
+
+
 def test_missing_amaranth_is_named(monkeypatch):
     def missing(name):
         raise verilog.PackageNotFoundError(name)

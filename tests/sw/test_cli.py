@@ -463,6 +463,11 @@ def test_doctor(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks["numpy"]["found"]
     assert checks["shipped network"]["found"]
     assert code == int(any(c["needed"] and not c["found"] for c in checks.values()))
+    monkeypatch.setenv("CXX", "nothing++")
+    code, out, _ = call(capsys, "doctor")
+    assert code == 1
+    assert re.search(r"MISSING +C\+\+ compiler +\$CXX is 'nothing\+\+', which is no program", out)
+    monkeypatch.delenv("CXX")
     monkeypatch.setattr("shutil.which", lambda name: None)
     code, out, _ = call(capsys, "doctor")
     assert code == 1
