@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 __all__ = ["bin_events", "is_recordings"]
 
 _AXES = ("p", "y", "x")
+_LARGEST = sys.float_info.max
 
 
 def is_recordings(samples: Any) -> bool:
@@ -67,6 +69,8 @@ def bin_events(
             isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating))
         ):
             raise TypeError(f"{name} must be a number, in units of the field t, not {value!r}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError(f"{name} must be at most {_LARGEST:g} in size, not {value}")
     if bin_time is not None and not 0 < bin_time < float("inf"):
         raise ValueError(f"bin_time must be more than 0, not {bin_time!r}")
     if not -float("inf") < start < float("inf"):
@@ -134,8 +138,9 @@ def _steps(
     times = _field(name, events, "t")
     if not len(times):
         return np.zeros(0, dtype=np.int64)
-    if times.dtype.kind == "u":
-        times = times.astype(np.float64 if times.max() > np.iinfo(np.int64).max else np.int64)
+    limit = np.iinfo(np.int64).max
+    if times.dtype.kind in "iu":
+        times = times.astype(np.float64 if times.max() > limit else np.int64)
     bad = ~((times >= start) & (times < np.inf))
     if bad.any():
         first = int(np.argmax(bad))
@@ -143,11 +148,15 @@ def _steps(
             f"{name} field 't' must be from start={start} on, not {times[first]} (event {first}): "
             "give an earlier start or cut the recording"
         )
-    exact = times.dtype.kind == "i" and float(start).is_integer()
-    elapsed = times - (int(start) if exact else start)
+    exact = (
+        times.dtype.kind == "i"
+        and float(start).is_integer()
+        and int(times.max()) - int(start) <= limit
+    )
+    elapsed = times - (int(start) if exact else float(start))
     if bin_time is not None:
-        whole = exact and float(bin_time).is_integer()
-        index = elapsed // (int(bin_time) if whole else bin_time)
+        whole = exact and float(bin_time).is_integer() and bin_time <= limit
+        index = elapsed // (int(bin_time) if whole else float(bin_time))
         return np.minimum(index, steps).astype(np.int64)
     if exact:
         return np.asarray(elapsed // -(-(int(elapsed.max()) + 1) // steps), dtype=np.int64)

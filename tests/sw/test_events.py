@@ -132,3 +132,28 @@ def test_what_recordings_are() -> None:
     assert not is_recordings(events)
     assert not is_recordings([[0, 1]])
     assert not is_recordings([np.zeros(3)])
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u4", "i8", "f8"])
+@pytest.mark.parametrize(
+    ("bin_time", "start", "step"),
+    [
+        (1e300, 0, 0), (1 << 80, 0, 0), (40_000, 0, 0), (1e300, -1e300, 1), (1e20, -3e20, 3),
+        (1 << 62, -(1 << 63), 2), (1 << 80, -(1 << 81), 2),
+    ],
+)
+def test_steps_longer_than_the_type_of_the_times(
+    dtype: str, bin_time: float, start: float, step: int
+) -> None:
+    events = np.zeros(1, dtype=[("t", dtype), ("x", "u1")])
+    events["t"] = 30_000
+    spikes = bin_events([events], (1,), 4, bin_time=bin_time, start=start)
+    assert np.flatnonzero(spikes[0, :, 0]).tolist() == [step]
+
+
+@pytest.mark.parametrize("name", ["bin_time", "start"])
+def test_times_no_float_holds(name: str) -> None:
+    events = np.zeros(1, dtype=[("t", "i8"), ("x", "u1")])
+    message = rf"{name} must be at most 1.79769e\+308 in size, not 1000"
+    with pytest.raises(ValueError, match=message):
+        bin_events([events], (1,), 4, **{"bin_time": 1.0, name: 10**400})
