@@ -29,6 +29,7 @@ _TYPICAL_WINDOWS = 32
 TASK_READ = 4  # besides one cycle per word
 PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
 PACKET_HEAD = 2  # words before its own
+SETTLED = 2  # until the time is taken, and the cycle left of the sample before
 
 _Sends = Generator[tuple[int, int], int | None, list[int]]
 """Yields when a packet is there and its words, is sent when its first word is taken."""
@@ -41,6 +42,7 @@ class _Core:
     finder: int = 0
     issuer: int = 0
     neuron: int = 0
+    settled: int = 0  # that of the last window, when all its results were out
     loads: list[int] = field(default_factory=list)
 
 
@@ -79,23 +81,23 @@ class _Model:
 
     def reports(
         self, run: int, neurons: int, final: bool, task: bool, window: bool
-    ) -> list[tuple[int, int]]:
-        """Packets after a group: cycles the merger is busy with each, and after it the core alone.
-        No ``neurons`` where the core has no part in the layer."""
+    ) -> list[tuple[int, int, bool]]:
+        """Packets after a group: cycles the merger is busy with each, after it the core alone, and
+        whether it only tells of results. No ``neurons`` where the core has no part in the layer."""
         network, runs = self.program.network, len(self.program.layer_tags)
         read_out = neurons and run >= len(network.layers) - 1
         packets = []
         if read_out and network.readout != "membrane":
             chunks = self.config.row_chunks
             turn = 16 // self.config.window if chunks > 1 else 0
-            packets.append((chunks + (chunks - 1) * turn, turn))
+            packets.append((chunks + (chunks - 1) * turn, turn, False))
         if read_out and network.readout == "membrane" and final:
-            packets.append((neurons, 0))
+            packets.append((neurons, 0, False))
         if task and self.counters and run < len(network.layers):
-            packets.append((sum(count for _, count in counter_words(self.config)), 0))
+            packets.append((sum(count for _, count in counter_words(self.config)), 0, True))
         if task and window and run == runs - 1:
-            packets.append((2, 0))
-        return [(PACKET_HEAD + words, after) for words, after in packets]
+            packets.append((2, 0, True))
+        return [(PACKET_HEAD + words, after, tells) for words, after, tells in packets]
 
     def looked_at(self, core: int, at: int, cores: int) -> int:
         """Cycle in which the merger, a core further in each, finds a packet there since ``at``."""
@@ -123,10 +125,11 @@ class _Model:
 
     def task(
         self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
-        final: bool, outputs: int, sends: int,
+        final: bool, outputs: int, sends: int, in_order: bool,
     ) -> _Sends:
-        """Run a task; ``rows`` events per row, ``ready`` when each may be read, ``sends`` rows of a
-        group that go to the bus. Returns the cycles the last of them are readable by others."""
+        """Run a task; ``rows`` events per row, ``ready`` when each may be read, ``in_order`` before
+        the map is complete, ``sends`` rows of a group that go to the bus. Returns the cycles the
+        last of them are readable by others."""
         config = self.config
         sent = []
         last_row = len(rows) - 1
@@ -159,24 +162,28 @@ class _Model:
             core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
             if share.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
-            for length, after in self.reports(run, neurons, final, is_last, window):
+            core.settled = core.neuron
+            for length, after, tells in self.reports(run, neurons, final, is_last, window):
                 taken = yield core.neuron + PACKET_CHOSEN, length
                 assert taken is not None
                 core.neuron = taken + length - 1 + after
+                core.settled = core.settled if tells else core.neuron
             if is_last:
                 core.neuron += self.neuron_read - 1
         core.loads = core.loads[-config.row_queue :]
-        core.finder += self.scan_read
+        # Rows in order may be read a cycle before it is known that the map is complete.
+        core.finder = max(core.finder, max(ready) + 2 * in_order) + self.scan_read
         return sent if share.groups else []
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
-        """Run a window; cycle its END is out."""
+        """Run a window; the time its END tells."""
         network, config = self.program.network, self.config
         if config.cores > 1:
             start = max(max(core.issuer, core.finder) for core in self.cores)
             for core in self.cores:
                 core.finder = start
         ready: list[int] = []
+        in_order = False
         for run, (layer, kind) in self.program.layer_tags.items():
             source = words[layer]
             count = -(-len(source) // config.lanes)
@@ -190,13 +197,14 @@ class _Model:
             emit = network.layers[layer].emit
             sends = inner * (2 if emit == "both" else 1)
             sent = self.together([
-                self.task(core, run, share, rows, ready, steps, final, outputs, sends)
+                self.task(core, run, share, rows, ready, steps, final, outputs, sends, in_order)
                 for core, share in zip(self.cores, self.program.groups[layer], strict=True)
             ])
             if inner:
                 senders = [times for times in sent if times]
                 late = emit != "spikes"
-                if len(senders) == 1 and emit != "both":
+                in_order = len(senders) == 1 and emit != "both"
+                if in_order:
                     ready = [cycle + late for cycle in senders[0]]
                 else:
                     rows = sorted(cycle for times in senders for cycle in times)
@@ -204,7 +212,8 @@ class _Model:
                     for cycle in rows:  # one after the other over the bus
                         last = max(cycle, last + config.row_beats)
                     ready = [last + late] * len(rows)
-        return max(core.neuron for core in self.cores) - self.neuron_read
+        # Cycle 0 is that of the first row; the core is busy since it began to read the task.
+        return max(core.settled for core in self.cores) + SETTLED + self.scan_read
 
 
 def estimate(
