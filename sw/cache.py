@@ -108,9 +108,12 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
             return place
     with locked(cache_folder() / "locks" / f"{kind}-{key}"):
         if not place.is_dir():
+            prefix = f".building-{key}-"
             with _usable():
                 place.parent.mkdir(parents=True, exist_ok=True)
-                work = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+                for left in place.parent.glob(f"{prefix}*"):  # by a process that was ended
+                    shutil.rmtree(left, ignore_errors=True)
+                work = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
             try:
                 build(work)
                 with _usable():

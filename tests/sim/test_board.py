@@ -3,6 +3,9 @@
 import logging
 import multiprocessing
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from amaranth import Module, Signal
@@ -170,6 +173,24 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
         cache.cached("kind", "key", interrupted)
     assert list((tmp_path / "kind").iterdir()) == []
     assert cache.cached("kind", "key", lambda folder: (folder / "a").touch()).name == "key"
+
+
+def test_what_an_ended_process_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
+    code = """
+import os, signal
+from stablespike.cache import cached
+def build(folder):
+    (folder / "half").mkdir()
+    os.kill(os.getpid(), signal.SIGTERM)
+cached("kind", "key", build)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGTERM
+    assert len(list((tmp_path / "kind").iterdir())) == 1
+    cache.cached("kind", "other", lambda folder: None)
+    assert len(list((tmp_path / "kind").iterdir())) == 2
+    cache.cached("kind", "key", lambda folder: None)
+    assert {path.name for path in (tmp_path / "kind").iterdir()} == {"key", "other"}
 
 
 @pytest.mark.parametrize(
