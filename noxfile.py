@@ -122,9 +122,12 @@ def netlist(session: nox.Session) -> None:
 
 @nox.session
 def random500(session: nox.Session) -> None:
-    """500 random networks on random arrays: plain integers, golden and simulated board."""
+    """500 random networks and more: plain integers, golden and simulated board.
+
+    As many on each of the arrays of ``test_random`` as make 500 on 13 of them; there are more by
+    now, and pytest says how many networks passed.
+    """
     install(session, "test")
-    # 13 arrays of 39 networks.
     count = {"STABLESPIKE_RANDOM_NETWORKS": "39", **THREADS}
     session.run("pytest", *WORKERS, "--dist", "loadscope", "tests/sim/test_random.py",
                 *session.posargs, env=count)
