@@ -285,8 +285,10 @@ def test_batches_overlap() -> None:
     assert i == 29
     assert ahead >= 1, "no input went out before the results of the batch before were there"
     assert transport.now == 0
-    assert device.run(iter([])) is not None
-    assert list(device.run(iter([]))) == []
+    for trace in (True, False):
+        assert list(device.run(iter([]), trace=trace)) == []
+    same(device.run(spikes(2)), reference.run(spikes(2)))
+    assert transport.device.hellos == 1
 
 
 def test_golden_takes_batches_too() -> None:
