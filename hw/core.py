@@ -86,6 +86,10 @@ class Core(wiring.Component):
         )
 
     def host_memory(self, m: Module, space: Space) -> HostMemory:
+        """The memory of a space, a submodule of ``m``, written by the host's writes to this core.
+
+        Its read side is left to the caller.
+        """
         depth, width = space_shape(self.config, space)
         memory = HostMemory(width, depth)
         m.submodules[space.name.lower()] = memory

@@ -108,6 +108,7 @@ class HostMemory(wiring.Component):
                     m.d.comb += part.eq(data[: len(part)])
 
     def inferred(self, m: Module) -> None:
+        """A memory for the tools to map, its rows whole chunks where there are several."""
         count = chunks(self.width)
         stored = count * CHUNK_BITS if count > 1 else self.width
         m.submodules.memory = memory = Memory(

@@ -70,6 +70,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def rows_signature(config: ArrayConfig) -> stream.Signature:
+    """Rows to the spike bus, ``row_beats`` transfers each, the beats in order."""
     return stream.Signature(beat_layout(config))
 
 
@@ -102,4 +103,5 @@ def report_layout() -> data.StructLayout:
 
 
 def reports_signature() -> stream.Signature:
+    """Packets to the host, a word per transfer."""
     return stream.Signature(report_layout())

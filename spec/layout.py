@@ -15,7 +15,7 @@ def bits_for(maximum: int) -> int:
 
 @dataclass(frozen=True)
 class Field:
-    """A named integer of ``width`` bits."""
+    """A named integer of ``width`` bits, two's complement if ``signed``."""
 
     name: str
     width: int
@@ -23,10 +23,12 @@ class Field:
 
     @property
     def minimum(self) -> int:
+        """The lowest value it holds."""
         return -(1 << (self.width - 1)) if self.signed else 0
 
     @property
     def maximum(self) -> int:
+        """The highest value it holds."""
         return (1 << (self.width - self.signed)) - 1
 
     def encode(self, value: int) -> int:
@@ -45,6 +47,7 @@ class Field:
         return value & ((1 << self.width) - 1)
 
     def decode(self, bits: int) -> int:
+        """The value of the lowest ``width`` of these bits; what lies above them is ignored."""
         bits &= (1 << self.width) - 1
         return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
 
@@ -58,6 +61,7 @@ class Layout:
 
     @property
     def width(self) -> int:
+        """Bits of all fields."""
         return sum(field.width for field in self.fields)
 
     def pack(self, values: Mapping[str, int]) -> int:
@@ -80,6 +84,7 @@ class Layout:
         return bits
 
     def unpack(self, bits: int) -> dict[str, int]:
+        """The value of every field; bits above the layout's are ignored."""
         values, offset = {}, 0
         for field in self.fields:
             values[field.name] = field.decode(bits >> offset)

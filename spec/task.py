@@ -37,10 +37,12 @@ class TaskLayout:
 
     @property
     def words(self) -> tuple[Layout, ...]:
+        """All words of a task, in the order they are in memory."""
         return self.scan + self.neuron
 
     @property
     def stride(self) -> int:
+        """Words from one task's first to the next one's, a power of two."""
         return 1 << (len(self.words) - 1).bit_length()
 
     def pack(self, values: dict[str, int]) -> list[int]:
@@ -52,6 +54,7 @@ class TaskLayout:
         return words + [0] * (self.stride - len(words))
 
     def unpack(self, words: list[int]) -> dict[str, int]:
+        """The fields of the task in ``words``, with or without the rest of its stride."""
         values: dict[str, int] = {}
         for layout, word in zip(self.words, words, strict=False):  # the rest of the stride is empty
             values |= layout.unpack(word)

@@ -35,6 +35,7 @@ class LinkBytes(NamedTuple):
 
     @property
     def total(self) -> int:
+        """Bytes in both directions."""
         return self.sent + self.received
 
     def __sub__(self, other: LinkBytes) -> LinkBytes:
