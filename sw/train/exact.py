@@ -57,7 +57,7 @@ def straight_through(
     latent: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """``function(latent)``, with the gradient of ``latent`` itself."""
-    exact: torch.Tensor = _Exact.apply(latent, function)  # type: ignore[no-untyped-call]
+    exact: torch.Tensor = _Exact.apply(latent, function)  # type: ignore[no-untyped-call, unused-ignore]
     return exact
 
 
@@ -66,7 +66,7 @@ def spike(distance: torch.Tensor, width: float, compare: str = "ge") -> torch.Te
 
     The gradient is ``max(0, 1 - |distance| / width) / width``.
     """
-    fired: torch.Tensor = _Spike.apply(distance, width, compare == "gt")  # type: ignore[no-untyped-call]
+    fired: torch.Tensor = _Spike.apply(distance, width, compare == "gt")  # type: ignore[no-untyped-call, unused-ignore]
     return fired
 
 

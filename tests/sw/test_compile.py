@@ -200,7 +200,7 @@ def test_what_the_gateware_does_not_run_yet_is_named() -> None:
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
-    program = ss.compile(maps(), SMALL.with_(cores=2), 9, device="golden:")
+    program = ss.compile(maps(), replace(SMALL, cores=2), 9, device="golden:")
     assert (program.images, program.registers, program.needed) == ((), {}, {})
     assert (program.window, program.windows) == (1, 9)
     assert program.group_counts == [[1, 1], [0, 1]]
@@ -212,8 +212,8 @@ def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
     assert program.cycles() == {}
     with pytest.raises(ValueError, match="the program is for golden: only"):
         typical_cycles(program, 0.2)
-    save_program(program, tmp_path / "p.safetensors")
-    again = load_program(tmp_path / "p.safetensors")
+    ss.save_program(program, tmp_path / "p.safetensors")
+    again = ss.load_program(tmp_path / "p.safetensors")
     assert (again.network, again.device, again.groups) == (maps(), "golden:", program.groups)
     large = ss.compile(network(500, 900), "icebreaker", 4, device="golden:")
     assert (large.window, large.device) == (4, "golden:")
@@ -232,7 +232,7 @@ def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
 def test_widths_count_for_the_golden_model_too(changes, message) -> None:
     layer = ss.Conv2d(np.full((2, 1, 3, 3), 15), neuron=ss.Neuron(threshold=[20, 150]))
     net = ss.Network(ss.SpikeInput((1, 6, 6)), [layer], weight_bits=8)
-    array = SMALL.with_(**{"weight_bits": 8, **changes})
+    array = replace(SMALL, **{"weight_bits": 8, **changes})
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         ss.compile(net, array, 9, device="golden:")
 
