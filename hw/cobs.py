@@ -74,6 +74,11 @@ class CobsEncoder(wiring.Component):
     goes out when it is complete, while the next one is written. A frame of n bytes takes n + 2
     cycles in and n + 2 bytes out.
 
+    Parameters
+    ----------
+    marked : the buffers have a ninth bit, which marks a frame's end: at a fast clock the byte
+        is not to be looked at.
+
     Members
     -------
     i : bytes of frames, at most ``FRAME_BYTES`` in each; once the first byte of a frame is taken
@@ -88,10 +93,14 @@ class CobsEncoder(wiring.Component):
     o: Out(stream.Signature(8))
     idle: Out(1)
 
+    def __init__(self, *, marked: bool = False) -> None:
+        self.marked = marked
+        super().__init__()
+
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.buffer = buffer = Memory(
-            shape=8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
+            shape=9 if self.marked else 8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
         )
         write, read = buffer.write_port(), buffer.read_port()
         assert FRAME_BYTES + 2 <= _HALF
@@ -113,7 +122,7 @@ class CobsEncoder(wiring.Component):
             write.data.eq(Mux(zero, run, self.i.p.data)),
         ]
         with m.If(finish):
-            m.d.comb += write.data.eq(0)
+            m.d.comb += write.data.eq(1 << 8 if self.marked else 0)
         m.d.sync += [close.eq(last & ~self.restart), finish.eq(close)]
         with m.If(taken):
             m.d.sync += [at.eq(at + 1), run.eq(run + 1)]
@@ -125,10 +134,11 @@ class CobsEncoder(wiring.Component):
             m.d.sync += [at.eq(1), run.eq(1), place.eq(0)]
 
         position = Signal(8)
-        held, fetch, sent = Signal(), Signal(), Signal()
+        held, fetch, sent, end = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            sent.eq(held & self.o.ready & (read.data == 0)),
-            fetch.eq(full.bit_select(half, 1) & (~held | (self.o.ready & (read.data != 0)))),
+            end.eq(read.data[8] if self.marked else read.data == 0),
+            sent.eq(held & self.o.ready & end),
+            fetch.eq(full.bit_select(half, 1) & (~held | (self.o.ready & ~end))),
             read.en.eq(fetch),
             read.addr.eq(Cat(position, half)),
             self.o.payload.eq(read.data),

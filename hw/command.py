@@ -91,10 +91,13 @@ class CommandUnit(wiring.Component):
         chunk = Signal.like(self.writes.payload.chunk)
         chunk_last, row_there, next_row = Signal(), Signal(), Signal()
         load_row = Signal(_ROW_BYTES)
+        # At the clock of large arrays what is compared is known a cycle before it is asked for.
+        large = config.chain > 1
+        ahead = m.d.sync if large else m.d.comb
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
                 with m.Case(number):
-                    m.d.comb += [
+                    ahead += [
                         chunk_last.eq(chunk == -(-bits // CHUNK_BITS) - 1),
                         row_there.eq(_below(row, rows)),
                     ]
@@ -194,7 +197,13 @@ class CommandUnit(wiring.Component):
                 then("VALUE LOW")
             with m.State("VALUE LOW"):
                 m.d.sync += low.eq(byte)
-                then("VALUE HIGH")
+                then("CHECK" if large else "VALUE HIGH")
+            if large:
+                with m.State("CHECK"):
+                    m.d.comb += take.eq(0)
+                    with m.If(valid):
+                        m.next = "VALUE HIGH"
+            out_of_range = Signal()
             with m.State("VALUE HIGH"):
                 with m.If(of_map & ~self.idle & ~hungry):
                     m.d.comb += take.eq(0)
@@ -203,18 +212,11 @@ class CommandUnit(wiring.Component):
                     Register.INPUT_BASE: self.place,
                     Register.REPORTS: self.report_flags,
                 }
-                m.d.comb += may_end.eq(1)
+                m.d.comb += [may_end.eq(1), bad.eq(out_of_range)]
                 with m.Switch(register):
                     for number, target in registers.items():
-                        with m.Case(number):
-                            m.d.comb += bad.eq((value >> len(target)).any())
-                            with m.If(go & last & ~bad):
-                                m.d.sync += target.eq(value)
-                    with m.Case(Register.BAUD):
-                        m.d.comb += bad.eq(
-                                _below(value, CLOCKS_PER_BIT_MIN)
-                                | ~_below(value, self.slowest + 1)
-                            )
+                        with m.Case(number), m.If(go & last & ~bad):
+                            m.d.sync += target.eq(value)
                 with m.If(~last | (of_map & hungry)):
                     m.d.comb += bad.eq(1)
                 m.d.comb += self.moved.eq(go & of_map & ~bad)
@@ -242,6 +244,15 @@ class CommandUnit(wiring.Component):
                     may_end.eq(1),
                 ]
                 then("INPUT", go)
+
+        with m.Switch(register):
+            for number, target in registers.items():
+                with m.Case(number):
+                    ahead += out_of_range.eq((value >> len(target)).any())
+            with m.Case(Register.BAUD):
+                ahead += out_of_range.eq(
+                    _below(value, CLOCKS_PER_BIT_MIN) | ~_below(value, self.slowest + 1)
+                )
         return m
 
 

@@ -10,6 +10,7 @@ from stablespike.spec.link import BUILD_ID_BYTES
 
 from .cobs import CobsEncoder
 from .command import CommandUnit
+from .handover import Handover
 from .loader import Loader
 from .ports import (
     REPORT_FLAG_BITS,
@@ -19,7 +20,7 @@ from .ports import (
     writes_signature,
 )
 from .receiver import Receiver, command_layout
-from .stage import StreamRegister
+from .stage import StreamBuffer
 from .transmitter import Transmitter
 from .uart import default_divisor
 
@@ -56,7 +57,7 @@ class Link(wiring.Component):
         self.command = CommandUnit(config, default_divisor(clock_hz) if clock_hz else 0xFFFF)
         self.loader = Loader(config)
         self.transmitter = Transmitter(config, build_id, clock_hz)
-        self.encoder = CobsEncoder()
+        self.encoder = CobsEncoder(marked=config.chain > 1)
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -87,17 +88,34 @@ class Link(wiring.Component):
         large = self.config.chain > 1
         if large:
             # At their clock commands cannot come straight out of memory, nor frames go into it.
-            m.submodules.behind = behind = restarted(StreamRegister(command_layout()))
+            m.submodules.behind = behind = restarted(StreamBuffer(command_layout()))
+            m.submodules.handover = handover = restarted(Handover())
             wiring.connect(m, receiver.commands, behind.i)
             wiring.connect(m, behind.o, command.commands)
+            wiring.connect(m, command.bytes, handover.i)
+            wiring.connect(m, handover.o, loader.bytes)
+            m.d.comb += [
+                handover.last.eq(behind.o.p.last),
+                handover.refused.eq(loader.no_head),
+                command.no_head.eq(handover.no_head),
+            ]
         else:
             wiring.connect(m, receiver.commands, command.commands)
-        wiring.connect(m, command.bytes, loader.bytes)
+            wiring.connect(m, command.bytes, loader.bytes)
+            m.d.comb += command.no_head.eq(loader.no_head)
         wiring.connect(m, command.writes, wiring.flipped(self.writes))
         wiring.connect(m, loader.rows, wiring.flipped(self.rows))
         wiring.connect(m, loader.windows, wiring.flipped(self.windows))
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
-        wiring.connect(m, receiver.acknowledged, transmitter.acknowledged)
+        acknowledged, missing, doubled = Signal(), Signal(), Signal()
+        domain = m.d.sync if large else m.d.comb
+        domain += [
+            acknowledged.eq(receiver.acknowledged.valid),
+            transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),
+            missing.eq(receiver.missing),
+            doubled.eq(receiver.doubled),
+        ]
+        m.d.comb += transmitter.acknowledged.valid.eq(acknowledged)
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         made = Signal()  # a byte of a frame is on its way to the encoder
@@ -117,13 +135,12 @@ class Link(wiring.Component):
             loader.moved.eq(command.moved),
             command.idle.eq(loader.idle),
             command.hungry.eq(loader.hungry),
-            command.no_head.eq(loader.no_head),
             command.quiet.eq(transmitter.quiet & ~made & encoder.idle & self.idle),
             transmitter.executed.eq(command.executed),
             transmitter.done.eq(command.done),
             transmitter.fault.eq(command.fault),
-            transmitter.missing.eq(receiver.missing),
-            transmitter.doubled.eq(receiver.doubled),
+            transmitter.missing.eq(missing),
+            transmitter.doubled.eq(doubled),
             transmitter.greeted.eq(receiver.greeted),
             encoder.restart.eq(receiver.clear),
             self.report_flags.eq(command.report_flags),

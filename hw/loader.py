@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec.array import ArrayConfig
@@ -14,9 +14,10 @@ from stablespike.spec.encoding import SUMMARY_ROWS
 from stablespike.spec.layout import bits_for
 from stablespike.spec.link import WINDOW_HEAD
 
+from .bits import at_most
 from .layouts import struct
 from .ports import rows_signature, windows_signature
-from .stage import StreamRegister
+from .stage import StreamBuffer
 
 __all__ = ["Loader"]
 
@@ -39,8 +40,8 @@ class Loader(wiring.Component):
     Windows with words of their own take turns in two places, the second right behind the first;
     one that repeats stays where the last one is. A row with words takes a cycle for each byte of
     its mask, one for each word that is not silent, and one on the bus; a summary byte takes one.
-    Rows in parts take one cycle on the bus for each part; two with chained lanes, whose large
-    arrays have a register there.
+    Rows in parts take one cycle on the bus for each part. With chained lanes, whose large arrays
+    have a register there, a row takes one more.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ class Loader(wiring.Component):
         rows = rows_signature(self.config).create()
         if self.config.chain > 1:
             # What goes on all over a large array cannot be waited for in the same cycle.
-            m.submodules.ahead = ahead = StreamRegister(rows.payload.shape(), spaced=True)
+            m.submodules.ahead = ahead = StreamBuffer(rows.payload.shape())
             connect(m, rows, ahead.i)
             connect(m, ahead.o, flipped(self.rows))
             m.d.comb += on_the_way.eq(ahead.o.valid)
@@ -118,14 +119,19 @@ class Loader(wiring.Component):
         with m.If(self.moved):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
-        m.d.sync += complete.eq(
-            Mux(advance & last, done + 1 == self.rows_total, done == self.rows_total)
-        )
+        counting = Signal()  # ``complete`` does not know of the last row yet
+        if self.config.chain > 1:
+            m.d.sync += [counting.eq(advance & last), complete.eq(done == self.rows_total)]
+        else:
+            m.d.sync += complete.eq(
+                Mux(advance & last, done + 1 == self.rows_total, done == self.rows_total)
+            )
 
         fresh = Signal()
         m.d.comb += fresh.eq(advance | self.idle)
         part = lanes // beats
         used = Signal(part)  # lanes that get their word
+        done_with = Signal()  # all lanes of this part have theirs
         if width == 1:
             m.d.comb += rows.p.words.eq(mask[:part])
             with m.If(fresh):
@@ -143,11 +149,21 @@ class Loader(wiring.Component):
                 place, chosen = words.word_select(lane, width), used[lane].replicate(width)
                 kept = place & ~chosen & ~fresh.replicate(width)
                 m.d.sync += place.eq(kept | (word & chosen))
+        loaded = Cat(mask[8:], byte) if mask_bytes > 1 else byte[:lanes]
+        if self.config.chain > 1:
+            # A register: it is known a cycle before.
+            m.d.sync += done_with.eq(Mux(used.any(), at_most(mask[:part], 1), ~mask[:part].any()))
+            with m.If(advance):
+                m.d.sync += done_with.eq(~mask[part : 2 * part].any())
+            with m.If(shift):
+                m.d.sync += done_with.eq(~loaded[:part].any())
+        else:
+            m.d.comb += done_with.eq(mask[:part] == 0)
         with m.If(shift):
             if mask_bytes == 1:
-                m.d.sync += mask.eq(byte[:lanes])
+                m.d.sync += mask.eq(loaded)
             else:
-                m.d.sync += [mask.eq(Cat(mask[8:], byte)), mask_at.eq(mask_at + 1)]
+                m.d.sync += [mask.eq(loaded), mask_at.eq(mask_at + 1)]
                 with m.If(mask_at == mask_bytes - 1):
                     m.d.sync += mask_at.eq(0)
 
@@ -172,7 +188,7 @@ class Loader(wiring.Component):
                         m.next = "ROOM"
             with m.State("ROOM"), m.If(self.windows.ready):
                 m.next = "ROW"
-            with m.State("ROW"):
+            with m.State("ROW"), m.If(~counting):
                 with m.If(complete):
                     m.next = "WINDOW"
                 with m.Elif(arriving.dense):
@@ -180,6 +196,8 @@ class Loader(wiring.Component):
                         m.d.comb += want_mask.eq(1)
                     else:
                         m.d.sync += mask.eq(-1)
+                        if self.config.chain > 1:
+                            m.d.sync += done_with.eq(0)
                         m.next = "WORDS"
                 with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
@@ -197,7 +215,9 @@ class Loader(wiring.Component):
                 if width == 1:
                     m.d.comb += rows.valid.eq(1)
                 else:
-                    m.d.comb += word.eq(self._words(m, rows, mask[:part], used, last))
+                    m.d.comb += word.eq(self._words(
+                        m, rows, mask[:part], used, last, done_with
+                    ))
                 with m.If(advance & last):
                     m.next = "ROW"
             with m.State("WINDOW"):
@@ -206,7 +226,9 @@ class Loader(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _words(self, m: Module, rows: Any, mask: Value, used: Signal, last: Signal) -> Value:
+    def _words(
+        self, m: Module, rows: Any, mask: Value, used: Signal, last: Signal, done_with: Signal
+    ) -> Value:
         """Give the packed words to the lanes of ``mask``, one per cycle, then these to the bus.
 
         Returns the word for the lane ``used``. After the ``last`` lanes what is left of a byte
@@ -223,8 +245,12 @@ class Loader(wiring.Component):
             part, low = Signal(), Signal(8, reset_less=True)
             word = Cat(low, byte)
             m.d.comb += put.eq(self.bytes.valid & part)
-        m.d.comb += used.eq(_lowest(mask, put))
-        with m.If(mask == 0):
+        if self.config.chain > 1:
+            # The lowest lane is there before it is known that there is a word for it.
+            m.d.comb += used.eq(_lowest(mask, Const(1)) & put.replicate(len(mask)))
+        else:
+            m.d.comb += used.eq(_lowest(mask, put))
+        with m.If(done_with):
             m.d.comb += rows.valid.eq(1)
             if width < 8:
                 # The rest of the last byte is padding.

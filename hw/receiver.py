@@ -218,21 +218,26 @@ class Receiver(wiring.Component):
         kept = running.read_port()
         keep = running.write_port()
         hello, is_data, equal, last = Signal(), Signal(), Signal(), Signal()
+        # Large arrays have a register behind the buffer: the byte at hand is one further back.
+        got, known, behind = Signal(8), Signal(8), Signal.like(at)
+        large = self.config.chain > 1
+        domain = m.d.sync if large else m.d.comb
+        domain += [got.eq(get.data), known.eq(kept.data), behind.eq(at)]
         m.d.comb += [
             get.addr.eq(Cat(at, ~half)),
             kept.addr.eq(at[:2] & (~at[-1]).replicate(2)),
             hello.eq(kind == Kind.HELLO),
             is_data.eq(kind == Kind.DATA),
-            equal.eq(get.data == kept.data),
-            ahead.eq(get.data - expected),
+            equal.eq(got == known),
+            ahead.eq(got - expected),
             ring.length.eq(length),
-            ring.i.data.eq(get.data),
+            ring.i.data.eq(got),
             ring.i.last.eq(last),
-            last.eq(at == length),
-            self.acknowledged.payload.ack.eq(get.data),
+            last.eq(behind == length),
+            self.acknowledged.payload.ack.eq(got),
             self.acknowledged.payload.resend.eq(resend),
-            self.nonce.payload.index.eq(at[:2] - 1),
-            self.nonce.payload.data.eq(get.data),
+            self.nonce.payload.index.eq(behind[:2] - 1),
+            self.nonce.payload.data.eq(got),
             keep.addr.eq(self.nonce.payload.index),
             keep.data.eq(self.nonce.payload.data),
             keep.en.eq(self.nonce.valid),
@@ -246,12 +251,15 @@ class Receiver(wiring.Component):
                 with m.If(accept):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.next = "KIND"
+                m.next = "ARRIVE" if large else "KIND"
+            if large:
+                with m.State("ARRIVE"):
+                    m.next = "KIND"
             with m.State("KIND"):
-                known = (get.data & KIND_MASK).matches(Kind.HELLO, Kind.DATA, Kind.ACK)
-                m.d.sync += [kind.eq(get.data), resend.eq((get.data & RESEND) != 0)]
+                of_a_kind = (got & KIND_MASK).matches(Kind.HELLO, Kind.DATA, Kind.ACK)
+                m.d.sync += [kind.eq(got), resend.eq((got & RESEND) != 0)]
                 m.next = "SESSION"
-                with m.If(~known):
+                with m.If(~of_a_kind):
                     m.next = "WAIT"
             with m.State("SESSION"):
                 m.d.sync += same.eq(open_)
@@ -285,7 +293,7 @@ class Receiver(wiring.Component):
             with m.State("NONCE"):
                 m.d.comb += self.nonce.valid.eq(1)
                 m.d.sync += same.eq(same & equal)
-                with m.If(at[:2] == 0):
+                with m.If(behind[:2] == 0):
                     m.next = "HELLO"
             with m.State("HELLO"):
                 m.d.comb += [self.clear.eq(~same), ring.clear.eq(~same)]

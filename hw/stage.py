@@ -1,12 +1,12 @@
-"""A register in a stream."""
+"""Registers in a stream."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ShapeLike
+from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["StreamRegister"]
+__all__ = ["StreamBuffer", "StreamRegister"]
 
 
 class StreamRegister(wiring.Component):
@@ -30,9 +30,47 @@ class StreamRegister(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         room = ~self.o.valid if self.spaced else ~self.o.valid | self.o.ready
-        m.d.comb += self.i.ready.eq(room)
+        payload = Signal.like(self.o.payload, reset_less=True)
+        m.d.comb += [self.i.ready.eq(room), self.o.payload.eq(payload)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+            m.d.sync += [self.o.valid.eq(self.i.valid), payload.eq(self.i.payload)]
+        return m
+
+
+class StreamBuffer(wiring.Component):
+    """Cuts ``payload``, ``valid`` and ``ready`` of a stream, by room for two.
+
+    Latency one cycle; a transfer per cycle.
+
+    Parameters
+    ----------
+    shape : of the payload.
+
+    Members
+    -------
+    i, o : the stream.
+    """
+
+    def __init__(self, shape: ShapeLike) -> None:
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        payload, spare = (
+            Signal.like(self.i.payload, name=name, reset_less=True) for name in ("payload", "spare")
+        )
+        full = Signal()
+        m.d.comb += [self.i.ready.eq(~full), self.o.payload.eq(payload)]
+        with m.If(self.o.ready | ~self.o.valid):
+            m.d.sync += [
+                self.o.valid.eq(full | self.i.valid),
+                payload.eq(Mux(full, spare, self.i.payload)),
+                full.eq(0),
+            ]
+        with m.Elif(self.i.valid):
+            m.d.sync += full.eq(1)
+        with m.If(~full):
+            m.d.sync += spare.eq(self.i.payload)
         return m

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
@@ -91,6 +91,8 @@ class Transmitter(wiring.Component):
         head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
         full, inside = Signal(), Signal()
         looked, newly, back = Signal(), Signal(), Signal()
+        late = Signal(data.StructLayout({"looked": 1, "newly": 1}))
+        stalled = Signal()  # the table's answer is not that for ``number``
         m.d.comb += [
             full.eq(head == tail ^ words),
             self.reports.ready.eq(~full),
@@ -98,7 +100,7 @@ class Transmitter(wiring.Component):
             fill.addr.eq(head),
             fill.data.eq(self.reports.p.data),
             drain.addr.eq(next_word),
-            drain.en.eq(~looked),  # a word waits with its second byte
+            drain.en.eq(~stalled),  # a word waits with its second byte
         ]
         with m.If(fill.en):
             m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
@@ -112,6 +114,11 @@ class Transmitter(wiring.Component):
         again = Signal(reset_less=True)
         ack = self.acknowledged.payload
         ahead = Signal(8)
+        large = self.config.chain > 1
+        begun = Signal.like(begin.data, reset_less=True)
+        # Large arrays have a register behind the table; what waits for it waits a cycle longer.
+        domain = m.d.sync if large else m.d.comb
+        domain += begun.eq(begin.data)
         m.d.comb += [
             mark.addr.eq(number),
             mark.data.eq(next_word),
@@ -122,8 +129,11 @@ class Transmitter(wiring.Component):
         m.d.sync += newly.eq(self.acknowledged.valid & ~ahead[-1])
         with m.If(self.acknowledged.valid & ~ahead[-1]):
             m.d.sync += oldest.eq(ack.ack)
-        with m.If(newly):
-            m.d.sync += tail.eq(begin.data)
+        if large:
+            m.d.sync += [late.looked.eq(looked), late.newly.eq(newly)]
+        m.d.comb += stalled.eq(late.looked if large else looked)
+        with m.If(late.newly if large else newly):
+            m.d.sync += tail.eq(begun)
 
         greet, nak, owe = Signal(), Signal(), Signal()
         resend = self.acknowledged.valid & ack.resend
@@ -150,33 +160,54 @@ class Transmitter(wiring.Component):
         size = Signal(range(BODY_BYTES // 2 + 1), reset_less=True)
         byte, emit = Signal(8), Signal()
         checking = Signal()
-        m.d.comb += [
-            self.o.valid.eq(emit),
-            self.o.p.data.eq(byte ^ checking.replicate(8)),
-            crc.valid.eq(emit),
-            crc.data.eq(byte),
-        ]
+        begins_frame, ends_frame = Signal(), Signal()
+        on_the_way = Signal()  # a byte of a frame
+        if large:
+            # Words come late out of their memory: their bytes go by way of a register.
+            chosen = Signal(8, reset_less=True)
+            adding, closing = Signal(), Signal()
+            m.d.sync += [
+                on_the_way.eq(emit), chosen.eq(byte), adding.eq(checking),
+                crc.first.eq(begins_frame), closing.eq(ends_frame),
+            ]
+            checked = Mux(adding, crc.crc[:8], chosen)
+            m.d.comb += [
+                self.o.valid.eq(on_the_way),
+                self.o.p.data.eq(checked ^ adding.replicate(8)),
+                self.o.p.last.eq(closing),
+                crc.valid.eq(on_the_way),
+                crc.data.eq(checked),
+            ]
+        else:
+            m.d.comb += [
+                self.o.valid.eq(emit),
+                self.o.p.data.eq(byte ^ checking.replicate(8)),
+                self.o.p.last.eq(ends_frame),
+                crc.first.eq(begins_frame),
+                crc.valid.eq(emit),
+                crc.data.eq(byte),
+            ]
         fresh = Signal()  # a frame with new reports may begin
         end = Signal()
         m.d.comb += [
             fresh.eq((next_word != head) & (~inside | full) & (number != oldest ^ FLIGHT)),
-            end.eq(Mux(again, next_word == begin.data, (next_word == head) | (size == 0))),
+            end.eq(Mux(again, next_word == begun, (next_word == head) | (size == 0))),
         ]
         with m.FSM():
             with m.State("WAIT"):
                 m.d.comb += [
                     mark.en.eq(~self.acknowledged.valid),
-                    self.quiet.eq(~owe),
+                    self.quiet.eq(~owe & ~on_the_way),
                 ]
                 m.d.sync += [
                     at.eq(0), step.eq(0), size.eq(BODY_BYTES // 2), again.eq(number != newest),
                     asks.eq(0),
                 ]
                 # Only once the place of ``number`` is in the table and ``tail`` is up to date.
-                with m.If(mark.en & ~newly):
+                with m.If(mark.en & ~newly & ~late.newly):
                     with m.If(back):
                         m.d.sync += [back.eq(0), number.eq(oldest), next_word.eq(tail)]
-                    with m.Elif(self.o.ready):
+                    with m.Elif(self.o.ready & ~on_the_way):
                         m.next = "HEADER"
                         with m.If(greet):
                             m.d.sync += [kind.eq(Kind.INFO), greet.eq(0)]
@@ -194,7 +225,7 @@ class Transmitter(wiring.Component):
                 with m.Switch(step):
                     with m.Case(0):
                         m.d.comb += [
-                            crc.first.eq(1),
+                            begins_frame.eq(1),
                             byte.eq(
                                 kind | Mux(asks, RESEND, 0)
                                 | Mux(self.fault & (kind != Kind.INFO), FAULT, 0)
@@ -228,15 +259,16 @@ class Transmitter(wiring.Component):
                 m.d.sync += [next_word.eq(next_word + 1), size.eq(size - 1)]
                 m.next = "WORD HIGH"
             with m.State("WORD HIGH"):
-                m.d.comb += [emit.eq(~looked), byte.eq(drain.data[8:])]
+                m.d.comb += [emit.eq(~stalled), byte.eq(drain.data[8:])]
                 with m.If(emit):
                     m.next = "WORD LOW"
                     with m.If(end):
                         m.next = "CRC"
             with m.State("CRC"):
-                m.d.comb += [emit.eq(1), checking.eq(1), byte.eq(crc.crc[:8])]
+                m.d.comb += [emit.eq(1), checking.eq(1), ends_frame.eq(step == 3)]
+                if not large:
+                    m.d.comb += byte.eq(crc.crc[:8])
                 m.d.sync += step.eq(step + 1)
-                m.d.comb += self.o.p.last.eq(step == 3)
                 with m.If(step == 3):
                     m.next = "WAIT"
 

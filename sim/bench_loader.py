@@ -176,5 +176,5 @@ async def keeps_its_pace(dut):
         busy = int((grid != 0).any(1).sum())
         parts = 0 if config.window == 1 else -(-config.window // 8)
         work = busy * -(-config.lanes // 8) + int((grid != 0).sum()) * parts
-        on_bus = total * config.row_beats * (1 + (config.chain > 1))
+        on_bus = total * (config.row_beats + (config.chain > 1))
         assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8

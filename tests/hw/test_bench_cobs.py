@@ -1,5 +1,7 @@
 """COBS both ways, and the CRC."""
 
+from functools import partial
+
 import pytest
 from stablespike.hw.cobs import CobsDecoder, CobsEncoder
 from stablespike.hw.crc import Crc32
@@ -12,6 +14,7 @@ BENCH = "stablespike.sim.bench_cobs"
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize(("dut", "component", "tests"), [
     ("decoder", CobsDecoder, 2), ("encoder", CobsEncoder, 3),
+    ("encoder", partial(CobsEncoder, marked=True), 3),
 ])
 def test_cobs(dut, component, tests, stall):
     parameters = {"dut": dut, "stall": stall}

@@ -1,7 +1,7 @@
-"""A register in a stream."""
+"""Registers in a stream."""
 
 import pytest
-from stablespike.hw.stage import StreamRegister
+from stablespike.hw.stage import StreamBuffer, StreamRegister
 from stablespike.sim.bench import run_bench
 
 
@@ -11,4 +11,12 @@ def test_stream_register(spaced, stall):
     assert run_bench(
         StreamRegister(9, spaced=spaced), "stablespike.sim.bench_stage",
         parameters={"stall": stall, "spaced": spaced},
+    ) == 1
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+def test_stream_buffer(stall):
+    assert run_bench(
+        StreamBuffer(9), "stablespike.sim.bench_stage",
+        parameters={"stall": stall, "spaced": False},
     ) == 1

@@ -6,9 +6,10 @@ from stablespike.sim.bench import run_bench
 from stablespike.spec import preset
 
 
+@pytest.mark.parametrize("array", ["icebreaker", "ecp5-25f"])
 @pytest.mark.parametrize("pause", [0, 200])
-def test_transmitter(pause):
-    config = preset("icebreaker")
+def test_transmitter(pause, array):
+    config = preset(array)
     parameters = {"config": config.as_dict(), "pause": pause}
     assert run_bench(Transmitter(config), "stablespike.sim.bench_transmitter",
                      parameters=parameters) == 5
