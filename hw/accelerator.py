@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Module,
+    ResetInserter,
+    ResetSignal,
+    Signal,
+)
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -13,6 +22,9 @@ from .link import Link
 from .uart import Uart, default_divisor
 
 __all__ = ["Accelerator", "UartAccelerator"]
+
+
+_CLEARING = 6  # cycles more that the reset of an array of chained lanes lasts
 
 
 class Accelerator(wiring.Component):
@@ -50,12 +62,18 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
         array = CoreArray(self.config)
-        clear = Signal()
-        # Across a large array it takes a register of its own; what the array still says then is
-        # of the session before.
-        domain = m.d.sync if self.config.chain > 1 else m.d.comb
-        domain += clear.eq(link.clear)
-        m.submodules.array = ResetInserter(clear)(array)
+        clear = Signal(init=int(self.config.chain > 1))
+        if self.config.chain > 1:
+            # A reset from a register, long enough for all that is on its way; what the array still
+            # says then is of the session before.
+            m.domains.array = ClockDomain(local=True)
+            lasts = Signal(_CLEARING)
+            m.d.sync += [lasts.eq(Cat(link.clear, lasts)), clear.eq(link.clear | lasts.any())]
+            m.d.comb += [ClockSignal("array").eq(ClockSignal()), ResetSignal("array").eq(clear)]
+            m.submodules.array = DomainRenamer("array")(array)
+        else:
+            m.d.comb += clear.eq(link.clear)
+            m.submodules.array = ResetInserter(clear)(array)
         connect(m, flipped(self.rx), link.rx)
         connect(m, link.tx, flipped(self.tx))
         connect(m, link.writes, array.writes)

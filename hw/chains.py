@@ -79,6 +79,8 @@ class ChainedLanes(wiring.Component):
     lane 0 first, one more lane with each cycle.
 
     Throughput one event per cycle; ``chain`` cycles lost per swap, in which no event may arrive.
+    A reset is followed by one, as the accumulators themselves have none: its net would be the
+    largest there is.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ class ChainedLanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        moving, stay = Signal(), Signal(init=1)
+        moving, stay = Signal(init=1), Signal()
         at = Signal(range(config.chain))
         moves = Signal()  # in the next cycle
         weights = Signal.like(self.weights, reset_less=True)
@@ -112,7 +114,7 @@ class ChainedLanes(wiring.Component):
         cells = getattr(platform, "device", "").startswith("LFE5U")
         chain_bits = config.chain.bit_length() - 1
         for step in range(config.window):
-            enable = Signal(name=f"enable_{step}")
+            enable = Signal(name=f"enable_{step}", init=1)
             shown = Signal(unsigned(bits_for(config.lanes - 1)), name=f"shown_{step}")
             m.d.sync += enable.eq(moves | (self.add & self.word[step]))
             with m.If(self.swap):
@@ -123,7 +125,9 @@ class ChainedLanes(wiring.Component):
             for first in range(0, config.lanes, config.chain):
                 ahead: Value = Const(0, signed(config.acc_bits))
                 for lane in reversed(range(first, first + config.chain)):
-                    acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
+                    acc = Signal(
+                        signed(config.acc_bits), name=f"acc_{lane}_{step}", reset_less=True
+                    )
                     total = accumulate(
                         m, f"{lane}_{step}", acc,
                         weights.word_select(lane, config.weight_bits).as_signed(),

@@ -40,7 +40,7 @@ __all__ = ["Core"]
 class Core(wiring.Component):
     """Computes its share of every layer, window after window.
 
-    An event is added two cycles after the scanner issued it, in chained lanes four; a group leaves
+    An event is added two cycles after the scanner issued it, in chained lanes five; a group leaves
     the lanes in the cycle after its last event, when the neuron unit is free, and the next group's
     events follow as soon as the lanes take them. One group accumulates while the one before is
     drained and written back.
@@ -189,17 +189,20 @@ class Core(wiring.Component):
         fetch, event = Signal(), Signal.like(scanner.event)
         domain = m.d.sync if chained else m.d.comb
         domain += [fetch.eq(scanner.issue), event.eq(scanner.event)]
-        issued = Signal()
+        issued, chosen = Signal(), Signal()
         beat_bits = config.row_beats.bit_length() - 1
         lane = Signal(unsigned(len(event.lane) - beat_bits))
-        m.d.sync += [issued.eq(fetch), lane.eq(event.lane)]
+        m.d.sync += [chosen.eq(fetch), lane.eq(event.lane)]
+        domain += [
+            issued.eq(chosen),
+            weights.enable.eq(fetch),
+            weights.address.eq(event.weight),
+            lanes.word.eq(spikes.words.word_select(lane, config.window)),
+        ]
         m.d.comb += [
             spikes.words_row.eq(event.row),
             spikes.words_beat.eq(event.lane[len(lane) :]),
-            weights.enable.eq(fetch),
-            weights.address.eq(event.weight),
             lanes.add.eq(issued),
-            lanes.word.eq(spikes.words.word_select(lane, config.window)),
             lanes.weights.eq(weights.data),
             lanes.shift.eq(drain.shift),
         ]
@@ -213,20 +216,21 @@ class Core(wiring.Component):
             leaving.swap.eq(swap),
             leaving.filled.eq(swap & ~mark.empty),
             leaving.task.eq(swap & mark.task),
-            sequencer.quiet.eq(scanner.idle & ~finished & ~fetch & ~issued),
+            sequencer.quiet.eq(scanner.idle & ~finished & ~fetch & ~chosen & ~issued),
         ]
         if chained:
-            moving = Signal(range(config.chain))
+            at, moving = Signal(range(config.chain)), Signal()
             m.d.comb += [
                 swap.eq(finished & free),
-                scanner.hold.eq(finished | (moving != 0)),
+                scanner.hold.eq(finished | moving),
                 counters.draining.eq(finished & ~free),
             ]
+            m.d.sync += at.eq(at + moving)
             with m.If(swap):
-                m.d.sync += moving.eq(config.chain - 1)
-            with m.Elif(moving != 0):
-                m.d.sync += moving.eq(moving - 1)
-            for stage in range(2):
+                m.d.sync += [at.eq(1), moving.eq(1)]
+            with m.Elif(at == config.chain - 1):
+                m.d.sync += moving.eq(0)
+            for stage in range(3):
                 later = Signal(leaving.shape(), name=f"leaving{stage}")
                 m.d.sync += later.eq(leaving)
                 leaving = later
@@ -244,11 +248,9 @@ class Core(wiring.Component):
         m.d.comb += [
             self.arrived.eq(sequencer.arrived),
             sequencer.go.eq(self.go),
-            counters.waiting.eq((scanner.blocked | self.arrived) & ~finished),
+            counters.waiting.eq((scanner.blocked | sequencer.arrived) & ~finished),
         ]
-        # The counters come behind the word's memory and selector: one more register there.
-        domain = m.d.sync if chained else m.d.comb
-        domain += [
+        m.d.comb += [
             counters.issued.eq(issued),
             counters.word.eq(lanes.word),
             counters.close.eq(leaving.task),
@@ -258,10 +260,9 @@ class Core(wiring.Component):
         settings = neuron_task.fields
         group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
         neurons = Signal(unsigned(bits_for(config.lanes)))
-        m.d.comb += [
-            neurons.eq(Mux(current.task, settings.lanes_last, config.lanes)),
-            ended.eq(writeback.done & current.window),
-        ]
+        domain = m.d.sync if chained else m.d.comb
+        domain += neurons.eq(Mux(current.task, settings.lanes_last, config.lanes))
+        m.d.comb += ended.eq(writeback.done & current.window)
         task = Signal.like(neuron_task.task)
         m.d.comb += neuron_task.task.eq(task)
         with m.FSM():
@@ -341,11 +342,11 @@ class Core(wiring.Component):
         with m.If(fresh):
             m.d.comb += [neuron.state.eq(0), neuron.state.v.eq(settings.v_init)]
 
-        # AND unit and write-back.
-        m.d.comb += [
+        # AND unit and write-back. What moves the row goes to all of it: from a register.
+        domain = m.d.sync if chained else m.d.comb
+        domain += [
             skeleton.first.eq(drain.valid & drain.first_pass),
             skeleton.fill.eq(drain.fill),
-            skeleton.rotate.eq(writeback.rotate),
             skeleton.thin.eq(writeback.thin),
             skeleton.before.eq(neuron.state.r),
             skeleton.write.eq(neuron.write),
@@ -354,6 +355,9 @@ class Core(wiring.Component):
             skeleton.step.eq(neuron.step),
             skeleton.clear.eq(writeback.done),
             skeleton.clear_counts.eq(writeback.done & current.task),
+        ]
+        m.d.comb += [
+            skeleton.rotate.eq(writeback.rotate),
             writeback.mark.eq(current),
             writeback.settings.eq(settings),
             writeback.group.eq(group),

@@ -26,7 +26,8 @@ class Drain(wiring.Component):
 
     Members
     -------
-    start : a group with ``neurons`` (1 .. L) is in the shadow, from the next cycle on.
+    start : a group with ``neurons`` (1 .. L) is in the shadow, from the next cycle on; with
+        chained lanes ``neurons`` is there a cycle before.
     steps : steps of the window - 1; ``pixels`` bit planes.
     sums, shift : the lanes' shadow.
     read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
@@ -74,14 +75,15 @@ class Drain(wiring.Component):
         number = Signal(range(max(2, passes)))
         last_pass = Signal.like(number)
         first = Signal.like(self.first)
+        domain = m.d.sync if entry(config) else m.d.comb
+        domain += length.eq(self.neurons)
         m.d.comb += [
-            length.eq(self.neurons),
             last_pass.eq(self.steps >> (parallel.bit_length() - 1)),
             first.eq(number << (parallel.bit_length() - 1)),
         ]
         if passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):
-                m.d.comb += length.eq(shortest)
+                domain += length.eq(shortest)
 
         with m.FSM():
             with m.State("IDLE"):

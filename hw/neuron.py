@@ -191,7 +191,9 @@ class NeuronUnit(wiring.Component):
                     at += len(value)
 
             above = named(neuron["u"] - neuron["theta"])
-            spike = named(settings.fires & ~above[-1] & ~(settings.strict & ~above.any()))
+            # Where the clock is fast, not behind the difference.
+            equal = ~((neuron["u"] ^ neuron["theta"]) if entry(config) else above).any()
+            spike = named(settings.fires & ~above[-1] & ~(settings.strict & equal))
             v = Signal(signed(bits), name=f"v_after_{i}")
             m.d.comb += v.eq(neuron["u"])
             with m.If(spike & zero):

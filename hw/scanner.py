@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
+from .bits import at_most
 from .queue import RowQueue
 
 __all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
@@ -59,12 +60,14 @@ class Scanner(wiring.Component):
     the issuer takes a row's events one per cycle. So silent rows cost lane cycles only where more
     than about ``row_queue`` rows' worth of events are skipped at once. The first event comes 5
     cycles after its field's transfer, 6 with chained lanes. Between fields neither side loses a
-    cycle. A field marked ``empty`` has no events.
+    cycle. A field marked ``empty`` has no events. With chained lanes a row is read a cycle after it
+    became available.
 
     Members
     -------
     fields : fields to walk.
-    available : number of the field's rows that may be read by now.
+    available : number of the field's rows that may be read by now; with chained lanes from the
+        field's transfer on.
     walked : no field is being walked, or its last row is read in this cycle.
     flags_row, flags : to the spike memory.
     event : the event of this cycle while ``issue``; ``hold`` keeps it from being issued.
@@ -115,16 +118,30 @@ class Scanner(wiring.Component):
         last = Signal()
         ready = Signal()
         step = Signal()
+        taken = Signal()
         read = Signal(entry, reset_less=True)
         reading = Signal()
         m.d.comb += [
-            last.eq(done + 1 == walk.rows),
             self.flags_row.eq(walk.row),
-            ready.eq(done < self.available),
+            taken.eq(self.fields.valid & self.fields.ready),
             step.eq(walking & ready & (queue.level < queue.depth - ahead)),
             self.walked.eq(~walking | (step & last)),
             self.fields.ready.eq(self.walked),
         ]
+        if ahead > 1:
+            # What becomes available is seen a cycle later.
+            with m.If(taken):
+                m.d.sync += ready.eq(self.available != 0)
+            with m.Elif(step):
+                m.d.sync += ready.eq(done + 1 < self.available)
+            with m.Else():
+                m.d.sync += ready.eq(done < self.available)
+            with m.If(taken):
+                m.d.sync += last.eq(self.fields.payload.rows == 1)
+            with m.Elif(step):
+                m.d.sync += last.eq(done + 2 == walk.rows)
+        else:
+            m.d.comb += [ready.eq(done < self.available), last.eq(done + 1 == walk.rows)]
         m.d.sync += reading.eq(step)
         with m.If(step):
             m.d.sync += [
@@ -138,7 +155,7 @@ class Scanner(wiring.Component):
             ]
             with m.If(last):
                 m.d.sync += [read.mark.eq(walk.mark), walking.eq(0)]
-        with m.If(self.fields.valid & self.fields.ready):
+        with m.If(taken):
             m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
         found = Signal(entry, reset_less=True)
         finding = Signal()
@@ -158,14 +175,21 @@ class Scanner(wiring.Component):
         row = Signal(entry, reset_less=True)
         loaded = Signal()
         rest = Signal(lanes)
-        spent = Signal()
+        sole, spent = Signal(), Signal()  # no flag behind the lowest, and it is taken
+        if ahead > 1:
+            with m.If(self.issue):
+                m.d.sync += sole.eq(at_most(row.flags, 2))
+            with m.If(queue.take):
+                m.d.sync += sole.eq(at_most(data.View(entry, queue.head).flags, 1))
+        else:
+            m.d.comb += sole.eq(~rest.any())
         m.d.comb += [
             rest.eq(row.flags & (row.flags - 1)),
             self.event.row.eq(row.row),
             self.event.lane.eq(_lowest(row.flags)),
             self.event.weight.eq(Cat(self.event.lane, row.weight)),
             self.issue.eq(loaded & ~self.hold & row.flags.any()),
-            spent.eq(loaded & ~self.hold & ~rest.any()),
+            spent.eq(loaded & ~self.hold & sole),
             self.mark.eq(row.mark),
             self.finish.eq(spent & row.mark.group),
             queue.take.eq(~loaded | spent),

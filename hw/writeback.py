@@ -90,7 +90,10 @@ class Writeback(wiring.Component):
         kind = Signal(ReportKind)
         index = Signal(unsigned(HEAD.fields[1].width))
         m.submodules.end = end = Held(BUSY_BITS)
-        m.d.comb += [end.i.eq(self.time), end.load.eq(self.settles)]
+        # The time of chained arrays comes a cycle late.
+        domain = m.d.sync if config.chain > 1 else m.d.comb
+        domain += end.load.eq(self.settles)
+        m.d.comb += end.i.eq(self.time)
         settled = Signal()
         thinned = Signal()
         beat = Signal(range(config.row_beats))
@@ -123,11 +126,14 @@ class Writeback(wiring.Component):
             place.group.eq(self.group), place.core.eq(self.index),
         ]
         body = Signal(16)
-        stop = Signal.like(head.length)
+        stop, all_words = Signal.like(head.length), Signal.like(head.length)
         of_row = Signal()
+        chained = config.chain > 1
+        domain = m.d.sync if chained else m.d.comb
+        domain += stop.eq(all_words)
         lanes = 16 // config.window  # in a word of a row
         turn = Signal(range(lanes))
-        m.d.comb += stop.eq(head.length)
+        m.d.comb += all_words.eq(head.length)
         with m.Switch(kind):
             with m.Case(ReportKind.MEMBRANE):
                 m.d.comb += [head.length.eq(self.neurons), body.eq(self.membrane)]
@@ -135,7 +141,7 @@ class Writeback(wiring.Component):
                 # The busy time is the last of the counters, and all that END says.
                 m.d.comb += [
                     head.length.eq(Mux(kind == ReportKind.END, END_WORDS, len(counters))),
-                    stop.eq(len(counters)),
+                    all_words.eq(len(counters)),
                     body.eq(counters[index[: bits_for(len(counters) - 1)]]),
                 ]
             with m.Default():
@@ -172,6 +178,11 @@ class Writeback(wiring.Component):
                 self.reports.payload.data.eq(word),
                 self.reports.payload.last.eq(0),
             ]
+        turning = Signal()
+        thinning = "THIN" if chained else "SEND SKELETON"
+        if chained:
+            m.d.sync += turning.eq(0)
+            m.d.comb += self.rotate.eq(turning)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [settled.eq(0), thinned.eq(0)]
@@ -184,7 +195,10 @@ class Writeback(wiring.Component):
                     m.next = "CHOOSE"
                     with m.If(~early):
                         m.d.comb += self.thin.eq(1)
-                        m.next = "SEND SKELETON"
+                        m.next = thinning
+            if chained:
+                with m.State("THIN"):
+                    m.next = "SEND SKELETON"
             with m.State("SEND SKELETON"):
                 m.d.comb += self.rows.valid.eq(computed & settings.send_skeleton)
                 with m.If(sent):
@@ -207,7 +221,7 @@ class Writeback(wiring.Component):
                 # Results are out; what follows only tells of them.
                 with m.If(~thinned & ~early & late):
                     m.d.comb += [self.done.eq(0), self.thin.eq(1)]
-                    m.next = "SEND SKELETON"
+                    m.next = thinning
                 with m.Elif(~settled & ~pending[: ReportKind.COUNTERS].any()):
                     m.d.comb += self.settles.eq(1)
                     m.d.sync += settled.eq(1)
@@ -225,13 +239,15 @@ class Writeback(wiring.Component):
                     m.next = "CHOOSE"
                 if config.row_chunks > 1:
                     with m.If(of_row):
+                        m.d.sync += turning.eq(1)
                         m.next = "ROTATE"
             if config.row_chunks > 1:
                 with m.State("ROTATE"):
-                    m.d.comb += self.rotate.eq(1)
-                    m.d.sync += turn.eq(turn + 1)
+                    if not chained:
+                        m.d.comb += self.rotate.eq(1)
+                    m.d.sync += [turn.eq(turn + 1), turning.eq(1)]
                     with m.If(turn == lanes - 1):
-                        m.d.sync += turn.eq(0)
+                        m.d.sync += [turn.eq(0), turning.eq(0)]
                         m.next = "BODY"
                         with m.If(index == stop):
                             m.next = "CHOOSE"

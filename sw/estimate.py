@@ -61,14 +61,20 @@ class _Model:
         self.latency = stages * self.config.neuron_steps - 1 + self.chained
         self.moving = self.config.chain if self.chained else 0
         self.found_to_issued = FOUND_TO_ISSUED + self.chained
-        beats = self.config.row_beats
-        self.sent_to_readable = SENT_TO_READABLE + (self.config.cores > 1 or beats > 1)
+        beats, several = self.config.row_beats, self.config.cores > 1
+        self.sent_to_readable = SENT_TO_READABLE + (several or beats > 1) + self.chained
+        self.row_sent = beats - 1  # cycles its parts are behind one another
+        self.buffered = self.chained and several  # words on their way to the merger
+        if self.buffered:
+            # A register at the core that sends and one at each that receives.
+            self.sent_to_readable += 2
+            self.row_sent *= 2
 
     def drained(self, neurons: int, steps: int, aligned: bool) -> int:
         """Cycles from a swap until the group is done, its row ``aligned`` if anything reads it."""
         passes = -(-steps // self.config.neuron_steps)
         before = (passes - 1) * max(neurons, self.latency + 2)
-        start = SWAP_TO_DRAIN + 2 * self.chained
+        start = SWAP_TO_DRAIN + 3 * self.chained
         return start + before + (self.config.lanes if aligned else neurons) + self.latency + 1
 
     def reads_spikes(self, run: int) -> bool:
@@ -156,17 +162,20 @@ class _Model:
                 neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
             aligned = bool(sends) or self.program.network.readout != "membrane"
             complete = swap + (self.drained(neurons, steps, aligned) if share.groups else 1)
-            on_bus = sends * (config.row_beats - 1)
+            on_bus = sends * self.row_sent
             sent.append(complete + self.sent_to_readable + on_bus)
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
             if share.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
+            else:
+                core.neuron += self.chained  # the skeleton takes a cycle more
             core.settled = core.neuron
             for length, after, tells in self.reports(run, neurons, final, is_last, window):
-                taken = yield core.neuron + PACKET_CHOSEN, length
+                begin = core.neuron + PACKET_CHOSEN
+                taken = yield begin + self.buffered, length
                 assert taken is not None
-                core.neuron = taken + length - 1 + after
+                core.neuron = max(begin, taken - 2 * self.buffered) + length - 1 + after
                 core.settled = core.settled if tells else core.neuron
             if is_last:
                 core.neuron += self.neuron_read - 1
@@ -202,7 +211,7 @@ class _Model:
             ])
             if inner:
                 senders = [times for times in sent if times]
-                late = emit != "spikes"
+                late = (emit != "spikes") * (1 + self.chained)
                 in_order = len(senders) == 1 and emit != "both"
                 if in_order:
                     ready = [cycle + late for cycle in senders[0]]

@@ -22,6 +22,10 @@ TWO = ss.ArrayConfig(
 )
 
 
+CHAINED = {"chain": 4, "row_beats": 2, "synaptic_current": False}
+LARGE = ONE.with_(lanes=8, window=8, neuron_steps=4, **CHAINED), TWO.with_(**CHAINED)
+
+
 @pytest.fixture(scope="module")
 def measured():
     network = ss.load(shipped_path(NETWORK))
@@ -58,7 +62,10 @@ def test_utilization_of_a_sample_alone(measured) -> None:
     assert rows["lower_bound"].sum() / rows["cycles"].sum() >= 0.85
 
 
-@pytest.fixture(scope="module", params=[ONE, TWO], ids=["one core", "two cores"])
+@pytest.fixture(
+    scope="module", params=[ONE, TWO, *LARGE],
+    ids=["one core", "two cores", "one core, chained", "two cores, chained"],
+)
 def board(request):
     with ss.open_device("sim:", array=request.param) as device:
         yield device
