@@ -1,0 +1,49 @@
+"""What several tests of the host side are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import stablespike as ss
+from board_model import Board
+from device_model import DeviceModel, ModelTransport
+from stablespike.cli import main
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a network, a program and samples."""
+    rng = np.random.default_rng(0)
+    layers = [
+        ss.Dense(rng.integers(-3, 8, (12, 9)), neuron=ss.Neuron(threshold=60)),
+        ss.Dense(rng.integers(-3, 8, (4, 12)), neuron=ss.Neuron(threshold=60)),
+    ]
+    network = ss.Network(ss.SpikeInput((9,)), layers, "counts", 4, 4)
+    ss.save(network, tmp_path / "net.safetensors")
+    assert main([
+        "compile", str(tmp_path / "net.safetensors"), "--array", "icebreaker", "--steps", "6",
+        "-o", str(tmp_path / "program"), "-q",
+    ]) == 0
+    samples = rng.random((10, 6, 9)) < 0.4
+    np.save(tmp_path / "samples.npy", samples)
+    np.savez(tmp_path / "labelled.npz", samples=samples, labels=np.zeros(10, int))
+    return tmp_path
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
+    """Puts a model of a board behind every sim: address."""
+
+    def put(*programs: Any) -> Board:
+        made = Board(*programs)
+        model = DeviceModel(made.config, made.execute, made.reset)
+        monkeypatch.setattr(
+            "stablespike.device.open_transport", lambda *where: ModelTransport(model)
+        )
+        return made
+
+    return put

@@ -1,0 +1,72 @@
+"""The verbs train, compile and report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stablespike.program import load_program
+from verbs import Out, call
+
+
+def test_compile_and_report(capsys: Out, files: Path) -> None:
+    code, out, _ = call(capsys, "report", files / "program")
+    assert code == 0
+    assert "memory of a core" in out
+    code, out, err = call(
+        capsys, "compile", files / "net.safetensors", "--array", "ecp5-85f", "--steps", 20,
+        "-o", files / "other", "--json",
+    )
+    assert code == 0
+    figures = json.loads(out)
+    assert figures["steps"] == 20
+    assert figures["windows"] == 3
+    assert figures["array"]["lanes"] == 32
+    assert figures["groups"] == load_program(files / "other").group_counts
+    assert figures["needed"].keys() == figures["there"].keys()
+    assert all(cycles > 0 for cycles in figures["cycles"].values())
+    assert err == f"wrote {files / 'other'}\n"
+
+
+def test_train(capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pytest.importorskip("stablespike.train")
+    seen: dict[str, Any] = {}
+
+    class Trained:
+        def __init__(self) -> None:
+            self.test_accuracy, self.best_epoch = 0.5, 3
+            self.files = {"network": tmp_path / "x.safetensors"}
+
+    def train(recipe: str, **options: Any) -> Any:
+        seen.update(options, recipe=recipe)
+        options["progress"]("epoch 1")
+        return Trained()
+
+    monkeypatch.setattr(module, "train", train)
+    code, out, err = call(
+        capsys, "train", "mnist-mlp", "-o", tmp_path, "--epochs", 2, "--seed", 7, "--json"
+    )
+    assert code == 0
+    assert json.loads(out) == {
+        "test_accuracy": 0.5, "best_epoch": 3, "network": str(tmp_path / "x.safetensors")
+    }
+    assert err == "epoch 1\n"
+    assert (seen["recipe"], seen["epochs"], seen["seed"]) == ("mnist-mlp", 2, 7)
+    code, out, err = call(capsys, "train", "mnist-mlp", "-q")
+    assert "test accuracy" in out
+    assert not err
+
+
+def test_what_an_extra_installs(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "stablespike.train", None)
+    code, _, err = call(capsys, "train", "mnist-mlp")
+    assert code == 3
+    assert "is not installed: pip install 'stablespike[train]'" in err
+    monkeypatch.setitem(sys.modules, "stablespike.golden", None)
+    monkeypatch.delattr("stablespike.golden", raising=False)
+    code, _, err = call(capsys, "bench", "--device", "golden:")
+    assert code == 3
+    assert "golden: needs PyTorch" in err

@@ -1,0 +1,205 @@
+"""The verbs run and verify."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from board_model import Board
+from stablespike.program import load_program
+from verbs import Out, call
+
+
+def test_files_that_are_none(capsys: Out, files: Path) -> None:
+    (files / "text").write_text("no array")
+    np.savez(files / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    np.savez(files / "none.npz")
+    np.savez(files / "empty.npz", samples=np.zeros((0, 6, 9)))
+    np.save(files / "scalar.npy", np.array(3))
+    whole = (files / "labelled.npz").read_bytes()
+    (files / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
+    for name, message in {
+        "missing.npy": "there is no file",
+        "text": "is no array of numpy's",
+        "cut.npz": "is no array of numpy's",
+        "two.npz": "must have an array 'samples', or event arrays only; it has a, b",
+        "none.npz": "has no arrays in it",
+        "empty.npz": "samples must hold at least 1 sample, not 0",
+        "scalar.npy": r"samples must be \(batch, ...\), not \(\)",
+        "labels.npz": r"labels in .* must be \(2,\), one per sample, not \(3,\)",
+    }.items():
+        code, _, err = call(
+            capsys, "run", files / "program", files / name, "--device", "golden:",
+            "-o", files / "out.npz", "-q",
+        )
+        assert code == 2
+        assert re.search(message, err), err
+    code, _, err = call(
+        capsys, "run", files / "net.safetensors", files / "samples.npy", "--device", "golden:",
+        "-o", files / "out.npz",
+    )
+    assert code == 2
+    assert "net.safetensors" in err
+
+
+def test_run(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
+    program = load_program(files / "program")
+    board(program)
+    outputs = {}
+    for device in ("golden:", "sim:icebreaker"):
+        code, out, err = call(
+            capsys, "run", files / "program", files / "labelled.npz", "--device", device,
+            "-o", files / "out", "--trace", "--json", "--batch", 3,
+        )
+        assert code == 0, err
+        figures = json.loads(out)
+        assert figures["samples"] == 10
+        assert 0 <= figures["accuracy"] <= 1
+        assert figures["result"] == str(files / "out.npz")
+        assert ("cycles_per_sample" in figures) == (device != "golden:")
+        assert "4 of 4 batches" in err
+        with np.load(files / "out.npz") as loaded:
+            outputs[device] = {name: loaded[name] for name in loaded.files}
+    a, b = outputs.values()
+    for name in ("readout", "prediction", "spikes", "stable", "trace_0", "skeleton_1"):
+        np.testing.assert_array_equal(a[name], b[name])
+    code, out, _ = call(
+        capsys, "run", files / "program", files / "samples.npy", "--device", "golden:",
+        "-o", files / "plain.npz",
+    )
+    assert code == 0
+    assert "samples" in out
+    with np.load(files / "plain.npz") as loaded:
+        np.testing.assert_array_equal(loaded["readout"], a["readout"])
+        assert "trace_0" not in loaded.files
+
+
+def test_run_time_axis_and_events(capsys: Out, files: Path) -> None:
+    samples = np.load(files / "samples.npy")
+    np.save(files / "other.npy", samples.swapaxes(0, 1))
+    recordings = []
+    for sample in samples:
+        step, x = np.nonzero(sample)
+        events = np.zeros(len(x), dtype=[("t", "i8"), ("x", "i2")])
+        events["t"], events["x"] = 7 * step, x
+        recordings.append(events)
+    np.savez(files / "events.npz", *recordings)
+    np.save(files / "one.npy", recordings[0])
+    np.save(files / "flat.npy", np.zeros(4))
+    readouts = []
+    for name, options in {
+        "samples.npy": [],
+        "other.npy": ["--time-axis", "0", "--batch", "4"],
+        "events.npz": ["--bin-time", "7"],
+    }.items():
+        code, _, err = call(
+            capsys, "run", files / "program", files / name, "--device", "golden:",
+            "-o", files / "out.npz", *options,
+        )
+        assert code == 0, err
+        with np.load(files / "out.npz") as loaded:
+            readouts.append(loaded["readout"])
+    np.testing.assert_array_equal(readouts[0], readouts[1])
+    np.testing.assert_array_equal(readouts[0], readouts[2])
+    common = ["--device", "golden:", "-o", files / "out.npz"]
+    assert call(
+        capsys, "run", files / "program", files / "one.npy", "--bin-time", 7, *common
+    )[0] == 0
+    code, _, err = call(capsys, "run", files / "program", files / "events.npz", *common)
+    assert code == 2
+    assert "event samples need bin_time" in err
+    code, _, err = call(
+        capsys, "run", files / "program", files / "flat.npy", "--time-axis", 0, *common
+    )
+    assert code == 2
+    assert "samples must be (steps, batch, ...) with time_axis 0, not (4,)" in err
+
+
+def test_results_that_cannot_be_written(capsys: Out, files: Path) -> None:
+    code, _, err = call(
+        capsys, "run", files / "program", files / "samples.npy", "--device", "golden:",
+        "-o", files / "nowhere" / "out.npz", "-q",
+    )
+    assert code == 2
+    assert "out.npz cannot be written: No such file or directory" in err
+
+
+def test_what_cannot_be_written_is_found_before_the_run(
+    capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("the device is opened")
+
+    monkeypatch.setattr("stablespike.device.open_device", unwanted)
+    monkeypatch.setattr("stablespike.demo.open_device", unwanted)
+    pytest.importorskip("matplotlib")
+    nowhere = files / "nowhere" / "out.npz"
+    np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
+    given = [files / "program", files / "samples.npy", "--device", "golden:", "-o"]
+    wrong = [files / "program", files / "labels.npz", "--device", "golden:", "-o"]
+    for arguments, message in (
+        (["run", *given, nowhere], "out.npz cannot be written: No such file or directory"),
+        (["run", *wrong, files / "out"], "labels.npz must be (2,), one per sample, not (3,)"),
+        (["demo", "--picture", nowhere.with_suffix(".png")], "out.png cannot be written"),
+        (["demo", "--picture", files / "picture"], "picture must end in one of"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert message in err
+
+    monkeypatch.setattr("stablespike.files.load", unwanted)
+    code, _, err = call(
+        capsys, "compile", files / "net.safetensors", "--array", "icebreaker", "--steps", 4,
+        "-o", nowhere,
+    )
+    assert code == 2
+    assert "out.npz cannot be written" in err
+
+
+def test_verify(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
+    made = board(load_program(files / "program"))
+    arguments = (
+        "verify", files / "program", files / "samples.npy", "--device", "sim:icebreaker",
+    )
+    code, out, _ = call(capsys, *arguments, "--json", "--batch", 4)
+    assert code == 0
+    figures = json.loads(out)
+    assert figures["mismatches"] == 0
+    assert figures["samples"] == 10
+    assert figures["words"] == 2 * 10 * 2 * (12 + 4)
+    assert figures["first"] is None
+
+    def damage(packets: list[list[bytes]]) -> list[list[bytes]]:
+        first = packets[0][0]
+        packets[0][0] = first[:4] + bytes((first[4] ^ 2,)) + first[5:]
+        return packets
+
+    made.change = damage
+    code, out, _ = call(capsys, *arguments, "--json")
+    assert code == 1
+    assert json.loads(out)["word_mismatches"] == 20
+    first = json.loads(out)["first"]
+    assert (first["sample"], first["layer"], first["step"], first["neuron"]) == (0, 0, 1, 0)
+    code, out, _ = call(capsys, *arguments)
+    assert code == 1
+    assert "first difference: spike: sample 0, layer 0, step 1, neuron 0: expected" in out
+
+
+def test_a_device_that_is_not_there(capsys: Out, files: Path) -> None:
+    for verb in ("run", "verify"):
+        options = ["-o", files / "out.npz"] if verb == "run" else []
+        code, _, err = call(
+            capsys, verb, files / "program", files / "samples.npy", "--device", "serial:/dev/none",
+            *options,
+        )
+        assert code == 3
+        assert err.startswith("error: serial:/dev/none cannot be opened")
+    code, _, err = call(capsys, "bench", "--device", "tcp:127.0.0.1:1", "-vv")
+    assert code == 3
+    assert "Traceback" in err
