@@ -28,7 +28,8 @@ def checked_weight_bits(name: str, value: Any) -> int:
     ValueError
         If it is none there is.
     """
-    if isinstance(value, bool) or value not in WEIGHT_BITS:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value not in WEIGHT_BITS:
         raise ValueError(f"{name} must be 4 or 8, not {value!r}")
     return int(value)
 

@@ -248,3 +248,16 @@ def test_errors_of_this_package_are_the_builtin_ones_too():
     for error in (ss.DeviceError, ss.ToolError):
         assert issubclass(error, ss.StableSpikeError)
         assert issubclass(error, RuntimeError)
+
+
+@pytest.mark.parametrize("bits", [4.0, np.float32(8), np.array([4]), [4], "4", True, np.True_, 5])
+def test_weight_bits_are_an_integer(bits):
+    message = f"weight_bits must be 4 or 8, not {bits!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ss.Network(ss.SpikeInput((2,)), [dense(1, 2)], "counts", bits, 4)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dense(1, 2, weight_bits=bits)
+
+
+def test_weight_bits_of_numpy():
+    assert dense(1, 2, weight_bits=np.uint8(8)).weight_bits == 8
