@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ from .network import (
 
 __all__ = [
     "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",
-    "network_parts", "read", "save", "write",
+    "network_parts", "read", "save", "write", "written",
 ]
 
 NETWORK_FORMAT = "stablespike network"
@@ -68,10 +69,12 @@ def check_place(path: PathLike) -> None:
 
     Raises
     ------
+    TypeError
+        If it is no file's name.
     FileError
         If something that is no file has that name, or its folder is missing or takes no files.
     """
-    target = Path(path)
+    target = _as_path(path)
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "no regular file"
         raise FileError(f"{target} cannot be written: it is {kind}; give it another name")
@@ -83,15 +86,45 @@ def check_place(path: PathLike) -> None:
         raise FileError(f"{target} cannot be written: {error.strerror}") from error
 
 
+def _as_path(path: PathLike) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be the name of a file (a str or a Path), not {path!r}")
+    return Path(path)
+
+
 def _beside(target: Path) -> Path:
     """A name in the same folder that nobody else uses."""
     return target.with_name(f".{target.name}.{os.getpid()}.part")
 
 
+@contextmanager
+def written(path: PathLike) -> Iterator[IO[bytes]]:
+    """A file to write, that gets its name when it is whole; one of that name stays until then.
+
+    Raises
+    ------
+    TypeError
+        If ``path`` is no file's name.
+    FileError
+        If it cannot be written.
+    """
+    check_place(path)
+    target = Path(path)
+    partial = _beside(target)
+    try:
+        with partial.open("wb") as file:
+            yield file
+        os.replace(partial, target)
+    except OSError as error:
+        raise FileError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write(
     path: PathLike, file_format: str, version: int, header: Mapping[str, Any], tensors: Tensors
 ) -> None:
-    """Write a file whole or not at all: under another name first, then renamed.
+    """Write a file whole or not at all.
 
     Parameters
     ----------
@@ -99,21 +132,16 @@ def write(
 
     Raises
     ------
+    TypeError
+        If ``path`` is no file's name.
     FileError
         If it cannot be written.
     """
-    target = Path(path)
     record = {**header, "format": file_format, "version": version}
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     data = safetensors.numpy.save(tensors, metadata={_KEY: text})
-    check_place(target)
-    partial = _beside(target)
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise FileError(f"{target} cannot be written: {error.strerror}") from error
+    with written(path) as file:
+        file.write(data)
 
 
 def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any], Tensors]:
@@ -121,11 +149,13 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
 
     Raises
     ------
+    TypeError
+        If ``path`` is no file's name.
     FileError
         If it is missing, truncated, not one of this package's files, of another of its formats, or
         of a newer version.
     """
-    source = Path(path)
+    source = _as_path(path)
     try:
         if source.is_dir():
             raise FileError(f"{source} is a directory; expected a {file_format}")
@@ -167,7 +197,7 @@ def save(network: Network, path: PathLike) -> None:
     Raises
     ------
     TypeError
-        If it is no network.
+        If it is no network, or ``path`` no file's name.
     FileError
         If the file cannot be written.
     """
@@ -182,6 +212,8 @@ def load(path: PathLike) -> Network:
 
     Raises
     ------
+    TypeError
+        If ``path`` is no file's name.
     FileError
         Naming the path and what was wrong.
     """

@@ -26,8 +26,10 @@ def read_samples(path: Path) -> tuple[Any, Any]:
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise FileError(
-            f"{path} is no array of numpy's ({error}): save samples with numpy.save or savez"
+            f"{path} is no array of numbers of numpy's{reason}: save samples with numpy.save or "
+            "savez"
         ) from error
     if isinstance(loaded, np.ndarray):
         return ([loaded] if loaded.dtype.names else loaded), None
@@ -35,7 +37,9 @@ def read_samples(path: Path) -> tuple[Any, Any]:
         try:
             arrays = {name: loaded[name] for name in loaded.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise FileError(f"{path} is damaged ({error}): save it again") from error
+            raise FileError(
+                f"{path} is damaged, or holds other things than numbers: save arrays of numbers"
+            ) from error
     labels = arrays.pop("labels", None)
     if "samples" in arrays:
         return arrays["samples"], labels

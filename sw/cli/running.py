@@ -66,8 +66,7 @@ def run(
     import numpy as np
 
     from ..device import open_device
-    from ..errors import FileError
-    from ..files import check_place
+    from ..files import check_place, written
     from ..program import load_program
     from ..result import Result
     from ..sample_files import check_labels, read_samples, split_batches
@@ -90,11 +89,9 @@ def run(
             results.append(result)
             advance(1)
     result = Result.joined(results)
-    try:
-        arrays: dict[str, Any] = result.arrays()
-        np.savez_compressed(target, **arrays)
-    except OSError as error:
-        raise FileError(f"{target} cannot be written: {error.strerror or error}") from error
+    arrays: dict[str, Any] = result.arrays()
+    with written(target) as file:
+        np.savez_compressed(file, **arrays)
     figures = _figures(result)
     if labels is not None:
         figures["accuracy"] = float((result.prediction == labels).mean())

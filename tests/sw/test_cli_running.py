@@ -19,6 +19,8 @@ def test_files_that_are_none(capsys: Out, files: Path) -> None:
     (files / "text").write_text("no array")
     np.savez(files / "two.npz", a=np.zeros(3), b=np.zeros(3))
     np.savez(files / "none.npz")
+    np.savez(files / "objects.npz", samples=np.array([None]))
+    (files / "folder").mkdir()
     np.savez(files / "empty.npz", samples=np.zeros((0, 6, 9)))
     np.save(files / "scalar.npy", np.array(3))
     whole = (files / "labelled.npz").read_bytes()
@@ -26,8 +28,10 @@ def test_files_that_are_none(capsys: Out, files: Path) -> None:
     np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
     for name, message in {
         "missing.npy": "there is no file",
-        "text": "is no array of numpy's",
-        "cut.npz": "is no array of numpy's",
+        "text": "text is no array of numbers of numpy's: save samples with numpy.save or savez\n$",
+        "cut.npz": "cut.npz is no array of numbers of numpy's: save",
+        "objects.npz": "objects.npz is damaged, or holds other things than numbers: save arrays",
+        "folder": r"folder is no array of numbers of numpy's \(Is a directory\)",
         "two.npz": "must have an array 'samples', or event arrays only; it has a, b",
         "none.npz": "has no arrays in it",
         "empty.npz": "samples must hold at least 1 sample, not 0",
@@ -40,6 +44,7 @@ def test_files_that_are_none(capsys: Out, files: Path) -> None:
         )
         assert code == 2
         assert re.search(message, err), err
+        assert "pickle" not in err
     code, _, err = call(
         capsys, "run", files / "net.safetensors", files / "samples.npy", "--device", "golden:",
         "-o", files / "out.npz",
@@ -128,6 +133,27 @@ def test_results_that_cannot_be_written(capsys: Out, files: Path) -> None:
     )
     assert code == 2
     assert "out.npz cannot be written: No such file or directory" in err
+
+
+def test_results_are_written_whole_or_not_at_all(
+    capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: Any, **arrays: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    out = files / "out.npz"
+    out.write_bytes(b"before")
+    there = set(files.iterdir())
+    monkeypatch.setattr("numpy.savez_compressed", fail)
+    code, _, err = call(
+        capsys, "run", files / "program", files / "samples.npy", "--device", "golden:", "-o", out,
+        "-q",
+    )
+    assert code == 2
+    assert err == f"error: {out} cannot be written: No space left on device\n"
+    assert out.read_bytes() == b"before"
+    assert set(files.iterdir()) == there
 
 
 def test_what_cannot_be_written_is_found_before_the_run(

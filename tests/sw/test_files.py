@@ -163,3 +163,12 @@ def test_narrowest(values, dtype):
     array = np.array(values, dtype=np.int64)
     assert files.narrowest(array).dtype == dtype
     assert files.narrowest(array).tolist() == values
+
+
+@pytest.mark.parametrize("place", [5, None, b"net"])
+def test_paths_that_are_none(net, place):
+    message = r"path must be the name of a file \(a str or a Path\), not "
+    with pytest.raises(TypeError, match=message):
+        ss.load(place)
+    with pytest.raises(TypeError, match=message):
+        ss.save(net, place)
