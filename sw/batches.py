@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .events import bin_events, is_recordings
 from .program import Program
 from .samples import check_samples
+from .values import refuse_masks
 from .windows import Batch
 
 __all__ = ["as_batch", "check_batch", "is_batches"]
@@ -42,6 +43,7 @@ def check_batch(
         If samples do not fit the program; names the value and what is allowed.
     """
     network, steps = program.network, program.steps
+    refuse_masks("samples", samples)
     if is_recordings(samples):
         if network.input.kind == "pixels":
             raise ValueError("samples are events; this program's input is pixels: (batch, *shape)")
@@ -50,6 +52,11 @@ def check_batch(
         samples = bin_events(samples, network.input.shape, steps, **binning)
     elif isinstance(samples, np.ndarray) and samples.dtype.names:
         raise TypeError("samples must be a list of event arrays, one per sample: [events]")
+    elif isinstance(samples, (list, tuple)) and any(map(_has_fields, samples)):
+        other = next(i for i, each in enumerate(samples) if not _has_fields(each))
+        raise TypeError(
+            f"samples must be event arrays only, or none: samples[{other}] is none, others are"
+        )
     else:
         for name, usual in _BINNING.items():
             if binning[name] is not usual and binning[name] != usual:
@@ -58,6 +65,10 @@ def check_batch(
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
     return as_batch(flat, steps, np.full(len(flat), not carry))
+
+
+def _has_fields(sample: Any) -> bool:
+    return isinstance(sample, np.ndarray) and sample.dtype.names is not None
 
 
 def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:

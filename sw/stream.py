@@ -13,7 +13,7 @@ from .batches import as_batch
 from .program import Program
 from .result import Result
 from .samples import check_samples
-from .values import exact_int
+from .values import as_array, exact_int
 from .windows import Batch
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ class Stream(abc.ABC):
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:
             raise ValueError(f"steps is for pixels; spikes tell their own, not steps={steps!r}")
-        array = window if hasattr(window, "__array__") else np.asarray(window)
-        flat, steps = check_samples(network, array[None], steps)
+        flat, steps = check_samples(network, as_array("window", window)[None], steps)
         if steps > longest:
             raise ValueError(
                 f"window must have 1 to {longest} steps, not {steps}: send it in parts"

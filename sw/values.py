@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "as_array", "exact_choice", "exact_int", "exact_integers", "signed_bits", "signed_range",
+    "as_array", "exact_choice", "exact_int", "exact_integers", "refuse_masks", "signed_bits",
+    "signed_range",
 ]
 
 
@@ -53,16 +54,26 @@ def exact_choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def refuse_masks(name: str, value: Any) -> None:
+    """Refuse, with a TypeError, an array with a mask, or a list of such: it would be lost."""
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(
+            f"{name} must have no mask: give what stands in place of masked values (.filled)"
+        )
+
+
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
     """A numpy view (where possible) of a list, array or tensor of bools, integers or floats.
 
     Raises
     ------
     TypeError
-        If it holds anything else.
+        If it holds anything else, or has a mask.
     ValueError
         If it is a ragged list.
     """
+    refuse_masks(name, value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     try:

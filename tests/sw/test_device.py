@@ -257,6 +257,25 @@ def test_arguments_of_run() -> None:
         device.run([events], bin_time=1)
 
 
+def test_samples_of_several_kinds() -> None:
+    program = program_of(small())
+    device = golden(program)
+    events = np.zeros(1, dtype=[("t", "i8"), ("x", "i8")])
+    message = r"samples must be event arrays only, or none: samples\[1\] is none, others are"
+    with pytest.raises(TypeError, match=message):
+        device.run([events, np.zeros((6, 9))], bin_time=1)
+    masked = np.ma.masked_array(spikes(1), mask=True)
+    hidden = np.ma.masked_array(events, mask=True)
+    for samples, options in ((masked, {}), ([*masked], {}), ([hidden], {"bin_time": 1})):
+        with pytest.raises(TypeError, match=r"samples must have no mask: give .* \(\.filled\)"):
+            device.run(samples, **options)
+    with device.stream() as live:
+        with pytest.raises(ValueError, match="window must be an array, not a ragged list"):
+            live.send([[1, 2], [3]])
+        with pytest.raises(TypeError, match="window must have no mask"):
+            live.send(masked[0])
+
+
 def test_samples_as_tensors() -> None:
     torch = pytest.importorskip("torch")
     program = program_of(small())
