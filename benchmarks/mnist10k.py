@@ -1,6 +1,7 @@
 """All 10,000 MNIST test images on a simulated board: every spike word against golden.
 
-    python benchmarks/mnist10k.py [--array icebreaker] [-o docs/results/mnist10k.json]
+    python benchmarks/mnist10k.py [--array icebreaker] [--network net.safetensors --steps 2]
+        [-o docs/results/mnist10k.json]
 
 needs the MNIST files (see ``stablespike.datasets``). Cycles are the simulated board's, of samples
 that follow each other, and of each alone on the device (core latency: from its last input word to
@@ -28,14 +29,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--array", default="icebreaker")
     parser.add_argument("--network", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS, help="Of a sample (default 4).")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     if arguments.network:
-        name = arguments.network.stem
-        program = ss.compile(ss.load(arguments.network), arguments.array, STEPS)
+        name, network = arguments.network.stem, ss.load(arguments.network)
     else:
-        name, program = shipped_program(arguments.array)
-    network = program.network
+        name, shipped = shipped_program(arguments.array)
+        network = shipped.network
+    program = ss.compile(network, arguments.array, arguments.steps)
     images, labels = mnist("test")
     samples = pixels(images, network)
     comparison = Comparison()
@@ -63,6 +65,7 @@ def main() -> int:
     figures = {
         "network": name,
         "images": count,
+        "steps": program.steps,
         "array": arguments.array,
         "accuracy": right / count,
         "words": comparison.words,

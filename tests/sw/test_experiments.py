@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import inference_and  # noqa: E402
+import mnist10k  # noqa: E402
 import runs  # noqa: E402
 import stable_spike  # noqa: E402
 import stablespike as ss  # noqa: E402
@@ -224,3 +225,18 @@ def test_fitted_biases_recover_what_the_skeleton_lost():
     fitted = inference_and.emitting(network, "skeleton", bias)
     assert (before == 3).all()
     assert (inference_and.ran(fitted, samples, 3).prediction == labels).all()
+
+
+def test_mnist_on_the_board_with_as_many_steps_as_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The golden device in place of the simulated board."""
+    devices = ss.open_device
+    monkeypatch.setattr(mnist10k.ss, "open_device", lambda uri: devices("golden:"))
+    monkeypatch.setattr(mnist10k, "mnist", lambda split: shipped_mnist(6))
+    file = tmp_path / "figures.json"
+    for asked, steps in (([], 4), (["--steps", "2"], 2)):
+        monkeypatch.setattr(sys, "argv", ["mnist10k.py", "-o", str(file), *asked])
+        assert mnist10k.main() == 0
+        figures = json.loads(file.read_text())
+        assert (figures["network"], figures["steps"]) == ("mnist-mlp", steps)
