@@ -29,9 +29,9 @@ import numpy.typing as npt
 import stablespike as ss
 import torch
 from runs import add_line, mean_and_deviation, read_lines, table
-from stable_spike import KEY, Run, folder, hardware, identity, plan_of, shaped
+from stable_spike import KEY, Run, folder, hardware, identity, plan_of
 from stablespike.train import Recipe
-from stablespike.train.data import Samples, load
+from stablespike.train.data import Samples, load, shaped
 
 FITTED_ON = 10_000
 COVERAGE = 0.9
@@ -121,7 +121,7 @@ def measured(
 ) -> dict[str, Any]:
     """The figures of one network."""
     steps, labels = plan.steps, test.labels.numpy()
-    samples = shaped(test, plan, network)
+    samples = shaped(test.inputs, plan)
     both = ran(emitting(network, "both"), samples, steps)
     right = both.prediction == labels
 
@@ -129,7 +129,7 @@ def measured(
     biases = {
         "kept": last,
         "scaled": np.rint(last * (steps - 1) / steps).astype(np.int64),
-        "fitted": fitted_bias(network, shaped(fit, plan, network), fit.labels.numpy(), steps),
+        "fitted": fitted_bias(network, shaped(fit.inputs, plan), fit.labels.numpy(), steps),
     }
     skeletons = {name: emitting(network, "skeleton", bias) for name, bias in biases.items()}
     found: dict[str, Any] = {"accuracy": float(right.mean())}

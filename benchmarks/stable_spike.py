@@ -33,7 +33,7 @@ from stablespike.counters import totals as summed
 from stablespike.estimate import estimate
 from stablespike.train import RECIPES, Diverged, Recipe, train
 from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
-from stablespike.train.data import Samples, load, read
+from stablespike.train.data import load, shaped
 from stablespike.train.recipes import FOLDS
 
 ARRAY = "icebreaker"
@@ -88,15 +88,6 @@ def plan_of(run: Run) -> Recipe:
     return replace(base, **{name: run[name] for name in fields})
 
 
-def shaped(samples: Samples, plan: Recipe, network: ss.Network) -> np.ndarray[Any, Any]:
-    """Test samples as a device takes them."""
-    inputs = read(samples.inputs, plan).numpy().astype(np.int64)
-    if plan.events:
-        inputs = inputs.swapaxes(0, 1)
-        return inputs.reshape(*inputs.shape[:2], *network.input.shape)
-    return inputs.reshape(-1, *network.input.shape)
-
-
 def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> dict[str, float]:
     """SOPs and estimated cycles a sample, samples following each other."""
     program = ss.compile(network, ARRAY, steps)
@@ -123,7 +114,7 @@ def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
     except Diverged as error:
         return {**run, "diverged": str(error)}
     (place / "custom.checkpoint.pt").unlink()
-    samples = shaped(load(plan, "test", data), plan, result.network)[:counted]
+    samples = shaped(load(plan, "test", data).part(0, counted).inputs, plan)
     rates = (result.skeleton_rate, result.firing_rate)
     return {
         **run,

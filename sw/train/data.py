@@ -17,7 +17,7 @@ from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist
 from ..events import bin_events
 from .recipes import FOLDS, Recipe
 
-__all__ = ["Samples", "distorted", "load", "parts", "read"]
+__all__ = ["Samples", "distorted", "load", "parts", "read", "shaped"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,15 @@ def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
         return inputs.transpose(0, 1).flatten(2).float()
     small = pixels(np.asarray(inputs), plan.side, plan.pixel_bits)
     return torch.from_numpy(small).flatten(1).float()
+
+
+def shaped(inputs: torch.Tensor, plan: Recipe) -> npt.NDArray[np.int64]:
+    """Stored inputs as devices and the golden model take them."""
+    values = read(inputs, plan).numpy().astype(np.int64)
+    if plan.events:
+        values = values.swapaxes(0, 1)
+        return values.reshape(*values.shape[:2], NMNIST_SHAPE[0], plan.side, plan.side)
+    return values.reshape(-1, 1, plan.side, plan.side)
 
 
 def parts(values: torch.Tensor, size: int) -> list[torch.Tensor]:

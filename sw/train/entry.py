@@ -10,12 +10,14 @@ import torch
 
 from ..errors import FileError
 from ..files import check_place
+from ..golden import Golden
+from ..network import Network
 from .consistency import firing_rate, skeleton_rate
-from .data import Samples, load, read
+from .data import Samples, load, parts, read, shaped
 from .model import exported
 from .recipes import RECIPES, Recipe
 from .result import Result
-from .run import Run
+from .run import EVALUATED_AT_ONCE, Run
 
 __all__ = ["train"]
 
@@ -82,6 +84,7 @@ def train(
         say(line)
     result = _tested(run, load(plan, "test", data), threads)
     say(f"test accuracy {result.test:.2%} with the network of epoch {result.best_epoch}")
+    say(f"test samples on which the golden model differs: {result.golden_differences}")
     if folder is not None:
         result.write(folder)
         say(f"wrote {result.files['network']} and {result.files['figures']}")
@@ -138,6 +141,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         epochs=run.epoch,
         best_epoch=run.best_epoch,
         validation=round(run.best, 6),
+        golden_differences=_golden_differences(run, network, samples, membranes, spikes),
         test=float((membranes.argmax(1) == samples.labels).double().mean()),
         pixels=float((shown > 0).sum(1).float().mean()),
         active=float((spikes.sum(0) > 0).sum(1).float().mean()),
@@ -149,3 +153,20 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         settings=asdict(run.plan),
         network=network,
     )
+
+
+def _golden_differences(
+    run: Run, network: Network, samples: Samples, membranes: torch.Tensor, spikes: torch.Tensor
+) -> int:
+    """Samples on which the golden model's membranes or hidden spikes are not the frozen model's."""
+    plan, golden = run.plan, Golden(network, run.plan.state_bits)
+    pieces = (parts(each, EVALUATED_AT_ONCE) for each in (
+        samples.inputs, membranes, spikes.transpose(0, 1)
+    ))
+    count = 0
+    for inputs, out, fired in zip(*pieces, strict=True):
+        found = golden.run(shaped(inputs, plan), None if plan.events else plan.steps, trace=True)
+        differ = (found.readout != out.numpy()).any(1)
+        differ |= (found.spikes[0] != fired.numpy()).any((1, 2))
+        count += int(differ.sum())
+    return count

@@ -23,6 +23,8 @@ class Result:
     ----------
     network : the trained ``stablespike.Network``.
     validation, test : share of right predictions on the held-out samples and the test set.
+    golden_differences : test samples on which the golden model's membranes or hidden spikes are not
+        those of the frozen model, which is what ``test`` was counted with: 0.
     best_epoch : the epoch the network was taken from, chosen on the held-out samples.
     pixels : mean number of inputs of a test sample that are not 0 (over its steps, for spikes).
     active : mean number of hidden neurons that fire in a test sample.
@@ -39,6 +41,7 @@ class Result:
     best_epoch: int
     validation: float
     test: float
+    golden_differences: int
     pixels: float
     active: float
     spikes: float

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stablespike.train import (  # noqa: E402
     Recipe,
     Result,
     data,
+    entry,
     train,
 )
 from stablespike.train.data import Samples, distorted, read  # noqa: E402
@@ -111,14 +113,45 @@ def test_result_is_the_exported_networks_own(tmp_path: Path):
     assert result.pixels == pytest.approx((images > 15).sum((1, 2)).mean(), rel=1e-5)
     assert lines[0].startswith("epoch 1/2: loss ")
     assert "test accuracy" in lines[2]
+    assert lines[3] == "test samples on which the golden model differs: 0"
 
     figures = json.loads(Path(result.files["figures"]).read_text())
     assert figures == json.loads(json.dumps(result.summary()))
     assert (figures["recipe"], figures["epochs"], figures["threads"]) == ("custom", 2, 1)
+    assert figures["golden_differences"] == 0
 
     import stablespike as ss
 
     assert ss.load(result.files["network"]) == result.network
+
+
+def test_samples_on_which_the_golden_model_differs_are_counted(monkeypatch: pytest.MonkeyPatch):
+    """Of a network that is not the frozen model: one threshold is 1 lower, or one last bias."""
+    images, _ = shipped_mnist()
+    frozen: list[Any] = []
+
+    def other(change: str, model: Model) -> Any:
+        network = exported(model)
+        frozen.append(network)
+        hidden, last = network.layers
+        if change == "threshold":
+            theta = hidden.neuron.threshold - (np.arange(12) == np.argmax(hidden.bias))
+            hidden = ss.Dense(hidden.weight, hidden.bias, neuron=replace(
+                hidden.neuron, threshold=theta))
+        else:
+            last = ss.Dense(last.weight, last.bias + 1, neuron=last.neuron)
+        return ss.Network(network.input, (hidden, last), readout="membrane")
+
+    import stablespike as ss
+
+    for change in ("threshold", "bias"):
+        monkeypatch.setattr(entry, "exported", partial(other, change))
+        result = train(SMALL, epochs=1)
+        (out, spikes), (seen, fired) = (
+            membranes(each, images, SMALL.steps) for each in (frozen[-1], result.network)
+        )
+        want = (out != seen).any(1) | (spikes != fired).any((0, 2))
+        assert result.golden_differences == want.sum() > 0
 
 
 def test_learns():
@@ -369,6 +402,7 @@ def test_learns_from_events():
     )
     result = train(plan)
     assert result.test > 0.7
+    assert result.golden_differences == 0
     assert 0 < result.skeleton_rate < result.firing_rate < 1
 
 
