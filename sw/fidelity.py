@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .network import Leak
+from .spec.array import ArrayConfig
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
 
@@ -113,16 +114,29 @@ class Fidelity:
 
     @property
     def exact(self) -> bool:
-        """Whether every layer is, and no rule is another than the source's."""
+        """Whether nothing is rounded, no rule is another than the source's, and no spike differs
+        in ``exact_steps``."""
+        return self._rounds_nothing and (not self.different or self._beyond)
+
+    @property
+    def _rounds_nothing(self) -> bool:
         return not self.approximations and all(layer.exact for layer in self.layers)
+
+    @property
+    def _limit(self) -> int | None:
+        """Steps for which no leak rounds a membrane; None: any number."""
+        limits = [layer.exact_steps for layer in self.layers if layer.exact_steps is not None]
+        return min(limits, default=None)
+
+    @property
+    def _beyond(self) -> bool:
+        """Whether more steps were measured than that."""
+        return self._limit is not None and self.steps > self._limit
 
     @property
     def exact_steps(self) -> int | None:
         """Steps of a sample for which ``exact`` holds; None: any number; 0 if it does not."""
-        if not self.exact:
-            return 0
-        limits = [layer.exact_steps for layer in self.layers if layer.exact_steps is not None]
-        return min(limits, default=None)
+        return self._limit if self.exact else 0
 
     @property
     def different(self) -> int:
@@ -153,11 +167,18 @@ class Fidelity:
         return "\n".join(lines)
 
     def _verdict(self) -> str:
+        different = f"{self.different} spikes differ"
+        if not self._rounds_nothing:
+            return f"not exact: {different}"
         if not self.exact:
-            return f"not exact: {self.different} spikes differ"
-        if self.exact_steps is None:
-            return f"exact for any number of steps: {self.different} spikes differ"
-        return f"exact for up to {self.exact_steps} steps: {self.different} spikes differ"
+            return (
+                f"rounds nothing, but {different}: membranes meet the end of their range "
+                f"(state_bits {ArrayConfig.state_bits})"
+            )
+        if self._limit is None:
+            return f"exact for any number of steps: {different}"
+        over = f"; over {self.steps}, {different}" if self._beyond else f": {different}"
+        return f"exact for up to {self._limit} steps{over}"
 
 
 def _layer_lines(layer: LayerFidelity) -> list[str]:

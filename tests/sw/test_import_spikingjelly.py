@@ -72,6 +72,26 @@ def test_without_leak_any_number_of_steps_is_exact():
     assert different == 0
 
 
+def test_membranes_that_meet_the_end_of_their_range_are_not_called_exact():
+    linear = torch.nn.Linear(20, 4, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([-1.0, 0.875]).repeat_interleave(10))
+    samples = np.zeros((3, 80, 20), int)
+    samples[0, :30, :10] = samples[0, 30:, 10:] = samples[1, :5, :10] = samples[1, 5:, 10:] = 1
+    module = torch.nn.Sequential(linear, neuron.IFNode(v_reset=None))
+    report = ss.from_spikingjelly(module, (20,), calibration=samples).fidelity
+    assert report.different > 0
+    assert (report.exact, report.exact_steps) == (False, 0)
+    assert report.layers[0].exact
+    assert (
+        f"rounds nothing, but {report.different} spikes differ: membranes meet the end of their "
+        "range (state_bits 16)"
+    ) in str(report)
+    report = ss.from_spikingjelly(module, (20,), calibration=samples[1:]).fidelity
+    assert (report.exact, report.exact_steps, report.different) == (True, None, 0)
+    assert "exact for any number of steps: 0 spikes differ" in str(report)
+
+
 def test_other_time_constants_are_measured():
     module = model(neuron.LIFNode, tau=3.0, v_threshold=0.5)
     network = imported(module, calibration=SAMPLES)
