@@ -78,6 +78,7 @@ def as_network_parts(
     silent: tuple[type, ...],
     reset: Callable[[nn.Module], None],
     nearest: str,
+    readout: str | None,
 ) -> tuple[list[Part], Callable[[Floats], Run]]:
     """The chain of a module, and a function that runs its own layers.
 
@@ -89,6 +90,7 @@ def as_network_parts(
     silent : modules of the framework that do nothing once trained.
     reset : puts a neuron back to the start of a sample.
     nearest : neurons that can be expressed, for messages.
+    readout : as asked for; "membrane" where the module may return a membrane.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def as_network_parts(
             )
     with _evaluating(module):
         _reset_all(module, neurons, reset)
-        recorder, order = record(module, shape, sample, leaf)
+        recorder, order = record(module, shape, sample, leaf, readout)
         _reset_all(module, neurons, reset)
         by_name = {name: child for child, name in recorder.names.items()}
         parts: list[Part] = []

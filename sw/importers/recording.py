@@ -71,7 +71,7 @@ class Recorder:
         if isinstance(output, torch.Tensor):
             tagged = self.tag(output)
             self.made.append((name, tagged))
-            return tagged
+            return tagged.clone()
         if isinstance(output, tuple):
             values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
             self.made += [
@@ -79,7 +79,7 @@ class Recorder:
                 for i, value in enumerate(values)
                 if isinstance(value, torch.Tensor)
             ]
-            return values
+            return tuple(v.clone() if isinstance(v, torch.Tensor) else v for v in values)
         raise NotExpressible(
             name, type(module).__name__, f"it returns a {type(output).__name__}", NEAREST
         )
@@ -119,7 +119,11 @@ def _leaves(
 
 
 def record(
-    module: nn.Module, shape: Shape, sample: Any, leaf: Callable[[nn.Module], bool]
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    leaf: Callable[[nn.Module], bool],
+    readout: str | None,
 ) -> tuple[Recorder, list[str]]:
     """Call a module once; the recorder, and the names of its layers in the order of the data.
 
@@ -128,11 +132,14 @@ def record(
     shape : of one sample.
     sample : what the module is called with; None: zeros of (1, *shape). Its values do not matter.
     leaf : whether a module with children is a layer all the same.
+    readout : "membrane" where the module may return the last layer's membrane in place of its
+        output.
 
     Raises
     ------
     NotExpressible, ValueError
-        If the layers are not one chain, or the module cannot be called.
+        If the layers are not one chain, the last one's output is not what the module returns, or it
+        cannot be called.
     """
     size = int(np.prod(shape))
     recorder = Recorder(module, leaf)
@@ -157,7 +164,7 @@ def record(
     ]
     try:
         with torch.no_grad():
-            module(recorder.sample.clone())
+            returned = module(recorder.sample.clone())
     except NotExpressible:
         raise
     except Exception as error:  # whatever the model raises
@@ -170,7 +177,60 @@ def record(
     finally:
         for hook in hooks:
             hook.remove()
-    return recorder, _order(recorder)
+    order = _order(recorder)
+    _check_returned(recorder, order[-1], list(_tensors(returned)), readout)
+    return recorder, order
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _check_returned(
+    recorder: Recorder, last: str, returned: list[torch.Tensor], readout: str | None
+) -> None:
+    """That the last layer's output is among what the module returns, as it is or over steps."""
+    if _among(recorder.made, last, returned):
+        return
+    kind, reason = recorder.kind(last), "what the model returns is not its output: something is "
+    reason += "computed behind it, or another layer's output is returned"
+    nearest = "returning its output, or the stack, sum or mean of it where forward loops over steps"
+    states = dict.fromkeys(name for name, _ in recorder.made if name.endswith(f" of {last}"))
+    if any(_among(recorder.made, name, returned, states=True) for name in states):
+        if readout == "membrane":
+            return
+        reason, nearest = "the model returns its state, not its spikes", "readout='membrane'"
+    raise NotExpressible(last, kind, reason, nearest)
+
+
+def _among(
+    made: list[tuple[str, torch.Tensor]],
+    name: str,
+    returned: list[torch.Tensor],
+    states: bool = False,
+) -> bool:
+    """Whether what a layer made in all of its calls is among some tensors, in any shape.
+
+    Of states that of the last call will do, but no sum.
+    """
+    calls = [value for maker, value in made if maker == name]
+    if len({call.shape for call in calls}) != 1:
+        return False
+    values = calls[0] if len(calls) == 1 else torch.stack(calls)
+    wanted = [values, values.movedim(0, -1)]
+    wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
+    return any(
+        each.numel() == value.numel()
+        and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)
+        for each in returned
+        for value in wanted
+    )
 
 
 def _order(recorder: Recorder) -> list[str]:

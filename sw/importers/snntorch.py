@@ -73,7 +73,7 @@ def from_snntorch(
             snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
             snntorch.RLeaky: _recurrent, snntorch.RSynaptic: _recurrent,
         },
-        (snntorch.SpikingNeuron,), (), _reset, _NEAREST,
+        (snntorch.SpikingNeuron,), (), _reset, _NEAREST, settings.readout,
     )
     layers = assemble(parts, shape, settings.readout)
     name = f"snnTorch module {type(module).__name__}"

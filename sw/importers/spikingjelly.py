@@ -61,7 +61,7 @@ def from_spikingjelly(
     parts, reference = as_network_parts(
         module, shape, sample,
         {neuron.IFNode: _if, neuron.LIFNode: _lif, neuron.ParametricLIFNode: _plif},
-        (base.MemoryModule,), (layer.Dropout,), _reset, _NEAREST,
+        (base.MemoryModule,), (layer.Dropout,), _reset, _NEAREST, settings.readout,
     )
     layers = assemble(parts, shape, settings.readout)
     name = f"SpikingJelly module {type(module).__name__}"

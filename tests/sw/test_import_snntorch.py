@@ -174,7 +174,7 @@ class Looped(torch.nn.Module):
         self.fc2 = on_grid(30, OUTPUTS, generator)  # not in the order of the calls
         self.fc1 = on_grid(INPUTS, 30, generator)
         self.lif1, self.lif2 = snn.Leaky(beta=0.5), snn.Leaky(beta=0.5)
-        self.extra = extra
+        self.extra, self.over = extra, torch.stack
 
     def forward(self, x):
         mem1, mem2 = self.lif1.reset_mem(), self.lif2.reset_mem()
@@ -193,7 +193,7 @@ class Looped(torch.nn.Module):
                 self.lif2(self.fc2(spk1))
                 self.branch(spk1)
             record.append(spk2)
-        return torch.stack(record)
+        return self.over(record)
 
 
 def test_the_order_of_the_calls_is_recorded():
@@ -225,6 +225,80 @@ def test_what_is_computed_between_layers_is_refused(extra, name, reason):
     with refuses(ss.NotExpressible, reason) as caught:
         ss.from_snntorch(module, (INPUTS,), sample=torch.zeros(2, 1, INPUTS))
     assert caught.value.node == name
+
+
+class Ended(torch.nn.Module):
+    """Two layers; what it returns of their outputs and the last membrane is ``end``'s."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.inner = model(snn.Leaky, beta=0.5, reset_mechanism="none")
+        self.end = end
+
+    def forward(self, x):
+        first = self.inner[1](self.inner[0](x))
+        return self.end(first, *self.inner[3](self.inner[2](first)))
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda first, spk, mem: spk, None),
+        (lambda first, spk, mem: [mem, {"out": (spk.squeeze(0), 3)}], None),
+        (lambda first, spk, mem: (first, spk), None),
+        (lambda first, spk, mem: spk.double(), None),
+        (lambda first, spk, mem: 1 - spk, "something is computed behind it"),
+        (lambda first, spk, mem: spk.neg_(), "something is computed behind it"),
+        (lambda first, spk, mem: spk.flip(1), "something is computed behind it"),
+        (lambda first, spk, mem: spk[:, :5], "something is computed behind it"),
+        (lambda first, spk, mem: spk.softmax(1), "something is computed behind it"),
+        (lambda first, spk, mem: spk.argmax(1), "something is computed behind it"),
+        (lambda first, spk, mem: first, "or another layer's output is returned"),
+        (lambda first, spk, mem: None, "what the model returns is not its output"),
+        (lambda first, spk, mem: mem, "the model returns its state, not its spikes"),
+    ],
+)
+def test_what_the_model_returns_is_its_last_output(end, reason):
+    if reason is None:
+        assert imported(Ended(end)) == imported(Ended(end).inner)
+        return
+    with refuses(ss.NotExpressible, reason) as caught:
+        imported(Ended(end))
+    assert (caught.value.node, caught.value.kind) == ("inner.3", "Leaky")
+    assert caught.value.nearest.startswith(
+        "readout='membrane'" if "state" in reason else "returning its output, or the stack, sum"
+    )
+
+
+def test_a_module_may_return_its_membrane_where_that_is_read():
+    module = Ended(lambda first, spk, mem: mem)
+    ours = imported(module, readout="membrane")
+    assert ours == imported(module.inner, readout="membrane")
+    with refuses(ss.NotExpressible, "what the model returns is not its output"):
+        imported(Ended(lambda first, spk, mem: 2 * mem), readout="membrane")
+
+
+@pytest.mark.parametrize(
+    ("over", "accepted"),
+    [
+        (torch.stack, True),
+        (lambda steps: torch.stack(steps, -1), True),
+        (sum, True),
+        (lambda steps: torch.stack(steps).mean(0), True),
+        (lambda steps: steps[-1], False),
+        (lambda steps: torch.stack(steps[1:]), False),
+        (lambda steps: torch.stack(steps).amax(0), False),
+    ],
+)
+def test_outputs_over_steps_are_stacked_or_summed(over, accepted):
+    module = Looped()
+    module.over = over
+    sample = torch.zeros(STEPS, 1, INPUTS)
+    if accepted:
+        assert ss.from_snntorch(module, (INPUTS,), sample=sample).fidelity.different == 0
+        return
+    with refuses(ss.NotExpressible, "lif2 (Leaky): what the model returns is not its output"):
+        ss.from_snntorch(module, (INPUTS,), sample=sample)
 
 
 def test_shared_layers_are_refused():

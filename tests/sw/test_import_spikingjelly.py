@@ -125,6 +125,18 @@ def test_several_steps_at_once():
         counts = module(sequence).sum(0).numpy()
     ours = ss.Golden(network).run(samples.reshape(50, 10, 4, -1)).readout
     assert counts.mean() > 0.5
+
+    class Rates(torch.nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.inner, self.scale = module, scale
+
+        def forward(self, x):
+            return {"rates": self.scale * self.inner(x).mean(0)}
+
+    assert ss.from_spikingjelly(Rates(1), (4, INPUTS // 4), steps=10, weight_bits=8) == network
+    with refuses(ss.NotExpressible, "inner.6 (IFNode): what the model returns is not its output"):
+        ss.from_spikingjelly(Rates(3), (4, INPUTS // 4), steps=10)
     assert np.abs(ours - counts).mean() < 0.2 * counts.mean()
 
 
