@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,11 @@ def fetch(
         If the file is missing and cannot be had; says where to put it.
     """
     file = folder / name
-    if file.is_file():
-        return file.read_bytes()
+    try:
+        if file.is_file():
+            return file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
     if named:
         raise DatasetError(f"{file} does not exist: {_where_to_put(name, addresses, folder)}")
     failures = []
@@ -66,18 +69,33 @@ def fetch(
             with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
                 data: bytes = answer.read()
             check(data, address)
-        except (OSError, urllib.error.URLError, DatasetError) as error:
+        except (OSError, HTTPException, DatasetError) as error:  # a URLError is an OSError
             failures.append(f"{address}: {error}")
             continue
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{name}.{os.getpid()}.part"
-        part.write_bytes(data)
-        part.replace(file)
+        _keep(data, file)
         return data
     raise DatasetError(
         f"{name} could not be downloaded ({'; '.join(failures)}): "
         f"{_where_to_put(name, addresses, folder)}"
     )
+
+
+def _keep(data: bytes, file: Path) -> None:
+    """Write a file, whole or not at all."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(data)
+            part.replace(file)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DatasetError(
+            f"{file} was downloaded but cannot be written ({error.strerror}): name another folder "
+            f"with ${DATA_VARIABLE} or path="
+        ) from error
 
 
 def _where_to_put(name: str, addresses: Sequence[str], folder: Path) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import io
 import urllib.error
 from pathlib import Path
@@ -182,6 +183,56 @@ def test_failed_download_says_where_to_put_the_files(small: Path, monkeypatch: p
     for part in ("no route", "is not MNIST's", f"into {mnist_folder()}", "$STABLESPIKE_DATA"):
         assert part in str(caught.value)
     assert not mnist_folder().exists()
+
+
+class Cut(io.BytesIO):
+    """An answer that ends early."""
+
+    def read(self, *size: Any) -> bytes:
+        raise http.client.IncompleteRead(b"half")
+
+
+def test_a_download_that_is_cut_off_goes_on_with_the_next_address(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    second = MNIST.mirrors[1]
+    answers = {second + name: (small / name).read_bytes() for name in (IMAGES, LABELS)}
+
+    def urlopen(address: str, timeout: float) -> io.BytesIO:
+        return io.BytesIO(answers[address]) if address in answers else Cut()
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    assert same(mnist("test"))
+    answers.clear()
+    with pytest.raises(DatasetError, match=r"could not be downloaded \(.*IncompleteRead"):
+        mnist("train")
+
+
+def test_a_cache_that_cannot_be_written(small: Path, monkeypatch: pytest.MonkeyPatch):
+    serve(monkeypatch, {MNIST.mirrors[0] + IMAGES: (small / IMAGES).read_bytes()})
+    (small / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small / "file"))
+    message = r"t10k-images.* downloaded but cannot be written \(Not a directory\): name another"
+    with pytest.raises(DatasetError, match=message):
+        mnist("test")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small))
+
+    def full(part: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DatasetError, match=r"cannot be written \(No space left on device\)"):
+        mnist("test")
+    assert list(mnist_folder().iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read(small: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(file: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(DatasetError, match=rf"{IMAGES} cannot be read: Permission denied"):
+        mnist("test", small)
 
 
 def test_pixels():
