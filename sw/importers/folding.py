@@ -207,6 +207,11 @@ class Folding:
             )
         cell, outputs = part.cell, len(self.weight)
         shape = self.shape if self.conv is not None else (outputs,)
+        if part.size not in (None, outputs, prod(shape)):
+            raise ValueError(
+                f"{part.name} ({part.kind}): its parameters are of {part.size} neurons, but its "
+                f"weights have {prod(shape)} outputs"
+            )
         threshold = cell.threshold
         if threshold is not None:
             threshold = _of_neurons(part, "threshold", threshold, shape)

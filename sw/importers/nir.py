@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +86,7 @@ def from_nir(
         part for node, each in nodes[1:-1] for part in reader.parts(node, each, back.get(node))
     ]
     layers = assemble(parts, shape, settings.readout)
+    _check_output(nodes[-1], prod(layers[-1].output_shape))
     network = FloatNetwork(name, shape, layers, tuple(reader.assumed()))
     return convert(network, settings)
 
@@ -117,6 +119,14 @@ def _pinned(
         values.setdefault("steps", 4)
     values.setdefault("scale", 1.0)
     return replace(pins, dt=dt), values
+
+
+def _check_output(last: tuple[str, Any], neurons: int) -> None:
+    name, node = last
+    values = next(iter((node.output_type or {}).values()), None)
+    if values is not None and np.prod(values) != neurons:
+        shape = tuple(np.asarray(values).reshape(-1).tolist())
+        raise ValueError(f"{name} (Output) has the shape {shape}, but {neurons} neurons feed it")
 
 
 def _input_shape(first: tuple[str, Any], settings: Settings) -> Shape:

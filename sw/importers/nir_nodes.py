@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from .semantics import (
 
 __all__ = ["Pins", "Reader"]
 
+_PARAMETERS = (
+    "r", "tau", "tau_mem", "tau_syn", "v_leak", "v_reset", "v_threshold", "w_in",
+)
 _KNOWN = "Affine, Linear, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF"
 
 
@@ -197,7 +201,7 @@ class Reader:
             recurrent_bias=recurrent_bias,
             **rule,
         )
-        return [*before, Neurons(name, kind, cell)]
+        return [*before, Neurons(name, kind, cell, _neuron_count(name, kind, node))]
 
     def _back(self, name: str, node: Any) -> tuple[Floats | None, Floats]:
         """Recurrent weights, and the biases with them."""
@@ -303,6 +307,16 @@ class Reader:
 def _described(kind: str, decay: float, synapse_decay: float | None) -> str:
     synapse = "" if synapse_decay is None else f", synapse {synapse_decay:.6g}"
     return f"NIR {kind}, decay {decay:.6g}{synapse}"
+
+
+def _neuron_count(name: str, kind: str, node: Any) -> int | None:
+    """Neurons a node has parameters for; None where all of them have one value."""
+    sizes = {each: prod(np.shape(getattr(node, each, 0))) for each in _PARAMETERS}
+    several = {each: size for each, size in sizes.items() if size > 1}
+    if len(set(several.values())) > 1:
+        counts = ", ".join(f"{size} of {each}" for each, size in several.items())
+        raise ValueError(f"{name} ({kind}): its parameters are of different sizes: {counts}")
+    return next(iter(several.values()), None)
 
 
 def _kept_leak(kept: Mapping[str, Any], key: str) -> Leak | None:

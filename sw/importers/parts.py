@@ -84,6 +84,7 @@ class Reshape(Part):
 
 @dataclass(frozen=True, eq=False)
 class Neurons(Part):
-    """A layer of neurons."""
+    """A layer of neurons; ``size`` of them, or as many as there are weights for."""
 
     cell: Cell
+    size: int | None = None

@@ -42,14 +42,15 @@ def affine(outputs, inputs, seed=0):
 def graph(*nodes, shape=(INPUTS,), output=None):
     every = {"input": nir.Input(np.array(shape))}
     every |= {f"{type(node).__name__.lower()}{i}": node for i, node in enumerate(nodes)}
-    every["output"] = nir.Output(np.array(output or (1,)))
+    every["output"] = nir.Output(None if output is None else np.array(output))
     names = list(every)
     return nir.NIRGraph(every, list(pairwise(names)), type_check=False)
 
 
 def two_layers(**settings):
     return graph(
-        affine(30, INPUTS), lif(30, **settings), nir.Linear(weights(10, 30)), lif(10, **settings)
+        affine(30, INPUTS), lif(30, **settings), nir.Linear(weights(10, 30)), lif(10, **settings),
+        output=(10,),
     )
 
 
@@ -362,6 +363,21 @@ def test_nested_graphs_scales_and_flatten():
     assert ss.from_nir(plain, **SAID).layers == ours.layers
 
 
+def test_nested_graphs_of_files_may_have_parameters_without_axes(tmp_path):
+    scalar = nir.LIF(tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0),
+                     v_threshold=np.array(1.0))
+    for depth in range(3):
+        node = scalar
+        for _ in range(depth):
+            node = nir.NIRGraph(
+                {"in": nir.Input(np.array([30])), "n": node, "out": nir.Output(np.array([30]))},
+                [("in", "n"), ("n", "out")], type_check=False,
+            )
+        nir.write(tmp_path / "net.nir", graph(affine(30, INPUTS), node, output=(30,)), None)
+        ours = ss.from_nir(tmp_path / "net.nir", **SAID)
+        assert ours == ss.from_nir(graph(affine(30, INPUTS), lif(30)), **SAID)
+
+
 def test_parameters_without_axes_and_no_reset_value():
     node = nir.LIF(tau=np.array(2 * DT), r=np.array(2.0), v_leak=np.array(0.0),
                    v_threshold=np.array(1.0))
@@ -443,6 +459,12 @@ def short_bias():
     return made
 
 
+def uneven():
+    made = two_layers()
+    made.nodes["lif1"].tau = values(29, 2 * DT)
+    return made
+
+
 def two_ends():
     inner = nir.NIRGraph(
         {"a": nir.Input(np.array([3])), "b": nir.Input(np.array([3])),
@@ -502,7 +524,12 @@ SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.a
          "sumpool2d0 (SumPool2d): SumPool2d(9) needs a map of at least its size"),
         (lambda: graph(affine(30, 23), lif(30)), "its weight must be (out, 24) for an input of"),
         (lambda: graph(affine(30, INPUTS), lif(29, tau=2 * DT, v_threshold=np.arange(1.0, 30))),
-         "lif1 (LIF): its threshold must be one value or (30,)"),
+         "lif1 (LIF): its parameters are of 29 neurons, but its weights have 30 outputs"),
+        (lambda: graph(affine(3, INPUTS), nir.IF(r=values(4, 1), v_threshold=values(4, 1))),
+         "if1 (IF): its parameters are of 4 neurons, but its weights have 3 outputs"),
+        (uneven, "lif1 (LIF): its parameters are of different sizes: 30 of r, 29 of tau, 30 of v"),
+        (lambda: graph(affine(30, INPUTS), lif(30), output=(7,)),
+         "output (Output) has the shape (7,), but 30 neurons feed it"),
         (lambda: graph(affine(30, INPUTS), lif(30, tau=np.linspace(DT, 3 * DT, 30))),
          "lif1 (LIF): tau differs between neurons, from 0.0001 to 0.0003: a layer has one leak"),
         (lambda: graph(affine(30, INPUTS), lif(30, r=-1)), "lif1 (LIF): r must be positive"),
@@ -563,7 +590,7 @@ def test_files_that_are_no_nir(tmp_path):
     with refuses(ss.FileError, "other.nir is no NIR file"):
         ss.from_nir(other)
     nir.write(other, lif(3))
-    with refuses(ss.FileError, "other.nir is no NIR file"):
+    with refuses(ss.FileError, "it holds a LIF, not a NIRGraph"):
         ss.from_nir(other)
     nir.write(text, two_layers())
     whole = text.read_bytes()
