@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_spikingjelly"]
 
-_NEAREST = "IFNode, LIFNode or ParametricLIFNode"
+_NEAREST = "IFNode, LIFNode, ParametricLIFNode or CUBALIFNode"
 
 
 def from_spikingjelly(
@@ -60,7 +60,10 @@ def from_spikingjelly(
         sample = torch.zeros(2, 1, *shape)
     parts, reference = as_network_parts(
         module, shape, sample,
-        {neuron.IFNode: _if, neuron.LIFNode: _lif, neuron.ParametricLIFNode: _plif},
+        {
+            neuron.IFNode: _if, neuron.LIFNode: _lif, neuron.ParametricLIFNode: _plif,
+            neuron.CUBALIFNode: _cuba,
+        },
         (base.MemoryModule,), (layer.Dropout,), _reset, _NEAREST, settings.readout,
     )
     layers = assemble(parts, shape, settings.readout)
@@ -86,6 +89,20 @@ def _plif(name: str, neuron: Any) -> Cell:
     return _leaky(name, "ParametricLIFNode", neuron, float(1 / (1 + np.exp(-w.reshape(-1)[0]))))
 
 
+def _cuba(name: str, neuron: Any) -> Cell:
+    kind = "CUBALIFNode"
+    if neuron.v_reset:
+        raise NotExpressible(
+            name, kind, "its v_reset is not 0, where its leak is toward", "v_reset=0.0 or None"
+        )
+    decay, synapse = (
+        checked_decay(name, kind, each, float(getattr(neuron, each)))
+        for each in ("v_decay", "c_decay")
+    )
+    described = f"c_decay={synapse:.6g}, v_decay={decay:.6g}, "
+    return _cell(name, kind, neuron, decay, 1.0, described, synapse)
+
+
 def _leaky(name: str, kind: str, neuron: Any, share: float) -> Cell:
     decay = checked_decay(name, kind, "the decay 1 - 1 / tau", 1.0 - share)
     gain = float(tidy(share)) if neuron.decay_input else 1.0
@@ -94,7 +111,13 @@ def _leaky(name: str, kind: str, neuron: Any, share: float) -> Cell:
 
 
 def _cell(
-    name: str, kind: str, neuron: Any, decay: float, gain: float, described: str
+    name: str,
+    kind: str,
+    neuron: Any,
+    decay: float,
+    gain: float,
+    described: str,
+    synapse: float | None = None,
 ) -> Cell:
     _check_surrogate(name, kind, neuron)
     soft = neuron.v_reset is None
@@ -112,6 +135,7 @@ def _cell(
         reset_timing="same_step",
         compare="ge",
         v_init=start / gain,
+        synapse_decay=synapse,
     )
 
 
