@@ -63,9 +63,18 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def dialects(session: nox.Session) -> None:
-    """Imported networks against the neurons of snnTorch and SpikingJelly."""
+    """Imported networks against the neurons of snnTorch, SpikingJelly and Norse."""
     install(session, "import")
+    session.install("norse>=1.1,<2")
     session.run("python", "benchmarks/dialects.py", *session.posargs, env=THREADS)
+
+
+@nox.session
+def sinabs(session: nox.Session) -> None:
+    """A layer of ours against the neuron of sinabs, which needs an older nir."""
+    install(session, "golden")
+    session.install("sinabs>=3.1,<4")
+    session.run("python", "benchmarks/sinabs_iaf.py", env=THREADS)
 
 
 @nox.session

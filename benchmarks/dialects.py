@@ -2,10 +2,11 @@
 
 24-40-20 networks of random weights, random spikes of rate 0.4, on the golden model:
 
-    python benchmarks/dialects.py --out docs/results/dialects.json
+    python benchmarks/dialects.py --out docs/results/dialects.json [--only Norse]
 
 First every dialect with weights on a grid, a leak of 1/2 and 4 steps, where nothing is rounded; the
-rules that have no equal with ``approximate=True``. Then snnTorch's default neuron with normally
+rules that have no equal with ``approximate=True``; of Norse, and where a name says so of the
+others, through the NIR graphs they write. Then snnTorch's default neuron with normally
 distributed weights, other leaks, and longer runs, calibrated on samples of their own.
 """
 
@@ -18,15 +19,21 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import norse.torch as norse
 import numpy as np
 import snntorch as snn
 import stablespike as ss
 import torch
+from norse.torch.functional.reset import reset_subtract, reset_value
+from norse.torch.utils.export_nir import to_nir as norse_to_nir
+from snntorch.export_nir import export_to_nir as snntorch_to_nir
 from spikingjelly.activation_based import neuron
+from spikingjelly.activation_based.nir_exchange import export_to_nir as spikingjelly_to_nir
 
 SIZES = (24, 40, 20)
 SAMPLES, SEEDS = 270, 5
 Make = Callable[[bool], torch.nn.Module]
+Convert = Callable[..., ss.Network]
 
 
 def samples(seed: int, steps: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -58,9 +65,103 @@ def of_spikingjelly(kind: Any, last: bool, **settings: Any) -> torch.nn.Module:
     return kind(**settings)
 
 
-def dialects() -> dict[str, tuple[Callable[..., ss.Network], Make]]:
+class OfNorse(torch.nn.Module):
+    """A cell of Norse with its state, which its own modules hand around."""
+
+    def __init__(self, cell: torch.nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+        self.state: Any = None
+
+    def reset(self) -> None:
+        self.state = None
+
+    def forward(self, current: torch.Tensor) -> torch.Tensor:
+        if self.state is None and isinstance(self.cell, norse.IAFCell):
+            self.state = norse.IAFFeedForwardState(v=torch.zeros_like(current))
+        spikes, self.state = self.cell(current, self.state)
+        return spikes
+
+
+def of_norse(kind: Any, parameters: Any, last: bool) -> torch.nn.Module:
+    return OfNorse(kind(parameters))
+
+
+def norse_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
+    """What Norse writes; ``w_in`` of a CubaLIF as it computes, which its file lacks."""
+    layers = [each.cell if isinstance(each, OfNorse) else each for each in module]
+    graph = norse_to_nir(norse.SequentialState(*layers), torch.rand(1, *shape))
+    for node in graph.nodes.values():
+        if type(node).__name__ == "CubaLIF":
+            node.w_in = np.array(2.0)
+    return graph
+
+
+def snntorch_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
+    return snntorch_to_nir(module, torch.rand(1, *shape), ignore_dims=[0])
+
+
+def spikingjelly_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
+    return spikingjelly_to_nir(module, torch.rand(1, *shape), dt=1e-4)
+
+
+def through_nir(
+    write: Any, said: dict[str, Any], module: torch.nn.Module, shape: tuple[int, ...],
+    **options: Any,
+) -> ss.Network:
+    return ss.from_nir(write(module, shape), **said, **options)
+
+
+def nir_dialects() -> dict[str, tuple[Convert, Make]]:
+    """The same by way of NIR."""
+    half = {"tau_mem_inv": torch.tensor(500.0), "v_th": torch.tensor(0.5)}
+    hard = {"reset": "zero", "reset_timing": "same_step"}
+    rows: dict[str, tuple[Convert, Make]] = {}
+
+    def add(name: str, write: Any, said: dict[str, Any], make: Make) -> None:
+        rows[name] = (partial(through_nir, write, {**hard, **said}), make)
+
+    for reset, method in (("zero", reset_value), ("subtract", reset_subtract)):
+        box = norse.LIFBoxParameters(**half, reset_method=method)
+        add(
+            f"Norse LIFBoxCell, {reset}", norse_graph, {"dt": 1e-6, "reset": reset},
+            partial(of_norse, norse.LIFBoxCell, box),
+        )
+    lif = norse.LIFParameters(**half, tau_syn_inv=torch.tensor(500.0))
+    add(
+        "Norse LIFCell, w_in corrected", norse_graph, {"dt": 1e-6, "cuba_current": "new"},
+        partial(of_norse, norse.LIFCell, lif),
+    )
+    add(
+        "Norse IAFCell", norse_graph, {"dt": 1.0},
+        partial(of_norse, norse.IAFCell, norse.IAFParameters(v_th=torch.tensor(0.5))),
+    )
+
+    def snntorch_leaky(last: bool) -> torch.nn.Module:
+        size = SIZES[2 if last else 1]
+        return leaky(
+            snn.Leaky, last, beta=torch.full((size,), 0.5), threshold=torch.ones(size),
+            reset_mechanism="zero", reset_delay=False,
+        )
+
+    add("snnTorch Leaky via NIR, zero, undelayed", snntorch_graph, {"dt": 1e-4}, snntorch_leaky)
+    hard_half = {"v_threshold": 0.5, "v_reset": 0.0}
+    for kind, extra, said in (
+        (neuron.IFNode, {}, {}),
+        (neuron.LIFNode, {"tau": 2.0}, {}),
+        (neuron.CUBALIFNode, {"c_decay": 0.5, "v_decay": 0.5}, {"cuba_current": "new"}),
+    ):
+        add(
+            f"SpikingJelly {kind.__name__} via NIR", spikingjelly_graph,
+            {"dt": 1e-4, "compare": "ge", **said},
+            partial(of_spikingjelly, kind, **hard_half, **extra),
+        )
+    return rows
+
+
+def dialects() -> dict[str, tuple[Convert, Make]]:
     """Import and neurons by the name of the dialect."""
-    rows: dict[str, tuple[Callable[..., ss.Network], Make]] = {}
+    rows: dict[str, tuple[Convert, Make]] = {}
     cases: list[tuple[Any, dict[str, Any]]] = [
         (snn.Leaky, {"beta": 0.5}), (snn.Synaptic, {"alpha": 0.5, "beta": 0.5}),
         (snn.Lapicque, {"R": 1, "C": 2}),
@@ -78,15 +179,18 @@ def dialects() -> dict[str, tuple[Callable[..., ss.Network], Make]]:
             (neuron.IFNode, {}),
             (neuron.LIFNode, {"decay_input": False}),
             (neuron.LIFNode, {"decay_input": True}),
+            (neuron.CUBALIFNode, {"c_decay": 0.5, "v_decay": 0.5}),
         ):
+            if v_reset and kind is neuron.CUBALIFNode:
+                continue
             decay = ", decay_input" if extra.get("decay_input") else ""
             make = partial(of_spikingjelly, kind, v_reset=v_reset, v_threshold=0.5, **extra)
             rows[f"SpikingJelly {kind.__name__}{decay}, {rest}"] = (ss.from_spikingjelly, make)
-    return rows
+    return rows | nir_dialects()
 
 
 def measured(
-    convert: Callable[..., ss.Network], make: Make, steps: int, grid: bool, **options: Any
+    convert: Convert, make: Make, steps: int, grid: bool, **options: Any
 ) -> dict[str, Any]:
     """Figures over some networks; the samples measured on are not those calibrated with."""
     different = compared = both = either = 0
@@ -127,8 +231,15 @@ def source(module: torch.nn.Module, spikes: Any) -> list[np.ndarray[Any, np.dtyp
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", help="JSON file to write.")
-    out = parser.parse_args().out
+    parser.add_argument(
+        "--only", help="Rows on the grid whose name has this; the others stay as they are in --out."
+    )
+    given = parser.parse_args()
+    out, only = given.out, given.only
     figures: dict[str, Any] = {"seeds": SEEDS, "samples": SAMPLES, "on the grid": {}, "other": {}}
+    if only and out:
+        with open(out) as file:
+            figures |= json.load(file)
 
     def show(part: str, name: str, row: dict[str, Any]) -> None:
         figures[part][name] = row
@@ -139,16 +250,18 @@ def main() -> None:
         )
 
     for name, (convert, make) in dialects().items():
+        if only and only not in name:
+            continue
         try:
             row = measured(convert, make, 4, True)
         except ss.NotExpressible:
             name += " (approximate)"
             row = measured(convert, make, 4, True, approximate=True)
         show("on the grid", name, row)
-    for steps in (25, 100):
+    for steps in () if only else (25, 100):
         row = measured(ss.from_snntorch, partial(leaky, snn.Leaky, beta=0.5), steps, True)
         show("other", f"beta 0.5, {steps} steps, weights on the grid", row)
-    for bits in (4, 8):
+    for bits in () if only else (4, 8):
         for beta in (0.5, 0.8, 0.9, 0.95):
             for steps in (4, 25, 100):
                 row = measured(
