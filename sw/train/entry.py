@@ -74,6 +74,7 @@ def train(
     torch.set_num_threads(threads)
 
     run = Run(name, plan, seed, load(plan, "train", data))
+    run.checkpoints = folder is not None
     if resume and folder is not None:
         run.restore(_checkpoint_path(folder, name))
         say(f"resumed after epoch {run.epoch} of {plan.epochs}")

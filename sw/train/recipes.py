@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import FileError
@@ -20,6 +22,15 @@ QUANTIZERS = ("steps", "brevitas-channel", "brevitas-power-of-two")
 SIDES = {"mnist": 28, "fashion-mnist": 28, "nmnist": 34, "nmnist-small": 34}
 EVENT_DATASETS = ("nmnist", "nmnist-small")
 FOLDS = 5
+_NONE_OR_MORE = ("at least 0", lambda value: value >= 0)
+_MORE = ("more than 0", lambda value: value > 0)
+_SHARE = ("at least 0 and less than 1", lambda value: 0 <= value < 1)
+_REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
+    **dict.fromkeys(("beta", "gamma", "shear", "shift", "elastic"), _NONE_OR_MORE),
+    **dict.fromkeys(("alpha", "rate", "scale_rate", "width"), _MORE),
+    **dict.fromkeys(("smoothing", "scale"), _SHARE),
+    "rotate": ("from 0 to 180", lambda value: 0 <= value <= 180),
+}
 EXACT_BITS = 24
 """Whole numbers of this many bits are exact in float32."""
 
@@ -110,7 +121,7 @@ class Recipe:
     def __post_init__(self) -> None:
         exact_choice("dataset", self.dataset, DATASETS)
         exact_choice("quantizer", self.quantizer, QUANTIZERS)
-        if self.weight_bits not in WEIGHT_BITS:
+        if exact_int("weight_bits", self.weight_bits, *LIMITS["weight_bits"]) not in WEIGHT_BITS:
             raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
         for name, allowed in (
             ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
@@ -129,7 +140,7 @@ class Recipe:
             raise ValueError(f"side must divide the {side} pixels of {self.dataset}: {self.side}")
         Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
         Neuron(leak=self.readout_leak, fires=False)
-        self._check_losses()
+        self._check_numbers()
         bits = self.acc_bits - 1 + (0 if self.events else self.pixel_bits)
         if bits > EXACT_BITS:
             raise ValueError(
@@ -137,13 +148,15 @@ class Recipe:
                 f"{EXACT_BITS + 1}, not {bits + 1}: sums of more are not exact in float32"
             )
 
-    def _check_losses(self) -> None:
-        for name in ("beta", "gamma"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)!r}")
-        for name in ("alpha", "rate", "scale_rate", "width"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
+    def _check_numbers(self) -> None:
+        if not isinstance(self.norm, bool):
+            raise TypeError(f"norm must be True or False, not {self.norm!r}")
+        for name, (text, good) in _REAL.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{name} must be a number, not {value!r}")
+            if not (math.isfinite(value) and good(value)):
+                raise ValueError(f"{name} must be {text}, not {value!r}")
         if self.steps < 2 and (self.beta or self.gamma):
             raise ValueError(
                 f"steps must be at least 2 with beta={self.beta} and gamma={self.gamma}: "

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as nnf
 
 from ..errors import StableSpikeError
+from ..values import exact_int
 from .consistency import ConsistencyLoss
 from .data import Samples, distorted, parts, read
 from .model import Model
@@ -74,6 +75,7 @@ class Run:
             betas=(0.9, 0.99),
         )
         self.peaks = [plan.rate, plan.scale_rate]
+        self.checkpoints = False  # whether they are kept
         self.epoch, self.seconds = 0, 0.0
         self.best_epoch, self.best = 0, -1.0
         self.best_state = self._copy()
@@ -154,23 +156,59 @@ class Run:
         CheckpointError
             If there is none, or it is damaged, of another run or of another network.
         """
-        kept = _checkpoint(file)
-        other = {k: v for k, v in kept["run"].items() if v != self._identity().get(k)}
+        kept, mine = _checkpoint(file), self._identity()
+        other = [key for key in mine | kept["run"] if mine.get(key) != kept["run"].get(key)]
         if other:
-            mine = {key: self._identity().get(key) for key in other}
+            theirs, ours = ({k: each.get(k) for k in other} for each in (kept["run"], mine))
             raise CheckpointError(
-                f"{file} is of another run, with {other} instead of {mine}: give the same "
+                f"{file} is of another run, with {theirs} instead of {ours}: give the same "
                 "arguments, or start without resume=True"
             )
         for name in ("model", "best_state"):
             self._check_state(file, name, kept[name])
+        try:
+            self._check_figures(kept["figures"])
+            self._check_optimizer(kept["optimizer"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{file} is damaged ({type(error).__name__}: {error}): start without resume=True"
+            ) from error
         self.model.load_state_dict(kept["model"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.best_state = kept["best_state"]
         for key in _FIGURES:
             setattr(self, key, kept["figures"][key])
 
+    def _check_figures(self, figures: dict[str, Any]) -> None:
+        exact_int("epoch", figures["epoch"], 1, self.plan.epochs)
+        exact_int("best_epoch", figures["best_epoch"], 1, figures["epoch"])
+        for name in ("seconds", "best"):
+            if not (isinstance(figures[name], float) and figures[name] >= 0):
+                raise ValueError(f"{name} must be at least 0, not {figures[name]!r}")
+
+    def _check_optimizer(self, state: dict[str, Any]) -> None:
+        """That it is of these parameters, with values that are finite."""
+        groups, mine = state["param_groups"], self.optimizer.state_dict()["param_groups"]
+        for group, own in zip(groups, mine, strict=True):
+            if group.keys() != own.keys() or group["params"] != own["params"]:
+                raise ValueError("the optimizer's groups are of other parameters")
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if not state["state"]:
+            raise ValueError("the optimizer's state is empty")
+        for index, moments in state["state"].items():
+            for name in ("exp_avg", "exp_avg_sq", "step"):
+                value, shape = moments[name], parameters[index].shape if name != "step" else ()
+                if value.shape != shape:
+                    raise ValueError(f"{name} {index} must be {tuple(shape)}, not {value.shape}")
+                if not bool(value.isfinite().all()):
+                    raise ValueError(f"{name} {index} must be finite")
+
     def _check_state(self, file: Path, name: str, state: dict[str, torch.Tensor]) -> None:
+        wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+        if wrong:
+            raise CheckpointError(
+                f"{file} is damaged ({wrong[0]} of {name} is no tensor): start without resume=True"
+            )
         mine = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
         theirs = {key: tuple(value.shape) for key, value in state.items()}
         if mine != theirs:
@@ -218,9 +256,12 @@ class Run:
             group["lr"] = peak * share
 
     def _diverged(self, what: str) -> Diverged:
+        last = f"the last good checkpoint is of epoch {self.epoch}"
+        if not self.epoch:
+            last = "there is no checkpoint of it yet"
         return Diverged(
             f"{what} of epoch {self.epoch + 1}: lower rate={self.plan.rate} or "
-            f"scale_rate={self.plan.scale_rate}; the last good checkpoint is of epoch {self.epoch}"
+            f"scale_rate={self.plan.scale_rate}" + (f"; {last}" if self.checkpoints else "")
         )
 
     def _identity(self) -> dict[str, Any]:

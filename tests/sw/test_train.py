@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from stablespike.train import (  # noqa: E402
     Result,
     data,
     entry,
+    firing_rate,
     train,
 )
 from stablespike.train.data import Samples, distorted, read  # noqa: E402
@@ -233,6 +235,18 @@ def test_divergence_says_so_and_keeps_the_checkpoint(
     assert lines[0] == "resumed after epoch 2 of 5"
 
 
+def test_divergence_before_there_is_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Model, "bound", lambda model: model.log_gain.data.fill_(float("nan")))
+    for out, match in {
+        tmp_path: r"batch 2 of epoch 1: lower rate=0\.05 or scale_rate=0\.005; there is no "
+        r"checkpoint of it yet$",
+        None: r"batch 2 of epoch 1: lower rate=0\.05 or scale_rate=0\.005$",
+    }.items():
+        with pytest.raises(Diverged, match=match):
+            train(SMALL, out=out)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_divergence_is_said_with_the_losses_too():
     plan = replace(SMALL, beta=1.0, gamma=1.0)
     _, run = small_run(plan, 0)
@@ -288,6 +302,54 @@ def test_checkpoints_of_another_network_or_with_values_not_finite(tmp_path: Path
         torch.save(kept, damaged / file.name)
         with pytest.raises(CheckpointError, match=match):
             train(SMALL, out=damaged, resume=True)
+
+
+DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda kept: kept["run"].clear(), r"is of another run, with \{'name': None, "),
+    (lambda kept: kept["run"].update(steps=3), r"with \{'steps': 3\} instead of \{'steps': 4\}"),
+    (lambda kept: kept["run"].pop("rate"), r"with \{'rate': None\} instead of \{'rate': 0\.05\}"),
+    (lambda kept: kept["run"].update(more=1), r"with \{'more': 1\} instead of \{'more': None\}"),
+    (lambda kept: kept["model"].update(b1=3), r"damaged \(b1 of model is no tensor\)"),
+    (lambda kept: kept["best_state"].update(b2=None), r"\(b2 of best_state is no tensor\)"),
+    (lambda kept: kept["figures"].clear(), r"damaged \(KeyError: 'epoch'\)"),
+    (lambda kept: kept["figures"].update(epoch="1"), r"epoch must be an integer from 1 to 2, not"),
+    (lambda kept: kept["figures"].update(epoch=3), r"epoch must be from 1 to 2, not 3"),
+    (lambda kept: kept["figures"].update(best_epoch=2), r"best_epoch must be from 1 to 1, not 2"),
+    (lambda kept: kept["figures"].update(best=float("nan")), r"best must be at least 0, not nan"),
+    (lambda kept: kept["figures"].update(seconds=None), r"seconds must be at least 0, not None"),
+    (lambda kept: kept["optimizer"].clear(), r"damaged \(KeyError: 'param_groups'\)"),
+    (lambda kept: kept["optimizer"]["param_groups"].pop(), r"damaged \(ValueError: zip"),
+    (lambda kept: kept["optimizer"]["param_groups"][0].update(params=[0]), "of other parameters"),
+    (lambda kept: kept["optimizer"]["param_groups"][1].pop("lr"), "of other parameters"),
+    (lambda kept: kept["optimizer"].update(state={}), "the optimizer's state is empty"),
+    (lambda kept: kept["optimizer"]["state"].update({99: kept["optimizer"]["state"][0]}),
+     r"damaged \(IndexError"),
+    (lambda kept: kept["optimizer"]["state"][0].pop("step"), r"damaged \(KeyError: 'step'\)"),
+    (lambda kept: kept["optimizer"]["state"][0].update(step=3), r"damaged \(AttributeError"),
+    (lambda kept: kept["optimizer"]["state"][1].update(exp_avg=torch.zeros(3)),
+     r"exp_avg 1 must be \(10, 12\), not "),
+    (lambda kept: kept["optimizer"]["state"][1]["exp_avg_sq"].fill_(float("nan")),
+     "exp_avg_sq 1 must be finite"),
+]
+
+
+def test_damaged_checkpoints(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, out=tmp_path, progress=interrupt)
+    file = tmp_path / "custom.checkpoint.pt"
+    whole, (_, run) = file.read_bytes(), small_run(SMALL, 0)
+    run.name = "custom"
+    for damage, match in DAMAGES:
+        file.write_bytes(whole)
+        kept = torch.load(file, weights_only=True)
+        damage(kept)
+        torch.save(kept, file)
+        with pytest.raises(CheckpointError, match=match):
+            run.restore(file)
+    assert run.epoch == 0
+    file.write_bytes(whole)
+    run.restore(file)
+    assert run.epoch == 1
 
 
 def interrupt(line: str) -> None:
@@ -456,11 +518,36 @@ def test_values_that_are_not_finite_are_not_exported():
         ({"rate": 0.0}, "rate must be more than 0, not 0.0"),
         ({"spike_detach": "all"}, "spike_detach must be one of 'none', 'skeleton', 'rate'"),
         ({"reset": "hard"}, "reset must be one of 'subtract', 'zero', 'none'"),
+        ({"rotate": float("nan")}, "rotate must be from 0 to 180, not nan"),
+        ({"rotate": 181}, "rotate must be from 0 to 180, not 181"),
+        ({"smoothing": 2}, "smoothing must be at least 0 and less than 1, not 2"),
+        ({"scale": 5}, "scale must be at least 0 and less than 1, not 5"),
+        ({"elastic": float("inf")}, "elastic must be at least 0, not inf"),
+        ({"shift": -3}, "shift must be at least 0, not -3"),
+        ({"shear": -0.1}, "shear must be at least 0, not -0.1"),
+        ({"width": float("inf")}, "width must be more than 0, not inf"),
         ({"acc_bits": 18, "pixel_bits": 8}, "must add up to at most 25, not 26: sums of more"),
     ],
 )
 def test_refused_recipes(change: dict[str, Any], match: str):
     with pytest.raises(ValueError, match=match):
+        replace(SMALL, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"rotate": "x"}, "rotate must be a number, not 'x'"),
+        ({"rate": "x"}, "rate must be a number, not 'x'"),
+        ({"beta": True}, "beta must be a number, not True"),
+        ({"gamma": None}, "gamma must be a number, not None"),
+        ({"norm": "no"}, "norm must be True or False, not 'no'"),
+        ({"weight_bits": 4.0}, "weight_bits must be an integer from 4 to 8, not 4.0"),
+        ({"epochs": 2.0}, "epochs must be an integer"),
+    ],
+)
+def test_recipes_of_wrong_types(change: dict[str, Any], match: str):
+    with pytest.raises(TypeError, match=match):
         replace(SMALL, **change)
 
 
@@ -524,6 +611,21 @@ def test_batch_normalisation_is_folded():
     assert clear.float().mean() > 0.9
     assert torch.equal(spikes[0][clear], (normed >= 1).float()[clear])
     assert 0 < spikes.mean() < 1
+
+
+@pytest.mark.parametrize("change", [{}, {"norm": True}, {"readout_leak": (1, None), "steps": 1}])
+def test_the_classifier_of_rates_gives_the_scores_of_the_spikes(change: dict[str, Any]):
+    """Without a leak, or with a single step; its bias is added in each of them."""
+    plan = replace(SMALL, **change)
+    _, run = small_run(plan, 3)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        run.model.b2.copy_(5 * torch.randn(10, generator=generator))
+        out, spikes = run.model(read(run.held.inputs, plan))
+        classified = run.model.classify(firing_rate(spikes))
+        scores = run.model.scores(out)
+    assert torch.allclose(classified, scores, rtol=1e-5)
+    assert float(scores.std()) > 0
 
 
 def test_running_statistics_follow_the_batches():
