@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "as_array", "exact_choice", "exact_int", "exact_integers", "refuse_masks", "signed_bits",
-    "signed_range",
+    "as_array", "exact_choice", "exact_int", "exact_integers", "positive", "refuse_masks",
+    "signed_bits", "signed_range",
 ]
 
 
@@ -63,8 +65,19 @@ def refuse_masks(name: str, value: Any) -> None:
         )
 
 
-def as_array(name: str, value: Any) -> npt.NDArray[Any]:
+def positive(name: str, value: Any) -> float:
+    """``value`` as a float, refused with a ValueError unless it is a positive finite number."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} must be a positive finite number, not {value!r}")
+    return float(value)
+
+
+def as_array(name: str, value: Any, what: str = "integers") -> npt.NDArray[Any]:
     """A numpy view (where possible) of a list, array or tensor of bools, integers or floats.
+
+    Parameters
+    ----------
+    what : the array is of, for messages.
 
     Raises
     ------
@@ -81,9 +94,9 @@ def as_array(name: str, value: Any) -> npt.NDArray[Any]:
     except ValueError:
         raise ValueError(f"{name} must be an array, not a ragged {type(value).__name__}") from None
     except (TypeError, RuntimeError) as error:
-        raise TypeError(f"{name} must be an array of integers: {error}") from None
+        raise TypeError(f"{name} must be an array of {what}: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be an array of integers, not of {array.dtype}")
+        raise TypeError(f"{name} must be an array of {what}, not of {array.dtype}")
     return array
 
 

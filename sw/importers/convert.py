@@ -189,7 +189,7 @@ def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | Non
         scale = scale[index]
     if scale is None:
         return None
-    array = as_array("scale", scale).astype(np.float64)
+    array = as_array("scale", scale, "real numbers").astype(np.float64)
     layer = layers[index]
     if array.shape not in ((), (len(layer.weight),)) or (array.ndim and not layer.cell.fires):
         raise ValueError(

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import FileError, NotExpressible, ToolError
 from ..network import Conv2d, Layer, Network, Neuron, PixelInput
 from ..quantize import leak_factor
+from ..values import positive
 from .nir_graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
@@ -76,8 +77,7 @@ def to_nir(
         raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
-    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
-        raise ValueError(f"dt must be a positive finite number, not {dt!r}")
+    dt = positive("dt", dt)
     nodes: dict[str, Any] = {"input": nir.Input(np.array(network.input.shape))}
     for index, layer in enumerate(network.layers):
         nodes |= _layer(nir, network, index, layer, dt)

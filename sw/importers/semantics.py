@@ -129,7 +129,7 @@ def finite(node: str, kind: str, name: str, values: Any) -> Floats:
         Naming node, parameter, value and place.
     """
     try:
-        array = as_array(f"{node} ({kind}) {name}", values).astype(np.float64)
+        array = as_array(f"{node} ({kind}) {name}", values, "real numbers").astype(np.float64)
     except TypeError as error:
         raise ValueError(str(error)) from None
     bad = ~np.isfinite(array)

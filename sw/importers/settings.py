@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
 from ..spec.array import LIMITS
-from ..values import exact_choice, exact_int
+from ..values import exact_choice, exact_int, positive
 
 __all__ = ["Options", "Settings"]
 
@@ -95,11 +94,7 @@ class Settings:
                 )
             if self.steps is None:
                 raise ValueError("steps must be given for pixels: the steps per sample")
-        scale = 1.0 if self.input_scale is None else self.input_scale
-        real = isinstance(scale, (int, float)) and not isinstance(scale, bool)
-        if not real or not 0 < scale < math.inf:
-            raise ValueError(
-                f"input_scale must be a positive finite number, not {self.input_scale!r}"
-            )
+        if self.input_scale is not None:
+            positive("input_scale", self.input_scale)
         if self.labels is not None and self.calibration is None:
             raise ValueError("labels are those of the calibration samples: give calibration too")
