@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
-from ..network import COMPARES, Network, PixelInput, SpikeInput
+from ..network import COMPARES, EMITS, Network, PixelInput, SpikeInput
 from ..values import exact_choice
 from .convert import convert
 from .graph import FloatNetwork, assemble
@@ -77,7 +77,7 @@ def from_nir(
     pins = Pins(dt, reset, reset_timing, cuba_current, v_init, compare)
     values: dict[str, Any] = dict(options)
     if kept:
-        pins, values = _pinned(kept, pins, values)
+        pins, values = _pinned(name, kept, pins, values)
     settings = Settings(**values)
     nodes, back = chained(graph)
     shape = _input_shape(nodes[0], settings)
@@ -87,28 +87,34 @@ def from_nir(
     ]
     layers = assemble(parts, shape, settings.readout)
     _check_output(nodes[-1], prod(layers[-1].output_shape))
+    if kept and len(kept["layers"]) != len(layers):
+        raise FileError(
+            f"{name}: its {METADATA!r} metadata is of {len(kept['layers'])} layers, not of the "
+            f"{len(layers)} it has"
+        )
     network = FloatNetwork(name, shape, layers, tuple(reader.assumed()))
     return convert(network, settings)
 
 
 def _pinned(
-    kept: Mapping[str, Any], pins: Pins, values: dict[str, Any]
+    name: str, kept: Mapping[str, Any], pins: Pins, values: dict[str, Any]
 ) -> tuple[Pins, dict[str, Any]]:
     """Pins and options with what the graph says itself."""
     try:
         entry = kept["input"]
         shape = tuple(entry["shape"])
-        pixels = entry["kind"] == PixelInput.kind
+        kinds = (PixelInput.kind, SpikeInput.kind)
+        pixels = exact_choice("kind", entry["kind"], kinds) == PixelInput.kind
         said: dict[str, Any] = {
             "weight_bits": kept["weight_bits"], "fraction_bits": kept["fraction_bits"],
             "readout": kept["readout"],
             "layer_bits": tuple(each["weight_bits"] for each in kept["layers"]),
-            "emits": tuple(each["emit"] for each in kept["layers"]),
+            "emits": tuple(exact_choice("emit", each["emit"], EMITS) for each in kept["layers"]),
             "input": PixelInput(shape, entry["bits"]) if pixels else SpikeInput(shape),
         }
         dt = float(kept["dt"])
     except (KeyError, TypeError, ValueError) as error:
-        raise FileError(f"its {METADATA!r} metadata is damaged ({error!r})") from error
+        raise FileError(f"{name}: its {METADATA!r} metadata is damaged ({error!r})") from error
     for key, value in said.items():
         if values.setdefault(key, value) != value:
             raise ValueError(f"{key} must be {value!r}, as the graph says, not {values[key]!r}")

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotExpressible
-from ..network import RESET_TIMINGS, RESETS, Leak
-from .nir_graph import FIRING, kept_metadata
+from ..errors import FileError, NotExpressible
+from ..network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ..quantize import leak_factor
+from ..values import exact_choice, positive
+from .nir_graph import FIRING, METADATA, kept_metadata
 from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling
 from .semantics import (
     Cell,
@@ -133,7 +135,7 @@ class Reader:
 
     def _neurons(self, name: str, kind: str, node: Any, back: Any) -> list[Part]:
         self.kinds.add(kind)
-        kept = kept_metadata(node, name)
+        kept = _kept_rule(name, kind, node)
         pins = self._node_pins(name, kind, kept)
         dt = self._dt(name, kind)
         r = finite(name, kind, "r", node.r)
@@ -162,6 +164,8 @@ class Reader:
             if w_in.size and w_in.min() <= 0:
                 raise ValueError(f"{name} ({kind}): w_in must be positive, not {w_in.min():.6g}")
             gain = gain * w_in * share
+        for key, value in (("leak", decay), ("synapse_leak", synapse_decay)):
+            _check_kept_leak(name, kind, key, kept, value)
         gain = squeezed(tidy(gain))
         # One gain is a unit; neurons with gains of their own have them in their weights.
         before: list[Part] = []
@@ -235,9 +239,7 @@ class Reader:
                 f"dt must be given: {name} ({kind}) is described in continuous time, and a NIR "
                 "file does not say the step (snnTorch and SpikingJelly write with 1e-4)"
             )
-        if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
-            raise ValueError(f"dt must be a positive finite number, not {dt!r}")
-        return float(dt)
+        return positive("dt", dt)
 
     def _synapse(self, name: str, node: Any, pins: Pins, dt: float) -> tuple[float, float]:
         current = checked_choice(
@@ -317,6 +319,39 @@ def _neuron_count(name: str, kind: str, node: Any) -> int | None:
         counts = ", ".join(f"{size} of {each}" for each, size in several.items())
         raise ValueError(f"{name} ({kind}): its parameters are of different sizes: {counts}")
     return next(iter(several.values()), None)
+
+
+def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
+    """What ``to_nir`` noted in a node, with values a ``Neuron`` takes."""
+    kept = kept_metadata(node, name)
+    try:
+        for key, allowed in (
+            ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
+        ):
+            if key in kept:
+                exact_choice(key, kept[key], allowed)
+        for key in ("leak", "synapse_leak"):
+            if kept.get(key) is not None:
+                first, second = kept[key]
+                Neuron(leak=(first, second), fires=False)
+    except (TypeError, ValueError) as error:
+        raise FileError(
+            f"{name} ({kind}): its {METADATA!r} metadata is damaged ({error})"
+        ) from error
+    return kept
+
+
+def _check_kept_leak(
+    name: str, kind: str, key: str, kept: Mapping[str, Any], decay: float | None
+) -> None:
+    leak = _kept_leak(kept, key)
+    if leak is None or (decay is not None and abs(leak_factor(leak) - decay) < 1e-6):
+        return
+    found = "has none" if decay is None else f"says {decay:.6g}"
+    raise FileError(
+        f"{name} ({kind}): its {METADATA!r} metadata says {key} {leak}, a decay of "
+        f"{leak_factor(leak):.6g}, but its time constant {found}"
+    )
 
 
 def _kept_leak(kept: Mapping[str, Any], key: str) -> Leak | None:

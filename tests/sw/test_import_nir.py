@@ -1,3 +1,4 @@
+import json
 import re
 from itertools import pairwise
 
@@ -201,6 +202,54 @@ def test_a_graph_of_ours_contradicted():
         if text != "{}":
             with refuses(ss.FileError, "its 'stablespike' metadata is damaged"):
                 ss.from_nir(written)
+
+
+def edited(node, **changes):
+    """A graph of ours whose metadata, of itself or of a node, was changed by hand."""
+    made = ss.to_nir(network([dense(12, INPUTS, synapse_leak=(2, None)), dense(5, 12)]))
+    place = made.metadata if node is None else made.nodes[node].metadata
+    kept = json.loads(place["stablespike"])
+    place["stablespike"] = json.dumps({**kept, **changes})
+    return made
+
+
+def with_other_tau():
+    made = edited("layer1")
+    made.nodes["layer1"].tau = made.nodes["layer1"].tau * 2
+    return made
+
+
+LAYER, NODE = {"emit": "spikes", "weight_bits": None}, "layer1 (LIF): its 'stablespike' metadata "
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: edited("layer1", leak=[1]), NODE + "is damaged (not enough values to unpack"),
+        (lambda: edited("layer1", leak=3), NODE + "is damaged (cannot unpack"),
+        (lambda: edited("layer1", leak=["a", "b"]), NODE + "is damaged (leak"),
+        (lambda: edited("layer1", leak=[99, None]), NODE + "is damaged (leak"),
+        (lambda: edited("layer1", reset="soft"), NODE + "is damaged (reset must be one of"),
+        (lambda: edited("layer1", leak=[2, None]),
+         NODE + "says leak (2, None), a decay of 0.75, but its time constant says 0.5"),
+        (lambda: edited("layer1", synapse_leak=[2, None]),
+         NODE + "says synapse_leak (2, None), a decay of 0.75, but its time constant has none"),
+        (lambda: edited("layer0", synapse_leak=[1, None]),
+         "layer0 (CubaLIF): its 'stablespike' metadata says synapse_leak (1, None), a decay of 0."),
+        (with_other_tau, NODE + "says leak (1, None), a decay of 0.5, but its time constant says "),
+        (lambda: edited(None, layers=[]),
+         "a NIR graph: its 'stablespike' metadata is of 0 layers, not of the 2 it has"),
+        (lambda: edited(None, layers=[LAYER] * 3), "is of 3 layers, not of the 2 it has"),
+        (lambda: edited(None, layers=[{**LAYER, "emit": "all"}] * 2),
+         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"emit must be one of"),
+        (lambda: edited(None, input={"kind": "sound", "shape": [INPUTS]}),
+         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"kind must be one of"),
+    ],
+)
+def test_metadata_of_ours_changed_by_hand(made, message):
+    assert ss.from_nir(edited("layer0")).layers[0].neuron.synapse_leak == (2, None)
+    with refuses(ss.FileError, message):
+        ss.from_nir(made())
 
 
 # What other frameworks write.
@@ -511,7 +560,11 @@ SMALL = {"w_in": np.array([0.0]), "tau_syn": np.array([2 * DT]), "tau_mem": np.a
          "flatten0 (Flatten): (24,) has no axes 2 to -1"),
         (lambda: graph(affine(3, INPUTS), lif(3), shape=(0,)), "input (Input) has the shape (0,)"),
         (lambda: graph(nir.Linear(np.full((3, INPUTS), "a")), lif(3)),
-         "linear0 (Linear) weight must be an array of integers, not of <U1"),
+         "linear0 (Linear) weight must be an array of real numbers, not of <U1"),
+        (lambda: graph(nir.Linear(np.zeros((3, INPUTS), complex)), lif(3)),
+         "linear0 (Linear) weight must be an array of real numbers, not of complex128"),
+        (lambda: graph(nir.Linear(np.zeros((0, INPUTS))), lif(1)),
+         "linear0 (Linear): its weight is empty, (0, 24)"),
         (lambda: graph(affine(1, INPUTS),
                        nir.CubaLIF(**{**SMALL, "w_in": np.ones(1), "tau_syn": np.array([DT / 2])})),
          "cubalif1 (CubaLIF): tau_syn = 5e-05 must be at least dt = 0.0001"),
@@ -599,6 +652,14 @@ def test_files_that_are_no_nir(tmp_path):
         ss.from_nir(text)
     with refuses(TypeError, "source must be the path of a NIR file or a nir.NIRGraph, not 3"):
         ss.from_nir(3)
+
+
+def test_steps_as_numpy_has_them():
+    ours = ss.from_nir(two_layers(), **{**SAID, "dt": np.float32(DT)})
+    assert ours.layers == ss.from_nir(two_layers(), **SAID).layers
+    for dt in (np.float64("inf"), np.bool_(True), True, 1j):
+        with refuses(ValueError, f"dt must be a positive finite number, not {dt!r}"):
+            ss.from_nir(two_layers(), **{**SAID, "dt": dt})
 
 
 def test_gains_of_their_own_go_into_the_weights():
