@@ -85,6 +85,8 @@ class Folding:
             raise TypeError(f"{part.name} ({part.kind}) is no part of a chain")
 
     def _affine(self, part: Affine) -> None:
+        if not part.weight.size:
+            raise ValueError(f"{part.name} ({part.kind}): its weight is empty, {part.weight.shape}")
         outputs, inputs = part.weight.shape
         size = prod(self.shape)
         if size != inputs:

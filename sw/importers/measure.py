@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..fidelity import Fidelity, LayerFidelity, compare_spikes
 from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..samples import check_samples
-from ..values import as_array
+from ..values import as_array, exact_integers
 from ..words import predict
 from .graph import FloatNetwork, Run
 from .semantics import Floats
@@ -61,6 +61,12 @@ class Samples:
             self.text = f"random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
             if isinstance(source, PixelInput):
                 self.text = "random pixels (seed 0; no calibration given)"
+        first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
+        if getattr(getattr(first, "dtype", None), "names", None):
+            raise ValueError(
+                "calibration must be spikes or pixels, not event arrays: bin them with "
+                "stablespike.bin_events first"
+            )
         stand_in = Network(
             source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
@@ -93,7 +99,8 @@ class Samples:
                 f"labels must be ({len(self.flat)},) integers, one per calibration sample, not "
                 f"{array.shape} of {array.dtype}"
             )
-        return array
+        outputs = len(self.network.layers[-1].weight)
+        return exact_integers("labels", array, 0, outputs - 1)
 
     def _source_run(self, factor: float) -> Run:
         runs = []

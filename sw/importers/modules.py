@@ -22,7 +22,6 @@ __all__ = ["Translate", "as_network_parts", "checked_module", "checked_shape"]
 Translate = Callable[[str, nn.Module], Cell]
 
 _SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
-_RESHAPES = (nn.Flatten, nn.Unflatten)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -107,6 +106,7 @@ def as_network_parts(
                 "it keeps no running statistics, so what it does depends on the batch",
                 "track_running_stats=True",
             )
+        _check_module(name, child)
     with _evaluating(module):
         _reset_all(module, neurons, reset)
         recorder, order = record(module, shape, sample, leaf, readout)
@@ -121,7 +121,7 @@ def as_network_parts(
                 continue
             part = _part(name, child, neurons, base, nearest, current)
             parts += part
-            if isinstance(child, _RESHAPES):
+            if isinstance(child, nn.Flatten):
                 current = _reshaped(child, part, current)
                 continue
             if not isinstance(child, base):
@@ -133,6 +133,20 @@ def as_network_parts(
             return _run(run, neurons, reset, inputs)
 
     return parts, reference
+
+
+def _check_module(name: str, child: nn.Module) -> None:
+    """What would keep the module from being called, or the call from being understood."""
+    kind = type(child).__name__
+    if isinstance(child, (nn.RNNBase, nn.RNNCellBase)):
+        raise NotExpressible(
+            name, kind, "it is recurrent, and recurrence is not runnable on this array yet", NEAREST
+        )
+    for key, value in child.named_parameters(recurse=False):
+        if not value.numel():
+            raise ValueError(f"{name} ({kind}): its {key} is empty, {tuple(value.shape)}")
+        if value.dtype not in (torch.float16, torch.float32, torch.float64):
+            finite(name, kind, key, value)
 
 
 def _reset_all(

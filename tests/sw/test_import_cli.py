@@ -59,6 +59,7 @@ def folder(tmp_path, monkeypatch):
         node.metadata = {}
     nir.write("plain.nir", graph)
     np.savez("spikes.npz", samples=rng.random((9, 4, 6)) < 0.5, labels=rng.integers(0, 3, 9))
+    np.savez("events.npz", a=np.zeros(3, [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "i2")]))
     np.save("pixels.npy", rng.integers(0, 16, (9, 2, 3)))
     return tmp_path
 
@@ -108,11 +109,13 @@ def test_a_module(capsys, folder):
 
 def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     pytest.importorskip("spikingjelly.activation_based")
-    code, out, _ = call(
+    code, out, err = call(
         capsys, "model.py:jelly", "--sample-shape", "2,3", "--pixels", "4", "--steps", "3",
         "--input-scale", "0.0625",
     )
     assert code == 2  # nothing flattens its input
+    assert not out
+    assert "the module cannot be called with one sample of (1, 2, 3) (RuntimeError" in err
     code, out, _ = call(
         capsys, "model.py:jelly", "--sample-shape", "6", "--pixels", "4", "--steps", "3",
         "--input-scale", "0.0625",
@@ -130,6 +133,7 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
         (["plain.nir", *SAID, "--v-init", "rest"], "v_init must be 'v_leak', 'v_reset' or"),
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
         (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
+        (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numpy's"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
         (["model.py:build"], "sample_shape must be given for a torch module"),

@@ -347,6 +347,7 @@ def ending(*layers):
     return torch.nn.Sequential(*list(model(snn.Leaky, beta=0.5))[:3], *layers)
 
 
+EVENTS = np.zeros(3, [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "i2")])
 LIF = {"beta": 0.5, "init_hidden": True}
 
 
@@ -356,6 +357,16 @@ LIF = {"beta": 0.5, "init_hidden": True}
         (nan_weights, "2 (Linear): weight must be finite, not nan (at [3, 1])"),
         (other_subclass, "1 (Own): it is a subclass of Leaky, whose rule may be another"),
         (changed_reset, "1 (Leaky): its reset_mechanism was changed to 'zero' after it was made"),
+        (lambda: model(snn.Leaky, beta=0.5).bfloat16(),
+         "0 (Linear) weight must be an array of real numbers: Got unsupported ScalarType BFloat16"),
+        (lambda: torch.nn.Sequential(torch.nn.Linear(INPUTS, 5, dtype=torch.complex64)),
+         "0 (Linear) weight must be an array of real numbers, not of complex64"),
+        (lambda: torch.nn.Sequential(torch.nn.Linear(INPUTS, 0), snn.Leaky(**LIF)),
+         "0 (Linear): its weight is empty, (0, 24)"),
+        (lambda: torch.nn.Sequential(torch.nn.RNN(INPUTS, 5), snn.Leaky(**LIF)),
+         "0 (RNN): it is recurrent, and recurrence is not runnable on this array yet"),
+        (lambda: torch.nn.Sequential(torch.nn.GRUCell(INPUTS, 5), snn.Leaky(**LIF)),
+         "0 (GRUCell): it is recurrent"),
         (mismatched, "0 (Unflatten): no layer of this array computes it"),
         (lambda: ending(snn.Leaky(beta=torch.linspace(0.1, 0.9, 20), init_hidden=True)),
          "3 (Leaky): beta differs between neurons, from 0.1 to 0.9: a layer has one leak"),
@@ -372,7 +383,7 @@ LIF = {"beta": 0.5, "init_hidden": True}
         (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Inhibition")
+@pytest.mark.filterwarnings("ignore:Inhibition", "ignore:Initializing zero-element")
 def test_refused_modules(module, message):
     with refuses(ValueError, message):
         imported(module())
@@ -430,6 +441,14 @@ def test_a_last_linear_layer_is_summed_where_asked():
         ({"calibration": np.zeros((3, 4, 5))}, ValueError, "calibration: samples must be (batch"),
         ({"calibration": np.zeros((0, 4, 24))}, ValueError, "at least 1 sample, not 0"),
         ({"calibration": SAMPLES, "labels": [1]}, ValueError, "labels must be (270,) integers"),
+        ({"calibration": SAMPLES[:3], "labels": [0, 1, -1]}, ValueError,
+         "labels must be whole numbers from 0 to 19, not -1 (at [2])"),
+        ({"calibration": SAMPLES[:2], "labels": [0, 20]}, ValueError,
+         "labels must be whole numbers from 0 to 19, not 20 (at [1])"),
+        ({"calibration": [EVENTS, EVENTS]}, ValueError,
+         "calibration must be spikes or pixels, not event arrays: bin them with"),
+        ({"calibration": EVENTS}, ValueError, "calibration must be spikes or pixels, not event"),
+        ({"scale": "x"}, TypeError, "scale must be an array of real numbers, not of <U1"),
         ({"scale": [0.1]}, ValueError, "a list of 2, one for each layer, not of 1"),
         ({"scale": 0.0}, ValueError, "scale of 1 must be positive and finite"),
         ({"scale": [None, [0.1, 0.2]]}, ValueError, "scale of 3 must be one number or (20,)"),
