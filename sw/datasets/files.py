@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import FileError
 
-__all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch"]
+__all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch", "remedy"]
 
 DATA_VARIABLE = "STABLESPIKE_DATA"
 _TIMEOUT_S = 30
@@ -78,6 +78,13 @@ def fetch(
         f"{name} could not be downloaded ({'; '.join(failures)}): "
         f"{_where_to_put(name, addresses, folder)}"
     )
+
+
+def remedy(named: bool) -> str:
+    """What to do about a file that is not the data set's."""
+    if named:
+        return "it is another data set's, or was changed: put the right file in its place"
+    return "delete it and fetch it again"
 
 
 def _keep(data: bytes, file: Path) -> None:

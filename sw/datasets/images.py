@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .files import DatasetError, data_folder, fetch
+from .files import DatasetError, data_folder, fetch, remedy
 
 __all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder", "pixels",
            "shipped_mnist", "shipped_path"]
@@ -126,7 +126,7 @@ def _images(
 
         def checked(packed: bytes, where: str, name: str = name) -> bytes:
             data = _unpack(packed, where)
-            _check_md5(data, source, name, where)
+            _check_md5(data, source, name, where, named)
             return data
 
         addresses = [mirror + name for mirror in source.mirrors]
@@ -208,12 +208,12 @@ def _unpack(packed: bytes, source: Path | str) -> bytes:
         ) from error
 
 
-def _check_md5(data: bytes, source: Source, name: str, where: str) -> None:
+def _check_md5(data: bytes, source: Source, name: str, where: str, named: bool) -> None:
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != source.md5[name]:
         raise DatasetError(
             f"{where} is not {source.name}'s {name}: its unpacked MD5 is {found}, "
-            f"not {source.md5[name]}; delete it and fetch it again"
+            f"not {source.md5[name]}; {remedy(named)}"
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .files import DatasetError, data_folder, fetch
+from .files import DatasetError, data_folder, fetch, remedy
 
 __all__ = ["EVENT_DTYPE", "NMNIST_SHAPE", "nmnist", "nmnist_small", "parse_events"]
 
@@ -80,8 +80,7 @@ def nmnist(
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
         if found != md5:
             raise DatasetError(
-                f"{where} is not N-MNIST's {name}: its MD5 is {found}, not {md5}; delete it and "
-                "fetch it again"
+                f"{where} is not N-MNIST's {name}: its MD5 is {found}, not {md5}; {remedy(named)}"
             )
 
     folder, named = data_folder("nmnist", path)
@@ -115,15 +114,15 @@ def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings
     folder, named = data_folder("nmnist-small", path)
     if (folder / _SMALL_FOLDER).is_dir():
         read = _from_folder(folder / _SMALL_FOLDER)
-        return _small(read, folder / _SMALL_FOLDER)
+        return _small(read, folder / _SMALL_FOLDER, named)
     there = [folder / name for name in _SMALL_ARCHIVES if (folder / name).is_file()]
     file = there[0] if there else folder / _SMALL_ARCHIVES[0]
 
     def check(data: bytes, where: str) -> None:
-        _small(_from_archive(data, where), Path(where))
+        _small(_from_archive(data, where), Path(where), named)
 
     data = fetch(file.name, _SMALL_MIRRORS, folder, named, check)
-    return _small(_from_archive(data, str(file)), file)
+    return _small(_from_archive(data, str(file)), file, named)
 
 
 def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
@@ -189,7 +188,7 @@ def _from_archive(data: bytes, where: str) -> Callable[[str], bytes]:
     return read
 
 
-def _small(read: Callable[[str], bytes], where: Path) -> tuple[Recordings, Labels]:
+def _small(read: Callable[[str], bytes], where: Path, named: bool) -> tuple[Recordings, Labels]:
     digest = hashlib.md5(usedforsecurity=False)
     recordings, labels = [], []
     for name in _SMALL_LISTS:
@@ -209,6 +208,6 @@ def _small(read: Callable[[str], bytes], where: Path) -> tuple[Recordings, Label
     if digest.hexdigest() != _SMALL_MD5:
         raise DatasetError(
             f"{where} is not {_SMALL_FOLDER}: the MD5 of its recordings is {digest.hexdigest()}, "
-            f"not {_SMALL_MD5}; delete it and fetch it again"
+            f"not {_SMALL_MD5}; {remedy(named)}"
         )
     return recordings, np.array(labels, np.uint8)

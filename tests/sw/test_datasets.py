@@ -128,8 +128,13 @@ def test_no_gzip_file(small: Path):
 def test_another_data_set(small: Path):
     file = small / IMAGES
     file.write_bytes(gzip.compress(idx(np.zeros((20, 28, 28)))))
-    with pytest.raises(DatasetError, match=r"is not MNIST's t10k-images.*its unpacked MD5 is"):
+    message = r"is not MNIST's t10k-images.*its unpacked MD5 is .*, not .*; "
+    with pytest.raises(DatasetError, match=message + "it is another data set's, or was changed"):
         mnist("test", small)
+    mnist_folder().parent.mkdir(parents=True)
+    small.rename(mnist_folder())
+    with pytest.raises(DatasetError, match=message + "delete it and fetch it again"):
+        mnist("test")
 
 
 @pytest.mark.parametrize(
