@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import named, print_json, say, table
-from .options import Json, Quiet, Verbose, needs, taking
+from .options import Json, Quiet, Verbose, naming, needs, taking
 
 if TYPE_CHECKING:
     from ..program import Program
@@ -66,10 +66,11 @@ def train(
     with needs("train"):
         from ..train import train as run
 
-    result = run(
-        recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
-        threads=threads,
-    )
+    with naming({"resume=True": "--resume", "path=": "--data"}):
+        result = run(
+            recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
+            threads=threads,
+        )
     figures = {
         name: value
         for name, value in vars(result).items()

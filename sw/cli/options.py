@@ -15,7 +15,7 @@ from ..console import level
 
 __all__ = [
     "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
-    "Timeout", "Uri", "Verbose", "needs", "taking",
+    "Timeout", "Uri", "Verbose", "naming", "needs", "taking",
 ]
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
@@ -83,6 +83,19 @@ def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
         return called
 
     return decorated
+
+
+@contextmanager
+def naming(options: dict[str, str]) -> Iterator[None]:
+    """Errors with the options of the command line in place of a function's arguments."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        for argument, option in options.items():
+            text = text.replace(argument, option)
+        error.args = (text,)
+        raise
 
 
 @contextmanager

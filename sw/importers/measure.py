@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class Samples:
                 f"labels must be ({len(self.flat)},) integers, one per calibration sample, not "
                 f"{array.shape} of {array.dtype}"
             )
-        outputs = len(self.network.layers[-1].weight)
+        outputs = prod(self.network.layers[-1].output_shape)
         return exact_integers("labels", array, 0, outputs - 1)
 
     def _source_run(self, factor: float) -> Run:

@@ -60,6 +60,22 @@ def test_train(capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not err
 
 
+def test_errors_of_a_training_name_options(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip("stablespike.train")
+    code, _, err = call(capsys, "train", "mnist-mlp", "-o", tmp_path, "--data", tmp_path)
+    assert code == 2
+    assert "or name the folder it is in with $STABLESPIKE_DATA or --data\n" in err
+
+    def train(recipe: str, **options: Any) -> Any:
+        raise module.CheckpointError("x is truncated: start without resume=True")
+
+    monkeypatch.setattr(module, "train", train)
+    code, _, err = call(capsys, "train", "mnist-mlp", "--resume")
+    assert (code, err) == (2, "error: x is truncated: start without --resume\n")
+
+
 def test_what_an_extra_installs(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "stablespike.train", None)
     code, _, err = call(capsys, "train", "mnist-mlp")
