@@ -108,5 +108,5 @@ def _keep(data: bytes, file: Path) -> None:
 def _where_to_put(name: str, addresses: Sequence[str], folder: Path) -> str:
     return (
         f"put {name} (from {addresses[0]}) into {folder}, "
-        f"or name the folder it is in with ${DATA_VARIABLE} or --data (path, in Python)"
+        f"or name the folder it is in with ${DATA_VARIABLE} or path="
     )

@@ -107,7 +107,7 @@ def test_unknown_split(small: Path):
 
 def test_missing_in_a_named_folder_is_not_downloaded(small: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: pytest.fail("downloaded"))
-    with pytest.raises(DatasetError, match=r"train-images.*not exist: put train-images.*--data"):
+    with pytest.raises(DatasetError, match=r"train-images.*not exist: put train-images.*or path="):
         mnist("train", small)
 
 

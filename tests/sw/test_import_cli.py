@@ -134,7 +134,7 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
         (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
         (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
-        (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numpy's"),
+        (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numbers"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
         (["model.py:build"], "sample_shape must be given for a torch module"),
         (["model.py:build", *SAID], "dt, reset, reset_timing must not be given: a torch module"),

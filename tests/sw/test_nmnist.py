@@ -106,7 +106,7 @@ def test_downloads_once_from_the_second_mirror(
 def test_missing_says_where_to_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DatasetError, match=r"NMNISTsmall.zip does not exist: put .*slayerPytorch"):
         nmnist_small(tmp_path)
-    with pytest.raises(DatasetError, match=r"Train.zip does not exist: put .*mendeley.*--data"):
+    with pytest.raises(DatasetError, match=r"Train.zip does not exist: put .*mendeley.*or path="):
         nmnist("train", tmp_path)
 
 
