@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     try:
-        return _written(_called(arguments))
+        return _flushed(_called(arguments))
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
@@ -136,7 +136,7 @@ def _called(arguments: list[str] | None) -> int:
         raise
 
 
-def _written(code: int) -> int:
+def _flushed(code: int) -> int:
     """``code``, or that of a standard output that does not take what was printed."""
     try:
         sys.stdout.flush()

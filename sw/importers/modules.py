@@ -143,6 +143,8 @@ def _check_module(name: str, child: nn.Module) -> None:
             name, kind, "it is recurrent, and recurrence is not runnable on this array yet", NEAREST
         )
     for key, value in child.named_parameters(recurse=False):
+        if isinstance(value, nn.parameter.UninitializedParameter):
+            continue  # the call makes it
         if not value.numel():
             raise ValueError(f"{name} ({kind}): its {key} is empty, {tuple(value.shape)}")
         if value.dtype not in (torch.float16, torch.float32, torch.float64):
