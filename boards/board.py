@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stablespike.errors import ToolError
@@ -180,6 +181,9 @@ class Board(abc.ABC):
     @abc.abstractmethod
     def synthesis(self) -> str:
         """yosys commands from ``top`` as read to the netlist."""
+
+    def finish(self, netlist: Path) -> None:  # noqa: B027 (few have anything to do)
+        """Change yosys' netlist, a JSON file, before it is placed."""
 
     @abc.abstractmethod
     def place(self, tools: Tools, seed: int) -> Figures:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
@@ -107,6 +109,22 @@ class Ecp5Board(Board):
             o_CLKOS=clock,
             o_LOCK=locked,
         )
+
+    def finish(self, netlist: Path) -> None:
+        """Leave carry outs without a reader unconnected: nextpnr makes two cells of each name."""
+        design = json.loads(netlist.read_text())
+        cells = design["modules"]["top"]["cells"].values()
+        read = {
+            bit
+            for cell in cells
+            for port, bits in cell["connections"].items()
+            if cell["port_directions"][port] == "input"
+            for bit in bits
+        }
+        for cell in cells:
+            if cell["type"] == "CCU2C" and not read.intersection(cell["connections"]["COUT"]):
+                cell["connections"]["COUT"] = ["x"]
+        netlist.write_text(json.dumps(design))
 
     def place(self, tools: Tools, seed: int) -> Figures:
         part, rest = self.device.rsplit("-", 1)

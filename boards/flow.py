@@ -71,7 +71,9 @@ def synthesize(
     elaborated((folder / "top.il").read_text())
     (folder / "top.ys").write_text(READ + board.synthesis + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
-    return folder / "top.json"
+    netlist = folder / "top.json"
+    board.finish(netlist)
+    return netlist
 
 
 def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> str:

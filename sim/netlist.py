@@ -250,14 +250,20 @@ class _Writer:
             return self._pll(kind, connections)
         if kind in _PADS:
             return self._pad(name, cell)
+        unread = set()
         for pin, direction in cell.get("port_directions", {}).items():
-            if direction == "output":
+            if direction == "output" and connections.get(pin) == ["x"]:
+                unread.add(pin)
+            elif direction == "output":
                 self.driven.update(connections.get(pin, []))
         parameters, buses = cell["parameters"], connections
         if kind in _GATHERED:
             parameters, buses = self._gathered(kind, name, cell)
         settings = ", ".join(f".{key}({_value(value)})" for key, value in parameters.items())
-        wires = ", ".join(f".{pin}({self._bus(bits)})" for pin, bits in buses.items() if bits)
+        wires = ", ".join(
+            f".{pin}({self._bus(bits)})"
+            for pin, bits in buses.items() if bits and pin not in unread
+        )
         return [f"{kind} {f'#({settings}) ' if settings else ''}c{index}({wires});"]
 
     def _pll(self, kind: str, connections: Mapping[str, list[Bit]]) -> list[str]:

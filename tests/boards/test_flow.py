@@ -1,5 +1,6 @@
 """The real tools, from pins and PLL to the bitstream, with little behind the UART."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ MARKS = {
     "ice40": bytes.fromhex("7eaa997e"), "ecp5": bytes.fromhex("ffffbdb3"),
     "gowin": b"1010010111000011",
 }
+
+
+def test_carry_outs_that_nothing_reads_are_left_open(tmp_path):
+    def half(carry_in, carry_out):
+        return {"type": "CCU2C", "port_directions": {"CIN": "input", "COUT": "output"},
+                "connections": {"CIN": [carry_in], "COUT": [carry_out]}}
+
+    netlist = tmp_path / "top.json"
+    cells = {"first": half("0", 2), "second": half(2, 3)}
+    netlist.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
+    BOARDS["ulx3s-25f"].finish(netlist)
+    after = json.loads(netlist.read_text())["modules"]["top"]["cells"]
+    assert after == {"first": half("0", 2), "second": half(2, "x")}
 
 
 @pytest.mark.slow
