@@ -12,7 +12,8 @@ nox.options.reuse_venv = "yes"
 # which nothing here uses. An installed torch from 2.2 on does as well outside of nox.
 TORCH = "torch==2.13.0"
 
-WORKERS = ("-n", "auto")
+# The longest benches are parameters of one test: a worker that is done takes of another's.
+WORKERS = ("-n", "auto", "--dist", "worksteal")
 # One thread each: the workers already fill the processors.
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
