@@ -30,7 +30,8 @@ class Writeback(wiring.Component):
     more if spikes are reported before the skeleton is sent or reported, one less if they are and
     the skeleton is neither. A report packet of n words takes n + 3 cycles. Words of a row of
     several take ``16 / window`` cycles more each, in which the row is rotated by as many lanes:
-    that spares a selector as wide as the row.
+    that spares a selector as wide as the row. The skeleton takes a cycle more with chained lanes,
+    and none where nothing is of it.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ class Writeback(wiring.Component):
                 m.d.comb += self.rows.valid.eq(computed & settings.send_spikes)
                 with m.If(sent):
                     m.next = "CHOOSE"
-                    with m.If(~early):
+                    with m.If(~early & late if chained else ~early):
                         m.d.comb += self.thin.eq(1)
                         m.next = thinning
             if chained:

@@ -85,6 +85,16 @@ class _Model:
             run >= last and network.readout != "membrane" and network.layers[last].emit == "spikes"
         )
 
+    def thins(self, run: int) -> bool:
+        """Whether a run sends or reports skeletons."""
+        network = self.program.network
+        last = len(network.layers) - 1
+        layer, _ = self.program.layer_tags[run]
+        emit = network.layers[layer].emit
+        return emit != "spikes" if layer < last else (
+            emit == "skeleton" and network.readout != "membrane"
+        )
+
     def reports(
         self, run: int, neurons: int, final: bool, task: bool, window: bool
     ) -> list[tuple[int, int, bool]]:
@@ -166,10 +176,10 @@ class _Model:
             sent.append(complete + self.sent_to_readable + on_bus)
             window = run == len(self.program.layer_tags) - 1
             core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
-            if share.groups and self.reads_spikes(run):
+            if self.chained:
+                core.neuron += 1 if share.groups and self.thins(run) else -1
+            elif share.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
-            else:
-                core.neuron += self.chained  # the skeleton takes a cycle more
             core.settled = core.neuron
             for length, after, tells in self.reports(run, neurons, final, is_last, window):
                 begin = core.neuron + PACKET_CHOSEN
