@@ -161,7 +161,7 @@ class ConsistencyLoss(torch.nn.Module):
         gamma: float = 1.0,
         *,
         alpha: float = 2.0,
-        spike_detach: str = "none",
+        spike_detach: str = "skeleton",
         noise_detach: str = "none",
     ) -> None:
         super().__init__()

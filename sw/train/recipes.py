@@ -109,7 +109,7 @@ class Recipe:
     beta: float = 0.0
     gamma: float = 0.0
     alpha: float = 2.0
-    spike_detach: str = "none"
+    spike_detach: str = "skeleton"
     noise_detach: str = "none"
     rotate: float = 10.0
     scale: float = 0.1

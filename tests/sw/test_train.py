@@ -470,8 +470,12 @@ def test_learns_from_events():
 
 def test_losses_change_what_is_learned():
     plan = replace(SMALL, hidden=32, batch=50).plain()
-    plain, steady = (train(replace(plan, beta=beta), epochs=4) for beta in (0.0, 30.0))
+    plain, steady, drawn = (
+        train(replace(plan, beta=beta, spike_detach=detach), epochs=4)
+        for beta, detach in ((0.0, "none"), (30.0, "none"), (30.0, "skeleton"))
+    )
     assert steady.firing_rate - steady.skeleton_rate < plain.firing_rate - plain.skeleton_rate
+    assert drawn.firing_rate < 0.8 * plain.firing_rate
 
 
 def test_shifted_recordings():
