@@ -104,5 +104,5 @@ def test_layers_smaller_than_a_group(board, sizes, readout) -> None:
         assert alone == [0, 0, 0]
     # Of chained cores a few words are on their way to the merger: which core comes next there is
     # known roughly only, and with so little to compute that is what takes the time.
-    several_chained = config.cores > 1 and config.chain > 1
-    assert abs(estimated.sum() / cycles.sum() - 1) < (0.05 if several_chained else 0.02)
+    roughly = config.cores > 1 and config.chain > 1 and readout == "membrane"
+    assert abs(estimated.sum() / cycles.sum() - 1) < (0.05 if roughly else 0.02)
