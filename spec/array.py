@@ -19,6 +19,7 @@ LIMITS = {
     "weight_rows": (16, 1 << 20),
     "spike_rows": (4, 4096),
     "neuron_groups": (1, 1023),
+    "state_groups": (1, 4096),
     "tasks": (1, 64),
     "row_queue": (4, 64),
     "receive_bytes": (512, 4096),
@@ -32,6 +33,9 @@ _POWERS = (
     "row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes", "chain",
     "row_beats",
 )
+
+
+_OPTIONS = ("state", "synaptic_current", "convolution")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class ArrayConfig:
     fraction_bits : F; thresholds and biases are in units of ``2**-F`` weight steps.
     weight_rows : rows of L weights a core holds, at least L.
     spike_rows : rows of L spike words a core holds (input maps twice: they are double-buffered).
-    neuron_groups : groups of L neurons a core holds parameters and state for.
+    neuron_groups : groups of L neurons (output channels) a core holds parameters for.
+    state_groups : groups of L neurons a core keeps state for between windows; those of a map are
+        one for every position and group.
     tasks : entries of a core's task list.
     row_queue : rows with spikes the scanner finds ahead of the lanes.
     receive_bytes, result_bytes : the link's buffers; powers of two.
@@ -62,6 +68,8 @@ class ArrayConfig:
         ``lanes``.
     state : keep membranes between windows. Without it a sample is one window.
     synaptic_current : a leaky synaptic current (CUBA) in front of the membrane.
+    convolution : receptive fields and max pools; a group's neurons enter while those of the one
+        before leave.
 
     Raises
     ------
@@ -80,6 +88,7 @@ class ArrayConfig:
     weight_rows: int = 16384
     spike_rows: int = 512
     neuron_groups: int = 64
+    state_groups: int = 64
     tasks: int = 32
     row_queue: int = 16
     receive_bytes: int = 1024
@@ -88,11 +97,12 @@ class ArrayConfig:
     row_beats: int = 1
     state: bool = True
     synaptic_current: bool = True
+    convolution: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("state", "synaptic_current"):
+            if field.name in _OPTIONS:
                 if not isinstance(value, bool):
                     raise TypeError(f"{field.name} must be True or False, not {value!r}")
                 continue
@@ -165,7 +175,7 @@ PRESETS: dict[str, ArrayConfig] = {
     "icebreaker": ArrayConfig(
         acc_bits=12,
         spike_rows=256,
-        neuron_groups=32,
+        neuron_groups=32, state_groups=32,
         tasks=16,
         receive_bytes=512,
         result_bytes=512,
@@ -176,7 +186,7 @@ PRESETS: dict[str, ArrayConfig] = {
         state_bits=15,
         weight_rows=768,
         spike_rows=64,
-        neuron_groups=16,
+        neuron_groups=16, state_groups=16,
         tasks=8,
         receive_bytes=512,
         result_bytes=512,
@@ -187,21 +197,21 @@ PRESETS: dict[str, ArrayConfig] = {
         acc_bits=12,
         weight_rows=4096,
         spike_rows=128,
-        neuron_groups=32,
+        neuron_groups=32, state_groups=32,
         tasks=16,
         receive_bytes=512,
         result_bytes=512,
         synaptic_current=False,
     ),
-    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16),
+    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16),
     "ecp5-45f": ArrayConfig(
-        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16
+        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
     ),
     "ecp5-85f": ArrayConfig(
-        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32
+        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32
     ),
     "artix-35t": ArrayConfig(
-        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16
+        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
     ),
 }
 

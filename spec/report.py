@@ -4,7 +4,9 @@
     word 1: group (10) | core (6)
     then ``length`` words
 
-``group`` counts the core's own groups of the task. Packets of one core come in order; those of
+``group`` counts the core's own groups of the task, modulo 1024: with convolution, those of every
+position, in the order in which they are computed: pooled position, group, position in the pool.
+WORDS packets, one for each pooled position and group, have the number of the last one in it. Packets of one core come in order; those of
 several cores interleave, packet by packet.
 """
 
@@ -14,6 +16,7 @@ import enum
 
 from .array import ArrayConfig
 from .layout import Field, Layout, bits_for
+from .task import KERNEL_HIGH, POSITIONS_HIGH
 
 __all__ = [
     "BUSY_BITS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_fields", "counter_values",
@@ -46,10 +49,19 @@ STALL_MAX = (1 << 16) - 1
 BUSY_BITS = 32
 
 
+def fired_most(config: ArrayConfig) -> int:
+    """Most spikes a core's task can have in a window."""
+    groups = config.neuron_groups
+    if config.convolution:
+        groups *= POSITIONS_HIGH
+    return groups * config.lanes * config.window
+
+
 def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
     """What a COUNTERS packet says of one core's task in one window, wide enough never to wrap.
 
-    ``issued`` weight rows fetched (each by an event of its own, from a place of its own);
+    ``issued`` weight rows fetched (each by an event of its own, from a place of its own; with
+    convolution at every position, and a word is in the fields of up to 7 by 7 of them);
     ``popcount`` bits set in the words that fetched them; ``spikes`` and ``stable`` spikes of its
     neurons; ``wait`` and ``drain`` cycles the lanes stood still waiting for rows of an inner map or
     for other cores, and for the neuron unit (they saturate at ``STALL_MAX``); ``end`` the device's
@@ -57,10 +69,13 @@ def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
     window is under way in some core, from when its task list starts to its last result, modulo
     ``2**BUSY_BITS``.
     """
-    fired = bits_for(config.neuron_groups * config.lanes * config.window)
+    fired = bits_for(fired_most(config))
+    fetched = config.weight_rows
+    if config.convolution:
+        fetched = config.spike_rows * config.lanes * KERNEL_HIGH**2 * config.neuron_groups
     return (
-        Field("issued", bits_for(config.weight_rows)),
-        Field("popcount", bits_for(config.weight_rows * config.window)),
+        Field("issued", bits_for(fetched)),
+        Field("popcount", bits_for(fetched * config.window)),
         Field("spikes", fired),
         Field("stable", fired),
         Field("wait", bits_for(STALL_MAX)),

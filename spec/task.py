@@ -13,11 +13,22 @@ from dataclasses import dataclass
 from .array import ArrayConfig
 from .layout import Field, Layout, bits_for, pack_words
 
-__all__ = ["TASK_WORD_BITS", "Reset", "TaskLayout", "task_layout"]
+__all__ = [
+    "KERNEL_HIGH", "PLACE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS", "Reset",
+    "TaskLayout", "task_layout",
+]
 
 TASK_WORD_BITS = 32
+KERNEL_HIGH = 7
+"""Largest height and width of a kernel."""
+POSITIONS_HIGH = 1 << 14
+"""Most positions of a core's share."""
 LEAK_BITS = 4
 LAYER_BITS = 6
+PLACE_BITS = 10
+"""Of map rows, and of positions along an axis."""
+STEP_BITS = 6
+"""Of rows of a kernel (of the pool in front times those), of what it moves down by, of a pool."""
 
 
 class Reset(enum.IntEnum):
@@ -65,19 +76,29 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     """The task layout of an array.
 
     Scan fields: ``source`` first row of the map read (the input window's own base is added when
-    ``external``), ``rows`` in it, ``groups`` of L outputs this core computes (0: only take part in
-    waiting), ``weights`` first of its runs of L weight rows (one for each row read, so those of a
-    group follow on those of the one before),
+    ``external``), ``groups`` of L outputs this core computes (0: only take part in waiting),
     ``wait`` rows of an inner map to have received, ``ordered`` they come in address order, so row
     ``r`` may be read once ``r + 1`` are there, ``sync`` start only when every core has come this
-    far, ``last`` of the list.
+    far, ``last`` of the list. Then ``rows`` in the map and ``weights``, first of its runs of L
+    weight rows (one for each row read, so those of a group follow on those of the one before).
+
+    With ``convolution`` instead of these two: ``weights``, the first weight row, one for each word
+    of the kernel, row by row, those of a group behind those of the one before. Places on the map
+    are words from its first: ``line`` from a map row to the next, of which the first ``width``
+    words are read, in ``height`` map rows; ``span`` words of each of the ``kernel_rows``. The
+    kernel's first position begins in map row ``first_y`` (``first_line`` is its place, modulo all
+    places) at word ``first_x`` of it, and moves on by ``step_x`` words, then by ``step_y`` map rows
+    (``step_line`` words), over ``columns`` by ``lines`` positions, in windows of ``pool`` by
+    ``pool`` of them. What of a kernel lies outside of the map is left out. A dense layer is a
+    single position with a single kernel row.
 
     Neuron fields: ``parameters`` and ``state`` first group of L in their memories, ``lanes_last``
     neurons in the last group, leak shifts with their enables, ``reset``, ``delayed`` (reset at the
     next step), ``strict`` (u > theta), ``fires``, ``pixels`` (accumulators are bit planes),
     ``v_init``; ``spikes_row`` / ``skeleton_row`` destination of group 0 on the bus with their
     enables ``send_*``; ``report_*`` to the host; ``monitor`` counters and trace; ``layer`` the tag
-    of reports.
+    of reports. With ``convolution``: ``gap`` rows between those of one pooled position and of the
+    next, ``stateless`` every position has the same places in the state memory.
     """
     row = bits_for(config.spike_rows - 1)
     group = bits_for(config.neuron_groups - 1)
@@ -87,11 +108,25 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("sync", 1),
         Field("last", 1),
         Field("source", row),
-        Field("rows", bits_for(config.spike_rows)),
         Field("groups", bits_for(config.neuron_groups)),
-        Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
         Field("wait", bits_for(2 * config.spike_rows)),
     ]
+    if config.convolution:
+        place = bits_for(config.spike_rows * config.lanes)
+        scan += [
+            Field("weights", bits_for(config.weight_rows - 1)),
+            *(Field(name, place) for name in ("line", "width", "span", "first_line")),
+            Field("first_x", place + 1, signed=True),
+            *(Field(name, place) for name in ("step_x", "step_line")),
+            Field("first_y", PLACE_BITS + 1, signed=True),
+            *(Field(name, PLACE_BITS) for name in ("height", "columns", "lines")),
+            *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
+        ]
+    else:
+        scan += [
+            Field("rows", bits_for(config.spike_rows)),
+            Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
+        ]
     leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]
     neuron = [
         *(Field(f"leak_{f.name}", f.width) for f in leak),
@@ -115,6 +150,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("report_membrane", 1),
         Field("monitor", 1),
         Field("layer", LAYER_BITS),
+        *([Field("gap", row), Field("stateless", 1)] if config.convolution else []),
     ]
     return TaskLayout(
         pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)

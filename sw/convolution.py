@@ -12,13 +12,11 @@ from .geometry import Axis
 from .immutable import SIZE_HIGH, Shape, put
 from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
+from .spec.task import KERNEL_HIGH
 from .values import exact_int
 from .weights import Weighted, signs
 
-__all__ = ["KERNEL_HIGH", "Conv2d"]
-
-KERNEL_HIGH = 7
-"""Largest height and width of a kernel."""
+__all__ = ["Conv2d"]
 
 Integers = npt.NDArray[np.int64]
 
