@@ -97,7 +97,7 @@ def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> 
     window = program.config.window
     words = source_words(network, samples, traced.spikes, traced.skeleton, window)
     counters = count(
-        network, samples, traced.spikes, traced.skeleton, window, program.group_counts
+        network, samples, traced.spikes, traced.skeleton, window, program.groups
     )
     return {
         "sops": float(summed(counters)["sops"].mean()),

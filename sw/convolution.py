@@ -142,10 +142,11 @@ class Conv2d(Weighted):
         neurons = self.neuron_shape(shape)
         return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
 
-    def readers(self, shape: Shape) -> Integers:
-        """(inputs before pooling,) positions whose field each input of the map is in."""
+    def readers(self, shape: Shape, rows: slice = slice(None)) -> Integers:
+        """(inputs before pooling,) positions, in these rows of them, whose field each input of the
+        map is in."""
         down, across = self.axes(shape)
-        each: Integers = down.readers()[:, None] * across.readers()
+        each: Integers = down.readers(rows)[:, None] * across.readers()
         return np.tile(each.reshape(-1), shape[0])
 
     def reach(self, shape: Shape) -> tuple[Integers, Integers]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from .network import Network
 from .samples import check_samples
+from .shares import Share
 from .spec.array import LIMITS
 from .values import exact_int
 from .words import pack_steps, popcount
@@ -87,7 +88,7 @@ def count(
     spikes: Sequence[npt.NDArray[np.bool_]],
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
-    groups: Sequence[Sequence[int]],
+    shares: Sequence[Sequence[Share]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[Any]:
     """(batch, layers) counters of ``COUNTER_DTYPE``.
@@ -95,17 +96,17 @@ def count(
     Parameters
     ----------
     samples, spikes, skeleton, window : as for ``source_words``.
-    groups : per layer, per core, the groups of L outputs (output channels) the core computes.
+    shares : per layer, per core, what the core computes (``Program.groups``).
     before : per layer (batch, neurons), the spikes of the step before the first (``r`` of the state
         it goes on from); None for samples that start afresh.
 
     Raises
     ------
     TypeError, ValueError
-        If the traces, the samples or ``groups`` do not fit the network.
+        If the traces, the samples or ``shares`` do not fit the network.
     """
-    if len(groups) != len(network.layers):
-        raise ValueError(f"groups must be of {len(network.layers)} layers, not {len(groups)}")
+    if len(shares) != len(network.layers):
+        raise ValueError(f"shares must be of {len(network.layers)} layers, not {len(shares)}")
     sources = source_words(network, samples, spikes, skeleton, window)
     counters = np.zeros((len(spikes[0]), len(network.layers)), dtype=COUNTER_DTYPE)
     for i, (layer, words) in enumerate(zip(network.layers, sources, strict=True)):
@@ -113,17 +114,29 @@ def count(
         neurons = tuple(range(1, spikes[i].ndim))
         rows["spikes"] = np.count_nonzero(spikes[i], axis=neurons)
         rows["stable"] = np.count_nonzero(skeleton[i], axis=neurons)
-        readers = layer.readers(network.input_shapes[i])
-        rows["events"] = ((words != 0) @ readers).sum(axis=1)
-        bits = (popcount(words) @ readers).sum(axis=1)
+        own = np.zeros(words.shape[:2], dtype=np.int64)
         if layer.recurrent is not None:
-            own = _own_spikes(spikes[i], None if before is None else before[i]).sum(axis=1)
-            rows["events"] += own
-            bits += own
-        rows["issued"] = rows["events"] * sum(groups[i])
-        rows["sops"] = bits * layer.channels
-        rows["lower_bound"] = rows["events"] * max(groups[i])
+            own = _own_spikes(spikes[i], None if before is None else before[i])
+        shape, active = network.input_shapes[i], words != 0
+        readers = layer.readers(shape)
+        rows["events"] = (active @ readers + own).sum(axis=1)
+        rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
+        busiest = np.zeros_like(own)
+        for part, groups in _row_parts(shares[i]).items():
+            events = active @ layer.readers(shape, slice(*part)) + own
+            rows["issued"] += events.sum(axis=1) * sum(groups)
+            busiest = np.maximum(busiest, events * max(groups))
+        rows["lower_bound"] = busiest.sum(axis=1)
     return counters
+
+
+def _row_parts(shares: Sequence[Share]) -> dict[tuple[int, int], list[int]]:
+    """The groups of each core, by the rows of positions (first, behind the last) that are theirs:
+    cores of the same rows meet the same events."""
+    parts: dict[tuple[int, int], list[int]] = {}
+    for share in shares:
+        parts.setdefault((share.top, share.top + share.lines), []).append(share.groups)
+    return parts
 
 
 def totals(layer_counters: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -128,9 +128,10 @@ class Dense(Weighted):
         folded.setflags(write=False)
         return folded
 
-    def readers(self, shape: Shape) -> Integers:
-        """(inputs before pooling,) positions that scan each input: one, dropped edges too."""
-        return np.ones(prod(shape), dtype=np.int64)
+    def readers(self, shape: Shape, rows: slice = slice(None)) -> Integers:
+        """(inputs before pooling,) positions, in these rows of them, that scan each input: the only
+        one does, dropped edges too."""
+        return np.full(prod(shape), len(range(1)[rows]), dtype=np.int64)
 
     def reach(self, shape: Shape) -> tuple[Integers, Integers]:
         """(neurons,) lowest and highest sums of weights, with inputs from 0 to 1."""

@@ -140,7 +140,8 @@ class Device(abc.ABC):
         TypeError
             If ``trace`` or ``counters`` is neither True nor False.
         ValueError
-            If the program's array keeps no state from one window to the next.
+            If the program's array keeps no state from one window to the next, or has too little
+            room for it.
         DeviceError
             If no program is loaded, or the device failed.
         """
@@ -216,6 +217,12 @@ class Device(abc.ABC):
             raise ValueError(
                 "carry_state and streams need an array that keeps membranes (state=True); this "
                 "program's does not: compile it for another array"
+            )
+        if program.state_needed:
+            raise ValueError(
+                "carry_state and streams need room for the membranes: state groups: "
+                f"{program.state_needed} needed, {program.config.state_groups} there; compile the "
+                "program for an array with more"
             )
 
     def _fresh(self, batch: Batch) -> Batch:

@@ -1,7 +1,8 @@
 """Cycle estimate: when rows are found, events issued, groups swapped, drained and written back.
 
 A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
-cycles their docstrings state; the link is taken as fast enough.
+cycles their docstrings state; the link is taken as fast enough. That of arrays with convolution is
+rougher (``estimate_maps``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .estimate_maps import estimate_maps
 from .spec import ArrayConfig, task_layout
 from .spec.report import counter_words
 
@@ -259,6 +261,8 @@ def estimate(
             f"the program is for {program.device} only, which takes no cycles: compile its network "
             "without device="
         )
+    if program.config.convolution:
+        return estimate_maps(program, words)
     model = _Model(program, counters)
     window = program.config.window
     ends = [0]

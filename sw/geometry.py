@@ -48,11 +48,11 @@ class Axis:
         starts = self.starts()
         return np.maximum(0, -starts), np.minimum(self.kernel, self.places - starts)
 
-    def readers(self) -> Integers:
-        """(size,) positions whose field each place of the map is in, before pooling."""
+    def readers(self, part: slice = slice(None)) -> Integers:
+        """(size,) positions of a part whose field each place of the map is in, before pooling."""
         counts = np.zeros(self.places, dtype=np.int64)
         for row in range(self.kernel):
-            places = self.starts() + row
+            places = self.starts()[part] + row
             counts[places[(places >= 0) & (places < self.places)]] += 1
         spread = np.zeros(self.size, dtype=np.int64)
         spread[: self.places * self.pool] = np.repeat(counts, self.pool)

@@ -103,10 +103,10 @@ class GoldenDevice(Device):
         self._state, self._carried, self._lost = out.state, True, False
         table = counter_table(len(values), len(network.layers))
         if counters:
-            groups = self.program.group_counts
             before = None if state is None else [entry.r for entry in state]
             counted = count(
-                network, samples, out.spikes, out.skeleton, config.window, groups, before
+                network, samples, out.spikes, out.skeleton, config.window, self.program.groups,
+                before,
             )
             for name in COUNTER_DTYPE.names or ():
                 table[name] = counted[name]

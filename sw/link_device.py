@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from .commands import program_commands, register_command
 from .device_base import Device, Source
 from .errors import DeviceMismatch, LinkError
+from .maps import input_map
 from .program import Program
 from .reports import Collector
 from .result import LinkBytes, Result
@@ -244,7 +245,8 @@ class _Exchange:
         self.collector, self.exhausted = collector, False
         self._device, self._session, self._flags = device, session, flags
         self._counted = device.link_bytes
-        self._config = device._loaded().config
+        program = device._loaded()
+        self._config, self._lying = program.config, input_map(program.network)
 
     def commands(self, batches: Iterable[Batch]) -> Iterator[bytes]:
         """Everything to send, batch after batch."""
@@ -261,7 +263,7 @@ class _Exchange:
         device._busy = device._carried = True
         device._lost = False
         self.collector.add(batch)
-        return input_commands(batch, self._config)
+        return input_commands(batch, self._config, self._lying)
 
     def step(self, commands: Iterator[bytes], timeout: float | None = None) -> None:
         """Send and receive once."""

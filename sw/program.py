@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import DeviceMismatch, FileError
 from .files import PathLike, network_from_parts, network_parts, read, write
-from .network import Network
+from .network import Conv2d, Network
+from .shares import Share, Split, splits
 from .spec import ArrayConfig
 from .spec.link import Register, Space
 
@@ -25,13 +26,6 @@ _ACTIVITIES = (0.05, 0.2, 1.0)
 Image = npt.NDArray[np.uint16]
 
 
-class Share(NamedTuple):
-    """What one core computes of a layer: ``groups`` groups of L outputs from group ``first`` on."""
-
-    first: int
-    groups: int
-
-
 @dataclass(frozen=True)
 class Program:
     """What ``compile`` makes of a network, and a device loads.
@@ -43,6 +37,9 @@ class Program:
     images : per core and memory, (rows, 16-bit chunks) from row 0.
     registers : of the device.
     needed : per memory, the entries the fullest core needs.
+    state_needed : state groups the fullest core would need to keep membranes beyond a window, if it
+        has fewer and does without: a sample is one window then, and none carries its state on. Else
+        0.
     device : "golden:" if that is the only device it runs on; it has no images then. None: any.
     """
 
@@ -53,6 +50,7 @@ class Program:
     images: tuple[dict[Space, Image], ...] = field(repr=False)
     registers: dict[Register, int] = field(repr=False)
     needed: dict[str, int] = field(repr=False)
+    state_needed: int = 0
     device: str | None = None
 
     @property
@@ -116,9 +114,12 @@ class Program:
                 f"{name.replace('_', ' '):<18}{count:>10}{getattr(config, name):>10}"
                 for name, count in self.needed.items()
             ]
+        if self.state_needed:
+            lines.append(f"no membranes are kept: {self.state_needed} state groups would be needed")
         lines += ["", f"{'layer':<{_NAMES_WIDE}}groups per core"]
         lines += [
             f"{network.layer_name(i):<{_NAMES_WIDE}}{' '.join(str(s.groups) for s in shares)}"
+            f"{self._cut(i)}"
             for i, shares in enumerate(self.groups)
         ]
         lines.append("")
@@ -132,6 +133,19 @@ class Program:
         ]
         return "\n".join(lines)
 
+    def _cut(self, index: int) -> str:
+        """How a convolution was dealt to several cores, and why so."""
+        layer, shape = self.network.layers[index], self.network.input_shapes[index]
+        if not isinstance(layer, Conv2d) or self.config.cores == 1:
+            return ""
+        options = splits(layer, shape, self.config.cores, self.config.lanes)
+        mine = next(each for each in options if each.shares == self.groups[index])
+        text = f"  ({mine}: {_dealt(mine)}, {mine.load} groups of neurons on the fullest"
+        if mine != options[0]:
+            return f"{text}; {options[0]} would be {options[0].load}, but does not fit)"
+        others = f"; {options[1]} would be {options[1].load}" if len(options) > 1 else ""
+        return f"{text}{others})"
+
     def cycles(self) -> dict[float, int]:
         """Estimated cycles of a sample, by the share of inputs active; none for golden only."""
         from .estimate import typical_cycles
@@ -139,6 +153,12 @@ class Program:
         if self.device is not None:
             return {}
         return {activity: typical_cycles(self, activity) for activity in _ACTIVITIES}
+
+
+def _dealt(split: Split) -> str:
+    ways = (("channels", split.channels), ("rows", split.rows))
+    parts = [f"{what} over {count} cores" for what, count in ways if count > 1]
+    return " by ".join(parts) or "on one core"
 
 
 def save_program(program: Program, path: PathLike) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import LinkError
+from .maps import Map, written_map
 from .program import Program
 from .result import LinkBytes, Result, counter_table, with_totals
+from .shares import order, pool_size
 from .spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 from .windows import Batch
 from .words import predict
@@ -27,7 +30,22 @@ _LAYER_SHIFT = _LENGTH_SHIFT + HEAD.fields[1].width
 _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
 
 Stamps = npt.NDArray[np.int64]
-Place = tuple[str, int, int, int]  # name of the store, index in it, first group, groups
+_Packets = tuple[list[int], list[int]]
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the packets of a kind, run and core go, in the order in which they come.
+
+    Attributes
+    ----------
+    store, index : its name, and which one of that name.
+    rows, groups : the row each packet goes to, and the group it names; none for counters.
+    """
+
+    store: str
+    index: int
+    rows: list[int]
+    groups: list[int]
 
 
 class _Pending:
@@ -35,25 +53,25 @@ class _Pending:
 
     def __init__(self, program: Program, batch: Batch, trace: bool, counters: bool) -> None:
         config, network = program.config, program.network
+        neurons, read = _written(program)
         self.batch = batch
         self.count, self.windows = len(batch), batch.windows(config.window)
         self.missing = self.count * self.windows * config.cores
 
-        def rows(layer: int) -> npt.NDArray[np.uint16]:
-            groups = max(share.first + share.groups for share in program.groups[layer])
-            return np.zeros((self.count, self.windows, groups, config.row_chunks), dtype=np.uint16)
+        def rows(lying: Map) -> npt.NDArray[np.uint16]:
+            shape = (self.count, self.windows, lying.rows(config.lanes), config.row_chunks)
+            return np.zeros(shape, dtype=np.uint16)
 
-        layers, last = range(len(network.layers)), len(network.layers) - 1
+        layers = range(len(network.layers))
         runs = range(2 if network.both else 1)
         stores: dict[str, list[npt.NDArray[Any]]] = {"spikes": [], "skeleton": []}
         if trace:
-            stores = {name: [rows(i) for i in layers] for name in stores}
+            stores = {name: [rows(lying) for lying in neurons] for name in stores}
         if network.readout == "membrane":
-            groups = rows(last).shape[2]
-            shape = (self.count, groups, config.lanes)
+            shape = (self.count, read.rows(config.lanes), config.lanes)
             stores["membrane"] = [np.zeros(shape, dtype=np.uint16) for _ in runs]
         else:
-            stores["words"] = [rows(last) for _ in runs]
+            stores["words"] = [rows(read) for _ in runs]
         length = sum(count for _, count in counter_words(config))
         shape_counters = (self.count, self.windows, config.cores, length)
         stores["counters"] = [
@@ -96,7 +114,8 @@ class Collector:
         self._at = [(0, 0, 0)] * cores  # batch, sample, window of each core
         self._came = [0] * cores        # packets of that window so far
         self._bytes = bytearray()
-        self._places: dict[tuple[int, int, int], Place] = {}
+        self._places: dict[tuple[int, int, int], _Place] = {}
+        self._seen: list[Counter[tuple[int, int]]] = [Counter() for _ in range(cores)]
         self._lengths: dict[int, int] = {}
         self._expected: list[int] = []       # packets of a core's window
         self._expected_last: list[int] = []  # and of the last one of a sample
@@ -153,28 +172,46 @@ class Collector:
         for core in range(config.cores):
             every = at_last = 0
             for tag, (layer, run) in self._program.layer_tags.items():
-                first, groups = self._program.groups[layer][core]
-                wanted: list[tuple[ReportKind, str, int]] = []
-                if self._trace and run == "spikes":
-                    wanted += [
-                        (ReportKind.TRACE_SPIKES, "spikes", layer),
-                        (ReportKind.TRACE_SKELETON, "skeleton", layer),
-                    ]
-                if layer == last and not membrane:
-                    wanted.append((ReportKind.WORDS, "words", run == "skeleton"))
-                for kind, store, index in wanted:
-                    self._places[kind, tag, core] = (store, index, first, groups)
-                every += groups * len(wanted)
+                busy = self._program.groups[layer][core].groups > 0
+                computed, emitted = self._orders(layer, core)
+                again = run == "skeleton"
+                if self._trace and not again:
+                    for kind, store in (
+                        (ReportKind.TRACE_SPIKES, "spikes"), (ReportKind.TRACE_SKELETON, "skeleton")
+                    ):
+                        self._places[kind, tag, core] = _Place(store, layer, *computed)
+                        every += len(computed[0])
                 if layer == last and membrane:
-                    self._places[ReportKind.MEMBRANE, tag, core] = (
-                        "membrane", run == "skeleton", first, groups,
+                    self._places[ReportKind.MEMBRANE, tag, core] = _Place(
+                        "membrane", again, *computed
                     )
-                    at_last += groups
-                if self._counters and run == "spikes":
-                    self._places[ReportKind.COUNTERS, tag, core] = ("counters", layer, core, 0)
-                    every += groups > 0
+                    at_last += len(computed[0])
+                elif layer == last:
+                    self._places[ReportKind.WORDS, tag, core] = _Place("words", again, *emitted)
+                    every += len(emitted[0])
+                if self._counters and not again:
+                    self._places[ReportKind.COUNTERS, tag, core] = _Place(
+                        "counters", layer, [], []
+                    )
+                    every += busy
             self._expected.append(every)
             self._expected_last.append(every + at_last)
+
+    def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
+        """Rows and numbers of the packets of what a core computes of a layer, and of what it emits
+        of that, in the order in which they come."""
+        network, share = self._program.network, self._program.groups[layer][core]
+        size = pool_size(network.layers[layer])
+        runs = order(share, network.layers[layer], network.input_shapes[layer])
+        groups = -(-network.layers[layer].channels // self._program.config.lanes)
+        width = runs.columns
+        numbers = np.arange(len(runs.y)) & _GROUP_MASK
+        rows = (runs.y * width + runs.x) * groups + runs.group
+        y, x, group = (each[runs.emitted] for each in (runs.y, runs.x, runs.group))
+        pooled = (y // size * (width // size) + x // size) * groups + group
+        return (
+            (rows.tolist(), numbers.tolist()), (pooled.tolist(), numbers[runs.emitted].tolist())
+        )
 
     def _packet(
         self, kind: int, tag: int, group: int, core: int, words: npt.NDArray[np.uint16]
@@ -193,25 +230,34 @@ class Collector:
         known = self._places.get((kind, tag, core))
         if known is None:
             raise self._foreign(kind, tag, group, core, "this program does not cause it")
-        name, index, first, groups = known
-        store = pending.stores[name][index]
+        store = pending.stores[known.store][known.index]
         if kind == ReportKind.COUNTERS:
             store[sample, window, core] = words
-            self._came[core] += self._program.groups[index][core].groups > 0
+            self._came[core] += self._program.groups[known.index][core].groups > 0
             return
-        if group >= groups:
-            raise self._foreign(kind, tag, group, core, f"there are {groups} groups")
+        number = self._seen[core][kind, tag]
+        if number >= len(known.rows):
+            raise self._foreign(kind, tag, group, core, f"there are {len(known.rows)} groups")
+        if group != known.groups[number]:
+            raise self._foreign(
+                kind, tag, group, core, f"group {known.groups[number]} comes next"
+            )
+        row = known.rows[number]
         if kind == ReportKind.MEMBRANE:
             if window != pending.windows - 1:
                 raise self._foreign(kind, tag, group, core, "it is not the last window")
-            lanes = self._program.config.lanes
-            outputs = self._program.network.outputs
-            if len(words) != min(lanes, outputs - (first + group) * lanes):
+            if len(words) != self._lanes_of(row):
                 raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
-            store[sample, first + group, : len(words)] = words
+            store[sample, row, : len(words)] = words
         else:
-            store[sample, window, first + group] = words
+            store[sample, window, row] = words
+        self._seen[core][kind, tag] += 1
         self._came[core] += 1
+
+    def _lanes_of(self, row: int) -> int:
+        """Neurons in a row of the last layer."""
+        lanes, channels = self._program.config.lanes, self._program.network.layers[-1].channels
+        return min(lanes, channels - row % -(-channels // lanes) * lanes)
 
     def _end(self, pending: _Pending, core: int, words: npt.NDArray[np.uint16]) -> None:
         number, sample, window = self._at[core]
@@ -226,6 +272,7 @@ class Collector:
         pending.stores["end"][0][sample, window, core] = words
         pending.missing -= 1
         self._came[core] = 0
+        self._seen[core].clear()
         if not last:
             self._at[core] = number, sample, window + 1
         elif sample + 1 < pending.count:
@@ -245,27 +292,25 @@ class Collector:
     def _assemble(self, pending: _Pending, link_bytes: LinkBytes) -> Result:
         network = self._program.network
         steps, stores = pending.batch.steps, pending.stores
-        outputs = network.outputs
+        neurons, read = _written(self._program)
         if network.readout == "membrane":
             readouts = [
-                np.ascontiguousarray(
-                    store.view(np.int16).reshape(pending.count, -1)[:, :outputs], dtype=np.int64
-                )
+                read.gathered(store.view(np.int16).reshape(pending.count, -1)).astype(np.int64)
                 for store in stores["membrane"]
             ]
         else:
-            readouts = [self._readout(store, outputs) for store in stores["words"]]
+            readouts = [self._readout(store, read) for store in stores["words"]]
         predictions = [predict(readout, network.readout) for readout in readouts]
         table = counter_table(pending.count, len(network.layers))
         if self._counters:
             self._count(pending, table)
         self.busy_time = int(_latest(self._window_ends(pending)[-1, -1]))
         counters, ratios = with_totals(table, steps, pending.batch.fresh)
-        sizes = [layer.channels for layer in network.layers]
+        shapes = network.neuron_shapes
         traces = [
             tuple(
-                self._bits(store, size).reshape(pending.count, -1, size)[:, :steps]
-                for store, size in zip(stores[name], sizes, strict=self._trace)
+                self._bits(store, lying).reshape(pending.count, -1, *shape)[:, :steps]
+                for store, lying, shape in zip(stores[name], neurons, shapes, strict=self._trace)
             )
             for name in ("spikes", "skeleton")
         ]
@@ -283,17 +328,17 @@ class Collector:
             link_bytes=link_bytes,
         )
 
-    def _bits(self, store: npt.NDArray[np.uint16], neurons: int) -> npt.NDArray[np.bool_]:
-        """(batch, windows, T, neurons) spikes of (batch, windows, groups, chunks) rows."""
+    def _bits(self, store: npt.NDArray[np.uint16], lying: Map) -> npt.NDArray[np.bool_]:
+        """(batch, windows, T, flat) spikes in C order of (batch, windows, rows, chunks)."""
         config = self._program.config
-        count, windows, groups, _ = store.shape
+        count, windows, rows, _ = store.shape
         octets = np.ascontiguousarray(store, dtype="<u2").view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
-        words = bits.reshape(count, windows, groups * config.lanes, config.window)[:, :, :neurons]
-        return np.ascontiguousarray(np.swapaxes(words, 2, 3)).view(np.bool_)
+        words = bits.reshape(count, windows, rows * config.lanes, config.window)
+        return np.ascontiguousarray(lying.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
-    def _readout(self, store: npt.NDArray[np.uint16], outputs: int) -> npt.NDArray[np.int64]:
-        bits = self._bits(store, outputs)
+    def _readout(self, store: npt.NDArray[np.uint16], lying: Map) -> npt.NDArray[np.int64]:
+        bits = self._bits(store, lying)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
         weights = 1 << np.arange(bits.shape[2], dtype=np.int64)
@@ -319,13 +364,15 @@ class Collector:
                 for share in shares
             ])
             events, odd = np.divmod(by["issued"], groups)
-            if odd.any() or (events != events[:, :, :1]).any():
+            # The first of the cores of the same rows, whose fields are the same.
+            first = [[s.top for s in shares].index(share.top) for share in shares]
+            if odd.any() or (events != events[:, :, first]).any():
                 raise LinkError(
                     f"{self._name} counted other events on one core than on another in layer {i}: "
                     "its bitstream and this driver do not agree; build the bitstream again"
                 )
             row = table[:, i]
-            row["events"] = events[:, :, 0].sum(axis=1)
+            row["events"] = events[:, :, sorted(set(first))].sum(axis=(1, 2))
             row["sops"] = (by["popcount"] // groups * neurons).sum(axis=(1, 2))
             row["lower_bound"] = by["issued"].max(axis=2).sum(axis=1)
             for name in ("issued", "spikes", "stable", "wait", "drain"):
@@ -347,6 +394,15 @@ class Collector:
         steps = ((np.diff(flat) + _TIME_HALF) & _TIME_MASK) - _TIME_HALF
         passed = np.maximum.accumulate(np.cumsum(steps))
         return np.diff(passed, prepend=0).clip(min=0).reshape(stamps.shape)
+
+
+def _written(program: Program) -> tuple[list[Map], Map]:
+    """How the rows of every layer's neurons lie here, and those of the readout."""
+    network, lanes = program.network, program.config.lanes
+    neurons = [written_map(shape, lanes) for shape in network.neuron_shapes]
+    if network.readout == "membrane":
+        return neurons, neurons[-1]
+    return neurons, written_map(network.layers[-1].output_shape(network.input_shapes[-1]), lanes)
 
 
 def _number(words: npt.NDArray[np.uint16]) -> Stamps:

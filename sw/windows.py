@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .maps import Map
 from .spec.array import ArrayConfig
 from .spec.encoding import SUMMARY_ROWS
 from .spec.link import BODY_BYTES, WINDOW_HEAD, Command
@@ -118,10 +119,15 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
     return encoded
 
 
-def input_commands(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
-    """INPUT commands of all windows of a batch, encoded as they are taken; all but one full."""
+def input_commands(batch: Batch, config: ArrayConfig, lying: Map) -> Iterator[bytes]:
+    """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
+
+    Parameters
+    ----------
+    lying : how the input's words are to lie (``maps.input_map`` of the network).
+    """
     size, stream = BODY_BYTES - 1, bytearray()
-    for window in _stream(batch, config):
+    for window in _stream(batch, config, lying):
         stream += window
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
@@ -130,13 +136,13 @@ def input_commands(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
         yield bytes((Command.INPUT,)) + stream
 
 
-def _stream(batch: Batch, config: ArrayConfig) -> Iterator[bytes]:
+def _stream(batch: Batch, config: ArrayConfig, lying: Map) -> Iterator[bytes]:
     """Head and rows of each window."""
     count, window = batch.windows(config.window), config.window
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
-        words = part.words(window)
+        words = lying.spread(part.words(window))
         encoded = encode_windows(words.reshape(-1, words.shape[2]), config)
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]

@@ -1,0 +1,246 @@
+"""Whether an array can run a network exactly: everything that keeps it, and what would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from .network import Conv2d, Network
+from .plan import Plan, make_plan
+from .spec import PRESETS, ArrayConfig
+from .spec.array import LIMITS
+from .spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
+from .tasks import task_fields, tasks
+from .values import signed_bits, signed_range
+
+__all__ = ["Problem", "complaint", "problems", "width_problems"]
+
+
+class Problem(NamedTuple):
+    """Why an array cannot run a network exactly, and its fields' values that would do."""
+
+    text: str
+    remedy: dict[str, int]
+
+
+_FIXED = {
+    "height": ("map height", PLACE_BITS),
+    "columns": ("positions across", PLACE_BITS),
+    "kernel_rows": ("kernel height with its sum pool", STEP_BITS),
+    "step_y": ("vertical stride with its sum pool", STEP_BITS),
+    "pool": ("max pool size", STEP_BITS),
+}
+"""Fields of tasks that are of one width in every array: what they hold, and its bits."""
+
+_LINES, _POSITIONS = "position rows of a core", "positions of a core"
+_HIGH = {
+    **{name: high for name, (_, high) in LIMITS.items()},
+    **{what: (1 << bits) - 1 for what, bits in _FIXED.values()},
+    _LINES: (1 << PLACE_BITS) - 1,
+    _POSITIONS: POSITIONS_HIGH,
+}
+"""The most of anything that an array can have."""
+
+
+def complaint(
+    found: list[Problem], network: Network, config: ArrayConfig, steps: int
+) -> str:
+    """What is said of a network's problems on an array: them, and a preset and array that do."""
+    others = [
+        name for name, other in PRESETS.items()
+        if other != config and not any(problems(network, other, steps))
+    ]
+    fits = f"it fits the preset {others[0]!r}, or" if others else "it fits no preset, but"
+    remedy: dict[str, int] = {}
+    for problem in found:
+        for name, value in problem.remedy.items():
+            remedy[name] = max(value, remedy.get(name, value))
+    if _beyond(remedy):
+        larger = _larger(network, config, steps)
+        if larger:
+            remedy = {n: v for n, v in remedy.items() if n not in (_LINES, _POSITIONS)} | larger
+    beyond = _beyond(remedy)
+    fields = ", ".join(
+        f"{name}={remedy[name]}"
+        for name, there in config.as_dict().items()
+        if remedy.get(name, there) != there
+    )
+    limits = ", ".join(f"{name} is at most {_HIGH[name]}" for name in beyond)
+    hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
+    whole = "; ".join(problem.text for problem in found)
+    return f"the network does not fit the array: {whole} ({hint})"
+
+
+def _beyond(values: dict[str, int]) -> list[str]:
+    """What no array has that much of."""
+    return [name for name, value in values.items() if name in _HIGH and value > _HIGH[name]]
+
+
+def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]:
+    """The cores, lanes and memories of an array that holds the network; empty if none does."""
+    cores, lanes = (
+        [count << by for by in range(6) if count << by <= LIMITS[name][1]]
+        for name, count in (("cores", config.cores), ("lanes", config.lanes))
+    )
+    for wider, more in product(lanes, cores):
+        rows = max(wider, config.weight_rows)
+        array = _convolving(network, replace(config, cores=more, lanes=wider, weight_rows=rows))
+        plan = make_plan(network, array, steps)
+        if not _beyond(plan.needed) and not _beyond(_counted(plan)):
+            memories = {
+                name: max(count, getattr(array, name)) for name, count in plan.needed.items()
+            }
+            return {"cores": more, "lanes": wider, **memories}
+    return {}
+
+
+def _convolving(network: Network, config: ArrayConfig) -> ArrayConfig:
+    """The array, with convolution where the network has it."""
+    if any(isinstance(layer, Conv2d) for layer in network.layers):
+        return replace(config, convolution=True)
+    return config
+
+
+def _counted(plan: Plan) -> dict[str, int]:
+    """What a core counts of positions."""
+    return {
+        _LINES: max(split.lines for split in plan.splits),
+        _POSITIONS: max(split.lines * split.columns for split in plan.splits),
+    }
+
+
+def problems(
+    network: Network, config: ArrayConfig, steps: int, plan: Plan | None = None
+) -> Iterator[Problem]:
+    """Everything that keeps the array from running the network exactly.
+
+    Parameters
+    ----------
+    plan : of the network on the array, if there is one already.
+    """
+    if not config.convolution:
+        yield from _no_convolution(network)
+    able = _convolving(network, config)
+    if plan is None or able != config:
+        plan = make_plan(network, able, steps)
+    for name, needed in plan.needed.items():
+        there = getattr(config, name)
+        if needed > there:
+            yield _too_few(name.replace("_", " "), needed, there, {name: needed})
+    for name, needed in _counted(plan).items():
+        if needed > _HIGH[name]:
+            yield _too_few(name, needed, _HIGH[name], {name: needed})
+    if able.convolution:
+        yield from _field_problems(network, able, plan)
+    yield from width_problems(network, config, steps)
+
+
+def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Problem:
+    return Problem(f"{what}: {needed} needed, {there} there", remedy)
+
+
+def _no_convolution(network: Network) -> Iterator[Problem]:
+    names = [name for name, each in PRESETS.items() if each.convolution]
+    have = f" (the presets {', '.join(map(repr, names))} have it)" if names else ""
+    for i, layer in enumerate(network.layers):
+        if isinstance(layer, Conv2d):
+            yield Problem(
+                f"{network.layer_name(i)}: the array has no convolution{have}",
+                {"convolution": True},
+            )
+
+
+def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterator[Problem]:
+    """What the fields of tasks do not hold, once a layer; what memories hold is not looked at."""
+    known = task_fields(config)
+    told = set()
+    listed = [task for core in range(config.cores) for task in tasks(network, config, plan, core)]
+    for task in listed:
+        layer = min(task["layer"], len(network.layers) - 1)
+        for name, value in task.items():
+            field = known[name]
+            if field.minimum <= value <= field.maximum or (layer, name) in told:
+                continue
+            told.add((layer, name))
+            prefix = network.layer_name(layer)
+            if name in _FIXED:
+                what, bits = _FIXED[name]
+                high = (1 << bits) - 1
+                yield _too_few(f"{prefix}: {what}", value, high, {what: value})
+            elif name == "state" and value < config.state_groups:
+                yield _too_few(
+                    f"{prefix}: state groups in front of its own", value, field.maximum,
+                    {"neuron_groups": value + 1},
+                )
+            elif name in ("line", "width", "span", "step_x", "first_x"):
+                rows = -(-abs(value) // config.lanes)
+                yield _too_few(
+                    f"{prefix}: words of its map, {name}", abs(value), field.maximum,
+                    {"spike_rows": rows},
+                )
+
+
+def width_problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[Problem]:
+    """What no amount of memory would change."""
+    fraction = network.fraction_bits
+    if fraction != config.fraction_bits:
+        yield Problem(
+            f"fraction_bits: the network has {fraction}, the array {config.fraction_bits}",
+            {"fraction_bits": fraction, "state_bits": max(config.state_bits, fraction + 4)},
+        )
+    if network.input.kind == "pixels" and network.input.bits > config.window:
+        yield Problem(
+            f"pixels of {network.input.bits} bits, the window takes {config.window}",
+            {"window": 1 << (network.input.bits - 1).bit_length()},
+        )
+    window = network.window(config.window)
+    if steps > window and not config.state:
+        yield Problem(
+            f"{steps} steps: without state memory a sample is one window of {window}",
+            {"state": True},
+        )
+    for i in range(len(network.layers)):
+        yield from _layer_problems(network, config, i)
+
+
+def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[Problem]:
+    layer, name = network.layers[index], network.layer_name(index)
+    neuron = layer.neuron
+    bits = network.layer_weight_bits(index)
+    if bits > config.weight_bits:
+        yield Problem(
+            f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}",
+            {"weight_bits": bits, "acc_bits": max(config.acc_bits, bits + 1)},
+        )
+    if neuron.synapse_leak is not None and not config.synaptic_current:
+        yield Problem(
+            f"{name}: synapse_leak, but the array has no synaptic current",
+            {"synaptic_current": True},
+        )
+    low, high = signed_range(config.state_bits)
+    values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
+    if neuron.fires:
+        values["threshold"] = layer.threshold
+    one = "channel" if isinstance(layer, Conv2d) else "neuron"
+    for what, array in values.items():
+        outside = np.flatnonzero((array < low) | (array > high))
+        if outside.size:
+            yield Problem(
+                f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
+                f"membranes of {config.state_bits} bits take {low} to {high}",
+                {"state_bits": signed_bits(int(array.min()), int(array.max()))},
+            )
+    low, high = signed_range(config.acc_bits)
+    below, above = layer.reach(network.input_shapes[index])
+    outside = np.flatnonzero((above > high) | (below < low))
+    if outside.size:
+        worst = int(outside[0])
+        yield Problem(
+            f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])}, "
+            f"accumulators of {config.acc_bits} bits hold {low} to {high}",
+            {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
+        )

@@ -1,0 +1,180 @@
+"""What a network takes of an array: its maps, the shares of the cores, and their memories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import numpy as np
+import numpy.typing as npt
+
+from .maps import Map, Maps
+from .network import Conv2d, Layer, Network
+from .shares import Share, Split, splits
+from .spec.array import ArrayConfig
+from .spec.task import PLACE_BITS, POSITIONS_HIGH
+
+__all__ = ["Plan", "field_size", "make_plan", "state_groups"]
+
+_TRIED = 2048  # combinations of the layers' splits, the best ones first
+_DEALT = ("weight_rows", "neuron_groups", "state_groups")
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network on an array, whether it fits there or not.
+
+    Attributes
+    ----------
+    maps : where they lie.
+    splits : per layer, how it is dealt to the cores.
+    stateless : membranes are not kept beyond a window, for want of room or of a memory for them:
+        one group of the state memory does for a run of a layer.
+    state_needed : if there is no room, the groups the fullest core would need to keep them; else 0.
+    needed : entries of each memory that the fullest core needs, by the field that sizes it.
+    """
+
+    maps: Maps
+    splits: tuple[Split, ...]
+    stateless: bool
+    state_needed: int
+    needed: dict[str, int]
+
+    @property
+    def shares(self) -> tuple[tuple[Share, ...], ...]:
+        """Per layer, per core, its share."""
+        return tuple(split.shares for split in self.splits)
+
+
+def field_size(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
+    """Rows of the kernel of a layer that reads this map, and words of each; sum pools in front
+    are part of it. A dense layer's is the whole map, with the words behind it in its last row."""
+    if not isinstance(layer, Conv2d):
+        return 1, read.rows(lanes) * lanes
+    square = 1 if layer.pool_before is None else layer.pool_before.size
+    rows, columns = (size * square for size in layer.kernel)
+    return rows, columns * read.pitch
+
+
+def state_groups(share: Share, columns: int, stateless: bool) -> int:
+    """Groups of the state memory that a run of a core's share takes."""
+    return min(1, share.groups) if stateless else share.groups * share.lines * columns
+
+
+def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
+    """The best plan that fits; if none does, a frugal one.
+
+    Plans that keep membranes come first. Samples of a single window may do without, on arrays that
+    can.
+    """
+    maps = Maps(network, config)
+    options = [
+        _usable(splits(layer, shape, config.cores, config.lanes))
+        for layer, shape in zip(network.layers, network.input_shapes, strict=True)
+    ]
+    one_window = steps <= network.window(config.window)
+    ways = [False] if config.state or not config.convolution else []
+    ways += [True] if config.convolution and one_window else []
+    for stateless in ways or [True]:
+        search = _Search(network, config, maps, options, stateless)
+        found = search.best()
+        if found is not None:
+            break
+    else:
+        found = search.frugal()
+    needed = search.needed(found)
+    needed |= {"spike_rows": maps.total, "tasks": len(network.layers) + network.both}
+    keeping = _Search(network, config, maps, options, stateless=False).needed(found)
+    return Plan(
+        maps=maps,
+        splits=tuple(each[k] for each, k in zip(options, found, strict=True)),
+        stateless=stateless,
+        state_needed=keeping["state_groups"] if stateless else 0,
+        needed={name: needed[name] for name in config.as_dict() if name in needed},
+    )
+
+
+def _usable(options: list[Split]) -> list[Split]:
+    """Those whose positions a core can count; if there are none, that of the fewest."""
+    usable = [
+        each for each in options
+        if each.lines < 1 << PLACE_BITS and each.lines * each.columns <= POSITIONS_HIGH
+    ]
+    return usable or [min(options, key=lambda each: each.lines)]
+
+
+class _Search:
+    """Combinations of the layers' splits, each the number of one per layer."""
+
+    def __init__(
+        self, network: Network, config: ArrayConfig, maps: Maps, options: list[list[Split]],
+        stateless: bool,
+    ) -> None:
+        self.options = options
+        self.there = np.array([getattr(config, name) for name in _DEALT])
+        self.needs = []  # per layer and split, (memories, cores)
+        for i, (layer, ways) in enumerate(zip(network.layers, options, strict=True)):
+            rows, words = field_size(layer, maps.read[i], config.lanes)
+            runs = 2 if network.both and i == len(network.layers) - 1 else 1
+            self.needs.append([
+                np.array([
+                    (
+                        share.groups * rows * words,
+                        share.groups,
+                        config.state * runs * state_groups(share, way.columns, stateless),
+                    )
+                    for share in way.shares
+                ]).T
+                for way in ways
+            ])
+
+    def needed(self, numbers: Sequence[int]) -> dict[str, int]:
+        """Entries of each memory that the fullest core needs."""
+        return dict(zip(_DEALT, self._fullest(numbers).tolist(), strict=True))
+
+    def _fullest(self, numbers: Sequence[int]) -> Integers:
+        each = (needs[k] for needs, k in zip(self.needs, numbers, strict=True))
+        whole: Integers = np.add.reduce(list(each)).max(axis=1)
+        return whole
+
+    def _fits(self, numbers: Sequence[int]) -> bool:
+        return bool((self._fullest(numbers) <= self.there).all())
+
+    def frugal(self) -> tuple[int, ...]:
+        """One whose layers each take the least of the memory they take most of."""
+        def worst(needs: Integers) -> float:
+            return float((needs.max(axis=1) / self.there).max())
+
+        return tuple(
+            min(range(len(each)), key=lambda k, each=each: worst(each[k])) for each in self.needs
+        )
+
+    def best(self) -> tuple[int, ...] | None:
+        """The one of the least load that fits; None if none of those tried does."""
+        least = sum(np.min([n.sum(axis=1) for n in each], axis=0) for each in self.needs)
+        if (least > self.there * len(self.options[0][0].shares)).any():
+            return None
+        return next(filter(self._fits, self._in_turn()), None)
+
+    def _in_turn(self) -> Iterator[tuple[int, ...]]:
+        """Those of the least load, in order, then the frugal one."""
+        def entry(numbers: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+            loads = (ways[k].load for ways, k in zip(self.options, numbers, strict=True))
+            return sum(loads), numbers
+
+        waiting = [entry((0,) * len(self.options))]
+        known = {waiting[0][1]}
+        for _ in range(_TRIED):
+            if not waiting:
+                return
+            _, numbers = heappop(waiting)
+            yield numbers
+            for i, k in enumerate(numbers):
+                after = (*numbers[:i], k + 1, *numbers[i + 1 :])
+                if k + 1 < len(self.options[i]) and after not in known:
+                    known.add(after)
+                    heappush(waiting, entry(after))
+        yield self.frugal()
