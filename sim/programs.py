@@ -11,10 +11,12 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.ports import beat_layout, window_layout, write_layout
-from stablespike.program import Program, load_program
+from stablespike.maps import Map, input_map, written_map
+from stablespike.program import Program, Share, load_program
+from stablespike.shares import Order, order
 from stablespike.spec import reference
 from stablespike.spec.link import Register, ReportFlags
-from stablespike.spec.report import ReportKind, counter_values
+from stablespike.spec.report import PLACE, ReportKind, counter_values
 
 from .blocks import Packet, cycle
 from .streams import Bench, Sink, pack
@@ -22,6 +24,8 @@ from .streams import Bench, Sink, pack
 __all__ = ["ALL_REPORTS", "all_ended", "cases", "check", "load", "watch_room", "windows"]
 
 ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS
+
+_NUMBERS = PLACE.fields[0].maximum + 1
 
 Words = list[int]
 
@@ -61,7 +65,7 @@ async def load(bench: Bench, program: Program) -> None:
 
 
 def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Words:
-    """The input's words of a window."""
+    """The input's words of a window, in C order."""
     if program.network.input.kind == "pixels":
         return [int(word) for word in sample.reshape(-1)]
     length = program.config.window
@@ -77,7 +81,8 @@ def windows(
     layout, part = beat_layout(config), config.lanes // config.row_beats
     for number in range(program.windows):
         base = program.registers[Register.INPUT_BASE] + number % 2 * count
-        words = _input(program, sample, number)
+        flat = np.array(_input(program, sample, number))
+        words = [int(word) for word in input_map(program.network).spread(flat)]
         words += [0] * (count * config.lanes - len(words))
         rows = [
             pack(layout, {
@@ -123,53 +128,80 @@ async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
 
 
 class _Received:
-    """Reports by what they are of, each at most once."""
+    """Reports by what they are of, each at most once: rows by their place in the layer's map."""
 
     def __init__(self, program: Program, packets: Iterable[Packet]) -> None:
         self.program = program
         self.rows: dict[tuple[ReportKind, int, int, int], Packet] = {}
         self.counters: dict[tuple[int, int, int], dict[str, int]] = {}
+        self.orders: dict[tuple[int, int], Order] = {
+            (i, core): order(
+                share, layer, program.network.input_shapes[i], program.config.lanes
+            )
+            for i, layer in enumerate(program.network.layers)
+            for core, share in enumerate(program.groups[i])
+        }
         ended: Counter[int] = Counter()
+        seen: Counter[tuple[ReportKind, int, int, int]] = Counter()
         for packet in packets:
             window = ended[packet.core]
             if packet.kind == ReportKind.END:
                 ended[packet.core] += 1
                 continue
-            layer = program.layer_tags[packet.layer][0]
+            place = packet.layer, packet.core, window
             if packet.kind == ReportKind.COUNTERS:
-                place = packet.layer, packet.core, window
                 assert place not in self.counters
                 self.counters[place] = counter_values(list(packet.body), program.config)
                 continue
-            group = program.groups[layer][packet.core].first + packet.group
-            key = packet.kind, packet.layer, window, group
+            number = seen[(packet.kind, *place)]
+            seen[(packet.kind, *place)] += 1
+            row, group = self._row(packet, number)
+            assert packet.group == group, (packet, number)
+            key = packet.kind, packet.layer, window, row
             assert key not in self.rows, f"{key} was reported twice"
             self.rows[key] = packet
         assert ended == dict.fromkeys(range(program.config.cores), program.windows)
 
+    def _row(self, packet: Packet, number: int) -> tuple[int, int]:
+        """Where the row of a core's packet of that number lies, and the group it has to name."""
+        runs = self.orders[self.program.layer_tags[packet.layer][0], packet.core]
+        if packet.kind == ReportKind.WORDS:
+            return int(runs.emitted_rows[number]), int(runs.emitted[number]) % _NUMBERS
+        return int(runs.rows[number]), number % _NUMBERS
+
+    def map(self, kind: ReportKind, tag: int) -> Map:
+        """How the rows of that kind lie."""
+        network, index = self.program.network, self.program.layer_tags[tag][0]
+        layer, shape = network.layers[index], network.input_shapes[index]
+        made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
+        return written_map(made(shape), self.program.config.lanes)
+
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
-        """A layer's words of a window, complete, taken out."""
-        config = self.program.config
-        outputs = self.program.network.layers[self.program.layer_tags[tag][0]].outputs
+        """A layer's words of a window in C order, complete, taken out."""
+        config, lying = self.program.config, self.map(kind, tag)
         found: Words = []
-        for group in range(-(-outputs // config.lanes)):
-            row = self.rows.pop((kind, tag, window, group)).row
+        for at in range(lying.rows(config.lanes)):
+            row = self.rows.pop((kind, tag, window, at)).row
             found += [
                 row >> lane * config.window & (1 << config.window) - 1
                 for lane in range(config.lanes)
             ]
-        assert not any(found[outputs:]), "a lane without a neuron fired"
-        return found[:outputs]
+        words: Words = lying.gathered(np.array(found)).tolist()
+        spread: Words = lying.spread(np.array(words)).tolist()
+        assert spread == found, "a lane without a neuron fired"
+        return words
 
     def membranes(self, tag: int) -> list[int]:
-        """A layer's membranes after the sample, taken out."""
-        layer = self.program.layer_tags[tag][0]
-        outputs, last = self.program.network.layers[layer].outputs, self.program.windows - 1
+        """A layer's membranes after the sample in C order, taken out."""
+        lanes, lying = self.program.config.lanes, self.map(ReportKind.MEMBRANE, tag)
+        last, groups = self.program.windows - 1, lying.pitch // lanes
         found: list[int] = []
-        for group in range(-(-outputs // self.program.config.lanes)):
-            body = self.rows.pop((ReportKind.MEMBRANE, tag, last, group)).body
-            found += [word - (word >> 15 << 16) for word in body]
-        return found
+        for at in range(lying.rows(lanes)):
+            body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
+            assert len(body) == min(lanes, lying.channels - at % groups * lanes)
+            found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
+        values: list[int] = lying.gathered(np.array(found)).tolist()
+        return values
 
 
 def check(
@@ -191,6 +223,8 @@ def check(
             if flags & ReportFlags.COUNTERS:
                 _check_counters(program, received, i, window, (read, fired, stable))
             read = stable if layer.emit == "skeleton" else fired
+            if layer.pool_after is not None:
+                read = reference.or_pool(read, network.neuron_shapes[i], layer.pool_after.size)
     tags = [(last, plain.readout)]
     if network.both:
         tags.append((last + 1, plain.readout_skeleton))
@@ -211,14 +245,25 @@ def _check_counters(
     program: Program, received: _Received, layer: int, window: int, maps: tuple[Words, Words, Words]
 ) -> None:
     read, fired, stable = maps
-    lanes = program.config.lanes
+    network = program.network
+    shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, share in enumerate(program.groups[layer]):
         values = received.counters.pop((layer, core, window))
-        part = slice(share.first * lanes, (share.first + share.groups) * lanes)
+        rows = slice(share.top, share.top + share.lines)
+        met = [share.groups * int(n) for n in network.layers[layer].readers(shape, rows)]
+        own = _neurons(share, neurons, program.config.lanes)
         expected = {
-            "issued": share.groups * sum(word > 0 for word in read),
-            "popcount": share.groups * sum(word.bit_count() for word in read),
-            "spikes": sum(word.bit_count() for word in fired[part]),
-            "stable": sum(word.bit_count() for word in stable[part]),
+            "issued": sum(n for n, word in zip(met, read, strict=True) if word),
+            "popcount": sum(n * word.bit_count() for n, word in zip(met, read, strict=True)),
+            "spikes": sum(fired[n].bit_count() for n in own),
+            "stable": sum(stable[n].bit_count() for n in own),
         }
         assert {name: values[name] for name in expected} == expected, (layer, core, window)
+
+
+def _neurons(share: Share, shape: tuple[int, ...], lanes: int) -> Words:
+    """The neurons of a share, of a layer of that shape."""
+    numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
+    channels = slice(share.first * lanes, (share.first + share.groups) * lanes)
+    mine: Words = numbers[channels, share.top : share.top + share.lines].reshape(-1).tolist()
+    return mine

@@ -13,7 +13,7 @@ from .errors import LinkError
 from .maps import Map, written_map
 from .program import Program
 from .result import LinkBytes, Result, counter_table, with_totals
-from .shares import order, pool_size
+from .shares import order
 from .spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 from .windows import Batch
 from .words import predict
@@ -201,16 +201,13 @@ class Collector:
         """Rows and numbers of the packets of what a core computes of a layer, and of what it emits
         of that, in the order in which they come."""
         network, share = self._program.network, self._program.groups[layer][core]
-        size = pool_size(network.layers[layer])
-        runs = order(share, network.layers[layer], network.input_shapes[layer])
-        groups = -(-network.layers[layer].channels // self._program.config.lanes)
-        width = runs.columns
-        numbers = np.arange(len(runs.y)) & _GROUP_MASK
-        rows = (runs.y * width + runs.x) * groups + runs.group
-        y, x, group = (each[runs.emitted] for each in (runs.y, runs.x, runs.group))
-        pooled = (y // size * (width // size) + x // size) * groups + group
+        runs = order(
+            share, network.layers[layer], network.input_shapes[layer], self._program.config.lanes
+        )
+        numbers = np.arange(len(runs.rows)) & _GROUP_MASK
         return (
-            (rows.tolist(), numbers.tolist()), (pooled.tolist(), numbers[runs.emitted].tolist())
+            (runs.rows.tolist(), numbers.tolist()),
+            (runs.emitted_rows.tolist(), numbers[runs.emitted].tolist()),
         )
 
     def _packet(

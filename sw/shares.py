@@ -65,20 +65,22 @@ class Split:
 
 
 class Order(NamedTuple):
-    """What a core computes of a layer, group by group, and what it emits of that.
+    """The runs of a core over its share of a layer, each a group at a position.
 
     Attributes
     ----------
     y, x, group : (runs,) row and column of the position among all of the layer's, and the group.
-    emitted : (rows,) the run that completes each row it emits.
-    columns : positions in a row of the layer's.
+    rows : (runs,) row of its neurons in a map of them all.
+    emitted : (emitted rows,) the run that completes each.
+    emitted_rows : (emitted rows,) its row in the map the layer writes.
     """
 
     y: Integers
     x: Integers
     group: Integers
+    rows: Integers
     emitted: Integers
-    columns: int
+    emitted_rows: Integers
 
 
 def pool_size(layer: Layer) -> int:
@@ -136,10 +138,10 @@ def _from_the_top(count: int, parts: int) -> list[tuple[int, int]]:
     return [(count - first - high, high) for first, high in reversed(_dealt(count, parts))]
 
 
-def order(share: Share, layer: Layer, shape: Shape) -> Order:
+def order(share: Share, layer: Layer, shape: Shape, lanes: int) -> Order:
     """The runs of a core over its share: pooled row, pooled column, group, row and column in the
     pool. Of pools that are cut off at the edges, what is there is computed, but not emitted."""
-    size = pool_size(layer)
+    size, groups = pool_size(layer), -(-layer.channels // lanes)
     _, columns = positions(layer, shape)
     runs: list[tuple[int, int, int]] = []
     emitted: list[int] = []
@@ -152,4 +154,9 @@ def order(share: Share, layer: Layer, shape: Shape) -> Order:
                 if high == wide == size:
                     emitted.append(len(runs) - 1)
     y, x, group_of = np.array(runs, dtype=np.int64).reshape(-1, 3).T
-    return Order(y, x, group_of, np.array(emitted, dtype=np.int64), columns)
+    last = np.array(emitted, dtype=np.int64)
+    pooled = y[last] // size * (columns // size) + x[last] // size
+    return Order(
+        y, x, group_of, (y * columns + x) * groups + group_of, last,
+        pooled * groups + group_of[last],
+    )

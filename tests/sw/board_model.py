@@ -1,7 +1,7 @@
 """A model of a board behind ``DeviceModel``: commands in, the packets of ``spec.report`` out.
 
 It computes with the plain-integer reference, from the program it is told to expect; that what was
-written to it is that program is checked word for word.
+written to it is that program is checked word for word. Or it does what the program's tasks say.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
+from array_model import ArrayModel, packet
 from device_model import DeviceModel, Faults, ModelTransport
 from stablespike.device import LinkDevice
 from stablespike.spec import reference
 from stablespike.spec.encoding import decode_rows
 from stablespike.spec.link import WINDOW_HEAD, Command, Register, ReportFlags, Space
-from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
+from stablespike.spec.report import ReportKind, counter_words
 
 Image = np.ndarray[Any, Any]
 
@@ -29,11 +30,15 @@ class Board:
     programs : those that may be loaded, all for one array.
     clock : cycles at reset, to let the time stamps wrap.
     shuffle : interleaves the packets of the cores by chance rather than core after core.
+    interpret : runs the tasks themselves (without times), which knows of convolution.
     """
 
-    def __init__(self, *programs: Any, clock: int = 0, shuffle: int = 0) -> None:
+    def __init__(
+        self, *programs: Any, clock: int = 0, shuffle: int = 0, interpret: bool = False
+    ) -> None:
         self.programs, self.config = programs, programs[0].config
         self.memory: dict[tuple[int, int, int], Image] = {}
+        self.models = {id(each): ArrayModel(each) for each in programs if interpret}
         self.state: Any = None
         self.clock = self.began = clock  # busy time; a new session begins with this
         self.random = np.random.default_rng(shuffle) if shuffle else None
@@ -79,7 +84,7 @@ class Board:
                     )
                 except ValueError:
                     return  # the rest is still to come
-                self.words = words.reshape(-1)[: program.network.input.size]
+                self.words = words
             self.input = self.input[1 + used :]
             self.heads.append(head)
             yield self._window(program, head)
@@ -100,21 +105,28 @@ class Board:
         steps = head["steps"] + 1
         if head["first"]:
             self.state = None
-        sample = self.words.reshape(network.input.shape)
+        reports = ReportFlags(self.registers.get(Register.REPORTS, 0))
+        if self.models:
+            self.clock += 100
+            packets = self.models[id(program)].window(
+                self.words, steps, bool(head["first"]), bool(head["last"]), reports
+            )
+            return b"".join(self._merged(self.change(self._ended(packets))))
+        read = self.words.reshape(-1)[: network.input.size]
+        sample = read.reshape(network.input.shape)
         if network.input.kind == "spikes":
             sample = np.stack([sample >> t & 1 for t in range(steps)])
         result = reference.run(
             network, sample, steps, config.window, self.state, config.state_bits
         )
         self.state = result.state
-        reports = ReportFlags(self.registers.get(Register.REPORTS, 0))
-        packets: list[list[bytes]] = [[] for _ in range(config.cores)]
-        emitted: list[Any] = [self.words.tolist()]
+        packets = [[] for _ in range(config.cores)]
+        emitted: list[Any] = [read.tolist()]
         for tag, (layer, run) in program.layer_tags.items():
             spikes, stable = result.words[layer][0], result.skeleton_words[layer][0]
-            read = result.readout if run == "spikes" else result.readout_skeleton
+            values_read = result.readout if run == "spikes" else result.readout_skeleton
             issued = []
-            for core, (first, groups) in enumerate(program.groups[layer]):
+            for core, (first, groups, *_) in enumerate(program.groups[layer]):
                 source = [word for word in emitted[layer] if word]
                 issued.append(len(source) * groups)
                 for group in range(groups):
@@ -133,13 +145,13 @@ class Board:
                                 packet(ReportKind.WORDS, *place, self._row(words[lanes]))
                             )
                         elif head["last"]:
-                            v = [value & 0xFFFF for value in read[lanes]]
+                            v = [value & 0xFFFF for value in values_read[lanes]]
                             packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
             if run != "spikes":
                 continue
             self.clock += max(issued) + 10
             if reports & ReportFlags.COUNTERS:
-                for core, (first, groups) in enumerate(program.groups[layer]):
+                for core, (first, groups, *_) in enumerate(program.groups[layer]):
                     lanes = slice(first * config.lanes, (first + groups) * config.lanes)
                     values = {
                         "issued": issued[core],
@@ -158,12 +170,14 @@ class Board:
                     packets[core].append(packet(ReportKind.COUNTERS, tag, 0, core, words))
             emitted.append(stable if network.layers[layer].emit == "skeleton" else spikes)
         self.clock += 5
-        for core in range(config.cores):
+        return b"".join(self._merged(self.change(self._ended(packets))))
+
+    def _ended(self, packets: list[list[bytes]]) -> list[list[bytes]]:
+        """The packets with an END behind those of each core."""
+        for core, each in enumerate(packets):
             time = self.clock + core
-            packets[core].append(
-                packet(ReportKind.END, 0, 0, core, [time & 0xFFFF, time >> 16 & 0xFFFF])
-            )
-        return b"".join(self._merged(self.change(packets)))
+            each.append(packet(ReportKind.END, 0, 0, core, [time & 0xFFFF, time >> 16 & 0xFFFF]))
+        return packets
 
     def _last_words(self, result: Any, program: Any, run: str) -> list[int]:
         if program.network.readout == "words":
@@ -191,12 +205,6 @@ class Board:
                 del left[at]
             else:
                 yield item
-
-
-def packet(kind: int, tag: int, group: int, core: int, words: list[int]) -> bytes:
-    head = HEAD.pack({"kind": kind, "length": len(words), "layer": tag})
-    place = PLACE.pack({"group": group, "core": core})
-    return b"".join(word.to_bytes(2, "little") for word in (head, place, *words))
 
 
 def board_device(

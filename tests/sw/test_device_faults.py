@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import stablespike as ss
-from board_model import board_device, packet, same
+from array_model import packet
+from board_model import board_device, same
 from device_model import Faults
 from device_programs import ARRAY, golden, program_of, small, spikes
 from stablespike.spec.link import Command
@@ -158,7 +159,7 @@ def _replace(kind: int, tag: int, group: int, core: int, words: int) -> Any:
     [
         (_replace(7, 0, 0, 0, 1), r"kind 7 of layer 0, group 0, core 0: it has 1 words"),
         (_replace(ReportKind.WORDS, 1, 0, 9, 1), r"WORDS of layer 1, .* there is no such core"),
-        (_replace(ReportKind.WORDS, 1, 7, 0, 1), r"group 7, core 0: there are 1 groups"),
+        (_replace(ReportKind.WORDS, 1, 7, 0, 1), r"group 7, core 0: group 0 comes next"),
         (_replace(ReportKind.WORDS, 0, 0, 0, 1), r"this program does not cause it"),
         (_replace(ReportKind.TRACE_SPIKES, 0, 0, 0, 1), r"this program does not cause it"),
         (_replace(ReportKind.END, 0, 0, 0, 2), r"0 packets of core 0 in window 0 of sample 0, not"),
