@@ -171,11 +171,6 @@ def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterat
                 what, bits = _FIXED[name]
                 high = (1 << bits) - 1
                 yield _too_few(f"{prefix}: {what}", value, high, {what: value})
-            elif name == "state" and value < config.state_groups:
-                yield _too_few(
-                    f"{prefix}: state groups in front of its own", value, field.maximum,
-                    {"neuron_groups": value + 1},
-                )
             elif name in ("line", "width", "span", "step_x", "first_x"):
                 rows = -(-abs(value) // config.lanes)
                 yield _too_few(

@@ -113,7 +113,7 @@ def test_one_core_reads_a_map_as_it_comes() -> None:
         ),
         (
             lambda: network(40, 20_000), SMALL, 4, "neuron groups: 5000 needed, 8 there",
-            {"cores": 8, "weight_rows": 25000, "neuron_groups": 625},
+            {"cores": 8, "weight_rows": 25000, "neuron_groups": 625, "state_groups": 625},
         ),
         (
             lambda: network(20_000, 2), SMALL, 4, "spike rows: 10000 needed, 32 there",
@@ -191,9 +191,8 @@ def maps() -> ss.Network:
 
 def test_what_the_gateware_does_not_run_yet_is_named() -> None:
     message = (
-        "the gateware does not run this network yet: layers[0] (Conv2d 1 -> 5, 3 x 3): "
-        "convolution; layers[1] (recurrent Dense 20 -> 3): recurrence; for the golden model "
-        "compile it with device='golden:'"
+        "the gateware does not run this network yet: layers[1] (recurrent Dense 20 -> 3): "
+        "recurrence; for the golden model compile it with device='golden:'"
     )
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         ss.compile(maps(), "icebreaker", 4)

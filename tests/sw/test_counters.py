@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden import Golden
+from stablespike.shares import Share, positions
 from stablespike.spec import reference
 
 
-def by_hand(network, sample, steps, window, groups):
+def by_hand(network, sample, steps, window, shares):
     """The counters of one sample, from the reference's words."""
     result = reference.run(network, sample, steps, window)
     rows, pixels = [], network.input.kind == "pixels"
@@ -27,17 +28,21 @@ def by_hand(network, sample, steps, window, groups):
         scanned = [met(layer, network.input_shapes[i], words) for words in source]
         if layer.recurrent is not None:  # every window is a step
             own = [[0] * layer.outputs, *result.words[i][:-1]]
-            scanned = [words + mine for words, mine in zip(scanned, own, strict=True)]
-        events = [sum(word != 0 for word in words) for words in scanned]
-        bits = sum(word.bit_count() for words in scanned for word in words)
+            scanned = [[words + mine] for (words,), mine in zip(scanned, own, strict=True)]
+        # By window, by row of positions.
+        events = [[sum(word != 0 for word in words) for words in lines] for lines in scanned]
+        bits = sum(word.bit_count() for lines in scanned for words in lines for word in words)
+        issued = [
+            [s.groups * sum(lines[s.top : s.top + s.lines]) for s in shares[i]] for lines in events
+        ]
         rows.append(
             (
                 int(np.sum(result.spikes[i])),
                 int(np.sum(result.skeleton[i])),
-                sum(events),
-                sum(e * g for e in events for g in groups[i]),
+                sum(map(sum, events)),
+                sum(map(sum, issued)),
                 bits * len(layer.bias),
-                sum(max(g * e for g in groups[i]) for e in events),
+                sum(map(max, issued)),
             )
         )
         source = result.skeleton_words[i] if layer.emit == "skeleton" else result.words[i]
@@ -48,9 +53,9 @@ def by_hand(network, sample, steps, window, groups):
 
 
 def met(layer, shape, words):
-    """The words of every receptive field, one position after the other."""
+    """The words of the receptive fields of each row of positions."""
     if layer.kind == "dense":
-        return list(words)
+        return [list(words)]
     size = 1 if layer.pool_before is None else layer.pool_before.size
     channels, height, width = shape
     places = [range(height // size * size), range(width // size * size)]
@@ -65,16 +70,31 @@ def met(layer, shape, words):
     pooled = (1, height // size, width // size)
     numbers = [1 + place for place in range(len(members))]
     inputs = list(members.values())
+    fields = reference.fields(numbers, pooled, layer.kernel, layer.stride, layer.padding)
+    lines, columns = positions(layer, shape)
     return [
-        words[c * height * width + source]
-        for field in reference.fields(
-            numbers, pooled, layer.kernel, layer.stride, layer.padding
-        )
-        for place in field
-        if place
-        for c in range(channels)
-        for source in inputs[place - 1]
+        [
+            words[c * height * width + source]
+            for field in fields[line * columns :][:columns]
+            for place in field
+            if place
+            for c in range(channels)
+            for source in inputs[place - 1]
+        ]
+        for line in range(lines)
     ]
+
+
+def any_share(rng, layer, shape):
+    """Some groups, at some rows of positions."""
+    lines, _ = positions(layer, shape)
+    top, stop = (0, 1) if lines == 1 else sorted(rng.integers(0, lines + 1, 2).tolist())
+    return Share(0, int(rng.integers(0, 5)), top, stop - top)
+
+
+def dense(*groups):
+    """Shares of a dense layer of so many groups a core."""
+    return [Share(0, count) for count in groups]
 
 
 @given(
@@ -88,12 +108,15 @@ def test_counters_equal_those_by_hand(seed, steps, window, cores, maps):
     rng = np.random.default_rng(seed)
     network = random_maps(rng) if maps else random_network(rng, width=(1, 12))
     samples = random_samples(rng, network, 2, steps)
-    groups = [rng.integers(0, 5, cores).tolist() for _ in network.layers]
+    shares = [
+        [any_share(rng, layer, shape) for _ in range(cores)]
+        for layer, shape in zip(network.layers, network.input_shapes, strict=True)
+    ]
     result = Golden(network).run(samples, steps, trace=True)
-    counters = count(network, samples, result.spikes, result.skeleton, window, groups)
+    counters = count(network, samples, result.spikes, result.skeleton, window, shares)
     assert counters.dtype == COUNTER_DTYPE
     for n, sample in enumerate(samples):
-        assert counters[n].tolist() == by_hand(network, sample, steps, window, groups)
+        assert counters[n].tolist() == by_hand(network, sample, steps, window, shares)
     total = totals(counters)
     for name in COUNTER_DTYPE.names:
         assert total[name].tolist() == counters[name].sum(axis=1).tolist()
@@ -103,7 +126,7 @@ def test_pixels_are_events_in_every_window():
     layer = ss.Dense(np.ones((5, 3)), neuron=ss.Neuron(threshold=9))
     network = ss.Network(ss.PixelInput((3,), 4), [layer])
     result = Golden(network).run([[0, 5, 15]], 7, trace=True)
-    counters = count(network, [[0, 5, 15]], result.spikes, result.skeleton, 4, [[2, 1]])
+    counters = count(network, [[0, 5, 15]], result.spikes, result.skeleton, 4, [dense(2, 1)])
     row = counters[0, 0]
     assert (row["events"], row["issued"], row["lower_bound"]) == (4, 12, 8)
     assert row["sops"] == 2 * (2 + 4) * 5
@@ -114,7 +137,7 @@ def test_the_window_lowers_the_events():
     samples = np.ones((1, 8, 1), dtype=bool)
     result = Golden(network).run(samples, trace=True)
     events = [
-        int(count(network, samples, result.spikes, result.skeleton, t, [[1]])["events"][0, 0])
+        int(count(network, samples, result.spikes, result.skeleton, t, [dense(1)])["events"][0, 0])
         for t in (1, 2, 4, 8, 16)
     ]
     assert events == [8, 4, 2, 1, 1]
@@ -128,9 +151,15 @@ def test_words_count_once_for_every_field_they_are_in():
         pixels = np.zeros((1, 1, 3, 3), dtype=int)
         pixels.reshape(-1)[place] = 5
         result = Golden(network).run(pixels, 4, trace=True)
-        row = count(network, pixels, result.spikes, result.skeleton, 4, [[2, 1]])[0, 0]
+        shares = [Share(0, 2, 0, 2), Share(2, 1, 0, 2)]
+        row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert (row["sops"], row["lower_bound"]) == (2 * fields * 5, 2 * fields)
+        # By rows of positions, a core meets the events of its own only.
+        shares = [Share(0, 3, 0, 1), Share(0, 3, 1, 1)]
+        row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
+        assert (row["events"], row["issued"]) == (fields, 3 * fields)
+        assert row["lower_bound"] == 3 * (2 if place == 4 else fields)
 
 
 def test_own_spikes_of_the_step_before_are_events():
@@ -141,19 +170,19 @@ def test_own_spikes_of_the_step_before_are_events():
     result = Golden(network).run(samples, trace=True)
     for before, own in ((None, 4 * 3), ([np.ones((1, 3), dtype=bool)], 5 * 3)):
         row = count(
-            network, samples, result.spikes, result.skeleton, 4, [[1]], before
+            network, samples, result.spikes, result.skeleton, 4, [dense(1)], before
         )[0, 0]
         assert (row["events"], row["issued"], row["sops"]) == (own, own, own * 3)
 
 
-def test_wrong_traces_and_groups():
+def test_wrong_traces_and_shares():
     network = random_network(np.random.default_rng(0), depth=(2, 2))
     samples = random_samples(np.random.default_rng(0), network, 1, 4)
     result = Golden(network).run(samples, 4, trace=True)
-    with pytest.raises(ValueError, match="groups must be of 2 layers, not 1"):
-        count(network, samples, result.spikes, result.skeleton, 4, [[1]])
+    with pytest.raises(ValueError, match="shares must be of 2 layers, not 1"):
+        count(network, samples, result.spikes, result.skeleton, 4, [dense(1)])
     with pytest.raises(ValueError, match=r"of 2 layers \(run with trace=True\), not 0 and 0"):
-        count(network, samples, (), (), 4, [[1], [1]])
+        count(network, samples, (), (), 4, [dense(1), dense(1)])
     with pytest.raises(ValueError, match="window must be from 1 to 16, not 17"):
         source_words(network, samples, result.spikes, result.skeleton, 17)
 

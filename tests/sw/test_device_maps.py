@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import stablespike as ss
-from array_model import packet
 from board_model import Board, board_device, same
 from device_programs import golden
 from random_networks import random_maps, random_samples
 from stablespike.device import LinkDevice
-from stablespike.spec.report import ReportKind
 
 ARRAY = ss.ArrayConfig(
     cores=3, lanes=4, window=4, weight_bits=8, acc_bits=24, weight_rows=1 << 14, spike_rows=512,

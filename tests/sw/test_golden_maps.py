@@ -65,7 +65,7 @@ def test_a_run_is_what_the_reference_says(seed):
             assert result.trace[i].shape == (3, steps, *shape)
             assert result.trace[i][n].reshape(steps, -1).tolist() == expected.spikes[i]
     counted = count(
-        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.group_counts
+        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.groups
     )
     for name in COUNTER_DTYPE.names:
         assert (result.layer_counters[name] == counted[name]).all()
@@ -156,7 +156,7 @@ def test_the_command_line(tmp_path, capsys):
     ]
     assert main(arguments) == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert re.search(r"layers\[0\] \(Conv2d 2 -> 4, 3 x 3\): convolution.*device='golden:'", error)
+    assert re.search(r"layers\[1\] \(recurrent Dense 16 -> 5\): recurrence.*golden:", error)
     assert main([*arguments, "--device", "golden:", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["device"], told["cycles"], told["needed"]) == ("golden:", {}, {})

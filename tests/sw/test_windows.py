@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stablespike.maps import Map
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
 from stablespike.spec.link import BODY_BYTES, WINDOW_HEAD, Command
@@ -44,17 +45,22 @@ def test_words_too_wide() -> None:
         encode_windows(np.array([[-1, 3]]), ArrayConfig(window=4))
 
 
-def commands_of(values: Any, steps: int, fresh: list[bool], config: ArrayConfig) -> list[bytes]:
-    commands = list(input_commands(Batch(values, steps, np.array(fresh)), config))
+def commands_of(
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
+) -> list[bytes]:
+    """Of inputs that lie as they come, or as they are told to."""
+    size = values.shape[-1]
+    lying = lying or Map(size, 1, 1, size)
+    commands = list(input_commands(Batch(values, steps, np.array(fresh)), config, lying))
     assert all(command[0] == Command.INPUT for command in commands)
     return commands
 
 
 def sent(
-    values: Any, steps: int, fresh: list[bool], config: ArrayConfig
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
 ) -> list[tuple[dict[str, int], list[int]]]:
     """Head and words of each window; no words if they repeat."""
-    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config))
+    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config, lying))
     rows, windows = -(-values.shape[-1] // config.lanes), []
     while stream:
         head, stream = WINDOW_HEAD.unpack(stream[0]), stream[1:]
@@ -78,6 +84,17 @@ def test_windows_of_spikes() -> None:
         steps = spikes[i // 3, 4 * (i % 3) : 4 * (i % 3) + 4]
         expected = sum((steps[t].astype(int) << t for t in range(len(steps))), np.zeros(20, int))
         np.testing.assert_array_equal(words, expected)
+
+
+def test_words_lie_as_they_are_told_to() -> None:
+    config, rng = ArrayConfig(lanes=4, window=4), np.random.default_rng(0)
+    pixels = rng.integers(0, 16, (2, 3, 2, 5)).astype(np.uint16)
+    spikes = rng.random((1, 4, 3, 2, 5)) < 0.4
+    for values, words in ((pixels, pixels), (spikes, [sum(spikes[0, t] * 2**t for t in range(4))])):
+        flat = values.reshape(*values.shape[:-3], 30)
+        came = sent(flat, 4, [True] * len(values), config, Map(3, 2, 5, 3))
+        for (_, lying), word in zip(came, words, strict=True):
+            assert lying == np.moveaxis(word, 0, 2).reshape(-1).tolist()
 
 
 def test_one_window_is_first_and_last() -> None:
