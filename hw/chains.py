@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Const, Instance, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Instance, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from stablespike.spec import ArrayConfig, bits_for
@@ -76,7 +76,8 @@ class ChainedLanes(wiring.Component):
     into a memory of as many words, one chain for each step and ``chain`` lanes, and leaves
     zeros behind; the memories are emptied while the next group accumulates. Events and swaps take
     effect a cycle later than in ``Lanes``; the sums are there in the second cycle after a swap,
-    lane 0 first, one more lane with each cycle.
+    lane 0 first, one more lane with each cycle. With convolution the memories hold two groups, and
+    those of every step must be shifted L times for each.
 
     Throughput one event per cycle; ``chain`` cycles lost per swap, in which no event may arrive.
     A reset is followed by one, as the accumulators themselves have none: its net would be the
@@ -113,14 +114,21 @@ class ChainedLanes(wiring.Component):
 
         cells = getattr(platform, "device", "").startswith("LFE5U")
         chain_bits = config.chain.bit_length() - 1
+        lane_bits = config.lanes.bit_length() - 1
+        # Two groups have room: one is read, lane after lane, while the next one comes.
+        half = Signal(int(config.convolution), init=int(config.convolution))
+        if config.convolution:
+            with m.If(self.swap):
+                m.d.sync += half.eq(~half)
         for step in range(config.window):
             enable = Signal(name=f"enable_{step}", init=1)
-            shown = Signal(unsigned(bits_for(config.lanes - 1)), name=f"shown_{step}")
+            shown = Signal(unsigned(lane_bits + config.convolution), name=f"shown_{step}")
             m.d.sync += enable.eq(moves | (self.add & self.word[step]))
-            with m.If(self.swap):
-                m.d.sync += shown.eq(0)
-            with m.Elif(self.shift[step]):
+            with m.If(self.shift[step]):
                 m.d.sync += shown.eq(shown + 1)
+            if not config.convolution:
+                with m.If(self.swap):
+                    m.d.sync += shown.eq(0)
             heads = []
             for first in range(0, config.lanes, config.chain):
                 ahead: Value = Const(0, signed(config.acc_bits))
@@ -137,14 +145,15 @@ class ChainedLanes(wiring.Component):
                         m.d.sync += acc.eq(total)
                     ahead = acc
                 m.submodules[f"sums_{first}_{step}"] = memory = Memory(
-                    shape=unsigned(config.acc_bits), depth=config.chain, init=[]
+                    shape=unsigned(config.acc_bits), depth=config.chain << config.convolution,
+                    init=[],
                 )
                 write, read = memory.write_port(), memory.read_port(domain="comb")
                 m.d.comb += [
-                    write.en.eq(moving), write.addr.eq(at), write.data.eq(ahead),
-                    read.addr.eq(shown[:chain_bits]),
+                    write.en.eq(moving), write.addr.eq(Cat(at, half)), write.data.eq(ahead),
+                    read.addr.eq(Cat(shown[:chain_bits], shown[lane_bits:])),
                 ]
                 heads.append(read.data)
-            chosen = Array(heads)[shown[chain_bits:]] if len(heads) > 1 else heads[0]
+            chosen = Array(heads)[shown[chain_bits:lane_bits]] if len(heads) > 1 else heads[0]
             m.d.comb += self.sums[step].eq(chosen)
         return m

@@ -14,9 +14,12 @@ from .chains import ChainedLanes
 from .checks import whole
 from .counters import ScanCounters
 from .drain import Drain
+from .emission import Emission
 from .lanes import Lanes
 from .memory import HostMemory
 from .neuron import NeuronUnit, state_layout
+from .overlap import Overlap
+from .pool import PoolUnit
 from .ports import (
     REPORT_FLAG_BITS,
     beat_layout,
@@ -117,8 +120,11 @@ class Core(wiring.Component):
         )
         m.submodules.drain = drain = Drain(config)
         m.submodules.neuron = neuron = NeuronUnit(config)
-        m.submodules.skeleton = skeleton = SkeletonUnit(config)
-        m.submodules.writeback = writeback = Writeback(config, self.index)
+        if config.convolution:
+            skeleton, writeback = PoolUnit(config), Emission(config, self.index)
+        else:
+            skeleton, writeback = SkeletonUnit(config), Writeback(config, self.index)
+        m.submodules.skeleton, m.submodules.writeback = skeleton, writeback
         m.submodules.counters = counters = ScanCounters(config)
         m.submodules.scan_task = scan_task = TaskReader(config, layout.scan, 0)
         m.submodules.neuron_task = neuron_task = TaskReader(
@@ -132,7 +138,7 @@ class Core(wiring.Component):
             Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )
         window = Signal(self.windows.payload.shape())
-        current = Signal(mark_layout())
+        current = Signal(mark_layout(config))
         ended, accepted = Signal(), Signal()
         m.d.comb += [
             self.windows.ready.eq(held != 2),
@@ -196,7 +202,7 @@ class Core(wiring.Component):
         domain += [
             issued.eq(chosen),
             weights.enable.eq(fetch),
-            weights.address.eq(event.weight),
+            weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
             lanes.word.eq(spikes.words.word_select(lane, config.window)),
         ]
         m.d.comb += [
@@ -209,13 +215,16 @@ class Core(wiring.Component):
 
         # A finished group leaves the lanes when its last event is in and the neuron side is free.
         finished = Signal()
-        mark = Signal(mark_layout())
+        mark = Signal(mark_layout(config))
         swap, free = Signal(), Signal()
-        leaving = Signal(data.StructLayout({"swap": 1, "filled": 1, "task": 1}))
+        leaving = Signal(data.StructLayout(
+            {"swap": 1, "filled": 1, "task": 1, "mark": mark_layout(config)}
+        ))
         m.d.comb += [
             leaving.swap.eq(swap),
             leaving.filled.eq(swap & ~mark.empty),
             leaving.task.eq(swap & mark.task),
+            leaving.mark.eq(mark),
             sequencer.quiet.eq(scanner.idle & ~finished & ~fetch & ~chosen & ~issued),
         ]
         if chained:
@@ -240,7 +249,7 @@ class Core(wiring.Component):
                 scanner.hold.eq(finished & ~swap),
                 counters.draining.eq(finished & ~issued & ~free),
             ]
-        m.d.comb += lanes.swap.eq(leaving.swap)
+        m.d.comb += lanes.swap.eq(leaving.filled if config.convolution else leaving.swap)
         with m.If(scanner.finish):
             m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]
         with m.Elif(swap):
@@ -256,75 +265,125 @@ class Core(wiring.Component):
             counters.close.eq(leaving.task),
         ]
 
-        # Neuron side: one group at a time, from the swap to its write-back.
+        # Neuron side.
         settings = neuron_task.fields
-        group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
         neurons = Signal(unsigned(bits_for(config.lanes)))
-        domain = m.d.sync if chained else m.d.comb
-        domain += neurons.eq(Mux(current.task, settings.lanes_last, config.lanes))
-        m.d.comb += ended.eq(writeback.done & current.window)
-        task = Signal.like(neuron_task.task)
-        m.d.comb += neuron_task.task.eq(task)
-        with m.FSM():
-            with m.State("NO TASK"), m.If(held != 0):
-                m.d.comb += neuron_task.start.eq(1)
-                m.next = "LOAD"
-            with m.State("LOAD"), m.If(neuron_task.loaded):
-                m.next = "WAIT"
-            with m.State("WAIT"):
-                m.d.comb += free.eq(1)
-                with m.If(swap):
-                    m.d.sync += current.eq(mark)
-                    m.next = "COMPUTE"
-                    with m.If(mark.empty):
-                        m.next = "NOTHING"
-            with m.State("COMPUTE"), m.If(drain.finished):
-                m.d.comb += writeback.start.eq(1)
-                m.next = "WRITE BACK"
-            with m.State("NOTHING"):
-                m.d.comb += writeback.start.eq(1)
-                m.next = "WRITE BACK"
-            with m.State("WRITE BACK"), m.If(writeback.done):
-                m.d.sync += group.eq(group + 1)
-                m.next = "WAIT"
-                with m.If(current.task):
-                    m.d.sync += [group.eq(0), task.eq(task + 1)]
-                    m.next = "NO TASK"
-                with m.If(current.window):
-                    m.d.sync += task.eq(0)
+        parameters = Signal(unsigned(bits_for(config.neuron_groups - 1)))
+        state_group = Signal(unsigned(bits_for(config.state_groups - 1)))
+        state_done = Signal.like(state_group)  # of the neuron that leaves
         started = Signal()
         m.d.sync += started.eq(leaving.filled)
+        if config.convolution:
+            m.submodules.overlap = overlap = Overlap(config)
+            arrived = Signal(mark_layout(config), reset_less=True)
+            entering = Signal()
+            m.d.sync += [arrived.eq(leaving.mark), entering.eq(overlap.odd)]
+            m.d.comb += [
+                overlap.held.eq(held != 0),
+                neuron_task.start.eq(overlap.load),
+                neuron_task.task.eq(overlap.task),
+                overlap.loaded.eq(neuron_task.loaded),
+                overlap.settings.eq(settings),
+                free.eq(overlap.free),
+                overlap.swap.eq(swap),
+                overlap.mark.eq(mark),
+                overlap.arrives.eq(started),
+                overlap.arrived.eq(arrived),
+                overlap.ready.eq(drain.ready),
+                overlap.late.eq(drain.late),
+                drain.start.eq(overlap.start),
+                neuron.tag.eq(Cat(entering, drain.last)),
+                parameters.eq(overlap.parameters),
+                state_group.eq(overlap.state),
+                overlap.odd_done.eq(neuron.done_tag[0]),
+                state_done.eq(overlap.state_done),
+                skeleton.take.eq(overlap.take),
+                writeback.start.eq(overlap.emit),
+                writeback.run.eq(overlap.run),
+                current.eq(overlap.mark_emitted),
+                overlap.emitted.eq(writeback.done),
+                skeleton.select_skeleton.eq(writeback.select_skeleton),
+                skeleton.beat.eq(writeback.beat),
+                skeleton.own.eq(writeback.own),
+                skeleton.pooled.eq(writeback.pooled),
+                skeleton.store.eq(writeback.store),
+                writeback.words.eq(skeleton.words),
+            ]
+            short, short_emitted = overlap.mark_entering.short, current.short
+        else:
+            group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
+            task = Signal.like(neuron_task.task)
+            m.d.comb += [
+                neuron_task.task.eq(task),
+                parameters.eq(settings.parameters + group),
+                state_group.eq(settings.state + group),
+                state_done.eq(state_group),
+                drain.start.eq(started),
+                drain.under_way.eq(neuron.busy),
+                drain.align.eq(
+                    settings.send_spikes | settings.send_skeleton | settings.report_spikes
+                    | settings.report_skeleton | (settings.monitor & writeback.trace)
+                ),
+                skeleton.rotate.eq(writeback.rotate),
+                writeback.group.eq(group),
+                writeback.row.eq(skeleton.row),
+            ]
+            short = short_emitted = current.task
+            with m.FSM():
+                with m.State("NO TASK"), m.If(held != 0):
+                    m.d.comb += neuron_task.start.eq(1)
+                    m.next = "LOAD"
+                with m.State("LOAD"), m.If(neuron_task.loaded):
+                    m.next = "WAIT"
+                with m.State("WAIT"):
+                    m.d.comb += free.eq(1)
+                    with m.If(swap):
+                        m.d.sync += current.eq(mark)
+                        m.next = "COMPUTE"
+                        with m.If(mark.empty):
+                            m.next = "NOTHING"
+                with m.State("COMPUTE"), m.If(drain.finished):
+                    m.d.comb += writeback.start.eq(1)
+                    m.next = "WRITE BACK"
+                with m.State("NOTHING"):
+                    m.d.comb += writeback.start.eq(1)
+                    m.next = "WRITE BACK"
+                with m.State("WRITE BACK"), m.If(writeback.done):
+                    m.d.sync += group.eq(group + 1)
+                    m.next = "WAIT"
+                    with m.If(current.task):
+                        m.d.sync += [group.eq(0), task.eq(task + 1)]
+                        m.next = "NO TASK"
+                    with m.If(current.window):
+                        m.d.sync += task.eq(0)
+        neurons_emitted = Signal.like(neurons)
+        domain = m.d.sync if chained else m.d.comb
+        domain += [
+            neurons.eq(Mux(short, settings.lanes_last, config.lanes)),
+            neurons_emitted.eq(Mux(short_emitted, settings.lanes_last, config.lanes)),
+        ]
         m.d.comb += [
-            drain.start.eq(started),
+            ended.eq(writeback.done & current.window),
             drain.neurons.eq(neurons),
             drain.steps.eq(window.steps),
             drain.pixels.eq(settings.pixels),
             drain.sums.eq(lanes.sums),
-            drain.under_way.eq(neuron.busy),
-            drain.align.eq(
-                settings.send_spikes | settings.send_skeleton | settings.report_spikes
-                | settings.report_skeleton | (settings.monitor & writeback.trace)
-            ),
         ]
 
         # Parameters and state of the neuron that enters.
-        depth = config.neuron_groups * config.lanes if config.state else config.lanes
+        depth = config.state_groups * config.lanes if config.state else config.lanes
         m.submodules.state = state = Memory(
             shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION
         )
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)
-        state_group = Signal.like(group)
-        m.d.comb += state_group.eq(settings.state + group)
-        biases_group = Signal.like(group)
-        m.d.comb += biases_group.eq(settings.parameters + group)
         for memory in (biases, thresholds):
-            m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, biases_group))]
+            m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, parameters))]
         fresh = Signal()
         m.d.comb += [
             state_read.addr.eq(Cat(read_lane[:lane_bits], state_group)),
-            state_write.addr.eq(Cat(neuron.done_lane, state_group)),
+            state_write.addr.eq(Cat(neuron.done_lane, state_done)),
             state_write.en.eq(neuron.done),
             state_write.data.eq(neuron.done_state),
             fresh.eq(window.first & drain.first_pass),
@@ -344,27 +403,35 @@ class Core(wiring.Component):
 
         # AND unit and write-back. What moves the row goes to all of it: from a register.
         domain = m.d.sync if chained else m.d.comb
-        domain += [
-            skeleton.first.eq(drain.valid & drain.first_pass),
-            skeleton.fill.eq(drain.fill),
-            skeleton.thin.eq(writeback.thin),
-            skeleton.before.eq(neuron.state.r),
-            skeleton.write.eq(neuron.write),
-            skeleton.fired.eq(neuron.fired),
-            skeleton.stable.eq(neuron.stable),
-            skeleton.step.eq(neuron.step),
-            skeleton.clear.eq(writeback.done),
-            skeleton.clear_counts.eq(writeback.done & current.task),
-        ]
+        if config.convolution:
+            domain += [
+                skeleton.write.eq(neuron.done),
+                skeleton.fired.eq(neuron.done_spikes),
+                skeleton.step.eq(neuron.done_first),
+                skeleton.before.eq(neuron.done_before),
+                skeleton.clear.eq(writeback.done & current.task),
+                overlap.complete.eq(neuron.done & neuron.done_tag[1]),
+                overlap.odd_complete.eq(neuron.done_tag[0]),
+            ]
+        else:
+            domain += [
+                skeleton.first.eq(drain.valid & drain.first_pass),
+                skeleton.fill.eq(drain.fill),
+                skeleton.thin.eq(writeback.thin),
+                skeleton.before.eq(neuron.state.r),
+                skeleton.write.eq(neuron.write),
+                skeleton.fired.eq(neuron.fired),
+                skeleton.stable.eq(neuron.stable),
+                skeleton.step.eq(neuron.step),
+                skeleton.clear.eq(writeback.done),
+            ]
+        domain += skeleton.clear_counts.eq(writeback.done & current.task)
         m.d.comb += [
-            skeleton.rotate.eq(writeback.rotate),
             writeback.mark.eq(current),
             writeback.settings.eq(settings),
-            writeback.group.eq(group),
-            writeback.neurons.eq(neurons),
+            writeback.neurons.eq(neurons_emitted),
             writeback.final.eq(window.last),
             Cat(writeback.trace, writeback.counters).eq(self.report_flags),
-            writeback.row.eq(skeleton.row),
             writeback.membrane.eq(state_read.data.v),
             writeback.counts.eq(counters.counts),
             writeback.spike_count.eq(skeleton.spike_count),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,7 +11,13 @@ from stablespike.spec import ArrayConfig, bits_for
 from .neuron import entry, latency, stages
 from .queue import NO_COLLISION
 
-__all__ = ["Drain"]
+__all__ = ["Drain", "pass_length"]
+
+
+def pass_length(config: ArrayConfig) -> int:
+    """Cycles of a pass with convolution: a neuron, and all of a group, has left before it is its
+    turn again."""
+    return max(config.lanes, latency(config) + 3)
 
 
 class Drain(wiring.Component):
@@ -36,6 +42,14 @@ class Drain(wiring.Component):
     align : the row of spikes will be read.
     fill : with ``align``, after the last neuron, one cycle for each lane the group lacks.
     finished : for one cycle: the last neuron of the group has left.
+
+    With convolution a group starts behind the one before, whatever is under way: all L lanes enter,
+    those that lack a neuron with no step, so the row needs no aligning. A pass takes the same
+    ``pass_length`` cycles for every group.
+
+    ready : ``start`` may be up; ``neurons`` and what else is the group's from the next cycle on.
+    last : what enters is the group's last neuron, in its last pass.
+    late : sums of a group that has entered are still to be taken.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -62,6 +76,8 @@ class Drain(wiring.Component):
                 "align": In(1),
                 "fill": Out(1),
                 "finished": Out(1),
+                **({"ready": Out(1), "last": Out(1), "late": Out(1)}
+                   if config.convolution else {}),
             }
         )
 
@@ -69,22 +85,92 @@ class Drain(wiring.Component):
         m = Module()
         config = self.config
         parallel, passes = config.neuron_steps, config.passes
-        shortest = latency(config) + 2
-        beat = Signal(range(max(config.lanes, shortest) + 1))
-        length = Signal.like(beat)
         number = Signal(range(max(2, passes)))
         last_pass = Signal.like(number)
         first = Signal.like(self.first)
-        domain = m.d.sync if entry(config) else m.d.comb
-        domain += length.eq(self.neurons)
         m.d.comb += [
             last_pass.eq(self.steps >> (parallel.bit_length() - 1)),
             first.eq(number << (parallel.bit_length() - 1)),
         ]
+        if config.convolution:
+            exists = self._walk_behind(m, number, last_pass)
+        else:
+            exists = Const(1)
+            self._walk(m, number, last_pass)
+
+        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
+        enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
+        m.d.comb += [enters.read.eq(self.read), enters.number.eq(number)]
+        all_planes = Signal()
+        m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
+        late: list[Value] = []
+        for i in range(parallel):
+            taken = Signal(signed(config.acc_bits), name=f"taken{i}", reset_less=True)
+            for p in range(passes):
+                moves = enters.number == p
+                with m.If(moves):
+                    m.d.sync += taken.eq(self.sums[p * parallel + i])
+                if config.convolution:
+                    # What a short window leaves out moves on with its last pass.
+                    moves |= (last_pass < p) & (enters.number == last_pass)
+                m.d.comb += self.shift[p * parallel + i].eq(
+                    Mux(self.pixels, all_planes, enters.read & moves)
+                )
+            m.d.comb += self.taken[i].eq(taken)
+            if i < parallel - 1:
+                for _ in range(stages(config)):
+                    later = Signal(enters.shape(), name=f"enters{i}", reset_less=True)
+                    m.d.sync += later.eq(enters)
+                    enters = later
+                    late.append(later.read)
+
+        if config.convolution:
+            m.d.comb += self.late.eq(Cat(late).any())
+
+        # The neuron unit of large arrays has a register for the sum: there the planes are added by
+        # pairs before this one and the pairs behind it.
+        size = 2 if entry(config) else config.window
+        combined = Signal(signed(config.acc_bits + config.window))
+        parts = []
+        for at in range(0, config.window, size):
+            part = sum(self.sums[b] << b for b in range(at, min(at + size, config.window)))
+            parts.append(Signal.like(combined, name=f"planes{at}", reset_less=True))
+            m.d.sync += parts[-1].eq(part)
+        m.d.comb += combined.eq(sum(parts))
+        m.d.sync += [
+            self.valid.eq(self.read),
+            self.entering.eq(self.lane),
+            self.first_pass.eq(number == 0),
+            self.first.eq(first),
+            self.exists.eq(Cat(exists & (first + i <= self.steps) for i in range(parallel))),
+        ]
+        m.d.comb += self.current.eq(combined)
         if passes > 1:
+            m.submodules.kept = kept = Memory(
+                shape=combined.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
+            )
+            write, read = kept.write_port(), kept.read_port()
+            m.d.comb += [
+                write.en.eq(self.valid & self.first_pass),
+                write.addr.eq(self.entering),
+                write.data.eq(combined),
+                read.addr.eq(self.lane),
+            ]
+            with m.If(~self.first_pass):
+                m.d.comb += self.current.eq(read.data)
+        return m
+
+    def _walk(self, m: Module, number: Signal, last_pass: Value) -> None:
+        """The group's passes, then what aligns its row."""
+        config = self.config
+        shortest = latency(config) + 2
+        beat = Signal(range(max(config.lanes, shortest) + 1))
+        length = Signal.like(beat)
+        domain = m.d.sync if entry(config) else m.d.comb
+        domain += length.eq(self.neurons)
+        if config.passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):
                 domain += length.eq(shortest)
-
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [beat.eq(0), number.eq(0)]
@@ -106,55 +192,24 @@ class Drain(wiring.Component):
                 with m.Else():
                     m.d.comb += self.fill.eq(1)
 
-        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
-        enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
-        m.d.comb += [enters.read.eq(self.read), enters.number.eq(number)]
-        all_planes = Signal()
-        m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
-        for i in range(parallel):
-            taken = Signal(signed(config.acc_bits), name=f"taken{i}", reset_less=True)
-            for p in range(passes):
-                with m.If(enters.number == p):
-                    m.d.sync += taken.eq(self.sums[p * parallel + i])
-                m.d.comb += self.shift[p * parallel + i].eq(
-                    Mux(self.pixels, all_planes, enters.read & (enters.number == p))
-                )
-            m.d.comb += self.taken[i].eq(taken)
-            if i < parallel - 1:
-                for _ in range(stages(config)):
-                    later = Signal(enters.shape(), name=f"enters{i}", reset_less=True)
-                    m.d.sync += later.eq(enters)
-                    enters = later
-
-        # The neuron unit of large arrays has a register for the sum: there the planes are added by
-        # pairs before this one and the pairs behind it.
-        size = 2 if entry(config) else config.window
-        combined = Signal(signed(config.acc_bits + config.window))
-        parts = []
-        for at in range(0, config.window, size):
-            part = sum(self.sums[b] << b for b in range(at, min(at + size, config.window)))
-            parts.append(Signal.like(combined, name=f"planes{at}", reset_less=True))
-            m.d.sync += parts[-1].eq(part)
-        m.d.comb += combined.eq(sum(parts))
-        m.d.sync += [
-            self.valid.eq(self.read),
-            self.entering.eq(self.lane),
-            self.first_pass.eq(number == 0),
-            self.first.eq(first),
-            self.exists.eq(Cat(first + i <= self.steps for i in range(parallel))),
+    def _walk_behind(self, m: Module, number: Signal, last_pass: Value) -> Value:
+        """All lanes, pass by pass and group by group; returns whether the lane has a neuron."""
+        config = self.config
+        length = pass_length(config)
+        beat, active, over = Signal(range(length)), Signal(), Signal()
+        m.d.comb += [
+            self.read.eq(active & (beat < config.lanes)),
+            self.lane.eq(beat),
+            over.eq((beat == length - 1) & (number == last_pass)),
+            self.ready.eq(~active | over),
         ]
-        m.d.comb += self.current.eq(combined)
-        if passes > 1:
-            m.submodules.kept = kept = Memory(
-                shape=combined.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
-            )
-            write, read = kept.write_port(), kept.read_port()
-            m.d.comb += [
-                write.en.eq(self.valid & self.first_pass),
-                write.addr.eq(self.entering),
-                write.data.eq(combined),
-                read.addr.eq(self.lane),
-            ]
-            with m.If(~self.first_pass):
-                m.d.comb += self.current.eq(read.data)
-        return m
+        with m.If(active):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(beat == length - 1):
+                m.d.sync += [beat.eq(0), number.eq(number + 1)]
+        with m.If(self.ready):
+            m.d.sync += [active.eq(self.start), beat.eq(0), number.eq(0)]
+        m.d.sync += self.last.eq(
+            self.read & (beat == config.lanes - 1) & (number == last_pass)
+        )
+        return beat < self.neurons

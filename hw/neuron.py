@@ -11,7 +11,9 @@ from .devices import has_multipliers
 from .layouts import struct
 from .multiplier import Delayed, less_share
 
-__all__ = ["NeuronUnit", "entry", "latency", "stages", "state_layout"]
+TAG_BITS = 2
+
+__all__ = ["TAG_BITS", "NeuronUnit", "entry", "latency", "stages", "state_layout"]
 
 
 def stages(config: ArrayConfig) -> int:
@@ -55,6 +57,8 @@ class NeuronUnit(wiring.Component):
     fired, stable, step : per step: its spike, its skeleton bit and its ``first``, while ``write``.
     done, done_lane, done_state : the neuron leaves with its new state.
     busy : a neuron is under way.
+    tag : with convolution: goes with the neuron, and leaves with it as ``done_tag``; likewise its
+        ``first``, all its spikes (none in steps that do not exist), and its ``r`` from before them.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -82,6 +86,13 @@ class NeuronUnit(wiring.Component):
                 "done_lane": Out(lane),
                 "done_state": Out(state_layout(config)),
                 "busy": Out(1),
+                **({
+                    "tag": In(TAG_BITS),
+                    "done_tag": Out(TAG_BITS),
+                    "done_first": Out(first),
+                    "done_spikes": Out(steps),
+                    "done_before": Out(1),
+                } if config.convolution else {}),
             }
         )
 
@@ -136,7 +147,9 @@ class NeuronUnit(wiring.Component):
             "theta": self.threshold,
             "base": self.bias,
             **{name: self.state[name] for name, _ in state_layout(config)},
+            **({"tag": self.tag, "before": self.state.r} if config.convolution else {}),
         }
+        spikes: list[str] = []
         arriving: dict[str, Value] = {
             "current": self.current, **{f"sum{i}": total for i, total in enumerate(self.sums)}
         }
@@ -173,7 +186,9 @@ class NeuronUnit(wiring.Component):
                 )
                 given = named(weighed - back)
                 # Two stages from here to the threshold; in between, only sums and ``valid``.
-                carried = {key: neuron[key] for key in ("lane", "steps", "first", "theta", "r")}
+                names_kept = ["lane", "steps", "first", "theta", "r"]
+                names_kept += ["tag", "before"] if config.convolution else []
+                carried = {key: neuron[key] for key in names_kept}
                 m.submodules.delayed = delayed = Delayed(len(Cat(carried.values())))
                 m.d.comb += delayed.i.eq(Cat(carried.values()))
                 neuron = clock({"valid": neuron["valid"], "given": given})
@@ -213,8 +228,12 @@ class NeuronUnit(wiring.Component):
                 # A step that the window does not have leaves the state as it was.
                 here = neuron["steps"][i]
                 after = {key: Mux(here, new, neuron[key]) for key, new in after.items()}
+            if config.convolution:
+                spikes.append(f"spike{i}")
+                neuron[spikes[-1]] = spike & neuron["steps"][i]
             if i < config.neuron_steps - 1:
-                kept = ("valid", "lane", "steps", "first", "theta", "base")
+                kept = ["valid", "lane", "steps", "first", "theta", "base", *spikes]
+                kept += ["tag", "before"] if config.convolution else []
                 neuron = clock({**{key: neuron[key] for key in kept}, **after})
 
         m.d.comb += [
@@ -223,4 +242,10 @@ class NeuronUnit(wiring.Component):
             self.busy.eq(self.valid | Cat(under_way).any()),
         ]
         m.d.comb += [self.done_state[key].eq(value) for key, value in after.items()]
+        if config.convolution:
+            m.d.comb += [
+                self.done_tag.eq(neuron["tag"]), self.done_first.eq(neuron["first"]),
+                self.done_spikes.eq(Cat(neuron[name] for name in spikes)),
+                self.done_before.eq(neuron["before"]),
+            ]
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
@@ -13,26 +13,39 @@ from .queue import RowQueue
 __all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
 
 
-def mark_layout() -> data.StructLayout:
+def mark_layout(config: ArrayConfig) -> data.StructLayout:
     """What ends with a field: ``group`` the lanes hold a finished group, ``task`` it is the task's
-    last, ``window`` the task is the list's last; ``empty`` there was nothing to accumulate."""
-    return data.StructLayout({"group": 1, "task": 1, "window": 1, "empty": 1})
+    last, ``window`` the task is the list's last; ``empty`` there was nothing to accumulate.
+    With convolution: ``short`` it is the share's last group, ``turn`` the last of its positions in
+    the pool, ``emit`` the pool is complete."""
+    return data.StructLayout({
+        "group": 1, "task": 1, "window": 1, "empty": 1,
+        **({"short": 1, "turn": 1, "emit": 1} if config.convolution else {}),
+    })
 
 
 def field_layout(config: ArrayConfig) -> data.StructLayout:
-    """A run of rows: the first one, how many, the run of L weight rows of the first; the marks."""
+    """A run of rows: the first one, how many, the run of L weight rows of the first; the marks.
+
+    With convolution, of words: from the word of lane ``head`` in the first row to that of ``tail``
+    in the last one; ``weight`` is the weight row of the first row's lane 0, were it read.
+    """
+    lane = unsigned(bits_for(config.lanes - 1))
+    weights = config.weight_rows // (1 if config.convolution else config.lanes)
     return data.StructLayout(
         {
             "row": unsigned(bits_for(config.spike_rows - 1)),
             "rows": unsigned(bits_for(config.spike_rows)),
-            "weight": unsigned(bits_for(config.weight_rows // config.lanes - 1)),
-            "mark": mark_layout(),
+            "weight": unsigned(bits_for(weights - 1)),
+            **({"head": lane, "tail": lane} if config.convolution else {}),
+            "mark": mark_layout(config),
         }
     )
 
 
 def event_layout(config: ArrayConfig) -> data.StructLayout:
-    """A source neuron that spiked: row and lane of its word, row of its weights."""
+    """A source neuron that spiked: row and lane of its word, row of its weights (with convolution,
+    of lane 0's: ``lane`` is still to be added)."""
     return data.StructLayout(
         {
             "row": unsigned(bits_for(config.spike_rows - 1)),
@@ -89,7 +102,7 @@ class Scanner(wiring.Component):
                 "event": Out(event_layout(config)),
                 "issue": Out(1),
                 "hold": In(1),
-                "mark": Out(mark_layout()),
+                "mark": Out(mark_layout(config)),
                 "finish": Out(1),
                 "blocked": Out(1),
                 "idle": Out(1),
@@ -98,23 +111,23 @@ class Scanner(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes = self.config.lanes
+        config, lanes = self.config, self.config.lanes
         entry = data.StructLayout(
             {
                 "flags": lanes,
-                "row": unsigned(bits_for(self.config.spike_rows - 1)),
-                "weight": field_layout(self.config)["weight"].shape,
-                "mark": mark_layout(),
+                "row": unsigned(bits_for(config.spike_rows - 1)),
+                "weight": field_layout(config)["weight"].shape,
+                "mark": mark_layout(config),
             }
         )
         # Rows of flags on their way; arrays of chained lanes take a register behind the memory.
-        ahead = 2 if self.config.chain > 1 else 1
-        m.submodules.queue = queue = RowQueue(entry.size, self.config.row_queue)
+        ahead = 2 if config.chain > 1 else 1
+        m.submodules.queue = queue = RowQueue(entry.size, config.row_queue)
 
         # Finder: one row of flags per cycle, those with spikes (and marks) into the queue.
-        walk = Signal(field_layout(self.config), reset_less=True)
+        walk = Signal(field_layout(config), reset_less=True)
         walking = Signal()
-        done = Signal(unsigned(bits_for(self.config.spike_rows)), reset_less=True)
+        done = Signal(unsigned(bits_for(config.spike_rows)), reset_less=True)
         last = Signal()
         ready = Signal()
         step = Signal()
@@ -143,14 +156,20 @@ class Scanner(wiring.Component):
         else:
             m.d.comb += [ready.eq(done < self.available), last.eq(done + 1 == walk.rows)]
         m.d.sync += reading.eq(step)
+        head = Signal(unsigned(bits_for(lanes - 1)), reset_less=True)
+        tail = Signal.like(head, reset_less=True)
         with m.If(step):
+            if config.convolution:
+                m.d.sync += [
+                    head.eq(walk.head), walk.head.eq(0), tail.eq(Mux(last, walk.tail, lanes - 1))
+                ]
             m.d.sync += [
                 read.row.eq(walk.row),
                 read.weight.eq(walk.weight),
                 read.mark.eq(0),
                 read.mark.empty.eq(walk.mark.empty),
                 walk.row.eq(walk.row + 1),
-                walk.weight.eq(walk.weight + 1),
+                walk.weight.eq(walk.weight + (lanes if config.convolution else 1)),
                 done.eq(done + 1),
             ]
             with m.If(last):
@@ -159,11 +178,12 @@ class Scanner(wiring.Component):
             m.d.sync += [walk.eq(self.fields.payload), walking.eq(1), done.eq(0)]
         found = Signal(entry, reset_less=True)
         finding = Signal()
+        flags = self.flags
+        if config.convolution:
+            inside = Cat((head <= lane) & (tail >= lane) for lane in range(lanes))
+            flags = self.flags & inside
         domain = m.d.sync if ahead > 1 else m.d.comb
-        domain += [
-            finding.eq(reading),
-            found.eq(Cat(self.flags, read.row, read.weight, read.mark)),
-        ]
+        domain += [finding.eq(reading), found.eq(Cat(flags, read.row, read.weight, read.mark))]
         with m.If(read.mark.empty):
             domain += found.flags.eq(0)
         m.d.comb += [
@@ -187,7 +207,9 @@ class Scanner(wiring.Component):
             rest.eq(row.flags & (row.flags - 1)),
             self.event.row.eq(row.row),
             self.event.lane.eq(_lowest(row.flags)),
-            self.event.weight.eq(Cat(self.event.lane, row.weight)),
+            self.event.weight.eq(
+                row.weight if config.convolution else Cat(self.event.lane, row.weight)
+            ),
             self.issue.eq(loaded & ~self.hold & row.flags.any()),
             spent.eq(loaded & ~self.hold & sole),
             self.mark.eq(row.mark),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Const, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
+from .fields import FieldWalker
 from .layouts import struct
 from .scanner import field_layout
 
@@ -15,15 +16,15 @@ __all__ = ["Sequencer"]
 
 class Sequencer(wiring.Component):
     """For every task of the list: wait for the other cores where it says so, then hand out one
-    field per group.
+    field per group, with convolution those of a ``FieldWalker``.
 
     Rows of inner maps are counted as they arrive (``received``). A task may read all of its map
     the cycle after ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they
     are taken off the count when the task has read its map. A task without groups only waits and
     counts off.
 
-    Between two tasks the finder stands still for the words of a scan task + 4 cycles, while the
-    issuer works off its queue.
+    Between two tasks the finder stands still for the words of a scan task + 4 cycles, with
+    convolution ``FieldWalker``'s latency more, while the issuer works off its queue.
 
     Members
     -------
@@ -58,10 +59,8 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        scan, field = self.scan, self.fields.payload
+        scan = self.scan
         base = Signal.like(self.base, reset_less=True)
-        group = Signal.like(scan.groups)
-        weight = Signal.like(scan.weights, reset_less=True)
         received = Signal.like(scan.wait)
         read = Signal()
         complete = Signal()
@@ -76,17 +75,14 @@ class Sequencer(wiring.Component):
         with m.Else():
             m.d.sync += received.eq(received + self.row_received)
 
-        m.d.comb += [
-            field.row.eq(scan.source),
-            field.rows.eq(scan.rows),
-            field.weight.eq(weight),
-            field.mark.group.eq(1),
-            field.mark.task.eq(group + 1 >= scan.groups),
-            field.mark.window.eq(field.mark.task & scan.last),
-            field.mark.empty.eq(scan.groups == 0),
-        ]
-        with m.If(scan.external):
-            m.d.comb += field.row.eq(scan.source + base)
+        over = Const(1)  # all fields of the task have been handed out
+        if self.config.convolution:
+            m.submodules.walker = walker = FieldWalker(self.config)
+            connect(m, walker.fields, flipped(self.fields))
+            m.d.comb += [walker.scan.eq(scan), walker.base.eq(base)]
+            over = ~walker.busy
+        else:
+            task_ends = self._group_fields(m, base)
 
         with m.FSM():
             with m.State("WAIT FOR WINDOW"), m.If(self.waiting):
@@ -94,7 +90,6 @@ class Sequencer(wiring.Component):
                 m.d.sync += base.eq(self.base)
                 m.next = "LOAD"
             with m.State("LOAD"), m.If(self.loaded):
-                m.d.sync += [group.eq(0), weight.eq(scan.weights)]
                 m.next = "WALK"
                 with m.If(scan.sync):
                     m.next = "WAIT FOR CORES"
@@ -103,12 +98,14 @@ class Sequencer(wiring.Component):
                 with m.If(self.go):
                     m.next = "WALK"
             with m.State("WALK"):
-                m.d.comb += self.fields.valid.eq(1)
-                with m.If(self.fields.ready):
-                    m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.rows)]
-                    with m.If(field.mark.task):
+                if self.config.convolution:
+                    m.d.comb += walker.start.eq(1)
+                    m.next = "READ"
+                else:
+                    m.d.comb += self.fields.valid.eq(1)
+                    with m.If(task_ends):
                         m.next = "READ"
-            with m.State("READ"), m.If(self.walked & complete):
+            with m.State("READ"), m.If(over & self.walked & complete):
                 m.d.comb += read.eq(1)
                 with m.If(scan.last):
                     m.d.sync += self.task.eq(0)
@@ -120,3 +117,25 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.load.eq(1)
                 m.next = "LOAD"
         return m
+
+    def _group_fields(self, m: Module, base: Value) -> Value:
+        """The whole map, once for every group; returns whether the task's last is handed out."""
+        scan, field = self.scan, self.fields.payload
+        group = Signal.like(scan.groups)
+        weight = Signal.like(scan.weights, reset_less=True)
+        m.d.comb += [
+            field.row.eq(scan.source),
+            field.rows.eq(scan.rows),
+            field.weight.eq(weight),
+            field.mark.group.eq(1),
+            field.mark.task.eq(group + 1 >= scan.groups),
+            field.mark.window.eq(field.mark.task & scan.last),
+            field.mark.empty.eq(scan.groups == 0),
+        ]
+        with m.If(scan.external):
+            m.d.comb += field.row.eq(scan.source + base)
+        with m.If(self.fields.valid & self.fields.ready):
+            m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.rows)]
+        with m.Elif(~self.fields.valid):
+            m.d.sync += [group.eq(0), weight.eq(scan.weights)]
+        return self.fields.ready & field.mark.task

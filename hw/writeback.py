@@ -61,7 +61,7 @@ class Writeback(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "mark": In(mark_layout()),
+                "mark": In(mark_layout(config)),
                 "settings": In(struct(*task_layout(config).neuron)),
                 "group": In(unsigned(bits_for(config.neuron_groups - 1))),
                 "neurons": In(unsigned(bits_for(config.lanes))),

@@ -90,7 +90,7 @@ class Driver:
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold
-            mark = unpack(mark_layout(), value(bench, "mark"))
+            mark = unpack(mark_layout(config), value(bench, "mark"))
             self.marks.append((len(self.events), mark, bench.cycle))
         # Rows that have not come yet hold garbage.
         row = value(bench, "flags_row")

@@ -105,7 +105,7 @@ class Group:
         mark = {"group": 1, "task": f["task"], "window": f["window"], "empty": f["empty"]}
         scan = {name: self.counts[name] for name, _ in scan_counts(config)}
         return {
-            "mark": pack(mark_layout(), mark), "settings": settings, "group": self.group,
+            "mark": pack(mark_layout(config), mark), "settings": settings, "group": self.group,
             "neurons": self.neurons, "last_window": f["final"], "tracing": f["trace"],
             "counters": f["counters"], "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],

@@ -139,7 +139,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("pixels", 1),
         Field("v_init", config.state_bits, signed=True),
         Field("parameters", group),
-        Field("state", group),
+        Field("state", bits_for(config.state_groups - 1)),
         Field("lanes_last", bits_for(config.lanes)),
         Field("spikes_row", row),
         Field("skeleton_row", row),

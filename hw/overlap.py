@@ -1,0 +1,180 @@
+"""Overlap: which group's neurons enter, and which group's row leaves, with convolution."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from stablespike.spec import ArrayConfig, bits_for, task_layout
+from stablespike.spec.report import PLACE
+
+from .layouts import struct
+from .neuron import stages
+from .scanner import mark_layout
+
+__all__ = ["Overlap"]
+
+LEAVING = 3
+"""Cycles from a swap to the lanes, with chained lanes."""
+
+
+class Overlap(wiring.Component):
+    """Lets groups follow each other: one in the lanes' memory, one entering the neuron unit, one
+    leaving it, one being emitted.
+
+    A group starts to enter behind the one before, once that is the only one that has neither left
+    nor been emitted. A row that is complete is taken when the one before it has been emitted. So
+    groups follow each other every ``pass_length`` cycles and pass, unless their emission takes
+    longer. Of a task whose membranes are reported a group is emitted before the next one starts.
+    Tasks do not overlap.
+
+    Members
+    -------
+    held : windows wait for the neuron side. load, loaded, settings : the task reader.
+    task : its number.
+    free : a group may leave the lanes. swap, mark : one does.
+    arrives, arrived : it is in their memory, in the next cycle; its mark.
+    ready, late, start : the drain.
+    mark_entering, parameters, state, odd : of the group that enters: its mark, the groups of its
+        parameters and of its state, and a bit that tells it from the one before.
+    odd_done, state_done : of a neuron that leaves.
+    complete, odd_complete : the row of the group that leaves is complete in the next cycle.
+    take : it is taken. emit : from the next cycle on it is to be emitted, by ``mark_emitted`` and
+        ``run``, until ``emitted``.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        state = unsigned(bits_for(config.state_groups - 1))
+        super().__init__(
+            {
+                "held": In(1),
+                "load": Out(1),
+                "loaded": In(1),
+                "settings": In(struct(*task_layout(config).neuron)),
+                "task": Out(unsigned(bits_for(config.tasks - 1))),
+                "free": Out(1),
+                "swap": In(1),
+                "mark": In(mark_layout(config)),
+                "arrives": In(1),
+                "arrived": In(mark_layout(config)),
+                "ready": In(1),
+                "late": In(1),
+                "start": Out(1),
+                "mark_entering": Out(mark_layout(config)),
+                "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
+                "state": Out(state),
+                "odd": Out(1),
+                "odd_done": In(1),
+                "state_done": Out(state),
+                "complete": In(1),
+                "odd_complete": In(1),
+                "take": Out(1),
+                "emit": Out(1),
+                "mark_emitted": Out(mark_layout(config)),
+                "run": Out(PLACE.fields[0].width),
+                "emitted": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, settings = self.config, self.settings
+        slot = data.StructLayout({
+            "mark": mark_layout(config), "run": self.run.shape(), "state": self.state.shape(),
+        })
+        slots = Array(Signal(slot, name=f"slot{i}", reset_less=True) for i in range(2))
+        entering, arrived = slots[self.odd], Signal(mark_layout(config), reset_less=True)
+        pending, there, swappable = Signal(), Signal(), Signal()
+        inside = Signal(range(3))  # groups that have started and not been taken
+        busy, done, done_odd = Signal(), Signal(), Signal()
+        parameters, run, state = (
+            Signal.like(each, name=name) for each, name in (
+                (self.parameters, "next_parameters"), (self.run, "next_run"),
+                (self.state, "next_state"),
+            )
+        )
+        alone = Signal()
+        m.d.comb += [
+            alone.eq((inside == 0) & ~busy),
+            self.start.eq(
+                (there | self.arrives) & self.ready & (inside + busy <= 1)
+                & (alone | ~settings.report_membrane)
+            ),
+            self.take.eq(done & ~busy),
+            self.mark_entering.eq(entering.mark),
+            self.state.eq(entering.state),
+            self.state_done.eq(slots[self.odd_done].state),
+        ]
+        # The memory of chained lanes holds two groups, but what is read of one last, of the last
+        # steps, must be gone before it is written again.
+        if config.chain > 1:
+            wait = max(0, stages(config) * (config.neuron_steps - 1) - config.chain - LEAVING - 1)
+            waiting = Signal(range(wait + 1))
+            m.d.comb += swappable.eq(waiting == 0)
+            with m.If(self.start):
+                m.d.sync += waiting.eq(wait)
+            with m.Elif(waiting != 0):
+                m.d.sync += waiting.eq(waiting - 1)
+        else:
+            m.d.comb += swappable.eq(self.ready & ~self.late)
+
+        mark = Mux(there, arrived, self.arrived)
+        m.d.sync += inside.eq(inside + self.start - self.take)
+        with m.If(self.arrives):
+            m.d.sync += [there.eq(1), arrived.eq(self.arrived)]
+        with m.If(self.start):
+            started = Signal(mark_layout(config))
+            m.d.comb += started.eq(mark)
+            m.d.sync += [
+                there.eq(0), pending.eq(0), self.odd.eq(~self.odd),
+                self.parameters.eq(settings.parameters + parameters),
+                run.eq(run + 1), state.eq(state + ~settings.stateless),
+            ]
+            with m.If(started.turn):
+                m.d.sync += parameters.eq(Mux(started.short, 0, parameters + 1))
+            for i in range(2):
+                with m.If(self.odd != i):
+                    m.d.sync += slots[i].eq(Cat(started, run, settings.state + state))
+        with m.If(self.swap):
+            m.d.sync += pending.eq(1)
+
+        # The row that leaves.
+        with m.If(self.complete):
+            m.d.sync += [done.eq(1), done_odd.eq(self.odd_complete)]
+        with m.Elif(self.take):
+            m.d.sync += done.eq(0)
+        m.d.sync += self.emit.eq(self.take)
+        with m.If(self.take):
+            m.d.sync += [
+                busy.eq(1), self.run.eq(slots[done_odd].run),
+                self.mark_emitted.eq(slots[done_odd].mark),
+            ]
+        with m.If(self.emitted):
+            m.d.sync += busy.eq(0)
+
+        with m.FSM():
+            with m.State("NO TASK"), m.If(self.held):
+                m.d.comb += self.load.eq(1)
+                m.next = "LOAD"
+            with m.State("LOAD"), m.If(self.loaded):
+                m.d.sync += [parameters.eq(0), run.eq(0), state.eq(0)]
+                m.next = "GROUPS"
+            with m.State("GROUPS"):
+                m.d.comb += self.free.eq(~pending & swappable)
+                with m.If(self.swap & self.mark.task):
+                    m.next = "LAST GROUP"
+                    with m.If(self.mark.empty):
+                        m.d.sync += [
+                            pending.eq(0), busy.eq(1), self.emit.eq(1),
+                            self.mark_emitted.eq(self.mark),
+                        ]
+                        m.next = "EMIT"
+            with m.State("LAST GROUP"), m.If(~pending & (inside == 0)):
+                m.next = "EMIT"
+            with m.State("EMIT"), m.If(~busy):
+                m.d.sync += self.task.eq(self.task + 1)
+                with m.If(self.mark_emitted.window):
+                    m.d.sync += self.task.eq(0)
+                m.next = "NO TASK"
+        return m

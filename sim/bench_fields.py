@@ -1,0 +1,180 @@
+"""Bench of the field walker against the words a kernel covers, place by place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import cocotb
+from stablespike.hw.fields import LATENCY
+from stablespike.hw.layouts import struct
+from stablespike.hw.scanner import field_layout
+from stablespike.spec import ArrayConfig, task_layout
+
+from .blocks import array_config, value
+from .streams import Bench, pack, start, unpack
+
+
+@dataclass
+class Layer:
+    """A convolution: ``pitch`` words at each place of the map."""
+
+    height: int
+    width: int
+    pitch: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    pool: int
+    groups: int
+    top: int
+    lines: int
+    columns: int
+    dropped: tuple[int, int]  # map rows and columns at the far edges that are not read
+
+
+def _layer(random: Random, config: ArrayConfig) -> Layer:
+    """One that the array has the memories for."""
+    while True:
+        height, width, pitch = (random.randint(1, most) for most in (7, 7, config.lanes + 2))
+        if random.random() < 0.3:
+            pitch = config.lanes * random.randint(1, 2)
+        kernel = random.randint(1, 4), random.randint(1, 4)
+        stride = random.randint(1, 3), random.randint(1, 3)
+        padding = random.randint(0, kernel[0] - 1), random.randint(0, kernel[1] - 1)
+        dropped = random.choice([0, 0, 1]), random.choice([0, 0, 1])
+        there = height - dropped[0], width - dropped[1]
+        positions = [
+            (size + 2 * pad - k) // step + 1 if size + 2 * pad >= k and size > 0 else 0
+            for size, pad, k, step in zip(there, padding, kernel, stride, strict=True)
+        ]
+        groups = random.choice([1, 1, 2, 3])
+        words = groups * kernel[0] * kernel[1] * pitch
+        if (
+            min(positions) < 1 or height * width * pitch > config.spike_rows // 2 * config.lanes
+            or words > config.weight_rows // 2
+        ):
+            continue
+        pool = random.choice([1, 1, 2, 3])
+        top = random.randrange(0, positions[0], pool)
+        return Layer(
+            height, width, pitch, kernel, stride, padding, pool, groups, top,
+            random.randint(1, positions[0] - top), positions[1], dropped,
+        )
+
+
+def _task(random: Random, config: ArrayConfig, layer: Layer) -> dict[str, int]:
+    scan = struct(*task_layout(config).scan)
+    line = layer.width * layer.pitch
+    first_y = layer.top * layer.stride[0] - layer.padding[0]
+    mask = (1 << scan["line"].width) - 1
+    return {
+        "external": random.getrandbits(1), "ordered": 0, "sync": 0, "last": random.getrandbits(1),
+        "source": random.randrange(config.spike_rows // 4), "groups": layer.groups, "wait": 0,
+        "weights": random.randrange(config.weight_rows // 2), "line": line,
+        "width": (layer.width - layer.dropped[1]) * layer.pitch,
+        "span": layer.kernel[1] * layer.pitch, "first_line": first_y * line & mask,
+        "first_x": -layer.padding[1] * layer.pitch, "step_x": layer.stride[1] * layer.pitch,
+        "step_line": layer.stride[0] * line & mask, "first_y": first_y,
+        "height": layer.height - layer.dropped[0], "columns": layer.columns, "lines": layer.lines,
+        "step_y": layer.stride[0], "kernel_rows": layer.kernel[0], "pool": layer.pool,
+    }
+
+
+def _expected(
+    config: ArrayConfig, layer: Layer, task: dict[str, int], base: int
+) -> list[tuple[list[tuple[int, int]], dict[str, int]]]:
+    """Per field, (word of the spike memory, weight row) of each word of it, and its mark."""
+    origin = (task["source"] + base * task["external"]) * config.lanes
+    pool, found = layer.pool, []
+    down, across = (range(-(-n // pool)) for n in (layer.lines, layer.columns))
+    for py, px, group in ((y, x, g) for y in down for x in across for g in range(layer.groups)):
+        inside = [
+            (py * pool + dy, px * pool + dx) for dy in range(pool) for dx in range(pool)
+            if py * pool + dy < layer.lines and px * pool + dx < layer.columns
+        ]
+        for oy, ox in inside:
+            fields = []
+            for ky in range(layer.kernel[0]):
+                y = (layer.top + oy) * layer.stride[0] - layer.padding[0] + ky
+                words = []
+                for kx in range(layer.kernel[1]):
+                    x = ox * layer.stride[1] - layer.padding[1] + kx
+                    if not (0 <= y < task["height"] and 0 <= x * layer.pitch < task["width"]):
+                        continue
+                    place = (y * layer.width + x) * layer.pitch
+                    row = (group * layer.kernel[0] + ky) * layer.kernel[1] + kx
+                    words += [
+                        (origin + place + c, task["weights"] + row * layer.pitch + c)
+                        for c in range(layer.pitch)
+                    ]
+                if words:
+                    fields.append(words)
+            turn = (oy, ox) == inside[-1]
+            short = group == layer.groups - 1
+            ends = turn and short and py == down[-1] and px == across[-1]
+            mark = {
+                "group": 1, "task": int(ends), "window": int(ends and task["last"]), "empty": 0,
+                "short": int(short), "turn": int(turn),
+                "emit": int(turn and len(inside) == pool * pool),
+            }
+            found += [(words, dict.fromkeys(mark, 0)) for words in fields[:-1]]
+            found.append((fields[-1], mark))
+    return found
+
+
+def _words(config: ArrayConfig, field: dict[str, Any]) -> list[tuple[int, int]]:
+    """(word, weight row) of each word of a field handed out."""
+    lanes, mask = config.lanes, (1 << (config.weight_rows - 1).bit_length()) - 1
+    first = field["row"] * lanes + field["head"]
+    last = (field["row"] + field["rows"] - 1) * lanes + field["tail"]
+    start_row = field["row"] * lanes
+    return [(w, field["weight"] + w - start_row & mask) for w in range(first, last + 1)]
+
+
+async def _begin(bench: Bench, scan: int, base: int) -> None:
+    """Start a task and see its first field come as documented, if it is on the map."""
+    dut = bench.dut
+    dut.scan.value, dut.base.value, dut.start.value = scan, base, 1
+    await bench.tick()
+    dut.start.value = 0
+
+
+@cocotb.test()
+async def walks_every_position(dut):
+    """Pads, strides, pools, edges that are dropped, shares of rows and groups; random stalls."""
+    config = array_config()
+    bench = await start(dut, limit=400_000)
+    random = bench.random
+    sink = bench.sink("fields")
+    scan_layout = struct(*task_layout(config).scan)
+    for number in range(60):
+        layer = _layer(random, config)
+        task, base = _task(random, config, layer), random.randrange(config.spike_rows // 4)
+        sink.stall = random.choice([0, 0, 0.3, 0.8])
+        await _begin(bench, pack(scan_layout, task), base)
+        await bench.until(lambda: not value(bench, "busy"), "the walk to end")
+        fields = [unpack(field_layout(config), each) for each in sink.received]
+        sink.received.clear()
+        expected = _expected(config, layer, task, base)
+        assert [_words(config, field) for field in fields] == [w for w, _ in expected], (
+            number, layer
+        )
+        assert [field["mark"] for field in fields] == [mark for _, mark in expected], layer
+
+
+@cocotb.test()
+async def takes_a_kernel_row_per_cycle(dut):
+    """Nothing is lost between kernel rows, positions, groups and lines of a map without padding."""
+    config = array_config()
+    bench = await start(dut)
+    sink = bench.sink("fields")
+    layer = Layer(4, 4, 1, (2, 2), (1, 1), (0, 0), 1, 2, 0, 3, 3, (0, 0))
+    task = _task(bench.random, config, layer)
+    begun = bench.cycle
+    await _begin(bench, pack(struct(*task_layout(config).scan), task), 0)
+    await bench.until(lambda: not value(bench, "busy"), "the walk to end")
+    cycles = [cycle for cycle, _ in sink.monitor.transfers]
+    assert len(cycles) == 2 * 9 * 2
+    assert [c - begun for c in cycles] == list(range(LATENCY, LATENCY + 36)), (begun, cycles)

@@ -1,0 +1,19 @@
+"""Field walker."""
+
+import pytest
+from stablespike.hw.fields import FieldWalker
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+
+CONFIGS = {
+    "4 lanes": ArrayConfig(lanes=4, spike_rows=200, weight_rows=1500, convolution=True),
+    "16 lanes": ArrayConfig(lanes=16, spike_rows=256, weight_rows=4000, convolution=True),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_fields(name):
+    config = CONFIGS[name]
+    assert run_bench(
+        FieldWalker(config), "stablespike.sim.bench_fields", parameters={"config": config}
+    ) == 2
