@@ -172,7 +172,9 @@ class Emission(wiring.Component):
         wanted = {
             ReportKind.TRACE_SPIKES: watched,
             ReportKind.TRACE_SKELETON: watched,
-            ReportKind.WORDS: self.mark.emit & (settings.report_spikes | settings.report_skeleton),
+            ReportKind.WORDS: (
+                computed & self.mark.emit & (settings.report_spikes | settings.report_skeleton)
+            ),
             ReportKind.MEMBRANE: computed & settings.report_membrane & self.final,
             ReportKind.COUNTERS: self.mark.task & settings.monitor & self.counters,
             ReportKind.END: self.mark.window,
