@@ -249,8 +249,8 @@ def _check_counters(
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, share in enumerate(program.groups[layer]):
         values = received.counters.pop((layer, core, window))
-        rows = slice(share.top, share.top + share.lines)
-        met = [share.groups * int(n) for n in network.layers[layer].readers(shape, rows)]
+        readers = network.layers[layer].readers(shape, share.rows)
+        met = [share.groups * int(n) for n in readers]
         own = _neurons(share, neurons, program.config.lanes)
         expected = {
             "issued": sum(n for n, word in zip(met, read, strict=True) if word),
@@ -265,5 +265,5 @@ def _neurons(share: Share, shape: tuple[int, ...], lanes: int) -> Words:
     """The neurons of a share, of a layer of that shape."""
     numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
     channels = slice(share.first * lanes, (share.first + share.groups) * lanes)
-    mine: Words = numbers[channels, share.top : share.top + share.lines].reshape(-1).tolist()
+    mine: Words = numbers[channels, share.rows].reshape(-1).tolist()
     return mine

@@ -43,8 +43,7 @@ def estimate_maps(program: Program, words: Sequence[npt.NDArray[Any]]) -> Intege
         slowest = np.zeros_like(cycles)
         for share in set(program.groups[i]):
             runs = share.groups * share.lines * positions(layer, shape)[1]
-            rows = slice(share.top, share.top + share.lines)
-            issued = active @ layer.readers(shape, rows) * share.groups + runs
+            issued = active @ layer.readers(shape, share.rows) * share.groups + runs
             found = share.groups * _flag_rows(layer, shape, maps.read[i], share, config.lanes)
             neurons = runs * config.lanes * config.passes
             slowest = np.maximum(slowest, np.maximum(issued, max(found, neurons)))
@@ -61,8 +60,8 @@ def _flag_rows(layer: Layer, shape: Shape, read: Map, share: Share, lanes: int) 
         (np.maximum(0, axis.starts()) * axis.pool, (axis.starts() + axis.inside()[1]) * axis.pool)
         for axis in (down, across)
     )
-    part = slice(share.top, share.top + share.lines)
-    rows = [np.arange(a, b) for a, b in zip(top[part], bottom[part], strict=True)]
+    ends = zip(top[share.rows], bottom[share.rows], strict=True)
+    rows = [np.arange(begin, end) for begin, end in ends]
     places = np.concatenate([*rows, top[:0]])[:, None] * read.width
     begin, end = ((places + each) * read.pitch for each in (left, right))
     return int(np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum())

@@ -145,12 +145,11 @@ class _Search:
 
     def frugal(self) -> tuple[int, ...]:
         """One whose layers each take the least of the memory they take most of."""
-        def worst(needs: Integers) -> float:
-            return float((needs.max(axis=1) / self.there).max())
-
-        return tuple(
-            min(range(len(each)), key=lambda k, each=each: worst(each[k])) for each in self.needs
-        )
+        worst = [
+            [float((needs.max(axis=1) / self.there).max()) for needs in each]
+            for each in self.needs
+        ]
+        return tuple(each.index(min(each)) for each in worst)
 
     def best(self) -> tuple[int, ...] | None:
         """The one of the least load that fits; None if none of those tried does."""

@@ -28,6 +28,11 @@ class Share(NamedTuple):
     top: int = 0
     lines: int = 1
 
+    @property
+    def rows(self) -> slice:
+        """Its rows of positions, among all of the layer's."""
+        return slice(self.top, self.top + self.lines)
+
 
 @dataclass(frozen=True)
 class Split:

@@ -1,0 +1,73 @@
+"""Maps: the order of their words, their rows, and where they lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import stablespike as ss
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.maps import Map, Maps, input_map, written_map
+
+NEURON = ss.Neuron(threshold=1)
+
+
+@given(
+    channels=st.integers(1, 20), height=st.integers(1, 5), width=st.integers(1, 5),
+    lanes=st.sampled_from([4, 8]), packed=st.booleans(), batch=st.integers(1, 3),
+)
+def test_words_lie_height_width_channel(
+    channels: int, height: int, width: int, lanes: int, packed: bool, batch: int
+) -> None:
+    lying = written_map((channels, height, width), lanes)
+    if packed:
+        lying = Map(channels, height, width, channels)
+    values = np.arange(1, 1 + batch * channels * height * width).reshape(batch, -1)
+    spread = lying.spread(values)
+    assert spread.shape == (batch, lying.words)
+    maps = values.reshape(batch, channels, height, width)
+    for y in range(height):
+        for x in range(width):
+            place = spread[:, (y * width + x) * lying.pitch :][:, : lying.pitch]
+            assert (place[:, :channels] == maps[:, :, y, x]).all()
+            assert not place[:, channels:].any()
+    assert (lying.gathered(spread) == values).all()
+    assert lying.rows(lanes) == -(-lying.words // lanes)
+
+
+def test_what_a_layer_writes_has_whole_rows_at_each_place() -> None:
+    lying = written_map((5, 3, 2), 4)
+    assert (lying.pitch, lying.words, lying.rows(4)) == (8, 48, 12)
+    dense = written_map((5,), 4)
+    assert (dense.height, dense.width, dense.rows(4)) == (1, 1, 2)
+
+
+def test_the_input_is_packed_for_a_convolution_and_as_it_comes_for_a_dense_layer() -> None:
+    shape, weight = (3, 4, 5), np.ones((2, 3, 2, 2))
+    maps = ss.Network(ss.SpikeInput(shape), [ss.Conv2d(weight, neuron=NEURON)])
+    flat = ss.Network(ss.SpikeInput(shape), [ss.Dense(np.ones((2, 60)), neuron=NEURON)])
+    values = np.arange(60)
+    moved = np.moveaxis(values.reshape(shape), 0, 2).reshape(-1)
+    assert (input_map(maps).spread(values) == moved).all()
+    assert (input_map(flat).spread(values) == values).all()
+
+
+@pytest.mark.parametrize(
+    ("emits", "spikes", "skeleton", "total"),
+    [
+        # The input takes 3 rows, twice; the maps between take 2 * 3 * 2 and 2.
+        (("spikes", "spikes"), [0, 6, 18], [0, 18, 20], 20),
+        (("skeleton", "spikes"), [0, 6, 18], [0, 6, 20], 20),
+        (("spikes", "both"), [0, 6, 18], [0, 18, 20], 22),
+    ],
+)
+def test_maps_lie_behind_one_another(emits, spikes, skeleton, total) -> None:
+    layers = [
+        ss.Conv2d(np.ones((5, 1, 2, 2)), neuron=NEURON, emit=emits[0]),
+        ss.Dense(np.ones((6, 30)), neuron=NEURON, emit=emits[1]),
+        ss.Dense(np.ones((2, 6)), neuron=NEURON),
+    ]
+    network = ss.Network(ss.SpikeInput((1, 3, 4)), layers)
+    maps = Maps(network, ss.ArrayConfig(lanes=4))
+    assert (maps.inputs, maps.total) == (3, total)
+    assert (maps.spikes, maps.skeleton) == (spikes, skeleton)

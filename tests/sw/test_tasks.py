@@ -1,0 +1,170 @@
+"""Tasks: the words and weights their fields meet add up to the convolution, share by share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import stablespike as ss
+from array_model import CoreModel, core_tasks
+from hypothesis import given
+from hypothesis import strategies as st
+from random_networks import random_maps
+from stablespike.compiler import _image
+from stablespike.plan import make_plan
+from stablespike.program import Program
+from stablespike.shares import order, splits
+from stablespike.spec import reference, task_layout
+
+NEURON = ss.Neuron(threshold=1)
+
+
+def all_splits(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
+    """Programs that deal one layer in each of the ways there are."""
+    plan, programs = make_plan(network, config, 4), []
+    layer, shape = network.layers[index], network.input_shapes[index]
+    for split in splits(layer, shape, config.cores, config.lanes):
+        dealt = replace(plan, splits=(*plan.splits[:index], split, *plan.splits[index + 1 :]))
+        images = tuple(_image(network, config, dealt, core) for core in range(config.cores))
+        programs.append(Program(network, config, 4, dealt.shares, images, {}, plan.needed))
+    return programs
+
+
+def sums(layer: Any, shape: tuple[int, ...], values: Any) -> Any:
+    """(channels, rows, columns) sums of weights times values, straight from the numerics page."""
+    flat = values.tolist()
+    pooled = tuple(shape)
+    if layer.pool_before is not None:
+        flat = reference.sum_pool(flat, shape, layer.pool_before.size)
+        pooled = layer.pool_before.output_shape(shape)
+    met = [flat]
+    if layer.kind == "conv2d":
+        met = reference.fields(flat, pooled, layer.kernel, layer.stride, layer.padding)
+    weights = layer.weight.reshape(layer.channels, -1)
+    made = weights @ np.array(met, dtype=np.int64).T
+    return made.reshape((*layer.neuron_shape(shape), 1, 1)[:3])
+
+
+@given(
+    seed=st.integers(0, 1 << 32), cores=st.integers(1, 6), lanes=st.sampled_from([4, 8, 16]),
+    tight=st.booleans(),
+)
+def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_maps(rng, recurrent=False)
+    # Few rows make places narrow, so that those above the map come round to it.
+    config = ss.ArrayConfig(
+        cores=cores, lanes=lanes, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
+        spike_rows=256, neuron_groups=64, state_groups=1024, convolution=True,
+    )
+    plan = make_plan(network, config, 4)
+    if tight:
+        config = replace(config, spike_rows=max(4, plan.maps.total))
+    for index, (layer, shape) in enumerate(
+        zip(network.layers, network.input_shapes, strict=True)
+    ):
+        values = rng.integers(0, 1 << 8, network.input_sizes[index])
+        lying = plan.maps.read[index]
+        memory = lying.spread(values)
+        # What lies in silent lanes and behind the map meets no weight, or is not met.
+        silent = lying.spread(np.ones(len(values), dtype=int)) == 0
+        memory[silent] = rng.integers(0, 1 << 8, int(silent.sum()))
+        memory = np.pad(memory, (0, lanes), constant_values=255)
+        expected = sums(layer, shape, values)
+        for program in all_splits(network, config, index):
+            covered = np.zeros(expected.shape, dtype=int)
+            for core, share in enumerate(program.groups[index]):
+                model = CoreModel(program, core)
+                runs = order(share, layer, shape, lanes)
+                mine = model.runs[index]
+                if not share.groups:
+                    assert not mine
+                    continue
+                for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
+                    assert run.group == group - share.first
+                    met = memory[run.places]
+                    made = met @ model.weights[run.weights]
+                    channels = slice(group * lanes, (group + 1) * lanes)
+                    wanted = expected[channels, y, x]
+                    assert made[: len(wanted)].tolist() == wanted.tolist()
+                    assert not made[len(wanted) :].any()
+                    covered[channels, y, x] += 1
+                emitted = [i for i, run in enumerate(mine) if run.whole]
+                assert emitted == runs.emitted.tolist()
+            assert (covered == 1).all()
+
+
+CONFIG = ss.ArrayConfig(cores=2, lanes=4, spike_rows=256, convolution=True)
+
+
+def maps_network(emit: str = "spikes", channels: int = 6) -> ss.Network:
+    """6 x 7 places of 2 channels, sum pooled, convolved to 3 x 4 positions, and pooled to 1 x 2."""
+    layers = [
+        ss.Conv2d(
+            np.ones((channels, 2, 3, 2)), padding=(1, 1), neuron=NEURON,
+            pool_before=ss.SumPool2d(2), pool_after=ss.MaxPool2d(2), emit=emit,
+        ),
+        ss.Dense(np.ones((3, 2 * channels)), neuron=NEURON),
+    ]
+    return ss.Network(ss.SpikeInput((2, 6, 7)), layers)
+
+
+def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
+    program = ss.compile(maps_network(), replace(CONFIG, cores=1), 4)
+    first, second = core_tasks(program, 0)
+    places = 1 << next(
+        f.width for w in task_layout(CONFIG).scan for f in w.fields if f.name == "first_line"
+    )
+    wanted = {
+        "line": 14, "width": 12, "height": 6, "span": 8, "kernel_rows": 6, "pool": 2,
+        "first_x": -4, "step_x": 4, "first_y": -2, "step_y": 2, "first_line": places - 28,
+        "step_line": 28, "columns": 4, "lines": 3, "groups": 2, "gap": 0, "ordered": 0,
+        "stateless": 0, "state": 0, "lanes_last": 2, "spikes_row": 42, "external": 1, "wait": 0,
+    }
+    assert {name: first[name] for name in wanted} == wanted
+    dense = {
+        "line": 16, "width": 16, "height": 1, "span": 16, "kernel_rows": 1, "pool": 1,
+        "first_x": 0, "step_x": 0, "first_y": 0, "step_y": 0, "first_line": 0, "step_line": 0,
+        "columns": 1, "lines": 1, "groups": 1, "weights": 96, "ordered": 1, "wait": 4,
+        "source": 42, "state": 24, "parameters": 2,
+    }
+    assert {name: second[name] for name in dense} == dense
+
+
+def test_shares_of_channels_leave_gaps() -> None:
+    program = ss.compile(maps_network(), CONFIG, 4)
+    tasks = [core_tasks(program, core) for core in range(2)]
+    assert [task["gap"] for task, _ in tasks] == [1, 1]
+    assert [task["spikes_row"] for task, _ in tasks] == [42, 43]
+    assert [task["ordered"] for _, task in tasks] == [0, 0]
+    idle, busy = (task for _, task in tasks)
+    assert (idle["groups"], busy["groups"]) == (0, 1)
+    for name in ("line", "width", "span", "height", "kernel_rows", "columns", "lines", "pool"):
+        assert idle[name] == 1
+    assert idle["wait"] == busy["wait"] == 4
+
+
+def test_shares_of_rows_begin_further_down() -> None:
+    network = ss.Network(
+        ss.SpikeInput((4, 9, 9)),
+        [
+            ss.Conv2d(np.ones((4, 4, 3, 3)), stride=2, padding=1, neuron=NEURON),
+            ss.Conv2d(np.ones((4, 4, 2, 2)), neuron=NEURON),
+        ],
+    )
+    program = ss.compile(network, CONFIG, 4)
+    one, other = (core_tasks(program, core)[0] for core in range(2))
+    assert [s.top for s in program.groups[0]] == [0, 3]
+    assert (one["first_y"], one["lines"]) == (-1, 3)
+    assert (other["first_y"], other["first_line"], other["lines"]) == (5, 5 * 36, 2)
+    assert other["spikes_row"] == one["spikes_row"] + 3 * 5
+
+
+@pytest.mark.parametrize("emit", ["spikes", "skeleton", "both"])
+def test_a_layer_waits_for_every_row(emit) -> None:
+    program = ss.compile(maps_network(emit), CONFIG, 4)
+    for core in range(2):
+        _, *readers = core_tasks(program, core)
+        assert [task["wait"] for task in readers] == ([8, 0] if emit == "both" else [4])
