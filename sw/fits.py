@@ -36,6 +36,15 @@ _FIXED = {
 }
 """Fields of tasks that are of one width in every array: what they hold, and its bits."""
 
+_PLACES = {
+    "line": "words of a map row",
+    "width": "words of a map row that count",
+    "span": "words of a kernel row",
+    "step_x": "words the kernel moves on by",
+    "first_x": "words of padding",
+}
+"""Fields of tasks that are as wide as the spike memory is large."""
+
 _LINES, _POSITIONS = "position rows of a core", "positions of a core"
 _HIGH = {
     **{name: high for name, (_, high) in LIMITS.items()},
@@ -171,11 +180,10 @@ def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterat
                 what, bits = _FIXED[name]
                 high = (1 << bits) - 1
                 yield _too_few(f"{prefix}: {what}", value, high, {what: value})
-            elif name in ("line", "width", "span", "step_x", "first_x"):
-                rows = -(-abs(value) // config.lanes)
+            elif name in _PLACES and plan.maps.total <= config.spike_rows:
                 yield _too_few(
-                    f"{prefix}: words of its map, {name}", abs(value), field.maximum,
-                    {"spike_rows": rows},
+                    f"{prefix}: {_PLACES[name]}", abs(value), field.maximum,
+                    {"spike_rows": -(-abs(value) // config.lanes)},
                 )
 
 

@@ -15,11 +15,11 @@ from stablespike.estimate import estimate
 
 IMAGES = 100
 ONE = ss.ArrayConfig(
-    synaptic_current=False, weight_rows=32768, tasks=8, neuron_groups=256,
+    synaptic_current=False, weight_rows=32768, tasks=8, neuron_groups=256, state_groups=256,
 )
 TWO = ss.ArrayConfig(
     cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, weight_rows=32768, tasks=8,
-    neuron_groups=256,
+    neuron_groups=256, state_groups=256,
 )
 
 CHAINED = {"chain": 4, "row_beats": 2, "synaptic_current": False}

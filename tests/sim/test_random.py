@@ -18,7 +18,10 @@ from stablespike.spec import reference
 from stablespike.verify import compare
 from stablespike.words import pack_steps
 
-SMALL = {"weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "tasks": 8}
+SMALL = {
+    "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 256,
+    "tasks": 8,
+}
 ARRAYS = {
     "1x16 T4 R1": ss.ArrayConfig(synaptic_current=False, **SMALL),
     "2x8 T8 R2 F2": ss.ArrayConfig(
