@@ -32,14 +32,15 @@ def estimate_maps(program: Program, words: Sequence[npt.NDArray[Any]]) -> Intege
 
     Parameters
     ----------
-    words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``).
+    words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``), of at
+        least the program's windows.
     """
     network, config = program.network, program.config
     maps = Maps(network, config)
-    cycles = np.zeros(words[0].shape[:2], dtype=np.int64)
+    cycles = np.zeros((len(words[0]), program.windows), dtype=np.int64)
     for i, _ in program.layer_tags.values():
         layer, shape = network.layers[i], network.input_shapes[i]
-        active = words[i] != 0
+        active = words[i][:, : program.windows] != 0
         slowest = np.zeros_like(cycles)
         for share in set(program.groups[i]):
             runs = share.groups * share.lines * positions(layer, shape)[1]
