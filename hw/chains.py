@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from stablespike.spec import ArrayConfig, bits_for
 
-from .lanes import lanes_signature
+from .lanes import lanes_signature, weight_of
 
 __all__ = ["ChainedLanes", "accumulate"]
 
@@ -107,6 +107,9 @@ class ChainedLanes(wiring.Component):
         m.d.sync += [
             moving.eq(moves), stay.eq(~moves), at.eq(at + moving), weights.eq(self.weights)
         ]
+        low = Signal(reset_less=True)
+        if config.wide_weights:
+            m.d.sync += low.eq(self.low)
         with m.If(moves):
             m.d.sync += weights.eq(0)
         with m.If(self.swap):
@@ -138,7 +141,7 @@ class ChainedLanes(wiring.Component):
                     )
                     total = accumulate(
                         m, f"{lane}_{step}", acc,
-                        weights.word_select(lane, config.weight_bits).as_signed(),
+                        weight_of(config, weights, low, lane),
                         ahead, stay, cells=cells,
                     )
                     with m.If(enable):

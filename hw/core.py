@@ -195,6 +195,10 @@ class Core(wiring.Component):
         fetch, event = Signal(), Signal.like(scanner.event)
         domain = m.d.sync if chained else m.d.comb
         domain += [fetch.eq(scanner.issue), event.eq(scanner.event)]
+        if config.wide_weights:
+            paired = Signal()
+            m.d.sync += paired.eq(event.paired)
+            domain += lanes.low.eq(paired)
         issued, chosen = Signal(), Signal()
         beat_bits = config.row_beats.bit_length() - 1
         lane = Signal(unsigned(len(event.lane) - beat_bits))
@@ -264,6 +268,10 @@ class Core(wiring.Component):
             counters.word.eq(lanes.word),
             counters.close.eq(leaving.task),
         ]
+
+        if config.recurrence:
+            m.d.comb += sequencer.first.eq(Mux(load ^ unscanned[0], slots[1].first, slots[0].first))
+            m.d.sync += writeback.odd.eq(writeback.odd ^ ended)
 
         # Neuron side.
         settings = neuron_task.fields
@@ -367,6 +375,7 @@ class Core(wiring.Component):
             drain.neurons.eq(neurons),
             drain.steps.eq(window.steps),
             drain.pixels.eq(settings.pixels),
+            *([drain.halves.eq(settings.halves)] if config.wide_weights else []),
             drain.sums.eq(lanes.sums),
         ]
 

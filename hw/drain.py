@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
+from .lanes import current_bits, sum_bits
 from .neuron import entry, latency, stages
 from .queue import NO_COLLISION
 
@@ -47,6 +48,8 @@ class Drain(wiring.Component):
     those that lack a neuron with no step, so the row needs no aligning. A pass takes the same
     ``pass_length`` cycles for every group.
 
+    halves : with wide weights: of two lanes the first has the high halves of the weights, the
+        second the low ones, without a sign; what enters for it is of both.
     ready : ``start`` may be up; ``neurons`` and what else is the group's from the next cycle on.
     last : what enters is the group's last neuron, in its last pass.
     late : sums of a group that has entered are still to be taken.
@@ -70,8 +73,9 @@ class Drain(wiring.Component):
                 "first_pass": Out(1),
                 "first": Out(unsigned(bits_for(config.window - 1))),
                 "exists": Out(config.neuron_steps),
-                "current": Out(signed(config.acc_bits + config.window)),
-                "taken": Out(data.ArrayLayout(signed(config.acc_bits), config.neuron_steps)),
+                "current": Out(signed(current_bits(config))),
+                "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
+                **({"halves": In(1)} if config.wide_weights else {}),
                 "under_way": In(1),
                 "align": In(1),
                 "fill": Out(1),
@@ -99,23 +103,32 @@ class Drain(wiring.Component):
             self._walk(m, number, last_pass)
 
         # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
-        enters = Signal(data.StructLayout({"read": 1, "number": number.shape()}))
-        m.d.comb += [enters.read.eq(self.read), enters.number.eq(number)]
+        enters = Signal(data.StructLayout({"read": 1, "number": number.shape(), "low": 1}))
+        m.d.comb += [
+            enters.read.eq(self.read), enters.number.eq(number), enters.low.eq(self._low(self.lane))
+        ]
         all_planes = Signal()
         m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
         late: list[Value] = []
         for i in range(parallel):
-            taken = Signal(signed(config.acc_bits), name=f"taken{i}", reset_less=True)
+            taken = Signal(self.taken[i].shape(), name=f"taken{i}", reset_less=True)
+            shown = Signal(signed(config.acc_bits), name=f"shown{i}")
             for p in range(passes):
                 moves = enters.number == p
                 with m.If(moves):
-                    m.d.sync += taken.eq(self.sums[p * parallel + i])
+                    m.d.comb += shown.eq(self.sums[p * parallel + i])
                 if config.convolution:
                     # What a short window leaves out moves on with its last pass.
                     moves |= (last_pass < p) & (enters.number == last_pass)
                 m.d.comb += self.shift[p * parallel + i].eq(
                     Mux(self.pixels, all_planes, enters.read & moves)
                 )
+            m.d.sync += taken.eq(shown)
+            if config.wide_weights:
+                high = Signal.like(shown, name=f"high{i}", reset_less=True)
+                m.d.sync += high.eq(shown)
+                with m.If(enters.low):
+                    m.d.sync += taken.eq((high << 4) + shown.as_unsigned())
             m.d.comb += self.taken[i].eq(taken)
             if i < parallel - 1:
                 for _ in range(stages(config)):
@@ -130,13 +143,22 @@ class Drain(wiring.Component):
         # The neuron unit of large arrays has a register for the sum: there the planes are added by
         # pairs before this one and the pairs behind it.
         size = 2 if entry(config) else config.window
-        combined = Signal(signed(config.acc_bits + config.window))
+        combined = Signal(self.current.shape())
         parts = []
+        planes = list(self.sums)
+        if config.wide_weights:
+            unsigned_now = self._low(self.lane)
+            planes = [Cat(plane, plane[-1] & ~unsigned_now).as_signed() for plane in planes]
         for at in range(0, config.window, size):
-            part = sum(self.sums[b] << b for b in range(at, min(at + size, config.window)))
+            part = sum(planes[b] << b for b in range(at, min(at + size, config.window)))
             parts.append(Signal.like(combined, name=f"planes{at}", reset_less=True))
             m.d.sync += parts[-1].eq(part)
         m.d.comb += combined.eq(sum(parts))
+        if config.wide_weights:
+            high, low = Signal.like(combined, name="high_planes", reset_less=True), Signal()
+            m.d.sync += [high.eq(sum(parts)), low.eq(self._low(self.lane))]
+            with m.If(low):
+                m.d.comb += combined.eq((high << 4) + sum(parts))
         m.d.sync += [
             self.valid.eq(self.read),
             self.entering.eq(self.lane),
@@ -212,4 +234,9 @@ class Drain(wiring.Component):
         m.d.sync += self.last.eq(
             self.read & (beat == config.lanes - 1) & (number == last_pass)
         )
-        return beat < self.neurons
+        exists = beat < self.neurons
+        return exists & (beat[0] | ~self.halves) if config.wide_weights else exists
+
+    def _low(self, lane: Value) -> Value:
+        """Whether a lane has the low halves of weights."""
+        return self.halves & lane[0] if self.config.wide_weights else Const(0)

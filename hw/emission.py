@@ -41,7 +41,7 @@ class Emission(wiring.Component):
     -------
     start : a group is done, with ``mark``; all else holds from here until ``done``.
     settings, run, neurons : the task's, the group's number in it, its neurons.
-    final : the window is its sample's last. trace, counters : ``ReportFlags``.
+    final : the window is its sample's last. odd : with recurrence: its number is odd. trace, counters : ``ReportFlags``.
     select_skeleton, beat, own, pooled, store, words : the pool unit.
     membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.
@@ -60,6 +60,7 @@ class Emission(wiring.Component):
                 "run": In(unsigned(PLACE.fields[0].width)),
                 "neurons": In(unsigned(bits_for(config.lanes))),
                 "final": In(1),
+                **({"odd": In(1)} if config.recurrence else {}),
                 "trace": In(1),
                 "counters": In(1),
                 "select_skeleton": Out(1),
@@ -96,6 +97,7 @@ class Emission(wiring.Component):
         fresh = Signal(init=1)  # the pool is empty
         beat = Signal(range(config.row_beats))
         skeleton, sending, moves, last = Signal(), Signal(), Signal(), Signal()
+        flip = Mux(self.odd, settings.flip_spikes, 0) if config.recurrence else 0
         m.d.comb += [
             self.rows.valid.eq(
                 sending & self.mark.emit
@@ -104,7 +106,7 @@ class Emission(wiring.Component):
             self.rows.payload.beat.eq(beat),
             self.rows.payload.words.eq(self.words),
             self.rows.payload.row.eq(
-                Mux(skeleton, settings.skeleton_row, settings.spikes_row) + place
+                Mux(skeleton, settings.skeleton_row, settings.spikes_row + flip) + place
             ),
             self.store.eq(sending),
             moves.eq(sending & (~self.rows.valid | self.rows.ready)),

@@ -28,6 +28,7 @@ class FieldWalker(wiring.Component):
     -------
     start : walk the task ``scan``; only while not ``busy``.
     scan, base : the task, and the first row of the window's input; they hold while ``busy``.
+    odd, fresh : with recurrence: the window's number is odd, it is its sample's first; they hold.
     busy : fields are still to come.
     fields : to the scanner.
     """
@@ -39,6 +40,7 @@ class FieldWalker(wiring.Component):
                 "start": In(1),
                 "scan": In(struct(*task_layout(config).scan)),
                 "base": In(unsigned(bits_for(config.spike_rows - 1))),
+                **({"odd": In(1), "fresh": In(1)} if config.recurrence else {}),
                 "busy": Out(1),
                 "fields": Out(stream.Signature(field_layout(config))),
             }
@@ -73,6 +75,17 @@ class FieldWalker(wiring.Component):
         )
         origin = Signal.like(self.base, reset_less=True)
 
+        # The layer's own spikes come in front of the map, which is a single kernel row then.
+        own, recurrent, old = Signal(), Signal(), Signal()
+        own_origin, own_span = Signal.like(origin, reset_less=True), Signal(place)
+        lane = config.lanes.bit_length() - 1
+        if config.recurrence:
+            m.d.comb += [
+                recurrent.eq(scan.own_rows != 0), old.eq(~self.fresh),
+                own_span.eq(scan.own_rows << lane),
+            ]
+            m.d.sync += own_origin.eq(scan.own + Mux(self.odd, 0, scan.own_rows))
+
         exists, on_map = Signal(), Signal()
         row_last, along_last, down_last, group_last, column_last, line_last = (
             Signal(name=n) for n in (
@@ -104,9 +117,12 @@ class FieldWalker(wiring.Component):
             next_y.eq(y + scan.step_y),
             next_line.eq(line + scan.step_line),
         ]
+        shift = Mux(scan.external, self.base, 0)
+        if config.recurrence:
+            shift = Mux(scan.external, self.base, Mux(self.odd, scan.flip, 0))
         with m.If(self.start):
             m.d.sync += [
-                walking.eq(1),
+                walking.eq(1), own.eq(recurrent),
                 column_x.eq(scan.first_x), x.eq(scan.first_x),
                 top_y.eq(scan.first_y), y.eq(scan.first_y), row_y.eq(scan.first_y),
                 top_line.eq(scan.first_line), line.eq(scan.first_line),
@@ -114,8 +130,10 @@ class FieldWalker(wiring.Component):
                 group_weight.eq(scan.weights), weight.eq(scan.weights),
                 kernel_row.eq(0), down_pool.eq(0), along_pool.eq(0), group.eq(0),
                 columns.eq(scan.columns), lines.eq(scan.lines),
-                origin.eq(scan.source + Mux(scan.external, self.base, 0)),
+                origin.eq(scan.source + shift),
             ]
+        with m.Elif(walking & advance & own):
+            m.d.sync += [own.eq(0), weight.eq(weight + own_span)]
         with m.Elif(walking & advance):
             m.d.sync += [
                 kernel_row.eq(kernel_row + 1), row_y.eq(row_y + 1),
@@ -123,7 +141,8 @@ class FieldWalker(wiring.Component):
             ]
             with m.If(row_last):
                 m.d.sync += [
-                    kernel_row.eq(0), weight.eq(group_weight), after.eq(next_weight),
+                    own.eq(recurrent), kernel_row.eq(0), after.eq(next_weight),
+                    weight.eq(group_weight),
                     along_pool.eq(along_pool + 1), x.eq(next_x),
                     row_y.eq(y), row_line.eq(line),
                 ]
@@ -154,7 +173,7 @@ class FieldWalker(wiring.Component):
                             m.d.sync += walking.eq(0)
 
         mark = Signal(mark_layout(config))
-        with m.If(row_last | (row_y + 1 == scan.height)):
+        with m.If(~own & (row_last | (row_y + 1 == scan.height))):
             m.d.comb += [
                 mark.group.eq(1),
                 mark.empty.eq(scan.groups == 0),
@@ -166,7 +185,7 @@ class FieldWalker(wiring.Component):
             ]
 
         # A kernel row, clipped; its first and last word; their rows.
-        carried = {"there": 1, "mark": mark_layout(config), "weight": weight.shape()}
+        carried = {"there": 1, "own": 1, "mark": mark_layout(config), "weight": weight.shape()}
         looked = Signal(data.StructLayout({**carried, "x": along, "line": place}))
         clipped = Signal(data.StructLayout(
             {**carried, "begin": place, "end": place, "skipped": place, "line": place}
@@ -176,21 +195,25 @@ class FieldWalker(wiring.Component):
             beyond = Signal(signed(place.width + 2))
             m.d.comb += beyond.eq(looked.x + scan.span)
             m.d.sync += [
-                looked.there.eq(walking & on_map), looked.mark.eq(mark),
-                looked.weight.eq(weight), looked.x.eq(x), looked.line.eq(row_line),
+                looked.there.eq(walking & Mux(own, old, on_map)), looked.own.eq(own),
+                looked.mark.eq(mark), looked.weight.eq(weight), looked.x.eq(Mux(own, 0, x)),
+                looked.line.eq(Mux(own, 0, row_line)),
 
-                clipped.there.eq(looked.there), clipped.mark.eq(looked.mark),
+                clipped.there.eq(looked.there), clipped.own.eq(looked.own),
+                clipped.mark.eq(looked.mark),
                 clipped.weight.eq(looked.weight), clipped.line.eq(looked.line),
                 clipped.begin.eq(Mux(looked.x < 0, 0, looked.x)),
                 clipped.skipped.eq(Mux(looked.x < 0, -looked.x, 0)),
-                clipped.end.eq(Mux(beyond > scan.width, scan.width, beyond)),
+                clipped.end.eq(Mux(
+                    looked.own, own_span, Mux(beyond > scan.width, scan.width, beyond)
+                )),
 
-                found.there.eq(clipped.there), found.mark.eq(clipped.mark),
+                found.there.eq(clipped.there), found.own.eq(clipped.own),
+                found.mark.eq(clipped.mark),
                 found.weight.eq(clipped.weight + clipped.skipped),
                 found.first.eq(clipped.line + clipped.begin),
                 found.last.eq(clipped.line + clipped.end - 1),
             ]
-        lane = config.lanes.bit_length() - 1
         m.submodules.buffer = buffer = StreamBuffer(self.fields.payload.shape())
         connect(m, buffer.o, flipped(self.fields))
         field = buffer.i.payload
@@ -198,12 +221,13 @@ class FieldWalker(wiring.Component):
         m.d.comb += [
             advance.eq(buffer.i.ready),
             buffer.i.valid.eq(found.there),
-            field.row.eq(origin + found.first[lane:]),
+            field.row.eq(Mux(found.own, own_origin, origin) + found.first[lane:]),
             field.rows.eq(found.last[lane:] - found.first[lane:] + 1),
             field.head.eq(head),
             field.tail.eq(found.last[:lane]),
             field.weight.eq(found.weight - head),
             field.mark.eq(found.mark),
+            *([field.paired.eq(scan.paired)] if config.wide_weights else []),
             self.busy.eq(
                 walking | looked.there | clipped.there | found.there | buffer.o.valid
             ),

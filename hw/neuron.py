@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
 
 from .devices import has_multipliers
+from .lanes import current_bits, sum_bits
 from .layouts import struct
 from .multiplier import Delayed, less_share
 
@@ -76,8 +77,8 @@ class NeuronUnit(wiring.Component):
                 "state": In(state_layout(config)),
                 "bias": In(signed(config.state_bits)),
                 "threshold": In(unsigned(config.state_bits - 1)),
-                "current": In(signed(config.acc_bits + config.window)),
-                "sums": In(data.ArrayLayout(signed(config.acc_bits), steps)),
+                "current": In(signed(current_bits(config))),
+                "sums": In(data.ArrayLayout(signed(sum_bits(config)), steps)),
                 "fired": Out(steps),
                 "stable": Out(steps),
                 "write": Out(steps),
@@ -100,7 +101,7 @@ class NeuronUnit(wiring.Component):
         m = Module()
         config, settings = self.config, self.settings
         bits = config.state_bits
-        wide = max(bits, config.acc_bits + config.window + config.fraction_bits) + 2
+        wide = max(bits, current_bits(config) + config.fraction_bits) + 2
         # Multipliers do the leak where they lie idle.
         multiplied = (
             has_multipliers(platform) and config.neuron_steps == 1 and not config.synaptic_current

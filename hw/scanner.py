@@ -28,7 +28,8 @@ def field_layout(config: ArrayConfig) -> data.StructLayout:
     """A run of rows: the first one, how many, the run of L weight rows of the first; the marks.
 
     With convolution, of words: from the word of lane ``head`` in the first row to that of ``tail``
-    in the last one; ``weight`` is the weight row of the first row's lane 0, were it read.
+    in the last one; ``weight`` is the weight row of the first row's lane 0, were it read. With wide
+    weights: ``paired`` they are of eight bits.
     """
     lane = unsigned(bits_for(config.lanes - 1))
     weights = config.weight_rows // (1 if config.convolution else config.lanes)
@@ -38,6 +39,7 @@ def field_layout(config: ArrayConfig) -> data.StructLayout:
             "rows": unsigned(bits_for(config.spike_rows)),
             "weight": unsigned(bits_for(weights - 1)),
             **({"head": lane, "tail": lane} if config.convolution else {}),
+            **({"paired": 1} if config.wide_weights else {}),
             "mark": mark_layout(config),
         }
     )
@@ -51,6 +53,7 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
             "row": unsigned(bits_for(config.spike_rows - 1)),
             "lane": unsigned(bits_for(config.lanes - 1)),
             "weight": unsigned(bits_for(config.weight_rows - 1)),
+            **({"paired": 1} if config.wide_weights else {}),
         }
     )
 
@@ -117,6 +120,7 @@ class Scanner(wiring.Component):
                 "flags": lanes,
                 "row": unsigned(bits_for(config.spike_rows - 1)),
                 "weight": field_layout(config)["weight"].shape,
+                **({"paired": 1} if config.wide_weights else {}),
                 "mark": mark_layout(config),
             }
         )
@@ -166,6 +170,7 @@ class Scanner(wiring.Component):
             m.d.sync += [
                 read.row.eq(walk.row),
                 read.weight.eq(walk.weight),
+                *([read.paired.eq(walk.paired)] if config.wide_weights else []),
                 read.mark.eq(0),
                 read.mark.empty.eq(walk.mark.empty),
                 walk.row.eq(walk.row + 1),
@@ -183,7 +188,8 @@ class Scanner(wiring.Component):
             inside = Cat((head <= lane) & (tail >= lane) for lane in range(lanes))
             flags = self.flags & inside
         domain = m.d.sync if ahead > 1 else m.d.comb
-        domain += [finding.eq(reading), found.eq(Cat(flags, read.row, read.weight, read.mark))]
+        domain += [finding.eq(reading), found.eq(read)]
+        domain += found.flags.eq(flags)
         with m.If(read.mark.empty):
             domain += found.flags.eq(0)
         m.d.comb += [
@@ -210,6 +216,7 @@ class Scanner(wiring.Component):
             self.event.weight.eq(
                 row.weight if config.convolution else Cat(self.event.lane, row.weight)
             ),
+            *([self.event.paired.eq(row.paired)] if config.wide_weights else []),
             self.issue.eq(loaded & ~self.hold & row.flags.any()),
             spent.eq(loaded & ~self.hold & sole),
             self.mark.eq(row.mark),

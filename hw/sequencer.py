@@ -29,6 +29,7 @@ class Sequencer(wiring.Component):
     Members
     -------
     waiting, base, take : a window is there, with its first input row; taken when its list starts.
+    first : with recurrence: it is the first of its sample.
     load, task, loaded, scan : the task reader.
     fields, walked, available : the scanner.
     row_received : an inner map's row came over the bus.
@@ -43,6 +44,7 @@ class Sequencer(wiring.Component):
                 "waiting": In(1),
                 "base": In(unsigned(bits_for(config.spike_rows - 1))),
                 "take": Out(1),
+                **({"first": In(1)} if config.recurrence else {}),
                 "load": Out(1),
                 "task": Out(unsigned(bits_for(config.tasks - 1))),
                 "loaded": In(1),
@@ -80,6 +82,11 @@ class Sequencer(wiring.Component):
             m.submodules.walker = walker = FieldWalker(self.config)
             connect(m, walker.fields, flipped(self.fields))
             m.d.comb += [walker.scan.eq(scan), walker.base.eq(base)]
+            if self.config.recurrence:
+                odd, fresh = Signal(init=1), Signal()
+                m.d.comb += [walker.odd.eq(odd), walker.fresh.eq(fresh)]
+                with m.If(self.take):
+                    m.d.sync += [odd.eq(~odd), fresh.eq(self.first)]
             over = ~walker.busy
         else:
             task_ends = self._group_fields(m, base)

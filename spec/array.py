@@ -35,7 +35,7 @@ _POWERS = (
 )
 
 
-_OPTIONS = ("state", "synaptic_current", "convolution")
+_OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weights")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ class ArrayConfig:
     state : keep membranes between windows. Without it a sample is one window.
     synaptic_current : a leaky synaptic current (CUBA) in front of the membrane.
     convolution : receptive fields and max pools; a group's neurons enter while those of the one
-        before leave.
+        before leave. A beat of a row must have 16 bits at least.
+    recurrence : layers that read their own spikes of the step before; takes ``convolution``.
+    wide_weights : layers of 8-bit weights on lanes of 4 bits, two for a neuron; takes
+        ``convolution``.
 
     Raises
     ------
@@ -98,6 +101,8 @@ class ArrayConfig:
     state: bool = True
     synaptic_current: bool = True
     convolution: bool = False
+    recurrence: bool = False
+    wide_weights: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -131,6 +136,16 @@ class ArrayConfig:
         if self.weight_rows < self.lanes:
             raise ValueError(
                 f"weight_rows must be at least lanes ({self.lanes}), not {self.weight_rows}"
+            )
+        for name in ("recurrence", "wide_weights"):
+            if getattr(self, name) and not self.convolution:
+                raise ValueError(f"{name} must be False where convolution is, not True")
+        if self.wide_weights and self.weight_bits != 4:
+            raise ValueError(f"wide_weights needs weight_bits of 4, not {self.weight_bits}")
+        if self.convolution and self.row_beats > 1 and self.row_bits // self.row_beats < 16:
+            raise ValueError(
+                f"row_beats must be at most {max(1, self.row_bits // 16)} for rows of "
+                f"{self.row_bits} bits with convolution, not {self.row_beats}"
             )
         if self.acc_bits <= self.weight_bits:
             raise ValueError(

@@ -98,7 +98,9 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     ``v_init``; ``spikes_row`` / ``skeleton_row`` destination of group 0 on the bus with their
     enables ``send_*``; ``report_*`` to the host; ``monitor`` counters and trace; ``layer`` the tag
     of reports. With ``convolution``: ``gap`` rows between those of one pooled position and of the
-    next, ``stateless`` every position has the same places in the state memory.
+    next, ``stateless`` every position has the same places in the state memory. With ``recurrence``:
+    ``flip_spikes`` is added to ``spikes_row`` in windows of odd number. With ``wide_weights``:
+    ``halves``, as ``paired``.
     """
     row = bits_for(config.spike_rows - 1)
     group = bits_for(config.neuron_groups - 1)
@@ -122,6 +124,11 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
             *(Field(name, PLACE_BITS) for name in ("height", "columns", "lines")),
             *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
         ]
+        if config.recurrence:
+            scan += [Field("own", row), Field("flip", row),
+                     Field("own_rows", bits_for(config.spike_rows))]
+        if config.wide_weights:
+            scan.append(Field("paired", 1))
     else:
         scan += [
             Field("rows", bits_for(config.spike_rows)),
@@ -151,6 +158,8 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("monitor", 1),
         Field("layer", LAYER_BITS),
         *([Field("gap", row), Field("stateless", 1)] if config.convolution else []),
+        *([Field("flip_spikes", row)] if config.recurrence else []),
+        *([Field("halves", 1)] if config.wide_weights else []),
     ]
     return TaskLayout(
         pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)
