@@ -74,6 +74,7 @@ class FieldWalker(wiring.Component):
         columns, lines = (
             Signal(PLACE_BITS, name=n, reset_less=True) for n in ("columns", "lines")
         )
+        windows = Signal.like(scan.windows, reset_less=True)
         origin = Signal.like(self.base, reset_less=True)
         # The layer's own spikes come in front of the map, which is a single kernel row then.
         own, recurrent, old = Signal(), Signal(), Signal()
@@ -88,9 +89,9 @@ class FieldWalker(wiring.Component):
             m.d.sync += own_origin.eq(scan.own + Mux(self.odd, 0, scan.own_rows))
             shift = Mux(scan.external, self.base, Mux(self.odd, scan.flip, 0))
 
-        exists, along_last, down_last, group_last, column_last, line_last = (
+        exists, along_last, down_last, group_last, column_last, window_last = (
             Signal(name=n) for n in (
-                "exists", "along_last", "down_last", "group_last", "column_last", "line_last"
+                "exists", "along_last", "down_last", "group_last", "column_last", "window_last"
             )
         )
         turn = Signal()
@@ -101,7 +102,7 @@ class FieldWalker(wiring.Component):
             down_last.eq(down_pool + 1 == scan.pool),
             group_last.eq(group + 1 >= scan.groups),
             column_last.eq(columns <= scan.pool),
-            line_last.eq(lines <= scan.pool),
+            window_last.eq(windows == 1),
             # The last position in the pool that there is.
             turn.eq(
                 (along_last | (along_pool + 1 == columns))
@@ -119,8 +120,8 @@ class FieldWalker(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += [
                     down_pool.eq(0), along_pool.eq(0), group.eq(0), group_weight.eq(scan.weights),
-                    columns.eq(scan.columns), lines.eq(scan.lines),
-                    x.eq(scan.first_x), column_x.eq(scan.first_x),
+                    columns.eq(scan.start_columns), lines.eq(scan.lines), windows.eq(scan.windows),
+                    x.eq(scan.start_x), column_x.eq(scan.start_x),
                     y.eq(scan.first_y), top_y.eq(scan.first_y),
                     line.eq(scan.first_line), top_line.eq(scan.first_line),
                     origin.eq(scan.source + shift),
@@ -134,8 +135,8 @@ class FieldWalker(wiring.Component):
                     position.group.eq(1), position.empty.eq(scan.groups == 0),
                     position.short.eq(group_last), position.turn.eq(turn),
                     position.emit.eq(turn & (columns >= scan.pool) & (lines >= scan.pool)),
-                    position.task.eq(turn & group_last & column_last & line_last),
-                    position.window.eq(turn & group_last & column_last & line_last & scan.last),
+                    position.task.eq(turn & group_last & window_last),
+                    position.window.eq(turn & group_last & window_last & scan.last),
                 ]
                 m.next = "MOVE"
                 with m.If(exists):
@@ -169,6 +170,7 @@ class FieldWalker(wiring.Component):
                             m.d.sync += [
                                 group.eq(0), group_weight.eq(scan.weights),
                                 x.eq(next_x), column_x.eq(next_x), columns.eq(columns - scan.pool),
+                                windows.eq(windows - 1),
                             ]
                             with m.If(column_last):
                                 m.d.sync += [
@@ -177,8 +179,8 @@ class FieldWalker(wiring.Component):
                                     y.eq(next_y), top_y.eq(next_y),
                                     line.eq(next_line), top_line.eq(next_line),
                                 ]
-                                with m.If(line_last):
-                                    m.next = "IDLE"
+                            with m.If(window_last):
+                                m.next = "IDLE"
         mark = Signal(mark_layout(config))
         with m.If(~own & ((rows_left == 1) | (row_y + 1 == scan.height))):
             m.d.comb += mark.eq(position)

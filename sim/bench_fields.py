@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -29,8 +30,10 @@ class Layer:
     pool: int
     groups: int
     top: int
-    lines: int
+    lines: int  # from the share's first row to the last one there is
     columns: int
+    begin: int  # of the share's windows, in its first row of them
+    windows: int
     dropped: tuple[int, int]  # map rows and columns at the far edges that are not read
 
 
@@ -58,9 +61,13 @@ def _layer(random: Random, config: ArrayConfig) -> Layer:
             continue
         pool = random.choice([1, 1, 2, 3])
         top = random.randrange(0, positions[0], pool)
+        lines = positions[0] - top
+        across, down = -(-positions[1] // pool), -(-lines // pool)
+        begin = random.choice([0, random.randrange(across)])
+        windows = random.choice([across * down - begin, random.randint(1, across * down - begin)])
         return Layer(
-            height, width, pitch, kernel, stride, padding, pool, groups, top,
-            random.randint(1, positions[0] - top), positions[1], dropped,
+            height, width, pitch, kernel, stride, padding, pool, groups, top, lines, positions[1],
+            begin, windows, dropped,
         )
 
 
@@ -78,6 +85,8 @@ def _task(random: Random, config: ArrayConfig, layer: Layer) -> dict[str, int]:
         "first_x": -layer.padding[1] * layer.pitch, "step_x": layer.stride[1] * layer.pitch,
         "step_line": layer.stride[0] * line & mask, "first_y": first_y,
         "height": layer.height - layer.dropped[0], "columns": layer.columns, "lines": layer.lines,
+        "start_x": (layer.begin * layer.pool * layer.stride[1] - layer.padding[1]) * layer.pitch,
+        "start_columns": layer.columns - layer.begin * layer.pool, "windows": layer.windows,
         "step_y": layer.stride[0], "kernel_rows": layer.kernel[0], "pool": layer.pool,
     }
 
@@ -88,8 +97,10 @@ def _expected(
     """Per field, (word of the spike memory, weight row) of each word of it, and its mark."""
     origin = (task["source"] + base * task["external"]) * config.lanes
     pool, found = layer.pool, []
-    down, across = (range(-(-n // pool)) for n in (layer.lines, layer.columns))
-    for py, px, group in ((y, x, g) for y in down for x in across for g in range(layer.groups)):
+    across = -(-layer.columns // pool)
+    last = layer.begin + layer.windows - 1
+    for window, group in product(range(layer.begin, last + 1), range(layer.groups)):
+        py, px = divmod(window, across)
         inside = [
             (py * pool + dy, px * pool + dx) for dy in range(pool) for dx in range(pool)
             if py * pool + dy < layer.lines and px * pool + dx < layer.columns
@@ -113,7 +124,7 @@ def _expected(
                     fields.append(words)
             turn = (oy, ox) == inside[-1]
             short = group == layer.groups - 1
-            ends = turn and short and py == down[-1] and px == across[-1]
+            ends = turn and short and window == last
             mark = {
                 "group": 1, "task": int(ends), "window": int(ends and task["last"]), "empty": 0,
                 "short": int(short), "turn": int(turn),
@@ -170,7 +181,7 @@ async def takes_a_kernel_row_per_cycle(dut):
     config = array_config()
     bench = await start(dut)
     sink = bench.sink("fields")
-    layer = Layer(4, 4, 1, (2, 2), (1, 1), (0, 0), 1, 2, 0, 3, 3, (0, 0))
+    layer = Layer(4, 4, 1, (2, 2), (1, 1), (0, 0), 1, 2, 0, 3, 3, 0, 9, (0, 0))
     task = _task(bench.random, config, layer)
     begun = bench.cycle
     await _begin(bench, pack(struct(*task_layout(config).scan), task), 0)

@@ -87,10 +87,12 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     are words from its first: ``line`` from a map row to the next, of which the first ``width``
     words are read, in ``height`` map rows; ``span`` words of each of the ``kernel_rows``. The
     kernel's first position begins in map row ``first_y`` (``first_line`` is its place, modulo all
-    places) at word ``first_x`` of it, and moves on by ``step_x`` words, then by ``step_y`` map rows
-    (``step_line`` words), over ``columns`` by ``lines`` positions, in windows of ``pool`` by
-    ``pool`` of them. What of a kernel lies outside of the map is left out. A dense layer is a
-    single position with a single kernel row.
+    places), every row of positions at word ``first_x``, and moves on by ``step_x`` words, then by
+    ``step_y`` map rows (``step_line`` words), over ``columns`` by ``lines`` positions, in windows
+    of ``pool`` by ``pool`` of them. A core computes ``windows`` of these: the first of them is at
+    word ``start_x`` of the first row, with ``start_columns`` positions from there to its end. What
+    of a kernel lies outside of the map is left out. A dense layer is a single position with a
+    single kernel row.
 
     Neuron fields: ``parameters`` and ``state`` first group of L in their memories, ``lanes_last``
     neurons in the last group, leak shifts with their enables, ``reset``, ``delayed`` (reset at the
@@ -118,10 +120,11 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         scan += [
             Field("weights", bits_for(config.weight_rows - 1)),
             *(Field(name, place) for name in ("line", "width", "span", "first_line")),
-            Field("first_x", place + 1, signed=True),
+            *(Field(name, place + 1, signed=True) for name in ("first_x", "start_x")),
             *(Field(name, place) for name in ("step_x", "step_line")),
             Field("first_y", PLACE_BITS + 1, signed=True),
-            *(Field(name, PLACE_BITS) for name in ("height", "columns", "lines")),
+            *(Field(name, PLACE_BITS) for name in ("height", "columns", "start_columns", "lines")),
+            Field("windows", bits_for(POSITIONS_HIGH)),
             *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
         ]
         if config.recurrence:

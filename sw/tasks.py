@@ -121,6 +121,9 @@ def _field_fields(
         "step_y": step,
         "step_line": step * line % places,
         "columns": across.positions,
+        "start_columns": across.positions,
+        "start_x": -across.padding * square * read.pitch,
+        "windows": -(-across.positions // pool_size(layer)) * -(-share.lines // pool_size(layer)),
         "lines": share.lines,
         "pool": pool_size(layer),
     }
@@ -128,10 +131,12 @@ def _field_fields(
 
 def _one_field(words: int) -> dict[str, int]:
     """A single position, whose field is all of a map of one row."""
-    still = ("first_x", "first_y", "first_line", "step_x", "step_y", "step_line")
+    still = ("first_x", "start_x", "first_y", "first_line", "step_x", "step_y", "step_line")
     return {
         **dict.fromkeys(("line", "width", "span"), words),
-        **dict.fromkeys(("height", "kernel_rows", "columns", "lines", "pool"), 1),
+        **dict.fromkeys(
+            ("height", "kernel_rows", "columns", "start_columns", "lines", "windows", "pool"), 1
+        ),
         **dict.fromkeys(still, 0),
     }
 
