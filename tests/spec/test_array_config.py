@@ -62,7 +62,7 @@ def test_fields_that_depend_on_each_other(changes, message):
 
 
 def test_limits_cover_the_numbers():
-    options = {"state", "synaptic_current"}
+    options = {"state", "synaptic_current", "convolution"}
     assert {field.name for field in fields(ArrayConfig)} == set(LIMITS) | options
 
 

@@ -16,6 +16,12 @@ from stablespike.spec.report import (
 )
 
 CONFIGS = [*PRESETS.values(), ArrayConfig(lanes=64, window=16, weight_rows=1 << 20)]
+CONFIGS.append(
+    ArrayConfig(
+        lanes=64, window=16, spike_rows=4096, neuron_groups=1023, state_groups=4096,
+        convolution=True,
+    )
+)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,14 @@ CONFIGS = [
     *PRESETS.values(),
     ArrayConfig(weight_rows=1 << 20, spike_rows=4096, neuron_groups=1023, lanes=64),
     ArrayConfig(lanes=4, spike_rows=4, neuron_groups=1, weight_rows=16, state_bits=8),
+    ArrayConfig(convolution=True),
+    ArrayConfig(
+        weight_rows=1 << 20, spike_rows=4096, neuron_groups=1023, state_groups=4096, lanes=64,
+        convolution=True,
+    ),
+    ArrayConfig(
+        lanes=4, spike_rows=4, neuron_groups=1, state_groups=1, weight_rows=16, convolution=True
+    ),
 ]
 
 
@@ -54,16 +60,24 @@ def test_synapse_fields_only_with_the_option():
 @pytest.mark.parametrize("config", CONFIGS)
 def test_fields_hold_what_the_array_has(config):
     fields = {f.name: f for word in task_layout(config).words for f in word.fields}
-    assert fields["rows"].maximum >= config.spike_rows
     assert fields["wait"].maximum >= 2 * config.spike_rows
     assert fields["source"].maximum >= config.spike_rows - 1
     assert fields["groups"].maximum >= config.neuron_groups
-    assert fields["weights"].maximum >= config.weight_rows // config.lanes - 1
+    if config.convolution:
+        words = config.spike_rows * config.lanes
+        assert fields["weights"].maximum >= config.weight_rows - 1
+        for name in ("line", "width", "span", "step_x", "step_line", "first_line"):
+            assert fields[name].maximum >= words
+        assert fields["first_x"].minimum <= -words
+        assert fields["gap"].maximum >= config.spike_rows - 1
+    else:
+        assert fields["rows"].maximum >= config.spike_rows
+        assert fields["weights"].maximum >= config.weight_rows // config.lanes - 1
     assert fields["lanes_last"].maximum >= config.lanes
     assert fields["v_init"].minimum == -(1 << (config.state_bits - 1))
     assert fields["reset"].maximum >= max(Reset)
-    for a, b in itertools.pairwise(("parameters", "state")):
-        assert fields[a].maximum == fields[b].maximum >= config.neuron_groups - 1
+    assert fields["parameters"].maximum >= config.neuron_groups - 1
+    assert fields["state"].maximum >= config.state_groups - 1
 
 
 def test_missing_unknown_and_too_large_values():
@@ -80,3 +94,14 @@ def test_missing_unknown_and_too_large_values():
 
 def test_every_task_of_the_longest_list_has_a_number():
     assert LIMITS["tasks"][1] <= 1 << LAYER_BITS
+
+
+def test_fields_of_maps_only_with_the_option():
+    with_option, without = (
+        set(names(task_layout(ArrayConfig(convolution=on)))) for on in (True, False)
+    )
+    assert with_option - without == {
+        "line", "width", "span", "height", "kernel_rows", "first_x", "first_y", "first_line",
+        "step_x", "step_y", "step_line", "columns", "lines", "pool", "gap", "stateless",
+    }
+    assert without - with_option == {"rows"}
