@@ -11,7 +11,7 @@ import stablespike as ss
 from array_model import packet
 from board_model import Board, board_device, same
 from device_programs import golden
-from random_networks import random_maps, random_samples
+from random_networks import random_maps, random_network, random_samples
 from stablespike.device import LinkDevice
 from stablespike.spec.report import ReportKind
 
@@ -48,6 +48,19 @@ def test_the_same_integers_as_golden(seed: int) -> None:
             device.run(samples, trace=trace, carry_state=carry),
             reference.run(samples, trace=trace, carry_state=carry),
         )
+
+
+@pytest.mark.parametrize("convolution", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_dense_networks_on_arrays_with_convolution_and_without(seed, convolution) -> None:
+    rng = np.random.default_rng(seed)
+    array = replace(ARRAY, cores=int(rng.integers(1, 5)), convolution=convolution)
+    network = random_network(rng, width=(1, 30), pixel_bits=4)
+    steps = int(rng.integers(1, 9))
+    program = ss.compile(network, array, steps)
+    samples = random_samples(rng, network, 2, steps)
+    device, _ = interpreted(program, seed + 1)
+    same(device.run(samples, trace=True), golden(program).run(samples, trace=True))
 
 
 def one_layer(shape: tuple[int, int, int], channels: int, **options: Any) -> ss.Network:
