@@ -108,10 +108,11 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
 
 
 def _convolving(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array, with convolution where the network has it."""
-    if any(isinstance(layer, Conv2d) for layer in network.layers):
-        return replace(config, convolution=True)
-    return config
+    """The array, with convolution where the network has it, and beats that go with that."""
+    if config.convolution or not any(isinstance(layer, Conv2d) for layer in network.layers):
+        return config
+    beats = min(config.row_beats, config.row_chunks)
+    return replace(config, convolution=True, row_beats=beats)
 
 
 def _counted(plan: Plan) -> dict[str, int]:
@@ -131,9 +132,9 @@ def problems(
     ----------
     plan : of the network on the array, if there is one already.
     """
-    if not config.convolution:
-        yield from _no_convolution(network)
     able = _convolving(network, config)
+    if able != config:
+        yield from _no_convolution(network, able)
     if plan is None or able != config:
         plan = make_plan(network, able, steps)
     for name, needed in plan.needed.items():
@@ -152,14 +153,14 @@ def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Prob
     return Problem(f"{what}: {needed} needed, {there} there", remedy)
 
 
-def _no_convolution(network: Network) -> Iterator[Problem]:
+def _no_convolution(network: Network, able: ArrayConfig) -> Iterator[Problem]:
     names = [name for name, each in PRESETS.items() if each.convolution]
     have = f" (the presets {', '.join(map(repr, names))} have it)" if names else ""
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Conv2d):
             yield Problem(
                 f"{network.layer_name(i)}: the array has no convolution{have}",
-                {"convolution": True},
+                {"convolution": True, "row_beats": able.row_beats},
             )
 
 

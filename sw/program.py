@@ -20,7 +20,7 @@ __all__ = ["Program", "Share", "load_program", "save_program"]
 
 _FORMAT = "stablespike program"
 _VERSION = 2
-_NAMES_WIDE = 34
+_NAMES_WIDE = 40
 _ACTIVITIES = (0.05, 0.2, 1.0)
 
 Image = npt.NDArray[np.uint16]

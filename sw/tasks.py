@@ -56,6 +56,7 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
         if config.convolution:
             fields |= _field_fields(network, config, plan, i, share)
             fields |= {"gap": _gap(network, config, i, share), "stateless": plan.stateless}
+            fields |= dict.fromkeys(_unused(config), 0)
         else:
             fields |= {"rows": plan.maps.read[i].rows(config.lanes)}
             # The scanner counts runs of L weight rows.
@@ -63,6 +64,12 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
         listed.append(fields)
         state += state_groups(share, plan.splits[i].columns, plan.stateless)
     return listed
+
+
+def _unused(config: ArrayConfig) -> list[str]:
+    """Fields of what no layer makes use of yet: its own spikes, and weights on pairs of lanes."""
+    own = ["own", "flip", "own_rows", "flip_spikes"] if config.recurrence else []
+    return own + (["paired", "halves"] if config.wide_weights else [])
 
 
 def _has_state(config: ArrayConfig) -> bool:

@@ -18,7 +18,7 @@ from stablespike.spec.link import Register
 from stablespike.spec.report import HEAD, PLACE, ReportKind
 
 ARRAY = ss.ArrayConfig(
-    cores=4, lanes=4, window=4, weight_bits=8, acc_bits=24, weight_rows=1 << 14, spike_rows=512,
+    cores=4, lanes=8, window=4, weight_bits=8, acc_bits=24, weight_rows=1 << 14, spike_rows=512,
     neuron_groups=64, state_groups=1024, row_beats=2, convolution=True,
 )
 

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.spec.array import LIMITS, PRESETS, ArrayConfig, preset
 
+OPTIONS = {"state", "synaptic_current", "convolution", "recurrence", "wide_weights"}
+
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_every_number_is_checked(name):
@@ -30,7 +32,7 @@ def test_powers_of_two(name):
         ArrayConfig(**{name: wrong})
 
 
-@pytest.mark.parametrize("name", ["state", "synaptic_current"])
+@pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_options_are_bools(name):
     with pytest.raises(TypeError, match=f"{name} must be True or False, not 1"):
         ArrayConfig(**{name: 1})
@@ -54,6 +56,16 @@ def test_options_are_bools(name):
             {"weight_bits": 8, "acc_bits": 8},
             r"acc_bits must be more than weight_bits \(8\), not 8",
         ),
+        ({"recurrence": True}, "recurrence must be False where convolution is, not True"),
+        ({"wide_weights": True}, "wide_weights must be False where convolution is, not True"),
+        (
+            {"convolution": True, "wide_weights": True, "weight_bits": 8},
+            "wide_weights needs weight_bits of 4, not 8",
+        ),
+        (
+            {"convolution": True, "lanes": 8, "row_beats": 4},
+            "row_beats must be at most 2 for rows of 32 bits with convolution, not 4",
+        ),
     ],
 )
 def test_fields_that_depend_on_each_other(changes, message):
@@ -62,8 +74,7 @@ def test_fields_that_depend_on_each_other(changes, message):
 
 
 def test_limits_cover_the_numbers():
-    options = {"state", "synaptic_current", "convolution"}
-    assert {field.name for field in fields(ArrayConfig)} == set(LIMITS) | options
+    assert {field.name for field in fields(ArrayConfig)} == set(LIMITS) | OPTIONS
 
 
 def test_derived_sizes():

@@ -12,7 +12,7 @@ CONFIGS = [
     ArrayConfig(convolution=True),
     ArrayConfig(
         weight_rows=1 << 20, spike_rows=4096, neuron_groups=1023, state_groups=4096, lanes=64,
-        convolution=True,
+        convolution=True, recurrence=True, wide_weights=True,
     ),
     ArrayConfig(
         lanes=4, spike_rows=4, neuron_groups=1, state_groups=1, weight_rows=16, convolution=True

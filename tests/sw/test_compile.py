@@ -208,6 +208,10 @@ def convolved(
             {"convolution": True},
         ),
         (
+            lambda: convolved((1, 6, 6), 5), {"convolution": False, "row_beats": 4}, 4,
+            "the array has no convolution", {"row_beats": 1, "convolution": True},
+        ),
+        (
             lambda: convolved((1, 6, 6), 5), {"convolution": False, "weight_rows": 16}, 4,
             "weight rows: 18 needed, 16 there", {"weight_rows": 18, "convolution": True},
         ),

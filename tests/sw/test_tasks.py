@@ -162,6 +162,14 @@ def test_shares_of_rows_begin_further_down() -> None:
     assert other["spikes_row"] == one["spikes_row"] + 3 * 5
 
 
+def test_options_that_no_layer_uses_yet_are_off() -> None:
+    config = replace(CONFIG, recurrence=True, wide_weights=True)
+    names = ("own", "flip", "own_rows", "flip_spikes", "paired", "halves")
+    for core in range(2):
+        for task in core_tasks(ss.compile(maps_network(), config, 4), core):
+            assert not any(task[name] for name in names)
+
+
 @pytest.mark.parametrize("emit", ["spikes", "skeleton", "both"])
 def test_a_layer_waits_for_every_row(emit) -> None:
     program = ss.compile(maps_network(emit), CONFIG, 4)
