@@ -70,25 +70,29 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
     everywhere = 1 << widths["first_line"]
     pool, size = task["pool"], task["kernel_rows"] * task["span"]
-    for top in range(0, task["lines"], pool):
-        for left in range(0, task["columns"], pool):
-            high, wide = min(pool, task["lines"] - top), min(pool, task["columns"] - left)
-            for group in range(task["groups"]):
-                for dy in range(high):
-                    for dx in range(wide):
-                        places, rows = field(task, top + dy, left + dx, everywhere)
-                        last = (dy, dx) == (pool - 1, pool - 1)
-                        yield Run(
-                            group, places, task["weights"] + group * size + rows,
-                            (dy, dx) == (0, 0), last and high == wide == pool,
-                        )
+    top, x, left = 0, task["start_x"], task["start_columns"]
+    for _ in range(task["windows"]):
+        high, wide = min(pool, task["lines"] - top), min(pool, left)
+        for group in range(task["groups"]):
+            for dy in range(high):
+                for dx in range(wide):
+                    places, rows = field(task, top + dy, x + dx * task["step_x"], everywhere)
+                    last = (dy, dx) == (pool - 1, pool - 1)
+                    yield Run(
+                        group, places, task["weights"] + group * size + rows,
+                        (dy, dx) == (0, 0), last and high == wide == pool,
+                    )
+        x, left = x + pool * task["step_x"], left - pool
+        if left <= 0:
+            top, x, left = top + pool, task["first_x"], task["columns"]
 
 
-def field(task: dict[str, int], line: int, column: int, everywhere: int) -> tuple[Array, Array]:
-    """Places on the map, and words of the kernel, of the position in that row and column."""
+def field(task: dict[str, int], line: int, left: int, everywhere: int) -> tuple[Array, Array]:
+    """Places on the map, and words of the kernel, of the position in that row of positions that
+    begins at word ``left``."""
     y = task["first_y"] + line * task["step_y"]
     at = (task["first_line"] + line * task["step_line"]) % everywhere
-    x = task["first_x"] + column * task["step_x"] + np.arange(task["span"])
+    x = left + np.arange(task["span"])
     inside = (x >= 0) & (x < task["width"])
     places, rows = [], []
     for k in range(task["kernel_rows"]):

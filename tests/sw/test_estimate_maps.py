@@ -26,7 +26,8 @@ def looked_at(task: dict[str, int], lanes: int) -> int:
         }
         for y in range(task["lines"]):
             for x in range(task["columns"]):
-                places, _ = field(row, y, x, 1 << 30)
+                left = task["first_x"] + x * task["step_x"]
+                places, _ = field(row, y, left, 1 << 30)
                 total += len(set((places // lanes).tolist()))
     return total * task["groups"]
 

@@ -119,14 +119,16 @@ def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
     )
     wanted = {
         "line": 14, "width": 12, "height": 6, "span": 8, "kernel_rows": 6, "pool": 2,
-        "first_x": -4, "step_x": 4, "first_y": -2, "step_y": 2, "first_line": places - 28,
+        "first_x": -4, "start_x": -4, "start_columns": 4, "windows": 4,
+        "step_x": 4, "first_y": -2, "step_y": 2, "first_line": places - 28,
         "step_line": 28, "columns": 4, "lines": 3, "groups": 2, "gap": 0, "ordered": 0,
         "stateless": 0, "state": 0, "lanes_last": 2, "spikes_row": 42, "external": 1, "wait": 0,
     }
     assert {name: first[name] for name in wanted} == wanted
     dense = {
         "line": 16, "width": 16, "height": 1, "span": 16, "kernel_rows": 1, "pool": 1,
-        "first_x": 0, "step_x": 0, "first_y": 0, "step_y": 0, "first_line": 0, "step_line": 0,
+        "first_x": 0, "start_x": 0, "start_columns": 1, "windows": 1,
+        "step_x": 0, "first_y": 0, "step_y": 0, "first_line": 0, "step_line": 0,
         "columns": 1, "lines": 1, "groups": 1, "weights": 96, "ordered": 1, "wait": 4,
         "source": 42, "state": 24, "parameters": 2,
     }
