@@ -186,6 +186,17 @@ _LARGE: dict[str, Any] = {
     "synaptic_current": False,
 }
 
+_CONVOLVING: dict[str, Any] = {
+    **_LARGE,
+    "lanes": 32,
+    "row_beats": 4,
+    "spike_rows": 256,
+    "neuron_groups": 32,
+    "convolution": True,
+    "recurrence": True,
+    "wide_weights": True,
+}
+
 PRESETS: dict[str, ArrayConfig] = {
     "icebreaker": ArrayConfig(
         acc_bits=12,
@@ -218,7 +229,9 @@ PRESETS: dict[str, ArrayConfig] = {
         result_bytes=512,
         synaptic_current=False,
     ),
-    "ecp5-25f": ArrayConfig(**_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16),
+    "ecp5-25f": ArrayConfig(
+        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
+    ),
     "ecp5-45f": ArrayConfig(
         **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
     ),
@@ -228,6 +241,11 @@ PRESETS: dict[str, ArrayConfig] = {
     "artix-35t": ArrayConfig(
         **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
     ),
+    "ecp5-25f-conv": ArrayConfig(**_CONVOLVING, cores=2, state_groups=64),
+    "ecp5-45f-conv": ArrayConfig(
+        **{**_CONVOLVING, "synaptic_current": True}, cores=3, state_groups=128
+    ),
+    "ecp5-85f-conv": ArrayConfig(**_CONVOLVING, cores=8, state_groups=32),
 }
 
 
