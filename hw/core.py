@@ -35,6 +35,7 @@ from .sequencer import Sequencer
 from .skeleton import SkeletonUnit
 from .spikes import SpikeMemory
 from .tasks import TaskReader
+from .turns import Turns
 from .writeback import Writeback
 
 __all__ = ["Core"]
@@ -138,7 +139,7 @@ class Core(wiring.Component):
             Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )
         window = Signal(self.windows.payload.shape())
-        current = Signal(mark_layout(config))
+        current = Signal(mark_layout(config))  # of the group that is emitted
         ended, accepted = Signal(), Signal()
         m.d.comb += [
             self.windows.ready.eq(held != 2),
@@ -275,41 +276,34 @@ class Core(wiring.Component):
 
         # Neuron side.
         settings = neuron_task.fields
-        neurons = Signal(unsigned(bits_for(config.lanes)))
-        parameters = Signal(unsigned(bits_for(config.neuron_groups - 1)))
-        state_group = Signal(unsigned(bits_for(config.state_groups - 1)))
-        state_done = Signal.like(state_group)  # of the neuron that leaves
+        m.submodules.groups = groups = (Overlap if config.convolution else Turns)(config)
         started = Signal()
         m.d.sync += started.eq(leaving.filled)
+        m.d.comb += [
+            groups.held.eq(held != 0),
+            neuron_task.start.eq(groups.load),
+            neuron_task.task.eq(groups.task),
+            groups.loaded.eq(neuron_task.loaded),
+            groups.settings.eq(settings),
+            free.eq(groups.free),
+            groups.swap.eq(swap),
+            groups.mark.eq(mark),
+            groups.arrives.eq(started),
+            drain.start.eq(groups.start),
+            writeback.start.eq(groups.emit),
+            groups.emitted.eq(writeback.done),
+            current.eq(groups.mark_emitted),
+        ]
         if config.convolution:
-            m.submodules.overlap = overlap = Overlap(config)
-            arrived = Signal(mark_layout(config), reset_less=True)
             entering = Signal()
-            m.d.sync += [arrived.eq(leaving.mark), entering.eq(overlap.odd)]
+            m.d.sync += [groups.arrived.eq(leaving.mark), entering.eq(groups.odd)]
             m.d.comb += [
-                overlap.held.eq(held != 0),
-                neuron_task.start.eq(overlap.load),
-                neuron_task.task.eq(overlap.task),
-                overlap.loaded.eq(neuron_task.loaded),
-                overlap.settings.eq(settings),
-                free.eq(overlap.free),
-                overlap.swap.eq(swap),
-                overlap.mark.eq(mark),
-                overlap.arrives.eq(started),
-                overlap.arrived.eq(arrived),
-                overlap.ready.eq(drain.ready),
-                overlap.late.eq(drain.late),
-                drain.start.eq(overlap.start),
+                groups.ready.eq(drain.ready),
+                groups.late.eq(drain.late),
                 neuron.tag.eq(Cat(entering, drain.last)),
-                parameters.eq(overlap.parameters),
-                state_group.eq(overlap.state),
-                overlap.odd_done.eq(neuron.done_tag[0]),
-                state_done.eq(overlap.state_done),
-                skeleton.take.eq(overlap.take),
-                writeback.start.eq(overlap.emit),
-                writeback.run.eq(overlap.run),
-                current.eq(overlap.mark_emitted),
-                overlap.emitted.eq(writeback.done),
+                groups.odd_done.eq(neuron.done_tag[0]),
+                skeleton.take.eq(groups.take),
+                writeback.run.eq(groups.run),
                 skeleton.select_skeleton.eq(writeback.select_skeleton),
                 skeleton.beat.eq(writeback.beat),
                 skeleton.own.eq(writeback.own),
@@ -317,53 +311,21 @@ class Core(wiring.Component):
                 skeleton.store.eq(writeback.store),
                 writeback.words.eq(skeleton.words),
             ]
-            short, short_emitted = overlap.mark_entering.short, current.short
+            short, short_emitted = groups.mark_entering.short, current.short
         else:
-            group = Signal(unsigned(bits_for(config.neuron_groups - 1)))
-            task = Signal.like(neuron_task.task)
             m.d.comb += [
-                neuron_task.task.eq(task),
-                parameters.eq(settings.parameters + group),
-                state_group.eq(settings.state + group),
-                state_done.eq(state_group),
-                drain.start.eq(started),
+                groups.computed.eq(drain.finished),
                 drain.under_way.eq(neuron.busy),
                 drain.align.eq(
                     settings.send_spikes | settings.send_skeleton | settings.report_spikes
                     | settings.report_skeleton | (settings.monitor & writeback.trace)
                 ),
                 skeleton.rotate.eq(writeback.rotate),
-                writeback.group.eq(group),
+                writeback.group.eq(groups.group),
                 writeback.row.eq(skeleton.row),
             ]
             short = short_emitted = current.task
-            with m.FSM():
-                with m.State("NO TASK"), m.If(held != 0):
-                    m.d.comb += neuron_task.start.eq(1)
-                    m.next = "LOAD"
-                with m.State("LOAD"), m.If(neuron_task.loaded):
-                    m.next = "WAIT"
-                with m.State("WAIT"):
-                    m.d.comb += free.eq(1)
-                    with m.If(swap):
-                        m.d.sync += current.eq(mark)
-                        m.next = "COMPUTE"
-                        with m.If(mark.empty):
-                            m.next = "NOTHING"
-                with m.State("COMPUTE"), m.If(drain.finished):
-                    m.d.comb += writeback.start.eq(1)
-                    m.next = "WRITE BACK"
-                with m.State("NOTHING"):
-                    m.d.comb += writeback.start.eq(1)
-                    m.next = "WRITE BACK"
-                with m.State("WRITE BACK"), m.If(writeback.done):
-                    m.d.sync += group.eq(group + 1)
-                    m.next = "WAIT"
-                    with m.If(current.task):
-                        m.d.sync += [group.eq(0), task.eq(task + 1)]
-                        m.next = "NO TASK"
-                    with m.If(current.window):
-                        m.d.sync += task.eq(0)
+        neurons = Signal(unsigned(bits_for(config.lanes)))
         neurons_emitted = Signal.like(neurons)
         domain = m.d.sync if chained else m.d.comb
         domain += [
@@ -388,11 +350,11 @@ class Core(wiring.Component):
         lane_bits = config.lanes.bit_length() - 1
         read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)
         for memory in (biases, thresholds):
-            m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, parameters))]
+            m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, groups.parameters))]
         fresh = Signal()
         m.d.comb += [
-            state_read.addr.eq(Cat(read_lane[:lane_bits], state_group)),
-            state_write.addr.eq(Cat(neuron.done_lane, state_done)),
+            state_read.addr.eq(Cat(read_lane[:lane_bits], groups.state)),
+            state_write.addr.eq(Cat(neuron.done_lane, groups.state_done)),
             state_write.en.eq(neuron.done),
             state_write.data.eq(neuron.done_state),
             fresh.eq(window.first & drain.first_pass),
@@ -419,8 +381,8 @@ class Core(wiring.Component):
                 skeleton.step.eq(neuron.done_first),
                 skeleton.before.eq(neuron.done_before),
                 skeleton.clear.eq(writeback.done & current.task),
-                overlap.complete.eq(neuron.done & neuron.done_tag[1]),
-                overlap.odd_complete.eq(neuron.done_tag[0]),
+                groups.complete.eq(neuron.done & neuron.done_tag[1]),
+                groups.odd_complete.eq(neuron.done_tag[0]),
             ]
         else:
             domain += [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from stablespike.spec import ArrayConfig, bits_for, task_layout
+from stablespike.spec import ArrayConfig
 from stablespike.spec.report import PLACE
 
-from .layouts import struct
 from .neuron import stages
 from .scanner import mark_layout
+from .turns import groups_signature
 
 __all__ = ["Overlap"]
 
@@ -30,50 +30,30 @@ class Overlap(wiring.Component):
 
     Members
     -------
-    held : windows wait for the neuron side. load, loaded, settings : the task reader.
-    task : its number.
-    free : a group may leave the lanes. swap, mark : one does.
-    arrives, arrived : it is in their memory, in the next cycle; its mark.
-    ready, late, start : the drain.
-    mark_entering, parameters, state, odd : of the group that enters: its mark, the groups of its
-        parameters and of its state, and a bit that tells it from the one before.
-    odd_done, state_done : of a neuron that leaves.
+    As of ``Turns``, and beside them:
+
+    arrived : the mark of what ``arrives``.
+    ready, late : of the drain.
+    odd : tells the group that enters from the one before. odd_done : of a neuron that leaves.
     complete, odd_complete : the row of the group that leaves is complete in the next cycle.
-    take : it is taken. emit : from the next cycle on it is to be emitted, by ``mark_emitted`` and
-        ``run``, until ``emitted``.
+    take : it is taken; it is to be emitted from the cycle after.
+    run : number of the group that is emitted, over all positions.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        state = unsigned(bits_for(config.state_groups - 1))
         super().__init__(
             {
-                "held": In(1),
-                "load": Out(1),
-                "loaded": In(1),
-                "settings": In(struct(*task_layout(config).neuron)),
-                "task": Out(unsigned(bits_for(config.tasks - 1))),
-                "free": Out(1),
-                "swap": In(1),
-                "mark": In(mark_layout(config)),
-                "arrives": In(1),
+                **groups_signature(config).members,
                 "arrived": In(mark_layout(config)),
                 "ready": In(1),
                 "late": In(1),
-                "start": Out(1),
-                "mark_entering": Out(mark_layout(config)),
-                "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
-                "state": Out(state),
                 "odd": Out(1),
                 "odd_done": In(1),
-                "state_done": Out(state),
                 "complete": In(1),
                 "odd_complete": In(1),
                 "take": Out(1),
-                "emit": Out(1),
-                "mark_emitted": Out(mark_layout(config)),
                 "run": Out(PLACE.fields[0].width),
-                "emitted": In(1),
             }
         )
 
