@@ -182,6 +182,8 @@ def _run(
             extra_env={
                 **handed,
                 "COCOTB_ANSI_OUTPUT": "0",
+                # By default every module is compiled for it each time, numpy too.
+                "COCOTB_REWRITE_ASSERTION_FILES": "bench*.py",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTEST_CURRENT_TEST": "",
             },

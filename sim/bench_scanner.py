@@ -72,6 +72,8 @@ class Driver:
         self.marks: list[tuple[int, dict[str, int], int]] = []
         self.at: list[int] = []
         self.available = config.spike_rows
+        self._event, self._mark = event_layout(config), mark_layout(config)
+        self._field_bits = field_layout(config).size
         self._flags = 0
 
     async def step(self, walk: Walk | None, hold: bool, growth: float) -> bool:
@@ -79,18 +81,18 @@ class Driver:
         bench, config = self.bench, self.config
         await cycle(
             bench, fields__valid=int(walk is not None), available=self.available,
-            fields__payload=bench.random.getrandbits(field_layout(config).size)
+            fields__payload=bench.random.getrandbits(self._field_bits)
             if walk is None else walk.payload(config),
             hold=int(hold), flags=self._flags,
         )
         if value(bench, "issue"):
             assert not hold
-            event = unpack(event_layout(config), value(bench, "event"))
+            event = unpack(self._event, value(bench, "event"))
             self.events.append((event["row"], event["lane"], event["weight"]))
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold
-            mark = unpack(mark_layout(config), value(bench, "mark"))
+            mark = unpack(self._mark, value(bench, "mark"))
             self.marks.append((len(self.events), mark, bench.cycle))
         # Rows that have not come yet hold garbage.
         row = value(bench, "flags_row")

@@ -70,17 +70,20 @@ class Bench:
         self.limit = limit
         self._period = period_ns
         self._origin = 0.0
+        self._rise, self._fall = RisingEdge(dut.clk), FallingEdge(dut.clk)
         self.random = random.Random(cocotb.RANDOM_SEED)
         self._waiting = "the test to end"
 
     async def tick(self, count: int = 1) -> None:
         """Wait for that many rising edges."""
-        for _ in range(count):
-            await RisingEdge(self.dut.clk)
+        if count > 1:  # past all but the last, whether now is an edge that rises or one that falls
+            await Timer((4 * count - 3) * self._period / 4, "ns")
+        if count > 0:
+            await self._rise
 
     async def settle(self) -> None:
         """Wait for the middle of the cycle, when outputs may be read."""
-        await FallingEdge(self.dut.clk)
+        await self._fall
 
     async def until(self, condition: Callable[[], Any], what: str = "a condition") -> None:
         """Return after the rising edge that ends the first cycle in which ``condition()`` holds.
@@ -141,7 +144,10 @@ class Monitor:
 
     async def _watch(self) -> None:
         held: int | None = None
+        up = RisingEdge(self._valid)
         while True:
+            if held is None and not self._valid.value:
+                await up
             await self.bench.settle()
             valid, ready = bool(self._valid.value), bool(self._ready.value)
             if held is not None:
@@ -195,10 +201,10 @@ class Source:
                     self._queue[0] if self._busy else bench.random.getrandbits(len(payload))
                 )
             valid.value = int(self._busy)
-            await bench.settle()
-            while self._busy and not ready.value:
-                await bench.settle()
             if self._busy:
+                await bench.settle()
+                while not ready.value:
+                    await bench.settle()
                 self._queue.popleft()
             await bench.tick()
             self._busy = False
@@ -230,18 +236,23 @@ class Sink:
         bench, dut = self.bench, self.bench.dut
         valid, ready = getattr(dut, f"{self.name}__valid"), getattr(dut, f"{self.name}__ready")
         payload = getattr(dut, f"{self.name}__payload", None)
+        up = RisingEdge(valid)
         while True:
             if self.stall and bench.random.random() < 0.1:
                 ready.value = 0
                 await bench.settle()
                 while not valid.value:
+                    await up
                     await bench.settle()
                 await bench.tick()
             taking = bench.random.random() >= self.stall
             ready.value = int(taking)
-            await bench.settle()
-            if taking and valid.value:
-                self.received.append(0 if payload is None else int(payload.value))
+            if taking:
+                if not self.stall and not valid.value:
+                    await up
+                await bench.settle()
+                if valid.value:
+                    self.received.append(0 if payload is None else int(payload.value))
             await bench.tick()
 
 
