@@ -34,6 +34,7 @@ _VERILATE = (
 )
 _COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
 _QUICK = ("-O0", *_COMPILE[1:])
+_UNIT = 2_000_000   # bytes of C++ compiled at once
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 _IDLE = 200_000     # clocks without output after which nothing more is expected for now
@@ -79,12 +80,31 @@ def board_library(
         (work / "board.v").write_text(verilog)
         shutil.copy(_HARNESS, work)
         _run([str(tool.program), *_VERILATE, "-Mdir", ".", "board.v"], work, tool.environment)
-        objects = _compile(sorted(work.glob("*.cpp")), flags, work) + _runtime(compile_flags)
+        objects = _compile(_units(work), flags, work) + _runtime(compile_flags)
         _run([cxx.path, "-shared", *objects, "-pthread", "-o", str(folder / _LIBRARY)], work)
         shutil.rmtree(work)
         _log.info("built in %.0f s", time.monotonic() - began)
 
     return cached("board", key, build) / _LIBRARY
+
+
+def _units(folder: Path) -> list[Path]:
+    """The sources in a folder in fewer ones: reading the headers takes longer than most of them."""
+    units = []
+    for kind in ("", "__Slow"):
+        parts: list[list[Path]] = []
+        room = 0
+        for source in sorted(folder.glob("*.cpp")):
+            if source not in units and ("__Slow" in source.name) == bool(kind):
+                room -= source.stat().st_size
+                if room < 0:
+                    parts.append([])
+                    room = _UNIT
+                parts[-1].append(source)
+        for number, part in enumerate(parts):
+            units.append(folder / f"unit{number}{kind}.cpp")
+            units[-1].write_text("".join(f'#include "{source.name}"\n' for source in part))
+    return units
 
 
 def _compile(sources: list[Path], flags: tuple[str, ...], folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,22 @@ __all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilo
 _FILE = "board.v"
 
 
+# A memory's rows that begin as zero, a line each.
+_ZEROS = re.compile(r"^( *)(\S+ ?)\[0\] = (\d+'[hd]0+);\n(?:\1\2\[\d+\] = \3;\n)+", re.MULTILINE)
+
+
+def _loop(rows: re.Match[str]) -> str:
+    space, name, zero = rows.groups()
+    count = rows[0].count("\n")
+    return f"{space}for (int i = 0; i < {count}; i = i + 1) {name}[i] = {zero};\n"
+
+
 def component_verilog(component: Any, name: str) -> str:
     """Verilog of an Amaranth component, the same wherever its sources lie."""
     from amaranth.back import verilog
 
     text = str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+    text = _ZEROS.sub(_loop, text)
     # An `always @*` that assigns a constant never runs; `always_comb` also runs at time zero.
     return text.replace("always @*", "always_comb")
 

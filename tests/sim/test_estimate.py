@@ -14,14 +14,12 @@ from stablespike.demo import NETWORK, STEPS, pixels
 from stablespike.estimate import estimate
 
 IMAGES = 100
-ONE = ss.ArrayConfig(
-    synaptic_current=False, weight_rows=32768, tasks=8, neuron_groups=256, state_groups=256,
-)
-TWO = ss.ArrayConfig(
-    cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, weight_rows=32768, tasks=8,
-    neuron_groups=256, state_groups=256,
-)
-
+# As in test_random.py: they are built once.
+SMALL = {
+    "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 256, "tasks": 8,
+}
+ONE = ss.ArrayConfig(synaptic_current=False, **SMALL)
+TWO = ss.ArrayConfig(cores=2, lanes=8, window=8, neuron_steps=2, fraction_bits=2, **SMALL)
 CHAINED = {"chain": 4, "row_beats": 2, "synaptic_current": False}
 LARGE = (
     replace(ONE, lanes=8, window=8, neuron_steps=4, **CHAINED),

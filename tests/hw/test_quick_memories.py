@@ -1,0 +1,22 @@
+"""What the tests have Amaranth write of memories is what it writes itself."""
+
+import quick_memories
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib.memory import Memory
+
+
+def text():
+    m = Module()
+    address = Signal(5)
+    for shape, depth, init in ((7, 20, []), (signed(5), 17, [3, -1, 0, -16]), (1, 32, [1, 0, 1])):
+        m.submodules += (memory := Memory(shape=shape, depth=depth, init=init))
+        m.d.comb += memory.read_port().addr.eq(address)
+    return rtlil.convert(m, ports=[address], emit_src=False)
+
+
+def test_memories_are_as_amaranth_writes_them(monkeypatch):
+    quick = text()
+    monkeypatch.setattr(rtlil.ModuleEmitter, "emit_memory", quick_memories.AMARANTHS)
+    assert text() == quick
+    assert quick.count("$meminit_v2") == 3
