@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import LinkError
-from .maps import Map
+from .maps import Map, group_size
 from .program import Program
 from .report_plan import TIME_WORDS, written_maps
 from .result import LinkBytes, Result, counter_table, with_totals
 from .spec.report import BUSY_BITS, counter_words
 from .windows import Batch
-from .words import predict
+from .words import pack_steps, predict
 
 __all__ = ["Assembler", "Pending"]
 
@@ -31,7 +31,7 @@ class Pending:
         config, network = program.config, program.network
         neurons, read = written_maps(program)
         self.batch = batch
-        self.count, self.windows = len(batch), batch.windows(config.window)
+        self.count, self.windows = len(batch), batch.windows(program.window)
         self.missing = self.count * self.windows * config.cores
 
         def rows(lying: Map) -> npt.NDArray[np.uint16]:
@@ -95,7 +95,7 @@ class Assembler:
                 for store in stores["membrane"]
             ]
         else:
-            readouts = [self._readout(store, read) for store in stores["words"]]
+            readouts = [self._readout(store, read, steps) for store in stores["words"]]
         predictions = [predict(readout, network.readout) for readout in readouts]
         table = counter_table(pending.count, len(network.layers))
         if self._counters:
@@ -131,20 +131,24 @@ class Assembler:
         octets = np.ascontiguousarray(store, dtype="<u2").view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
         words = bits.reshape(count, windows, rows * config.lanes, config.window)
+        words = words[..., : self._program.window]
         return np.ascontiguousarray(lying.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
-    def _readout(self, store: npt.NDArray[np.uint16], lying: Map) -> npt.NDArray[np.int64]:
+    def _readout(
+        self, store: npt.NDArray[np.uint16], lying: Map, count: int
+    ) -> npt.NDArray[np.int64]:
+        """Counts, or words, of so many steps."""
         bits = self._bits(store, lying)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
-        weights = 1 << np.arange(bits.shape[2], dtype=np.int64)
-        words = (bits * weights[:, None]).sum(axis=2)
-        return np.ascontiguousarray(np.swapaxes(words, 1, 2))
+        # Words of the array, whatever is computed together.
+        steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, :count]
+        words = pack_steps(steps, self._program.config.window)
+        return np.ascontiguousarray(np.swapaxes(words, 1, 2).astype(np.int64))
 
     def _count(self, pending: Pending, table: npt.NDArray[Any]) -> None:
         """Fill the layer counters."""
         program = self._program
-        lanes = program.config.lanes
         ends = []
         for i, store in enumerate(pending.stores["counters"]):
             busy = [c for c, share in enumerate(program.groups[i]) if share.groups]
@@ -154,9 +158,10 @@ class Assembler:
                 at += words
             shares = [program.groups[i][c] for c in busy]
             groups = np.array([share.groups for share in shares])
+            size = group_size(program.network, program.config, i)
             neurons = np.array([
-                min(program.network.layers[i].channels, (share.first + share.groups) * lanes)
-                - share.first * lanes
+                min(program.network.layers[i].channels, (share.first + share.groups) * size)
+                - share.first * size
                 for share in shares
             ])
             events, odd = np.divmod(by["issued"], groups)

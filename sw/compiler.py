@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from .errors import DoesNotFit
 from .fits import complaint, problems, width_problems
-from .maps import Map
+from .maps import Map, Maps, group_size, lanes_each
 from .network import Conv2d, Network
 from .plan import Plan, field_size, make_plan
 from .program import Image, Program
@@ -53,9 +51,8 @@ def compile(
     TypeError, ValueError
         For a wrong argument.
     DoesNotFit
-        If the gateware does not run a layer yet; names them. If the array cannot run the network
-        exactly; names everything that is too large, with what is needed and what is there, a
-        preset that would do, and what to change in the array.
+        If the array cannot run the network exactly; names everything that is too large, with what
+        is needed and what is there, a preset that would do, and what to change in the array.
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
@@ -67,12 +64,6 @@ def compile(
     steps = check_steps(steps)
     if device is not None:
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
-    not_yet = list(_not_yet(network))
-    if not_yet:
-        raise DoesNotFit(
-            f"the gateware does not run this network yet: {'; '.join(not_yet)}; for the golden "
-            f"model compile it with device={GOLDEN!r}"
-        )
     plan = make_plan(network, config, steps)
     found = list(problems(network, config, steps, plan))
     if found:
@@ -89,13 +80,6 @@ def compile(
     )
 
 
-def _not_yet(network: Network) -> Iterator[str]:
-    """What the gateware has no part for."""
-    for i, layer in enumerate(network.layers):
-        if layer.recurrent is not None:
-            yield f"{network.layer_name(i)}: recurrence"
-
-
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
     found = list(width_problems(network, config, steps))
     if found:
@@ -104,47 +88,82 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
             "array of other widths may: array=stablespike.ArrayConfig(...))"
         )
     shares = tuple(
-        splits(layer, shape, config.cores, config.lanes)[0].shares
-        for layer, shape in zip(network.layers, network.input_shapes, strict=True)
+        splits(layer, shape, config.cores, group_size(network, config, i))[0].shares
+        for i, (layer, shape) in enumerate(
+            zip(network.layers, network.input_shapes, strict=True)
+        )
     )
     return Program(network, config, steps, shares, (), {}, {}, device=device)
 
 
-def _grouped(values: Integers, lanes: int, share: Share) -> Integers:
-    """(groups * lanes, ...) of a share's outputs, the last group filled with zeros."""
-    part = values[share.first * lanes : (share.first + share.groups) * lanes]
-    missing = share.groups * lanes - len(part)
+def _grouped(values: Integers, size: int, share: Share) -> Integers:
+    """(groups * size, ...) of a share's outputs, the last group filled with zeros."""
+    part = values[share.first * size : (share.first + share.groups) * size]
+    missing = share.groups * size - len(part)
     return np.pad(part, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
 
 
-def _weight_rows(network: Network, index: int, read: Map, share: Share, lanes: int) -> Integers:
-    """(rows, lanes) weights of a share: those of a group follow on those of the one before, one row
-    for every word of the kernel (of a dense layer: of the map it reads, whole rows), row by row."""
+def _on_lanes(values: Integers, each: int) -> Integers:
+    """(lanes, ...) of values of neurons, of two lanes each on the second one."""
+    lying = np.zeros((len(values) * each, *values.shape[1:]), dtype=np.int64)
+    lying[each - 1 :: each] = values
+    return lying
+
+
+def _halves(weights: Integers, each: int) -> Integers:
+    """(lanes, ...) of weights of neurons, of two lanes each cut into high half and low half."""
+    if each == 1:
+        return weights
+    low = _on_lanes(weights & 15, each)
+    low[::2] = weights >> 4
+    return low
+
+
+def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
+    """(channels, words) weights of a layer, for every word of its kernel, row by row; of a dense
+    layer for those of the map it reads, whole rows."""
     layer = network.layers[index]
+    rows, words = field_size(layer, read, lanes)
     if isinstance(layer, Conv2d):
         square = 1 if layer.pool_before is None else layer.pool_before.size
         kernel = layer.weight.repeat(square, axis=2).repeat(square, axis=3)
-        lying = np.moveaxis(kernel, 1, 3)
-        matrix = np.pad(lying, [(0, 0)] * 3 + [(0, read.pitch - read.channels)])
-    else:
-        matrix = read.spread(network.folded_weight(index))
-    part = _grouped(matrix.reshape(len(matrix), -1), lanes, share)
+        lying = np.zeros((*np.moveaxis(kernel, 1, 3).shape[:3], read.pitch), dtype=np.int64)
+        lying[..., read.heard] = np.moveaxis(kernel, 1, 3)
+        return lying.reshape(len(lying), -1)
+    matrix = read.spread(network.folded_weight(index))
+    return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
+
+
+def _weight_rows(
+    network: Network, config: ArrayConfig, index: int, maps: Maps, share: Share
+) -> Integers:
+    """(rows, lanes) weights of a share: those of a group follow on those of the one before, for
+    every word of the layer's own spikes, if it reads them, then for those of its kernel."""
+    lanes, own = config.lanes, maps.own[index]
+    matrix = _kernel(network, index, maps.read[index], lanes)
+    recurrent = network.layers[index].recurrent
+    if own is not None and recurrent is not None:
+        matrix = np.concatenate([own.spread(recurrent), matrix], axis=1)
+    part = _grouped(matrix, group_size(network, config, index), share)
+    part = _halves(part, lanes_each(network, config, index))
     # Row: word j of group g, one weight for each lane.
-    there = part.reshape(share.groups, lanes, part.shape[1]).transpose(0, 2, 1)
-    rows, words = field_size(layer, read, lanes)
-    missing = rows * words - there.shape[1]
-    return np.pad(there, ((0, 0), (0, missing), (0, 0))).reshape(-1, lanes)
+    return part.reshape(share.groups, lanes, part.shape[1]).transpose(0, 2, 1).reshape(-1, lanes)
 
 
 def _image(network: Network, config: ArrayConfig, plan: Plan, core: int) -> dict[Space, Image]:
     """The memories of a core."""
-    lanes, layout = config.lanes, task_layout(config)
+    layout = task_layout(config)
     weights, biases, thresholds = [], [], []
     for i, (layer, split) in enumerate(zip(network.layers, plan.splits, strict=True)):
         share = split.shares[core]
-        weights.append(_weight_rows(network, i, plan.maps.read[i], share, lanes))
-        biases.append(_grouped(layer.bias, lanes, share))
-        thresholds.append(np.maximum(1, _grouped(layer.threshold, lanes, share)))
+        size, each = group_size(network, config, i), lanes_each(network, config, i)
+        weights.append(_weight_rows(network, config, i, plan.maps, share))
+        bias, threshold = (
+            _on_lanes(_grouped(values, size, share), each)
+            for values in (layer.bias, layer.threshold)
+        )
+        biases.append(bias)
+        thresholds.append(np.maximum(1, threshold))
     listed = [layout.pack(fields) for fields in tasks(network, config, plan, core)]
     words = np.array(listed, dtype=np.int64).reshape(-1, 1)
     image = {

@@ -14,7 +14,7 @@ from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
 from .spec.task import KERNEL_HIGH
 from .values import exact_int
-from .weights import Weighted, signs
+from .weights import Part, Weighted, signs, whole
 
 __all__ = ["Conv2d"]
 
@@ -149,22 +149,22 @@ class Conv2d(Weighted):
         each: Integers = down.readers(rows)[:, None] * across.readers()
         return np.tile(each.reshape(-1), shape[0])
 
-    def reach(self, shape: Shape) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of weights, with inputs from 0 to 1."""
+    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
         down, across = self.axes(shape)
         (top, bottom), (left, right) = down.inside(), across.inside()
 
-        def sums(part: Integers) -> Integers:
+        def sums(weight: Integers) -> Integers:
             # Of the part of the kernel that lies on the map, from sums over its upper left corners.
             corner = np.pad(
-                part.sum(axis=1).cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0))
+                weight.sum(axis=1).cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0))
             )
             lower, upper = corner[:, bottom], corner[:, top]
             total = lower[..., right] - lower[..., left] - upper[..., right] + upper[..., left]
             result: Integers = total.reshape(-1) * down.pool**2
             return result
 
-        low, high = (sums(part) for part in signs(self.weight))
+        low, high = (sums(each) for each in signs(part(self.weight)))
         return low, high
 
     def describe(self) -> str:

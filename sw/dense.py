@@ -13,7 +13,7 @@ from .immutable import Shape, put
 from .neurons import Neuron
 from .pooling import SumPool2d
 from .values import as_array, exact_integers, signed_range
-from .weights import WEIGHT_BITS, Weighted, check_weights, signs
+from .weights import WEIGHT_BITS, Part, Weighted, check_weights, signs, whole
 
 __all__ = ["Dense"]
 
@@ -133,14 +133,14 @@ class Dense(Weighted):
         one does, dropped edges too."""
         return np.full(prod(shape), len(range(1)[rows]), dtype=np.int64)
 
-    def reach(self, shape: Shape) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of weights, with inputs from 0 to 1."""
+    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
         square = 1 if self.pool_before is None else self.pool_before.size**2
-        low, high = (square * part.sum(axis=1) for part in signs(self.weight))
+        low, high = (square * each.sum(axis=1) for each in signs(part(self.weight)))
         if self.recurrent is not None:
             low, high = (
-                each + part.sum(axis=1)
-                for each, part in zip((low, high), signs(self.recurrent), strict=True)
+                each + own.sum(axis=1)
+                for each, own in zip((low, high), signs(part(self.recurrent)), strict=True)
             )
         return low, high
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .maps import lanes_each
 from .network import Conv2d, Network
 from .plan import Plan, make_plan
 from .spec import PRESETS, ArrayConfig
@@ -80,6 +81,8 @@ def complaint(
     )
     limits = ", ".join(f"{name} is at most {_HIGH[name]}" for name in beyond)
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
+    if _able(network, config) != config:
+        hint += "; device='golden:' compiles it for the golden model alone"
     whole = "; ".join(problem.text for problem in found)
     return f"the network does not fit the array: {whole} ({hint})"
 
@@ -97,7 +100,7 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
     )
     for wider, more in product(lanes, cores):
         rows = max(wider, config.weight_rows)
-        array = _convolving(network, replace(config, cores=more, lanes=wider, weight_rows=rows))
+        array = _able(network, replace(config, cores=more, lanes=wider, weight_rows=rows))
         plan = make_plan(network, array, steps)
         if not _beyond(plan.needed) and not _beyond(_counted(plan)):
             memories = {
@@ -107,12 +110,18 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
     return {}
 
 
-def _convolving(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array, with convolution where the network has it, and beats that go with that."""
-    if config.convolution or not any(isinstance(layer, Conv2d) for layer in network.layers):
+def _able(network: Network, config: ArrayConfig) -> ArrayConfig:
+    """The array, with the options the network's layers take, and beats that go with those."""
+    recurrence = network.recurrent and not config.recurrence
+    convolution = not config.convolution and (
+        recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
+    )
+    if not recurrence and not convolution:
         return config
-    beats = min(config.row_beats, config.row_chunks)
-    return replace(config, convolution=True, row_beats=beats)
+    return replace(
+        config, convolution=True, recurrence=network.recurrent or config.recurrence,
+        row_beats=min(config.row_beats, config.row_chunks),
+    )
 
 
 def _counted(plan: Plan) -> dict[str, int]:
@@ -132,9 +141,9 @@ def problems(
     ----------
     plan : of the network on the array, if there is one already.
     """
-    able = _convolving(network, config)
+    able = _able(network, config)
     if able != config:
-        yield from _no_convolution(network, able)
+        yield from _unable(network, config, able)
     if plan is None or able != config:
         plan = make_plan(network, able, steps)
     for name, needed in plan.needed.items():
@@ -153,15 +162,20 @@ def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Prob
     return Problem(f"{what}: {needed} needed, {there} there", remedy)
 
 
-def _no_convolution(network: Network, able: ArrayConfig) -> Iterator[Problem]:
-    names = [name for name, each in PRESETS.items() if each.convolution]
-    have = f" (the presets {', '.join(map(repr, names))} have it)" if names else ""
-    for i, layer in enumerate(network.layers):
-        if isinstance(layer, Conv2d):
-            yield Problem(
-                f"{network.layer_name(i)}: the array has no convolution{have}",
-                {"convolution": True, "row_beats": able.row_beats},
-            )
+def _unable(network: Network, config: ArrayConfig, able: ArrayConfig) -> Iterator[Problem]:
+    """The layers that take an option which the array lacks."""
+    remedy = {
+        name: value for name, value in able.as_dict().items() if config.as_dict()[name] != value
+    }
+    for option, there in (("convolution", config.convolution), ("recurrence", config.recurrence)):
+        names = [name for name, each in PRESETS.items() if getattr(each, option)]
+        have = f" (the presets {', '.join(map(repr, names))} have it)" if names else ""
+        for i, layer in enumerate(network.layers):
+            needs = {
+                "convolution": isinstance(layer, Conv2d), "recurrence": layer.recurrent is not None,
+            }
+            if needs[option] and not there:
+                yield Problem(f"{network.layer_name(i)}: the array has no {option}{have}", remedy)
 
 
 def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterator[Problem]:
@@ -215,7 +229,7 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
     layer, name = network.layers[index], network.layer_name(index)
     neuron = layer.neuron
     bits = network.layer_weight_bits(index)
-    if bits > config.weight_bits:
+    if bits > config.weight_bits and not config.wide_weights:
         yield Problem(
             f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}",
             {"weight_bits": bits, "acc_bits": max(config.acc_bits, bits + 1)},
@@ -238,6 +252,9 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
                 f"membranes of {config.state_bits} bits take {low} to {high}",
                 {"state_bits": signed_bits(int(array.min()), int(array.max()))},
             )
+    if lanes_each(network, config, index) == 2:
+        yield from _half_problems(network, config, index)
+        return
     low, high = signed_range(config.acc_bits)
     below, above = layer.reach(network.input_shapes[index])
     outside = np.flatnonzero((above > high) | (below < low))
@@ -247,4 +264,27 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
             f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])}, "
             f"accumulators of {config.acc_bits} bits hold {low} to {high}",
             {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
+        )
+
+
+def _half_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[Problem]:
+    """Of weights on two lanes, sums of the signed high halves and of the low ones without a sign
+    are in accumulators of their own."""
+    layer, shape, name = (
+        network.layers[index], network.input_shapes[index], network.layer_name(index)
+    )
+    low, high = signed_range(config.acc_bits)
+    below, above = layer.reach(shape, lambda weight: weight >> 4)
+    _, most = layer.reach(shape, lambda weight: weight & 15)
+    room = (1 << config.acc_bits) - 1
+    outside = np.flatnonzero((above > high) | (below < low) | (most > room))
+    if outside.size:
+        worst = int(outside[0])
+        yield Problem(
+            f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])} "
+            f"over the high halves of its weights and 0 to {int(most[worst])} over the low ones, "
+            f"accumulators of {config.acc_bits} bits hold {low} to {high} and 0 to {room}",
+            {"acc_bits": max(
+                signed_bits(int(below.min()), int(above.max())), int(most.max()).bit_length()
+            )},
         )

@@ -9,13 +9,13 @@ from heapq import heappop, heappush
 import numpy as np
 import numpy.typing as npt
 
-from .maps import Map, Maps
+from .maps import Map, Maps, group_size
 from .network import Conv2d, Layer, Network
 from .shares import Share, Split, splits
 from .spec.array import ArrayConfig
 from .spec.task import PLACE_BITS, POSITIONS_HIGH
 
-__all__ = ["Plan", "field_size", "make_plan", "state_groups"]
+__all__ = ["Plan", "field_size", "group_rows", "make_plan", "state_groups"]
 
 _TRIED = 2048  # combinations of the layers' splits, the best ones first
 _DEALT = ("weight_rows", "neuron_groups", "state_groups")
@@ -59,6 +59,12 @@ def field_size(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
     return rows, columns * read.pitch
 
 
+def group_rows(layer: Layer, maps: Maps, index: int) -> int:
+    """Weight rows of a group: one for each word of its own spikes, and of its kernel."""
+    rows, words = field_size(layer, maps.read[index], maps.lanes)
+    return maps.own_rows(index) * maps.lanes + rows * words
+
+
 def state_groups(share: Share, columns: int, stateless: bool) -> int:
     """Groups of the state memory that a run of a core's share takes."""
     return min(1, share.groups) if stateless else share.groups * share.lines * columns
@@ -72,8 +78,10 @@ def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
     """
     maps = Maps(network, config)
     options = [
-        _usable(splits(layer, shape, config.cores, config.lanes))
-        for layer, shape in zip(network.layers, network.input_shapes, strict=True)
+        _usable(splits(layer, shape, config.cores, group_size(network, config, i)))
+        for i, (layer, shape) in enumerate(
+            zip(network.layers, network.input_shapes, strict=True)
+        )
     ]
     one_window = steps <= network.window(config.window)
     ways = [False] if config.state or not config.convolution else []
@@ -86,7 +94,8 @@ def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
     else:
         found = search.frugal()
     needed = search.needed(found)
-    needed |= {"spike_rows": maps.total, "tasks": len(network.layers) + network.both}
+    waits = network.layers[-1].recurrent is not None
+    needed |= {"spike_rows": maps.total, "tasks": len(network.layers) + network.both + waits}
     keeping = _Search(network, config, maps, options, stateless=False).needed(found)
     return Plan(
         maps=maps,
@@ -117,12 +126,12 @@ class _Search:
         self.there = np.array([getattr(config, name) for name in _DEALT])
         self.needs = []  # per layer and split, (memories, cores)
         for i, (layer, ways) in enumerate(zip(network.layers, options, strict=True)):
-            rows, words = field_size(layer, maps.read[i], config.lanes)
+            rows = group_rows(layer, maps, i)
             runs = 2 if network.both and i == len(network.layers) - 1 else 1
             self.needs.append([
                 np.array([
                     (
-                        share.groups * rows * words,
+                        share.groups * rows,
                         share.groups,
                         config.state * runs * state_groups(share, way.columns, stateless),
                     )

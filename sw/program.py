@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .errors import DeviceMismatch, FileError
 from .files import PathLike, network_from_parts, network_parts, read, write
+from .maps import group_size
 from .network import Conv2d, Network
 from .shares import Share, Split, splits
 from .spec import ArrayConfig
@@ -138,7 +139,8 @@ class Program:
         layer, shape = self.network.layers[index], self.network.input_shapes[index]
         if not isinstance(layer, Conv2d) or self.config.cores == 1:
             return ""
-        options = splits(layer, shape, self.config.cores, self.config.lanes)
+        size = group_size(self.network, self.config, index)
+        options = splits(layer, shape, self.config.cores, size)
         mine = next(each for each in options if each.shares == self.groups[index])
         text = f"  ({mine}: {_dealt(mine)}, {mine.load} groups of neurons on the fullest"
         if mine != options[0]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .maps import Map, written_map
+from .maps import Map, group_size, lanes_each, written_map
 from .program import Program
 from .shares import order
 from .spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
@@ -97,7 +97,8 @@ class ReportPlan:
         of that, in the order in which they come."""
         network, share = self._program.network, self._program.groups[layer][core]
         runs = order(
-            share, network.layers[layer], network.input_shapes[layer], self._program.config.lanes
+            share, network.layers[layer], network.input_shapes[layer],
+            group_size(network, self._program.config, layer),
         )
         numbers = np.arange(len(runs.rows)) & _GROUP_MASK
         return (
@@ -108,8 +109,13 @@ class ReportPlan:
 
 def written_maps(program: Program) -> tuple[list[Map], Map]:
     """How the rows of every layer's neurons lie here, and those of the readout."""
-    network, lanes = program.network, program.config.lanes
-    neurons = [written_map(shape, lanes) for shape in network.neuron_shapes]
+    network, config = program.network, program.config
+    each = [lanes_each(network, config, i) for i in range(len(network.layers))]
+    neurons = [
+        written_map(shape, config.lanes, lanes)
+        for shape, lanes in zip(network.neuron_shapes, each, strict=True)
+    ]
     if network.readout == "membrane":
         return neurons, neurons[-1]
-    return neurons, written_map(network.layers[-1].output_shape(network.input_shapes[-1]), lanes)
+    shape = network.layers[-1].output_shape(network.input_shapes[-1])
+    return neurons, written_map(shape, config.lanes, each[-1])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .assembly import Assembler, Pending
 from .errors import LinkError
+from .maps import lanes_each
 from .program import Program
 from .report_plan import ReportPlan
 from .result import LinkBytes, Result
@@ -142,9 +143,10 @@ class Collector:
         self._came[core] += 1
 
     def _lanes_of(self, row: int) -> int:
-        """Neurons in a row of the last layer."""
-        lanes, channels = self._program.config.lanes, self._program.network.layers[-1].channels
-        return min(lanes, channels - row % -(-channels // lanes) * lanes)
+        """Lanes of the neurons in a row of the last layer."""
+        network, config = self._program.network, self._program.config
+        lanes = network.layers[-1].channels * lanes_each(network, config, -1)
+        return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:
         number, sample, window = self._at[core]

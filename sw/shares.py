@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Share(NamedTuple):
-    """What one core computes of a layer: ``groups`` groups of L outputs (output channels) from
+    """What one core computes of a layer: ``groups`` groups of outputs (output channels) from
     group ``first`` on, at the ``lines`` rows of positions from row ``top`` on (before pooling; a
     dense layer has one)."""
 
@@ -101,15 +101,16 @@ def positions(layer: Layer, shape: Shape) -> tuple[int, int]:
     return rows, columns
 
 
-def splits(layer: Layer, shape: Shape, cores: int, lanes: int) -> list[Split]:
-    """The ways to deal a layer with an input of that shape, the best one first.
+def splits(layer: Layer, shape: Shape, cores: int, size: int) -> list[Split]:
+    """The ways to deal a layer with an input of that shape, in groups of that size, the best one
+    first.
 
     Groups are dealt evenly, in order; so are rows of positions, in whole pools, of which the last
     part has what the pools drop at the bottom. A part is a core's; cores beyond the parts there are
     have nothing to compute. The best one has the least load, and of several the fewest weights.
     A dense layer has one way: its groups over all cores.
     """
-    groups = -(-layer.channels // lanes)
+    groups = -(-layer.channels // size)
     if not isinstance(layer, Conv2d):
         dealt = tuple(Share(first, count) for first, count in _dealt(groups, cores))
         return [Split(dealt, min(cores, groups), 1)]
@@ -143,10 +144,11 @@ def _from_the_top(count: int, parts: int) -> list[tuple[int, int]]:
     return [(count - first - high, high) for first, high in reversed(_dealt(count, parts))]
 
 
-def order(share: Share, layer: Layer, shape: Shape, lanes: int) -> Order:
-    """The runs of a core over its share: pooled row, pooled column, group, row and column in the
-    pool. Of pools that are cut off at the edges, what is there is computed, but not emitted."""
-    size, groups = pool_size(layer), -(-layer.channels // lanes)
+def order(share: Share, layer: Layer, shape: Shape, size: int) -> Order:
+    """The runs of a core over its share, in groups of that size: pooled row, pooled column, group,
+    row and column in the pool. Of pools that are cut off at the edges, what is there is computed,
+    but not emitted."""
+    groups, size = -(-layer.channels // size), pool_size(layer)
     _, columns = positions(layer, shape)
     runs: list[tuple[int, int, int]] = []
     emitted: list[int] = []

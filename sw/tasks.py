@@ -1,10 +1,14 @@
-"""The tasks of a core: one for each run of a layer, as values of the fields of ``spec.task``."""
+"""The tasks of a core: one for each run of a layer, as values of the fields of ``spec.task``.
+
+Every row that is sent is waited for in its window: by the layer behind, which reads it, or by a
+task at the end that does nothing else.
+"""
 
 from __future__ import annotations
 
-from .maps import Map, Maps
+from .maps import Maps, group_size, lanes_each
 from .network import Conv2d, Network
-from .plan import Plan, field_size, state_groups
+from .plan import Plan, field_size, group_rows, state_groups
 from .shares import Share, pool_size
 from .spec.array import ArrayConfig
 from .spec.layout import Field
@@ -31,45 +35,46 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     listed = []
     weight_row = group = state = 0
     here = (0, 0)
-    order = runs(network)
-    for number, (i, again) in enumerate(order):
+    for number, (i, again) in enumerate(runs(network)):
         layer, share = network.layers[i], plan.splits[i].shares[core]
-        rows, words = field_size(layer, plan.maps.read[i], config.lanes)
         if not again:
             here = weight_row, group
-            weight_row += share.groups * rows * words
+            weight_row += share.groups * group_rows(layer, plan.maps, i)
             group += share.groups
         weights, parameters = here if share.groups else (0, 0)
         fields = {
             **_source_fields(network, config, plan, i, again),
             "groups": share.groups,
             "weights": weights,
-            "last": number == len(order) - 1,
+            "last": 0,
             **_neuron_fields(network, config, i),
             "parameters": parameters,
             "state": state if share.groups and _has_state(config) else 0,
-            "lanes_last": _lanes_last(layer.channels, share, config.lanes),
-            **_destinations(network, plan.maps, i, share),
+            "lanes_last": _lanes_last(network, config, i, share),
+            **_destinations(network, plan.maps, i, number, share),
             "monitor": not again,
             "layer": number,
         }
         if config.convolution:
             fields |= _field_fields(network, config, plan, i, share)
-            fields |= {"gap": _gap(network, config, i, share), "stateless": plan.stateless}
-            fields |= dict.fromkeys(_unused(config), 0)
+            fields |= {"gap": _gap(network, plan.maps, i, share), "stateless": plan.stateless}
+            fields |= _own_fields(network, config, plan.maps, number, share, again)
+            if config.wide_weights:
+                fields |= dict.fromkeys(("paired", "halves"), lanes_each(network, config, i) == 2)
         else:
             fields |= {"rows": plan.maps.read[i].rows(config.lanes)}
             # The scanner counts runs of L weight rows.
             fields["weights"] //= config.lanes
         listed.append(fields)
         state += state_groups(share, plan.splits[i].columns, plan.stateless)
+    own = plan.maps.own_rows(-1)
+    if own:
+        nothing = dict.fromkeys(listed[-1], 0)
+        listed.append(nothing | _one_field(1) | {
+            "wait": own * (2 if network.both else 1), "layer": listed[-1]["layer"],
+        })
+    listed[-1]["last"] = 1
     return listed
-
-
-def _unused(config: ArrayConfig) -> list[str]:
-    """Fields of what no layer makes use of yet: its own spikes, and weights on pairs of lanes."""
-    own = ["own", "flip", "own_rows", "flip_spikes"] if config.recurrence else []
-    return own + (["paired", "halves"] if config.wide_weights else [])
 
 
 def _has_state(config: ArrayConfig) -> bool:
@@ -77,28 +82,52 @@ def _has_state(config: ArrayConfig) -> bool:
     return config.state or not config.convolution
 
 
-def _lanes_last(outputs: int, share: Share, lanes: int) -> int:
-    """Neurons in the last group of a share."""
-    return max(0, min(lanes, outputs - (share.first + share.groups - 1) * lanes))
+def _lanes_last(network: Network, config: ArrayConfig, index: int, share: Share) -> int:
+    """Lanes of the neurons in the last group of a share."""
+    size, each = group_size(network, config, index), lanes_each(network, config, index)
+    before = (share.first + share.groups - 1) * size
+    return each * max(0, min(size, network.layers[index].channels - before))
 
 
 def _source_fields(
     network: Network, config: ArrayConfig, plan: Plan, index: int, again: bool
 ) -> dict[str, int]:
     """Which map the run of a layer reads, and when. Rows are waited for once, before the first
-    run. A convolution waits for the whole map; a dense layer reads one core's as they come."""
-    external, dense = index == 0, not isinstance(network.layers[index], Conv2d)
+    run. A convolution and a recurrent layer wait for the whole map; any other dense layer reads one
+    core's as they come."""
+    external = index == 0
     emit = "spikes" if external else network.layers[index - 1].emit
     senders = 0 if external else sum(s.groups > 0 for s in plan.splits[index - 1].shares)
     rows = plan.maps.read[index].rows(config.lanes)
     skeleton = again or emit == "skeleton"
     places = plan.maps.skeleton if skeleton else plan.maps.spikes
+    kinds = 1 if external else len(_sent(network, index - 1))
+    whole = isinstance(network.layers[index], Conv2d) or plan.maps.own_rows(index) > 0
     return {
         "external": external,
-        "ordered": dense and senders == 1 and emit != "both",
+        "ordered": not whole and senders == 1 and kinds == 1,
         "sync": external and config.cores > 1,
         "source": 0 if external else places[index],
-        "wait": 0 if external or again else rows * (2 if emit == "both" else 1),
+        "wait": 0 if external or again else rows * kinds,
+    }
+
+
+def _own_fields(
+    network: Network, config: ArrayConfig, maps: Maps, number: int, share: Share, again: bool
+) -> dict[str, int]:
+    """Where the own spikes of a run of a layer lie, and those of the layer in front, if it is
+    recurrent: there are two maps of either, for windows of even and of odd number."""
+    if not config.recurrence:
+        return {}
+    index, before = min(number, len(network.layers) - 1), 0
+    if index and not again and network.layers[index - 1].emit != "skeleton":
+        before = maps.own_rows(index - 1)
+    own = maps.own_rows(index) if share.groups else 0
+    return {
+        "own": maps.own_spikes[number] if own else 0,
+        "own_rows": own,
+        "flip_spikes": own,
+        "flip": before if share.groups else 0,
     }
 
 
@@ -153,30 +182,36 @@ def _inner(network: Network, index: int, share: Share) -> bool:
     return index < len(network.layers) - 1 and share.groups > 0
 
 
-def _gap(network: Network, config: ArrayConfig, index: int, share: Share) -> int:
+def _gap(network: Network, maps: Maps, index: int, share: Share) -> int:
     """Rows between those of one pooled position and of the next."""
-    groups = -(-network.layers[index].channels // config.lanes)
-    return groups - share.groups if _inner(network, index, share) else 0
+    if not _inner(network, index, share):
+        return 0
+    return maps.read[index + 1].pitch // maps.lanes - share.groups
 
 
-def _destinations(network: Network, maps: Maps, index: int, share: Share) -> dict[str, int]:
-    """Which rows a share sends, and where the first one goes."""
-    inner = _inner(network, index, share)
-    emit = network.layers[index].emit
-    fields: dict[str, int] = {}
-    for name, starts, other in (
-        ("spikes", maps.spikes, "skeleton"),
-        ("skeleton", maps.skeleton, "spikes"),
-    ):
-        sent = inner and emit != other
-        fields[f"send_{name}"] = sent
-        fields[f"{name}_row"] = 0
-        if sent:
-            written: Map = maps.read[index + 1]
-            top = share.top // pool_size(network.layers[index]) * written.width
-            groups = written.pitch // maps.lanes
-            fields[f"{name}_row"] = starts[index + 1] + top * groups + share.first
-    return fields
+def _sent(network: Network, index: int) -> tuple[str, ...]:
+    """The kinds of rows a layer sends: those the layer behind reads, and those it reads itself."""
+    layer, inner = network.layers[index], index < len(network.layers) - 1
+    spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
+    skeleton = inner and layer.emit != "spikes"
+    return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
+
+
+def _destinations(
+    network: Network, maps: Maps, index: int, number: int, share: Share
+) -> dict[str, int]:
+    """Which rows a run of a layer sends of a share, and where the first one goes."""
+    sent = _sent(network, index) if share.groups else ()
+    fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
+    fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
+    if index < len(network.layers) - 1:
+        written = maps.read[index + 1]
+        top = share.top // pool_size(network.layers[index]) * written.width
+        first = top * (written.pitch // maps.lanes) + share.first
+        starts = {"spikes": maps.spikes[index + 1], "skeleton": maps.skeleton[index + 1]}
+    else:
+        first, starts = share.first, {"spikes": maps.own_spikes[number]}
+    return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
 
 
 def _neuron_fields(network: Network, config: ArrayConfig, index: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,22 @@ from .neurons import STATE_HIGH, STATE_LOW, Neuron
 from .pooling import SumPool2d
 from .values import as_array, exact_choice, exact_integers, signed_range
 
-__all__ = ["EMITS", "WEIGHT_BITS", "Weighted", "check_weights", "checked_weight_bits", "signs"]
+__all__ = [
+    "EMITS", "WEIGHT_BITS", "Part", "Weighted", "check_weights", "checked_weight_bits", "signs",
+    "whole",
+]
 
 EMITS = ("spikes", "skeleton", "both")
 WEIGHT_BITS = (4, 8)
 
 Integers = npt.NDArray[np.int64]
+Part = Callable[[Integers], Integers]
+"""What is taken of weights."""
+
+
+def whole(weight: Integers) -> Integers:
+    """All of it."""
+    return weight
 
 
 def checked_weight_bits(name: str, value: Any) -> int:

@@ -119,16 +119,19 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
     return encoded
 
 
-def input_commands(batch: Batch, config: ArrayConfig, lying: Map) -> Iterator[bytes]:
+def input_commands(
+    batch: Batch, config: ArrayConfig, lying: Map, window: int
+) -> Iterator[bytes]:
     """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
 
     Parameters
     ----------
+    window : steps of a window: T, or 1 with a recurrent layer.
     lying : how the input's words are to lie (``maps.input_map`` of the network).
     """
     size, stream = BODY_BYTES - 1, bytearray()
-    for window in _stream(batch, config, lying):
-        stream += window
+    for each in _stream(batch, config, lying, window):
+        stream += each
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
             del stream[:size]
@@ -136,9 +139,9 @@ def input_commands(batch: Batch, config: ArrayConfig, lying: Map) -> Iterator[by
         yield bytes((Command.INPUT,)) + stream
 
 
-def _stream(batch: Batch, config: ArrayConfig, lying: Map) -> Iterator[bytes]:
+def _stream(batch: Batch, config: ArrayConfig, lying: Map, window: int) -> Iterator[bytes]:
     """Head and rows of each window."""
-    count, window = batch.windows(config.window), config.window
+    count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])

@@ -22,10 +22,12 @@ Array = np.ndarray[Any, Any]
 class Run(NamedTuple):
     """One group at one position: the words in its field and their weight rows, both numbers.
 
-    ``whole`` ends a pool window all of which is there.
+    ``own`` weight rows of the words of its own spikes, ``whole`` ends a pool window all of which is
+    there.
     """
 
     group: int
+    own: Array
     places: Array
     weights: Array
     first: bool
@@ -65,11 +67,12 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
         span = task["rows"] * config.lanes
         for group in range(task["groups"]):
             weights = task["weights"] * config.lanes + group * span + np.arange(span)
-            yield Run(group, np.arange(span), weights, True, True)
+            yield Run(group, weights[:0], np.arange(span), weights, True, True)
         return
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
     everywhere = 1 << widths["first_line"]
-    pool, size = task["pool"], task["kernel_rows"] * task["span"]
+    pool, own = task["pool"], np.arange(task.get("own_rows", 0) * config.lanes)
+    size = len(own) + task["kernel_rows"] * task["span"]
     top, x, left = 0, task["start_x"], task["start_columns"]
     for _ in range(task["windows"]):
         high, wide = min(pool, task["lines"] - top), min(pool, left)
@@ -78,8 +81,9 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
                 for dx in range(wide):
                     places, rows = field(task, top + dy, x + dx * task["step_x"], everywhere)
                     last = (dy, dx) == (pool - 1, pool - 1)
+                    first = task["weights"] + group * size
                     yield Run(
-                        group, places, task["weights"] + group * size + rows,
+                        group, first + own, places, first + len(own) + rows,
                         (dy, dx) == (0, 0), last and high == wide == pool,
                     )
         x, left = x + pool * task["step_x"], left - pool
@@ -126,6 +130,7 @@ class Window:
     last: bool
     base: int
     flags: int
+    odd: int
 
 
 class CoreModel:
@@ -151,16 +156,21 @@ class CoreModel:
     ) -> tuple[list[Row], list[Row], list[bytes]]:
         """A task: the rows it sends of spikes and of skeletons, and its packets."""
         task, lanes = self.tasks[number], self.config.lanes
-        words = memory.reshape(-1)[
-            (task["source"] + (window.base if task["external"] else 0)) * lanes :
-        ]
+        assert task.get("paired") == task.get("halves")
+        source = task["source"] + window.odd * task.get("flip", 0)
+        words = memory.reshape(-1)[(window.base if task["external"] else source) * lanes :]
+        # What was written in the window before.
+        before = task.get("own", 0) + (1 - window.odd) * task.get("own_rows", 0)
+        recurrent = memory.reshape(-1)[before * lanes :]
         packets: list[bytes] = []
         sent: dict[str, list[Row]] = {"spikes": [], "skeleton": []}
         totals = dict.fromkeys(("issued", "popcount", "spikes", "stable"), 0)
         pooled: dict[str, list[int]] = {}
         at = 0
         for index, run in enumerate(self.runs[number]):
-            met = words[run.places]
+            mine = np.zeros(0, dtype=int) if window.first else recurrent[: len(run.own)]
+            met = np.concatenate([mine, words[run.places]])
+            run = run._replace(weights=np.concatenate([run.own[: len(mine)], run.weights]))
             totals["issued"] += int(np.count_nonzero(met))
             totals["popcount"] += sum(int(word).bit_count() for word in met)
             fired, stable, membranes = self._neurons(number, index, run, met, window)
@@ -182,7 +192,8 @@ class CoreModel:
                 continue
             for kind, row in pooled.items():
                 if task[f"send_{kind}"]:
-                    sent[kind].append(Row(task[f"{kind}_row"] + at, row))
+                    flip = window.odd * task.get("flip_spikes", 0) if kind == "spikes" else 0
+                    sent[kind].append(Row(task[f"{kind}_row"] + flip + at, row))
                 if task[f"report_{kind}"]:
                     packets.append(packet(ReportKind.WORDS, *place, self._chunks(row)))
             at += 1 + (task.get("gap", 0) if run.group == task["groups"] - 1 else 0)
@@ -203,6 +214,11 @@ class CoreModel:
         assert where < config.state_groups or not config.state
         for lane in range(task["lanes_last"] if last else config.lanes):
             weights = self.weights[run.weights, lane]
+            if task.get("halves"):
+                if lane % 2 == 0:
+                    membranes.append(0)
+                    continue
+                weights = 16 * self.weights[run.weights, lane - 1] + (weights & 15)
             bias, theta = (int(each[group + lane]) for each in (self.biases, self.thresholds))
             v, r, q = (task["v_init"], 0, 0) if window.first else self.state[where, lane]
             before = r
@@ -235,7 +251,7 @@ class ArrayModel:
     """All cores of a program, in step: a task on each of them, then the next.
 
     What a task waits for is checked: the rows of its map came, each once, in order where it says
-    so.
+    so, and none is left at the end of a window.
     """
 
     def __init__(self, program: Any) -> None:
@@ -253,7 +269,7 @@ class ArrayModel:
         assert len(rows) == self.program.registers[Register.INPUT_ROWS]
         self.memory[base : base + len(rows)] = rows
         self.number += 1
-        window = Window(steps, first, last, base, flags)
+        window = Window(steps, first, last, base, flags, (self.number - 1) % 2)
         packets: list[list[bytes]] = [[] for _ in self.cores]
         came: list[int] = []
         for number in range(len(self.cores[0].tasks)):
@@ -261,13 +277,14 @@ class ArrayModel:
             for task in tasks:
                 assert not task["wait"] or task["wait"] == len(came) == len(set(came))
                 assert not task["ordered"] or came == sorted(came)
-            came = []
+            came = [] if any(task["wait"] for task in tasks) else came
             for core in self.cores:
                 spikes, stable, more = core.run(number, self.memory, window)
                 packets[core.core] += more
                 for row in spikes + stable:
                     self.memory[row.row] = row.words
                     came.append(row.row)
+        assert not came
         return packets
 
 

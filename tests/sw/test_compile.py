@@ -344,13 +344,42 @@ def maps() -> ss.Network:
     return ss.Network(ss.SpikeInput((1, 6, 6)), [conv, back])
 
 
-def test_what_the_gateware_does_not_run_yet_is_named() -> None:
+def test_options_that_the_array_lacks_are_named() -> None:
     message = (
-        "the gateware does not run this network yet: layers[1] (recurrent Dense 20 -> 3): "
-        "recurrence; for the golden model compile it with device='golden:'"
+        "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution; "
+        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence (it fits no preset, but "
+        "an ArrayConfig like this with convolution=True, recurrence=True; device='golden:' "
+        "compiles it for the golden model alone)"
     )
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         ss.compile(maps(), "icebreaker", 4)
+
+
+def wide(weight: int, high: int) -> ss.Network:
+    """Weights of 8 bits, all the same, behind ones of 4 bits."""
+    layers = [
+        ss.Dense(np.ones((16, 4)), neuron=ss.Neuron(threshold=1)),
+        ss.Dense(np.full((5, 16), weight), neuron=ss.Neuron(threshold=1), weight_bits=8),
+    ]
+    return ss.Network(ss.PixelInput((4,), high), layers)
+
+
+def test_weights_of_8_bits_on_lanes_of_4() -> None:
+    array = replace(MAPS, wide_weights=True, acc_bits=8)
+    program = ss.compile(wide(127, 1), array, 4)
+    half = array.lanes // 2
+    assert program.group_counts == [[-(-16 // array.lanes)], [-(-5 // half)]]
+    network = wide(127, 1)
+    layers = (*network.layers, ss.Dense(np.ones((18, 5)), neuron=ss.Neuron(threshold=1)),
+              ss.Dense(np.full((2, 18), 127), neuron=ss.Neuron(threshold=1), weight_bits=8))
+    message = (
+        "the sums of neuron 0 reach 0 to 126 over the high halves of its weights and 0 to 270 over "
+        "the low ones, accumulators of 8 bits hold -128 to 127 and 0 to 255"
+    )
+    with pytest.raises(DoesNotFit, match=re.escape(message)) as refused:
+        ss.compile(replace(network, layers=layers), array, 4)
+    assert "acc_bits=9" in str(refused.value)
+    ss.compile(replace(network, layers=layers), replace(array, acc_bits=9), 4)
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:

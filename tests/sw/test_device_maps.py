@@ -17,8 +17,9 @@ from stablespike.spec.report import ReportKind
 
 ARRAY = ss.ArrayConfig(
     cores=3, lanes=4, window=4, weight_bits=8, acc_bits=24, weight_rows=1 << 14, spike_rows=512,
-    neuron_groups=64, state_groups=1024, result_bytes=8192, convolution=True,
+    neuron_groups=64, state_groups=1024, result_bytes=8192, convolution=True, recurrence=True,
 )
+WIDE = replace(ARRAY, weight_bits=4, wide_weights=True)
 
 
 def interpreted(program: ss.Program, shuffle: int = 0) -> tuple[LinkDevice, Board]:
@@ -30,14 +31,14 @@ def interpreted(program: ss.Program, shuffle: int = 0) -> tuple[LinkDevice, Boar
     return device, board
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(100))
 def test_the_same_integers_as_golden(seed: int) -> None:
     rng = np.random.default_rng(seed)
     array = replace(
-        ARRAY, cores=int(rng.integers(1, 7)), lanes=int(rng.choice([4, 8])),
+        (ARRAY, WIDE)[seed % 2], cores=int(rng.integers(1, 7)), lanes=int(rng.choice([4, 8])),
         window=int(rng.choice([1, 2, 4, 8])),
     )
-    network = random_maps(rng, pixel_bits=array.window, recurrent=False)
+    network = random_maps(rng, pixel_bits=array.window)
     steps = int(rng.integers(1, 7))
     program = ss.compile(network, array, steps)
     samples = random_samples(rng, network, 2, steps)
@@ -54,7 +55,9 @@ def test_the_same_integers_as_golden(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_dense_networks_on_arrays_with_convolution_and_without(seed, convolution) -> None:
     rng = np.random.default_rng(seed)
-    array = replace(ARRAY, cores=int(rng.integers(1, 5)), convolution=convolution)
+    array = replace(
+        ARRAY, cores=int(rng.integers(1, 5)), convolution=convolution, recurrence=convolution
+    )
     network = random_network(rng, width=(1, 30), pixel_bits=4)
     steps = int(rng.integers(1, 9))
     program = ss.compile(network, array, steps)

@@ -14,14 +14,15 @@ NEURON = ss.Neuron(threshold=1)
 
 @given(
     channels=st.integers(1, 20), height=st.integers(1, 5), width=st.integers(1, 5),
-    lanes=st.sampled_from([4, 8]), packed=st.booleans(), batch=st.integers(1, 3),
+    lanes=st.sampled_from([4, 8]), packed=st.booleans(), each=st.sampled_from([1, 2]),
+    batch=st.integers(1, 3),
 )
 def test_words_lie_height_width_channel(
-    channels: int, height: int, width: int, lanes: int, packed: bool, batch: int
+    channels: int, height: int, width: int, lanes: int, packed: bool, each: int, batch: int
 ) -> None:
-    lying = written_map((channels, height, width), lanes)
+    lying = written_map((channels, height, width), lanes, each)
     if packed:
-        lying = Map(channels, height, width, channels)
+        lying, each = Map(channels, height, width, channels), 1
     values = np.arange(1, 1 + batch * channels * height * width).reshape(batch, -1)
     spread = lying.spread(values)
     assert spread.shape == (batch, lying.words)
@@ -29,8 +30,9 @@ def test_words_lie_height_width_channel(
     for y in range(height):
         for x in range(width):
             place = spread[:, (y * width + x) * lying.pitch :][:, : lying.pitch]
-            assert (place[:, :channels] == maps[:, :, y, x]).all()
-            assert not place[:, channels:].any()
+            mine = [c * each + each - 1 for c in range(channels)]
+            assert (place[:, mine] == maps[:, :, y, x]).all()
+            assert np.count_nonzero(place) == batch * channels
     assert (lying.gathered(spread) == values).all()
     assert lying.rows(lanes) == -(-lying.words // lanes)
 
@@ -50,6 +52,27 @@ def test_the_input_is_packed_for_a_convolution_and_as_it_comes_for_a_dense_layer
     moved = np.moveaxis(values.reshape(shape), 0, 2).reshape(-1)
     assert (input_map(maps).spread(values) == moved).all()
     assert (input_map(flat).spread(values) == values).all()
+
+
+def test_channels_on_pairs_of_lanes_lie_on_the_second_ones() -> None:
+    lying = written_map((3,), 4, 2)
+    assert lying.rows(4) == 2
+    assert lying.spread(np.array([1, 2, 3])).tolist() == [0, 1, 0, 2, 0, 3, 0, 0]
+
+
+def test_own_spikes_lie_twice_for_each_run() -> None:
+    def layer(inputs: int, emit: str = "spikes", outputs: int = 6) -> ss.Dense:
+        back = np.ones((outputs, outputs))
+        return ss.Dense(np.ones((outputs, inputs)), neuron=NEURON, recurrent=back, emit=emit)
+
+    network = ss.Network(
+        ss.SpikeInput((4,)), [layer(4), layer(6, "skeleton"), layer(6, "both"), layer(6)]
+    )
+    maps = Maps(network, ss.ArrayConfig(lanes=4))
+    # A row of input, twice; then of every layer two rows, twice, and those of its skeleton.
+    assert maps.own_spikes == [2, 6, 12, 18, 22]
+    assert (maps.spikes, maps.skeleton) == ([0, 2, 6, 12], [0, 6, 10, 16])
+    assert (maps.own_rows(0), maps.total) == (2, 26)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_shares_of_rows_begin_further_down() -> None:
     assert other["spikes_row"] == one["spikes_row"] + 3 * 5
 
 
-def test_options_that_no_layer_uses_yet_are_off() -> None:
+def test_options_that_no_layer_uses_are_off() -> None:
     config = replace(CONFIG, recurrence=True, wide_weights=True)
     names = ("own", "flip", "own_rows", "flip_spikes", "paired", "halves")
     for core in range(2):
@@ -178,3 +178,59 @@ def test_a_layer_waits_for_every_row(emit) -> None:
     for core in range(2):
         _, *readers = core_tasks(program, core)
         assert [task["wait"] for task in readers] == ([8, 0] if emit == "both" else [4])
+
+
+def recurrent_tasks(emit: str, cores: int = 1) -> list[list[dict[str, int]]]:
+    """Two recurrent layers of 6 and 3 neurons, by core."""
+    layers = [
+        ss.Dense(np.ones((6, 4)), neuron=NEURON, recurrent=np.ones((6, 6)), emit=emit),
+        ss.Dense(np.ones((3, 6)), neuron=NEURON, recurrent=np.ones((3, 3))),
+    ]
+    network = ss.Network(ss.SpikeInput((4,)), layers)
+    config = replace(CONFIG, cores=cores, recurrence=True)
+    program = ss.compile(network, config, 2)
+    assert program.needed["tasks"] == len(core_tasks(program, 0))
+    return [core_tasks(program, core) for core in range(cores)]
+
+
+def picked(tasks: list[dict[str, int]], *names: str) -> list[tuple[int, ...]]:
+    return [tuple(task[name] for name in names) for task in tasks]
+
+
+def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
+    names = "groups", "own", "own_rows", "source", "flip", "spikes_row", "flip_spikes", "wait"
+    (tasks,) = recurrent_tasks("spikes")
+    assert picked(tasks, *names) == [
+        (2, 2, 2, 0, 0, 2, 2, 0), (1, 6, 1, 2, 2, 6, 1, 2), (0, 0, 0, 0, 0, 0, 0, 1)
+    ]
+    assert picked(tasks, "send_spikes", "send_skeleton", "last", "monitor") == [
+        (1, 0, 0, 1), (1, 0, 0, 1), (0, 0, 1, 0)
+    ]
+    assert not any(task["ordered"] for task in tasks)
+    (tasks,) = recurrent_tasks("skeleton")
+    assert picked(tasks, *names)[:2] == [(2, 2, 2, 0, 0, 2, 2, 0), (1, 8, 1, 6, 0, 8, 1, 4)]
+    assert picked(tasks, "send_spikes", "send_skeleton")[0] == (1, 1)
+    (tasks,) = recurrent_tasks("both")
+    assert picked(tasks, *names)[1:] == [
+        (1, 8, 1, 2, 2, 8, 1, 4), (1, 10, 1, 6, 0, 10, 1, 0), (0, 0, 0, 0, 0, 0, 0, 2)
+    ]
+
+
+def test_a_core_without_a_share_of_a_recurrent_layer_only_waits() -> None:
+    idle = recurrent_tasks("spikes", 3)[0]
+    assert picked(idle, "groups", "own_rows", "wait", "last") == [
+        (0, 0, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1)
+    ]
+
+
+def test_a_neuron_of_wide_weights_takes_two_lanes() -> None:
+    layers = [ss.Dense(np.full((5, 3), 100), neuron=NEURON, weight_bits=8),
+              ss.Dense(np.ones((3, 5)), neuron=NEURON)]
+    config = replace(CONFIG, cores=1, wide_weights=True)
+    program = ss.compile(ss.Network(ss.SpikeInput((3,)), layers), config, 4)
+    wide, narrow = core_tasks(program, 0)
+    assert picked([wide, narrow], "groups", "lanes_last", "paired", "halves", "width") == [
+        (3, 2, 1, 1, 4), (1, 3, 0, 0, 12)
+    ]
+    model = CoreModel(program, 0)
+    assert model.weights[:3].tolist() == [[6, 4, 6, 4]] * 3

@@ -51,7 +51,9 @@ def commands_of(
     """Of inputs that lie as they come, or as they are told to."""
     size = values.shape[-1]
     lying = lying or Map(size, 1, 1, size)
-    commands = list(input_commands(Batch(values, steps, np.array(fresh)), config, lying))
+    commands = list(
+        input_commands(Batch(values, steps, np.array(fresh)), config, lying, config.window)
+    )
     assert all(command[0] == Command.INPUT for command in commands)
     return commands
 
