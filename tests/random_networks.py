@@ -90,9 +90,12 @@ def random_maps(
     fraction_bits: int = 4,
     state_bits: int = 16,
     pixel_bits: int = 8,
+    synapse: bool = True,
     recurrent: bool = True,
+    wide: bool = True,
 ) -> ss.Network:
-    """Convolutions with pools of both kinds, then dense layers, some recurrent; mixed widths."""
+    """Convolutions with pools of both kinds, then dense layers, some recurrent; mixed widths where
+    ``wide``."""
     shape = tuple(int(rng.integers(low, high)) for low, high in ((1, 4), (2, 9), (2, 9)))
     source: ss.SpikeInput | ss.PixelInput = ss.SpikeInput(shape)
     if rng.random() < 0.4:
@@ -102,12 +105,12 @@ def random_maps(
     count = max(1, convolutions + dense)
     for i in range(count):
         outputs = int(rng.integers(1, 6))
-        own = 8 if rng.random() < 0.2 else None
+        own = 8 if wide and rng.random() < 0.2 else None
         low, high = -(1 << ((own or weight_bits) - 1)), 1 << ((own or weight_bits) - 1)
         scale = _scale(rng, (1 << (state_bits - 1)) - 1)
         settings: dict[str, Any] = {
             "bias": rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
-            "neuron": _neuron(rng, outputs, scale, True),
+            "neuron": _neuron(rng, outputs, scale, synapse),
             "emit": str(rng.choice(("spikes", "skeleton"))),
             "weight_bits": own,
         }

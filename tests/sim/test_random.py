@@ -12,11 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import stablespike as ss
+from agreement import agree
 from random_networks import random_network, random_samples
 from stablespike.device import Device
-from stablespike.spec import reference
-from stablespike.verify import compare
-from stablespike.words import pack_steps
 
 SMALL = {
     "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 256,
@@ -82,19 +80,4 @@ def network_for(seed: int, config: ss.ArrayConfig) -> tuple[ss.Network, int, np.
 def test_three_agree(device: Device, seed: int) -> None:
     config = device.config
     network, steps, samples = network_for(seed, config)
-    program = ss.compile(network, config, steps)
-    device.load(program)
-    got = device.run(samples, trace=True)
-    with ss.open_device("golden:") as golden:
-        golden.load(program)
-        expected = golden.run(samples, trace=True)
-    comparison = compare(expected, got, program)
-    assert comparison.words > 0
-    assert comparison.mismatches == 0, str(comparison.first)
-    assert (got.layer_counters["cycles"].sum(axis=1) >= got.counters["lower_bound"]).all()
-
-    plain = reference.run(network, samples[0], steps, config.window, state_bits=config.state_bits)
-    for layer, words in enumerate(plain.words):
-        assert pack_steps(got.trace[layer][:1], config.window)[0].tolist() == words
-        stable = pack_steps(got.skeleton[layer][:1], config.window)[0].tolist()
-        assert stable == plain.skeleton_words[layer]
+    agree(device, ss.compile(network, config, steps), samples)

@@ -1,0 +1,41 @@
+"""One network three ways: plain integers, the golden model and a device must agree in every bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import stablespike as ss
+from stablespike.device import Device
+from stablespike.spec import reference
+from stablespike.verify import compare
+from stablespike.words import pack_steps
+
+__all__ = ["agree"]
+
+
+def agree(device: Device, program: ss.Program, samples: np.ndarray[Any, Any]) -> None:
+    """Run samples with traces everywhere, the first of them on plain integers too."""
+    network, config, steps = program.network, program.config, program.steps
+    device.load(program)
+    got = device.run(samples, trace=True)
+    with ss.open_device("golden:") as golden:
+        golden.load(program)
+        expected = golden.run(samples, trace=True)
+    comparison = compare(expected, got, program)
+    assert comparison.words > 0
+    assert comparison.mismatches == 0, str(comparison.first)
+    assert (got.layer_counters["cycles"].sum(axis=1) >= got.counters["lower_bound"]).all()
+    for name in ("spikes", "stable", "events", "issued", "sops", "lower_bound"):
+        np.testing.assert_array_equal(got.layer_counters[name], expected.layer_counters[name], name)
+
+    plain = reference.run(network, samples[0], steps, config.window, state_bits=config.state_bits)
+    for layer, words in enumerate(plain.words):
+        assert _words(got.trace[layer][:1], program.window) == words
+        assert _words(got.skeleton[layer][:1], program.window) == plain.skeleton_words[layer]
+
+
+def _words(spikes: np.ndarray[Any, Any], window: int) -> list[list[int]]:
+    """By window, of (1, steps, *neurons) spikes."""
+    words: list[list[int]] = pack_steps(spikes.reshape(*spikes.shape[:2], -1), window)[0].tolist()
+    return words
