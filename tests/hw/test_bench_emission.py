@@ -1,0 +1,33 @@
+"""Emission."""
+
+import pytest
+from stablespike.hw.emission import Emission
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+from wrapped import Wrapped
+
+CONFIGS = {
+    "4 x T1": ArrayConfig(
+        lanes=4, window=1, state_bits=12, spike_rows=37, weight_rows=1 << 17, convolution=True
+    ),
+    "8 x T8 in four parts, chained, recurrent": ArrayConfig(
+        cores=2, lanes=8, window=8, row_beats=4, chain=4, convolution=True, recurrence=True
+    ),
+    "16 x T16 in two parts": ArrayConfig(window=16, row_beats=2, convolution=True),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_emission(name):
+    config = CONFIGS[name]
+    index = config.cores - 1
+    component = Wrapped(Emission(config, index), final="last_window", trace="tracing")
+    assert run_bench(
+        component, "stablespike.sim.bench_emission", name="EmissionPins",
+        parameters={"config": config, "index": index},
+    ) == 1
+
+
+def test_refuses_a_core_that_is_not_there():
+    with pytest.raises(ValueError, match="index must be from 0 to 1, not 2"):
+        Emission(ArrayConfig(cores=2, convolution=True), 2)
