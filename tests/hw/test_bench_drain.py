@@ -19,3 +19,23 @@ def test_drain(name):
     assert run_bench(
         Drain(config), "stablespike.sim.bench_drain", parameters={"config": config}
     ) == 1
+
+
+BEHIND = {
+    "4 x T1": ArrayConfig(lanes=4, window=1, convolution=True),
+    "4 x T4 R2 synapse, wide": ArrayConfig(
+        lanes=4, window=4, neuron_steps=2, acc_bits=9, convolution=True, wide_weights=True
+    ),
+    "16 x T8 R4, chained, wide": ArrayConfig(
+        window=8, neuron_steps=4, acc_bits=12, synaptic_current=False, chain=4, row_beats=2,
+        convolution=True, wide_weights=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_drain_behind(name):
+    config = BEHIND[name]
+    assert run_bench(
+        Drain(config), "stablespike.sim.bench_drain_behind", parameters={"config": config}
+    ) == 1
