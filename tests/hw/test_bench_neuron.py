@@ -13,6 +13,10 @@ CONFIGS = {
     "V16 R4": ArrayConfig(window=8, neuron_steps=4, acc_bits=14, synaptic_current=False),
     "V12 T1 synapse": ArrayConfig(window=1, state_bits=12, fraction_bits=8, acc_bits=24),
     "V16 R4 synapse": ArrayConfig(window=4, neuron_steps=4),
+    "V16 R4 convolution, chained, wide": ArrayConfig(
+        window=8, neuron_steps=4, acc_bits=12, synaptic_current=False, chain=2, convolution=True,
+        wide_weights=True,
+    ),
 }
 
 
@@ -24,10 +28,12 @@ def test_neuron_unit(name):
     ) == 3
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_leaks_in_multipliers(bits):
+@pytest.mark.parametrize(("bits", "convolution"), [(8, False), (16, True)])
+def test_leaks_in_multipliers(bits, convolution):
     """On the iCE40UP5K, whose multipliers would lie idle."""
-    config = ArrayConfig(lanes=4, state_bits=bits, synaptic_current=False)
+    config = ArrayConfig(
+        lanes=4, state_bits=bits, synaptic_current=False, convolution=convolution
+    )
     component = Wrapped(NeuronUnit(config), "iCE40UP5K")
     assert run_bench(
         component, "stablespike.sim.bench_neuron", name="NeuronUP5K",
