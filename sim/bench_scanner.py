@@ -9,31 +9,56 @@ from typing import Any
 import cocotb
 import numpy as np
 from stablespike.hw.scanner import event_layout, field_layout, mark_layout
-from stablespike.spec import ArrayConfig
+from stablespike.spec import ArrayConfig, bits_for
 
 from .blocks import array_config, cycle, value
 from .streams import Bench, Monitor, pack, start, unpack
 
-FIRST_EVENT = 5
-"""Cycles from a field's transfer to its first event."""
+Event = tuple[int, int, int, int]
+"""Row, lane, weight, paired."""
+
+
+def first_event(config: ArrayConfig) -> int:
+    """Cycles from a field's transfer to its first event."""
+    return 6 if config.chain > 1 else 5
+
+
+def weight_mask(config: ArrayConfig) -> int:
+    """Of the weight rows that an event can name."""
+    return (1 << bits_for(config.weight_rows - 1)) - 1
 
 
 @dataclass
 class Walk:
-    """A field, and when its rows may be read."""
+    """A field, and when its rows may be read; ``ends`` are ``head`` and ``tail``."""
 
     row: int
     rows: int
     weight: int
     mark: dict[str, int]
     ordered: bool = False
+    ends: tuple[int, int] = (0, 0)
+    paired: int = 0
     accepted: int = -1
-    events: list[tuple[int, int, int]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def payload(self, config: ArrayConfig) -> int:
         return pack(field_layout(config), {
             "row": self.row, "rows": self.rows, "weight": self.weight, "mark": self.mark,
+            **(dict(zip(("head", "tail"), self.ends, strict=True)) if config.convolution else {}),
+            **({"paired": self.paired} if config.wide_weights else {}),
         })
+
+    def event(self, config: ArrayConfig, row: int, lane: int) -> Event:
+        """That of a word of the field's ``row``: where it is, and where its weights are."""
+        weight = (self.weight + row) * config.lanes + lane
+        if config.convolution:  # the lane is still to be added, modulo all there are
+            weight = self.weight + row * config.lanes & weight_mask(config)
+        return self.row + row, lane, weight, self.paired
+
+    def inside(self, config: ArrayConfig, row: int, lane: int) -> bool:
+        head, tail = self.ends if config.convolution else (0, config.lanes - 1)
+        return (row > 0 or lane >= head) and (row < self.rows - 1 or lane <= tail)
 
 
 def _walk(
@@ -43,19 +68,32 @@ def _walk(
     mark = {"group": 1, "task": random.getrandbits(1), "window": 0, "empty": 0}
     mark["window"] = mark["task"] & random.getrandbits(1)
     mark["empty"] = int(random.random() < 0.1)
+    wide: dict[str, Any] = {}
+    if config.convolution:
+        # Several fields make a group, the marks are the last one's.
+        mark |= {name: random.getrandbits(1) for name in ("short", "turn", "emit")}
+        if not mark["empty"] and random.random() < 0.5:
+            mark = dict.fromkeys(mark, 0)
+        ends = sorted(random.randrange(config.lanes) for _ in range(2))
+        if rows > 1:
+            random.shuffle(ends)
+        wide = {"ends": tuple(ends), "weight": random.randint(0, weight_mask(config))}
+    if config.wide_weights:
+        wide["paired"] = random.getrandbits(1)
     walk = Walk(**{
         "row": random.randint(0, config.spike_rows - rows),
         "rows": rows,
         "weight": random.randint(0, config.weight_rows // config.lanes - rows),
         "mark": mark,
         "ordered": random.random() < ordered,
+        **wide,
         **fixed,
     })
     if not walk.mark["empty"]:
         found = np.argwhere(flags[walk.row : walk.row + walk.rows])
         walk.events = [
-            (walk.row + int(r), int(lane), (walk.weight + int(r)) * config.lanes + int(lane))
-            for r, lane in found
+            walk.event(config, int(r), int(lane)) for r, lane in found
+            if walk.inside(config, int(r), int(lane))
         ]
     return walk
 
@@ -68,7 +106,7 @@ class Driver:
         self.rows = [sum(int(bit) << i for i, bit in enumerate(row)) for row in flags]
         self.monitor = Monitor(bench, "fields")
         self.walked: list[Walk] = []
-        self.events: list[tuple[int, int, int]] = []
+        self.events: list[Event] = []
         self.marks: list[tuple[int, dict[str, int], int]] = []
         self.at: list[int] = []
         self.available = config.spike_rows
@@ -88,7 +126,8 @@ class Driver:
         if value(bench, "issue"):
             assert not hold
             event = unpack(self._event, value(bench, "event"))
-            self.events.append((event["row"], event["lane"], event["weight"]))
+            names = ("row", "lane", "weight")
+            self.events.append((*(event[name] for name in names), event.get("paired", 0)))
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold
@@ -107,6 +146,8 @@ class Driver:
             walk.accepted = bench.cycle
             self.walked.append(walk)
             self.available = 0 if walk.ordered else config.spike_rows
+            if config.chain > 1:  # it is the field's from its transfer on
+                bench.dut.available.value = self.available
         elif self.available < config.spike_rows and bench.random.random() < growth:
             self.available += 1
         return taken
@@ -116,9 +157,14 @@ class Driver:
         expected, ends = [], []
         for walk in self.walked:
             expected += walk.events
-            ends.append((len(expected), walk.mark))
+            if walk.mark["group"]:
+                ends.append((len(expected), walk.mark))
         assert self.events == expected
         assert [(count, mark) for count, mark, _ in self.marks] == ends
+
+
+def _mark(config: ArrayConfig) -> dict[str, int]:
+    return {name: int(name == "group") for name, _ in mark_layout(config)}
 
 
 def _flags(random: Random, config: ArrayConfig, density: float) -> np.ndarray:
@@ -156,22 +202,21 @@ async def issues_every_event_in_order(dut):
 
 @cocotb.test()
 async def issues_an_event_per_cycle(dut):
-    """Back to back fields of rows with spikes: the first event after FIRST_EVENT, then no gap."""
+    """Back to back fields of rows with spikes: the first event as documented, no gap."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
     flags = np.ones((config.spike_rows, config.lanes), bool)
     flags[:, 1:] = _flags(random, config, 0.6)[:, 1:]
     driver = Driver(bench, config, flags)
-    mark = {"group": 1, "task": 0, "window": 0, "empty": 0}
     for _ in range(12):
-        walk = _walk(random, config, flags, mark=mark)
+        walk = _walk(random, config, flags, mark=_mark(config), ends=(0, config.lanes - 1))
         while not await driver.step(walk, False, 1.0):
             pass
     await _drain(driver)
     driver.check()
     first = driver.walked[0]
-    assert driver.at[0] == first.accepted + FIRST_EVENT
+    assert driver.at[0] == first.accepted + first_event(config)
     assert driver.at == list(range(driver.at[0], driver.at[0] + len(driver.at)))
     assert [at for *_, at in driver.marks] == [driver.at[n - 1] for n, *_ in driver.marks]
 
@@ -181,14 +226,15 @@ async def skips_silence_behind_events(dut):
     """While a full row is issued, as many silent ones are passed; alone each costs one cycle."""
     config = array_config()
     bench = await start(dut)
-    lanes, mark = config.lanes, {"group": 1, "task": 0, "window": 0, "empty": 0}
+    lanes, mark = config.lanes, _mark(config)
     flags = np.zeros((config.spike_rows, lanes), bool)
     flags[:: lanes] = True
     driver = Driver(bench, config, flags)
     rows = min(config.spike_rows, 4 * lanes + 1)
-    walk = Walk(0, rows, 0, mark, events=[
-        (r, lane, r * lanes + lane) for r in range(0, rows, lanes) for lane in range(lanes)
-    ])
+    walk = Walk(0, rows, 0, mark, ends=(0, lanes - 1))
+    walk.events = [
+        walk.event(config, r, lane) for r in range(0, rows, lanes) for lane in range(lanes)
+    ]
     assert await driver.step(walk, False, 1.0)
     await _drain(driver)
     driver.check()
@@ -199,7 +245,7 @@ async def skips_silence_behind_events(dut):
     assert await silent.step(walk, False, 1.0)
     await _drain(silent)
     silent.check()
-    assert silent.marks[0][2] == walk.accepted + config.spike_rows - 1 + FIRST_EVENT
+    assert silent.marks[0][2] == walk.accepted + config.spike_rows - 1 + first_event(config)
 
 
 @cocotb.test()
@@ -207,11 +253,14 @@ async def tells_blocked_from_idle(dut):
     """Blocked while all that is there was issued and the next row is not; idle only at the end."""
     config = array_config()
     bench = await start(dut)
-    mark = {"group": 1, "task": 1, "window": 0, "empty": 0}
+    mark = _mark(config)
     flags = np.ones((config.spike_rows, config.lanes), bool)
     driver = Driver(bench, config, flags)
     assert value(bench, "idle")
-    walk = _walk(bench.random, config, flags, row=0, rows=2, weight=0, mark=mark, ordered=True)
+    walk = _walk(
+        bench.random, config, flags, row=0, rows=2, weight=0, mark=mark, ordered=True,
+        ends=(0, config.lanes - 1),
+    )
     assert await driver.step(walk, False, 0.0)
     for available in (0, 1):
         driver.available = available
@@ -222,7 +271,8 @@ async def tells_blocked_from_idle(dut):
         assert value(bench, "blocked")
         assert len(driver.events) == available * config.lanes
     driver.available = 2
-    await driver.step(None, False, 0.0)
+    for _ in range(1 + (config.chain > 1)):
+        await driver.step(None, False, 0.0)
     assert value(bench, "walked")
     assert not value(bench, "blocked")
     await _drain(driver)
