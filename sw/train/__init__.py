@@ -13,6 +13,7 @@ from .consistency import (
     skeleton_rate,
     spike_loss,
 )
+from .convolutions import Convolution
 from .entry import train
 from .exact import ExactNeuron, straight_through
 from .recipes import RECIPES, Recipe
@@ -20,7 +21,7 @@ from .result import Result
 from .run import CheckpointError, Diverged
 
 __all__ = [
-    "RECIPES", "CheckpointError", "ConsistencyLoss", "Diverged", "ExactNeuron", "Recipe", "Result",
-    "amplitude_noise", "firing_rate", "noise_loss", "skeleton", "skeleton_rate", "spike_loss",
-    "straight_through", "train",
+    "RECIPES", "CheckpointError", "ConsistencyLoss", "Convolution", "Diverged", "ExactNeuron",
+    "Recipe", "Result", "amplitude_noise", "firing_rate", "noise_loss", "skeleton",
+    "skeleton_rate", "spike_loss", "straight_through", "train",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..errors import FileError
@@ -159,7 +161,8 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
 def _golden_differences(
     run: Run, network: Network, samples: Samples, membranes: torch.Tensor, spikes: torch.Tensor
 ) -> int:
-    """Samples on which the golden model's membranes or hidden spikes are not the frozen model's."""
+    """Samples on which the golden model's membranes, or the spikes its last layer reads, are not
+    the frozen model's."""
     plan, golden = run.plan, Golden(network, run.plan.state_bits)
     pieces = (parts(each, EVALUATED_AT_ONCE) for each in (
         samples.inputs, membranes, spikes.transpose(0, 1)
@@ -168,6 +171,14 @@ def _golden_differences(
     for inputs, out, fired in zip(*pieces, strict=True):
         found = golden.run(shaped(inputs, plan), None if plan.events else plan.steps, trace=True)
         differ = (found.readout != out.numpy()).any(1)
-        differ |= (found.spikes[0] != fired.numpy()).any((1, 2))
+        differ |= (_features(network, found.spikes[-2]) != fired.numpy()).any((1, 2))
         count += int(differ.sum())
     return count
+
+
+def _features(network: Network, spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(batch, steps, features) the last layer reads, of the traced spikes of the one before it."""
+    pool = network.layers[-2].pool_after
+    shape = network.neuron_shapes[-2]
+    flat = spikes.reshape(*spikes.shape[:2], -1)
+    return flat if pool is None else pool.words(flat.astype(np.uint16), shape).astype(np.bool_)

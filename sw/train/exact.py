@@ -19,6 +19,7 @@ import torch
 from ..network import Leak, Neuron
 from ..spec.array import LIMITS
 from ..values import exact_int
+from .fused import Subtracting
 
 __all__ = ["ExactNeuron", "spike", "straight_through"]
 
@@ -132,6 +133,10 @@ class ExactNeuron:
                 "current must be (T, batch, neurons) without steps=, or (batch, neurons) with it; "
                 f"not {tuple(current.shape)} with steps={steps}"
             )
+        if self.fires and self.synapse_leak is None and not self.v_init and (
+            self.reset, self.reset_timing
+        ) == ("subtract", "same_step"):
+            return self._fused(current, threshold, steps)
         currents = current.unbind(0) if steps is None else (current,) * steps
         v = torch.full_like(currents[0], self.v_init)
         fired, q = torch.zeros_like(v), torch.zeros_like(v)
@@ -148,6 +153,15 @@ class ExactNeuron:
                 v = self._after(v, fired, threshold)
             spikes.append(fired)
         return torch.stack(spikes), v
+
+    def _fused(
+        self, current: torch.Tensor, threshold: torch.Tensor | float, steps: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        pair: tuple[torch.Tensor, torch.Tensor] = Subtracting.apply(  # type: ignore[no-untyped-call, unused-ignore]
+            current, torch.as_tensor(threshold, dtype=current.dtype), steps, self.leak,
+            self.compare == "gt", self.width, 2.0 ** (self.state_bits - 1),
+        )
+        return pair
 
     def _after(
         self, u: torch.Tensor, fired: torch.Tensor, threshold: torch.Tensor | float

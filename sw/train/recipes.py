@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 
 from ..errors import FileError
 from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
 from ..spec.array import LIMITS
 from ..values import exact_choice, exact_int
 from .consistency import NOISE_DETACH, SPIKE_DETACH
+from .convolutions import Convolution
 
 __all__ = [
     "DATASETS", "EVENT_DATASETS", "FOLDS", "LOSSES", "QUANTIZERS", "RECIPES", "CheckpointError",
@@ -41,14 +43,15 @@ class CheckpointError(FileError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A fully connected classifier with one hidden layer, and how it is trained.
+    """A classifier, fully connected with one hidden layer or convolutional, and how it is trained.
 
     Parameters
     ----------
     dataset : "mnist", "fashion-mnist": images; "nmnist", "nmnist-small": recordings of events, each
         cut into ``steps`` of equal length.
     fold : of "nmnist-small", whose 1,100 recordings are split into 5 folds; this one is tested.
-    hidden : neurons of the hidden layer.
+    convolutions : layers in front of the hidden one; they need ``norm``.
+    hidden : neurons of the fully connected hidden layer; 0, behind convolutions, for none.
     classes : outputs.
     side : pixels along an edge of what the network reads; divides 28, or 34 for events.
     pixel_bits, weight_bits, fraction_bits, state_bits, acc_bits : widths of the array it is for.
@@ -82,6 +85,7 @@ class Recipe:
 
     dataset: str = "mnist"
     fold: int = 0
+    convolutions: tuple[Convolution, ...] = ()
     hidden: int = 128
     classes: int = 10
     side: int = 28
@@ -128,7 +132,8 @@ class Recipe:
             ("spike_detach", SPIKE_DETACH), ("noise_detach", NOISE_DETACH),
         ):
             exact_choice(name, getattr(self, name), allowed)
-        for name in ("hidden", "classes", "steps", "epochs", "batch", "held_out", "elastic_grid"):
+        exact_int("hidden", self.hidden, 0 if self.convolutions else 1, (1 << 31) - 1)
+        for name in ("classes", "steps", "epochs", "batch", "held_out", "elastic_grid"):
             exact_int(name, getattr(self, name), 1, (1 << 31) - 1)
         for name in ("fraction_bits", "state_bits", "acc_bits"):
             exact_int(name, getattr(self, name), *LIMITS[name])
@@ -141,6 +146,7 @@ class Recipe:
         Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
         Neuron(leak=self.readout_leak, fires=False)
         self._check_numbers()
+        self._check_convolutions()
         bits = self.acc_bits - 1 + (0 if self.events else self.pixel_bits)
         if bits > EXACT_BITS:
             raise ValueError(
@@ -162,6 +168,38 @@ class Recipe:
                 f"steps must be at least 2 with beta={self.beta} and gamma={self.gamma}: "
                 "the skeleton is of pairs of steps"
             )
+
+    def _check_convolutions(self) -> None:
+        if not isinstance(self.convolutions, tuple) or not all(
+            isinstance(each, Convolution) for each in self.convolutions
+        ):
+            raise TypeError(
+                f"convolutions must be a tuple of Convolution, not {self.convolutions!r}"
+            )
+        if self.convolutions and not self.norm:
+            raise ValueError("norm must be True with convolutions")
+        for index in range(len(self.convolutions)):
+            try:
+                self.shape_at(index + 1)
+            except ValueError as error:
+                raise ValueError(f"convolutions[{index}]: {error}") from None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of a sample."""
+        return (2 if self.events else 1, self.side, self.side)
+
+    def shape_at(self, index: int) -> tuple[int, ...]:
+        """Shape of what the layer of that index reads, flat for a fully connected one."""
+        shape = self.shape
+        for each in self.convolutions[:index]:
+            shape = each.output_shape(shape)
+        return shape if index < len(self.convolutions) else (prod(shape),)
+
+    @property
+    def features(self) -> int:
+        """Inputs of the last layer."""
+        return self.hidden or self.shape_at(len(self.convolutions))[0]
 
     @property
     def events(self) -> bool:
@@ -200,6 +238,13 @@ def _experiments() -> dict[str, Recipe]:
     }
 
 
+# 8 x 8, 4 x 4 and 2 x 2 places, in 2, 2 and 4 groups of 32: they deal evenly to 8 cores.
+_CONVOLUTIONS = (Convolution(64, 7, 3), Convolution(64, 3, 2, 1), Convolution(128, 3, 2, 1))
+_IMAGES = Recipe(
+    convolutions=_CONVOLUTIONS, hidden=0, norm=True, steps=2, leak=(None, None), epochs=16,
+    batch=128,
+)
+
 RECIPES = {
     "mnist-mlp": Recipe(),
     "mnist-mlp-256": Recipe(hidden=256),
@@ -207,5 +252,7 @@ RECIPES = {
     # For arrays whose memory does not hold 784 x 128 weights.
     "mnist-mlp-small": Recipe(hidden=64, side=14),
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
+    "mnist-conv": _IMAGES,
+    "fashion-conv": replace(_IMAGES, dataset="fashion-mnist", rotate=5.0, elastic=0.0),
     **_experiments(),
 }

@@ -65,7 +65,7 @@ class Run:
             plan.beta, plan.gamma, alpha=plan.alpha, spike_detach=plan.spike_detach,
             noise_detach=plan.noise_detach,
         )
-        weights = [self.model.w1.latent, self.model.w2.latent]
+        weights = self.model.latent
         others = [p for p in self.model.parameters() if all(p is not each for each in weights)]
         self.optimizer = torch.optim.Adam(
             [

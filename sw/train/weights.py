@@ -33,13 +33,14 @@ class Weights(torch.nn.Module):
         the units of ``latent``: (), or (out, 1) for a scale per neuron."""
         raise NotImplementedError
 
-    def bound(self, acc_bits: int) -> None:
-        """Latent weights back to where they round to legal ones, and fit the accumulators.
+    def bound(self, acc_bits: int, copies: int = 1) -> None:
+        """Latent weights back to where they round to legal ones, and fit the accumulators, which
+        each of them meets ``copies`` times.
 
         A neuron whose positive or negative weights sum to 99 % of what an accumulator holds has
         them scaled to 98 %: rounding moves a sum of 784 weights by far less than what is left.
         """
-        full = 2.0 ** (acc_bits - 1)
+        full = 2.0 ** (acc_bits - 1) / copies
         with torch.no_grad():
             whole, scale = self()
             self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)

@@ -92,10 +92,10 @@ def test_saturated_membranes_too():
     plan = replace(SMALL, weight_bits=8, acc_bits=20)
     images, run = small_run(plan, 1)
     with torch.no_grad():
-        run.model.w1.latent.mul_(40)
+        run.model.hidden[0].weights.latent.mul_(40)
         run.model.bound()
-        run.model.log_theta.fill_(7.0)
-        run.model.b2.fill_(900.0)
+        run.model.hidden[0].log_theta.fill_(7.0)
+        run.model.bias.fill_(900.0)
         got, _ = run.model(read(torch.from_numpy(images), plan))
     want, _ = membranes(exported(run.model), images, plan.steps)
     assert np.array_equal(got.numpy().astype(np.int64), want)
@@ -254,7 +254,7 @@ def test_divergence_is_said_with_the_losses_too():
     with pytest.raises(Diverged, match="the loss is nan in batch 1 of epoch 1"):
         run.one_epoch()
     _, run = small_run(plan, 0)
-    run.model.w1.latent.data.fill_(float("nan"))
+    run.model.hidden[0].weights.latent.data.fill_(float("nan"))
     with pytest.raises(Diverged, match=r"of epoch 1: lower rate="):
         run.one_epoch()
 
@@ -284,9 +284,9 @@ def test_checkpoints_of_another_network_or_with_values_not_finite(tmp_path: Path
         train(SMALL, out=tmp_path, progress=interrupt)
     file = tmp_path / "custom.checkpoint.pt"
     for change, match in {
-        ("drop", "b1"): "another network: its b1 is missing, not \\(12,\\)",
-        ("more", "b3"): "another network: its b3 is \\(1,\\), not there",
-        ("wide", "b2"): "another network: its b2 is \\(11,\\), not \\(10,\\)",
+        ("drop", "hidden.0.bias"): r"another network: its hidden\.0\.bias is missing, not \(12,\)",
+        ("more", "more"): "another network: its more is \\(1,\\), not there",
+        ("wide", "bias"): "another network: its bias is \\(11,\\), not \\(10,\\)",
         ("nan", "log_gain"): "log_gain of model with values that are not finite",
     }.items():
         kept = torch.load(file, weights_only=True)
@@ -309,8 +309,8 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda kept: kept["run"].update(steps=3), r"with \{'steps': 3\} instead of \{'steps': 4\}"),
     (lambda kept: kept["run"].pop("rate"), r"with \{'rate': None\} instead of \{'rate': 0\.05\}"),
     (lambda kept: kept["run"].update(more=1), r"with \{'more': 1\} instead of \{'more': None\}"),
-    (lambda kept: kept["model"].update(b1=3), r"damaged \(b1 of model is no tensor\)"),
-    (lambda kept: kept["best_state"].update(b2=None), r"\(b2 of best_state is no tensor\)"),
+    (lambda kept: kept["model"].update(bias=3), r"damaged \(bias of model is no tensor\)"),
+    (lambda kept: kept["best_state"].update(bias=None), r"\(bias of best_state is no tensor\)"),
     (lambda kept: kept["figures"].clear(), r"damaged \(KeyError: 'epoch'\)"),
     (lambda kept: kept["figures"].update(epoch="1"), r"epoch must be an integer from 1 to 2, not"),
     (lambda kept: kept["figures"].update(epoch=3), r"epoch must be from 1 to 2, not 3"),
@@ -382,7 +382,7 @@ def test_training_keeps_weights_within_the_accumulators():
 
 
 def test_only_the_side_of_a_neuron_that_does_not_fit_is_scaled():
-    weights = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0)).w1
+    weights = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0)).hidden[0].weights
     with torch.no_grad():
         weights.latent[3] = torch.where(torch.arange(784) < 700, 6.0, -1.0)
     before = weights.latent.detach().clone()
@@ -396,8 +396,8 @@ def test_only_the_side_of_a_neuron_that_does_not_fit_is_scaled():
 
 def test_weights_beyond_the_accumulators_are_refused():
     model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
-    model.w1.latent.data[5] = -3.0
-    with pytest.raises(ValueError, match=r"w1 of neuron 5 sum to -2352 and 0, .*acc_bits=12"):
+    model.hidden[0].weights.latent.data[5] = -3.0
+    with pytest.raises(ValueError, match=r"neuron 5 of layers\[0\] .* to -2352 and 0, .*acc_bits=12"):
         exported(model)
 
 
@@ -502,8 +502,8 @@ def test_every_recipe_is_of_data_there_is():
 
 def test_values_that_are_not_finite_are_not_exported():
     model = Model(SMALL, torch.zeros(784), torch.Generator().manual_seed(0))
-    model.b2.data[1] = float("nan")
-    with pytest.raises(ValueError, match="b2 is not finite: train again from the last good"):
+    model.bias.data[1] = float("nan")
+    with pytest.raises(ValueError, match="bias is not finite: train again from the last good"):
         exported(model)
 
 
@@ -584,19 +584,19 @@ def test_brevitas_scales_are_learned_and_go_into_the_thresholds():
     pytest.importorskip("brevitas")
     plan = replace(SMALL, quantizer="brevitas-channel")
     _, run = small_run(plan, 1)
-    before = {name: value.clone() for name, value in run.model.integers().items()}
-    scale = run.model.w1()[1].detach()
+    hidden, before = run.model.hidden[0], exported(run.model)
+    scale = hidden.weights()[1].detach()
     with torch.no_grad():
-        for value in run.model.w1.parameters():
+        for value in hidden.weights.parameters():
             value.mul_(2.0)
-        run.model.log_theta.add_(float(np.log(2.0)))
-    for name, value in run.model.integers().items():
-        assert torch.equal(value, before[name]), name
+        hidden.log_theta.add_(float(np.log(2.0)))
+    assert exported(run.model) == before
     assert scale.shape == (12, 1)
-    assert run.model.w2()[1].numel() == 1
+    assert run.model.weights()[1].numel() == 1
     run.one_epoch()
-    assert not torch.allclose(run.model.w1()[1], 2 * scale)
-    power = small_run(replace(plan, quantizer="brevitas-power-of-two"), 1)[1].model.w1()[1].detach()
+    assert not torch.allclose(hidden.weights()[1], 2 * scale)
+    _, run = small_run(replace(plan, quantizer="brevitas-power-of-two"), 1)
+    power = run.model.hidden[0].weights()[1].detach()
     assert float(power.log2()) == round(float(power.log2()))
 
 
@@ -605,11 +605,11 @@ def test_batch_normalisation_is_folded():
     rounding to the grid does not decide."""
     _, run = small_run(replace(SMALL, norm=True, leak=(None, None), steps=1), 4)
     run.one_epoch()
-    model = run.model.eval()
+    model, hidden = run.model.eval(), run.model.hidden[0]
     inputs = read(run.held.inputs, run.plan)
     with torch.no_grad():
-        sums = inputs @ model.w1()[0].T
-        normed = (sums - model.center) / (model.spread * model.log_theta.exp()) + model.b1
+        sums = inputs @ hidden.weights()[0].T
+        normed = (sums - hidden.center) / (hidden.spread * hidden.log_theta.exp()) + hidden.bias
         _, spikes = model(inputs)
     clear = (normed - 1).abs() > 0.01
     assert clear.float().mean() > 0.9
@@ -624,7 +624,7 @@ def test_the_classifier_of_rates_gives_the_scores_of_the_spikes(change: dict[str
     _, run = small_run(plan, 3)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        run.model.b2.copy_(5 * torch.randn(10, generator=generator))
+        run.model.bias.copy_(5 * torch.randn(10, generator=generator))
         out, spikes = run.model(read(run.held.inputs, plan))
         classified = run.model.classify(firing_rate(spikes))
         scores = run.model.scores(out)
@@ -634,14 +634,14 @@ def test_the_classifier_of_rates_gives_the_scores_of_the_spikes(change: dict[str
 
 def test_running_statistics_follow_the_batches():
     _, run = small_run(replace(SMALL, norm=True), 4)
-    model = run.model.train()
+    model, hidden = run.model.train(), run.model.hidden[0]
     inputs = read(run.held.inputs[:50], run.plan)
     with torch.no_grad():
         for _ in range(100):
             model(inputs)
-        sums = inputs @ model.w1()[0].T
-    assert torch.allclose(model.center, sums.mean(0), rtol=1e-3, atol=1e-2)
-    assert torch.allclose(model.spread, sums.std(0, correction=0), rtol=1e-3)
+        sums = inputs @ hidden.weights()[0].T
+    assert torch.allclose(hidden.center, sums.mean(0), rtol=1e-3, atol=1e-2)
+    assert torch.allclose(hidden.spread, sums.std(0, correction=0), rtol=1e-3)
 
 
 def test_distorted_images_stay_images():

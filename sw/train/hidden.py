@@ -1,0 +1,194 @@
+"""A layer of neurons that fire while it is trained: dense, or a convolution with its pools.
+
+Maps are (..., height, width, channels) here, so that thresholds and biases of channels are those of
+the last axis; the network has them in its own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+
+from ..network import Conv2d, Dense, MaxPool2d, SumPool2d
+from .convolutions import Convolution
+from .exact import ExactNeuron, straight_through
+from .recipes import Recipe
+from .weights import make_weights
+
+__all__ = ["Hidden"]
+
+MOMENTUM = 0.1
+SMALLEST_SPREAD = 0.5
+"""Of a neuron's current in weight steps, where ``norm`` divides by it."""
+
+
+class Hidden(torch.nn.Module):
+    """Latent weights, thresholds and biases of one layer.
+
+    Parameters
+    ----------
+    plan : the recipe.
+    convolution : what the layer is; None: ``plan.hidden`` neurons that read everything.
+    shape : (channels, height, width) of what it reads, or (inputs,).
+    generator : of the first weights.
+    mean : (inputs,) mean of what it reads, around which biases are learned without ``norm``.
+    """
+
+    mean: torch.Tensor
+    center: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(
+        self,
+        plan: Recipe,
+        convolution: Convolution | None,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        mean: torch.Tensor,
+    ) -> None:
+        super().__init__()
+        self.plan, self.convolution, self.shape = plan, convolution, shape
+        self.one = 2.0**plan.fraction_bits
+        self.top = 2.0 ** (plan.state_bits - 1) - 1
+        self.neuron = ExactNeuron(
+            leak=plan.leak, reset=plan.reset, reset_timing=plan.reset_timing,
+            compare=plan.compare, synapse_leak=plan.synapse_leak, state_bits=plan.state_bits,
+            width=plan.width,
+        )
+        out, inputs = plan.hidden, prod(shape)
+        if convolution is not None:
+            out, inputs = convolution.channels, shape[0] * convolution.kernel**2
+        first = 2.0 * torch.randn(out, inputs, generator=generator)
+        self.weights = make_weights(plan.quantizer, first, plan.weight_bits, per_neuron=True)
+        self.log_theta = torch.nn.Parameter(torch.zeros(out))
+        self.bias = torch.nn.Parameter(torch.full((out,), 0.25))
+        self.register_buffer("mean", mean)
+        self.register_buffer("center", torch.zeros(out))
+        self.register_buffer("spread", torch.ones(out))
+
+    def start(self, inputs: torch.Tensor) -> None:
+        """First thresholds: the spread of the currents over some inputs."""
+        with torch.no_grad():
+            whole, scale = self.weights()
+            if self.plan.norm:
+                current = self._sums(inputs, whole).flatten(0, -2)
+                self.center.copy_(current.mean(0))
+                self.spread.copy_(current.std(0).clamp(min=SMALLEST_SPREAD))
+            else:
+                current = ((inputs - self.mean) @ whole.T).flatten(0, -2)
+                spread = current.std(0).clamp(min=1 / self.one)
+                self.log_theta.copy_((spread * scale.flatten()).log())
+
+    def bound(self) -> None:
+        """Latent weights back to where they are legal and fit the accumulators."""
+        square = 1 if self.convolution is None else self.convolution.sum_pool**2
+        self.weights.bound(self.plan.acc_bits, square)
+
+    def integers(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Weights (out, inputs), biases and thresholds as the array gets them (whole numbers)."""
+        whole, scale = self.weights()
+        return (whole, *self._fixed(whole, scale))
+
+    def forward(self, inputs: torch.Tensor, steps: int | None) -> torch.Tensor:
+        """Spikes (steps, batch, neurons), or (steps, batch, height, width, channels).
+
+        Parameters
+        ----------
+        inputs : whole numbers, (steps, batch, ...), or (batch, ...) that are the same in every one
+            of ``steps`` steps.
+        """
+        whole, scale = self.weights()
+        sums = self._sums(inputs, whole)
+        if self.plan.norm and self.training:
+            bias, theta = self._normed(sums)
+        else:
+            bias, theta = self._fixed(whole, scale)
+        current = torch.add(bias, sums, alpha=self.one)
+        if self.convolution is None:
+            return self.neuron(current, theta, steps)[0]
+        place = current.shape[-3:]
+        theta = theta.repeat(place[0] * place[1])
+        spikes, _ = self.neuron(current.flatten(-3), theta, steps)
+        spikes = spikes.reshape(*spikes.shape[:2], *place)
+        size = self.convolution.max_pool
+        return spikes if size == 1 else _mapped(spikes, lambda maps: nnf.max_pool2d(maps, size))
+
+    def layer(self) -> Conv2d | Dense:
+        """The frozen layer."""
+        with torch.no_grad():
+            weight, bias, theta = (each.numpy().astype(np.int64) for each in self.integers())
+        neuron, made = self.neuron.neuron(theta), self.convolution
+        if made is None:
+            return Dense(weight=weight, bias=bias, neuron=neuron)
+        return Conv2d(
+            weight=weight.reshape(len(weight), -1, made.kernel, made.kernel), bias=bias,
+            stride=made.stride, padding=made.padding, neuron=neuron,
+            pool_before=SumPool2d(made.sum_pool) if made.sum_pool > 1 else None,
+            pool_after=MaxPool2d(made.max_pool) if made.max_pool > 1 else None,
+        )
+
+    def _sums(self, inputs: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+        made = self.convolution
+        if made is None:
+            return inputs @ whole.T
+        kernels = whole.reshape(-1, self.shape[0], made.kernel, made.kernel)
+        size = made.sum_pool
+
+        def convolved(maps: torch.Tensor) -> torch.Tensor:
+            if size > 1:
+                maps = nnf.avg_pool2d(maps, size, divisor_override=1)
+            if made.kernel == 1:  # oneDNN's gradient of one with a stride writes out of bounds
+                return nnf.conv2d(maps[..., :: made.stride, :: made.stride], kernels)
+            return nnf.conv2d(maps, kernels, None, made.stride, made.padding)
+
+        return _mapped(inputs, convolved)
+
+    def _fixed(
+        self, whole: torch.Tensor, scale: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bias and threshold of the frozen model."""
+        if self.plan.norm:
+            return self._folded(self.center, self.spread)
+        theta = self.log_theta.exp() / scale.flatten()
+        # Biases are learned around the mean input: it conditions the problem, the array sees a sum.
+        return self._rounded(self.bias * theta - whole @ self.mean, theta)
+
+    def _folded(
+        self, center: torch.Tensor, spread: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bias and threshold to which ``(I - center) / (spread e**log_theta) + bias`` against a
+        threshold of 1 is folded."""
+        theta = self.log_theta.exp() * spread
+        return self._rounded(self.bias * theta - center, theta)
+
+    def _normed(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same with the mean and spread of a batch, which the running ones follow."""
+        # Maps have many places: those of some samples tell as much, in a fraction of the time.
+        flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)
+        center, spread = flat.mean(0), flat.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
+        with torch.no_grad():
+            self.center.lerp_(center, MOMENTUM)
+            self.spread.lerp_(spread, MOMENTUM)
+        return self._folded(center, spread)
+
+    def _rounded(
+        self, bias: torch.Tensor, theta: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight steps to integers of the state's resolution."""
+        low, high = -self.top - 1, self.top
+        return (
+            straight_through(bias * self.one, lambda v: v.round().clamp(low, high)),
+            straight_through(theta * self.one, lambda v: v.round().clamp(1.0, high)),
+        )
+
+
+def _mapped(
+    maps: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """``function`` of (n, channels, height, width), on (..., height, width, channels)."""
+    done = function(maps.flatten(0, -4).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return done.reshape(*maps.shape[:-3], *done.shape[1:])
