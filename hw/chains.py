@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Array, Cat, Const, Instance, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from stablespike.spec import ArrayConfig, bits_for
+from stablespike.spec import ArrayConfig
 
 from .lanes import lanes_signature, weight_of
 

@@ -41,7 +41,8 @@ class Emission(wiring.Component):
     -------
     start : a group is done, with ``mark``; all else holds from here until ``done``.
     settings, run, neurons : the task's, the group's number in it, its neurons.
-    final : the window is its sample's last. odd : with recurrence: its number is odd. trace, counters : ``ReportFlags``.
+    final : the window is its sample's last. trace, counters : ``ReportFlags``.
+    odd : with recurrence: the window's number is odd.
     select_skeleton, beat, own, pooled, store, words : the pool unit.
     membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.

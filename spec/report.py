@@ -6,8 +6,8 @@
 
 ``group`` counts the core's own groups of the task, modulo 1024: with convolution, those of every
 position, in the order in which they are computed: pooled position, group, position in the pool.
-WORDS packets, one for each pooled position and group, have the number of the last one in it. Packets of one core come in order; those of
-several cores interleave, packet by packet.
+WORDS packets, one for each pooled position and group, have the number of the last one in it.
+Packets of one core come in order; those of several cores interleave, packet by packet.
 """
 
 from __future__ import annotations
