@@ -101,7 +101,8 @@ class Maps:
     """Where the maps between the layers lie: rows of L words, the same in every core and on the
     bus. The input map lies there twice (one buffer is filled while the other is read), and so does
     that of a recurrent layer's spikes, once for each of its runs: what it writes in windows of even
-    number, and behind that in those of odd number. Layers behind it read the same one.
+    number, and behind that in those of odd number. Layers behind it read the same one. All others take
+    turns in two places.
 
     Attributes
     ----------
@@ -129,15 +130,27 @@ class Maps:
         )
         self.inputs = self.read[0].rows(lanes)
         at = 2 * self.inputs
-        self.spikes, self.skeleton, self.own_spikes = [0], [0], []
-        for i, (layer, lying) in enumerate(zip(network.layers[:-1], written, strict=False)):
-            rows = lying.rows(lanes)
-            self.spikes.append(at)
-            self.own_spikes.append(at)
-            at += 2 * self.own_rows(i) or (rows if layer.emit != "skeleton" else 0)
-            self.skeleton.append(at)
-            at += rows if layer.emit != "spikes" else 0
-        for _ in range(2 if network.both else 1):
+        own = []  # first row of each layer's own spikes
+        for i, _ in enumerate(network.layers):
+            own.append(at)
+            at += 2 * self.own_rows(i)
+        # A layer writes when nobody reads any more what its input was made of: every other map
+        # lies in the same place.
+        inner = list(zip(network.layers[:-1], written, strict=False))
+        emitted = [
+            {"spikes": lying.rows(lanes) * (layer.recurrent is None and layer.emit != "skeleton"),
+             "skeleton": lying.rows(lanes) * (layer.emit != "spikes")}
+            for layer, lying in inner
+        ]
+        places = [at, at + max((sum(rows.values()) for rows in emitted[::2]), default=0)]
+        self.spikes, self.skeleton = [0], [0]
+        for i, rows in enumerate(emitted):
+            place = places[i % 2]
+            self.spikes.append(place if self.own[i] is None else own[i])
+            self.skeleton.append(place + rows["spikes"])
+        at = places[1] + max((sum(rows.values()) for rows in emitted[1::2]), default=0)
+        self.own_spikes = own
+        if network.both:
             self.own_spikes.append(at)
             at += 2 * self.own_rows(-1)
         self.total = at

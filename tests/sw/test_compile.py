@@ -20,6 +20,14 @@ from stablespike.spec.link import Register, Space
 from stablespike.values import signed_bits, signed_range
 from stablespike.words import pack_rows
 
+@pytest.fixture(autouse=True)
+def dense_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the presets that have convolution, so that what is said of others stays the same."""
+    for name, config in list(PRESETS.items()):
+        if config.convolution:
+            monkeypatch.delitem(PRESETS, name)
+
+
 SMALL = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=32, neuron_groups=8, tasks=4)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import stablespike as ss
@@ -69,10 +71,19 @@ def test_own_spikes_lie_twice_for_each_run() -> None:
         ss.SpikeInput((4,)), [layer(4), layer(6, "skeleton"), layer(6, "both"), layer(6)]
     )
     maps = Maps(network, ss.ArrayConfig(lanes=4))
-    # A row of input, twice; then of every layer two rows, twice, and those of its skeleton.
-    assert maps.own_spikes == [2, 6, 12, 18, 22]
-    assert (maps.spikes, maps.skeleton) == ([0, 2, 6, 12], [0, 6, 10, 16])
+    # A row of input, twice; of every layer two rows, twice; two places for skeletons; the last run.
+    assert maps.own_spikes == [2, 6, 10, 14, 22]
+    assert (maps.spikes, maps.skeleton) == ([0, 2, 6, 10], [0, 18, 20, 18])
     assert (maps.own_rows(0), maps.total) == (2, 26)
+
+
+def test_every_other_map_lies_in_the_same_place() -> None:
+    sizes = [8, 20, 12, 9, 40, 3]
+    layers = [
+        ss.Dense(np.ones((outputs, inputs)), neuron=NEURON) for inputs, outputs in pairwise(sizes)
+    ]
+    maps = Maps(ss.Network(ss.SpikeInput((8,)), layers), ss.ArrayConfig(lanes=4))
+    assert (maps.inputs, maps.spikes, maps.total) == (2, [0, 4, 9, 4, 9], 19)
 
 
 @pytest.mark.parametrize(
