@@ -101,8 +101,8 @@ class Maps:
     """Where the maps between the layers lie: rows of L words, the same in every core and on the
     bus. The input map lies there twice (one buffer is filled while the other is read), and so does
     that of a recurrent layer's spikes, once for each of its runs: what it writes in windows of even
-    number, and behind that in those of odd number. Layers behind it read the same one. All others take
-    turns in two places.
+    number, and behind that in those of odd number. Layers behind it read the same one. All others
+    take turns in two places.
 
     Attributes
     ----------
