@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stablespike.hw.ports import beat_layout, window_layout, write_layout
 from stablespike.maps import Map, input_map, written_map
 from stablespike.program import Program, Share, load_program
-from stablespike.shares import Order, order
+from stablespike.shares import Order, grid, order
 from stablespike.spec import reference
 from stablespike.spec.link import Register, ReportFlags
 from stablespike.spec.report import PLACE, ReportKind, counter_values
@@ -249,9 +249,10 @@ def _check_counters(
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, share in enumerate(program.groups[layer]):
         values = received.counters.pop((layer, core, window))
-        readers = network.layers[layer].readers(shape, share.rows)
+        mine = grid(network.layers[layer], shape).computed(share)
+        readers = network.layers[layer].readers(shape, mine)
         met = [share.groups * int(n) for n in readers]
-        own = _neurons(share, neurons, program.config.lanes)
+        own = _neurons(share, neurons, mine, program.config.lanes)
         expected = {
             "issued": sum(n for n, word in zip(met, read, strict=True) if word),
             "popcount": sum(n * word.bit_count() for n, word in zip(met, read, strict=True)),
@@ -261,9 +262,11 @@ def _check_counters(
         assert {name: values[name] for name in expected} == expected, (layer, core, window)
 
 
-def _neurons(share: Share, shape: tuple[int, ...], lanes: int) -> Words:
-    """The neurons of a share, of a layer of that shape."""
+def _neurons(
+    share: Share, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], lanes: int
+) -> Words:
+    """The neurons of a share, of a layer of that shape, at these positions."""
     numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
     channels = slice(share.first * lanes, (share.first + share.groups) * lanes)
-    mine: Words = numbers[channels, share.rows].reshape(-1).tolist()
+    mine: Words = numbers[channels, positions].reshape(-1).tolist()
     return mine

@@ -165,8 +165,9 @@ class Assembler:
                 for share in shares
             ])
             events, odd = np.divmod(by["issued"], groups)
-            # The first of the cores of the same rows, whose fields are the same.
-            first = [[s.top for s in shares].index(share.top) for share in shares]
+            # The first of the cores of the same positions, whose fields are the same.
+            starts = [share.start for share in shares]
+            first = [starts.index(start) for start in starts]
             if odd.any() or (events != events[:, :, first]).any():
                 raise LinkError(
                     f"{self._name} counted other events on one core than on another in layer {i}: "

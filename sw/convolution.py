@@ -14,7 +14,7 @@ from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
 from .spec.task import KERNEL_HIGH
 from .values import exact_int
-from .weights import Part, Weighted, signs, whole
+from .weights import Part, Positions, Weighted, signs, whole
 
 __all__ = ["Conv2d"]
 
@@ -142,11 +142,13 @@ class Conv2d(Weighted):
         neurons = self.neuron_shape(shape)
         return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
 
-    def readers(self, shape: Shape, rows: slice = slice(None)) -> Integers:
-        """(inputs before pooling,) positions, in these rows of them, whose field each input of the
-        map is in."""
-        down, across = self.axes(shape)
-        each: Integers = down.readers(rows)[:, None] * across.readers()
+    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
+        """(inputs before pooling,) positions, of all or of these, whose field each input of the map
+        is in."""
+        down, across = (axis.fields().astype(np.int64) for axis in self.axes(shape))
+        each: Integers = np.outer(down.sum(axis=0), across.sum(axis=0))
+        if positions is not None:
+            each = down.T @ positions @ across
         return np.tile(each.reshape(-1), shape[0])
 
     def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .network import Network
 from .samples import check_samples
-from .shares import Share
+from .shares import Share, grid
 from .spec.array import LIMITS
 from .values import exact_int
 from .words import pack_steps, popcount
@@ -122,21 +122,25 @@ def count(
         rows["events"] = (active @ readers + own).sum(axis=1)
         rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
         busiest = np.zeros_like(own)
-        for part, groups in _row_parts(shares[i]).items():
-            events = active @ layer.readers(shape, slice(*part)) + own
+        there = grid(layer, shape)
+        for share, groups in _parts(shares[i]).items():
+            # Only dense layers, of one position, read their own spikes.
+            events = active @ layer.readers(shape, there.computed(share)) + own
             rows["issued"] += events.sum(axis=1) * sum(groups)
             busiest = np.maximum(busiest, events * max(groups))
         rows["lower_bound"] = busiest.sum(axis=1)
     return counters
 
 
-def _row_parts(shares: Sequence[Share]) -> dict[tuple[int, int], list[int]]:
-    """The groups of each core, by the rows of positions (first, behind the last) that are theirs:
-    cores of the same rows meet the same events."""
-    parts: dict[tuple[int, int], list[int]] = {}
+def _parts(shares: Sequence[Share]) -> dict[Share, list[int]]:
+    """The groups of each core, by a share of the positions that are theirs: cores of the same ones
+    meet the same events."""
+    parts: dict[tuple[int, int], tuple[Share, list[int]]] = {}
     for share in shares:
-        parts.setdefault((share.top, share.top + share.lines), []).append(share.groups)
-    return parts
+        if share.groups:
+            _, groups = parts.setdefault((share.start, share.windows), (share, []))
+            groups.append(share.groups)
+    return dict(parts.values())
 
 
 def totals(layer_counters: npt.NDArray[Any]) -> npt.NDArray[Any]:

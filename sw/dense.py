@@ -13,7 +13,7 @@ from .immutable import Shape, put
 from .neurons import Neuron
 from .pooling import SumPool2d
 from .values import as_array, exact_integers, signed_range
-from .weights import WEIGHT_BITS, Part, Weighted, check_weights, signs, whole
+from .weights import WEIGHT_BITS, Part, Positions, Weighted, check_weights, signs, whole
 
 __all__ = ["Dense"]
 
@@ -128,10 +128,10 @@ class Dense(Weighted):
         folded.setflags(write=False)
         return folded
 
-    def readers(self, shape: Shape, rows: slice = slice(None)) -> Integers:
-        """(inputs before pooling,) positions, in these rows of them, that scan each input: the only
+    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
+        """(inputs before pooling,) positions, of all or of these, that scan each input: the only
         one does, dropped edges too."""
-        return np.full(prod(shape), len(range(1)[rows]), dtype=np.int64)
+        return np.full(prod(shape), 1 if positions is None else positions.sum(), dtype=np.int64)
 
     def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
         """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""

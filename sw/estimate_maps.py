@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .maps import Map, Maps
 from .network import Conv2d, Layer
-from .shares import Share, positions
+from .shares import Share, grid
 
 if TYPE_CHECKING:
     from .immutable import Shape
@@ -43,8 +43,10 @@ def estimate_maps(program: Program, words: Sequence[npt.NDArray[Any]]) -> Intege
         active = words[i][:, : program.windows] != 0
         slowest = np.zeros_like(cycles)
         for share in set(program.groups[i]):
-            runs = share.groups * share.lines * positions(layer, shape)[1]
-            issued = active @ layer.readers(shape, share.rows) * share.groups + runs
+            there = grid(layer, shape)
+            runs = share.groups * there.positions(share)
+            readers = layer.readers(shape, there.computed(share))
+            issued = active @ readers * share.groups + runs
             found = share.groups * _flag_rows(layer, shape, maps.read[i], share, config.lanes)
             neurons = runs * config.lanes * config.passes
             slowest = np.maximum(slowest, np.maximum(issued, max(found, neurons)))
@@ -61,8 +63,9 @@ def _flag_rows(layer: Layer, shape: Shape, read: Map, share: Share, lanes: int) 
         (np.maximum(0, axis.starts()) * axis.pool, (axis.starts() + axis.inside()[1]) * axis.pool)
         for axis in (down, across)
     )
-    ends = zip(top[share.rows], bottom[share.rows], strict=True)
-    rows = [np.arange(begin, end) for begin, end in ends]
-    places = np.concatenate([*rows, top[:0]])[:, None] * read.width
-    begin, end = ((places + each) * read.pitch for each in (left, right))
-    return int(np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum())
+    total = 0
+    for y, columns in enumerate(grid(layer, shape).computed(share)):
+        places = np.arange(top[y], bottom[y])[:, None] * read.width
+        begin, end = ((places + each[columns]) * read.pitch for each in (left, right))
+        total += int(np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum())
+    return total

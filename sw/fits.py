@@ -31,6 +31,7 @@ class Problem(NamedTuple):
 _FIXED = {
     "height": ("map height", PLACE_BITS),
     "columns": ("positions across", PLACE_BITS),
+    "lines": ("positions down", PLACE_BITS),
     "kernel_rows": ("kernel height with its sum pool", STEP_BITS),
     "step_y": ("vertical stride with its sum pool", STEP_BITS),
     "pool": ("max pool size", STEP_BITS),
@@ -46,11 +47,10 @@ _PLACES = {
 }
 """Fields of tasks that are as wide as the spike memory is large."""
 
-_LINES, _POSITIONS = "position rows of a core", "positions of a core"
+_POSITIONS = "positions of a core"
 _HIGH = {
     **{name: high for name, (_, high) in LIMITS.items()},
     **{what: (1 << bits) - 1 for what, bits in _FIXED.values()},
-    _LINES: (1 << PLACE_BITS) - 1,
     _POSITIONS: POSITIONS_HIGH,
 }
 """The most of anything that an array can have."""
@@ -72,7 +72,7 @@ def complaint(
     if _beyond(remedy):
         larger = _larger(network, config, steps)
         if larger:
-            remedy = {n: v for n, v in remedy.items() if n not in (_LINES, _POSITIONS)} | larger
+            remedy = {n: v for n, v in remedy.items() if n != _POSITIONS} | larger
     beyond = _beyond(remedy)
     fields = ", ".join(
         f"{name}={remedy[name]}"
@@ -82,7 +82,7 @@ def complaint(
     limits = ", ".join(f"{name} is at most {_HIGH[name]}" for name in beyond)
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
     if _able(network, config) != config:
-        hint += "; device='golden:' compiles it for the golden model alone"
+        hint = f"device='golden:' compiles it for the golden model alone; {hint}"
     whole = "; ".join(problem.text for problem in found)
     return f"the network does not fit the array: {whole} ({hint})"
 
@@ -126,10 +126,7 @@ def _able(network: Network, config: ArrayConfig) -> ArrayConfig:
 
 def _counted(plan: Plan) -> dict[str, int]:
     """What a core counts of positions."""
-    return {
-        _LINES: max(split.lines for split in plan.splits),
-        _POSITIONS: max(split.lines * split.columns for split in plan.splits),
-    }
+    return {_POSITIONS: max(split.positions for split in plan.splits)}
 
 
 def problems(

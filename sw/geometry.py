@@ -48,12 +48,8 @@ class Axis:
         starts = self.starts()
         return np.maximum(0, -starts), np.minimum(self.kernel, self.places - starts)
 
-    def readers(self, part: slice = slice(None)) -> Integers:
-        """(size,) positions of a part whose field each place of the map is in, before pooling."""
-        counts = np.zeros(self.places, dtype=np.int64)
-        for row in range(self.kernel):
-            places = self.starts()[part] + row
-            counts[places[(places >= 0) & (places < self.places)]] += 1
-        spread = np.zeros(self.size, dtype=np.int64)
-        spread[: self.places * self.pool] = np.repeat(counts, self.pool)
-        return spread
+    def fields(self) -> npt.NDArray[np.bool_]:
+        """(positions, size) places of the map in the field of each position, before pooling."""
+        places = np.arange(self.places) - self.starts()[:, None]
+        inside = ((places >= 0) & (places < self.kernel)).repeat(self.pool, axis=1)
+        return np.pad(inside, ((0, 0), (0, self.size - inside.shape[1])))

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from .maps import Map, Maps, group_size
 from .network import Conv2d, Layer, Network
-from .shares import Share, Split, splits
+from .shares import Grid, Share, Split, grid, splits
 from .spec.array import ArrayConfig
-from .spec.task import PLACE_BITS, POSITIONS_HIGH
+from .spec.task import POSITIONS_HIGH
 
 __all__ = ["Plan", "field_size", "group_rows", "make_plan", "state_groups"]
 
@@ -65,9 +65,9 @@ def group_rows(layer: Layer, maps: Maps, index: int) -> int:
     return maps.own_rows(index) * maps.lanes + rows * words
 
 
-def state_groups(share: Share, columns: int, stateless: bool) -> int:
+def state_groups(share: Share, there: Grid, stateless: bool) -> int:
     """Groups of the state memory that a run of a core's share takes."""
-    return min(1, share.groups) if stateless else share.groups * share.lines * columns
+    return min(1, share.groups) if stateless else share.groups * there.positions(share)
 
 
 def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
@@ -108,11 +108,8 @@ def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
 
 def _usable(options: list[Split]) -> list[Split]:
     """Those whose positions a core can count; if there are none, that of the fewest."""
-    usable = [
-        each for each in options
-        if each.lines < 1 << PLACE_BITS and each.lines * each.columns <= POSITIONS_HIGH
-    ]
-    return usable or [min(options, key=lambda each: each.lines)]
+    usable = [each for each in options if each.positions <= POSITIONS_HIGH]
+    return usable or [min(options, key=lambda each: each.positions)]
 
 
 class _Search:
@@ -126,14 +123,14 @@ class _Search:
         self.there = np.array([getattr(config, name) for name in _DEALT])
         self.needs = []  # per layer and split, (memories, cores)
         for i, (layer, ways) in enumerate(zip(network.layers, options, strict=True)):
-            rows = group_rows(layer, maps, i)
+            rows, there = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
             runs = 2 if network.both and i == len(network.layers) - 1 else 1
             self.needs.append([
                 np.array([
                     (
                         share.groups * rows,
                         share.groups,
-                        config.state * runs * state_groups(share, way.columns, stateless),
+                        config.state * runs * state_groups(share, there, stateless),
                     )
                     for share in way.shares
                 ]).T

@@ -158,7 +158,7 @@ class Program:
 
 
 def _dealt(split: Split) -> str:
-    ways = (("channels", split.channels), ("rows", split.rows))
+    ways = (("channels", split.channels), ("positions", split.parts))
     parts = [f"{what} over {count} cores" for what, count in ways if count > 1]
     return " by ".join(parts) or "on one core"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,25 +12,20 @@ import numpy.typing as npt
 from .immutable import Shape
 from .network import Conv2d, Layer
 
-__all__ = ["Order", "Share", "Split", "order", "pool_size", "positions", "splits"]
+__all__ = ["Grid", "Order", "Share", "Split", "grid", "order", "splits"]
 
 Integers = npt.NDArray[np.int64]
 
 
 class Share(NamedTuple):
     """What one core computes of a layer: ``groups`` groups of outputs (output channels) from
-    group ``first`` on, at the ``lines`` rows of positions from row ``top`` on (before pooling; a
-    dense layer has one)."""
+    group ``first`` on, in ``windows`` windows of its max pool from number ``start`` on, row by row
+    (without a pool, at as many positions; a dense layer has one)."""
 
     first: int
     groups: int
-    top: int = 0
-    lines: int = 1
-
-    @property
-    def rows(self) -> slice:
-        """Its rows of positions, among all of the layer's."""
-        return slice(self.top, self.top + self.lines)
+    start: int = 0
+    windows: int = 1
 
 
 @dataclass(frozen=True)
@@ -41,32 +35,76 @@ class Split:
     Attributes
     ----------
     shares : of each core.
-    channels, rows : parts its groups and its rows of positions are cut into.
-    columns : positions in a row of them.
+    channels, parts : that its groups and its positions are cut into.
+    positions : of the core that has most.
+    load : groups times positions of the fullest core.
     """
 
     shares: tuple[Share, ...]
     channels: int
-    rows: int
-    columns: int = 1
+    parts: int
+    positions: int
+    load: int
 
     @property
     def groups(self) -> int:
         """Of the core that has most."""
         return max(share.groups for share in self.shares)
 
-    @property
-    def lines(self) -> int:
-        """Rows of positions of the core that has most."""
-        return max(share.lines for share in self.shares)
-
-    @property
-    def load(self) -> int:
-        """Groups times positions of the fullest core."""
-        return max(share.groups * share.lines for share in self.shares) * self.columns
-
     def __str__(self) -> str:
-        return f"{self.channels} x {self.rows}"
+        return f"{self.channels} x {self.parts}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The positions of a layer with an input of some shape, and the windows of its max pool; those
+    at the right and at the bottom may be cut off.
+
+    Attributes
+    ----------
+    lines, columns : rows of positions, and positions in each.
+    pool : positions along each side of a window.
+    """
+
+    lines: int
+    columns: int
+    pool: int
+
+    @property
+    def across(self) -> int:
+        """Windows in a row of them."""
+        return -(-self.columns // self.pool)
+
+    @property
+    def windows(self) -> int:
+        """All windows."""
+        return -(-self.lines // self.pool) * self.across
+
+    def corner(self, window: int) -> tuple[int, int]:
+        """Row and column of a window's first position."""
+        down, across = divmod(window, self.across)
+        return down * self.pool, across * self.pool
+
+    def whole_before(self, window: int) -> int:
+        """Windows before this one that are not cut off."""
+        down, across = divmod(window, self.across)
+        wide = self.columns // self.pool
+        return min(down, self.lines // self.pool) * wide + (
+            min(across, wide) if down < self.lines // self.pool else 0
+        )
+
+    def computed(self, share: Share) -> npt.NDArray[np.bool_]:
+        """(lines, columns) positions that are a share's."""
+        down = -(-self.lines // self.pool)
+        mine = np.zeros(self.windows, dtype=bool)
+        if share.groups:
+            mine[share.start : share.start + share.windows] = True
+        each = mine.reshape(down, self.across).repeat(self.pool, axis=0).repeat(self.pool, axis=1)
+        return each[: self.lines, : self.columns]
+
+    def positions(self, share: Share) -> int:
+        """How many positions are a share's."""
+        return int(np.count_nonzero(self.computed(share)))
 
 
 class Order(NamedTuple):
@@ -88,33 +126,30 @@ class Order(NamedTuple):
     emitted_rows: Integers
 
 
-def pool_size(layer: Layer) -> int:
-    """Positions along each side of a pool behind a layer; 1 without one."""
-    return 1 if layer.pool_after is None else layer.pool_after.size
-
-
-def positions(layer: Layer, shape: Shape) -> tuple[int, int]:
-    """Rows and columns of the positions of a layer with an input of that shape."""
+def grid(layer: Layer, shape: Shape) -> Grid:
+    """The positions of a layer with an input of that shape."""
     if not isinstance(layer, Conv2d):
-        return 1, 1
-    _, rows, columns = layer.neuron_shape(shape)
-    return rows, columns
+        return Grid(1, 1, 1)
+    _, lines, columns = layer.neuron_shape(shape)
+    return Grid(lines, columns, 1 if layer.pool_after is None else layer.pool_after.size)
 
 
 def splits(layer: Layer, shape: Shape, cores: int, size: int) -> list[Split]:
     """The ways to deal a layer with an input of that shape, in groups of that size, the best one
     first.
 
-    Groups are dealt evenly, in order; so are rows of positions, in whole pools, of which the last
-    part has what the pools drop at the bottom. A part is a core's; cores beyond the parts there are
-    have nothing to compute. The best one has the least load, and of several the fewest weights.
-    A dense layer has one way: its groups over all cores.
+    Groups are dealt evenly, in order, and so are positions, in whole windows of the max pool. A
+    part is a core's; cores beyond the parts there are have nothing to compute. The best one has the
+    least load, and of several the fewest weights. A dense layer has one way: its groups over all
+    cores.
     """
-    groups = -(-layer.channels // size)
+    groups, there = -(-layer.channels // size), grid(layer, shape)
     if not isinstance(layer, Conv2d):
         dealt = tuple(Share(first, count) for first, count in _dealt(groups, cores))
-        return [Split(dealt, min(cores, groups), 1)]
-    found = _cut(layer, shape, groups, cores)
+        return [Split(dealt, min(cores, groups), 1, 1, max(share.groups for share in dealt))]
+    found = [
+        _cut(there, groups, channels, cores) for channels in range(1, min(cores, groups) + 1)
+    ]
     return sorted(found, key=lambda each: (each.load, each.groups))
 
 
@@ -124,46 +159,38 @@ def _dealt(count: int, parts: int) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(bounds)]
 
 
-def _cut(layer: Conv2d, shape: Shape, groups: int, cores: int) -> Iterator[Split]:
-    pool = pool_size(layer)
-    lines, columns = positions(layer, shape)
-    for channels in range(1, min(cores, groups) + 1):
-        rows = min(cores // channels, lines // pool)
-        shares = [
-            Share(first, count, top * pool, high * pool)
-            for top, high in _from_the_top(lines // pool, rows)
-            for first, count in _dealt(groups, channels)
-        ]
-        shares[-channels:] = [s._replace(lines=lines - s.top) for s in shares[-channels:]]
-        idle = [Share(0, 0, 0, 0)] * (cores - len(shares))
-        yield Split((*shares, *idle), channels, rows, columns)
-
-
-def _from_the_top(count: int, parts: int) -> list[tuple[int, int]]:
-    """As ``_dealt``, but the first of uneven parts have one more."""
-    return [(count - first - high, high) for first, high in reversed(_dealt(count, parts))]
+def _cut(there: Grid, groups: int, channels: int, cores: int) -> Split:
+    """Into so many parts of the groups, and as many of the positions as there are cores for."""
+    parts = min(cores // channels, there.windows)
+    shares = [
+        Share(first, count, start, windows)
+        for start, windows in _dealt(there.windows, parts)
+        for first, count in _dealt(groups, channels)
+    ]
+    positions = [there.positions(share) for share in shares]
+    load = max(each * share.groups for each, share in zip(positions, shares, strict=True))
+    idle = [Share(0, 0, 0, 0)] * (cores - len(shares))
+    return Split((*shares, *idle), channels, parts, max(positions), load)
 
 
 def order(share: Share, layer: Layer, shape: Shape, size: int) -> Order:
-    """The runs of a core over its share, in groups of that size: pooled row, pooled column, group,
-    row and column in the pool. Of pools that are cut off at the edges, what is there is computed,
-    but not emitted."""
-    groups, size = -(-layer.channels // size), pool_size(layer)
-    _, columns = positions(layer, shape)
+    """The runs of a core over its share, in groups of that size: window by window of the max pool,
+    group by group, row and column in the window. Of windows that are cut off at the edges, what is
+    there is computed, but not emitted."""
+    groups, there = -(-layer.channels // size), grid(layer, shape)
     runs: list[tuple[int, int, int]] = []
     emitted: list[int] = []
-    for top in range(share.top, share.top + share.lines, size):
-        high = min(size, share.top + share.lines - top)
-        for left in range(0, columns, size):
-            wide = min(size, columns - left)
-            for group in range(share.first, share.first + share.groups):
-                runs += [(top + dy, left + dx, group) for dy in range(high) for dx in range(wide)]
-                if high == wide == size:
-                    emitted.append(len(runs) - 1)
+    for window in range(share.start, share.start + share.windows):
+        top, left = there.corner(window)
+        high, wide = min(there.pool, there.lines - top), min(there.pool, there.columns - left)
+        for group in range(share.first, share.first + share.groups):
+            runs += [(top + dy, left + dx, group) for dy in range(high) for dx in range(wide)]
+            if high == wide == there.pool:
+                emitted.append(len(runs) - 1)
     y, x, group_of = np.array(runs, dtype=np.int64).reshape(-1, 3).T
     last = np.array(emitted, dtype=np.int64)
-    pooled = y[last] // size * (columns // size) + x[last] // size
+    pooled = y[last] // there.pool * (there.columns // there.pool) + x[last] // there.pool
     return Order(
-        y, x, group_of, (y * columns + x) * groups + group_of, last,
+        y, x, group_of, (y * there.columns + x) * groups + group_of, last,
         pooled * groups + group_of[last],
     )

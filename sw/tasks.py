@@ -9,7 +9,7 @@ from __future__ import annotations
 from .maps import Maps, group_size, lanes_each
 from .network import Conv2d, Network
 from .plan import Plan, field_size, group_rows, state_groups
-from .shares import Share, pool_size
+from .shares import Share, grid
 from .spec.array import ArrayConfig
 from .spec.layout import Field
 from .spec.task import Reset, task_layout
@@ -66,7 +66,8 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
             # The scanner counts runs of L weight rows.
             fields["weights"] //= config.lanes
         listed.append(fields)
-        state += state_groups(share, plan.splits[i].columns, plan.stateless)
+        there = grid(layer, network.input_shapes[i])
+        state += state_groups(share, there, plan.stateless)
     own = plan.maps.own_rows(-1)
     if own:
         nothing = dict.fromkeys(listed[-1], 0)
@@ -142,7 +143,9 @@ def _field_fields(
     square = 1 if layer.pool_before is None else layer.pool_before.size
     (down, across), line = layer.axes(network.input_shapes[index]), read.width * read.pitch
     rows, words = field_size(layer, read, config.lanes)
-    step, first = down.stride * square, (share.top * down.stride - down.padding) * square
+    there = grid(layer, network.input_shapes[index])
+    top, left = there.corner(share.start)
+    step, first = down.stride * square, (top * down.stride - down.padding) * square
     places = 1 << task_fields(config)["line"].width
     return {
         "line": line,
@@ -157,11 +160,11 @@ def _field_fields(
         "step_y": step,
         "step_line": step * line % places,
         "columns": across.positions,
-        "start_columns": across.positions,
-        "start_x": -across.padding * square * read.pitch,
-        "windows": -(-across.positions // pool_size(layer)) * -(-share.lines // pool_size(layer)),
-        "lines": share.lines,
-        "pool": pool_size(layer),
+        "start_columns": across.positions - left,
+        "start_x": (left * across.stride - across.padding) * square * read.pitch,
+        "windows": share.windows,
+        "lines": there.lines - top,
+        "pool": there.pool,
     }
 
 
@@ -206,8 +209,9 @@ def _destinations(
     fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
     if index < len(network.layers) - 1:
         written = maps.read[index + 1]
-        top = share.top // pool_size(network.layers[index]) * written.width
-        first = top * (written.pitch // maps.lanes) + share.first
+        there = grid(network.layers[index], network.input_shapes[index])
+        before = min(there.whole_before(share.start), written.height * written.width - 1)
+        first = before * (written.pitch // maps.lanes) + share.first
         starts = {"spikes": maps.spikes[index + 1], "skeleton": maps.skeleton[index + 1]}
     else:
         first, starts = share.first, {"spikes": maps.own_spikes[number]}

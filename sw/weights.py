@@ -14,14 +14,16 @@ from .pooling import SumPool2d
 from .values import as_array, exact_choice, exact_integers, signed_range
 
 __all__ = [
-    "EMITS", "WEIGHT_BITS", "Part", "Weighted", "check_weights", "checked_weight_bits", "signs",
-    "whole",
+    "EMITS", "WEIGHT_BITS", "Part", "Positions", "Weighted", "check_weights",
+    "checked_weight_bits", "signs", "whole",
 ]
 
 EMITS = ("spikes", "skeleton", "both")
 WEIGHT_BITS = (4, 8)
 
 Integers = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.bool_]
+"""(rows, columns) which positions of a layer are meant."""
 Part = Callable[[Integers], Integers]
 """What is taken of weights."""
 

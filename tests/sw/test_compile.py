@@ -303,12 +303,12 @@ def test_memories_decide_between_splits() -> None:
     assert [s[:2] for s in by_channels.groups[0]] == [(0, 1), (1, 1)]
     assert (by_channels.needed["weight_rows"], by_channels.needed["state_groups"]) == (9, 32)
     odd = convolved((1, 10, 6), 12)
-    by_rows = ss.compile(odd, cores, 8)
-    assert [(s.top, s.lines) for s in by_rows.groups[0]] == [(0, 4), (4, 4)]
-    assert by_rows.needed["weight_rows"] == 27
-    assert "(1 x 2: rows over 2 cores, 48 groups of neurons on the fullest; 2 x 1 would be 64)" in (
-        by_rows.report()
-    )
+    by_positions = ss.compile(odd, cores, 8)
+    assert [s[2:] for s in by_positions.groups[0]] == [(0, 16), (16, 16)]
+    assert by_positions.needed["weight_rows"] == 27
+    assert (
+        "(1 x 2: positions over 2 cores, 48 groups of neurons on the fullest; 2 x 1 would be 64)"
+    ) in by_positions.report()
     tight = ss.compile(odd, replace(cores, weight_rows=18), 8)
     assert [s.groups for s in tight.groups[0]] == [1, 2]
     assert "channels over 2 cores, 64 groups of neurons on the fullest; 1 x 2 would be 48, but" in (
@@ -356,9 +356,9 @@ def maps() -> ss.Network:
 def test_options_that_the_array_lacks_are_named() -> None:
     message = (
         "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution; "
-        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence (it fits no preset, but "
-        "an ArrayConfig like this with convolution=True, recurrence=True; device='golden:' "
-        "compiles it for the golden model alone)"
+        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence (device='golden:' "
+        "compiles it for the golden model alone; it fits no preset, but an ArrayConfig like this "
+        "with convolution=True, recurrence=True)"
     )
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         ss.compile(maps(), "icebreaker", 4)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden import Golden
-from stablespike.shares import Share, positions
+from stablespike.shares import Share, grid
 from stablespike.spec import reference
 
 
@@ -29,11 +29,13 @@ def by_hand(network, sample, steps, window, shares):
         if layer.recurrent is not None:  # every window is a step
             own = [[0] * layer.outputs, *result.words[i][:-1]]
             scanned = [[words + mine] for (words,), mine in zip(scanned, own, strict=True)]
-        # By window, by row of positions.
-        events = [[sum(word != 0 for word in words) for words in lines] for lines in scanned]
-        bits = sum(word.bit_count() for lines in scanned for words in lines for word in words)
+        # By window, by position.
+        events = [[sum(word != 0 for word in words) for words in fields] for fields in scanned]
+        bits = sum(word.bit_count() for fields in scanned for words in fields for word in words)
+        there = grid(layer, network.input_shapes[i])
         issued = [
-            [s.groups * sum(lines[s.top : s.top + s.lines]) for s in shares[i]] for lines in events
+            [s.groups * int(there.computed(s).reshape(-1) @ met_there) for s in shares[i]]
+            for met_there in events
         ]
         rows.append(
             (
@@ -53,7 +55,7 @@ def by_hand(network, sample, steps, window, shares):
 
 
 def met(layer, shape, words):
-    """The words of the receptive fields of each row of positions."""
+    """The words of the receptive field of each position."""
     if layer.kind == "dense":
         return [list(words)]
     size = 1 if layer.pool_before is None else layer.pool_before.size
@@ -71,25 +73,23 @@ def met(layer, shape, words):
     numbers = [1 + place for place in range(len(members))]
     inputs = list(members.values())
     fields = reference.fields(numbers, pooled, layer.kernel, layer.stride, layer.padding)
-    lines, columns = positions(layer, shape)
     return [
         [
             words[c * height * width + source]
-            for field in fields[line * columns :][:columns]
             for place in field
             if place
             for c in range(channels)
             for source in inputs[place - 1]
         ]
-        for line in range(lines)
+        for field in fields
     ]
 
 
 def any_share(rng, layer, shape):
-    """Some groups, at some rows of positions."""
-    lines, _ = positions(layer, shape)
-    top, stop = (0, 1) if lines == 1 else sorted(rng.integers(0, lines + 1, 2).tolist())
-    return Share(0, int(rng.integers(0, 5)), top, stop - top)
+    """Some groups, in some windows of the pool."""
+    windows = grid(layer, shape).windows
+    start, stop = (0, 1) if windows == 1 else sorted(rng.integers(0, windows + 1, 2).tolist())
+    return Share(0, int(rng.integers(0, 5)), start, stop - start)
 
 
 def dense(*groups):
@@ -151,12 +151,12 @@ def test_words_count_once_for_every_field_they_are_in():
         pixels = np.zeros((1, 1, 3, 3), dtype=int)
         pixels.reshape(-1)[place] = 5
         result = Golden(network).run(pixels, 4, trace=True)
-        shares = [Share(0, 2, 0, 2), Share(2, 1, 0, 2)]
+        shares = [Share(0, 2, 0, 4), Share(2, 1, 0, 4)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert (row["sops"], row["lower_bound"]) == (2 * fields * 5, 2 * fields)
-        # By rows of positions, a core meets the events of its own only.
-        shares = [Share(0, 3, 0, 1), Share(0, 3, 1, 1)]
+        # By positions, a core meets the events of its own only.
+        shares = [Share(0, 3, 0, 2), Share(0, 3, 2, 2)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert row["lower_bound"] == 3 * (2 if place == 4 else fields)

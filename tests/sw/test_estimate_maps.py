@@ -24,11 +24,15 @@ def looked_at(task: dict[str, int], lanes: int) -> int:
             **task, "kernel_rows": 1, "first_y": task["first_y"] + k,
             "first_line": task["first_line"] + k * task["line"],
         }
-        for y in range(task["lines"]):
-            for x in range(task["columns"]):
-                left = task["first_x"] + x * task["step_x"]
-                places, _ = field(row, y, left, 1 << 30)
-                total += len(set((places // lanes).tolist()))
+        top, x, left = 0, task["start_x"], task["start_columns"]
+        for _ in range(task["windows"]):
+            for dy in range(min(task["pool"], task["lines"] - top)):
+                for dx in range(min(task["pool"], left)):
+                    places, _ = field(row, top + dy, x + dx * task["step_x"], 1 << 30)
+                    total += len(set((places // lanes).tolist()))
+            x, left = x + task["pool"] * task["step_x"], left - task["pool"]
+            if left <= 0:
+                top, x, left = top + task["pool"], task["first_x"], task["columns"]
     return total * task["groups"]
 
 

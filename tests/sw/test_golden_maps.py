@@ -156,7 +156,7 @@ def test_the_command_line(tmp_path, capsys):
     ]
     assert main(arguments) == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert re.search(r"layers\[1\] \.*: the array has no recurrence.*golden:", error)
+    assert re.search(r"layers\[1\] .*: the array has no recurrence.*golden:", error)
     assert main([*arguments, "--device", "golden:", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["device"], told["cycles"], told["needed"]) == ("golden:", {}, {})

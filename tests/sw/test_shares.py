@@ -8,7 +8,7 @@ import numpy as np
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.shares import Share, order, positions, splits
+from stablespike.shares import Share, grid, order, splits
 
 NEURON = ss.Neuron(threshold=1)
 
@@ -29,8 +29,8 @@ def layers(draw: st.DrawFn) -> tuple[ss.Conv2d, tuple[int, int, int]]:
 @given(layers(), st.integers(1, 8), st.sampled_from([4, 8, 16]))
 def test_every_split_covers_a_layer(made, cores, lanes) -> None:
     layer, shape = made
-    size = 1 if layer.pool_after is None else layer.pool_after.size
-    lines, columns = positions(layer, shape)
+    there = grid(layer, shape)
+    lines, columns = there.lines, there.columns
     groups = -(-layer.channels // lanes)
     written = layer.output_shape(shape)
     options = splits(layer, shape, cores, lanes)
@@ -39,14 +39,23 @@ def test_every_split_covers_a_layer(made, cores, lanes) -> None:
         computed: Counter[int] = Counter()
         emitted: Counter[int] = Counter()
         for share in split.shares:
-            assert share.top % size == 0
             runs = order(share, layer, shape, lanes)
-            assert len(runs.rows) == share.groups * share.lines * columns
+            mine = there.computed(share)
+            assert len(runs.rows) == share.groups * there.positions(share)
+            assert {*zip(*np.nonzero(mine), strict=True)} == {*zip(runs.y, runs.x, strict=True)}
             computed.update(runs.rows.tolist())
             emitted.update(runs.emitted_rows.tolist())
+            if len(runs.emitted_rows):
+                before = there.whole_before(share.start) * groups + share.first
+                assert runs.emitted_rows[0] == before
+        # Even but for one window, one group.
+        for name in ("groups", "windows"):
+            dealt = {getattr(share, name) for share in split.shares if share.groups}
+            assert max(dealt) - min(dealt) <= 1
         assert computed == Counter(range(groups * lines * columns))
         assert emitted == Counter(range(groups * written[1] * written[2]))
-        assert split.load == max(s.groups * s.lines for s in split.shares) * columns
+        assert split.load == max(s.groups * there.positions(s) for s in split.shares)
+        assert split.positions == max(there.positions(s) for s in split.shares)
     assert options[0].load == min(split.load for split in options)
     ties = [split.groups for split in options if split.load == options[0].load]
     assert options[0].groups == min(ties)
@@ -59,7 +68,7 @@ def test_a_dense_layer_is_dealt_by_groups(outputs, cores, lanes) -> None:
     counts = [share.groups for share in split.shares]
     assert sum(counts) == -(-outputs // lanes)
     assert max(counts) - min(counts) <= 1
-    assert all(share.rows == slice(0, 1) for share in split.shares)
+    assert all(share[2:] == (0, 1) for share in split.shares)
     rows = [row for s in split.shares for row in order(s, layer, (2,), lanes).rows.tolist()]
     assert rows == list(range(sum(counts)))
 
@@ -78,12 +87,17 @@ def test_runs_go_pool_by_pool_and_group_by_group() -> None:
 
 
 def test_a_core_without_a_share_computes_nothing() -> None:
-    *_, idle = splits(layer_of(4, 2), (1, 4, 4), 3, 4)[0].shares
-    assert (idle.groups, idle.lines) == (0, 0)
+    *_, idle = splits(layer_of(4, 2), (1, 3, 3), 3, 4)[0].shares
+    assert (idle.groups, idle.windows) == (0, 0)
     assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 4).rows)
 
 
-def test_the_last_rows_that_a_pool_drops_are_the_last_cores() -> None:
-    by_rows = splits(layer_of(4, 2), (1, 8, 3), 2, 4)[0]
-    assert [(s.top, s.lines) for s in by_rows.shares] == [(0, 4), (4, 3)]
-    assert str(by_rows) == "1 x 2"
+def test_parts_begin_anywhere_in_a_row() -> None:
+    """5 x 3 positions in pools of 2, so 3 x 2 windows, over 4 cores."""
+    by_positions = splits(layer_of(4, 2), (1, 6, 4), 4, 4)[0]
+    assert [(s.start, s.windows) for s in by_positions.shares] == [(0, 1), (1, 2), (3, 1), (4, 2)]
+    there = grid(layer_of(4, 2), (1, 6, 4))
+    assert [there.positions(share) for share in by_positions.shares] == [4, 6, 2, 3]
+    assert (str(by_positions), by_positions.load) == ("1 x 4", 6)
+    # Whole windows are the left one of each but the last row.
+    assert [there.whole_before(window) for window in range(7)] == [0, 1, 1, 2, 2, 2, 2]

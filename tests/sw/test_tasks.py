@@ -148,7 +148,7 @@ def test_shares_of_channels_leave_gaps() -> None:
     assert idle["wait"] == busy["wait"] == 4
 
 
-def test_shares_of_rows_begin_further_down() -> None:
+def test_shares_of_positions_begin_anywhere_in_a_row() -> None:
     network = ss.Network(
         ss.SpikeInput((4, 9, 9)),
         [
@@ -158,10 +158,11 @@ def test_shares_of_rows_begin_further_down() -> None:
     )
     program = ss.compile(network, CONFIG, 4)
     one, other = (core_tasks(program, core)[0] for core in range(2))
-    assert [s.top for s in program.groups[0]] == [0, 3]
-    assert (one["first_y"], one["lines"]) == (-1, 3)
-    assert (other["first_y"], other["first_line"], other["lines"]) == (5, 5 * 36, 2)
-    assert other["spikes_row"] == one["spikes_row"] + 3 * 5
+    assert [s[2:] for s in program.groups[0]] == [(0, 12), (12, 13)]
+    names = "first_y", "start_x", "start_columns", "lines", "windows"
+    assert picked([one, other], *names) == [(-1, -4, 5, 5, 12), (3, 12, 3, 3, 13)]
+    assert (other["first_line"], other["first_x"], other["columns"]) == (3 * 36, -4, 5)
+    assert other["spikes_row"] == one["spikes_row"] + 12
 
 
 def test_options_that_no_layer_uses_are_off() -> None:
