@@ -245,7 +245,9 @@ PRESETS: dict[str, ArrayConfig] = {
     "ecp5-45f-conv": ArrayConfig(
         **{**_CONVOLVING, "synaptic_current": True}, cores=3, state_groups=128
     ),
-    "ecp5-85f-conv": ArrayConfig(**_CONVOLVING, cores=8, state_groups=32),
+    "ecp5-85f-conv": ArrayConfig(
+        **{**_CONVOLVING, "weight_rows": 2560, "spike_rows": 384}, cores=6, state_groups=64
+    ),
 }
 
 
