@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from random_networks import random_network, random_samples
-from stablespike import compile
+from random_networks import random_maps, random_network, random_samples
+from stablespike import Conv2d, compile
 from stablespike.errors import DoesNotFit
 from stablespike.hw.array import CoreArray
 from stablespike.hw.core import Core
@@ -15,7 +15,13 @@ SMALL = {
     "lanes": 4, "weight_rows": 400, "spike_rows": 40, "neuron_groups": 32, "tasks": 4,
     "row_queue": 4,
 }
-CORES = {"T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2)}
+MAPS = {
+    **SMALL, "weight_rows": 1200, "spike_rows": 256, "state_groups": 256, "convolution": True
+}
+CORES = {
+    "T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+    "T4 R2 synapse, convolution": ArrayConfig(**MAPS, window=4, neuron_steps=2),
+}
 ARRAYS = {
     "2 cores T4": ArrayConfig(**SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10),
     "2 cores T1 F0": ArrayConfig(
@@ -25,18 +31,33 @@ ARRAYS = {
     "2 cores T4, chains of 2, 2 beats": ArrayConfig(
         **SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10, chain=2, row_beats=2
     ),
+    "2 cores T8 R4, chains of 2, 2 beats, convolution": ArrayConfig(
+        **MAPS, cores=2, window=8, neuron_steps=4, synaptic_current=False, acc_bits=12, chain=2,
+        row_beats=2,
+    ),
 }
 
 
 def write_cases(folder, config, count, seed):
-    """``count`` random programs for an array, with a sample for each; returns the folder."""
+    """``count`` random programs for an array, with a sample for each; returns the folder.
+
+    For arrays with convolution, two of three have one.
+    """
     rng = np.random.default_rng(seed)
     done = 0
-    for _ in range(20 * count):
-        network = random_network(
-            rng, fraction_bits=config.fraction_bits, state_bits=config.state_bits,
-            pixel_bits=config.window, synapse=config.synaptic_current, width=(1, 20),
-        )
+    for _ in range(40 * count):
+        widths = {
+            "fraction_bits": config.fraction_bits, "state_bits": config.state_bits,
+            "pixel_bits": min(8, config.window),
+        }
+        if config.convolution and done % 3:
+            network = random_maps(rng, recurrent=False, **widths)
+            if not any(isinstance(layer, Conv2d) for layer in network.layers):
+                continue
+        else:
+            network = random_network(
+                rng, synapse=config.synaptic_current, width=(1, 20), **widths
+            )
         steps = int(rng.integers(1, 10))
         sample = random_samples(rng, network, 1, steps)[0]
         try:
@@ -54,7 +75,7 @@ def write_cases(folder, config, count, seed):
 @pytest.mark.parametrize("name", CORES)
 def test_core(name, tmp_path):
     config = CORES[name]
-    folder = write_cases(tmp_path, config, 20, seed=1)
+    folder = write_cases(tmp_path, config, 9 if config.convolution else 20, seed=1)
     assert run_bench(
         Core(config, 0), "stablespike.sim.bench_core", parameters={"folder": folder}
     ) == 2
@@ -63,7 +84,7 @@ def test_core(name, tmp_path):
 @pytest.mark.parametrize("name", ARRAYS)
 def test_array(name, tmp_path):
     config = ARRAYS[name]
-    folder = write_cases(tmp_path, config, 10, seed=2)
+    folder = write_cases(tmp_path, config, 6 if config.convolution else 10, seed=2)
     assert run_bench(
         CoreArray(config), "stablespike.sim.bench_array", parameters={"folder": folder}
     ) == 1
