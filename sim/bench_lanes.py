@@ -22,7 +22,9 @@ def _shown(bench, config) -> list[int]:
 async def accumulates_while_the_shadow_empties(dut):
     """Events every cycle but those of a swap; the sums are taken at their own, random, times.
 
-    Chained lanes show a sum from the second cycle after the swap on, one more with each cycle.
+    Chained lanes show a sum from the second cycle after the swap on, one more with each cycle. With
+    convolution they are swapped while the group before is still to be read, and even the last lanes
+    of the one before that, if these are read in the cycles in which the new ones come.
     """
     config = array_config()
     bench = await start(dut)
@@ -30,42 +32,66 @@ async def accumulates_while_the_shadow_empties(dut):
         await bench.tick(config.chain)  # the swap behind a reset
     random = bench.random
     steps, lanes = range(config.window), range(config.lanes)
+    two = config.convolution and config.chain > 1
     acc = [[0] * config.window for _ in lanes]
-    shadow = None
+    shadow: list[list[int]] = []  # of the lanes of all groups, one after another
     at = [0] * config.window
     low, high = -(1 << (config.acc_bits - 1)), (1 << (config.acc_bits - 1)) - 1
     small, large = -(1 << (config.weight_bits - 1)), (1 << (config.weight_bits - 1)) - 1
     seen: set[int] = set()
-    since = 0
+    since = tight = 0
+    halves = False
     for _ in range(4000):
         since += 1
-        swap = since > config.lanes + 1 and random.random() < 0.01
-        moving = swap or (shadow is not None and since < config.chain)
+        newest = len(shadow) - config.lanes  # the first lane of the last group
+        come = config.lanes if config.chain == 1 else min(config.lanes, since - 1)
+        shown = max(0, newest + come)
+        if two:
+            unread = newest - min(at)  # lanes of groups before the last one
+            swap = since > config.chain and unread <= config.chain + 1 and (
+                random.random() < (0.3 if unread > 0 else 0.01)
+            )
+            tight += swap and unread > 0
+        else:
+            swap = since > config.lanes + 1 and random.random() < 0.01
+        moving = swap or (bool(shadow) and since < config.chain)
         add = not moving and random.random() < 0.9
         word = random.getrandbits(config.window)
         weights = []
         for lane in lanes:
+            ends = (0, 2 * large + 1) if halves and lane % 2 else (small, large)
             # Up to the accumulators' ends and not beyond: the compiler's proof, made here.
-            least = max([small, *(low - acc[lane][t] for t in steps if add and word >> t & 1)])
-            most = min([large, *(high - acc[lane][t] for t in steps if add and word >> t & 1)])
+            least = max([ends[0], *(low - acc[lane][t] for t in steps if add and word >> t & 1)])
+            most = min([ends[1], *(high - acc[lane][t] for t in steps if add and word >> t & 1)])
             # Even lanes tend upwards, odd ones downwards.
             tend = most if lane % 2 == 0 else least
             weights.append(tend if random.random() < 0.5 else weighted(random, least, most))
-        there = config.lanes - 1 if config.chain == 1 else min(config.lanes - 1, since - 1)
-        shift = sum((at[t] < there and random.random() < 0.3) << t for t in steps)
+        # What a swap writes over is read as it does; without two groups the last lane stays.
+        hurried = newest - config.lanes * (not swap) if two else 0
+        stays = shown if two else min(shown, len(shadow) - 1)
+        shift = sum(
+            (place < stays and (place < hurried or random.random() < 0.3)) << t
+            for t, place in enumerate(at)
+        )
         row = sum((w & ((1 << config.weight_bits) - 1)) << i * config.weight_bits
                   for i, w in enumerate(weights))
-        await cycle(bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift)
-        if shadow is not None and (config.chain == 1 or since > 1):
-            assert _shown(bench, config) == [shadow[at[t]][t] for t in steps]
-        if swap:
-            shadow, at, since = acc, [0] * config.window, 0
-            seen |= {value for lane in acc for value in lane}
-            acc = [[0] * config.window for _ in lanes]
-        else:
-            at = [at[t] + (shift >> t & 1) for t in steps]
+        await cycle(
+            bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift,
+            **({"low": int(halves)} if config.wide_weights else {}),
+        )
+        for got, t, place in zip(_shown(bench, config), steps, at, strict=True):
+            assert place >= shown or got == shadow[place][t], (place, t)
+        at = [place + (shift >> t & 1) for t, place in enumerate(at)]
         if add:
             for lane in lanes:
                 for t in steps:
                     acc[lane][t] += weights[lane] * (word >> t & 1)
+        if swap:
+            shadow += acc
+            if not two:
+                at = [len(shadow) - config.lanes] * config.window
+            seen |= {value for lane in acc for value in lane}
+            acc, since = [[0] * config.window for _ in lanes], 0
+            halves = config.wide_weights and random.random() < 0.5
     assert {low, high} <= seen, (sorted(seen)[:3], sorted(seen)[-3:])
+    assert tight > 5 or not two
