@@ -1,0 +1,28 @@
+"""Overlap."""
+
+import pytest
+from stablespike.hw.overlap import Overlap
+from stablespike.sim.bench import run_bench
+from stablespike.spec import ArrayConfig
+
+CONFIGS = {
+    "4 lanes R1": ArrayConfig(lanes=4, window=2, synaptic_current=False, convolution=True),
+    "8 lanes R4 synapse": ArrayConfig(
+        lanes=8, window=8, neuron_steps=4, neuron_groups=5, state_groups=9, tasks=2,
+        convolution=True,
+    ),
+    "8 lanes R4 synapse, chains of 2": ArrayConfig(
+        lanes=8, window=4, neuron_steps=4, chain=2, convolution=True
+    ),
+    "16 lanes R2, chains of 8": ArrayConfig(
+        window=4, neuron_steps=2, synaptic_current=False, chain=8, convolution=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_overlap(name):
+    config = CONFIGS[name]
+    assert run_bench(
+        Overlap(config), "stablespike.sim.bench_overlap", parameters={"config": config}
+    ) == 2
