@@ -261,8 +261,8 @@ async def pools_and_sends_rows_then_reports(dut):
     pool = PoolModel(bench, config)
     rows, reports = bench.sink("rows"), bench.sink("reports")
     kinds: set[Any] = set()
-    for number in range(20):
-        stalls = number >= 10
+    for number in range(14):
+        stalls = number >= 7
         rows.stall, reports.stall = (bench.random.random() * 0.8 * stalls for _ in range(2))
         kinds |= await _task(bench, Task(bench, config, index), pool, rows, reports)
     everything = dict.fromkeys(
