@@ -3,7 +3,8 @@
     python benchmarks/stable_spike.py --out docs/results/stable_spike.jsonl
 
 Baseline, L_spike, L_noise and both, with a sweep of gamma, at T = 2 and 4, on MNIST and the small
-N-MNIST (all five folds of its 1,100 recordings), five seeds each. A finished run is one line in the
+N-MNIST (all five folds of its 1,100 recordings), five seeds each; "nmnist-conv" is the latter with
+convolutions. A finished run is one line in the
 output; started again, runs that are there are skipped and one that was stopped goes on from its
 checkpoint in ``--work``, where the networks stay for ``inference_and.py``. ``--table`` only prints
 the table of what is there. Data: see ``stablespike.datasets`` ($STABLESPIKE_DATA or --data).
@@ -36,8 +37,11 @@ from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
 from stablespike.train.data import load, shaped
 from stablespike.train.recipes import FOLDS
 
-ARRAY = "icebreaker"
-NAMES = {"mnist": "mnist", "fashion-mnist": "fashion", "nmnist-small": "nmnist"}
+ARRAY, CONVOLVING = "icebreaker", "ecp5-85f-conv"
+NAMES = {
+    "mnist": "mnist", "fashion-mnist": "fashion", "nmnist-small": "nmnist",
+    "nmnist-conv": "nmnist-conv",
+}
 LOSSES = ("baseline", "spike", "noise", "both")
 KEY = (
     "dataset", "steps", "losses", "beta", "gamma", "spike_detach", "noise_detach", "seed", "fold",
@@ -52,7 +56,7 @@ def wanted(options: argparse.Namespace) -> list[Run]:
     for seed in range(options.seeds):
         for dataset in options.datasets:
             for steps in options.steps:
-                for fold in range(FOLDS if dataset == "nmnist-small" else 1):
+                for fold in range(FOLDS if dataset.startswith("nmnist-") else 1):
                     for weights in _weights(options):
                         plan = RECIPES[f"{NAMES[dataset]}-baseline-t{steps}"]
                         epochs = options.epochs or plan.epochs
@@ -90,7 +94,8 @@ def plan_of(run: Run) -> Recipe:
 
 def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> dict[str, float]:
     """SOPs and estimated cycles a sample, samples following each other."""
-    program = ss.compile(network, ARRAY, steps)
+    plain = all(isinstance(layer, ss.Dense) for layer in network.layers)
+    program = ss.compile(network, ARRAY if plain else CONVOLVING, steps)
     traced = ss.Golden(network).run(
         samples, None if network.input.kind == "spikes" else steps, trace=True
     )

@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 NETWORK = "mnist-mlp.safetensors"
-NETWORKS = (NETWORK, "mnist-mlp-small.safetensors")
-"""The shipped networks, largest first."""
 STEPS = 4
-"""Steps of a sample they were trained for."""
+"""Steps of a sample it was trained for."""
+NETWORKS = {"mnist-conv.safetensors": 2, NETWORK: STEPS, "mnist-mlp-small.safetensors": STEPS}
+"""The shipped networks of MNIST, largest first, and the steps they were trained for."""
 
 _BATCH = 50
 _ALONE = 20
@@ -62,7 +62,7 @@ class DemoResult:
     link_bytes_per_image : both directions, all framing included.
     array : its name.
     seconds : of the run without traces, host and simulation together.
-    consistency : mean of the hidden layer.
+    consistency : mean of the first layer.
     picture : the file written, None if there is none.
     """
 
@@ -115,13 +115,14 @@ def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
     """
     from .compiler import compile
 
-    for name in NETWORKS:
+    refused: DoesNotFit | None = None
+    for name, steps in NETWORKS.items():
         try:
-            return Path(name).stem, compile(load(shipped_path(name)), array=array, steps=STEPS)
-        except DoesNotFit:
-            if name == NETWORKS[-1]:
-                raise
-    raise AssertionError
+            return Path(name).stem, compile(load(shipped_path(name)), array=array, steps=steps)
+        except DoesNotFit as error:
+            refused = error
+    assert refused is not None
+    raise refused
 
 
 def run_demo(
@@ -277,7 +278,7 @@ def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) 
         raster.scatter([], [], s=40, c=colour, marker="s", label=name)
     raster.set(
         xlabel="time step",
-        ylabel="neuron of the hidden layer",
+        ylabel="neuron of the first layer",
         title=(
             f"{int(spikes.sum())} spikes, {int(stable.sum())} stable, "
             f"consistency {result.consistency[0, 0]:.2f}"

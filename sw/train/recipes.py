@@ -220,6 +220,20 @@ LOSSES = {
 """beta and gamma of the recipes of the experiment."""
 
 
+# 8 x 8, 4 x 4 and 2 x 2 places, in 2, 2 and 4 groups of 32: they deal evenly to 8 cores.
+_IMAGES = Recipe(
+    convolutions=(Convolution(64, 7, 3), Convolution(64, 3, 2, 1), Convolution(128, 3, 2, 1)),
+    hidden=0, norm=True, steps=2, leak=(None, None), epochs=16, batch=128,
+)
+_EVENTS = Recipe(
+    dataset="nmnist-small", side=34,
+    convolutions=(
+        Convolution(32, 5, 2, 1, sum_pool=2), Convolution(32, 3, 2, 1), Convolution(64, 3, 2, 1)
+    ),
+    hidden=0, norm=True, leak=(None, None), epochs=40, batch=32, held_out=100, shift=2.0,
+)
+
+
 def _experiments() -> dict[str, Recipe]:
     images = Recipe(epochs=15).plain()
     bases = {
@@ -229,6 +243,7 @@ def _experiments() -> dict[str, Recipe]:
             images, dataset="nmnist-small", side=17, norm=True, epochs=30, batch=32, held_out=100,
             shift=1.0,
         ),
+        "nmnist-conv": _EVENTS,
     }
     return {
         f"{dataset}-{losses}-t{steps}": replace(base, beta=beta, gamma=gamma, steps=steps)
@@ -237,13 +252,6 @@ def _experiments() -> dict[str, Recipe]:
         for steps in (2, 4)
     }
 
-
-# 8 x 8, 4 x 4 and 2 x 2 places, in 2, 2 and 4 groups of 32: they deal evenly to 8 cores.
-_CONVOLUTIONS = (Convolution(64, 7, 3), Convolution(64, 3, 2, 1), Convolution(128, 3, 2, 1))
-_IMAGES = Recipe(
-    convolutions=_CONVOLUTIONS, hidden=0, norm=True, steps=2, leak=(None, None), epochs=16,
-    batch=128,
-)
 
 RECIPES = {
     "mnist-mlp": Recipe(),
@@ -254,5 +262,6 @@ RECIPES = {
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
     "mnist-conv": _IMAGES,
     "fashion-conv": replace(_IMAGES, dataset="fashion-mnist", rotate=5.0, elastic=0.0),
+    "nmnist-conv": _EVENTS,
     **_experiments(),
 }

@@ -15,6 +15,12 @@ def test_the_largest_network_that_fits(rows: int, name: str) -> None:
     assert program.network.input.shape == ((1, 28, 28) if found == "mnist-mlp" else (1, 14, 14))
 
 
+def test_an_array_with_convolution() -> None:
+    found, program = shipped_program("ecp5-85f-conv")
+    assert (found, program.steps) == ("mnist-conv", 2)
+    assert program.network.layers[0].kind == "conv2d"
+
+
 def test_an_array_that_holds_none() -> None:
     with pytest.raises(ss.DoesNotFit, match="weight"):
         shipped_program(ArrayConfig(weight_rows=64))
