@@ -51,7 +51,10 @@ def write_cases(folder, config, count, seed):
             "pixel_bits": min(8, config.window),
         }
         if config.convolution and done % 3:
-            network = random_maps(rng, recurrent=False, **widths)
+            network = random_maps(
+                rng, synapse=config.synaptic_current, recurrent=False, wide=config.wide_weights,
+                **widths,
+            )
             if not any(isinstance(layer, Conv2d) for layer in network.layers):
                 continue
         else:
