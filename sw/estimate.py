@@ -1,8 +1,8 @@
 """Cycle estimate: when rows are found, events issued, groups swapped, drained and written back.
 
 A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
-cycles their docstrings state; the link is taken as fast enough. That of arrays with convolution is
-rougher (``estimate_maps``).
+cycles their docstrings state; the link is taken as fast enough. ``estimate_maps`` is that of arrays
+with convolution.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ def estimate(
             "without device="
         )
     if program.config.convolution:
-        return estimate_maps(program, words)
+        return estimate_maps(program, words, counters)
     model = _Model(program, counters)
     window = program.config.window
     ends = [0]

@@ -1,10 +1,4 @@
-"""Cycle estimate for arrays with convolution: what each task takes of the part that is slowest.
-
-A core's task takes the longest of what its three parts do: the scanner looks at a row of flags a
-cycle, the lanes take an event a cycle and one more at the end of a field, and the neuron unit takes
-L neurons of a group in each of its passes. The tasks of a window follow one another, and so do its
-cores where they wait for each other.
-"""
+"""Cycle estimate for arrays with convolution: ``pipeline`` for every task of every window."""
 
 from __future__ import annotations
 
@@ -14,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .maps import Map, Maps
+from .maps import Map, Maps, group_size, lanes_each
 from .network import Conv2d, Layer
-from .shares import Share, grid
+from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
+from .plan import field_size
+from .shares import Share, grid, order
+from .spec.report import counter_words
+from .spec.task import task_layout
+from .tasks import in_order, sent_kinds
 
 if TYPE_CHECKING:
     from .immutable import Shape
@@ -24,48 +23,158 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_maps"]
 
+TASK_READ = 4  # besides one cycle per word
+END_WORDS = 2
+SETTLED = 2  # until the time is taken
+
 Integers = npt.NDArray[np.int64]
 
 
-def estimate_maps(program: Program, words: Sequence[npt.NDArray[Any]]) -> Integers:
+def estimate_maps(
+    program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
+) -> Integers:
     """(batch,) cycles of samples that follow each other.
 
     Parameters
     ----------
     words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``), of at
-        least the program's windows.
+        least the program's windows. Own spikes of a recurrent layer are known from what the layer
+        behind reads; others are taken for none.
+    counters : whether counter packets are sent.
     """
-    network, config = program.network, program.config
-    maps = Maps(network, config)
-    cycles = np.zeros((len(words[0]), program.windows), dtype=np.int64)
-    for i, _ in program.layer_tags.values():
-        layer, shape = network.layers[i], network.input_shapes[i]
-        active = words[i][:, : program.windows] != 0
-        slowest = np.zeros_like(cycles)
-        for share in set(program.groups[i]):
-            there = grid(layer, shape)
-            runs = share.groups * there.positions(share)
-            readers = layer.readers(shape, there.computed(share))
-            issued = active @ readers * share.groups + runs
-            found = share.groups * _flag_rows(layer, shape, maps.read[i], share, config.lanes)
-            neurons = runs * config.lanes * config.passes
-            slowest = np.maximum(slowest, np.maximum(issued, max(found, neurons)))
-        cycles += slowest
-    return np.asarray(cycles.sum(axis=1))
+    model = _Model(program, words, counters)
+    # Where the sides of a core are to each other at a window's end depends little on where they
+    # were at its start.
+    lag = np.zeros((model.windows, program.config.cores), dtype=np.int64)
+    for _ in range(2):
+        scanned, ended, lags = model.run(lag)
+        lag = np.concatenate([lag[:1] * 0, lags[:-1]])
+    starts = np.concatenate([[0], np.cumsum(scanned)[:-1]])
+    ends = (starts + ended).reshape(-1, program.windows)[:, -1]
+    return np.asarray(np.diff(ends, prepend=0))
 
 
-def _flag_rows(layer: Layer, shape: Shape, read: Map, share: Share, lanes: int) -> int:
-    """Rows of flags that the fields of a share's positions touch."""
+class _Model:
+    def __init__(
+        self, program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
+    ) -> None:
+        self.program, self.counters = program, counters
+        network, config = program.network, program.config
+        self.timing = Timing(config)
+        layout = task_layout(config)
+        self.scan_read = TASK_READ + len(layout.scan)
+        self.neuron_read = TASK_READ + len(layout.neuron)
+        self.windows = len(words[0]) * program.windows
+        maps = Maps(network, config)
+        self.runs, self.events = [], []
+        for i, layer in enumerate(network.layers):
+            shape = network.input_shapes[i]
+            size, each = group_size(network, config, i), lanes_each(network, config, i)
+            self.runs.append(_runs(layer, shape, maps, i, program.groups[i], size, each))
+            active = words[i][:, : program.windows].reshape(self.windows, -1) != 0
+            events = _events(layer, shape, active)
+            if layer.recurrent is not None:
+                events = events + self._own_events(words, i)
+            self.events.append(events)
+
+    def _own_events(self, words: Sequence[npt.NDArray[Any]], index: int) -> Integers:
+        """(windows, 1) spikes of a recurrent layer in the window before, where the layer behind
+        reads them; else none."""
+        network, count = self.program.network, self.program.windows
+        if index + 1 == len(network.layers) or network.layers[index].emit == "skeleton":
+            return np.zeros((self.windows, 1), dtype=np.int64)
+        fired = np.count_nonzero(words[index + 1][:, :count], axis=2)
+        return np.asarray(np.pad(fired[:, :-1], ((0, 0), (1, 0))).reshape(-1, 1))
+
+    def run(self, lag: Integers) -> tuple[Integers, Integers, Integers]:
+        """Of every window, from when its first task is read: when the next one's is, when it ends,
+        and by how much the neuron side of each core is behind that."""
+        program, timing = self.program, self.timing
+        network, config = program.network, program.config
+        steps = np.full(self.windows, program.window)
+        short = program.steps % program.window
+        if short:
+            steps[program.windows - 1 :: program.windows] = short
+        final = np.arange(self.windows) % program.windows == program.windows - 1
+        bus, merger = Bus(self.windows), Merger(timing, self.windows)
+        begin = np.full((self.windows, config.cores), self.scan_read, dtype=np.int64)
+        state = State(begin, np.maximum(lag, 0) + self.neuron_read, begin)
+        ready = np.zeros(self.windows, dtype=np.int64)
+        passes = (-(-steps // config.neuron_steps))[:, None]
+        last = len(network.layers) - 1
+        settled = begin
+        tags = list(program.layer_tags.items())
+        for tag, (i, kind) in tags:
+            kinds = len(sent_kinds(network, i))
+            read_out = i == last
+            emits = Emits(
+                rows=kinds + (read_out and network.readout != "membrane" and not kinds),
+                sent=kinds,
+                packet=config.row_chunks if read_out and network.readout != "membrane" else 0,
+                membrane=read_out and network.readout == "membrane",
+                counters=(
+                    sum(count for _, count in counter_words(config))
+                    if self.counters and kind == "spikes" else 0
+                ),
+                end=END_WORDS if tag == tags[-1][0] else 0,
+            )
+            state, sent, settled = run_task(
+                timing, state, self.runs[i], self.events[i], emits, passes, ready,
+                in_order(network, program.groups, i), final, bus, merger,
+            )
+            state.scan = state.scan + self.scan_read
+            state.neuron = state.neuron + self.neuron_read
+            if tag < last:
+                ready = sent
+        scanned = state.scan - self.scan_read
+        if config.cores > 1:
+            scanned = scanned.max(axis=1)[:, None]
+        lags = state.neuron - self.neuron_read - scanned
+        return scanned[:, 0], settled.max(axis=1) + SETTLED, lags
+
+
+def _runs(
+    layer: Layer, shape: Shape, maps: Maps, index: int, shares: Sequence[Share], size: int,
+    each: int,
+) -> Runs:
+    there = grid(layer, shape)
+    flags = _flag_rows(layer, shape, maps.read[index], maps.lanes)
+    orders = [order(share, layer, shape, size) for share in shares]
+    longest = max(len(each.y) for each in orders)
+    position, rows, lanes = (np.zeros((longest, len(shares)), dtype=np.int64) for _ in range(3))
+    present, emits = (np.zeros((longest, len(shares)), dtype=bool) for _ in range(2))
+    for core, runs in enumerate(orders):
+        count = len(runs.y)
+        present[:count, core] = True
+        position[:count, core] = runs.y * there.columns + runs.x
+        rows[:count, core] = flags[runs.y, runs.x] + maps.own_rows(index)
+        lanes[:count, core] = each * np.minimum(size, layer.channels - runs.group * size)
+        emits[runs.emitted, core] = True
+    kernel_rows, _ = field_size(layer, maps.read[index], maps.lanes)
+    return Runs(present, position, rows, kernel_rows, lanes, emits)
+
+
+def _events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Integers:
+    """(windows, positions) words in the field of each."""
     if not isinstance(layer, Conv2d):
-        return read.rows(lanes)
+        return np.asarray(np.count_nonzero(active, axis=1, keepdims=True))
+    down, across = (axis.fields().astype(np.int64) for axis in layer.axes(shape))
+    places = active.reshape(len(active), *shape).sum(axis=1)
+    return np.asarray((down @ places @ across.T).reshape(len(active), -1))
+
+
+def _flag_rows(layer: Layer, shape: Shape, read: Map, lanes: int) -> Integers:
+    """(rows, columns) rows of flags that the field of each position touches."""
+    if not isinstance(layer, Conv2d):
+        return np.full((1, 1), read.rows(lanes))
     down, across = layer.axes(shape)
     (top, bottom), (left, right) = (
         (np.maximum(0, axis.starts()) * axis.pool, (axis.starts() + axis.inside()[1]) * axis.pool)
         for axis in (down, across)
     )
-    total = 0
-    for y, columns in enumerate(grid(layer, shape).computed(share)):
+    total = np.zeros((down.positions, across.positions), dtype=np.int64)
+    for y in range(down.positions):
         places = np.arange(top[y], bottom[y])[:, None] * read.width
-        begin, end = ((places + each[columns]) * read.pitch for each in (left, right))
-        total += int(np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum())
+        begin, end = ((places + each) * read.pitch for each in (left, right))
+        total[y] = np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum(axis=0)
     return total

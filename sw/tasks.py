@@ -6,6 +6,8 @@ task at the end that does nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .maps import Maps, group_size, lanes_each
 from .network import Conv2d, Network
 from .plan import Plan, field_size, group_rows, state_groups
@@ -14,7 +16,7 @@ from .spec.array import ArrayConfig
 from .spec.layout import Field
 from .spec.task import Reset, task_layout
 
-__all__ = ["runs", "task_fields", "tasks"]
+__all__ = ["in_order", "runs", "sent_kinds", "task_fields", "tasks"]
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
 
@@ -90,23 +92,30 @@ def _lanes_last(network: Network, config: ArrayConfig, index: int, share: Share)
     return each * max(0, min(size, network.layers[index].channels - before))
 
 
+def in_order(network: Network, shares: Sequence[Sequence[Share]], index: int) -> bool:
+    """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
+    if a single core sends them, of a single kind."""
+    layer = network.layers[index]
+    if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
+        return False
+    senders = sum(share.groups > 0 for share in shares[index - 1])
+    return senders == 1 and len(sent_kinds(network, index - 1)) == 1
+
+
 def _source_fields(
     network: Network, config: ArrayConfig, plan: Plan, index: int, again: bool
 ) -> dict[str, int]:
     """Which map the run of a layer reads, and when. Rows are waited for once, before the first
-    run. A convolution and a recurrent layer wait for the whole map; any other dense layer reads one
-    core's as they come."""
+    run."""
     external = index == 0
     emit = "spikes" if external else network.layers[index - 1].emit
-    senders = 0 if external else sum(s.groups > 0 for s in plan.splits[index - 1].shares)
     rows = plan.maps.read[index].rows(config.lanes)
     skeleton = again or emit == "skeleton"
     places = plan.maps.skeleton if skeleton else plan.maps.spikes
-    kinds = 1 if external else len(_sent(network, index - 1))
-    whole = isinstance(network.layers[index], Conv2d) or plan.maps.own_rows(index) > 0
+    kinds = 1 if external else len(sent_kinds(network, index - 1))
     return {
         "external": external,
-        "ordered": not whole and senders == 1 and kinds == 1,
+        "ordered": in_order(network, plan.shares, index),
         "sync": external and config.cores > 1,
         "source": 0 if external else places[index],
         "wait": 0 if external or again else rows * kinds,
@@ -192,7 +201,7 @@ def _gap(network: Network, maps: Maps, index: int, share: Share) -> int:
     return maps.read[index + 1].pitch // maps.lanes - share.groups
 
 
-def _sent(network: Network, index: int) -> tuple[str, ...]:
+def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
     """The kinds of rows a layer sends: those the layer behind reads, and those it reads itself."""
     layer, inner = network.layers[index], index < len(network.layers) - 1
     spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
@@ -204,7 +213,7 @@ def _destinations(
     network: Network, maps: Maps, index: int, number: int, share: Share
 ) -> dict[str, int]:
     """Which rows a run of a layer sends of a share, and where the first one goes."""
-    sent = _sent(network, index) if share.groups else ()
+    sent = sent_kinds(network, index) if share.groups else ()
     fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
     fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
     if index < len(network.layers) - 1:

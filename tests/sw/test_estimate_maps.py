@@ -1,64 +1,87 @@
-"""Estimates for arrays with convolution, against what the fields of the tasks take."""
+"""Estimates for arrays with convolution: what fields are taken for, and what takes the time."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import stablespike as ss
-from array_model import core_tasks, field, field_runs
+from array_model import core_tasks, field_runs
 from random_networks import random_maps
+from stablespike.counters import source_words
 from stablespike.estimate import estimate, typical_cycles
+from stablespike.estimate_maps import _Model
 from stablespike.maps import Maps
 
 ARRAY = ss.ArrayConfig(
     cores=3, lanes=4, window=4, neuron_steps=2, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
-    spike_rows=512, neuron_groups=64, state_groups=1024, convolution=True,
+    spike_rows=512, neuron_groups=64, state_groups=1024, convolution=True, recurrence=True,
 )
 
 
-def looked_at(task: dict[str, int], lanes: int) -> int:
-    """Rows of flags in which kernel rows of a task's fields lie."""
-    total = 0
-    for k in range(task["kernel_rows"]):
-        row = {
-            **task, "kernel_rows": 1, "first_y": task["first_y"] + k,
-            "first_line": task["first_line"] + k * task["line"],
-        }
-        top, x, left = 0, task["start_x"], task["start_columns"]
-        for _ in range(task["windows"]):
-            for dy in range(min(task["pool"], task["lines"] - top)):
-                for dx in range(min(task["pool"], left)):
-                    places, _ = field(row, top + dy, x + dx * task["step_x"], 1 << 30)
-                    total += len(set((places // lanes).tolist()))
-            x, left = x + task["pool"] * task["step_x"], left - task["pool"]
-            if left <= 0:
-                top, x, left = top + task["pool"], task["first_x"], task["columns"]
-    return total * task["groups"]
-
-
 @pytest.mark.parametrize("seed", range(30))
-def test_a_task_takes_what_its_slowest_part_does(seed: int) -> None:
+def test_runs_are_those_of_the_tasks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_maps(rng, recurrent=False, pixel_bits=4)
     program = ss.compile(network, ARRAY, 8)
     density = rng.choice([0.1, 1])
-    words = [(rng.random((2, 2, size)) < density) * 15 for size in network.input_sizes]
-    maps, expected = Maps(network, ARRAY), np.zeros(2, dtype=int)
-    for sample in range(2):
-        for window in range(2):
-            for number, (layer, _) in program.layer_tags.items():
-                memory = maps.read[layer].spread(words[layer][sample, window])
-                memory = np.pad(memory, (0, ARRAY.lanes))
-                slowest = 0
-                for core in range(ARRAY.cores):
-                    task = core_tasks(program, core)[number]
-                    runs = list(field_runs(task, program))
-                    issued = sum(np.count_nonzero(memory[run.places]) + 1 for run in runs)
-                    slowest = max(
-                        slowest, issued, looked_at(task, ARRAY.lanes), len(runs) * 4 * 2
-                    )
-                expected[sample] += slowest
-    assert estimate(program, words).tolist() == expected.tolist()
+    words = [(rng.random((1, 2, size)) < density) * 15 for size in network.input_sizes]
+    maps, model = Maps(network, ARRAY), _Model(program, words, counters=True)
+    for window in range(2):
+        for layer, runs in enumerate(model.runs):
+            memory = maps.read[layer].spread(words[layer][0, window])
+            memory = np.pad(memory, (0, ARRAY.lanes))
+            for core in range(ARRAY.cores):
+                mine = list(field_runs(core_tasks(program, core)[layer], program))
+                assert len(mine) == np.count_nonzero(runs.there[:, core])
+                for r, run in enumerate(mine):
+                    flags = set((run.places // ARRAY.lanes).tolist())
+                    assert runs.emits[r, core] == run.whole
+                    # A row that ends a kernel row and begins the next one is looked at twice.
+                    assert len(flags) <= runs.rows[r, core] <= len(flags) + runs.kernel_rows
+                    events = model.events[layer][window, runs.position[r, core]]
+                    assert events == np.count_nonzero(memory[run.places])
+
+
+def convolved(**options: object) -> ss.Network:
+    weight = np.ones((8, 1, 3, 3))
+    return ss.Network(
+        ss.PixelInput((1, 9, 9), 4),
+        [ss.Conv2d(weight, neuron=ss.Neuron(threshold=1 << 14), **options)], "counts",
+    )
+
+
+def cycles(network: ss.Network, array: ss.ArrayConfig, pixels: int, steps: int = 4) -> int:
+    program = ss.compile(network, array, steps)
+    size, windows = network.input_sizes[0], program.windows
+    return int(estimate(program, [np.full((1, windows, size), pixels)])[0])
+
+
+def test_lanes_or_neurons_are_the_bottleneck() -> None:
+    one = replace(ARRAY, cores=1, state_groups=2048)
+    # 49 positions of 2 groups: 9 events each, or two passes over a group.
+    silent, full = (cycles(convolved(), one, pixels) for pixels in (0, 15))
+    assert 98 * 2 * 12 < silent <= full < 98 * 2 * 16
+    slow = replace(one, neuron_steps=4, lanes=8, synaptic_current=False)
+    assert 49 * 9 <= cycles(convolved(), slow, 15) < 49 * 20
+    assert cycles(convolved(), replace(one, cores=2), 15) < 0.6 * full
+
+
+def test_own_spikes_are_events_where_they_are_known() -> None:
+    rng = np.random.default_rng(0)
+    layers = [
+        ss.Dense(np.ones((40, 4)), neuron=ss.Neuron(threshold=1), recurrent=np.zeros((40, 40))),
+        ss.Dense(np.ones((3, 40)), neuron=ss.Neuron(threshold=1)),
+    ]
+    network = ss.Network(ss.SpikeInput((4,)), layers)
+    samples = rng.random((1, 6, 4)) < 2
+    result = ss.Golden(network).run(samples, trace=True)
+    words = source_words(network, samples, result.spikes, result.skeleton, 4)
+    program = ss.compile(network, ARRAY, 6)
+    # Ten groups on three cores, in five windows with spikes before them.
+    more = estimate(program, words)[0] - estimate(program, [words[0], 0 * words[1]])[0]
+    assert more > 5 * 2.7 * 40
 
 
 def test_typical_cycles_of_long_samples() -> None:
