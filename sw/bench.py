@@ -10,6 +10,7 @@ from .demo import pixels, shipped_images, shipped_program
 from .device import LinkDevice, open_device
 from .result import Result
 from .spec.array import preset
+from .utilization import utilization
 
 __all__ = ["run_bench"]
 
@@ -60,9 +61,8 @@ def run_bench(
         figures["accuracy"] = float((result.prediction == labels).mean())
         if result.link_bytes.total:
             figures["link_bytes_per_image"] = result.link_bytes.total / len(result)
-            cycles = result.counters["cycles"]
-            figures["cycles_per_image"] = float(cycles.mean())
-            figures["utilization"] = float(result.counters["lower_bound"].sum() / cycles.sum())
+            figures["cycles_per_image"] = float(result.counters["cycles"].mean())
+            figures |= utilization(program, result)
         if simulated is not None and isinstance(device, LinkDevice):
             ran = int(getattr(device.transport, "cycles", 0)) - simulated
             figures["simulated_cycles_per_second"] = ran / seconds

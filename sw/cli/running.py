@@ -12,6 +12,7 @@ from ..console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
 
 if TYPE_CHECKING:
+    from ..program import Program
     from ..result import Result
 
 __all__ = ["run", "verify"]
@@ -92,7 +93,7 @@ def run(
     arrays: dict[str, Any] = result.arrays()
     with written(target) as file:
         np.savez_compressed(file, **arrays)
-    figures = _figures(result)
+    figures = _figures(loaded, result)
     if labels is not None:
         figures["accuracy"] = float((result.prediction == labels).mean())
     figures["device"], figures["result"] = given.device, str(target)
@@ -147,8 +148,10 @@ def verify(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _figures(result: Result) -> dict[str, Any]:
+def _figures(program: Program, result: Result) -> dict[str, Any]:
     """What a run's table says."""
+    from ..utilization import utilization
+
     counters = result.counters
     figures: dict[str, Any] = {
         "samples": len(result),
@@ -159,7 +162,7 @@ def _figures(result: Result) -> dict[str, Any]:
     }
     if (counters["cycles"] > 0).all():
         figures["cycles_per_sample"] = float(counters["cycles"].mean())
-        figures["utilization"] = float(counters["lower_bound"].sum() / counters["cycles"].sum())
+        figures |= utilization(program, result)
     if result.link_bytes.total:
         figures["link_bytes_per_sample"] = result.link_bytes.total / len(result)
     return figures
