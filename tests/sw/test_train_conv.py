@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stablespike.datasets import shipped_mnist
+from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.demo import pixels
 
 torch = pytest.importorskip("torch")
 
 import stablespike as ss  # noqa: E402
-from stablespike.train import Convolution, ExactNeuron, Recipe, data, train  # noqa: E402
+from stablespike.train import RECIPES, Convolution, ExactNeuron, Recipe, data, train  # noqa: E402
 from stablespike.train.data import Samples  # noqa: E402
 from stablespike.train.exact import spike  # noqa: E402
 from stablespike.train.model import exported  # noqa: E402
@@ -173,3 +174,16 @@ def test_few_passes_have_the_gradients_of_step_by_step(
     for mine, other in zip(*found, strict=True):
         assert torch.allclose(mine, other, rtol=1e-4, atol=1e-6)
     assert 0 < found[0][0].mean() < 1
+
+
+def test_shipped_network_is_the_recipes_and_reads_the_shipped_images():
+    network, plan = ss.load(shipped_path("mnist-conv.safetensors")), RECIPES["mnist-conv"]
+    assert network.input == ss.PixelInput(shape=plan.shape, bits=plan.pixel_bits)
+    *convolutions, last = network.layers
+    for layer, made in zip(convolutions, plan.convolutions, strict=True):
+        assert layer.weight.shape[0] == made.channels
+        assert (layer.kernel, layer.stride) == ((made.kernel,) * 2, (made.stride,) * 2)
+    assert last.weight.shape == (plan.classes, plan.features)
+    images, labels = shipped_mnist()
+    found = ss.Golden(network).run(pixels(images, network), plan.steps)
+    assert (found.prediction == labels).mean() >= 0.99
