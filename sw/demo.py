@@ -31,7 +31,12 @@ __all__ = [
 NETWORK = "mnist-mlp.safetensors"
 STEPS = 4
 """Steps of a sample it was trained for."""
-NETWORKS = {"mnist-conv.safetensors": 2, NETWORK: STEPS, "mnist-mlp-small.safetensors": STEPS}
+NETWORKS = {
+    "mnist-conv.safetensors": 2,
+    NETWORK: STEPS,
+    "mnist-mlp-small.safetensors": STEPS,
+    "mnist-mlp-tiny.safetensors": STEPS,
+}
 """The shipped networks of MNIST, largest first, and the steps they were trained for."""
 
 _BATCH = 50

@@ -257,8 +257,9 @@ RECIPES = {
     "mnist-mlp": Recipe(),
     "mnist-mlp-256": Recipe(hidden=256),
     "mnist-mlp-2step": Recipe(hidden=256, steps=2),
-    # For arrays whose memory does not hold 784 x 128 weights.
+    # For arrays whose memory does not hold 784 x 128 weights, and for hx8k, which holds least.
     "mnist-mlp-small": Recipe(hidden=64, side=14),
+    "mnist-mlp-tiny": Recipe(hidden=48, side=14, state_bits=15, epochs=60),
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
     "mnist-conv": _IMAGES,
     "fashion-conv": replace(_IMAGES, dataset="fashion-mnist", rotate=5.0, elastic=0.0),

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 import stablespike as ss
 from stablespike.demo import NETWORKS, shipped_program
-from stablespike.spec.array import ArrayConfig, preset
+from stablespike.spec.array import PRESETS, ArrayConfig, preset
 
 
-@pytest.mark.parametrize(("rows", "name"), [(16384, "mnist-mlp"), (1024, "mnist-mlp-small")])
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [(16384, "mnist-mlp"), (1024, "mnist-mlp-small"), (768, "mnist-mlp-tiny")],
+)
 def test_the_largest_network_that_fits(rows: int, name: str) -> None:
     found, program = shipped_program(replace(preset("icebreaker"), weight_rows=rows))
     assert found == name
@@ -19,6 +22,13 @@ def test_an_array_with_convolution() -> None:
     found, program = shipped_program("ecp5-85f-conv")
     assert (found, program.steps) == ("mnist-conv", 2)
     assert program.network.layers[0].kind == "conv2d"
+
+
+@pytest.mark.parametrize("array", PRESETS)
+def test_every_preset_holds_one(array: str) -> None:
+    other = {"hx8k": "mnist-mlp-tiny", "gw1nr-9": "mnist-mlp-small"}
+    conv = PRESETS[array].convolution
+    assert shipped_program(array)[0] == other.get(array, "mnist-conv" if conv else "mnist-mlp")
 
 
 def test_an_array_that_holds_none() -> None:
