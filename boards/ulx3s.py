@@ -1,5 +1,6 @@
 """Radiona ULX3S, in four sizes."""
 
+from .board import FLOW, PLACED
 from .ecp5 import Ecp5Board
 from .serial import FT231X
 
@@ -7,6 +8,8 @@ __all__ = ["BOARDS"]
 
 # The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
 _ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
+# 784-128-10 takes 4 us on the 85F from 80.1 MHz on; 81.25 MHz divides to 3 Mbaud, 80 MHz does not.
+_RATES = {"12F": 80_000_000, "25F": 80_000_000, "45F": 80_000_000, "85F": 81_250_000}
 
 BOARDS = tuple(
     Ecp5Board(
@@ -16,11 +19,12 @@ BOARDS = tuple(
         definition=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform",
         array=_ARRAYS[size],
         oscillator_hz=25_000_000,
-        target_hz=80_000_000,
+        target_hz=_RATES[size],
         chip=FT231X,
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="button_pwr:0",
         loader=("-b", "ulx3s"),
+        state=PLACED if size == "25F" else FLOW,
     )
     for size in ("12F", "25F", "45F", "85F")
 )
