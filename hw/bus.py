@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
@@ -15,7 +18,8 @@ __all__ = ["SpikeBus"]
 class SpikeBus(wiring.Component):
     """Takes a part of a row per cycle, of the lowest core first and of the host last.
 
-    It is broadcast in the cycle after; with one core and rows in one part, in the same cycle.
+    It is broadcast in the cycle after; with one core and rows in one part, in the same cycle; with
+    several cores two cycles after, by way of a register at each source.
 
     Cores send a row per group and wait for it to be taken, so the lowest-first order starves
     none for longer than the other cores have a row each.
@@ -45,17 +49,23 @@ class SpikeBus(wiring.Component):
         chosen = Signal(beat_layout(config))
         sources = [*self.cores, self.host]
         taken = Signal(len(sources))
-        m.d.comb += chosen.eq(self.host.payload)
-        for i in reversed(range(len(self.cores))):
-            with m.If(self.cores[i].valid):
-                m.d.comb += chosen.eq(self.cores[i].payload)
+        some, inner = taken.any(), taken[:-1].any()
+        if config.cores > 1:
+            parts = [Signal(chosen.as_value().shape(), reset_less=True) for _ in sources]
+            for part, source in zip(parts, sources, strict=True):
+                sent = source.valid & source.ready
+                m.d.sync += part.eq(Mux(sent, source.payload.as_value(), 0))
+            ahead = Signal(2)
+            m.d.sync += ahead.eq(Cat(some, inner))
+            m.d.comb += chosen.as_value().eq(reduce(or_, parts))
+            some, inner = ahead
+        else:
+            m.d.comb += chosen.eq(self.host.payload)
+            with m.If(self.cores[0].valid):
+                m.d.comb += chosen.eq(self.cores[0].payload)
         for i, source in enumerate(sources):
             m.d.comb += [source.ready.eq(~taken[:i].any()), taken[i].eq(source.valid)]
         # A lone core is near enough to go without the register.
         domain = m.d.comb if config.cores == config.row_beats == 1 else m.d.sync
-        domain += [
-            self.valid.eq(taken.any()),
-            self.inner.eq(taken[:-1].any()),
-            self.row.eq(chosen),
-        ]
+        domain += [self.valid.eq(some), self.inner.eq(inner), self.row.eq(chosen)]
         return m
