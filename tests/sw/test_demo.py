@@ -26,9 +26,11 @@ def test_an_array_with_convolution() -> None:
 
 @pytest.mark.parametrize("array", PRESETS)
 def test_every_preset_holds_one(array: str) -> None:
-    other = {"hx8k": "mnist-mlp-tiny", "gw1nr-9": "mnist-mlp-small"}
-    conv = PRESETS[array].convolution
-    assert shipped_program(array)[0] == other.get(array, "mnist-conv" if conv else "mnist-mlp")
+    other = {
+        "hx8k": "mnist-mlp-tiny", "gw1nr-9": "mnist-mlp-small",
+        "ecp5-45f-conv": "mnist-conv", "ecp5-85f-conv": "mnist-conv",
+    }
+    assert shipped_program(array)[0] == other.get(array, "mnist-mlp")
 
 
 def test_an_array_that_holds_none() -> None:
