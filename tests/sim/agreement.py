@@ -14,14 +14,17 @@ from stablespike.words import pack_steps
 __all__ = ["agree"]
 
 
-def agree(device: Device, program: ss.Program, samples: np.ndarray[Any, Any]) -> None:
-    """Run samples with traces everywhere, the first of them on plain integers too."""
+def agree(
+    device: Device, program: ss.Program, samples: np.ndarray[Any, Any], carry: bool = False
+) -> None:
+    """Run samples with traces everywhere, the first of them on plain integers too; with ``carry``
+    each goes on from the state of the one before."""
     network, config, steps = program.network, program.config, program.steps
     device.load(program)
-    got = device.run(samples, trace=True)
+    got = device.run(samples, trace=True, carry_state=carry)
     with ss.open_device("golden:") as golden:
         golden.load(program)
-        expected = golden.run(samples, trace=True)
+        expected = golden.run(samples, trace=True, carry_state=carry)
     comparison = compare(expected, got, program)
     assert comparison.words > 0
     assert comparison.mismatches == 0, str(comparison.first)
