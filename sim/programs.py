@@ -11,7 +11,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.ports import beat_layout, window_layout, write_layout
-from stablespike.maps import Map, input_map, written_map
+from stablespike.maps import Map, group_size, input_map, lanes_each, written_map
 from stablespike.program import Program, Share, load_program
 from stablespike.shares import Order, grid, order
 from stablespike.spec import reference
@@ -68,7 +68,7 @@ def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Word
     """The input's words of a window, in C order."""
     if program.network.input.kind == "pixels":
         return [int(word) for word in sample.reshape(-1)]
-    length = program.config.window
+    length = program.window
     steps = sample.reshape(program.steps, -1)[window * length : (window + 1) * length]
     return [sum(int(bit) << t for t, bit in enumerate(neuron)) for neuron in steps.T]
 
@@ -100,9 +100,8 @@ def windows(
 
 def _window(program: Program, number: int, base: int) -> int:
     """A window of a sample of its own."""
-    config = program.config
-    steps = min(config.window, program.steps - number * config.window)
-    return pack(window_layout(config), {
+    steps = min(program.window, program.steps - number * program.window)
+    return pack(window_layout(program.config), {
         "steps": steps - 1, "first": int(number == 0), "last": int(number == program.windows - 1),
         "base": base,
     })
@@ -136,7 +135,8 @@ class _Received:
         self.counters: dict[tuple[int, int, int], dict[str, int]] = {}
         self.orders: dict[tuple[int, int], Order] = {
             (i, core): order(
-                share, layer, program.network.input_shapes[i], program.config.lanes
+                share, layer, program.network.input_shapes[i],
+                group_size(program.network, program.config, i),
             )
             for i, layer in enumerate(program.network.layers)
             for core, share in enumerate(program.groups[i])
@@ -174,7 +174,8 @@ class _Received:
         network, index = self.program.network, self.program.layer_tags[tag][0]
         layer, shape = network.layers[index], network.input_shapes[index]
         made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
-        return written_map(made(shape), self.program.config.lanes)
+        each = lanes_each(network, self.program.config, index)
+        return written_map(made(shape), self.program.config.lanes, each)
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
         """A layer's words of a window in C order, complete, taken out."""
@@ -198,7 +199,7 @@ class _Received:
         found: list[int] = []
         for at in range(lying.rows(lanes)):
             body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
-            assert len(body) == min(lanes, lying.channels - at % groups * lanes)
+            assert len(body) == min(lanes, lying.channels * lying.each - at % groups * lanes)
             found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
         values: list[int] = lying.gathered(np.array(found)).tolist()
         return values
@@ -221,7 +222,9 @@ def check(
                 assert received.words(ReportKind.TRACE_SPIKES, i, window) == fired, (i, window)
                 assert received.words(ReportKind.TRACE_SKELETON, i, window) == stable, (i, window)
             if flags & ReportFlags.COUNTERS:
-                _check_counters(program, received, i, window, (read, fired, stable))
+                recurrent = layer.recurrent is not None and window > 0
+                back = plain.words[i][window - 1] if recurrent else []
+                _check_counters(program, received, i, window, (read, back, fired, stable))
             read = stable if layer.emit == "skeleton" else fired
             if layer.pool_after is not None:
                 read = reference.or_pool(read, network.neuron_shapes[i], layer.pool_after.size)
@@ -233,7 +236,9 @@ def check(
             assert received.membranes(tag) == readout
             continue
         by_window = [received.words(ReportKind.WORDS, tag, w) for w in range(program.windows)]
-        by_neuron: list[Any] = [list(words) for words in zip(*by_window, strict=True)]
+        by_neuron: list[Any] = [
+            _joined(words, program) for words in zip(*by_window, strict=True)
+        ]
         if network.readout == "counts":
             by_neuron = [sum(word.bit_count() for word in words) for words in by_neuron]
         assert by_neuron == readout
@@ -241,21 +246,34 @@ def check(
     assert not received.counters, f"not asked for: {sorted(received.counters)}"
 
 
+def _joined(words: Iterable[int], program: Program) -> Words:
+    """Words of the array's window from those of the program's."""
+    steps = [word >> t & 1 for word in words for t in range(program.window)][: program.steps]
+    width = program.config.window
+    return [
+        sum(bit << t for t, bit in enumerate(steps[at : at + width]))
+        for at in range(0, len(steps), width)
+    ]
+
+
 def _check_counters(
-    program: Program, received: _Received, layer: int, window: int, maps: tuple[Words, Words, Words]
+    program: Program, received: _Received, layer: int, window: int,
+    maps: tuple[Words, Words, Words, Words],
 ) -> None:
-    read, fired, stable = maps
+    """Of a layer that reads words, ``back`` of its own, and makes others."""
+    read, back, fired, stable = maps
     network = program.network
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, share in enumerate(program.groups[layer]):
         values = received.counters.pop((layer, core, window))
         mine = grid(network.layers[layer], shape).computed(share)
         readers = network.layers[layer].readers(shape, mine)
-        met = [share.groups * int(n) for n in readers]
-        own = _neurons(share, neurons, mine, program.config.lanes)
+        met = [share.groups * int(n) for n in readers] + [share.groups] * len(back)
+        read_all = read + back
+        own = _neurons(share, neurons, mine, group_size(network, program.config, layer))
         expected = {
-            "issued": sum(n for n, word in zip(met, read, strict=True) if word),
-            "popcount": sum(n * word.bit_count() for n, word in zip(met, read, strict=True)),
+            "issued": sum(n for n, word in zip(met, read_all, strict=True) if word),
+            "popcount": sum(n * word.bit_count() for n, word in zip(met, read_all, strict=True)),
             "spikes": sum(fired[n].bit_count() for n in own),
             "stable": sum(stable[n].bit_count() for n in own),
         }
@@ -263,10 +281,10 @@ def _check_counters(
 
 
 def _neurons(
-    share: Share, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], lanes: int
+    share: Share, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], size: int
 ) -> Words:
     """The neurons of a share, of a layer of that shape, at these positions."""
     numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
-    channels = slice(share.first * lanes, (share.first + share.groups) * lanes)
+    channels = slice(share.first * size, (share.first + share.groups) * size)
     mine: Words = numbers[channels, positions].reshape(-1).tolist()
     return mine

@@ -19,8 +19,9 @@ from stablespike.spec.report import HEAD, PLACE, ReportKind
 
 ARRAY = ss.ArrayConfig(
     cores=4, lanes=8, window=4, weight_bits=8, acc_bits=24, weight_rows=1 << 14, spike_rows=512,
-    neuron_groups=64, state_groups=1024, row_beats=2, convolution=True,
+    neuron_groups=64, state_groups=1024, row_beats=2, convolution=True, recurrence=True,
 )
+WIDE = replace(ARRAY, weight_bits=4, wide_weights=True)
 
 
 def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Packet]:
@@ -29,7 +30,7 @@ def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Pa
     width, part = config.window, config.lanes // config.row_beats
     shape = program.registers[Register.INPUT_ROWS], config.lanes
     for number, (parts, _) in enumerate(windows(program, sample)):
-        steps = min(width, program.steps - number * width)
+        steps = min(program.window, program.steps - number * program.window)
         beats = [unpack(beat_layout(config), payload)["words"] for payload in parts]
         rows = np.array([
             [words >> lane * width & (1 << width) - 1 for lane in range(part)] for words in beats
@@ -50,12 +51,12 @@ def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Pa
 
 def case(seed: int) -> tuple[ss.Program, np.ndarray]:
     rng = np.random.default_rng(seed)
-    array = replace(ARRAY, cores=int(rng.integers(1, 5)))
-    network, steps = random_maps(rng, pixel_bits=4, recurrent=False), int(rng.integers(1, 9))
+    array = replace((ARRAY, WIDE)[seed % 2], cores=int(rng.integers(1, 5)))
+    network, steps = random_maps(rng, pixel_bits=4), int(rng.integers(1, 9))
     return ss.compile(network, array, steps), random_samples(rng, network, 1, steps)[0].astype(int)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(40))
 def test_what_tasks_say_passes(seed: int) -> None:
     program, sample = case(seed)
     for flags in (0, int(ALL_REPORTS)):
