@@ -8,7 +8,8 @@ __all__ = ["BOARDS"]
 
 # The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
 _ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
-# 784-128-10 takes 4 us on the 85F from 80.1 MHz on; 81.25 MHz divides to 3 Mbaud, 80 MHz does not.
+# On the 85F 784-128-10 without counters takes 4 us at 80.1 MHz; 81.25 MHz divides to 3 Mbaud, and
+# 80 MHz does not.
 _RATES = {"12F": 80_000_000, "25F": 80_000_000, "45F": 80_000_000, "85F": 81_250_000}
 
 BOARDS = tuple(
