@@ -131,6 +131,14 @@ def netlist(session: nox.Session) -> None:
 
 
 @nox.session
+def cells(session: nox.Session) -> None:
+    """Memories and multipliers of every family, as mapped, against what was written."""
+    install(session, "test")
+    session.run("pytest", "tests/sim/test_cells.py", *session.posargs,
+                env={"STABLESPIKE_CELLS": "1", **THREADS})
+
+
+@nox.session
 def random500(session: nox.Session) -> None:
     """500 random networks and more, and 500 with maps: plain integers, golden, simulated board.
 

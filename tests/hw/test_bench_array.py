@@ -31,10 +31,6 @@ ARRAYS = {
     "2 cores T4, chains of 2, 2 beats": ArrayConfig(
         **SMALL, cores=2, window=4, synaptic_current=False, acc_bits=10, chain=2, row_beats=2
     ),
-    "2 cores T8 R4, chains of 2, 2 beats, convolution": ArrayConfig(
-        **MAPS, cores=2, window=8, neuron_steps=4, synaptic_current=False, acc_bits=12, chain=2,
-        row_beats=2,
-    ),
 }
 
 
@@ -87,7 +83,7 @@ def test_core(name, tmp_path):
 @pytest.mark.parametrize("name", ARRAYS)
 def test_array(name, tmp_path):
     config = ARRAYS[name]
-    folder = write_cases(tmp_path, config, 6 if config.convolution else 10, seed=2)
+    folder = write_cases(tmp_path, config, 10, seed=2)
     assert run_bench(
         CoreArray(config), "stablespike.sim.bench_array", parameters={"folder": folder}
     ) == 1

@@ -7,12 +7,10 @@ import time
 import numpy as np
 import pytest
 import stablespike as ss
+from test_random_maps import ARRAYS
 
-WINDOW = 4
-ARRAY = ss.ArrayConfig(
-    cores=2, lanes=8, window=WINDOW, neuron_steps=2, synaptic_current=False, weight_rows=1024,
-    spike_rows=256, neuron_groups=16, state_groups=128, tasks=4, convolution=True,
-)
+ARRAY = ARRAYS["1x4 T4 R2"]
+WINDOW = ARRAY.window
 STEPS = 41
 BIN_SECONDS = 0.01
 FASTER = 10
