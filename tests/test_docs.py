@@ -91,7 +91,7 @@ def test_every_recipe_is_documented():
 
     page = (ROOT / "docs" / "train.md").read_text()
     for name in RECIPES:
-        if not re.fullmatch(r"(mnist|fashion|nmnist|nmnist-conv)-(baseline|spike|noise|both)-t[24]", name):
+        if not re.fullmatch(r"(mnist|fashion|nmnist(-conv)?)-(baseline|spike|noise|both)-t[24]", name):
             assert f"`{name}`" in page, name
 
 
