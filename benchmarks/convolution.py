@@ -55,7 +55,9 @@ def run(network: ss.Network, config: ArrayConfig, steps: int, samples: Any) -> d
     assert np.array_equal(result.readout, expected.readout)
     words = source_words(network, samples, expected.trace, expected.skeleton, program.window)
     guess = estimate(program, words)
-    table = result.layer_counters.mean(axis=0)
+    counted = result.layer_counters
+    table = [{name: counted[name][:, i].mean() for name in counted.dtype.names or ()}
+             for i in range(counted.shape[1])]
     bounds = neuron_bounds(program)
     cores = [sum(share.groups > 0 for share in shares) for shares in program.groups]
     layers = [
@@ -76,7 +78,7 @@ def run(network: ss.Network, config: ArrayConfig, steps: int, samples: Any) -> d
         "cores": config.cores,
         "cycles_per_sample": cycles,
         "latency_cycles": float(np.mean(alone)),
-        "lanes": float(table["lower_bound"].sum()) / cycles,
+        "lanes": sum(x["lower_bound"] for x in layers) / cycles,
         "utilization": sum(max(x["lower_bound"], x["neuron_bound"]) for x in layers) / cycles,
         "estimate_error": float(np.abs(guess - result.counters["cycles"]).max() / cycles),
         "estimate_bias": float(guess.sum() / result.counters["cycles"].sum() - 1),
