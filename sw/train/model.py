@@ -63,7 +63,7 @@ class Model(torch.nn.Module):
     @property
     def latent(self) -> list[torch.Tensor]:
         """Latent weights of every layer."""
-        return [each.weights.latent for each in (*self.firing, self)]
+        return [*(each.weights.latent for each in self.firing), self.weights.latent]
 
     def start(self, inputs: torch.Tensor) -> None:
         """First thresholds: the spread of the first currents over some samples."""
