@@ -25,7 +25,8 @@ class Overlap(wiring.Component):
     A group starts to enter behind the one before, once that is the only one that has neither left
     nor been emitted. A row that is complete is taken when the one before it has been emitted. So
     groups follow each other every ``pass_length`` cycles and pass, unless their emission takes
-    longer. Of a task whose membranes are reported a group is emitted before the next one starts.
+    longer; without chained lanes a swap takes a cycle more, and waits for the sums that are late.
+    Of a task whose membranes are reported a group is emitted before the next one starts.
     Tasks do not overlap.
 
     Members

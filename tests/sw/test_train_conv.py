@@ -186,4 +186,4 @@ def test_shipped_network_is_the_recipes_and_reads_the_shipped_images():
     assert last.weight.shape == (plan.classes, plan.features)
     images, labels = shipped_mnist()
     found = ss.Golden(network).run(pixels(images, network), plan.steps)
-    assert (found.prediction == labels).mean() >= 0.985
+    assert (found.prediction == labels).mean() >= 0.989
