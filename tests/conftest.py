@@ -8,4 +8,4 @@ settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=T
 settings.load_profile("fixed")
 
 with suppress(ImportError):
-    import quick_memories  # noqa: F401
+    import quick_elaboration  # noqa: F401

@@ -1,6 +1,8 @@
-"""What the tests have Amaranth write of memories is what it writes itself."""
+"""What the tests change of Amaranth: it writes the same, and coverage goes on afterwards."""
 
-import quick_memories
+import sys
+
+import quick_elaboration
 from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.memory import Memory
@@ -17,6 +19,20 @@ def text():
 
 def test_memories_are_as_amaranth_writes_them(monkeypatch):
     quick = text()
-    monkeypatch.setattr(rtlil.ModuleEmitter, "emit_memory", quick_memories.AMARANTHS)
+    monkeypatch.setattr(rtlil.ModuleEmitter, "emit_memory", quick_elaboration.AMARANTHS)
     assert text() == quick
     assert quick.count("$meminit_v2") == 3
+
+
+def test_the_trace_function_is_that_of_before():
+    def tracing(*_):
+        return tracing
+
+    before = sys.gettrace()
+    sys.settrace(tracing)
+    try:
+        text()
+        after = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert after is tracing

@@ -1,6 +1,11 @@
-"""RTLIL of large memories in a fraction of the time; importing it has Amaranth use it."""
+"""Gateware to RTLIL and Verilog in a fraction of the time; importing it has Amaranth do so."""
 
+import sys
+from functools import wraps
+
+from amaranth.back import rtlil, verilog
 from amaranth.back.rtlil import ModuleEmitter
+from amaranth.build import Platform
 
 AMARANTHS = ModuleEmitter.emit_memory
 
@@ -20,4 +25,22 @@ def emit_memory(emitter, index, cell):
     )
 
 
+def unmeasured(convert):
+    """``convert`` without coverage, which takes as long again and is not asked of gateware."""
+
+    @wraps(convert)
+    def quick(*args, **options):
+        trace = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return convert(*args, **options)
+        finally:
+            sys.settrace(trace)
+
+    return quick
+
+
 ModuleEmitter.emit_memory = emit_memory
+rtlil.convert = unmeasured(rtlil.convert)
+verilog.convert = unmeasured(verilog.convert)
+Platform.prepare = unmeasured(Platform.prepare)
