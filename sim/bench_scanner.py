@@ -42,8 +42,8 @@ class Walk:
     accepted: int = -1
     events: list[Event] = field(default_factory=list)
 
-    def payload(self, config: ArrayConfig) -> int:
-        return pack(field_layout(config), {
+    def payload(self, config: ArrayConfig, layout: Any) -> int:
+        return pack(layout, {
             "row": self.row, "rows": self.rows, "weight": self.weight, "mark": self.mark,
             **(dict(zip(("head", "tail"), self.ends, strict=True)) if config.convolution else {}),
             **({"paired": self.paired} if config.wide_weights else {}),
@@ -111,7 +111,8 @@ class Driver:
         self.at: list[int] = []
         self.available = config.spike_rows
         self._event, self._mark = event_layout(config), mark_layout(config)
-        self._field_bits = field_layout(config).size
+        self._field = field_layout(config)
+        self._offered: tuple[Walk | None, int] = (None, 0)
         self._flags = 0
 
     async def step(self, walk: Walk | None, hold: bool, growth: float) -> bool:
@@ -119,9 +120,7 @@ class Driver:
         bench, config = self.bench, self.config
         await cycle(
             bench, fields__valid=int(walk is not None), available=self.available,
-            fields__payload=bench.random.getrandbits(self._field_bits)
-            if walk is None else walk.payload(config),
-            hold=int(hold), flags=self._flags,
+            fields__payload=self._payload(walk), hold=int(hold), flags=self._flags,
         )
         if value(bench, "issue"):
             assert not hold
@@ -151,6 +150,13 @@ class Driver:
         elif self.available < config.spike_rows and bench.random.random() < growth:
             self.available += 1
         return taken
+
+    def _payload(self, walk: Walk | None) -> int:
+        if walk is None:
+            return self.bench.random.getrandbits(self._field.size)
+        if self._offered[0] is not walk:
+            self._offered = walk, walk.payload(self.config, self._field)
+        return self._offered[1]
 
     def check(self) -> None:
         """Events and marks are those of the fields walked, in order."""
