@@ -37,6 +37,9 @@ MORE = {
         **SMALL,
     ),
     "8x4 T4 R1 A18": ss.ArrayConfig(cores=8, lanes=4, acc_bits=18, **WIDE),
+    "8x8 T8 R4, chains of 4": ss.ArrayConfig(
+        cores=8, lanes=8, window=8, neuron_steps=4, chain=4, **WIDE
+    ),
 }
 EVERY = int(os.environ.get("STABLESPIKE_RANDOM_NETWORKS", "0"))
 COUNT = EVERY or 15
