@@ -38,7 +38,8 @@ def bin_events(
     Parameters
     ----------
     recordings : a structured array per sample with the fields ``t`` and ``x``, and ``y``, ``p``
-        where the input has these axes. Times in any unit, as integers or floats; in any order.
+        where the input has these axes. Times in any unit, as integers or floats, none before the
+        one in front of it.
     shape : of the input, (x,), (y, x) or (p, y, x).
     steps : steps of a sample.
     bin_time : length dt of a step in units of ``t``; step k is from ``start + k dt`` on, up to
@@ -147,6 +148,13 @@ def _steps(
         raise ValueError(
             f"{name} field 't' must be from start={start} on, not {times[first]} (event {first}): "
             "give an earlier start or cut the recording"
+        )
+    back = times[1:] < times[:-1]
+    if back.any():
+        first = int(np.argmax(back)) + 1
+        raise ValueError(
+            f"{name} field 't' goes back from {times[first - 1]} to {times[first]} (event {first}): "
+            "sort the events by their time"
         )
     exact = (
         times.dtype.kind == "i"

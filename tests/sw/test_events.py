@@ -50,10 +50,21 @@ def test_events_that_meet_are_one_spike() -> None:
     assert bin_events([events], (2,), 1, bin_time=5).sum() == 1
 
 
-def test_order_does_not_matter_and_empty_is_silent() -> None:
-    events = recording((11, 1), (1, 0), dtype=[("t", "i8"), ("x", "i4")])
+def test_an_empty_recording_is_silent() -> None:
+    events = recording((1, 0), (11, 1), dtype=[("t", "i8"), ("x", "i4")])
     out = bin_events([events, events[:0]], (2,), 2, bin_time=10)
     assert np.argwhere(out).tolist() == [[0, 0, 0], [0, 1, 1]]
+
+
+@pytest.mark.parametrize("kind", ["i8", "u8", "f8"])
+@pytest.mark.parametrize("binning", [{"bin_time": 10}, {"bin_count": 2}])
+def test_time_does_not_go_back(kind: str, binning: Any) -> None:
+    events = recording((1, 0), (11, 1), (11, 1), (5, 0), (2, 0), dtype=[("t", kind), ("x", "i4")])
+    with pytest.raises(
+        ValueError,
+        match=r"^samples\[1\] field 't' goes back from 11(\.0)? to 5(\.0)? \(event 3\): sort the",
+    ):
+        bin_events([events[:3], events], (2,), 2, **binning)
 
 
 def test_late_events() -> None:
