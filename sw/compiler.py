@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from .errors import DoesNotFit
+from .estimate import typical_cycles
 from .fits import complaint, problems, width_problems
 from .maps import Map, Maps, group_size, lanes_each
 from .network import Conv2d, Network
-from .plan import Plan, field_size, make_plan
-from .program import Image, Program
+from .plan import Plan, field_size, make_plans
+from .program import TYPICAL, Image, Program
 from .samples import check_steps
 from .shares import Share, splits
 from .spec import PRESETS, ArrayConfig, preset, task_layout
@@ -27,6 +30,8 @@ DEVICES = (GOLDEN,)
 
 Integers = npt.NDArray[np.int64]
 
+_COMPARED = 4  # plans
+
 
 def compile(
     network: Network, array: str | ArrayConfig, steps: int, device: str | None = None
@@ -35,16 +40,16 @@ def compile(
 
     A layer is cut into groups of L outputs (output channels), which are dealt to the cores evenly,
     in order; a convolution may be cut into rows of positions too, with its weights in every core
-    that has some of them (``shares.splits``). Every core holds every map it reads; the input map
-    twice.
+    that has some of them (``shares.splits``). Of the ways that fit, those with the fewest groups of
+    neurons on the fullest core are compared by the estimate of their cycles. Every core holds every
+    map it reads; the input map twice.
 
     Parameters
     ----------
     array : a preset's name, or the configuration itself.
     steps : N, steps per sample, at most ``samples.STEPS_MAX``.
     device : "golden:" for the golden model of that array only: it has its widths, its window and
-        its counters, memories without an end, and it runs what the gateware does not run yet. None
-        for every device.
+        its counters, memories without an end, and every kind of layer. None for every device.
 
     Raises
     ------
@@ -64,20 +69,30 @@ def compile(
     steps = check_steps(steps)
     if device is not None:
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
-    plan = make_plan(network, config, steps)
-    found = list(problems(network, config, steps, plan))
+    plans = make_plans(network, config, steps, _COMPARED)
+    found = list(problems(network, config, steps, plans[0]))
     if found:
         raise DoesNotFit(complaint(found, network, config, steps))
-    return Program(
-        network=network,
-        config=config,
-        steps=steps,
-        groups=plan.shares,
-        images=tuple(_image(network, config, plan, core) for core in range(config.cores)),
-        registers={Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0},
-        needed=plan.needed,
-        state_needed=plan.state_needed,
-    )
+
+    def without_images(plan: Plan) -> Program:
+        return Program(
+            network=network,
+            config=config,
+            steps=steps,
+            groups=plan.shares,
+            images=(),
+            registers={Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0},
+            needed=plan.needed,
+            state_needed=plan.state_needed,
+        )
+
+    programs = [without_images(plan) for plan in plans]
+    best = 0
+    if len(programs) > 1:
+        cycles = [typical_cycles(program, TYPICAL) for program in programs]
+        best = cycles.index(min(cycles))
+    images = tuple(_image(network, config, plans[best], core) for core in range(config.cores))
+    return replace(programs[best], images=images)
 
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:

@@ -11,8 +11,7 @@ class StableSpikeError(Exception):
 
 
 class DoesNotFit(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
-    """A network needs more than the array has; says what, how much, and which preset would do. Or
-    the gateware has no part for one of its layers yet; says which, and what runs it."""
+    """A network needs more than the array has; says what, how much, and which preset would do."""
 
 
 class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)

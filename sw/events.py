@@ -153,8 +153,8 @@ def _steps(
     if back.any():
         first = int(np.argmax(back)) + 1
         raise ValueError(
-            f"{name} field 't' goes back from {times[first - 1]} to {times[first]} (event {first}): "
-            "sort the events by their time"
+            f"{name} field 't' goes back from {times[first - 1]} to {times[first]} "
+            f"(event {first}): sort the events by their time"
         )
     exact = (
         times.dtype.kind == "i"

@@ -11,7 +11,7 @@ import numpy as np
 
 from .maps import lanes_each
 from .network import Conv2d, Network
-from .plan import Plan, make_plan
+from .plan import Plan, make_plans
 from .spec import PRESETS, ArrayConfig
 from .spec.array import LIMITS
 from .spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
@@ -101,7 +101,7 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
     for wider, more in product(lanes, cores):
         rows = max(wider, config.weight_rows)
         array = _able(network, replace(config, cores=more, lanes=wider, weight_rows=rows))
-        plan = make_plan(network, array, steps)
+        [plan] = make_plans(network, array, steps)
         if not _beyond(plan.needed) and not _beyond(_counted(plan)):
             memories = {
                 name: max(count, getattr(array, name)) for name, count in plan.needed.items()
@@ -142,7 +142,7 @@ def problems(
     if able != config:
         yield from _unable(network, config, able)
     if plan is None or able != config:
-        plan = make_plan(network, able, steps)
+        [plan] = make_plans(network, able, steps)
     for name, needed in plan.needed.items():
         there = getattr(config, name)
         if needed > there:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from .shares import Grid, Share, Split, grid, splits
 from .spec.array import ArrayConfig
 from .spec.task import POSITIONS_HIGH
 
-__all__ = ["Plan", "field_size", "group_rows", "make_plan", "state_groups"]
+__all__ = ["Plan", "field_size", "group_rows", "make_plans", "state_groups"]
 
 _TRIED = 2048  # combinations of the layers' splits, the best ones first
 _DEALT = ("weight_rows", "neuron_groups", "state_groups")
@@ -70,11 +71,11 @@ def state_groups(share: Share, there: Grid, stateless: bool) -> int:
     return min(1, share.groups) if stateless else share.groups * there.positions(share)
 
 
-def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
-    """The best plan that fits; if none does, a frugal one.
+def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1) -> list[Plan]:
+    """Plans that fit, at most so many, those of the least load first; if none does, a frugal one.
 
-    Plans that keep membranes come first. Samples of a single window may do without, on arrays that
-    can.
+    They keep membranes, if one of them can. Samples of a single window may do without, on arrays
+    that can.
     """
     maps = Maps(network, config)
     options = [
@@ -88,22 +89,24 @@ def make_plan(network: Network, config: ArrayConfig, steps: int) -> Plan:
     ways += [True] if config.convolution and one_window else []
     for stateless in ways or [True]:
         search = _Search(network, config, maps, options, stateless)
-        found = search.best()
-        if found is not None:
+        found = search.fitting(most)
+        if found:
             break
-    else:
-        found = search.frugal()
-    needed = search.needed(found)
+    keeping = _Search(network, config, maps, options, stateless=False)
     waits = network.layers[-1].recurrent is not None
-    needed |= {"spike_rows": maps.total, "tasks": len(network.layers) + network.both + waits}
-    keeping = _Search(network, config, maps, options, stateless=False).needed(found)
-    return Plan(
-        maps=maps,
-        splits=tuple(each[k] for each, k in zip(options, found, strict=True)),
-        stateless=stateless,
-        state_needed=keeping["state_groups"] if stateless else 0,
-        needed={name: needed[name] for name in config.as_dict() if name in needed},
-    )
+    fixed = {"spike_rows": maps.total, "tasks": len(network.layers) + network.both + waits}
+
+    def plan(numbers: tuple[int, ...]) -> Plan:
+        needed = search.needed(numbers) | fixed
+        return Plan(
+            maps=maps,
+            splits=tuple(each[k] for each, k in zip(options, numbers, strict=True)),
+            stateless=stateless,
+            state_needed=keeping.needed(numbers)["state_groups"] if stateless else 0,
+            needed={name: needed[name] for name in config.as_dict() if name in needed},
+        )
+
+    return [plan(numbers) for numbers in found or [search.frugal()]]
 
 
 def _usable(options: list[Split]) -> list[Split]:
@@ -157,12 +160,12 @@ class _Search:
         ]
         return tuple(each.index(min(each)) for each in worst)
 
-    def best(self) -> tuple[int, ...] | None:
-        """The one of the least load that fits; None if none of those tried does."""
+    def fitting(self, most: int) -> list[tuple[int, ...]]:
+        """Those of the least load that fit, of those that are tried."""
         least = sum(np.min([n.sum(axis=1) for n in each], axis=0) for each in self.needs)
         if (least > self.there * len(self.options[0][0].shares)).any():
-            return None
-        return next(filter(self._fits, self._in_turn()), None)
+            return []
+        return list(islice(filter(self._fits, self._in_turn()), most))
 
     def _in_turn(self) -> Iterator[tuple[int, ...]]:
         """Those of the least load, in order, then the frugal one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,14 @@ from .shares import Share, Split, splits
 from .spec import ArrayConfig
 from .spec.link import Register, Space
 
-__all__ = ["Program", "Share", "load_program", "save_program"]
+__all__ = ["TYPICAL", "Program", "Share", "load_program", "save_program"]
 
 _FORMAT = "stablespike program"
 _VERSION = 2
 _NAMES_WIDE = 40
-_ACTIVITIES = (0.05, 0.2, 1.0)
+TYPICAL = 0.2
+"""Share of the inputs of a layer that are active in a window, where ways to map it are compared."""
+_ACTIVITIES = (0.05, TYPICAL, 1.0)
 
 Image = npt.NDArray[np.uint16]
 
@@ -142,11 +144,22 @@ class Program:
         size = group_size(self.network, self.config, index)
         options = splits(layer, shape, self.config.cores, size)
         mine = next(each for each in options if each.shares == self.groups[index])
-        text = f"  ({mine}: {_dealt(mine)}, {mine.load} groups of neurons on the fullest"
-        if mine != options[0]:
-            return f"{text}; {options[0]} would be {options[0].load}, but does not fit)"
-        others = f"; {options[1]} would be {options[1].load}" if len(options) > 1 else ""
-        return f"{text}{others})"
+        text = f"{mine}: {_dealt(mine)}, {mine.load} groups of neurons on the fullest"
+        other = next((each for each in options if each is not mine), None)
+        if other is not None:
+            text += f"; {other} would be {other.load}"
+            if other.load < mine.load:
+                text += ", but does not fit"
+            elif self.device is None:
+                text += f", about {self._dealt_otherwise(index, other):,} cycles per sample"
+        return f"  ({text})"
+
+    def _dealt_otherwise(self, index: int, split: Split) -> int:
+        """Cycles of a typical sample with a layer dealt in another way."""
+        from .estimate import typical_cycles
+
+        groups = (*self.groups[:index], split.shares, *self.groups[index + 1 :])
+        return typical_cycles(replace(self, groups=groups), TYPICAL)
 
     def cycles(self) -> dict[float, int]:
         """Estimated cycles of a sample, by the share of inputs active; none for golden only."""

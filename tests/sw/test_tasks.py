@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps
 from stablespike.compiler import _image
-from stablespike.plan import make_plan
+from stablespike.plan import make_plans
 from stablespike.program import Program
 from stablespike.shares import order, splits
 from stablespike.spec import reference, task_layout
@@ -23,7 +23,7 @@ NEURON = ss.Neuron(threshold=1)
 
 def all_splits(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
     """Programs that deal one layer in each of the ways there are."""
-    plan, programs = make_plan(network, config, 4), []
+    [plan], programs = make_plans(network, config, 4), []
     layer, shape = network.layers[index], network.input_shapes[index]
     for split in splits(layer, shape, config.cores, config.lanes):
         dealt = replace(plan, splits=(*plan.splits[:index], split, *plan.splits[index + 1 :]))
@@ -59,7 +59,7 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         cores=cores, lanes=lanes, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
         spike_rows=256, neuron_groups=64, state_groups=1024, convolution=True,
     )
-    plan = make_plan(network, config, 4)
+    [plan] = make_plans(network, config, 4)
     if tight:
         config = replace(config, spike_rows=max(4, plan.maps.total))
     for index, (layer, shape) in enumerate(
