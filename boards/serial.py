@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stablespike.spec.link import BAUD_DEFAULT, CLOCKS_PER_BIT_MIN
+from stablespike.spec.link import BAUD_DEFAULT, BAUD_TOLERANCE, CLOCKS_PER_BIT_MIN
 
-__all__ = ["ADAPTER", "BAUD_TOLERANCE", "BL702", "FT231X", "FT2232H", "SerialChip", "fastest_baud"]
-
-BAUD_TOLERANCE = Fraction(1, 100)
-"""How far the clock divided may be from the chip's rate."""
+__all__ = ["ADAPTER", "BL702", "FT231X", "FT2232H", "SerialChip", "fastest_baud"]
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,14 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import fields
+from fractions import Fraction
 
 from .array import LIMITS, ArrayConfig
 from .layout import Field, Layout, bits_for
 
 __all__ = [
     "BAUD_DEFAULT",
+    "BAUD_TOLERANCE",
     "BODY_BYTES",
     "BREAK_BITS",
     "BUILD_ID_BYTES",
@@ -78,6 +80,8 @@ RESEND = 0x40
 FAULT = 0x80
 
 BAUD_DEFAULT = 115200
+BAUD_TOLERANCE = Fraction(1, 100)
+"""How far the clock divided may be from a rate."""
 CLOCKS_PER_BIT_MIN = 6
 BREAK_BITS = 32  # a line held low this many bit times of BAUD_DEFAULT makes that the rate again
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         LinkError,
         NotExpressible,
         StableSpikeError,
+        TimingError,
         ToolError,
     )
     from .fidelity import Fidelity
@@ -49,8 +50,8 @@ __all__ = [
     "ArrayConfig", "Conv2d", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound",
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "MaxPool2d",
     "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "SpikeInput",
-    "StableSpikeError", "SumPool2d", "ToolError", "compile", "consistency", "from_nir",
-    "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "save",
+    "StableSpikeError", "SumPool2d", "TimingError", "ToolError", "compile", "consistency",
+    "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "save",
     "save_program", "to_nir",
 ]
 
@@ -60,7 +61,7 @@ _MODULES = {
     ".device": ("open_device",),
     ".errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
-        "FileError", "LinkError", "NotExpressible", "StableSpikeError", "ToolError",
+        "FileError", "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
     ),
     ".fidelity": ("Fidelity",),
     ".files": ("load", "save"),

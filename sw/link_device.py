@@ -15,14 +15,19 @@ from .reports import Collector
 from .result import LinkBytes, Result
 from .session import DeviceInfo, Session
 from .spec.array import PRESETS, ArrayConfig
-from .spec.link import BAUD_DEFAULT, CLOCKS_PER_BIT_MIN, Register, ReportFlags
+from .spec.link import (
+    BAUD_DEFAULT,
+    BAUD_TOLERANCE,
+    CLOCKS_PER_BIT_MIN,
+    Register,
+    ReportFlags,
+)
 from .stream import Stream
 from .transport import Transport
 from .windows import Batch, input_commands
 
 __all__ = ["LinkDevice"]
 
-_BAUD_TOLERANCE = 0.02
 _LOOK_SECONDS = 0.001
 
 
@@ -139,7 +144,7 @@ class LinkDevice(Device):
                 f"{info.clock_hz} Hz, not {baud}"
             )
         divisor = round(info.clock_hz / baud)
-        if abs(info.clock_hz / divisor / baud - 1) > _BAUD_TOLERANCE:
+        if abs(info.clock_hz / divisor / baud - 1) > BAUD_TOLERANCE:
             raise ValueError(
                 f"baud must be near a rate this device's clock of {info.clock_hz} Hz divides to: "
                 f"not {baud} but {info.clock_hz // divisor}"
