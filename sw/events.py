@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bin_events", "is_recordings"]
+__all__ = ["LAST", "bin_events", "is_recordings", "places", "steps_of"]
 
 _AXES = ("p", "y", "x")
 _LARGEST = sys.float_info.max
+LAST = int(np.iinfo(np.int64).max)
+"""The last step there can be."""
 
 
 def is_recordings(samples: Any) -> bool:
@@ -82,8 +84,8 @@ def bin_events(
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
     spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
     for i, events in enumerate(recordings):
-        where = _places(f"samples[{i}]", events, shape)
-        step = _steps(f"samples[{i}]", events, steps, bin_time, start)
+        where = places(f"samples[{i}]", events, shape)
+        step = steps_of(f"samples[{i}]", events, steps, bin_time, start)
         inside = step < steps
         if late == "refuse" and not inside.all():
             first = int(np.argmin(inside))
@@ -92,8 +94,7 @@ def bin_events(
                 f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
                 "late 'drop' leaves them out"
             )
-        places: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in where))
-        spikes[places] = True
+        spikes[(i, step[inside], *(axis[inside] for axis in where))] = True
     return spikes
 
 
@@ -110,10 +111,11 @@ def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
     return values
 
 
-def _places(
+def places(
     name: str, events: npt.NDArray[Any], shape: tuple[int, ...]
 ) -> list[npt.NDArray[np.int64]]:
-    places = []
+    """Per axis of the shape, where the events are; refuses those outside of it."""
+    found = []
     for field, size in zip(_AXES[-len(shape) :], shape, strict=True):
         values = _field(name, events, field)
         place = values.astype(np.int64)
@@ -124,46 +126,54 @@ def _places(
                 f"{name} field {field!r} must be from 0 to {size - 1}, not {values[first]} "
                 f"(event {first})"
             )
-        places.append(place)
-    return places
+        found.append(place)
+    return found
 
 
-def _steps(
+def _times(name: str, events: npt.NDArray[Any], start: float) -> npt.NDArray[Any]:
+    """When the events are, int64 if they can be; refuses times before ``start``, that are not
+    finite, or that go back."""
+    when = _field(name, events, "t")
+    if when.dtype.kind in "iu":
+        large = len(when) and when.max() > LAST
+        when = when.astype(np.float64 if large else np.int64)
+    bad = ~((when >= start) & (when < np.inf))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} field 't' must be from start={start} on, not {when[first]} (event {first}): "
+            "give an earlier start or cut the recording"
+        )
+    back = when[1:] < when[:-1]
+    if back.any():
+        first = int(np.argmax(back)) + 1
+        raise ValueError(
+            f"{name} field 't' goes back from {when[first - 1]} to {when[first]} "
+            f"(event {first}): sort the events by their time"
+        )
+    return when
+
+
+def steps_of(
     name: str,
     events: npt.NDArray[Any],
     steps: int,
     bin_time: float | None,
     start: float,
 ) -> npt.NDArray[np.int64]:
-    """The step of each event, ``steps`` for all that are later."""
-    times = _field(name, events, "t")
-    if not len(times):
+    """The step of each event, ``steps`` for all that are later; refuses times that ``bin_events``
+    does."""
+    when = _times(name, events, start)
+    if not len(when):
         return np.zeros(0, dtype=np.int64)
-    limit = np.iinfo(np.int64).max
-    if times.dtype.kind in "iu":
-        times = times.astype(np.float64 if times.max() > limit else np.int64)
-    bad = ~((times >= start) & (times < np.inf))
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise ValueError(
-            f"{name} field 't' must be from start={start} on, not {times[first]} (event {first}): "
-            "give an earlier start or cut the recording"
-        )
-    back = times[1:] < times[:-1]
-    if back.any():
-        first = int(np.argmax(back)) + 1
-        raise ValueError(
-            f"{name} field 't' goes back from {times[first - 1]} to {times[first]} "
-            f"(event {first}): sort the events by their time"
-        )
     exact = (
-        times.dtype.kind == "i"
+        when.dtype.kind == "i"
         and float(start).is_integer()
-        and int(times.max()) - int(start) <= limit
+        and int(when.max()) - int(start) <= LAST
     )
-    elapsed = times - (int(start) if exact else float(start))
+    elapsed = when - (int(start) if exact else float(start))
     if bin_time is not None:
-        whole = exact and float(bin_time).is_integer() and bin_time <= limit
+        whole = exact and float(bin_time).is_integer() and bin_time <= LAST
         index = elapsed // (int(bin_time) if whole else float(bin_time))
         return np.minimum(index, steps).astype(np.int64)
     if exact:

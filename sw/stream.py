@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batches import as_batch
+from .feed import Feed
 from .program import Program
 from .result import Result
 from .samples import check_samples
@@ -62,6 +63,24 @@ class Stream(abc.ABC):
             )
         self._send(as_batch(flat, steps, np.array([self._first])))
         self._first = False
+
+    def feed(self, bin_time: float, start: float = 0) -> Feed:
+        """Events instead of windows, as they come: see ``Feed``.
+
+        Parameters
+        ----------
+        bin_time : length of a step in units of the events' field ``t``.
+        start : where the first step begins.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network's input are pixels, or a parameter is none of these.
+        """
+        entry = self._program.network.input
+        if entry.kind == "pixels":
+            raise ValueError("events are for networks of spikes; this one's input are pixels")
+        return Feed(self, entry.shape, self._program.window, bin_time, start)
 
     def results(self, wait: bool = True) -> Iterator[Result]:
         """Results in the order of the windows: of all that were sent, or with ``wait=False`` of

@@ -16,7 +16,8 @@ SAMPLES = np.zeros((8, 4, 100), bool)
 
 
 def test_the_example_runs(capsys):
-    example = re.search(r"^ {4}.*\n(?:^ {4}.*\n|^\n)*", README[README.index("## Your own network"):], re.M)
+    section = README[README.index("## Your own network"):]
+    example = re.search(r"^ {4}.*\n(?:^ {4}.*\n|^\n)*", section, re.M)
     code = re.sub(r"^ {4}", "", example.group(), flags=re.M)
     assert "open_device" in code
     names: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""Live mode on the simulated board: windows as they come, with pauses on both sides."""
+"""Live mode on the simulated board: events as they come, with pauses on both sides."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from test_random_maps import ARRAYS
 
 ARRAY = ARRAYS["1x4 T4 R2"]
 WINDOW = ARRAY.window
-STEPS = 41
-BIN_SECONDS = 0.01
+STEPS = 401
+BIN = 10_000  # microseconds
 FASTER = 10
+FIELDS = [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")]
 
 
 def network(readout: str) -> ss.Network:
@@ -34,27 +35,42 @@ def network(readout: str) -> ss.Network:
     )
 
 
+def recorded(rng: np.random.Generator) -> np.ndarray:
+    """Events of a bar that moves to and fro, and noise."""
+    count = 9 * STEPS
+    events = np.zeros(count, dtype=FIELDS)
+    events["t"] = np.sort(rng.integers(0, STEPS * BIN, count))
+    events["t"][-1] = STEPS * BIN - 1
+    at = events["t"] // (3 * BIN) % 16
+    bar = np.minimum(at, 16 - at)
+    events["x"] = np.where(rng.random(count) < 0.7, bar, rng.integers(0, 9, count))
+    events["y"], events["p"] = rng.integers(0, 9, count), rng.integers(0, 2, count)
+    return events
+
+
 @pytest.mark.parametrize("readout", ["counts", "membrane"])
 def test_a_recording_in_windows_is_the_recording_in_one_piece(readout: str) -> None:
-    """Ten times as fast as it was recorded, with pauses of either side: nothing is dropped."""
+    """Ten times as fast as it was recorded, with pauses of either side, of more bytes than the
+    board has room for: nothing is dropped."""
     rng = np.random.default_rng(0)
-    recording = rng.random((1, STEPS, 2, 9, 9)) < 0.15
+    recording = recorded(rng)
     program = ss.compile(network(readout), ARRAY, STEPS)
     with ss.open_device("sim:", array=ARRAY) as device:
         device.load(program)
-        whole = device.run(recording)
-        parts = []
+        whole = device.run([recording], bin_time=BIN)
+        before, parts = device.link_bytes.sent, []
         with device.stream() as live:
-            began = time.monotonic()
-            for first in range(0, STEPS, WINDOW):
-                window = recording[0, first : first + WINDOW]
-                due = (first + len(window)) * BIN_SECONDS / FASTER
-                time.sleep(max(0.0, began + due - time.monotonic()))
-                live.send(window)
-                if rng.random() < 0.3:
+            feed, began = live.feed(bin_time=BIN), time.monotonic()
+            for events in np.array_split(recording, 150):
+                due = began + events["t"][-1] / 1e6 / FASTER
+                time.sleep(max(0.0, due - time.monotonic()) + (rng.random() < 0.1) * 0.02)
+                feed.send(events)
+                if rng.random() < 0.1:
                     time.sleep(0.01 * rng.random())
                     parts += list(live.results(wait=False))
+            feed.flush()
             parts += list(live.results())
+        assert device.link_bytes.sent - before > 4 * ARRAY.receive_bytes
     assert len(parts) == -(-STEPS // WINDOW)
     readouts = np.stack([part.readout[0] for part in parts])
     last = readouts.sum(axis=0) if readout == "counts" else readouts[-1]

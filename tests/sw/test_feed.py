@@ -1,0 +1,146 @@
+"""Events fed to a live stream: the same as their recording in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import stablespike as ss
+from hypothesis import given
+from hypothesis import strategies as st
+from stablespike.events import bin_events
+from stablespike.feed import Feed
+
+SHAPE = (2, 3, 4)
+FIELDS = [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")]
+WINDOW = 4
+
+
+def network() -> ss.Network:
+    rng = np.random.default_rng(2)
+    neuron = ss.Neuron(leak=(3, None), threshold=100)
+    layers = [
+        ss.Dense(rng.integers(-8, 8, (outputs, inputs)), neuron=neuron)
+        for outputs, inputs in ((10, 24), (3, 10))
+    ]
+    return ss.Network(ss.SpikeInput(SHAPE), layers)
+
+
+def events(times: Any, seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    found = np.zeros(len(times), dtype=FIELDS)
+    found["t"] = times
+    for name, size in zip("pyx", SHAPE, strict=True):
+        found[name] = rng.integers(0, size, len(times))
+    return found
+
+
+class Windows:
+    """A stream that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, window: Any) -> None:
+        self.sent.append(window)
+
+
+def feed(bin_time: float = 10, start: float = 0) -> tuple[Any, list[Any]]:
+    stream = Windows()
+    return Feed(stream, SHAPE, WINDOW, bin_time, start), stream.sent  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.integers(0, 400), max_size=60).map(sorted), st.integers(0, 7),
+    st.sampled_from([1, 7, 10, 2.5]), st.sampled_from([0, -3, -2.25]),
+)
+def test_windows_are_those_of_the_recording(times: Any, cuts: int, dt: float, start: float) -> None:
+    recording = events(times)
+    live, sent = feed(dt, start)
+    for part in np.array_split(recording, cuts + 1):
+        live.send(part)
+    live.flush()
+    whole = np.concatenate([np.zeros((0, *SHAPE), bool), *sent])
+    assert [len(window) for window in sent[:-1]] == [WINDOW] * (len(sent) - 1)
+    if not times:
+        assert not sent
+        return
+    expected = bin_events([recording], SHAPE, len(whole), bin_time=dt, start=start)[0]
+    assert np.array_equal(whole, expected)
+    assert whole[-1].any(), "no step behind the last event"
+
+
+def test_a_window_goes_out_when_it_is_complete() -> None:
+    live, sent = feed()
+    live.send(events([0, 39]))
+    assert not sent
+    live.send(events([40]))
+    assert len(sent) == 1
+    live.advance(119)
+    assert len(sent) == 2
+    live.advance(120)
+    assert len(sent) == 3
+    assert not sent[2].any()
+    live.flush()
+    assert len(sent) == 3, "nothing was left"
+
+
+@pytest.mark.parametrize(
+    ("again", "message"),
+    [
+        (events([4, 50]), r"^events field 't' goes back from 5 to 4 \(event 0\): send them in the"),
+        (events([9, 8]), r"^events field 't' goes back from 9 to 8 \(event 1\)"),
+        (np.array([(9, 1, 3, 0)], FIELDS), r"events field 'y' must be from 0 to 2, not 3 \("),
+        (np.array([(9,)], [("t", "i8")]), r"events must have the field 'p'; it has t"),
+        (np.array([(9, 1, 3)], [("t", "i8"), ("p", "i8"), ("x", "i8")]), "the field 'y'"),
+    ],
+)
+def test_what_is_refused_is_not_taken(again: Any, message: str) -> None:
+    live, sent = feed()
+    live.send(events([5]))
+    with pytest.raises(ValueError, match=message):
+        live.send(again)
+    live.send(events([45]))
+    live.flush()
+    assert sum(window.sum() for window in sent) == 2
+
+
+def test_the_first_step_and_the_end() -> None:
+    live, _ = feed(start=20)
+    with pytest.raises(ValueError, match=r"must be from start=20 on, not 19 \(event 0\)"):
+        live.send(events([19]))
+    live.advance(30)
+    for time in (29, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="time must be a finite number from 30 on"):
+            live.advance(time)
+    live.flush()
+    for call in (live.flush, lambda: live.send(events([50])), lambda: live.advance(50)):
+        with pytest.raises(ValueError, match="events must come before flush"):
+            call()
+
+
+def test_a_device_gives_what_it_gives_for_the_recording() -> None:
+    program = ss.compile(network(), "icebreaker", 20)
+    rng = np.random.default_rng(3)
+    recording = events(np.sort(rng.integers(0, 200, 300)))
+    with ss.open_device("golden:") as device:
+        device.load(program)
+        whole = device.run([recording], bin_time=10)
+        with device.stream() as live:
+            source = live.feed(bin_time=10)
+            for part in np.array_split(recording, 17):
+                source.send(part)
+            source.advance(200)
+            parts = list(live.results())
+    assert np.array_equal(sum(part.readout for part in parts), whole.readout)
+    assert whole.readout.any()
+
+
+def test_pixels_are_no_events() -> None:
+    layer = ss.Dense(np.ones((2, 4), int), neuron=ss.Neuron(threshold=1))
+    pixels = ss.Network(ss.PixelInput((4,), 4), [layer])
+    with ss.open_device("golden:") as device:
+        device.load(ss.compile(pixels, "icebreaker", 4))
+        with device.stream() as live, pytest.raises(ValueError, match="input are pixels"):
+            live.feed(bin_time=10)
