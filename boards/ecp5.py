@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
+from .floorplan import anchor
 from .memory import BlockRam
 from .pll import Pll, ecp5_pll
 from .report import read_figures
@@ -111,9 +112,12 @@ class Ecp5Board(Board):
         )
 
     def finish(self, netlist: Path) -> None:
-        """Leave carry outs without a reader unconnected: nextpnr makes two cells of each name."""
+        """Leave carry outs without a reader unconnected: nextpnr makes two cells of each name. And
+        keep the block RAMs of a core together."""
         design = json.loads(netlist.read_text())
-        cells = design["modules"]["top"]["cells"].values()
+        named = design["modules"]["top"]["cells"]
+        anchor(named, self.device.split("-")[1])
+        cells = named.values()
         read = {
             bit
             for cell in cells

@@ -1,0 +1,51 @@
+"""Block RAMs of cores side by side."""
+
+import re
+
+import pytest
+from stablespike.boards.floorplan import anchor
+
+
+def cells(cores, blocks):
+    names = {
+        f"accelerator.array.core{core}.weights.memory.0.{i}": "DP16KD"
+        for core in range(cores) for i in range(blocks)
+    }
+    others = {"accelerator.link.ring.0": "DP16KD", "accelerator.array.core0.lanes.x": "LUT4"}
+    return {name: {"type": kind} for name, kind in {**names, **others}.items()}
+
+
+def placed(found):
+    sites = {}
+    for name, cell in found.items():
+        if "attributes" in cell:
+            core = int(re.search(r"core(\d+)", name)[1])
+            x, y, z = map(int, re.fullmatch(r"X(\d+)/Y(\d+)/EBR(\d)", cell["attributes"]["BEL"])
+                          .groups())
+            sites.setdefault(core, []).append((x, y, z))
+    return sites
+
+
+@pytest.mark.parametrize(("cores", "blocks"), [(8, 23), (8, 26), (6, 20), (4, 52), (2, 30)])
+def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
+    found = cells(cores, blocks)
+    anchor(found, "85F")
+    sites = placed(found)
+    assert {core: len(each) for core, each in sites.items()} == dict.fromkeys(range(cores), blocks)
+    everywhere = [site for each in sites.values() for site in each]
+    assert len(set(everywhere)) == len(everywhere)
+    for each in sites.values():
+        assert len({y for _, y, _ in each}) == 1
+        columns = [x for x, _, _ in each]
+        assert max(columns) - min(columns) <= (120 if cores <= 4 else 60)
+    assert "attributes" not in found["accelerator.link.ring.0"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "blocks", "size"),
+    [(1, 23, "85F"), (9, 10, "85F"), (8, 27, "85F"), (4, 53, "85F"), (2, 23, "25F")],
+)
+def test_what_it_cannot_place_is_left_alone(cores, blocks, size):
+    found = cells(cores, blocks)
+    anchor(found, size)
+    assert placed(found) == {}
