@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -42,6 +45,7 @@ class CommandUnit(wiring.Component):
     writes : to the cores' memories.
     bytes, no_head, idle, hungry : the loader's.
     rows_total, place, moved : the loader's; registers INPUT_ROWS and INPUT_BASE.
+    half : the loader's, where the array has ``half_words``; register INPUT_HALF.
     report_flags : register REPORTS.
     executed : commands executed or refused, modulo 256; ``done`` is up in the cycle before it
         counts.
@@ -52,7 +56,9 @@ class CommandUnit(wiring.Component):
 
     def __init__(self, config: ArrayConfig, slowest: int = 0xFFFF) -> None:
         self.config, self.slowest = config, slowest
+        half = {"half": Out(1)} if config.half_words else {}
         super().__init__({
+            **half,
             "commands": In(stream.Signature(command_layout())),
             "writes": Out(writes_signature(config)),
             "bytes": Out(stream.Signature(8)),
@@ -116,10 +122,20 @@ class CommandUnit(wiring.Component):
                 m.d.sync += part.eq(Mux(load_row[i], byte, follows[8 * i : 8 * i + len(part)]))
         assert len(parts) <= _ROW_BYTES
 
-        register = Signal(range(max(Register) + 1), reset_less=True)
+        registers = {
+            Register.INPUT_ROWS: self.rows_total,
+            Register.INPUT_BASE: self.place,
+            Register.REPORTS: self.report_flags,
+        }
+        if config.half_words:
+            registers[Register.INPUT_HALF] = self.half
+        known = max(*registers, Register.BAUD) + 1
+        register = Signal(range(known), reset_less=True)
         value = Cat(low, byte)
         of_map = Signal()
-        m.d.comb += of_map.eq((register == Register.INPUT_ROWS) | (register == Register.INPUT_BASE))
+        m.d.comb += of_map.eq(
+            reduce(or_, (register == each for each in registers if each != Register.REPORTS))
+        )
         m.d.comb += self.baud.eq(value)
 
         m.d.comb += self.bytes.payload.eq(byte)
@@ -191,7 +207,7 @@ class CommandUnit(wiring.Component):
                 then("WORD LOW")
 
             with m.State("REGISTER"):
-                m.d.comb += bad.eq(~_below(byte, max(Register) + 1))
+                m.d.comb += bad.eq(~_below(byte, known))
                 with m.If(valid):
                     m.d.sync += register.eq(byte)
                 then("VALUE LOW")
@@ -207,11 +223,6 @@ class CommandUnit(wiring.Component):
             with m.State("VALUE HIGH"):
                 with m.If(of_map & ~self.idle & ~hungry):
                     m.d.comb += take.eq(0)
-                registers = {
-                    Register.INPUT_ROWS: self.rows_total,
-                    Register.INPUT_BASE: self.place,
-                    Register.REPORTS: self.report_flags,
-                }
                 m.d.comb += [may_end.eq(1), bad.eq(out_of_range)]
                 with m.Switch(register):
                     for number, target in registers.items():

@@ -149,4 +149,6 @@ class Link(wiring.Component):
             self.baud.eq(command.baud),
             self.baud_set.eq(command.baud_set),
         ]
+        if self.config.half_words:
+            m.d.comb += loader.half.eq(command.half)
         return m

@@ -39,9 +39,9 @@ class Loader(wiring.Component):
 
     Windows with words of their own take turns in two places, the second right behind the first;
     one that repeats stays where the last one is. A row with words takes a cycle for each byte of
-    its mask, one for each word that is not silent, and one on the bus; a summary byte takes one.
-    Rows in parts take one cycle on the bus for each part. With chained lanes, whose large arrays
-    have a register there, a row takes one more.
+    its mask, one for each word that is not silent (two if the word is two bytes), and one on the
+    bus; a summary byte takes one. Rows in parts take one cycle on the bus for each part. With
+    chained lanes, whose large arrays have a register there, a row takes one more.
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ class Loader(wiring.Component):
     -------
     rows_total, place : rows of the input map and first row of its first place; to be changed only
         while ``idle``. ``moved``, a strobe, says that they were.
+    half : words come as half of the window's bits; to be changed as ``place``. Only where the array
+        has ``half_words``.
     bytes : of the windows, each with its head (``spec.link``).
     no_head : the byte taken begins no window: it has more steps than a window, or repeats words
         where there were none. Nothing else comes of it.
@@ -62,7 +64,9 @@ class Loader(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        half = {"half": In(1)} if config.half_words else {}
         super().__init__({
+            **half,
             "rows_total": In(bits_for(config.spike_rows)),
             "place": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
@@ -236,15 +240,19 @@ class Loader(wiring.Component):
         """
         width, byte = self.config.window, self.bytes.payload
         put = Signal()
-        if width <= 8:
+        if width < 8:
             parts = 8 // width
-            part = Signal(range(max(2, parts)))
-            word = byte.word_select(part, width) if parts > 1 else byte
+            part = Signal(range(parts))
+            word = byte.word_select(part, width)
+            m.d.comb += put.eq(self.bytes.valid)
+        elif width == 8:
+            part = Signal()
+            word = Mux(self.half, byte.word_select(part, 4), byte)
             m.d.comb += put.eq(self.bytes.valid)
         else:
             part, low = Signal(), Signal(8, reset_less=True)
-            word = Cat(low, byte)
-            m.d.comb += put.eq(self.bytes.valid & part)
+            word = Mux(self.half, byte, Cat(low, byte))
+            m.d.comb += put.eq(self.bytes.valid & (part | self.half))
         if self.config.chain > 1:
             # The lowest lane is there before it is known that there is a word for it.
             m.d.comb += used.eq(_lowest(mask, Const(1)) & put.replicate(len(mask)))
@@ -252,7 +260,7 @@ class Loader(wiring.Component):
             m.d.comb += used.eq(_lowest(mask, put))
         with m.If(done_with):
             m.d.comb += rows.valid.eq(1)
-            if width < 8:
+            if width <= 8:
                 # The rest of the last byte is padding.
                 m.d.comb += self.bytes.ready.eq((part != 0) & rows.ready & last)
                 with m.If(rows.ready & last):
@@ -261,11 +269,15 @@ class Loader(wiring.Component):
             m.d.comb += self.hungry.eq(1)
             if width < 8:
                 m.d.comb += self.bytes.ready.eq(part == parts - 1)
+            elif width == 8:
+                m.d.comb += self.bytes.ready.eq(part | ~self.half)
             else:
                 m.d.comb += self.bytes.ready.eq(1)
             with m.If(self.bytes.valid):
                 if width < 8:
                     m.d.sync += part.eq(part + 1)
-                elif width > 8:
-                    m.d.sync += [part.eq(~part), low.eq(byte)]
+                elif width == 8:
+                    m.d.sync += part.eq(~part & self.half)
+                else:
+                    m.d.sync += [part.eq(~part & ~self.half), low.eq(byte)]
         return word

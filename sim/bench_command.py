@@ -115,6 +115,8 @@ async def sets_registers(dut):
             Register.REPORTS: dut.report_flags}
     limits = {Register.INPUT_ROWS: config.spike_rows, Register.INPUT_BASE: config.spike_rows - 1,
               Register.REPORTS: 3}
+    if config.half_words:
+        pins[Register.INPUT_HALF], limits[Register.INPUT_HALF] = dut.half, 1
     for register, pin in pins.items():
         for value in (limits[register], 0, 1):
             await source.send(command_words(register_command(register, value)))
@@ -126,9 +128,9 @@ async def sets_registers(dut):
     await source.send(command_words(register_command(Register.INPUT_ROWS, 1)[:-1]))
     await source.send(command_words(register_command(Register.REPORTS, 2) + b"x"))
     await bench.settle()
-    assert [pin.value for pin in pins.values()] == [1, 1, 1]
+    assert all(pin.value == 1 for pin in pins.values())
     assert dut.fault.value
-    assert dut.executed.value == 12
+    assert dut.executed.value == 3 * len(pins) + 3
 
 
 @cocotb.test()

@@ -131,8 +131,11 @@ def _work(
     total = rng.randrange(1, config.spike_rows // 2 + 1)
     total = min(total, 24)
     base = rng.randrange(config.spike_rows - 2 * total + 1)
+    half = config.half_words and rng.random() < 0.5
     commands += [register_command(Register.INPUT_ROWS, total),
                  register_command(Register.INPUT_BASE, base)]
+    if half:
+        commands.append(register_command(Register.INPUT_HALF, 1))
     second, place, last_words, stream = 0, base, None, b""
     for _ in range(count):
         kind = rng.choice(["write", "window", "window", "repeat"])
@@ -161,10 +164,10 @@ def _work(
         else:
             density = rng.choice([0.0, 0.1, 0.5, 1.0])
             last_words = [
-                rng.getrandbits(config.window) if rng.random() < density else 0
+                rng.getrandbits(config.window >> half) if rng.random() < density else 0
                 for _ in range(total * config.lanes - rng.randrange(config.lanes))
             ]
-            stream += encode_window(last_words, config, steps, first, last, rng)
+            stream += encode_window(last_words, config, steps, first, last, rng, half)
             place, second = base + total * second, 1 - second
             padded = last_words + [0] * (total * config.lanes - len(last_words))
             part = config.lanes // config.row_beats
@@ -234,7 +237,7 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
         "rows run out": [write_command(0, 0, weights - 1, words * 2)],
         "half a row": [write_command(0, Space.TASKS, 0, [1])],
         "half a word": [write_command(0, Space.TASKS, 0, [1, 2])[:-1]],
-        "register": [register_command(4, 0)],
+        "register": [register_command(4 + config.half_words, 0)],
         "register short": [register_command(0, 1)[:-1]],
         "register long": [register_command(0, 1) + b"\0"],
         "rows too many": [register_command(Register.INPUT_ROWS, 0xFFFF)],

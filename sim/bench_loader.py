@@ -18,10 +18,10 @@ def _config() -> ArrayConfig:
     return ArrayConfig(**parameters()["config"])
 
 
-def _words(rng: random.Random, rows: int, config: ArrayConfig) -> np.ndarray:
+def _words(rng: random.Random, rows: int, config: ArrayConfig, half: bool = False) -> np.ndarray:
     density = rng.choice([0.0, 0.03, 0.3, 1.0])
     return np.array([
-        rng.randrange(1, 1 << config.window) if rng.random() < density else 0
+        rng.randrange(1, 1 << (config.window >> half)) if rng.random() < density else 0
         for _ in range(rows * config.lanes)
     ])
 
@@ -29,10 +29,12 @@ def _words(rng: random.Random, rows: int, config: ArrayConfig) -> np.ndarray:
 _HEAD = list(window_head(1, 1, 1))
 
 
-async def _map(bench: Bench, rows: int, place: int) -> None:
+async def _map(bench: Bench, rows: int, place: int, half: bool = False) -> None:
     dut = bench.dut
     await bench.until(lambda: dut.idle.value, "the loader to be idle")
     dut.rows_total.value, dut.place.value, dut.moved.value = rows, place, 1
+    if _config().half_words:
+        dut.half.value = int(half)
     await bench.tick()
     dut.moved.value = 0
 
@@ -67,10 +69,11 @@ async def decodes_windows(dut):
     source, rows_sink = bench.source("bytes", stall), bench.sink("rows", stall)
     room = Room(bench, stall)
     rows, windows = [], []
-    for _ in range(parameters().get("maps", 4)):
+    for number in range(parameters().get("maps", 4)):
+        half = config.half_words and number % 2 == 1
         total = rng.randrange(1, min(20, config.spike_rows // 2) + 1)
         place = rng.randrange(config.spike_rows - 2 * total + 1)
-        await _map(bench, total, place)
+        await _map(bench, total, place, half)
         second, base = 0, place
         for i in range(5):
             dense, repeat = rng.getrandbits(1), int(i > 0 and rng.random() < 0.3)
@@ -79,10 +82,10 @@ async def decodes_windows(dut):
             source.put(list(window_head(steps + 1, first, last, dense, repeat)))
             if not repeat:
                 data = (encode_dense if dense else encode_bitmap)(
-                    _words(rng, total, config), config)
+                    _words(rng, total, config, half), config, half)
                 source.put(list(data))
                 base, second = place + total * second, 1 - second
-                for r, row in enumerate(decode_rows(data, total, bool(dense), config)[0]):
+                for r, row in enumerate(decode_rows(data, total, bool(dense), config, half)[0]):
                     for beat, part in enumerate(row.reshape(config.row_beats, -1)):
                         value = sum(int(w) << (i * config.window) for i, w in enumerate(part))
                         rows.append({"row": base + r, "beat": beat, "words": value})
@@ -167,14 +170,18 @@ async def keeps_its_pace(dut):
     source = bench.source("bytes")
     dut.rows__ready.value = dut.windows__ready.value = 1
     total = config.spike_rows // 2
-    await _map(bench, total, 0)
-    for words in (np.zeros(total * config.lanes, dtype=int), _words(bench.random, total, config)):
-        source.put(_HEAD + list(encode_bitmap(words, config)))
+    silence = np.zeros(total * config.lanes, dtype=int)
+    cases = [(silence, False), (_words(bench.random, total, config), False)]
+    if config.half_words:
+        cases.append((_words(bench.random, total, config, half=True), True))
+    for words, half in cases:
+        await _map(bench, total, 0, half)
+        source.put(_HEAD + list(encode_bitmap(words, config, half)))
         begin = bench.cycle
         await bench.until(lambda: dut.windows__valid.value, "the window")
         grid = words.reshape(total, config.lanes)
         busy = int((grid != 0).any(1).sum())
-        parts = 0 if config.window == 1 else -(-config.window // 8)
+        parts = 0 if config.window == 1 else -(-(config.window >> half) // 8)
         work = busy * -(-config.lanes // 8) + int((grid != 0).sum()) * parts
         on_bus = total * (config.row_beats + (config.chain > 1))
         assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8

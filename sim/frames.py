@@ -79,13 +79,14 @@ def input_command(data: bytes) -> bytes:
 
 
 def encode_window(
-    words: list[int], config: ArrayConfig, steps: int, first: int, last: int, rng: random.Random
+    words: list[int], config: ArrayConfig, steps: int, first: int, last: int, rng: random.Random,
+    half: bool = False,
 ) -> bytes:
     """A window as it is in the stream, in a random encoding."""
     import numpy as np
 
     dense = rng.random() < 0.3
-    rows = (encode_dense if dense else encode_bitmap)(np.array(words), config)
+    rows = (encode_dense if dense else encode_bitmap)(np.array(words), config, half)
     return window_head(steps, first, last, dense) + rows
 
 

@@ -163,6 +163,11 @@ class ArrayConfig:
         return self.lanes * self.window
 
     @property
+    def half_words(self) -> bool:
+        """Whether input words of half the window's bits may travel as such."""
+        return self.window >= 8
+
+    @property
     def row_chunks(self) -> int:
         """16-bit words that carry a row of spike words in a report."""
         return -(-self.row_bits // 16)

@@ -7,6 +7,8 @@ bitmap  Eight rows at a time: one summary byte, bit ``r`` set where row ``r`` ha
         not 0, and the words that are not 0, ``window`` bits each, packed from the low bit up, the
         last byte filled with zeros. With ``window`` = 1 the mask says it all and no words follow.
 dense   every row: all its L words, packed the same way.
+
+Half words (``Register.INPUT_HALF``): all words have ``window / 2`` bits here, the upper ones are 0.
 """
 
 from __future__ import annotations
@@ -16,19 +18,32 @@ import numpy.typing as npt
 
 from .array import ArrayConfig
 
-__all__ = ["decode_rows", "encode_bitmap", "encode_dense"]
+__all__ = ["check_words", "decode_rows", "encode_bitmap", "encode_dense", "word_bits"]
 
 SUMMARY_ROWS = 8
 
 
-def _rows(words: npt.NDArray[np.integer], config: ArrayConfig) -> npt.NDArray[np.int64]:
-    """(rows, lanes) from a flat map, padded; refuses words wider than the window."""
-    flat = np.asarray(words, dtype=np.int64).reshape(-1)
-    if flat.size and not 0 <= flat.min() <= flat.max() < 1 << config.window:
+def word_bits(config: ArrayConfig, half: bool) -> int:
+    """Bits of a word of the stream."""
+    return config.window // 2 if half else config.window
+
+
+def check_words(words: npt.NDArray[np.integer], width: int) -> None:
+    """Refuse words that do not fit ``width`` bits."""
+    high = (1 << width) - 1
+    if words.size and not 0 <= words.min() <= words.max() <= high:
         raise ValueError(
-            f"input words must be from 0 to {(1 << config.window) - 1} "
-            f"(window {config.window}), not {int(flat.min())} to {int(flat.max())}"
+            f"input words must be from 0 to {high} ({width} bits), "
+            f"not {words.min()} to {words.max()}"
         )
+
+
+def _rows(
+    words: npt.NDArray[np.integer], config: ArrayConfig, width: int
+) -> npt.NDArray[np.int64]:
+    """(rows, lanes) from a flat map, padded."""
+    flat = np.asarray(words, dtype=np.int64).reshape(-1)
+    check_words(flat, width)
     rows = max(1, -(-flat.size // config.lanes))
     return np.pad(flat, (0, rows * config.lanes - flat.size)).reshape(rows, config.lanes)
 
@@ -38,14 +53,20 @@ def _pack(words: npt.NDArray[np.int64], width: int) -> bytes:
     return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little").tobytes()
 
 
-def encode_dense(words: npt.NDArray[np.integer], config: ArrayConfig) -> bytes:
+def encode_dense(
+    words: npt.NDArray[np.integer], config: ArrayConfig, half: bool = False
+) -> bytes:
     """Dense encoding of a flat map of words."""
-    return b"".join(_pack(row, config.window) for row in _rows(words, config))
+    width = word_bits(config, half)
+    return b"".join(_pack(row, width) for row in _rows(words, config, width))
 
 
-def encode_bitmap(words: npt.NDArray[np.integer], config: ArrayConfig) -> bytes:
+def encode_bitmap(
+    words: npt.NDArray[np.integer], config: ArrayConfig, half: bool = False
+) -> bytes:
     """Bitmap encoding of a flat map of words."""
-    rows, out = _rows(words, config), bytearray()
+    width, out = word_bits(config, half), bytearray()
+    rows = _rows(words, config, width)
     active = rows != 0
     for base in range(0, len(rows), SUMMARY_ROWS):
         block = range(base, min(base + SUMMARY_ROWS, len(rows)))
@@ -53,13 +74,13 @@ def encode_bitmap(words: npt.NDArray[np.integer], config: ArrayConfig) -> bytes:
         out.append(sum(1 << (r - base) for r in present))
         for r in present:
             out += np.packbits(active[r].astype(np.uint8), bitorder="little").tobytes()
-            if config.window > 1:
-                out += _pack(rows[r][active[r]], config.window)
+            if width > 1:
+                out += _pack(rows[r][active[r]], width)
     return bytes(out)
 
 
 def decode_rows(
-    data: bytes, rows: int, dense: bool, config: ArrayConfig
+    data: bytes, rows: int, dense: bool, config: ArrayConfig, half: bool = False
 ) -> tuple[npt.NDArray[np.int64], int]:
     """(rows, lanes) words of the encoded window that ``data`` begins with, and its bytes.
 
@@ -70,7 +91,7 @@ def decode_rows(
     ValueError
         If there are too few bytes for ``rows``.
     """
-    lanes, width = config.lanes, config.window
+    lanes, width = config.lanes, word_bits(config, half)
     out, at = np.zeros((rows, lanes), dtype=np.int64), 0
 
     def take(count: int) -> npt.NDArray[np.uint8]:

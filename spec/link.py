@@ -127,12 +127,14 @@ class Register(enum.IntEnum):
     REPORTS     ``ReportFlags``.
     BAUD        clocks per bit from the next frame after the ACK of this one (UART links), from
                 CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
+    INPUT_HALF  1: the words of windows come as T / 2 bits; only on arrays with ``half_words``.
     """
 
     INPUT_ROWS = 0
     INPUT_BASE = 1
     REPORTS = 2
     BAUD = 3
+    INPUT_HALF = 4
 
 
 WINDOW_HEAD = Layout(

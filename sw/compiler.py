@@ -81,7 +81,7 @@ def compile(
             steps=steps,
             groups=plan.shares,
             images=(),
-            registers={Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0},
+            registers=_registers(network, config, plan),
             needed=plan.needed,
             state_needed=plan.state_needed,
         )
@@ -93,6 +93,15 @@ def compile(
         best = cycles.index(min(cycles))
     images = tuple(_image(network, config, plans[best], core) for core in range(config.cores))
     return replace(programs[best], images=images)
+
+
+def _registers(network: Network, config: ArrayConfig, plan: Plan) -> dict[Register, int]:
+    registers = {Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0}
+    if config.half_words:
+        source = network.input
+        bits = source.bits if source.kind == "pixels" else network.window(config.window)
+        registers[Register.INPUT_HALF] = int(bits <= config.window // 2)
+    return registers
 
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:

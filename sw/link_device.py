@@ -252,7 +252,7 @@ class _Exchange:
         self._counted = device.link_bytes
         program = device._loaded()
         self._config, self._lying = program.config, input_map(program.network)
-        self._window = program.window
+        self._window, self._half = program.window, program.half_words
 
     def commands(self, batches: Iterable[Batch]) -> Iterator[bytes]:
         """Everything to send, batch after batch."""
@@ -269,7 +269,7 @@ class _Exchange:
         device._busy = device._carried = True
         device._lost = False
         self.collector.add(batch)
-        return input_commands(batch, self._config, self._lying, self._window)
+        return input_commands(batch, self._config, self._lying, self._window, self._half)
 
     def step(self, commands: Iterator[bytes], timeout: float | None = None) -> None:
         """Send and receive once."""

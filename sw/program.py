@@ -62,6 +62,11 @@ class Program:
         return self.network.window(self.config.window)
 
     @property
+    def half_words(self) -> bool:
+        """Whether the words of its inputs travel as half of the array's window."""
+        return bool(self.registers.get(Register.INPUT_HALF))
+
+    @property
     def windows(self) -> int:
         """Windows of a sample."""
         return -(-self.steps // self.window)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .maps import Map
 from .spec.array import ArrayConfig
-from .spec.encoding import SUMMARY_ROWS
+from .spec.encoding import SUMMARY_ROWS, check_words, word_bits
 from .spec.link import BODY_BYTES, WINDOW_HEAD, Command
 from .words import pack_bits, pack_steps
 
@@ -54,12 +54,15 @@ class Batch:
         return self.values[:, None] if self.pixels else pack_steps(self.values, window)
 
 
-def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[bool, bytes]]:
+def encode_windows(
+    words: npt.NDArray[Any], config: ArrayConfig, half: bool = False
+) -> list[tuple[bool, bytes]]:
     """Each window in the smaller of the two encodings of ``spec.encoding``.
 
     Parameters
     ----------
     words : (windows, inputs) words, from 0 to ``2**window - 1``.
+    half : they go as half words.
 
     Returns
     -------
@@ -71,13 +74,8 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
         If a word is too wide.
     """
     words = np.asarray(words)
-    high = (1 << config.window) - 1
-    if words.size and not 0 <= words.min() <= words.max() <= high:
-        raise ValueError(
-            f"input words must be from 0 to {high} (window {config.window}), "
-            f"not {words.min()} to {words.max()}"
-        )
-    count, lanes, width = len(words), config.lanes, config.window
+    count, lanes, width = len(words), config.lanes, word_bits(config, half)
+    check_words(words, width)
     rows = max(1, -(-words.shape[1] // lanes))
     padded = np.zeros((count, rows * lanes), dtype=np.uint16)
     padded[:, : words.shape[1]] = words
@@ -120,7 +118,7 @@ def encode_windows(words: npt.NDArray[Any], config: ArrayConfig) -> list[tuple[b
 
 
 def input_commands(
-    batch: Batch, config: ArrayConfig, lying: Map, window: int
+    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool = False
 ) -> Iterator[bytes]:
     """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
 
@@ -128,9 +126,10 @@ def input_commands(
     ----------
     window : steps of a window: T, or 1 with a recurrent layer.
     lying : how the input's words are to lie (``maps.input_map`` of the network).
+    half : words go as half words.
     """
     size, stream = BODY_BYTES - 1, bytearray()
-    for each in _stream(batch, config, lying, window):
+    for each in _stream(batch, config, lying, window, half):
         stream += each
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
@@ -139,14 +138,16 @@ def input_commands(
         yield bytes((Command.INPUT,)) + stream
 
 
-def _stream(batch: Batch, config: ArrayConfig, lying: Map, window: int) -> Iterator[bytes]:
+def _stream(
+    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool
+) -> Iterator[bytes]:
     """Head and rows of each window."""
     count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
         words = lying.spread(part.words(window))
-        encoded = encode_windows(words.reshape(-1, words.shape[2]), config)
+        encoded = encode_windows(words.reshape(-1, words.shape[2]), config, half)
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
             for w in range(count):

@@ -69,5 +69,5 @@ def test_bytes_by_hand():
 @pytest.mark.parametrize("wrong", [[16], [-1], [0, 99]])
 @pytest.mark.parametrize("encode", [encode_bitmap, encode_dense])
 def test_words_wider_than_the_window(encode, wrong):
-    with pytest.raises(ValueError, match=r"input words must be from 0 to 15 \(window 4\), not "):
+    with pytest.raises(ValueError, match=r"input words must be from 0 to 15 \(4 bits\), not "):
         encode(np.array(wrong), ArrayConfig(window=4))

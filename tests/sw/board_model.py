@@ -80,7 +80,8 @@ class Board:
             if not head["repeat"]:
                 try:
                     words, used = decode_rows(
-                        self.input[1:], rows, bool(head["dense"]), self.config
+                        self.input[1:], rows, bool(head["dense"]), self.config,
+                        program.half_words,
                     )
                 except ValueError:
                     return  # the rest is still to come

@@ -94,6 +94,24 @@ def test_tasks_of_two_cores() -> None:
     assert program.registers == {Register.INPUT_ROWS: 2, Register.INPUT_BASE: 0}
 
 
+@pytest.mark.parametrize(
+    ("source", "recurrent", "half"),
+    [
+        (ss.PixelInput((6,), 4), False, 1),
+        (ss.PixelInput((6,), 5), False, 0),
+        (ss.SpikeInput((6,)), False, 0),
+        (ss.SpikeInput((6,)), True, 1),  # words of one step
+    ],
+)
+def test_narrow_words_travel_as_half_words(
+    source: ss.SpikeInput | ss.PixelInput, recurrent: bool, half: int
+) -> None:
+    array = replace(SMALL, window=8, convolution=True, recurrence=True)
+    layer = replace(dense(6, 4), recurrent=np.eye(4, dtype=int) if recurrent else None)
+    program = ss.compile(ss.Network(source, [layer]), array, 8)
+    assert program.registers[Register.INPUT_HALF] == program.half_words == half
+
+
 def test_one_core_reads_a_map_as_it_comes() -> None:
     program = ss.compile(network(5, 10, 3), SMALL, 4)
     layout = task_layout(SMALL)

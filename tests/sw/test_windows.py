@@ -39,9 +39,9 @@ def test_the_smaller_of_both_encodings(
 
 
 def test_words_too_wide() -> None:
-    with pytest.raises(ValueError, match=r"from 0 to 15 \(window 4\), not 0 to 16"):
+    with pytest.raises(ValueError, match=r"from 0 to 15 \(4 bits\), not 0 to 16"):
         encode_windows(np.array([[0, 16]]), ArrayConfig(window=4))
-    with pytest.raises(ValueError, match=r"from 0 to 15 \(window 4\), not -1 to 3"):
+    with pytest.raises(ValueError, match=r"from 0 to 15 \(4 bits\), not -1 to 3"):
         encode_windows(np.array([[-1, 3]]), ArrayConfig(window=4))
 
 
