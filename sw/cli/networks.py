@@ -57,6 +57,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 1,
+    torch_device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -69,7 +70,7 @@ def train(
     with naming({"resume=True": "--resume", "path=": "--data"}):
         result = run(
             recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
-            threads=threads,
+            threads=threads, torch_device=torch_device,
         )
     figures = {
         name: value

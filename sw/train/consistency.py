@@ -104,7 +104,8 @@ def amplitude_noise(
     if not bool(((still >= 0) & (still <= 1)).all()):
         worst = still[~((still >= 0) & (still <= 1))][0]
         raise ValueError(f"rate must be from 0 to 1, not {float(worst)}: give rates of spikes")
-    return torch.bernoulli(still, generator=generator)
+    place = still.device if generator is None else generator.device
+    return torch.bernoulli(still.to(place), generator=generator).to(still.device)
 
 
 def noise_loss(

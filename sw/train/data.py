@@ -40,6 +40,10 @@ class Samples:
         """Samples ``first`` up to but without ``last``."""
         return Samples(self.inputs[first:last], self.labels[first:last])
 
+    def to(self, place: torch.device) -> Samples:
+        """The same in the memory of a device."""
+        return Samples(self.inputs.to(place), self.labels.to(place))
+
 
 def load(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     """The recipe's ``"train"`` or ``"test"`` samples.
@@ -87,13 +91,15 @@ def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
     (steps, batch, inputs)."""
     if plan.events:
         return inputs.transpose(0, 1).flatten(2).float()
-    small = pixels(np.asarray(inputs), plan.side, plan.pixel_bits)
-    return torch.from_numpy(small).flatten(1).float()
+    if inputs.shape[-1] == plan.side:
+        return (inputs >> (8 - plan.pixel_bits)).flatten(1).float()
+    small = pixels(inputs.cpu().numpy(), plan.side, plan.pixel_bits)
+    return torch.from_numpy(small).flatten(1).float().to(inputs.device)
 
 
 def shaped(inputs: torch.Tensor, plan: Recipe) -> npt.NDArray[np.int64]:
     """Stored inputs as devices and the golden model take them."""
-    values = read(inputs, plan).numpy().astype(np.int64)
+    values = read(inputs, plan).cpu().numpy().astype(np.int64)
     if plan.events:
         values = values.swapaxes(0, 1)
         return values.reshape(*values.shape[:2], NMNIST_SHAPE[0], plan.side, plan.side)
@@ -106,13 +112,24 @@ def parts(values: torch.Tensor, size: int) -> list[torch.Tensor]:
 
 
 def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Every uint8 image rotated, scaled, sheared, shifted and bent, each a little differently;
-    every recording shifted."""
-    if plan.events:
+    """Every uint8 image or recording rotated, scaled, sheared, shifted and bent, each a little
+    differently; a recording's spikes are those of the nearest pixel. Drawn on the CPU."""
+    bent = any((plan.rotate, plan.scale, plan.shear, plan.elastic))
+    if plan.events and not bent:
         return _shifted(images, int(plan.shift), generator)
-    if not any((plan.rotate, plan.scale, plan.shear, plan.shift, plan.elastic)):
+    if not bent and not plan.shift:
         return images
-    count, side = images.shape[0], images.shape[-1]
+    grid = _grid(plan, len(images), images.shape[-1], generator).to(images.device)
+    if plan.events:
+        maps = images.flatten(1, 2).float()
+        moved = nnf.grid_sample(maps, grid, mode="nearest", align_corners=False)
+        return moved.to(images.dtype).reshape(images.shape)
+    moved = nnf.grid_sample(images[:, None].float(), grid, align_corners=False)
+    return moved[:, 0].round().to(torch.uint8)
+
+
+def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> torch.Tensor:
+    """(count, side, side, 2) places that pixels are taken from."""
 
     def spread(largest: float, *shape: int) -> torch.Tensor:
         return (2 * torch.rand(count, *shape, generator=generator) - 1) * largest
@@ -129,9 +146,7 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
     knots = torch.randn(count, 2, plan.elastic_grid, plan.elastic_grid, generator=generator)
     smooth = _smooth(plan.elastic_grid, side)
     bend = smooth @ knots @ smooth.T
-    grid = grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
-    bent = nnf.grid_sample(images[:, None].float(), grid, align_corners=False)
-    return bent[:, 0].round().to(torch.uint8)
+    return grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
 
 
 @lru_cache(maxsize=4)
@@ -150,8 +165,8 @@ def _shifted(spikes: torch.Tensor, most: int, generator: torch.Generator) -> tor
     count, side = len(spikes), spikes.shape[-1]
     padded = nnf.pad(spikes, (most, most, most, most))
     first = torch.randint(0, 2 * most + 1, (2, count, 1), generator=generator)
-    rows, columns = first + torch.arange(side)
-    sample = torch.arange(count).view(-1, 1, 1)
+    rows, columns = (first + torch.arange(side)).to(spikes.device)
+    sample = torch.arange(count, device=spikes.device).view(-1, 1, 1)
     # Indices around slices bring their axes to the front.
     moved = padded[sample, :, :, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 4, 1, 2)

@@ -36,6 +36,7 @@ def train(
     progress: Progress | None = None,
     resume: bool = False,
     threads: int = 1,
+    torch_device: str = "cpu",
 ) -> Result:
     """Train a recipe, choose the epoch on held-out training samples, then test it once.
 
@@ -49,7 +50,9 @@ def train(
         (rewritten every epoch); None: nothing is written.
     progress : called with a line per epoch.
     resume : go on from the checkpoint in ``out``; the result is that of an uninterrupted run.
-    threads : of torch; results repeat bit for bit only with the same number.
+    threads : of torch; results repeat bit for bit only with the same number, on the CPU.
+    torch_device : of torch, that trains: "cpu", "cuda" or one of several, "cuda:0". The network
+        is exact on each; which one is learned differs.
 
     Raises
     ------
@@ -69,13 +72,17 @@ def train(
     _at_least("threads", threads, 1)
     if resume and out is None:
         raise ValueError("resume=True needs out=, the folder with the checkpoint")
+    _check_device(torch_device)
     folder = None if out is None else Path(out)
     if folder is not None:
         _make_folder(folder, name)
     say = progress or _silent
     torch.set_num_threads(threads)
 
-    run = Run(name, plan, seed, load(plan, "train", data))
+    if torch_device != "cpu":
+        torch.set_float32_matmul_precision("highest")  # products of fewer bits are not exact
+
+    run = Run(name, plan, seed, load(plan, "train", data), torch_device)
     run.checkpoints = folder is not None
     if resume and folder is not None:
         run.restore(_checkpoint_path(folder, name))
@@ -127,6 +134,13 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, not {value}")
 
 
+def _check_device(name: str) -> None:
+    count = torch.cuda.device_count()
+    there = ["cpu", *["cuda"][:count], *(f"cuda:{index}" for index in range(count))]
+    if name not in there:
+        raise ValueError(f"torch_device must be one of {', '.join(there)}, not {name!r}")
+
+
 def _checkpoint_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.checkpoint.pt"
 
@@ -135,7 +149,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
     """The best epoch's network and its figures."""
     run.model.load_state_dict(run.best_state)
     network = exported(run.model)
-    membranes, spikes = run.evaluated(samples)
+    membranes, spikes = (each.cpu() for each in run.evaluated(samples))
     inputs = read(samples.inputs, run.plan)
     shown = inputs if inputs.ndim == 2 else inputs.sum(0)
     return Result(
@@ -153,6 +167,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         skeleton_rate=float(skeleton_rate(spikes).mean()) if len(spikes) > 1 else None,
         seconds=round(run.seconds, 1),
         threads=threads,
+        torch_device=run.devices,
         settings=asdict(run.plan),
         network=network,
     )

@@ -19,7 +19,7 @@ from .exact import ExactNeuron, straight_through
 from .recipes import Recipe
 from .weights import make_weights
 
-__all__ = ["Hidden"]
+__all__ = ["Hidden", "exact_conv2d"]
 
 MOMENTUM = 0.1
 SMALLEST_SPREAD = 0.5
@@ -120,7 +120,8 @@ class Hidden(torch.nn.Module):
     def layer(self) -> Conv2d | Dense:
         """The frozen layer."""
         with torch.no_grad():
-            weight, bias, theta = (each.numpy().astype(np.int64) for each in self.integers())
+            parameters = self.integers()
+            weight, bias, theta = (each.cpu().numpy().astype(np.int64) for each in parameters)
         neuron, made = self.neuron.neuron(theta), self.convolution
         if made is None:
             return Dense(weight=weight, bias=bias, neuron=neuron)
@@ -141,6 +142,8 @@ class Hidden(torch.nn.Module):
         def convolved(maps: torch.Tensor) -> torch.Tensor:
             if size > 1:
                 maps = nnf.avg_pool2d(maps, size, divisor_override=1)
+            if maps.is_cuda:
+                return exact_conv2d(maps, kernels, made.stride, made.padding)
             if made.kernel == 1:  # oneDNN's gradient of one with a stride writes out of bounds
                 return nnf.conv2d(maps[..., :: made.stride, :: made.stride], kernels)
             return nnf.conv2d(maps, kernels, None, made.stride, made.padding)
@@ -184,6 +187,19 @@ class Hidden(torch.nn.Module):
             straight_through(bias * self.one, lambda v: v.round().clamp(low, high)),
             straight_through(theta * self.one, lambda v: v.round().clamp(1.0, high)),
         )
+
+
+def exact_conv2d(
+    maps: torch.Tensor, kernels: torch.Tensor, stride: int, padding: int
+) -> torch.Tensor:
+    """``conv2d`` as one product of matrices, exact for whole numbers: cuDNN's may be transforms or
+    of fewer bits."""
+    size = kernels.shape[-1]
+    padded = nnf.pad(maps, (padding,) * 4).permute(0, 2, 3, 1)
+    fields = padded.unfold(1, size, stride).unfold(2, size, stride)
+    # Channels innermost, as they are in memory.
+    rows = fields.permute(0, 1, 2, 4, 5, 3).flatten(3)
+    return (rows @ kernels.permute(0, 2, 3, 1).flatten(1).T).permute(0, 3, 1, 2)
 
 
 def _mapped(

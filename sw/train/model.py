@@ -113,15 +113,13 @@ class Model(torch.nn.Module):
         """The frozen network."""
         plan, shape = self.plan, self.plan.shape
         with torch.no_grad():
-            whole, bias = self.weights()[0], self._last_bias()
+            parameters = self.weights()[0], self._last_bias()
+            whole, bias = (each.cpu().numpy().astype(np.int64) for each in parameters)
         return Network(
             input=SpikeInput(shape) if plan.events else PixelInput(shape, bits=plan.pixel_bits),
             layers=(
                 *(each.layer() for each in self.firing),
-                Dense(
-                    weight=whole.numpy().astype(np.int64), bias=bias.numpy().astype(np.int64),
-                    neuron=Neuron(leak=plan.readout_leak, fires=False),
-                ),
+                Dense(weight=whole, bias=bias, neuron=Neuron(leak=plan.readout_leak, fires=False)),
             ),
             readout="membrane",
             weight_bits=plan.weight_bits,

@@ -21,6 +21,7 @@ __all__ = [
 
 DATASETS = ("mnist", "fashion-mnist", "nmnist", "nmnist-small")
 QUANTIZERS = ("steps", "brevitas-channel", "brevitas-power-of-two")
+CHOICES = ("best", "last")
 SIDES = {"mnist": 28, "fashion-mnist": 28, "nmnist": 34, "nmnist-small": 34}
 EVENT_DATASETS = ("nmnist", "nmnist-small")
 FOLDS = 5
@@ -69,12 +70,14 @@ class Recipe:
     rate : largest learning rate of the weights, in weight steps; warmed up over one epoch, then a
         cosine to 0. ``scale_rate`` is that of thresholds, biases and the last layer's scale.
     width : half width of the surrogate gradient, in thresholds.
-    held_out : last samples of the training set, never trained on; the best epoch is chosen on them.
+    held_out : last samples of the training set, never trained on.
+    choose : "best": the network is that of the epoch that is right most often on the held-out
+        samples; "last": that of the last epoch, when the rate is 0.
     smoothing : label smoothing.
     beta, gamma : weights of Stable Spike's ``L_spike`` and ``L_noise`` on the hidden spikes.
     alpha, spike_detach, noise_detach : as in ``ConsistencyLoss``.
-    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels; of
-        recordings, ``shift`` alone, in whole pixels of what the network reads.
+    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels of
+        what the network reads; recordings that are only shifted are so by whole pixels.
     elastic : spread of the elastic displacement, in pixels, smooth over ``28 / elastic_grid``.
 
     Raises
@@ -109,6 +112,7 @@ class Recipe:
     scale_rate: float = 0.005
     width: float = 1.0
     held_out: int = 5000
+    choose: str = "best"
     smoothing: float = 0.0
     beta: float = 0.0
     gamma: float = 0.0
@@ -125,6 +129,7 @@ class Recipe:
     def __post_init__(self) -> None:
         exact_choice("dataset", self.dataset, DATASETS)
         exact_choice("quantizer", self.quantizer, QUANTIZERS)
+        exact_choice("choose", self.choose, CHOICES)
         if exact_int("weight_bits", self.weight_bits, *LIMITS["weight_bits"]) not in WEIGHT_BITS:
             raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
         for name, allowed in (
@@ -220,17 +225,21 @@ LOSSES = {
 """beta and gamma of the recipes of the experiment."""
 
 
-# 8 x 8, 4 x 4 and 2 x 2 places, in 2, 2 and 4 groups of 32: they deal evenly to 8 cores.
+# Places and groups of 32 channels deal evenly to 8 cores: 144 x 1, 64 x 2 and 16 x 2.
 _IMAGES = Recipe(
-    convolutions=(Convolution(64, 7, 3), Convolution(64, 3, 2, 1), Convolution(128, 3, 2, 1)),
-    hidden=0, norm=True, steps=2, leak=(None, None), epochs=16, batch=128,
+    convolutions=(
+        Convolution(32, 6, 2), Convolution(64, 5, max_pool=2), Convolution(64, 3, padding=1)
+    ),
+    hidden=0, norm=True, leak=(None, None), epochs=40, rate=0.2, choose="last",
 )
 _EVENTS = Recipe(
     dataset="nmnist-small", side=34,
     convolutions=(
-        Convolution(32, 5, 2, 1, sum_pool=2), Convolution(32, 3, 2, 1), Convolution(64, 3, 2, 1)
+        Convolution(32, 5, 2, 1, sum_pool=2), Convolution(64, 3, padding=1, max_pool=2),
+        Convolution(64, 3, padding=1),
     ),
-    hidden=0, norm=True, leak=(None, None), epochs=40, batch=32, held_out=100, shift=2.0,
+    hidden=0, norm=True, leak=(None, None), epochs=100, batch=32, held_out=100, choose="last",
+    rotate=12.0, scale=0.12, shear=0.12, shift=2.0, elastic=1.0,
 )
 
 

@@ -32,6 +32,7 @@ class Result:
     firing_rate, skeleton_rate : of the hidden neurons, over the test set: spikes per step, and
         stable spikes per pair of steps; the latter is None for a sample of one step.
     seconds : wall time spent training, over all resumed parts.
+    torch_device : that trained it; several where a resumed run changed to another.
     files : what was written, by role.
     """
 
@@ -49,6 +50,7 @@ class Result:
     skeleton_rate: float | None
     seconds: float
     threads: int
+    torch_device: str
     settings: dict[str, Any]
     network: Network = field(repr=False)
     files: dict[str, str] = field(default_factory=dict)

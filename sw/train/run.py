@@ -23,7 +23,7 @@ __all__ = ["CheckpointError", "Diverged", "Run"]
 FIRST_LOOK = 2000
 """Samples from which the first thresholds are taken."""
 EVALUATED_AT_ONCE = 2000
-_FIGURES = ("epoch", "seconds", "best_epoch", "best")
+_FIGURES = ("epoch", "seconds", "devices", "best_epoch", "best")
 
 
 class Diverged(StableSpikeError, RuntimeError):  # noqa: N818
@@ -38,6 +38,7 @@ class Run:
     name, plan : the recipe.
     seed : of the first weights, the order of the samples, their distortions and the noise.
     samples : all of the training set; the last ``plan.held_out`` are never trained on.
+    torch_device : of torch, that computes.
 
     Raises
     ------
@@ -45,8 +46,11 @@ class Run:
         If nothing is left to train on, or labels are beyond the recipe's classes.
     """
 
-    def __init__(self, name: str, plan: Recipe, seed: int, samples: Samples) -> None:
+    def __init__(
+        self, name: str, plan: Recipe, seed: int, samples: Samples, torch_device: str = "cpu"
+    ) -> None:
         self.name, self.plan, self.seed = name, plan, seed
+        self.place = torch.device(torch_device)
         split = len(samples) - plan.held_out
         if split < 1:
             raise ValueError(
@@ -58,8 +62,9 @@ class Run:
                 f"classes must be more than the highest label, {int(samples.labels.max())}, "
                 f"not {plan.classes}"
             )
+        samples = samples.to(self.place)
         self.samples, self.held = samples.part(0, split), samples.part(split, len(samples))
-        self.model = Model(plan, self._mean(), self._generator(0))
+        self.model = Model(plan, self._mean(), self._generator(0)).to(self.place)
         self.model.start(read(self.samples.inputs[:FIRST_LOOK], plan))
         self.losses = ConsistencyLoss(
             plan.beta, plan.gamma, alpha=plan.alpha, spike_detach=plan.spike_detach,
@@ -76,7 +81,7 @@ class Run:
         )
         self.peaks = [plan.rate, plan.scale_rate]
         self.checkpoints = False  # whether they are kept
-        self.epoch, self.seconds = 0, 0.0
+        self.epoch, self.seconds, self.devices = 0, 0.0, ""
         self.best_epoch, self.best = 0, -1.0
         self.best_state = self._copy()
 
@@ -90,7 +95,8 @@ class Run:
         """
         plan, began = self.plan, time.perf_counter()
         generator = self._generator(self.epoch + 1)
-        batches = parts(torch.randperm(len(self.samples), generator=generator), plan.batch)
+        shuffled = torch.randperm(len(self.samples), generator=generator).to(self.place)
+        batches = parts(shuffled, plan.batch)
         self.model.train()
         total = 0.0
         for index, batch in enumerate(batches):
@@ -108,8 +114,10 @@ class Run:
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise self._diverged("a parameter is not finite at the end")
         self.epoch += 1
+        if str(self.place) not in self.devices.split(", "):
+            self.devices += (", " if self.devices else "") + str(self.place)
         right = self.accuracy(self.held)
-        if right >= self.best:
+        if right >= self.best or plan.choose == "last":
             self.best, self.best_epoch, self.best_state = right, self.epoch, self._copy()
         self.seconds += time.perf_counter() - began
         return (
@@ -127,7 +135,7 @@ class Run:
         self.model.eval()
         with torch.no_grad():
             pieces = [
-                self.model(read(inputs, self.plan))
+                self.model(read(inputs.to(self.place), self.plan))
                 for inputs in parts(samples.inputs, EVALUATED_AT_ONCE)
             ]
         return torch.cat([out for out, _ in pieces]), torch.cat([each for _, each in pieces], 1)
@@ -185,6 +193,8 @@ class Run:
         for name in ("seconds", "best"):
             if not (isinstance(figures[name], float) and figures[name] >= 0):
                 raise ValueError(f"{name} must be at least 0, not {figures[name]!r}")
+        if not isinstance(figures["devices"], str):
+            raise ValueError(f"devices must be a string, not {figures['devices']!r}")
 
     def _check_optimizer(self, state: dict[str, Any]) -> None:
         """That it is of these parameters, with values that are finite."""
@@ -236,11 +246,11 @@ class Run:
 
     def _mean(self) -> torch.Tensor:
         """Mean of every input over the training samples."""
-        total, count = torch.zeros(()), 0
+        total, count = torch.zeros((), device=self.place), 0
         for inputs in parts(self.samples.inputs, EVALUATED_AT_ONCE):
             flat = read(inputs, self.plan).flatten(0, -2)
             total, count = total + flat.double().sum(0), count + len(flat)
-        return (total / count).float()
+        return (total / count).float().cpu()
 
     def _generator(self, epoch: int) -> torch.Generator:
         # One stream per epoch, so that a resumed run draws what an uninterrupted one does.
@@ -273,7 +283,7 @@ def _checkpoint(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise CheckpointError(f"no checkpoint {file} to resume: start without resume=True")
     try:
-        kept: dict[str, Any] = torch.load(file, weights_only=True)
+        kept: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
         for key in ("run", "model", "optimizer", "best_state", "figures"):
             kept[key].items()
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to

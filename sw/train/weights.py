@@ -72,7 +72,7 @@ class StepWeights(Weights):
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         low, high = -self.levels, self.levels - 1
         whole = straight_through(self.steps, lambda w: w.round().clamp(low, high))
-        return whole, torch.ones(())
+        return whole, self.steps.new_ones(())
 
 
 class BrevitasWeights(Weights):

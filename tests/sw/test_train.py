@@ -120,6 +120,7 @@ def test_result_is_the_exported_networks_own(tmp_path: Path):
     figures = json.loads(Path(result.files["figures"]).read_text())
     assert figures == json.loads(json.dumps(result.summary()))
     assert (figures["recipe"], figures["epochs"], figures["threads"]) == ("custom", 2, 1)
+    assert figures["torch_device"] == "cpu"
     assert figures["golden_differences"] == 0
 
     import stablespike as ss
@@ -154,6 +155,14 @@ def test_samples_on_which_the_golden_model_differs_are_counted(monkeypatch: pyte
         )
         want = (out != seen).any(1) | (spikes != fired).any((0, 2))
         assert result.golden_differences == want.sum() > 0
+
+
+@pytest.mark.parametrize(("choose", "chosen"), [("best", 2), ("last", 3)])
+def test_which_epoch_is_chosen(choose: str, chosen: int, monkeypatch: pytest.MonkeyPatch):
+    held_out = iter((0.3, 0.5, 0.4))
+    monkeypatch.setattr(Run, "accuracy", lambda run, samples: next(held_out))
+    result = train(replace(SMALL, choose=choose), epochs=3)
+    assert (result.best_epoch, result.validation) == (chosen, 0.5 if chosen == 2 else 0.4)
 
 
 def test_learns():
@@ -317,6 +326,7 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda kept: kept["figures"].update(best_epoch=2), r"best_epoch must be from 1 to 1, not 2"),
     (lambda kept: kept["figures"].update(best=float("nan")), r"best must be at least 0, not nan"),
     (lambda kept: kept["figures"].update(seconds=None), r"seconds must be at least 0, not None"),
+    (lambda kept: kept["figures"].update(devices=1), r"devices must be a string, not 1"),
     (lambda kept: kept["optimizer"].clear(), r"damaged \(KeyError: 'param_groups'\)"),
     (lambda kept: kept["optimizer"]["param_groups"].pop(), r"damaged \(ValueError: zip"),
     (lambda kept: kept["optimizer"]["param_groups"][0].update(params=[0]), "of other parameters"),
@@ -365,6 +375,7 @@ def interrupt(line: str) -> None:
         ({"epochs": 1.5}, TypeError, "epochs must be an integer, not 1.5"),
         ({"seed": -1}, ValueError, "seed must be at least 0, not -1"),
         ({"threads": True}, TypeError, "threads must be an integer, not True"),
+        ({"torch_device": "tpu"}, ValueError, "torch_device must be one of cpu.*, not 'tpu'"),
     ],
 )
 def test_refused_arguments(arguments: dict[str, Any], error: type[Exception], match: str):
@@ -481,7 +492,7 @@ def test_losses_change_what_is_learned():
 def test_shifted_recordings():
     spikes = torch.zeros(40, 3, 2, 5, 5, dtype=torch.bool)
     spikes[:, 1, 0, 2, 1] = True
-    plan = replace(SMALL, dataset="nmnist-small", side=17, shift=2.5)
+    plan = replace(SMALL.plain(), dataset="nmnist-small", side=17, shift=2.5)
     moved = distorted(spikes, plan, torch.Generator().manual_seed(0))
     assert moved.shape == spikes.shape
     where = moved.nonzero()
@@ -489,6 +500,33 @@ def test_shifted_recordings():
     assert (where[:, 3].min(), where[:, 3].max()) == (0, 4)
     assert (where[:, 4].min(), where[:, 4].max()) == (0, 3)
     assert len(where) < 40  # some leave the map
+
+
+def test_devices_that_trained_are_told(tmp_path: Path):
+    train(SMALL, out=tmp_path)
+    file = tmp_path / "custom.checkpoint.pt"
+    kept = torch.load(file, weights_only=True)
+    kept["figures"].update(epoch=1, best_epoch=1, devices="cuda")
+    torch.save(kept, file)
+    assert train(SMALL, out=tmp_path, resume=True).torch_device == "cuda, cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU")
+def test_a_gpu_is_exact():
+    for plan in (SMALL, RECIPES["mnist-conv"]):
+        result = train(replace(plan, held_out=500), epochs=1, torch_device="cuda")
+        assert (result.golden_differences, result.torch_device) == (0, "cuda")
+
+
+def test_recordings_are_distorted_alike_in_every_step():
+    spikes = torch.zeros(30, 3, 2, 17, 17, dtype=torch.uint8)
+    spikes[:, :, :, 4:7, 8] = 1
+    plan = replace(SMALL, dataset="nmnist-small", side=17, rotate=30.0, shift=2.0, elastic=1.0)
+    moved = distorted(spikes, plan, torch.Generator().manual_seed(0))
+    assert moved.dtype == spikes.dtype
+    assert set(moved.unique().tolist()) == {0, 1}
+    assert (moved == moved[:, :1, :1]).all()
+    assert len(moved[:, 0, 0].unique(dim=0)) > 20
 
 
 def test_every_recipe_is_of_data_there_is():
@@ -521,6 +559,7 @@ def test_values_that_are_not_finite_are_not_exported():
         ({"beta": float("nan")}, "beta must be at least 0, not nan"),
         ({"rate": 0.0}, "rate must be more than 0, not 0.0"),
         ({"spike_detach": "all"}, "spike_detach must be one of 'none', 'skeleton', 'rate'"),
+        ({"choose": "first"}, "choose must be one of 'best', 'last', not 'first'"),
         ({"reset": "hard"}, "reset must be one of 'subtract', 'zero', 'none'"),
         ({"rotate": float("nan")}, "rotate must be from 0 to 180, not nan"),
         ({"rotate": 181}, "rotate must be from 0 to 180, not 181"),

@@ -14,6 +14,7 @@ import stablespike as ss  # noqa: E402
 from stablespike.train import RECIPES, Convolution, ExactNeuron, Recipe, data, train  # noqa: E402
 from stablespike.train.data import Samples  # noqa: E402
 from stablespike.train.exact import spike  # noqa: E402
+from stablespike.train.hidden import exact_conv2d  # noqa: E402
 from stablespike.train.model import exported  # noqa: E402
 from stablespike.train.run import Run  # noqa: E402
 
@@ -174,6 +175,25 @@ def test_few_passes_have_the_gradients_of_step_by_step(
     for mine, other in zip(*found, strict=True):
         assert torch.allclose(mine, other, rtol=1e-4, atol=1e-6)
     assert 0 < found[0][0].mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "padding"), [(2, 5, 2, 1), (3, 1, 1, 0), (4, 3, 1, 2)]
+)
+def test_convolutions_as_products(channels: int, kernel: int, stride: int, padding: int):
+    generator = torch.Generator().manual_seed(kernel)
+    maps = torch.randint(0, 16, (3, channels, 9, 9), generator=generator).float().requires_grad_()
+    kernels = torch.randint(-8, 8, (5, channels, kernel, kernel), generator=generator).float()
+    kernels.requires_grad_()
+    found = exact_conv2d(maps, kernels, stride, padding)
+    expected = torch.nn.functional.conv2d(maps, kernels, None, stride, padding)
+    assert torch.equal(found, expected)
+    weights = torch.randn(found.shape, generator=generator)
+    mine, other = (
+        torch.autograd.grad((each * weights).sum(), (maps, kernels)) for each in (found, expected)
+    )
+    for a, b in zip(mine, other, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
 
 
 def test_shipped_network_is_the_recipes_and_reads_the_shipped_images():
