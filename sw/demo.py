@@ -32,12 +32,13 @@ NETWORK = "mnist-mlp.safetensors"
 STEPS = 4
 """Steps of a sample it was trained for."""
 NETWORKS = {
-    "mnist-conv.safetensors": 2,
+    "mnist-conv.safetensors": STEPS,
     NETWORK: STEPS,
     "mnist-mlp-small.safetensors": STEPS,
     "mnist-mlp-tiny.safetensors": STEPS,
 }
-"""The shipped networks of MNIST, largest first, and the steps they were trained for."""
+"""The shipped networks of MNIST, with convolutions, then the largest first, and the steps they were
+trained for."""
 
 _BATCH = 50
 _ALONE = 20
