@@ -79,7 +79,7 @@ class NetlistTransport(SimulatedTransport):
         If the simulator or a tool is not installed.
     """
 
-    timeout = 300.0
+    timeout = 3600.0  # the first answers come at the default rate
     poll = 20.0
 
     def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:
