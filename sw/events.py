@@ -94,7 +94,8 @@ def bin_events(
                 f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
                 "late 'drop' leaves them out"
             )
-        spikes[(i, step[inside], *(axis[inside] for axis in where))] = True
+        at: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in where))
+        spikes[at] = True
     return spikes
 
 
