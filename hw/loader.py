@@ -39,9 +39,9 @@ class Loader(wiring.Component):
 
     Windows with words of their own take turns in two places, the second right behind the first;
     one that repeats stays where the last one is. A row with words takes a cycle for each byte of
-    its mask, one for each word that is not silent (two if the word is two bytes), and one on the
-    bus; a summary byte takes one. Rows in parts take one cycle on the bus for each part. With
-    chained lanes, whose large arrays have a register there, a row takes one more.
+    its mask or lanes, one for each word that is not silent (two if the word is two bytes), and one
+    on the bus; a summary byte takes one. Rows in parts take one cycle on the bus for each part.
+    With chained lanes, whose large arrays have a register there, a row takes one more.
 
     Parameters
     ----------
@@ -81,14 +81,15 @@ class Loader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
-        mask_bytes = -(-lanes // 8)
+        mask_bytes, sparse = -(-lanes // 8), self.config.convolution
         base = Signal.like(self.place, reset_less=True)
         second = Signal()
         done = Signal.like(self.rows_total, reset_less=True)  # rows put on the bus
         here = Signal.like(self.place)
         summary = Signal(SUMMARY_ROWS, reset_less=True)
         known = Signal()  # the summary is that of the eight rows under way
-        mask = Signal(lanes, reset_less=True)  # its lowest lanes are those of the part under way
+        # Its lowest lanes are those of the part under way; 0 between rows, which sparse ones take.
+        mask = Signal(lanes, reset_less=not sparse)
         beat = Signal(range(beats))
         mask_at = Signal(range(max(2, mask_bytes)))
         advance, last, want_mask, shift = Signal(), Signal(), Signal(), Signal()
@@ -154,6 +155,14 @@ class Loader(wiring.Component):
                 kept = place & ~chosen & ~fresh.replicate(width)
                 m.d.sync += place.eq(kept | (word & chosen))
         loaded = Cat(mask[8:], byte) if mask_bytes > 1 else byte[:lanes]
+        whole = mask_at == mask_bytes - 1
+        repeats, dense = head.repeat, arriving.dense
+        if sparse:
+            repeats, dense = head.repeat & ~head.dense, arriving.dense & ~arriving.repeat
+            lane = byte[: (lanes - 1).bit_length()]
+            named = Cat(lane == i for i in range(lanes))
+            loaded = Mux(arriving.repeat, mask | named, loaded)
+            whole = Mux(arriving.repeat, byte[-1], whole)
         if self.config.chain > 1:
             # A register: it is known a cycle before.
             m.d.sync += done_with.eq(Mux(used.any(), at_most(mask[:part], 1), ~mask[:part].any()))
@@ -168,7 +177,7 @@ class Loader(wiring.Component):
                 m.d.sync += mask.eq(loaded)
             else:
                 m.d.sync += [mask.eq(loaded), mask_at.eq(mask_at + 1)]
-                with m.If(mask_at == mask_bytes - 1):
+                with m.If(whole):
                     m.d.sync += mask_at.eq(0)
 
         with m.FSM():
@@ -177,13 +186,13 @@ class Loader(wiring.Component):
                     self.idle.eq(1),
                     self.bytes.ready.eq(1),
                     self.no_head.eq(
-                        (head.steps >= self.config.window) | (head.repeat & ~there)
+                        (head.steps >= self.config.window) | (repeats & ~there)
                     ),
                 ]
                 m.d.sync += arriving.eq(head)
                 with m.If(self.bytes.valid & ~self.no_head):
                     m.next = "WINDOW"
-                    with m.If(~head.repeat):
+                    with m.If(~repeats):
                         m.d.sync += [
                             # What follows the last row of the place before is the second place.
                             base.eq(Mux(second, here, self.place)), second.eq(~second),
@@ -195,7 +204,7 @@ class Loader(wiring.Component):
             with m.State("ROW"), m.If(~counting):
                 with m.If(complete):
                     m.next = "WINDOW"
-                with m.Elif(arriving.dense):
+                with m.Elif(dense):
                     if width == 1:
                         m.d.comb += want_mask.eq(1)
                     else:
@@ -213,7 +222,7 @@ class Loader(wiring.Component):
                     m.d.comb += rows.valid.eq(1)
                 with m.If(want_mask):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
-                with m.If(shift & (mask_at == mask_bytes - 1)):
+                with m.If(shift & whole):
                     m.next = "WORDS"
             with m.State("WORDS"):
                 if width == 1:
@@ -246,8 +255,8 @@ class Loader(wiring.Component):
             word = byte.word_select(part, width)
             m.d.comb += put.eq(self.bytes.valid)
         elif width == 8:
-            part = Signal()
-            word = Mux(self.half, byte.word_select(part, 4), byte)
+            part = Signal()  # only of half words
+            word = Cat(Mux(part, byte[4:], byte[:4]), byte[4:] & ~self.half.replicate(4))
             m.d.comb += put.eq(self.bytes.valid)
         else:
             part, low = Signal(), Signal(8, reset_less=True)

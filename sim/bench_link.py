@@ -9,6 +9,7 @@ from typing import Any
 import cocotb
 from stablespike.hw.ports import beat_layout, report_layout, window_layout, write_layout
 from stablespike.spec.array import ArrayConfig
+from stablespike.spec.encoding import Encoding
 from stablespike.spec.link import FAULT, Command, Kind, Register, Space, pack_info
 
 from .frames import (
@@ -160,7 +161,7 @@ def _work(
         steps = rng.randrange(1, config.window + 1)
         first, last = rng.getrandbits(1), rng.getrandbits(1)
         if kind == "repeat" and last_words is not None:
-            stream += window_head(steps, first, last, repeat=True)
+            stream += window_head(steps, first, last, Encoding.REPEAT)
         else:
             density = rng.choice([0.0, 0.1, 0.5, 1.0])
             last_words = [
@@ -244,7 +245,7 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
         "report flags": [register_command(Register.REPORTS, 4)],
         "baud": [register_command(Register.BAUD, 5)],
         "input without bytes": [input_command(b"")],
-        "nothing to repeat": [rows, input_command(window_head(1, repeat=True))],
+        "nothing to repeat": [rows, input_command(window_head(1, encoding=Encoding.REPEAT))],
         "map inside a window": [rows, input_command(begin), rows, input_command(b"\0")],
         **({} if config.window == 16 else {
             "steps": [rows, input_command(window_head(config.window + 1))],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 
 import cocotb
 import numpy as np
 from stablespike.hw.ports import beat_layout, window_layout
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
+from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodings
 
 from .frames import window_head
 from .streams import Bench, parameters, start, unpack
@@ -24,9 +25,6 @@ def _words(rng: random.Random, rows: int, config: ArrayConfig, half: bool = Fals
         rng.randrange(1, 1 << (config.window >> half)) if rng.random() < density else 0
         for _ in range(rows * config.lanes)
     ])
-
-
-_HEAD = list(window_head(1, 1, 1))
 
 
 async def _map(bench: Bench, rows: int, place: int, half: bool = False) -> None:
@@ -76,16 +74,18 @@ async def decodes_windows(dut):
         await _map(bench, total, place, half)
         second, base = 0, place
         for i in range(5):
-            dense, repeat = rng.getrandbits(1), int(i > 0 and rng.random() < 0.3)
+            encoding = rng.choice([*encodings(config), *[Encoding.REPEAT] * (i > 0)])
             steps = rng.randrange(config.window)
             first, last = rng.getrandbits(1), rng.getrandbits(1)
-            source.put(list(window_head(steps + 1, first, last, dense, repeat)))
-            if not repeat:
-                data = (encode_dense if dense else encode_bitmap)(
-                    _words(rng, total, config, half), config, half)
-                source.put(list(data))
+            source.put(list(window_head(steps + 1, first, last, encoding)))
+            if encoding != Encoding.REPEAT:
+                data = encode_rows(_words(rng, total, config, half), encoding, config, half)
+                if rng.random() < 0.3:
+                    data = rng.randbytes(10_000)  # every byte means something
+                decoded, used = decode_rows(data, total, encoding, config, half)
+                source.put(list(data[:used]))
                 base, second = place + total * second, 1 - second
-                for r, row in enumerate(decode_rows(data, total, bool(dense), config, half)[0]):
+                for r, row in enumerate(decoded):
                     for beat, part in enumerate(row.reshape(config.row_beats, -1)):
                         value = sum(int(w) << (i * config.window) for i, w in enumerate(part))
                         rows.append({"row": base + r, "beat": beat, "words": value})
@@ -105,8 +105,9 @@ async def waits_for_room_and_for_bytes(dut):
     source = bench.source("bytes")
     bench.sink("rows")
     await _map(bench, 3, 0)
-    data = encode_bitmap(np.ones(3 * config.lanes, dtype=int), config)
-    await source.send(_HEAD)
+    encoding = encodings(config)[-1]
+    data = encode_rows(np.ones(3 * config.lanes, dtype=int), encoding, config)
+    await source.send(list(window_head(1, 1, 1, encoding)))
     await bench.tick()
     for _ in range(50):
         await bench.settle()
@@ -150,18 +151,19 @@ async def refuses_what_is_no_head(dut):
         return result
 
     bad = [window_head(steps) for steps in range(config.window + 1, 17)]
-    for head in [*bad, window_head(1, repeat=True), *bad]:
+    repeat = window_head(1, encoding=Encoding.REPEAT)
+    for head in [*bad, repeat, *bad]:
         assert await refused(head)
     assert not await refused(window_head(config.window))
     source = bench.source("bytes")
-    rows = encode_bitmap(np.zeros(config.lanes, dtype=int), config)
-    await source.send(list(rows + window_head(1, repeat=True)))
+    rows = encode_rows(np.zeros(config.lanes, dtype=int), Encoding.BITMAP, config)
+    await source.send(list(rows + repeat))
     await bench.until(lambda: len(windows.transfers) == 2, "the window that repeats")
 
 
 @cocotb.test()
 async def keeps_its_pace(dut):
-    """A silent row per cycle, a summary per 8; else a cycle per mask byte, word, and row.
+    """A silent row per cycle, a summary per 8; else a cycle per mask byte or lane, word, and row.
 
     Rows in parts, and chained lanes: as the docstring has it.
     """
@@ -171,17 +173,17 @@ async def keeps_its_pace(dut):
     dut.rows__ready.value = dut.windows__ready.value = 1
     total = config.spike_rows // 2
     silence = np.zeros(total * config.lanes, dtype=int)
-    cases = [(silence, False), (_words(bench.random, total, config), False)]
-    if config.half_words:
-        cases.append((_words(bench.random, total, config, half=True), True))
-    for words, half in cases:
-        await _map(bench, total, 0, half)
-        source.put(_HEAD + list(encode_bitmap(words, config, half)))
-        begin = bench.cycle
-        await bench.until(lambda: dut.windows__valid.value, "the window")
-        grid = words.reshape(total, config.lanes)
-        busy = int((grid != 0).any(1).sum())
-        parts = 0 if config.window == 1 else -(-(config.window >> half) // 8)
-        work = busy * -(-config.lanes // 8) + int((grid != 0).sum()) * parts
-        on_bus = total * (config.row_beats + (config.chain > 1))
-        assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8
+    for encoding, half in product(encodings(config)[1:], range(1 + config.half_words)):
+        for words in (silence, _words(bench.random, total, config, half)):
+            await _map(bench, total, 0, half)
+            data = encode_rows(words, encoding, config, half)
+            source.put(list(window_head(1, 1, 1, encoding) + data))
+            begin = bench.cycle
+            await bench.until(lambda: dut.windows__valid.value, "the window")
+            grid = words.reshape(total, config.lanes)
+            busy, active = int((grid != 0).any(1).sum()), int((grid != 0).sum())
+            parts = 0 if config.window == 1 else -(-(config.window >> half) // 8)
+            masks = active if encoding == Encoding.SPARSE else busy * -(-config.lanes // 8)
+            on_bus = total * (config.row_beats + (config.chain > 1))
+            work = masks + active * parts
+            assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8

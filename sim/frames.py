@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cobs import cobs
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.encoding import encode_bitmap, encode_dense
+from stablespike.spec.encoding import Encoding, encode_rows, encodings
 from stablespike.spec.link import (
     CRC_BYTES,
     FAULT,
@@ -67,11 +67,10 @@ def register_command(register: int, value: int) -> bytes:
 
 
 def window_head(
-    steps: int, first: int = 0, last: int = 0, dense: bool = False, repeat: bool = False
+    steps: int, first: int = 0, last: int = 0, encoding: Encoding = Encoding.BITMAP
 ) -> bytes:
-    return bytes((WINDOW_HEAD.pack({
-        "steps": steps - 1, "first": first, "last": last, "dense": dense, "repeat": repeat,
-    }),))
+    fields = {"steps": steps - 1, "first": first, "last": last, **encoding.head}
+    return bytes((WINDOW_HEAD.pack(fields),))
 
 
 def input_command(data: bytes) -> bytes:
@@ -85,9 +84,9 @@ def encode_window(
     """A window as it is in the stream, in a random encoding."""
     import numpy as np
 
-    dense = rng.random() < 0.3
-    rows = (encode_dense if dense else encode_bitmap)(np.array(words), config, half)
-    return window_head(steps, first, last, dense) + rows
+    encoding = rng.choice(encodings(config))
+    rows = encode_rows(np.array(words), encoding, config, half)
+    return window_head(steps, first, last, encoding) + rows
 
 
 def cut_stream(stream: bytes, rng: random.Random, longest: int = 245) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""How a window of input words travels: row by row, in the smaller of two encodings.
+"""How a window of input words travels: row by row, in the smallest of three encodings.
 
 The input map is cut into rows of L words (``lanes``), the last one padded with zero words.
 
@@ -6,6 +6,10 @@ bitmap  Eight rows at a time: one summary byte, bit ``r`` set where row ``r`` ha
         not 0; then for each such row ``ceil(L / 8)`` mask bytes, bit ``l`` set where word ``l`` is
         not 0, and the words that are not 0, ``window`` bits each, packed from the low bit up, the
         last byte filled with zeros. With ``window`` = 1 the mask says it all and no words follow.
+sparse  as bitmap, with other bytes for a row's mask: for each word that is not 0 its lane, bit 7
+        set in the last one. The words are in the order of lanes, whatever that of the bytes is; a
+        lane named twice has one word, and the bits between lane and bit 7 are ignored. Only on
+        arrays with ``convolution``.
 dense   every row: all its L words, packed the same way.
 
 Half words (``Register.INPUT_HALF``): all words have ``window / 2`` bits here, the upper ones are 0.
@@ -13,14 +17,43 @@ Half words (``Register.INPUT_HALF``): all words have ``window / 2`` bits here, t
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from .array import ArrayConfig
 
-__all__ = ["check_words", "decode_rows", "encode_bitmap", "encode_dense", "word_bits"]
+__all__ = ["Encoding", "check_words", "decode_rows", "encode_rows", "encodings", "word_bits"]
 
 SUMMARY_ROWS = 8
+LAST_LANE = 0x80
+
+
+class Encoding(enum.IntEnum):
+    """What follows the head of a window: its bits ``dense`` and ``repeat``, as a number."""
+
+    BITMAP = 0
+    DENSE = 1
+    REPEAT = 2
+    SPARSE = 3
+
+    @classmethod
+    def of(cls, head: Mapping[str, int]) -> Encoding:
+        """That of a head's fields."""
+        return cls(head["dense"] + 2 * head["repeat"])
+
+    @property
+    def head(self) -> dict[str, int]:
+        """Its fields of the head."""
+        return {"dense": self & 1, "repeat": self >> 1}
+
+
+def encodings(config: ArrayConfig) -> tuple[Encoding, ...]:
+    """Those of rows that an array knows, the fastest first."""
+    sparse = (Encoding.SPARSE,) if config.convolution else ()
+    return (Encoding.DENSE, Encoding.BITMAP, *sparse)
 
 
 def word_bits(config: ArrayConfig, half: bool) -> int:
@@ -38,14 +71,31 @@ def check_words(words: npt.NDArray[np.integer], width: int) -> None:
         )
 
 
-def _rows(
-    words: npt.NDArray[np.integer], config: ArrayConfig, width: int
-) -> npt.NDArray[np.int64]:
-    """(rows, lanes) from a flat map, padded."""
+def encode_rows(
+    words: npt.NDArray[np.integer], encoding: Encoding, config: ArrayConfig, half: bool = False
+) -> bytes:
+    """A flat map of words in an encoding."""
+    width, out = word_bits(config, half), bytearray()
     flat = np.asarray(words, dtype=np.int64).reshape(-1)
     check_words(flat, width)
-    rows = max(1, -(-flat.size // config.lanes))
-    return np.pad(flat, (0, rows * config.lanes - flat.size)).reshape(rows, config.lanes)
+    count = max(1, -(-flat.size // config.lanes))
+    rows = np.pad(flat, (0, count * config.lanes - flat.size)).reshape(count, config.lanes)
+    if encoding == Encoding.DENSE:
+        return b"".join(_pack(row, width) for row in rows)
+    active = rows != 0
+    for base in range(0, count, SUMMARY_ROWS):
+        block = range(base, min(base + SUMMARY_ROWS, count))
+        present = [r for r in block if active[r].any()]
+        out.append(sum(1 << (r - base) for r in present))
+        for r in present:
+            if encoding == Encoding.SPARSE:
+                *others, last = np.flatnonzero(active[r]).tolist()
+                out += bytes((*others, last | LAST_LANE))
+            else:
+                out += _pack(active[r].astype(np.int64), 1)
+            if width > 1:
+                out += _pack(rows[r][active[r]], width)
+    return bytes(out)
 
 
 def _pack(words: npt.NDArray[np.int64], width: int) -> bytes:
@@ -53,34 +103,8 @@ def _pack(words: npt.NDArray[np.int64], width: int) -> bytes:
     return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little").tobytes()
 
 
-def encode_dense(
-    words: npt.NDArray[np.integer], config: ArrayConfig, half: bool = False
-) -> bytes:
-    """Dense encoding of a flat map of words."""
-    width = word_bits(config, half)
-    return b"".join(_pack(row, width) for row in _rows(words, config, width))
-
-
-def encode_bitmap(
-    words: npt.NDArray[np.integer], config: ArrayConfig, half: bool = False
-) -> bytes:
-    """Bitmap encoding of a flat map of words."""
-    width, out = word_bits(config, half), bytearray()
-    rows = _rows(words, config, width)
-    active = rows != 0
-    for base in range(0, len(rows), SUMMARY_ROWS):
-        block = range(base, min(base + SUMMARY_ROWS, len(rows)))
-        present = [r for r in block if active[r].any()]
-        out.append(sum(1 << (r - base) for r in present))
-        for r in present:
-            out += np.packbits(active[r].astype(np.uint8), bitorder="little").tobytes()
-            if width > 1:
-                out += _pack(rows[r][active[r]], width)
-    return bytes(out)
-
-
 def decode_rows(
-    data: bytes, rows: int, dense: bool, config: ArrayConfig, half: bool = False
+    data: bytes, rows: int, encoding: Encoding, config: ArrayConfig, half: bool = False
 ) -> tuple[npt.NDArray[np.int64], int]:
     """(rows, lanes) words of the encoded window that ``data`` begins with, and its bytes.
 
@@ -94,27 +118,37 @@ def decode_rows(
     lanes, width = config.lanes, word_bits(config, half)
     out, at = np.zeros((rows, lanes), dtype=np.int64), 0
 
-    def take(count: int) -> npt.NDArray[np.uint8]:
+    def take(count: int) -> bytes:
         nonlocal at
         if at + count > len(data):
             raise ValueError(
                 f"the encoded window ends after {len(data)} bytes, in the middle of a row"
             )
         at += count
-        return np.unpackbits(np.frombuffer(data, np.uint8, count, at - count), bitorder="little")
+        return data[at - count : at]
 
-    def unpack(count: int) -> npt.NDArray[np.int64]:
-        bits = take(-(-count * width // 8))[: count * width].reshape(count, width)
-        return bits.astype(np.int64) @ (1 << np.arange(width))
+    def unpack(count: int, width: int) -> npt.NDArray[np.int64]:
+        packed = np.frombuffer(take(-(-count * width // 8)), np.uint8)
+        bits = np.unpackbits(packed, count=count * width, bitorder="little")
+        return bits.reshape(count, width).astype(np.int64) @ (1 << np.arange(width))
 
-    summary: npt.NDArray[np.uint8] = np.zeros(SUMMARY_ROWS, np.uint8)
+    def take_mask() -> npt.NDArray[np.bool_]:
+        if encoding == Encoding.BITMAP:
+            return unpack(lanes, 1) != 0
+        mask, byte = np.zeros(lanes, bool), 0
+        while not byte & LAST_LANE:
+            (byte,) = take(1)
+            mask[byte % lanes] = True
+        return mask
+
+    summary = 0
     for r in range(rows):
-        if dense:
-            out[r] = unpack(lanes)
+        if encoding == Encoding.DENSE:
+            out[r] = unpack(lanes, width)
             continue
         if r % SUMMARY_ROWS == 0:
-            summary = take(1)
-        if summary[r % SUMMARY_ROWS]:
-            mask = take(-(-lanes // 8))[:lanes].astype(bool)
-            out[r, mask] = 1 if width == 1 else unpack(int(mask.sum()))
+            (summary,) = take(1)
+        if summary >> r % SUMMARY_ROWS & 1:
+            mask = take_mask()
+            out[r, mask] = 1 if width == 1 else unpack(int(mask.sum()), width)
     return out, at

@@ -102,7 +102,7 @@ class Command(enum.IntEnum):
               word from its lowest bits, then the next row. A write may not end inside a row.
     REGISTER  register (1), value (2).
     INPUT     a piece of the byte stream of windows; its cuts mean nothing. Of each window:
-              ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), none if ``repeat``.
+              ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), none if it repeats.
     """
 
     WRITE = 1
@@ -147,7 +147,8 @@ WINDOW_HEAD = Layout(
         Field("repeat", 1),  # the words of the window before: no rows follow
     ),
 )
-"""The byte before a window's rows."""
+"""The byte before a window's rows. ``dense`` and ``repeat`` together: rows in the sparse encoding;
+on arrays that do not know it, ``repeat``."""
 
 
 class ReportFlags(enum.IntFlag):

@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from .maps import Map
 from .spec.array import ArrayConfig
-from .spec.encoding import SUMMARY_ROWS, check_words, word_bits
+from .spec.encoding import (
+    LAST_LANE,
+    SUMMARY_ROWS,
+    Encoding,
+    check_words,
+    encodings,
+    word_bits,
+)
 from .spec.link import BODY_BYTES, WINDOW_HEAD, Command
 from .words import pack_bits, pack_steps
 
@@ -56,17 +63,13 @@ class Batch:
 
 def encode_windows(
     words: npt.NDArray[Any], config: ArrayConfig, half: bool = False
-) -> list[tuple[bool, bytes]]:
-    """Each window in the smaller of the two encodings of ``spec.encoding``.
+) -> list[tuple[Encoding, bytes]]:
+    """Each window in the smallest of the array's encodings (``spec.encoding``).
 
     Parameters
     ----------
     words : (windows, inputs) words, from 0 to ``2**window - 1``.
     half : they go as half words.
-
-    Returns
-    -------
-    list of (dense, bytes)
 
     Raises
     ------
@@ -80,41 +83,57 @@ def encode_windows(
     padded = np.zeros((count, rows * lanes), dtype=np.uint16)
     padded[:, : words.shape[1]] = words
     grid = padded.reshape(count, rows, lanes)
-    active = grid != 0
-    mask_bytes, dense_bytes = -(-lanes // 8), -(-lanes * width // 8)
 
-    in_row = active.sum(axis=2)
-    present = in_row > 0
-    word_bytes = -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
-    row_bytes = np.where(present, mask_bytes + word_bytes, 0)
-    summaries = -(-rows // SUMMARY_ROWS)
-    sizes = summaries + row_bytes.sum(axis=1)
-    dense = sizes >= rows * dense_bytes
-
-    encoded: list[tuple[bool, bytes]] = [(True, b"")] * count
-    for i, packed in zip(np.flatnonzero(dense), pack_bits(grid[dense], width), strict=True):
-        encoded[i] = (True, packed.tobytes())
-    sparse = np.flatnonzero(~dense)
-    if not len(sparse):
-        return encoded
-
-    # One table row per map row: summary byte, mask bytes, word bytes; then only what counts.
-    grid, active, present = grid[sparse], active[sparse], present[sparse]
-    table = np.zeros((len(sparse), rows, 1 + mask_bytes + dense_bytes), dtype=np.uint8)
-    kept = np.zeros(table.shape, dtype=bool)
-    bits = np.zeros((len(sparse), summaries * SUMMARY_ROWS), dtype=np.uint8)
-    bits[:, :rows] = present
-    table[:, ::SUMMARY_ROWS, 0] = np.packbits(bits, axis=1, bitorder="little")
-    kept[:, ::SUMMARY_ROWS, 0] = True
-    table[:, :, 1 : 1 + mask_bytes] = np.packbits(active, axis=2, bitorder="little")
-    kept[:, :, 1 : 1 + mask_bytes] = present[:, :, None]
-    if width > 1:
-        order = np.argsort(~active, axis=2, kind="stable")
-        table[:, :, 1 + mask_bytes :] = pack_bits(np.take_along_axis(grid, order, axis=2), width)
-        kept[:, :, 1 + mask_bytes :] = np.arange(dense_bytes) < word_bytes[sparse][:, :, None]
-    for i, data, keep in zip(sparse, table, kept, strict=True):
-        encoded[i] = (False, data[keep].tobytes())
+    in_row = np.count_nonzero(grid, axis=2)
+    common = -(-rows // SUMMARY_ROWS) + _word_bytes(in_row, width).sum(axis=1)
+    sizes = {
+        Encoding.DENSE: np.full(count, rows * -(-lanes * width // 8)),
+        Encoding.BITMAP: common + np.count_nonzero(in_row, axis=1) * -(-lanes // 8),
+        Encoding.SPARSE: common + in_row.sum(axis=1),
+    }
+    options = encodings(config)
+    chosen = np.argmin([sizes[each] for each in options], axis=0)
+    encoded = [(options[choice], b"") for choice in chosen]
+    for choice, encoding in enumerate(options):
+        which = np.flatnonzero(chosen == choice)
+        for i, data in zip(which, _encoded(grid[which], encoding, width), strict=True):
+            encoded[i] = (encoding, data)
     return encoded
+
+
+def _word_bytes(in_row: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
+    """Bytes of the words of a row behind its mask."""
+    return -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
+
+
+def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
+    """Each window of (windows, rows, lanes) words."""
+    if encoding == Encoding.DENSE or not len(grid):
+        yield from (window.tobytes() for window in pack_bits(grid, width))
+        return
+    # One table row per map row: summary byte, mask or lanes, word bytes; then only what counts.
+    count, rows, lanes = grid.shape
+    active = grid != 0
+    in_row = np.count_nonzero(active, axis=2)[:, :, None]
+    order = np.argsort(~active, axis=2, kind="stable")
+    if encoding == Encoding.SPARSE:
+        at = np.arange(lanes)
+        mask = order.astype(np.uint8) | np.where(at == in_row - 1, LAST_LANE, 0).astype(np.uint8)
+        mask_kept = at < in_row
+    else:
+        mask = np.packbits(active, axis=2, bitorder="little")
+        mask_kept = np.broadcast_to(in_row > 0, mask.shape)
+    ordered = pack_bits(np.take_along_axis(grid, order, axis=2), width)
+    present = np.zeros((count, -(-rows // SUMMARY_ROWS) * SUMMARY_ROWS), dtype=np.uint8)
+    present[:, :rows] = in_row[:, :, 0] > 0
+    summary = np.zeros((count, rows, 1), dtype=np.uint8)
+    summary[:, ::SUMMARY_ROWS, 0] = np.packbits(present, axis=1, bitorder="little")
+    summary_kept = np.broadcast_to(np.arange(rows)[:, None] % SUMMARY_ROWS == 0, summary.shape)
+    words_kept = np.arange(ordered.shape[2]) < _word_bytes(in_row, width)
+    table = np.concatenate([summary, mask, ordered], axis=2)
+    kept = np.concatenate([summary_kept, mask_kept, words_kept], axis=2)
+    for data, keep in zip(table, kept, strict=True):
+        yield data[keep].tobytes()
 
 
 def input_commands(
@@ -151,12 +170,11 @@ def _stream(
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
             for w in range(count):
-                dense, rows = sent[w] if w < len(sent) else (False, b"")
+                encoding, rows = sent[w] if w < len(sent) else (Encoding.REPEAT, b"")
                 head = WINDOW_HEAD.pack({
                     "steps": min(window, batch.steps - w * window) - 1,
                     "first": fresh and w == 0,
                     "last": w == count - 1,
-                    "dense": dense,
-                    "repeat": w >= len(sent),
+                    **encoding.head,
                 })
                 yield bytes((head,)) + rows

@@ -11,10 +11,17 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("lanes", "window", "beats"), SHAPES)
-def test_loader(lanes, window, beats):
+CONVOLVING = [(4, 1, 1), (16, 4, 1), (32, 8, 4), (64, 2, 2), (16, 16, 1)]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "window", "beats", "convolution"),
+    [(*shape, False) for shape in SHAPES] + [(*shape, True) for shape in CONVOLVING],
+)
+def test_loader(lanes, window, beats, convolution):
     config = ArrayConfig(
-        lanes=lanes, window=window, spike_rows=100, row_beats=beats, chain=min(beats, 2)
+        lanes=lanes, window=window, spike_rows=100, row_beats=beats, chain=min(beats, 2),
+        convolution=convolution,
     )
     parameters = {"config": config.as_dict(), "stall": 0.3, "maps": 4 if lanes < 64 else 2}
     assert run_bench(Loader(config), "stablespike.sim.bench_loader", parameters=parameters) == 4

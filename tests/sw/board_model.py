@@ -15,7 +15,7 @@ from array_model import ArrayModel, packet
 from device_model import DeviceModel, Faults, ModelTransport
 from stablespike.device import LinkDevice
 from stablespike.spec import reference
-from stablespike.spec.encoding import decode_rows
+from stablespike.spec.encoding import Encoding, decode_rows, encodings
 from stablespike.spec.link import WINDOW_HEAD, Command, Register, ReportFlags, Space
 from stablespike.spec.report import ReportKind, counter_words
 
@@ -77,11 +77,12 @@ class Board:
         program, rows = self.loaded(), self.registers[Register.INPUT_ROWS]
         while self.input:
             head, used = WINDOW_HEAD.unpack(self.input[0]), 0
-            if not head["repeat"]:
+            encoding = Encoding.of(head)
+            if encoding != Encoding.REPEAT:
+                assert encoding in encodings(self.config)
                 try:
                     words, used = decode_rows(
-                        self.input[1:], rows, bool(head["dense"]), self.config,
-                        program.half_words,
+                        self.input[1:], rows, encoding, self.config, program.half_words
                     )
                 except ValueError:
                     return  # the rest is still to come

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.maps import Map
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.encoding import decode_rows, encode_bitmap, encode_dense
+from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodings
 from stablespike.spec.link import BODY_BYTES, WINDOW_HEAD, Command
 from stablespike.windows import Batch, encode_windows, input_commands
 
@@ -16,26 +16,39 @@ from stablespike.windows import Batch, encode_windows, input_commands
 @given(
     lanes=st.sampled_from([4, 8, 16, 32, 64]),
     window=st.sampled_from([1, 2, 4, 8, 16]),
+    convolution=st.booleans(),
+    half=st.booleans(),
     inputs=st.integers(1, 300),
     count=st.integers(0, 5),
     density=st.sampled_from([0, 0.01, 0.1, 0.5, 1]),
     seed=st.integers(0, 1 << 30),
 )
-def test_the_smaller_of_both_encodings(
-    lanes: int, window: int, inputs: int, count: int, density: float, seed: int
+def test_the_smallest_of_the_encodings(
+    lanes: int, window: int, convolution: bool, half: bool, inputs: int, count: int,
+    density: float, seed: int,
 ) -> None:
-    config, rng = ArrayConfig(lanes=lanes, window=window), np.random.default_rng(seed)
-    words = rng.integers(0, 1 << window, (count, inputs)) * (rng.random((count, inputs)) < density)
-    encoded = encode_windows(words, config)
+    config = ArrayConfig(lanes=lanes, window=window, convolution=convolution)
+    half, rng = half and config.half_words, np.random.default_rng(seed)
+    words = rng.integers(0, 1 << (window >> half), (count, inputs))
+    words *= rng.random((count, inputs)) < density
+    encoded = encode_windows(words, config, half)
     assert len(encoded) == count
-    for row, (dense, data) in zip(words, encoded, strict=True):
-        options = {True: encode_dense(row, config), False: encode_bitmap(row, config)}
-        assert data == options[dense]
+    for row, (encoding, data) in zip(words, encoded, strict=True):
+        options = {each: encode_rows(row, each, config, half) for each in encodings(config)}
+        assert data == options[encoding]
         assert len(data) == min(map(len, options.values()))
         rows = -(-inputs // lanes)
         np.testing.assert_array_equal(
-            decode_rows(data, rows, dense, config)[0].reshape(-1)[:inputs], row
+            decode_rows(data, rows, encoding, config, half)[0].reshape(-1)[:inputs], row
         )
+
+
+def test_few_events_go_as_lanes_where_the_array_knows_them() -> None:
+    words = np.zeros((1, 2312), int)
+    words[0, ::115] = 1
+    for convolution, encoding in ((False, Encoding.BITMAP), (True, Encoding.SPARSE)):
+        config = ArrayConfig(lanes=32, window=8, convolution=convolution)
+        assert encode_windows(words, config)[0][0] == encoding
 
 
 def test_words_too_wide() -> None:
@@ -67,8 +80,8 @@ def sent(
     while stream:
         head, stream = WINDOW_HEAD.unpack(stream[0]), stream[1:]
         words = np.zeros(0, int)
-        if not head["repeat"]:
-            words, used = decode_rows(stream, rows, bool(head["dense"]), config)
+        if (encoding := Encoding.of(head)) != Encoding.REPEAT:
+            words, used = decode_rows(stream, rows, encoding, config)
             stream = stream[used:]
         windows.append((head, words.reshape(-1)[: values.shape[-1]].tolist()))
     return windows
@@ -120,7 +133,7 @@ def test_commands_are_full_but_the_last() -> None:
     commands = commands_of(pixels, 8, [True, True], config)
     assert [len(c) for c in commands[:-1]] == [BODY_BYTES] * (len(commands) - 1)
     head = WINDOW_HEAD.pack({"steps": 7, "first": 1, "last": 1, "dense": 1, "repeat": 0})
-    window = bytes((head,)) + encode_dense(pixels[0], config)
+    window = bytes((head,)) + encode_rows(pixels[0], Encoding.DENSE, config)
     assert b"".join(c[1:] for c in commands) == 2 * window
 
 
