@@ -134,7 +134,7 @@ def decode_rows(
 
     def take_mask() -> npt.NDArray[np.bool_]:
         if encoding == Encoding.BITMAP:
-            return unpack(lanes, 1) != 0
+            return unpack(lanes, 1).astype(bool)
         mask, byte = np.zeros(lanes, bool), 0
         while not byte & LAST_LANE:
             (byte,) = take(1)
