@@ -271,7 +271,10 @@ RECIPES = {
     "mnist-mlp-tiny": Recipe(hidden=48, side=14, state_bits=15, epochs=60),
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
     "mnist-conv": _IMAGES,
-    "fashion-conv": replace(_IMAGES, dataset="fashion-mnist", rotate=5.0, elastic=0.0),
+    "fashion-conv": replace(
+        _IMAGES, dataset="fashion-mnist", rotate=0.0, scale=0.0, shear=0.0, shift=1.0, elastic=0.0,
+        epochs=12,
+    ),
     "nmnist-conv": _EVENTS,
     **_experiments(),
 }
