@@ -86,13 +86,11 @@ def compile(
             state_needed=plan.state_needed,
         )
 
-    programs = [without_images(plan) for plan in plans]
-    best = 0
-    if len(programs) > 1:
-        cycles = [typical_cycles(program, TYPICAL) for program in programs]
-        best = cycles.index(min(cycles))
-    images = tuple(_image(network, config, plans[best], core) for core in range(config.cores))
-    return replace(programs[best], images=images)
+    best = plans[0]
+    if len(plans) > 1:
+        best = min(plans, key=lambda plan: typical_cycles(without_images(plan), TYPICAL))
+    images = tuple(_image(network, config, best, core) for core in range(config.cores))
+    return replace(without_images(best), images=images)
 
 
 def _registers(network: Network, config: ArrayConfig, plan: Plan) -> dict[Register, int]:

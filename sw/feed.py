@@ -31,7 +31,7 @@ class Feed:
     def __init__(
         self, stream: Stream, shape: tuple[int, ...], window: int, bin_time: float, start: float
     ) -> None:
-        bin_events([], shape, window, bin_time, start=start)
+        bin_events([], shape, window, bin_time, start=start)  # refuses what it would
         self._stream, self._shape, self._window = stream, shape, window
         self._bin_time, self._start = bin_time, start
         self._latest = start

@@ -91,8 +91,6 @@ def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
     (steps, batch, inputs)."""
     if plan.events:
         return inputs.transpose(0, 1).flatten(2).float()
-    if inputs.shape[-1] == plan.side:
-        return (inputs >> (8 - plan.pixel_bits)).flatten(1).float()
     small = pixels(inputs.cpu().numpy(), plan.side, plan.pixel_bits)
     return torch.from_numpy(small).flatten(1).float().to(inputs.device)
 

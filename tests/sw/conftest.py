@@ -12,6 +12,7 @@ import stablespike as ss
 from board_model import Board
 from device_model import DeviceModel, ModelTransport
 from stablespike.cli import main
+from stablespike.spec import PRESETS
 
 
 @pytest.fixture
@@ -47,3 +48,11 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
         return made
 
     return put
+
+
+@pytest.fixture
+def dense_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the presets that have convolution, so that what is said of others stays the same."""
+    for name, config in list(PRESETS.items()):
+        if config.convolution:
+            monkeypatch.delitem(PRESETS, name)
