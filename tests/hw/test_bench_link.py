@@ -11,6 +11,9 @@ CONFIGS = {
     "icebreaker": preset("icebreaker"),
     "smallest": ArrayConfig(lanes=4, window=1, spike_rows=37, tasks=3, weight_rows=100),
     "chained": ArrayConfig(lanes=8, window=8, chain=4, row_beats=2, spike_rows=64, tasks=3),
+    "convolving": ArrayConfig(
+        lanes=16, window=8, chain=4, row_beats=2, spike_rows=64, tasks=3, convolution=True
+    ),
     "wide": ArrayConfig(
         cores=3, lanes=64, window=16, weight_bits=8, weight_rows=1000, chain=8, row_beats=4
     ),
@@ -26,7 +29,7 @@ def test_whole_link(name):
 @pytest.mark.parametrize(("name", "there", "back"), [
     ("icebreaker", {}, {}), ("icebreaker", BAD, {}), ("icebreaker", {}, BAD),
     ("icebreaker", BAD, BAD), ("smallest", BAD, BAD),
-    ("chained", BAD, BAD), ("wide", BAD, BAD),
+    ("chained", BAD, BAD), ("convolving", BAD, BAD), ("wide", BAD, BAD),
 ])
 def test_bad_wire(name, there, back):
     config = CONFIGS[name]
