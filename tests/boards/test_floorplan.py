@@ -1,4 +1,4 @@
-"""Block RAMs of cores side by side."""
+"""Block RAMs of cores side by side, the link's in the middle."""
 
 import re
 
@@ -11,15 +11,17 @@ def cells(cores, blocks):
         f"accelerator.array.core{core}.weights.memory.0.{i}": "DP16KD"
         for core in range(cores) for i in range(blocks)
     }
-    others = {"accelerator.link.ring.0": "DP16KD", "accelerator.array.core0.lanes.x": "LUT4"}
-    return {name: {"type": kind} for name, kind in {**names, **others}.items()}
+    link = {f"accelerator.link.ring.{i}": "DP16KD" for i in range(6)}
+    logic = {"accelerator.array.core0.lanes.x": "LUT4"}
+    return {name: {"type": kind} for name, kind in (names | link | logic).items()}
 
 
 def placed(found):
     sites = {}
     for name, cell in found.items():
         if "attributes" in cell:
-            core = int(re.search(r"core(\d+)", name)[1])
+            number = re.search(r"core(\d+)", name)
+            core = int(number[1]) if number else "link"
             x, y, z = map(int, re.fullmatch(r"X(\d+)/Y(\d+)/EBR(\d)", cell["attributes"]["BEL"])
                           .groups())
             sites.setdefault(core, []).append((x, y, z))
@@ -31,14 +33,23 @@ def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
     found = cells(cores, blocks)
     anchor(found, "85F")
     sites = placed(found)
-    assert {core: len(each) for core, each in sites.items()} == dict.fromkeys(range(cores), blocks)
     everywhere = [site for each in sites.values() for site in each]
     assert len(set(everywhere)) == len(everywhere)
+    link = sites.pop("link", [])
+    assert len(link) == min(6, 208 - len(everywhere) + len(link))
+    assert {core: len(each) for core, each in sites.items()} == dict.fromkeys(range(cores), blocks)
     for each in sites.values():
         assert len({y for _, y, _ in each}) == 1
         columns = [x for x, _, _ in each]
         assert max(columns) - min(columns) <= (120 if cores <= 4 else 60)
-    assert "attributes" not in found["accelerator.link.ring.0"]
+
+
+def test_the_link_lies_in_the_middle():
+    found = cells(8, 23)
+    anchor(found, "85F")
+    link = placed(found)["link"]
+    assert {y for _, y, _ in link} == {46}
+    assert all(45 <= x <= 75 for x, _, _ in link)
 
 
 @pytest.mark.parametrize(
