@@ -103,11 +103,9 @@ class CoreArray(wiring.Component):
         # A window is taken by all cores in the cycle after; what they say of their room is old by
         # then.
         room, taken = Signal(), Signal()
-        window = Signal.like(self.windows.payload.as_value(), reset_less=True)
         m.d.comb += self.windows.ready.eq(room)
         m.d.sync += [
             taken.eq(self.windows.valid & room),
-            window.eq(self.windows.payload.as_value()),
             room.eq(
                 Cat(core.windows.ready for core in cores).all()
                 & ~(self.windows.valid & room) & ~taken
@@ -128,7 +126,8 @@ class CoreArray(wiring.Component):
             rows, packets, written, on_bus = core.rows, core.reports, Cat(write, writes), Cat(
                 bus.valid, bus.inner, bus.row
             )
-            place, given = core, window
+            given = own(m, platform, f"given{index}", self.windows.payload.as_value())
+            place = core
             if several:
                 # Its own reset, and registers of its own for all that goes to every core.
                 name = f"core{index}"
@@ -145,7 +144,6 @@ class CoreArray(wiring.Component):
                 rows, packets = ahead.o, behind.o
                 written = own(m, platform, f"written{index}", written)
                 on_bus = own(m, platform, f"on_bus{index}", on_bus)
-                given = own(m, platform, f"given{index}", self.windows.payload.as_value())
             m.submodules[f"core{index}"] = place
             connect(m, rows, bus.cores[index])
             connect(m, packets, merger.i[index])

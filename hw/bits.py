@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Value
 
-__all__ = ["at_most"]
+__all__ = ["at_most", "lowest"]
 
 
 def at_most(bits: Value, limit: int) -> Value:
@@ -18,3 +21,15 @@ def at_most(bits: Value, limit: int) -> Value:
             three += [two & other, one & others]
             counts.append((one | other, two | others | (one & other)))
     return ~counts[0][1] if limit == 1 else ~Cat(three).any()
+
+
+def lowest(mask: Value, enable: Value) -> Value:
+    """The lowest bit set in ``mask``, alone, if ``enable``; by groups of four, a LUT's inputs."""
+    groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
+    found, before = [], ~enable
+    for group in groups:
+        found += [
+            group[i] & ~reduce(or_, [*group[:i], before]) for i in range(len(group))
+        ]
+        before = before | group.any()
+    return Cat(found)

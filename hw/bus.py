@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
+from .bits import lowest
 from .ports import beat_layout, rows_signature
 
 __all__ = ["SpikeBus"]
@@ -18,8 +19,10 @@ __all__ = ["SpikeBus"]
 class SpikeBus(wiring.Component):
     """Takes a part of a row per cycle, of the lowest core first and of the host last.
 
-    It is broadcast in the cycle after; with one core and rows in one part, in the same cycle; with
-    several cores two cycles after, by way of a register at each source.
+    It is broadcast in the cycle after; with one core and rows in one part, in the same cycle. With
+    several cores it is chosen from those that ask in the cycle before it is taken, the core just
+    chosen aside, and broadcast two cycles after it, by way of a register at each source; so a
+    choice, which crosses the device, ends in few registers.
 
     Cores send a row per group and wait for it to be taken, so the lowest-first order starves
     none for longer than the other cores have a row each.
@@ -49,22 +52,26 @@ class SpikeBus(wiring.Component):
         chosen = Signal(beat_layout(config))
         sources = [*self.cores, self.host]
         taken = Signal(len(sources))
+        m.d.comb += taken.eq(Cat(source.valid & source.ready for source in sources))
         some, inner = taken.any(), taken[:-1].any()
         if config.cores > 1:
+            turn = Signal(len(sources), init=1 << config.cores)
+            asking = Cat(core.valid for core in self.cores) & ~turn[:-1]
+            m.d.sync += turn.eq(lowest(Cat(asking, Const(1)), Const(1)))
+            m.d.comb += Cat(source.ready for source in sources).eq(turn)
             parts = [Signal(chosen.as_value().shape(), reset_less=True) for _ in sources]
-            for part, source in zip(parts, sources, strict=True):
-                sent = source.valid & source.ready
-                m.d.sync += part.eq(Mux(sent, source.payload.as_value(), 0))
+            for part, source, here in zip(parts, sources, turn, strict=True):
+                m.d.sync += part.eq(Mux(here, source.payload.as_value(), 0))
             ahead = Signal(2)
             m.d.sync += ahead.eq(Cat(some, inner))
             m.d.comb += chosen.as_value().eq(reduce(or_, parts))
             some, inner = ahead
         else:
-            m.d.comb += chosen.eq(self.host.payload)
-            with m.If(self.cores[0].valid):
-                m.d.comb += chosen.eq(self.cores[0].payload)
-        for i, source in enumerate(sources):
-            m.d.comb += [source.ready.eq(~taken[:i].any()), taken[i].eq(source.valid)]
+            core = self.cores[0]
+            m.d.comb += [
+                chosen.eq(Mux(core.valid, core.payload.as_value(), self.host.payload.as_value())),
+                core.ready.eq(1), self.host.ready.eq(~core.valid),
+            ]
         # A lone core is near enough to go without the register.
         domain = m.d.comb if config.cores == config.row_beats == 1 else m.d.sync
         domain += [self.valid.eq(some), self.inner.eq(inner), self.row.eq(chosen)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -14,24 +12,12 @@ from stablespike.spec.encoding import SUMMARY_ROWS
 from stablespike.spec.layout import bits_for
 from stablespike.spec.link import WINDOW_HEAD
 
-from .bits import at_most
+from .bits import at_most, lowest
 from .layouts import struct
 from .ports import rows_signature, windows_signature
 from .stage import StreamBuffer
 
 __all__ = ["Loader"]
-
-
-def _lowest(mask: Value, enable: Value) -> Value:
-    """The lowest bit set in ``mask``, alone, if ``enable``; by groups of four, a LUT's inputs."""
-    groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
-    found, before = [], ~enable
-    for group in groups:
-        found += [
-            group[i] & ~reduce(or_, [*group[:i], before]) for i in range(len(group))
-        ]
-        before = before | group.any()
-    return Cat(found)
 
 
 class Loader(wiring.Component):
@@ -264,9 +250,9 @@ class Loader(wiring.Component):
             m.d.comb += put.eq(self.bytes.valid & (part | self.half))
         if self.config.chain > 1:
             # The lowest lane is there before it is known that there is a word for it.
-            m.d.comb += used.eq(_lowest(mask, Const(1)) & put.replicate(len(mask)))
+            m.d.comb += used.eq(lowest(mask, Const(1)) & put.replicate(len(mask)))
         else:
-            m.d.comb += used.eq(_lowest(mask, put))
+            m.d.comb += used.eq(lowest(mask, put))
         with m.If(done_with):
             m.d.comb += rows.valid.eq(1)
             if width <= 8:
