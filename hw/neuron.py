@@ -11,6 +11,7 @@ from .devices import has_multipliers
 from .lanes import current_bits, sum_bits
 from .layouts import struct
 from .multiplier import Delayed, less_share
+from .own import own
 
 TAG_BITS = 2
 
@@ -99,7 +100,7 @@ class NeuronUnit(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        config, settings = self.config, self.settings
+        config = self.config
         bits = config.state_bits
         wide = max(bits, current_bits(config) + config.fraction_bits) + 2
         # Multipliers do the leak where they lie idle.
@@ -158,10 +159,15 @@ class NeuronUnit(wiring.Component):
             held = clock({**neuron, **arriving})
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
-        subtract = settings.reset == Reset.SUBTRACT
-        zero = settings.reset == Reset.ZERO
 
         for i in range(config.neuron_steps):
+            settings = self.settings
+            if entry(config):
+                # A step's own, near it.
+                near = own(m, platform, f"settings{i}", settings.as_value())
+                settings = data.View(settings.shape(), near)
+            subtract = settings.reset == Reset.SUBTRACT
+            zero = settings.reset == Reset.ZERO
             # From the second step on, `base` holds what pixels give, the same for every step.
             pixels = arriving["current"] if i == 0 else 0
             weighed = Mux(settings.pixels, pixels, arriving[f"sum{i}"]) << config.fraction_bits
