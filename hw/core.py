@@ -294,12 +294,19 @@ class Core(wiring.Component):
             groups.emitted.eq(writeback.done),
             current.eq(groups.mark_emitted),
         ]
+        row_is_read = (
+            settings.send_spikes | settings.send_skeleton | settings.report_spikes
+            | settings.report_skeleton | (settings.monitor & writeback.trace)
+        )
         if config.convolution:
             entering = Signal()
             m.d.sync += [groups.arrived.eq(leaving.mark), entering.eq(groups.odd)]
             m.d.comb += [
                 groups.ready.eq(drain.ready),
                 groups.late.eq(drain.late),
+                # Only groups that are emitted before the next one starts have a tail.
+                drain.align.eq(row_is_read | ~settings.report_membrane),
+                writeback.hold.eq(drain.tail),
                 neuron.tag.eq(Cat(entering, drain.last)),
                 groups.odd_done.eq(neuron.done_tag[0]),
                 skeleton.take.eq(groups.take),
@@ -316,10 +323,7 @@ class Core(wiring.Component):
             m.d.comb += [
                 groups.computed.eq(drain.finished),
                 drain.under_way.eq(neuron.busy),
-                drain.align.eq(
-                    settings.send_spikes | settings.send_skeleton | settings.report_spikes
-                    | settings.report_skeleton | (settings.monitor & writeback.trace)
-                ),
+                drain.align.eq(row_is_read),
                 skeleton.rotate.eq(writeback.rotate),
                 writeback.group.eq(groups.group),
                 writeback.row.eq(skeleton.row),
@@ -348,7 +352,8 @@ class Core(wiring.Component):
         )
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
-        read_lane = Mux(drain.read, drain.lane, writeback.membrane_lane)
+        reads = drain.occupied if config.convolution else drain.read
+        read_lane = Mux(reads, drain.lane, writeback.membrane_lane)
         for memory in (biases, thresholds):
             m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, groups.parameters))]
         fresh = Signal()

@@ -45,13 +45,17 @@ class Drain(wiring.Component):
     finished : for one cycle: the last neuron of the group has left.
 
     With convolution a group starts behind the one before, whatever is under way: all L lanes enter,
-    those that lack a neuron with no step, so the row needs no aligning. A pass takes the same
+    those that lack a neuron with no step, which aligns the row. A pass takes the same
     ``pass_length`` cycles for every group.
 
     halves : with wide weights: of two lanes the first has the high halves of the weights, the
         second the low ones, without a sign; what enters for it is of both.
     ready : ``start`` may be up; ``neurons`` and what else is the group's from the next cycle on.
-    last : what enters is the group's last neuron, in its last pass.
+    last : what enters completes the group: its last lane in its last pass, without ``align`` its
+        last neuron.
+    occupied : what ``lane`` addresses is a neuron's.
+    tail : without ``align``: lanes behind the last neuron are on their way, and what is the group's
+        holds until they are gone.
     late : sums of a group that has entered are still to be taken.
     """
 
@@ -80,8 +84,10 @@ class Drain(wiring.Component):
                 "align": In(1),
                 "fill": Out(1),
                 "finished": Out(1),
-                **({"ready": Out(1), "last": Out(1), "late": Out(1)}
-                   if config.convolution else {}),
+                **({
+                    "ready": Out(1), "last": Out(1), "occupied": Out(1), "tail": Out(1),
+                    "late": Out(1),
+                } if config.convolution else {}),
             }
         )
 
@@ -98,6 +104,7 @@ class Drain(wiring.Component):
         ]
         if config.convolution:
             exists = self._walk_behind(m, number, last_pass)
+            m.d.comb += self.occupied.eq(self.read & exists)
         else:
             exists = Const(1)
             self._walk(m, number, last_pass)
@@ -107,6 +114,7 @@ class Drain(wiring.Component):
         m.d.comb += [
             enters.read.eq(self.read), enters.number.eq(number), enters.low.eq(self._low(self.lane))
         ]
+        before = enters  # a cycle ago
         all_planes = Signal()
         m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
         late: list[Value] = []
@@ -114,15 +122,16 @@ class Drain(wiring.Component):
             taken = Signal(self.taken[i].shape(), name=f"taken{i}", reset_less=True)
             shown = Signal(signed(config.acc_bits), name=f"shown{i}")
             for p in range(passes):
-                moves = enters.number == p
-                with m.If(moves):
+                with m.If(enters.number == p):
                     m.d.comb += shown.eq(self.sums[p * parallel + i])
+                turn = before.number == p
                 if config.convolution:
                     # What a short window leaves out moves on with its last pass.
-                    moves |= (last_pass < p) & (enters.number == last_pass)
-                m.d.comb += self.shift[p * parallel + i].eq(
-                    Mux(self.pixels, all_planes, enters.read & moves)
-                )
+                    turn |= (last_pass < p) & (before.number == last_pass)
+                moves = Signal(name=f"moves_{p}_{i}")
+                domain = m.d.sync if i else m.d.comb
+                domain += moves.eq(before.read & turn)
+                m.d.comb += self.shift[p * parallel + i].eq(Mux(self.pixels, all_planes, moves))
             m.d.sync += taken.eq(shown)
             if config.wide_weights:
                 high = Signal.like(shown, name=f"high{i}", reset_less=True)
@@ -134,7 +143,7 @@ class Drain(wiring.Component):
                 for _ in range(stages(config)):
                     later = Signal(enters.shape(), name=f"enters{i}", reset_less=True)
                     m.d.sync += later.eq(enters)
-                    enters = later
+                    before, enters = enters, later
                     late.append(later.read)
 
         if config.convolution:
@@ -231,9 +240,17 @@ class Drain(wiring.Component):
                 m.d.sync += [beat.eq(0), number.eq(number + 1)]
         with m.If(self.ready):
             m.d.sync += [active.eq(self.start), beat.eq(0), number.eq(0)]
-        m.d.sync += self.last.eq(
-            self.read & (beat == config.lanes - 1) & (number == last_pass)
+        # A cycle after the lane was read: chained lanes do not know of ``neurons`` before.
+        in_last_pass = Signal()
+        m.d.sync += in_last_pass.eq(number == last_pass)
+        m.d.comb += self.last.eq(
+            self.valid & in_last_pass
+            & (self.entering + 1 == Mux(self.align, config.lanes, self.neurons))
         )
+        with m.If(self.last):
+            m.d.sync += self.tail.eq(~self.align)
+        with m.Elif(~active & ~self.late):
+            m.d.sync += self.tail.eq(0)
         exists = beat < self.neurons
         return exists & (beat[0] | ~self.halves) if config.wide_weights else exists
 

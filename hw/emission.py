@@ -47,7 +47,8 @@ class Emission(wiring.Component):
     membrane_lane -> membrane : a neuron's v, one cycle later.
     counts, spike_count, stable_count, time : for counter packets.
     rows, reports : to the bus and to the host.
-    settles : for one cycle: rows and results are out. done : likewise, the reports too.
+    settles : for one cycle: rows and results are out. done : likewise, the reports too, and
+        nothing to ``hold`` for.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -76,6 +77,7 @@ class Emission(wiring.Component):
                 "spike_count": In(count),
                 "stable_count": In(count),
                 "time": In(BUSY_BITS),
+                "hold": In(1),
                 "rows": Out(rows_signature(config)),
                 "reports": Out(reports_signature()),
                 "settles": Out(1),
@@ -224,8 +226,10 @@ class Emission(wiring.Component):
                     m.d.sync += index.eq(len(counters) - END_WORDS)
                 m.next = "HEAD"
                 with m.If(~pending.any()):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "IDLE"
+                    m.d.comb += self.done.eq(~self.hold)
+                    m.next = "CHOOSE"
+                    with m.If(self.done):
+                        m.next = "IDLE"
                 for one in reversed(ReportKind):
                     with m.If(pending[one]):
                         m.d.sync += kind.eq(one)

@@ -37,6 +37,7 @@ class Task:
     steps: int
     pixels: bool
     halves: bool
+    align: bool
     groups: list[Group] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,19 +81,22 @@ class Task:
         reads: dict[int, tuple[Group, int, int]] = {}  # by the cycle: group, lane, pass
         taken: dict[int, list[tuple[Group, int, int]]] = {}  # group, lane, step
         waiting, end, now, quiet = list(self.groups), 0, 0, 0
+        tail = False
         neurons = lanes
         while quiet < 3:
             begins = now >= end and bool(waiting) and (hurry or bench.random.random() < 0.3)
+            begins &= not tail
             known = reads.get(now)
             if known is not None and not (config.chain > 1 and known[1:] == (0, 0)):
                 neurons = known[0].neurons
             await cycle(
                 bench, start=int(begins), neurons=neurons, steps=self.steps - 1,
-                pixels=int(self.pixels), sums=self.shown(at),
+                pixels=int(self.pixels), sums=self.shown(at), align=int(self.align),
                 **({"halves": int(self.halves)} if config.wide_weights else {}),
             )
             assert value(bench, "ready") == (now >= end)
             assert value(bench, "read") == (known is not None)
+            assert value(bench, "occupied") == (known is not None and self.exists(*known[:2]))
             if known is not None:
                 assert value(bench, "lane") == known[1]
                 for i in range(parallel):
@@ -106,6 +110,11 @@ class Task:
                 assert got == self.sum(group, lane, step), (lane, step)
             late = any(now - age in reads for age in range(1, span * (parallel - 1) + 1))
             assert value(bench, "late") == late
+            assert value(bench, "tail") == tail
+            if self.completes(reads.get(now - 1), passes):
+                tail = not self.align
+            elif now > end and not late:
+                tail = False
             shift = value(bench, "shift")
             at = [place + (shift >> t & 1) for t, place in enumerate(at)]
             if begins:
@@ -119,16 +128,22 @@ class Task:
             quiet = quiet + 1 if over else 0
             now += 1
         assert at == [len(self.groups) * lanes] * config.window, (at, self.steps)
-        if hurry:
+        if hurry and self.align:
             begun = [group.started for group in self.groups]
             assert begun == [n * passes * length for n in range(len(begun))]
+
+    def completes(self, known: tuple[Group, int, int] | None, passes: int) -> bool:
+        """Whether what is read is the last that the group needs."""
+        if known is None:
+            return False
+        lanes = self.config.lanes if self.align else known[0].neurons
+        return known[1:] == (lanes - 1, passes - 1)
 
     def check_entering(self, known: tuple[Group, int, int] | None, passes: int) -> None:
         """What enters the neuron unit, a cycle after it was read."""
         bench, config = self.bench, self.config
         assert value(bench, "valid") == (known is not None)
-        last = known is not None and known[1:] == (config.lanes - 1, passes - 1)
-        assert value(bench, "last") == last
+        assert value(bench, "last") == self.completes(known, passes)
         if known is None:
             return
         group, lane, number = known
@@ -155,4 +170,5 @@ async def empties_groups_behind_one_another(dut):
         for pixels in (False, True):
             for halves in (False, True)[: 1 + config.wide_weights]:
                 hurry = (steps + pixels + halves) % 2 == 0
-                await Task(bench, config, steps, pixels, halves).run(hurry)
+                for align in (True, False):
+                    await Task(bench, config, steps, pixels, halves, align).run(hurry)

@@ -82,9 +82,11 @@ class Timing:
         late = stages * (config.neuron_steps - 1)
         self.late = max(0, config.lanes + late - self.length)
         self.memory_free = 1 + max(0, late - config.chain - 4)
-        self.spaced = 2 if self.chained and self.several else 1
+        # Cycles from a core's part to its next: the bus chooses it, and takes it, of chained lanes
+        # by way of a register.
+        self.spaced = 1 + self.several * (1 + self.chained)
         # From a part's coming out of the emission to its being read as flags.
-        self.readable = 2 + self.several + (config.row_beats > 1) + 2 * self.chained
+        self.readable = 2 + 2 * self.several + (config.row_beats > 1) + 2 * self.chained
 
 
 class Bus:
@@ -166,6 +168,9 @@ def run_task(
     done, before = start, start  # emission of the group before, and of the one before that
     complete = ready[:, None]
     span = timing.length * passes
+    # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
+    trails = emits.membrane and not emits.rows
+    gone = start  # they are through
     # Cores without a share are done when the map is there, and tell so before the others.
     idle: Bools = ~np.asarray(runs.there.any(axis=0))
     waited = np.maximum(finder, complete + 1)
@@ -186,8 +191,9 @@ def run_task(
         end = np.maximum(end, found + timing.found_to_issued + 1)
         swap = np.maximum(end if timing.chained else end + busy, free)
         begin = np.maximum(swap + timing.swap_to_start, start + span)
-        begin = np.maximum(begin, done if emits.membrane else before)
-        full = begin + timing.length * (passes - 1) + config.lanes + timing.latency + 1
+        begin = np.maximum(begin, np.maximum(done, gone) if emits.membrane else before)
+        lanes = runs.lanes[r] if trails else config.lanes
+        full = begin + timing.length * (passes - 1) + lanes + timing.latency + 1
         taken = np.maximum(full + 1 + timing.chained, done)
         out = taken + 2
         emitting = np.broadcast_to(runs.emits[r] & there, out.shape)
@@ -206,13 +212,14 @@ def run_task(
             out = merger.take(out, final[:, None] & there, runs.lanes[r])
         settled = np.where(there, out, settled)
         out = out + 1
-        walker, finder, issuer, free, start, before, done = (
+        walker, finder, issuer, free, start, before, done, gone = (
             np.where(there, new, old) for new, old in (
                 (walked, walker), (found, finder),
                 (swap + config.chain if timing.chained else swap, issuer),
                 (begin + timing.memory_free if timing.chained else begin + span + timing.late,
                  free),
                 (begin, start), (done, before), (out, done),
+                (begin + span + timing.late + 1 if trails else gone, gone),
             )
         )
     finder = np.where(idle, waited, finder)
@@ -222,4 +229,5 @@ def run_task(
         done = merger.take(done, ~idle, emits.counters)
     if emits.end:
         done = merger.take(done, np.ones_like(idle), emits.end)
+    done = np.maximum(done, gone)
     return State(np.maximum(finder, complete), done, issuer), last_row, settled
