@@ -110,8 +110,10 @@ def parts(values: torch.Tensor, size: int) -> list[torch.Tensor]:
 
 
 def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Every uint8 image or recording rotated, scaled, sheared, shifted and bent, each a little
-    differently; a recording's spikes are those of the nearest pixel. Drawn on the CPU."""
+    """Every uint8 image or recording mirrored, rotated, scaled, sheared, shifted and bent, each a
+    little differently; a recording's spikes are those of the nearest pixel. Drawn on the CPU."""
+    if plan.mirror:
+        images = _mirrored(images, generator)
     bent = any((plan.rotate, plan.scale, plan.shear, plan.elastic))
     if plan.events and not bent:
         return _shifted(images, int(plan.shift), generator)
@@ -124,6 +126,12 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
         return moved.to(images.dtype).reshape(images.shape)
     moved = nnf.grid_sample(images[:, None].float(), grid, align_corners=False)
     return moved[:, 0].round().to(torch.uint8)
+
+
+def _mirrored(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """About half of them, the columns of their last axis the other way round."""
+    turned = torch.randint(0, 2, (len(images),), generator=generator).bool().to(images.device)
+    return torch.where(turned.view(-1, *(1,) * (images.dim() - 1)), images.flip(-1), images)
 
 
 def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> torch.Tensor:

@@ -79,6 +79,7 @@ class Recipe:
     rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels of
         what the network reads; recordings that are only shifted are so by whole pixels.
     elastic : spread of the elastic displacement, in pixels, smooth over ``28 / elastic_grid``.
+    mirror : whether half of the samples are turned left to right.
 
     Raises
     ------
@@ -125,6 +126,7 @@ class Recipe:
     shift: float = 1.5
     elastic: float = 0.8
     elastic_grid: int = 7
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         exact_choice("dataset", self.dataset, DATASETS)
@@ -160,8 +162,9 @@ class Recipe:
             )
 
     def _check_numbers(self) -> None:
-        if not isinstance(self.norm, bool):
-            raise TypeError(f"norm must be True or False, not {self.norm!r}")
+        for name in ("norm", "mirror"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name, (text, good) in _REAL.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -213,7 +216,9 @@ class Recipe:
 
     def plain(self) -> Recipe:
         """The same without distortions."""
-        return replace(self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
+        return replace(
+            self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, mirror=False
+        )
 
 
 LOSSES = {
@@ -273,7 +278,7 @@ RECIPES = {
     "mnist-conv": _IMAGES,
     "fashion-conv": replace(
         _IMAGES, dataset="fashion-mnist", rotate=0.0, scale=0.0, shear=0.0, shift=1.0, elastic=0.0,
-        epochs=12,
+        mirror=True, epochs=30,
     ),
     "nmnist-conv": _EVENTS,
     **_experiments(),

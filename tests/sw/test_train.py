@@ -378,6 +378,7 @@ def test_refused_recipes(change: dict[str, Any], match: str):
         ({"beta": True}, "beta must be a number, not True"),
         ({"gamma": None}, "gamma must be a number, not None"),
         ({"norm": "no"}, "norm must be True or False, not 'no'"),
+        ({"mirror": 1}, "mirror must be True or False, not 1"),
         ({"weight_bits": 4.0}, "weight_bits must be an integer from 4 to 8, not 4.0"),
         ({"epochs": 2.0}, "epochs must be an integer"),
     ],
@@ -485,6 +486,17 @@ def test_distorted_images_stay_images():
     still = replace(SMALL, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
     same = distorted(images, still, torch.Generator().manual_seed(0))
     assert (same.int() - images.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(40, 28, 28), (40, 3, 2, 17, 17)])
+def test_about_half_of_the_samples_are_mirrored(shape: tuple[int, ...]):
+    samples = torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(3)).byte()
+    turned = distorted(
+        samples, replace(SMALL.plain(), mirror=True), torch.Generator().manual_seed(0)
+    )
+    same, other = ((turned == each).flatten(1).all(1) for each in (samples, samples.flip(-1)))
+    assert bool((same ^ other).all())
+    assert 10 < int(other.sum()) < 30
 
 
 def test_shipped_network_is_the_recipes_and_reads_the_shipped_images():
