@@ -56,5 +56,5 @@ def test_shares_of_the_cycles() -> None:
     found = utilization(program, result)
     assert found == pytest.approx({
         "utilization": 0.4, "utilization_bound": (bound + 300) / 1000, "lost_wait": 0.02,
-        "lost_drain": 0.025, "lost_rest": 1 - 0.225 - 0.045,
+        "lost_drain": 0.025, "lost_swap": 51 / 2000, "lost_rest": 1 - 0.225 - 0.045 - 51 / 2000,
     })
