@@ -20,9 +20,9 @@ class SpikeBus(wiring.Component):
     """Takes a part of a row per cycle, of the lowest core first and of the host last.
 
     It is broadcast in the cycle after; with one core and rows in one part, in the same cycle. With
-    several cores it is chosen from those that ask in the cycle before it is taken, the core just
-    chosen aside, and broadcast two cycles after it, by way of a register at each source; so a
-    choice, which crosses the device, ends in few registers.
+    several cores it is of the lowest one that asked two cycles before it is taken and was not
+    chosen since, and broadcast two cycles after it, by way of a register at each source: what
+    crosses the device does so from register to register.
 
     Cores send a row per group and wait for it to be taken, so the lowest-first order starves
     none for longer than the other cores have a row each.
@@ -55,9 +55,13 @@ class SpikeBus(wiring.Component):
         m.d.comb += taken.eq(Cat(source.valid & source.ready for source in sources))
         some, inner = taken.any(), taken[:-1].any()
         if config.cores > 1:
+            asking = Signal(config.cores)
             turn = Signal(len(sources), init=1 << config.cores)
-            asking = Cat(core.valid for core in self.cores) & ~turn[:-1]
-            m.d.sync += turn.eq(lowest(Cat(asking, Const(1)), Const(1)))
+            others = ~turn[:-1]
+            m.d.sync += [
+                asking.eq(Cat(core.valid for core in self.cores) & others),
+                turn.eq(lowest(Cat(asking & others, Const(1)), Const(1))),
+            ]
             m.d.comb += Cat(source.ready for source in sources).eq(turn)
             parts = [Signal(chosen.as_value().shape(), reset_less=True) for _ in sources]
             for part, source, here in zip(parts, sources, turn, strict=True):

@@ -137,9 +137,9 @@ class Emission(wiring.Component):
         )
         head, spot = Signal(struct(HEAD)), Signal(struct(PLACE))
         body = Signal(WORD_BITS)
-        all_words, stop = Signal.like(head.length), Signal.like(head.length)
+        all_words, ends = Signal.like(head.length), Signal.like(head.length)
         domain = m.d.sync if config.chain > 1 else m.d.comb
-        domain += stop.eq(all_words)
+        domain += ends.eq(all_words - 1)
         in_part = max(1, len(self.words) // WORD_BITS).bit_length() - 1  # bits of a word's place
         m.d.comb += [
             head.kind.eq(kind), head.length.eq(config.row_chunks), head.layer.eq(settings.layer),
@@ -192,7 +192,7 @@ class Emission(wiring.Component):
         word = Signal(WORD_BITS)
         m.d.comb += [
             room.eq(~self.reports.valid | self.reports.ready),
-            final.eq(index + 1 == stop),
+            final.eq(index == ends),
             self.membrane_lane.eq(index),
         ]
         with m.If(room):

@@ -243,11 +243,13 @@ class NeuronUnit(wiring.Component):
                 kept += ["tag", "before"] if config.convolution else []
                 neuron = clock({**{key: neuron[key] for key in kept}, **after})
 
-        m.d.comb += [
-            self.done.eq(neuron["valid"]),
-            self.done_lane.eq(neuron["lane"]),
-            self.busy.eq(self.valid | Cat(under_way).any()),
-        ]
+        m.d.comb += [self.done.eq(neuron["valid"]), self.done_lane.eq(neuron["lane"])]
+        inside = Cat(under_way).any()
+        if entry(config):
+            # The same from a register: who is inside was one stage before, or entered.
+            inside = Signal()
+            m.d.sync += inside.eq(self.valid | Cat(under_way[:-1]).any())
+        m.d.comb += self.busy.eq(self.valid | inside)
         m.d.comb += [self.done_state[key].eq(value) for key, value in after.items()]
         if config.convolution:
             m.d.comb += [

@@ -170,9 +170,14 @@ class Writeback(wiring.Component):
         word = Signal(16)
         m.d.comb += [
             room.eq(~self.reports.valid | self.reports.ready),
-            final.eq(index + 1 == stop),
             self.membrane_lane.eq(index),
         ]
+        if chained:
+            ends = Signal.like(stop)
+            m.d.sync += ends.eq(all_words - 1)
+            m.d.comb += final.eq(index == ends)
+        else:
+            m.d.comb += final.eq(index + 1 == stop)
         with m.If(room):
             m.d.sync += [
                 self.reports.valid.eq(load),

@@ -25,7 +25,7 @@ __all__ = ["estimate", "typical_cycles"]
 
 FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
 SWAP_TO_DRAIN = 2
-SENT_TO_READABLE = 2  # write-back state, spike memory; three more for the bus of several cores
+SENT_TO_READABLE = 2  # write-back state, spike memory; four more for the bus of several cores
 WRITTEN_BACK = 3  # two row states and the one that finds no report to send
 _TYPICAL_WINDOWS = 32
 TASK_READ = 4  # besides one cycle per word
@@ -64,8 +64,8 @@ class _Model:
         self.moving = self.config.chain if self.chained else 0
         self.found_to_issued = FOUND_TO_ISSUED + self.chained
         beats, several = self.config.row_beats, self.config.cores > 1
-        self.sent_to_readable = SENT_TO_READABLE + (3 if several else beats > 1) + self.chained
-        self.row_sent = (beats - 1) * (1 + several)  # cycles its parts are behind one another
+        self.sent_to_readable = SENT_TO_READABLE + (4 if several else beats > 1) + self.chained
+        self.row_sent = (beats - 1) * (1 + 2 * several)  # cycles its parts are behind one another
         self.buffered = self.chained and several  # words on their way to the merger
         if self.buffered:
             # A register at the core that sends and one at each that receives.

@@ -84,9 +84,9 @@ class Timing:
         self.memory_free = 1 + max(0, late - config.chain - 4)
         # Cycles from a core's part to its next: the bus chooses it, and takes it, of chained lanes
         # by way of a register.
-        self.spaced = 1 + self.several * (1 + self.chained)
+        self.spaced = 1 + self.several * (2 + self.chained)
         # From a part's coming out of the emission to its being read as flags.
-        self.readable = 2 + 2 * self.several + (config.row_beats > 1) + 2 * self.chained
+        self.readable = 2 + 3 * self.several + (config.row_beats > 1) + 2 * self.chained
 
 
 class Bus:
