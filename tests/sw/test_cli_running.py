@@ -69,7 +69,7 @@ def test_run(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
         assert figures["result"] == str(files / "out.npz")
         assert ("cycles_per_sample" in figures) == (device != "golden:")
         lost = [name for name in figures if name.startswith("lost_")]
-        assert len(lost) == (0 if device == "golden:" else 3)
+        assert len(lost) == (0 if device == "golden:" else 4)
         assert "4 of 4 batches" in err
         with np.load(files / "out.npz") as loaded:
             outputs[device] = {name: loaded[name] for name in loaded.files}
