@@ -180,6 +180,7 @@ class Core(wiring.Component):
             sequencer.row_received.eq(
                 self.bus_valid & self.bus_inner & (self.bus.beat == config.row_beats - 1)
             ),
+            sequencer.written.eq(tasks.write),
             sequencer.loaded.eq(scan_task.loaded),
             sequencer.scan.eq(scan_task.fields),
             sequencer.walked.eq(scanner.walked),

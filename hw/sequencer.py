@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Signal, Value, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
@@ -23,13 +23,15 @@ class Sequencer(wiring.Component):
     are taken off the count when the task has read its map. A task without groups only waits and
     counts off.
 
-    Between two tasks the finder stands still for the words of a scan task + 4 cycles, with
-    convolution ``FieldWalker``'s latency more, while the issuer works off its queue.
+    Between two tasks the finder stands still for the words of a scan task + 3 cycles, with
+    convolution ``FieldWalker``'s latency more, while the issuer works off its queue. The first task
+    is read before its window is there, and again when the list was written.
 
     Members
     -------
     waiting, base, take : a window is there, with its first input row; taken when its list starts.
     first : with recurrence: it is the first of its sample.
+    written : the task memory was.
     load, task, loaded, scan : the task reader.
     fields, walked, available : the scanner.
     row_received : an inner map's row came over the bus.
@@ -45,6 +47,7 @@ class Sequencer(wiring.Component):
                 "base": In(unsigned(bits_for(config.spike_rows - 1))),
                 "take": Out(1),
                 **({"first": In(1)} if config.recurrence else {}),
+                "written": In(1),
                 "load": Out(1),
                 "task": Out(unsigned(bits_for(config.tasks - 1))),
                 "loaded": In(1),
@@ -91,15 +94,22 @@ class Sequencer(wiring.Component):
         else:
             task_ends = self._group_fields(m, base)
 
+        first, stale = Signal(), Signal(init=1)
+        m.d.comb += first.eq(self.task == 0)
+        with m.If(self.load):
+            m.d.sync += stale.eq(0)
+        with m.If(self.written):
+            m.d.sync += stale.eq(1)
+
         with m.FSM():
-            with m.State("WAIT FOR WINDOW"), m.If(self.waiting):
-                m.d.comb += [self.take.eq(1), self.load.eq(1)]
-                m.d.sync += base.eq(self.base)
-                m.next = "LOAD"
-            with m.State("LOAD"), m.If(self.loaded):
-                m.next = "WALK"
-                with m.If(scan.sync):
-                    m.next = "WAIT FOR CORES"
+            with m.State("LOAD"):
+                with m.If(first & stale):
+                    m.d.comb += self.load.eq(1)
+                with m.Elif(self.loaded & (self.waiting | ~first)):
+                    m.d.comb += self.take.eq(first)
+                    m.next = "WALK"
+                    with m.If(scan.sync):
+                        m.next = "WAIT FOR CORES"
             with m.State("WAIT FOR CORES"):
                 m.d.comb += self.arrived.eq(self.quiet)
                 with m.If(self.go):
@@ -113,16 +123,11 @@ class Sequencer(wiring.Component):
                     with m.If(task_ends):
                         m.next = "READ"
             with m.State("READ"), m.If(over & self.walked & complete):
-                m.d.comb += read.eq(1)
-                with m.If(scan.last):
-                    m.d.sync += self.task.eq(0)
-                    m.next = "WAIT FOR WINDOW"
-                with m.Else():
-                    m.d.sync += self.task.eq(self.task + 1)
-                    m.next = "NEXT"
-            with m.State("NEXT"):
-                m.d.comb += self.load.eq(1)
+                m.d.comb += [read.eq(1), self.load.eq(1)]
+                m.d.sync += self.task.eq(Mux(scan.last, 0, self.task + 1))
                 m.next = "LOAD"
+        with m.If(self.take):
+            m.d.sync += base.eq(self.base)
         return m
 
     def _group_fields(self, m: Module, base: Value) -> Value:

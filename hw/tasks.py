@@ -37,7 +37,7 @@ class TaskReader(wiring.Component):
 
     Members
     -------
-    task, start : which one; ``start`` for one cycle, ``task`` until ``loaded``.
+    task, start : which one; ``start`` for one cycle, ``task`` from the next one until ``loaded``.
     loaded : ``fields`` are those of the task; low from ``start`` on.
     request, grant, address, data : the task memory; ``data`` one cycle after a granted request.
     """
@@ -95,5 +95,5 @@ class TaskReader(wiring.Component):
         with m.If(arriving[count - 1]):
             m.d.sync += self.loaded.eq(1)
         with m.If(self.start):
-            m.d.sync += [word.eq(0), self.loaded.eq(0)]
+            m.d.sync += [word.eq(0), arriving.eq(0), self.loaded.eq(0)]
         return m

@@ -55,7 +55,8 @@ class Surroundings:
         self.words = len(task_layout(config).scan)
         self.loading = -1  # cycles until the task asked for is there
         self.current = 0
-        self.loaded = False
+        self.loaded = self.asked = False
+        self.stale = True  # the list was written since the task was asked for
         self.received = 0
         self.complete: bool | None = None  # the rows waited for had come in the cycle before
         self.walk: list[int] | None = None  # rows of the field and those done
@@ -64,8 +65,9 @@ class Surroundings:
         self.go = self.synced = False
         self.fields: list[dict[str, object]] = []
         self.reads: list[int] = []
+        self.takes: list[int] = []
         self.transfers: list[int] = []
-        self.loads: list[int] = []
+        self.loads: list[int] = []  # asked for at the end of the one before
 
     @property
     def available(self) -> int:
@@ -73,7 +75,7 @@ class Surroundings:
             return self.config.spike_rows
         return self.received if self.tasks[self.current]["ordered"] else 0
 
-    async def step(self, waiting: bool, base: int, row: bool) -> bool:
+    async def step(self, waiting: bool, base: int, row: bool, written: bool = False) -> bool:
         """A cycle; returns whether the window was taken."""
         bench, random = self.bench, self.bench.random
         if self.loading == 0:
@@ -88,8 +90,11 @@ class Surroundings:
         await cycle(
             bench, waiting=int(waiting), base=base, loaded=int(self.loaded), scan=scan,
             walked=int(walked), fields__ready=int(walked), row_received=int(row),
-            quiet=int(quiet), go=int(self.go),
+            quiet=int(quiet), go=int(self.go), written=int(written),
         )
+        if self.asked:
+            self.current, self.asked = value(bench, "task"), False
+            self.loads.append(self.current)
         task = self.tasks[self.current]
         valid, load, take, arrived = (
             bool(value(bench, name)) for name in ("fields__valid", "load", "take", "arrived")
@@ -109,9 +114,15 @@ class Surroundings:
             self.walk[1] += 1
             if self.walk[1] == self.walk[0]:
                 self.walk = None
+        if take:
+            assert self.loaded
+            assert not self.stale, "a window was taken with a task read before the list was written"
+            assert value(bench, "task") == 0
+            self.takes.append(bench.cycle)
         if self.reading and walked and self.complete:
+            assert load
             self.received -= task["wait"]
-            self.reading = self.loaded = False
+            self.reading, self.asked = False, True
             self.reads.append(bench.cycle)
         if valid:
             assert self.loaded
@@ -124,11 +135,10 @@ class Surroundings:
                 self.walk, self.left = [field["rows"], 0], self.left - 1
                 self.reading = self.left == 0
         if load:
-            assert not self.loaded
-            assert self.loading < 0
-            self.current = value(bench, "task")
-            self.loads.append(self.current)
+            assert self.asked or (self.stale and value(bench, "task") == 0)
+            self.loaded = self.stale = False
             self.loading = self.words + 1 if self.hurry else random.randint(1, 8)
+        self.stale |= written
         self.received += row
         self.complete = complete
         return take
@@ -142,11 +152,14 @@ async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) ->
     around = Surroundings(bench, config, tasks, hurry)
     expected: list[dict[str, object]] = []
     windows = random.randint(1, 4)
+    await around.step(False, 0, False, written=True)
     for _ in range(windows):
         base = random.randint(0, config.spike_rows // 2)
         rows = sum(task["wait"] for task in tasks)
         for _ in range(0 if hurry else random.randrange(4)):
-            await around.step(False, random.randrange(config.spike_rows), False)
+            await around.step(
+                False, random.randrange(config.spike_rows), False, written=random.random() < 0.2
+            )
         while not await around.step(True, base, False):
             pass
         target = len(around.reads) + count
@@ -159,8 +172,8 @@ async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) ->
         assert around.received == 0
         expected += [field for task in tasks for field in _fields(config, task, base)]
     assert around.fields == expected
-    assert around.loads == [*range(count)] * windows
     await around.step(False, 0, False)
+    assert around.loads == [*range(1, count), 0] * windows
     return around
 
 
@@ -175,7 +188,8 @@ async def runs_task_lists(dut):
 
 @cocotb.test()
 async def loses_as_many_cycles_between_tasks_as_documented(dut):
-    """The next task's field comes the words of a scan task and 4 cycles after the last row."""
+    """The next task's field comes the words of a scan task and 3 cycles after the last row, a
+    window's first one the cycle after the window is taken."""
     config = array_config()
     bench = await start(dut)
     gaps = set()
@@ -185,4 +199,5 @@ async def loses_as_many_cycles_between_tasks_as_documented(dut):
             after - read for read, after in zip(around.reads, around.transfers[1:], strict=False)
             if around.transfers.index(after) % len(around.tasks)
         }
-    assert gaps == {len(task_layout(config).scan) + 4}
+        assert {take + 1 for take in around.takes} <= set(around.transfers)
+    assert gaps == {len(task_layout(config).scan) + 3}

@@ -28,10 +28,10 @@ SWAP_TO_DRAIN = 2
 SENT_TO_READABLE = 2  # write-back state, spike memory; four more for the bus of several cores
 WRITTEN_BACK = 3  # two row states and the one that finds no report to send
 _TYPICAL_WINDOWS = 32
-TASK_READ = 4  # besides one cycle per word
+TASK_READ = 3  # between two tasks of a side, besides one cycle per word
 PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
 PACKET_HEAD = 2  # words before its own
-SETTLED = 2  # until the time is taken, and the cycle left of the sample before
+SETTLED = 1  # from a window's being taken to its first row, and from its last result to its time
 
 _Sends = Generator[tuple[int, int], int | None, list[int]]
 """Yields when a packet is there and its words, is sent when its first word is taken."""
@@ -190,7 +190,7 @@ class _Model:
                 core.neuron = max(begin, taken - 2 * self.buffered) + length - 1 + after
                 core.settled = core.settled if tells else core.neuron
             if is_last:
-                core.neuron += self.neuron_read - 1
+                core.neuron += self.neuron_read
         core.loads = core.loads[-config.row_queue :]
         # Rows in order may be read a cycle before it is known that the map is complete.
         core.finder = max(core.finder, max(ready) + 2 * in_order) + self.scan_read
@@ -233,8 +233,7 @@ class _Model:
                     for cycle in rows:  # one after the other over the bus
                         last = max(cycle, last + config.row_beats)
                     ready = [last + late] * len(rows)
-        # Cycle 0 is that of the first row; the core is busy since it began to read the task.
-        return max(core.settled for core in self.cores) + SETTLED + self.scan_read
+        return max(core.settled for core in self.cores) + SETTLED
 
 
 def estimate(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_maps"]
 
-TASK_READ = 4  # besides one cycle per word
+TASK_READ = 3  # between two tasks of a side, besides one cycle per word; of neurons one more
 END_WORDS = 2
 SETTLED = 2  # until the time is taken
 
@@ -51,7 +51,8 @@ def estimate_maps(
         lag = np.concatenate([lag[:1] * 0, lags[:-1]])
     starts = np.concatenate([[0], np.cumsum(scanned)[:-1]])
     ends = (starts + ended).reshape(-1, program.windows)[:, -1]
-    return np.asarray(np.diff(ends, prepend=0))
+    # The first window's first task was read before it was there.
+    return np.asarray(np.diff(ends, prepend=model.scan_read - 1))
 
 
 class _Model:
@@ -63,7 +64,7 @@ class _Model:
         self.timing = Timing(config)
         layout = task_layout(config)
         self.scan_read = TASK_READ + len(layout.scan)
-        self.neuron_read = TASK_READ + len(layout.neuron)
+        self.neuron_read = TASK_READ + 1 + len(layout.neuron)
         self.windows = len(words[0]) * program.windows
         maps = Maps(network, config)
         self.runs, self.events = [], []
