@@ -278,7 +278,7 @@ RECIPES = {
     "mnist-conv": _IMAGES,
     "fashion-conv": replace(
         _IMAGES, dataset="fashion-mnist", rotate=0.0, scale=0.0, shear=0.0, shift=1.0, elastic=0.0,
-        mirror=True, epochs=30,
+        mirror=True, epochs=80, smoothing=0.1,
     ),
     "nmnist-conv": _EVENTS,
     **_experiments(),
