@@ -131,6 +131,17 @@ def netlist(session: nox.Session) -> None:
 
 
 @nox.session
+def figures(session: nox.Session) -> None:
+    """A benchmark by its name, and its arguments: ``nox -s figures -- peers -o FILE``, or
+    ``bitstream``, ``convolution``, ``explore``, ``link``."""
+    if not session.posargs:
+        session.error("name a benchmark: bitstream, convolution, explore, link or peers")
+    install(session, "sim,build")
+    name, *arguments = session.posargs
+    session.run("python", f"benchmarks/{name}.py", *arguments)
+
+
+@nox.session
 def cells(session: nox.Session) -> None:
     """Memories and multipliers of every family, as mapped, against what was written."""
     install(session, "test")

@@ -8,6 +8,9 @@ from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
 
+# 784-128-10 takes 4 us at 81 MHz on the 85F; 84 MHz divides to 3 Mbaud.
+_RATES = {"25F": 80_000_000, "85F": 84_000_000}
+
 BOARDS = tuple(
     Ecp5Board(
         name=f"orangecrab-{size.lower()}",
@@ -16,7 +19,7 @@ BOARDS = tuple(
         definition=f"amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_{size}Platform",
         array=f"ecp5-{size.lower()}",
         oscillator_hz=48_000_000,
-        target_hz=80_000_000,
+        target_hz=_RATES[size],
         chip=ADAPTER,
         uart=("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"}),
         leds={"alive": "rgb_led:0.g", "busy": "rgb_led:0.b", "error": "rgb_led:0.r"},
