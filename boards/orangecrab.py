@@ -3,6 +3,7 @@
 It has no USB-serial chip: the UART is at the pins 0 (to the board) and 1 (from it) of its header.
 """
 
+from .board import FLOW, PLACED
 from .ecp5 import Ecp5Board
 from .serial import ADAPTER
 
@@ -20,6 +21,7 @@ BOARDS = tuple(
         array=f"ecp5-{size.lower()}",
         oscillator_hz=48_000_000,
         target_hz=_RATES[size],
+        state=PLACED if size == "85F" else FLOW,
         chip=ADAPTER,
         uart=("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"}),
         leds={"alive": "rgb_led:0.g", "busy": "rgb_led:0.b", "error": "rgb_led:0.r"},

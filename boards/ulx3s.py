@@ -8,8 +8,8 @@ __all__ = ["BOARDS"]
 
 # The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
 _ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
-# What the slowest grade of the 85F does with most seeds; it divides to 3 Mbaud.
-_RATES = {"12F": 80_000_000, "25F": 80_000_000, "45F": 80_000_000, "85F": 75_000_000}
+# In the slowest grade the 85F's clock depends on the placer's luck: 62 to 77 MHz, by seed.
+_RATES = {"12F": 80_000_000, "25F": 80_000_000, "45F": 80_000_000, "85F": 60_000_000}
 
 BOARDS = tuple(
     Ecp5Board(
@@ -25,7 +25,6 @@ BOARDS = tuple(
         reset="button_pwr:0",
         loader=("-b", "ulx3s"),
         state=PLACED if size == "25F" else FLOW,
-        seed=2 if size == "85F" else 1,
     )
     for size in ("12F", "25F", "45F", "85F")
 )
