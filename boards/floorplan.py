@@ -20,8 +20,9 @@ _CORE = re.compile(r"\.array\.core(\d+)\.")
 
 
 def anchor(cells: dict[str, Any], size: str) -> None:
-    """Give the block RAMs of each core a row, or half of one, of their own, and the others, the
-    link's, the free places next to the middle of the device.
+    """Give the block RAMs of each core a row, or half of one, of their own, or where they are too
+    many a stretch of the rows one behind the other; and the others, the link's, the free places
+    next to the middle of the device.
 
     Arrays of one core, of more than there are places, or of cores that do not fit theirs are left
     to the placer.
@@ -39,8 +40,9 @@ def anchor(cells: dict[str, Any], size: str) -> None:
             cores.setdefault(int(found[1]), []).append(name)
         else:
             others.append(name)
-    places = _places(size, len(cores))
-    if len(cores) < 2 or any(len(each) > len(places[0]) for each in cores.values()):
+    most = max(map(len, cores.values()), default=0)
+    places = _places(size, len(cores), most)
+    if len(cores) < 2 or most > len(places[0]):
         return
     free = []
     for index, place in enumerate(places):
@@ -59,14 +61,23 @@ def _put(cells: dict[str, Any], names: list[str], sites: list[tuple[int, int, in
         cells[name].setdefault("attributes", {})["BEL"] = f"X{x}/Y{y}/EBR{z}"
 
 
-def _places(size: str, cores: int) -> list[list[tuple[int, int, int]]]:
-    """For each core its sites (x, y, z); at least one place, an empty one if there are too few."""
+def _places(size: str, cores: int, most: int) -> list[list[tuple[int, int, int]]]:
+    """For each core its sites (x, y, z), ``most`` of them if there are as many; at least one place,
+    an empty one if there are too few."""
     rows = _ROWS.get(size, ())
     parts = 1 if cores <= len(rows) else 2
     if not rows or cores > parts * len(rows):
         return [[]]
     columns = [(start + 2 * z, z) for start in _COLUMNS[size] for z in range(4)]
     half = len(columns) // parts
+    if most > half:
+        # To and fro, so that a stretch that turns stays together.
+        there = [
+            (x, row, z) for i, row in enumerate(rows) for x, z in columns[:: -1 if i % 2 else 1]
+        ]
+        share = len(there) // cores
+        ends = [*range(share, share * cores, share), len(there)]
+        return [there[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
     return [
         [(x, row, z) for x, z in columns[part * half :][:half]]
         for row in rows for part in range(parts)

@@ -44,6 +44,22 @@ def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
         assert max(columns) - min(columns) <= (120 if cores <= 4 else 60)
 
 
+@pytest.mark.parametrize(("cores", "blocks"), [(6, 31), (6, 34), (3, 60)])
+def test_cores_too_large_for_that_have_stretches_of_their_own(cores, blocks):
+    found = cells(cores, blocks)
+    anchor(found, "85F")
+    sites = placed(found)
+    everywhere = [site for each in sites.values() for site in each]
+    assert len(set(everywhere)) == len(everywhere)
+    assert len(sites.pop("link")) == min(6, 208 - cores * blocks)
+    rows = [22, 46, 70, 82]
+    for each in sites.values():
+        assert len(each) == blocks
+        lies = sorted({rows.index(y) for _, y, _ in each})
+        assert lies == [*range(lies[0], lies[-1] + 1)]
+        assert len(lies) <= 2
+
+
 def test_the_link_lies_in_the_middle():
     found = cells(8, 23)
     anchor(found, "85F")
