@@ -144,7 +144,7 @@ def test_memories_decide_between_splits() -> None:
 
 
 def test_the_cycle_estimate_decides_between_equal_loads() -> None:
-    network = convolved((1, 10, 6), 8)
+    network = convolved((1, 10, 8), 8)
     program = ss.compile(network, replace(MAPS, cores=2), 8)
     compared = [
         typical_cycles(replace(program, groups=plan.shares), 0.2)
