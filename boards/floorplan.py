@@ -7,6 +7,7 @@ them. Side by side they hold the core together: docs/boards.md has the figures.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 __all__ = ["anchor"]
@@ -76,8 +77,8 @@ def _places(size: str, cores: int, most: int) -> list[list[tuple[int, int, int]]
             (x, row, z) for i, row in enumerate(rows) for x, z in columns[:: -1 if i % 2 else 1]
         ]
         share = len(there) // cores
-        ends = [*range(share, share * cores, share), len(there)]
-        return [there[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+        ends = [*range(0, share * cores, share), len(there)]
+        return [there[begin:end] for begin, end in pairwise(ends)]
     return [
         [(x, row, z) for x, z in columns[part * half :][:half]]
         for row in rows for part in range(parts)

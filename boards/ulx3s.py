@@ -25,7 +25,7 @@ BOARDS = tuple(
         reset="button_pwr:0",
         loader=("-b", "ulx3s"),
         state=PLACED if size == "25F" else FLOW,
-        seed=2 if size == "25F" else 1,
+        seed=2 if _ARRAYS[size] == "ecp5-25f" else 1,
     )
     for size in ("12F", "25F", "45F", "85F")
 )

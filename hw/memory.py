@@ -29,7 +29,8 @@ class HostMemory(wiring.Component):
     """``depth`` rows of ``width`` bits; one access per cycle, a write before a read.
 
     The two sides never meet, so that the memory maps to a single-port one. A read in the
-    cycle of a write returns an undefined row: the host writes only while the core is idle.
+    cycle of a write returns an undefined row: the host writes only while the core is idle, and the
+    sequencer reads again what it had read ahead.
 
     Parameters
     ----------

@@ -28,17 +28,21 @@ def placed(found):
     return sites
 
 
-@pytest.mark.parametrize(("cores", "blocks"), [(8, 23), (8, 26), (6, 20), (4, 52), (2, 30)])
-def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
+def sites_of_cores(cores, blocks):
+    """Those of each core, after what holds of every plan: no site twice, nothing forgotten."""
     found = cells(cores, blocks)
     anchor(found, "85F")
     sites = placed(found)
     everywhere = [site for each in sites.values() for site in each]
     assert len(set(everywhere)) == len(everywhere)
-    link = sites.pop("link", [])
-    assert len(link) == min(6, 208 - len(everywhere) + len(link))
+    assert len(sites.pop("link", [])) == min(6, 208 - cores * blocks)
     assert {core: len(each) for core, each in sites.items()} == dict.fromkeys(range(cores), blocks)
-    for each in sites.values():
+    return sites
+
+
+@pytest.mark.parametrize(("cores", "blocks"), [(8, 23), (8, 26), (6, 20), (4, 52), (2, 30)])
+def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
+    for each in sites_of_cores(cores, blocks).values():
         assert len({y for _, y, _ in each}) == 1
         columns = [x for x, _, _ in each]
         assert max(columns) - min(columns) <= (120 if cores <= 4 else 60)
@@ -46,15 +50,8 @@ def test_every_core_has_a_part_of_a_row_of_its_own(cores, blocks):
 
 @pytest.mark.parametrize(("cores", "blocks"), [(6, 31), (6, 34), (3, 60)])
 def test_cores_too_large_for_that_have_stretches_of_their_own(cores, blocks):
-    found = cells(cores, blocks)
-    anchor(found, "85F")
-    sites = placed(found)
-    everywhere = [site for each in sites.values() for site in each]
-    assert len(set(everywhere)) == len(everywhere)
-    assert len(sites.pop("link")) == min(6, 208 - cores * blocks)
     rows = [22, 46, 70, 82]
-    for each in sites.values():
-        assert len(each) == blocks
+    for each in sites_of_cores(cores, blocks).values():
         lies = sorted({rows.index(y) for _, y, _ in each})
         assert lies == [*range(lies[0], lies[-1] + 1)]
         assert len(lies) <= 2
