@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from stablespike.boards.board import Board
 from stablespike.boards.build import build
 from stablespike.boards.registry import board as find_board
-from stablespike.demo import DemoResult, run_demo
-from stablespike.errors import ToolError
-from stablespike.link_device import LinkDevice
-from stablespike.sim.board import SimTransport
-from stablespike.sim.board_netlist import released
-from stablespike.sim.cells import cell_models
-from stablespike.simulated_transport import NetlistTransport
+from stablespike.cli.demo import DemoResult, run_demo
+from stablespike.device.link_device import LinkDevice
+from stablespike.device.verify import Comparison, compare
+from stablespike.link.simulated_transport import NetlistTransport
+from stablespike.sim.board.board import SimTransport
+from stablespike.sim.netlist.board_netlist import released
+from stablespike.sim.netlist.cells import cell_models
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
-from stablespike.verify import Comparison, compare
+from stablespike.support.errors import ToolError
 
 SMALL = ss.ArrayConfig(
     lanes=4, acc_bits=10, weight_rows=2048, spike_rows=64, neuron_groups=8, tasks=8, row_queue=4,

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
-from stablespike.counters import source_words
-from stablespike.demo import pixels, shipped_images
-from stablespike.estimate import estimate
+from stablespike.cli.demo import pixels, shipped_images
+from stablespike.golden.counters import source_words
 from stablespike.spec import ArrayConfig, preset
-from stablespike.utilization import neuron_bound
+from stablespike.timing.estimate import estimate
+from stablespike.timing.utilization import neuron_bound
 
 MEMORIES = {"weight_rows": 8192, "spike_rows": 512, "neuron_groups": 64}
 

@@ -28,14 +28,14 @@ from stablespike.boards.board import Board
 from stablespike.boards.flow import READ, synthesize
 from stablespike.boards.registry import board
 from stablespike.boards.tools import ToolError, Tools
-from stablespike.counters import source_words
+from stablespike.cli.demo import NETWORK, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
-from stablespike.demo import NETWORK, pixels
-from stablespike.errors import DoesNotFit
-from stablespike.estimate import estimate
-from stablespike.hw.chains import ChainedLanes
-from stablespike.hw.lanes import Lanes, lanes_signature
+from stablespike.golden.counters import source_words
+from stablespike.hw.scan.chained_lanes import ChainedLanes
+from stablespike.hw.scan.lanes import Lanes, lanes_signature
 from stablespike.spec import ArrayConfig
+from stablespike.support.errors import DoesNotFit
+from stablespike.timing.estimate import estimate
 
 IMAGES = 100
 STEPS = 4

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import stablespike as ss
 from stablespike.boards.registry import BOARDS
+from stablespike.cli.demo import pixels, shipped_program
 from stablespike.datasets import shipped_mnist
-from stablespike.demo import pixels, shipped_program
-from stablespike.result import Result
+from stablespike.device.result import Result
 
 BATCH = 50
 BITS_PER_BYTE = 10

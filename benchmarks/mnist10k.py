@@ -17,12 +17,12 @@ import sys
 from pathlib import Path
 
 import stablespike as ss
-from stablespike.counters import source_words
+from stablespike.cli.demo import STEPS, pixels, shipped_program
 from stablespike.datasets import mnist
-from stablespike.demo import STEPS, pixels, shipped_program
-from stablespike.device import Device
-from stablespike.estimate import estimate
-from stablespike.verify import Comparison, compare
+from stablespike.device.open import Device
+from stablespike.device.verify import Comparison, compare
+from stablespike.golden.counters import source_words
+from stablespike.timing.estimate import estimate
 
 BATCH = 500
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import stablespike as ss
-from stablespike.demo import run_demo
-from stablespike.sim.board_netlist import board_netlist
+from stablespike.cli.demo import run_demo
+from stablespike.sim.netlist.board_netlist import board_netlist
 from stablespike.spec import preset
 
 BOARDS = ("icebreaker", "ulx3s-25f")

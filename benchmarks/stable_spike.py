@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 import stablespike as ss
 from runs import add_line, mean_and_deviation, paired, read_lines, table
-from stablespike.counters import count, source_words
-from stablespike.counters import totals as summed
-from stablespike.estimate import estimate
+from stablespike.golden.counters import count, source_words
+from stablespike.golden.counters import totals as summed
+from stablespike.timing.estimate import estimate
 from stablespike.train import RECIPES, Diverged, Recipe, train
 from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
 from stablespike.train.data import load, shaped

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from stablespike.errors import ToolError
 from stablespike.spec import ArrayConfig, preset
+from stablespike.support.errors import ToolError
 
 from .memory import BlockRam
 from .pll import Pll

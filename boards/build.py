@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from stablespike.cache import cached, digest, source_digest
-from stablespike.errors import DoesNotFit, TimingError, ToolError
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
+from stablespike.support.cache import cached, digest, source_digest
+from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
 from .board import Board, Figures
 from .flow import project, synthesize

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from stablespike.errors import DeviceNotFound, FileError, ToolError
+from stablespike.support.errors import DeviceNotFound, FileError, ToolError
 
 from .board import Board
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from stablespike.errors import DoesNotFit
+from stablespike.support.errors import DoesNotFit
 
 from .netlist import Memory
 

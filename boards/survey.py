@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stablespike.errors import StableSpikeError
+from stablespike.support.errors import StableSpikeError
 
 from .build import Build, build
 from .registry import BOARDS, board

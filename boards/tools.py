@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stablespike.cache import cache_folder
-from stablespike.errors import ToolError
+from stablespike.support.cache import cache_folder
+from stablespike.support.errors import ToolError
 
 __all__ = ["Tools", "versions"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stablespike.errors import ToolError
+from stablespike.support.errors import ToolError
 
 from .board import Board, Figures
 from .memory import BlockRam

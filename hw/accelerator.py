@@ -18,8 +18,8 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .array import CoreArray
-from .link import Link
-from .uart import Uart, default_divisor
+from .link.link import Link
+from .link.uart import Uart, default_divisor
 
 __all__ = ["Accelerator", "UartAccelerator"]
 

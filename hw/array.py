@@ -8,19 +8,19 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
 from stablespike.spec.report import BUSY_BITS
 
-from .bus import SpikeBus
-from .core import Core
-from .multiplier import Count
-from .own import own
-from .ports import (
+from .core.core import Core
+from .interconnect.report_merger import ReportMerger
+from .interconnect.spike_bus import SpikeBus
+from .lib.ports import (
     REPORT_FLAG_BITS,
     reports_signature,
     rows_signature,
     windows_signature,
     writes_signature,
 )
-from .reports import ReportMerger
-from .stage import StreamBuffer, StreamRegister
+from .lib.stream_registers import StreamBuffer, StreamRegister
+from .vendor.multiplier import Count
+from .vendor.replicated import own
 
 __all__ = ["CoreArray"]
 

@@ -10,10 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compiler import compile
-    from .counters import consistency
-    from .device import open_device
-    from .errors import (
+    from .device.open import open_device
+    from .golden.counters import consistency
+    from .golden.golden import Golden
+    from .importers.export import to_nir
+    from .importers.nir import from_nir
+    from .importers.snntorch import from_snntorch
+    from .importers.spikingjelly import from_spikingjelly
+    from .network.fidelity import Fidelity
+    from .network.files import load, save
+    from .network.network import (
+        Conv2d,
+        Dense,
+        MaxPool2d,
+        Network,
+        Neuron,
+        PixelInput,
+        SpikeInput,
+        SumPool2d,
+    )
+    from .program.compiler import compile
+    from .program.program import Program, load_program, save_program
+    from .spec.array import ArrayConfig
+    from .support.errors import (
         DeviceError,
         DeviceMismatch,
         DeviceNotFound,
@@ -26,25 +45,6 @@ if TYPE_CHECKING:
         TimingError,
         ToolError,
     )
-    from .fidelity import Fidelity
-    from .files import load, save
-    from .golden import Golden
-    from .importers.export import to_nir
-    from .importers.nir import from_nir
-    from .importers.snntorch import from_snntorch
-    from .importers.spikingjelly import from_spikingjelly
-    from .network import (
-        Conv2d,
-        Dense,
-        MaxPool2d,
-        Network,
-        Neuron,
-        PixelInput,
-        SpikeInput,
-        SumPool2d,
-    )
-    from .program import Program, load_program, save_program
-    from .spec.array import ArrayConfig
 
 __all__ = [
     "ArrayConfig", "Conv2d", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound",
@@ -56,25 +56,25 @@ __all__ = [
 ]
 
 _MODULES = {
-    ".compiler": ("compile",),
-    ".counters": ("consistency",),
-    ".device": ("open_device",),
-    ".errors": (
+    ".program.compiler": ("compile",),
+    ".golden.counters": ("consistency",),
+    ".device.open": ("open_device",),
+    ".support.errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
         "FileError", "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
     ),
-    ".fidelity": ("Fidelity",),
-    ".files": ("load", "save"),
-    ".golden": ("Golden",),
+    ".network.fidelity": ("Fidelity",),
+    ".network.files": ("load", "save"),
+    ".golden.golden": ("Golden",),
     ".importers.export": ("to_nir",),
     ".importers.nir": ("from_nir",),
     ".importers.snntorch": ("from_snntorch",),
     ".importers.spikingjelly": ("from_spikingjelly",),
-    ".network": (
+    ".network.network": (
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),
-    ".program": ("Program", "load_program", "save_program"),
+    ".program.program": ("Program", "load_program", "save_program"),
     ".spec.array": ("ArrayConfig",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from stablespike.neurons import Neuron
+from stablespike.network.neurons import Neuron
 from stablespike.spec import reference, task_layout
 from stablespike.spec.link import Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words

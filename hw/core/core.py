@@ -10,17 +10,8 @@ from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
-from .chains import ChainedLanes
-from .checks import whole
-from .counters import ScanCounters
-from .drain import Drain
-from .emission import Emission
-from .lanes import Lanes
-from .memory import HostMemory
-from .neuron import NeuronUnit, state_layout
-from .overlap import Overlap
-from .pool import PoolUnit
-from .ports import (
+from ..lib.checks import whole
+from ..lib.ports import (
     REPORT_FLAG_BITS,
     beat_layout,
     reports_signature,
@@ -29,14 +20,23 @@ from .ports import (
     windows_signature,
     writes_signature,
 )
-from .queue import NO_COLLISION
-from .scanner import Scanner, mark_layout
-from .sequencer import Sequencer
-from .skeleton import SkeletonUnit
-from .spikes import SpikeMemory
-from .tasks import TaskReader
-from .turns import Turns
-from .writeback import Writeback
+from ..neurons.convolution_output import Emission
+from ..neurons.dense_output import Writeback
+from ..neurons.drain import Drain
+from ..neurons.group_scheduler import Turns
+from ..neurons.neuron_unit import NeuronUnit, state_layout
+from ..neurons.pipelined_group_scheduler import Overlap
+from ..neurons.pool import PoolUnit
+from ..neurons.skeleton import SkeletonUnit
+from ..scan.chained_lanes import ChainedLanes
+from ..scan.lanes import Lanes
+from ..scan.row_queue import NO_COLLISION
+from ..scan.scan_counters import ScanCounters
+from ..scan.scanner import Scanner, mark_layout
+from ..scan.sequencer import Sequencer
+from ..scan.spike_memory import SpikeMemory
+from .host_memory import HostMemory
+from .task_reader import TaskReader
 
 __all__ = ["Core"]
 

@@ -10,9 +10,9 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .checks import whole
-from .ports import CHUNK_BITS
-from .queue import NO_COLLISION
+from ..lib.checks import whole
+from ..lib.ports import CHUNK_BITS
+from ..scan.row_queue import NO_COLLISION
 
 __all__ = ["HostMemory", "chunks"]
 

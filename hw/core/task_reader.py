@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Layout, bits_for, task_layout
 from stablespike.spec.task import TASK_WORD_BITS
 
-from .checks import whole
-from .layouts import struct
-from .multiplier import Held
+from ..lib.checks import whole
+from ..lib.layouts import struct
+from ..vendor.multiplier import Held
 
 __all__ = ["TaskReader", "task_rows"]
 

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .checks import whole
-from .ports import reports_signature
+from ..lib.checks import whole
+from ..lib.ports import reports_signature
 
 __all__ = ["ReportMerger"]
 

@@ -10,8 +10,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
-from .bits import lowest
-from .ports import beat_layout, rows_signature
+from ..lib.bits import lowest
+from ..lib.ports import beat_layout, rows_signature
 
 __all__ = ["SpikeBus"]
 

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.link import FRAME_BYTES
 
-from .queue import NO_COLLISION
+from ..scan.row_queue import NO_COLLISION
 
 __all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]
 

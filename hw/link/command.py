@@ -17,7 +17,7 @@ from stablespike.spec.link import (
     Space,
 )
 
-from .ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
+from ..lib.ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
 from .receiver import command_layout
 
 __all__ = ["CommandUnit"]

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .devices import prefers_logic
+from ..vendor.devices import prefers_logic
 
 __all__ = ["CRC_RESIDUE", "Crc32", "crc_table"]
 

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..lib.stream_registers import StreamBuffer
 from .receiver import command_layout
-from .stage import StreamBuffer
 
 __all__ = ["Handover"]
 

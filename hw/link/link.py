@@ -8,19 +8,19 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
-from .cobs import CobsEncoder
-from .command import CommandUnit
-from .handover import Handover
-from .loader import Loader
-from .ports import (
+from ..lib.ports import (
     REPORT_FLAG_BITS,
     reports_signature,
     rows_signature,
     windows_signature,
     writes_signature,
 )
+from ..lib.stream_registers import StreamBuffer
+from .cobs import CobsEncoder
+from .command import CommandUnit
+from .input_buffer import Handover
+from .loader import Loader
 from .receiver import Receiver, command_layout
-from .stage import StreamBuffer
 from .transmitter import Transmitter
 from .uart import default_divisor
 

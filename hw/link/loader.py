@@ -12,10 +12,10 @@ from stablespike.spec.encoding import SUMMARY_ROWS
 from stablespike.spec.layout import bits_for
 from stablespike.spec.link import WINDOW_HEAD
 
-from .bits import at_most, lowest
-from .layouts import struct
-from .ports import rows_signature, windows_signature
-from .stage import StreamBuffer
+from ..lib.bits import at_most, lowest
+from ..lib.layouts import struct
+from ..lib.ports import rows_signature, windows_signature
+from ..lib.stream_registers import StreamBuffer
 
 __all__ = ["Loader"]
 

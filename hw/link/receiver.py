@@ -17,10 +17,10 @@ from stablespike.spec.link import (
     Kind,
 )
 
+from ..scan.row_queue import NO_COLLISION
+from ..vendor.devices import prefers_logic
 from .cobs import CobsDecoder
 from .crc import Crc32
-from .devices import prefers_logic
-from .queue import NO_COLLISION
 
 __all__ = [
     "NONCE_BYTES", "CommandRing", "Receiver", "acknowledge_layout", "command_layout", "nonce_layout"

@@ -16,10 +16,10 @@ from stablespike.spec.link import (
     pack_info,
 )
 
+from ..lib.ports import reports_signature
+from ..scan.row_queue import NO_COLLISION
 from .cobs import encoded_layout
 from .crc import Crc32
-from .ports import reports_signature
-from .queue import NO_COLLISION
 from .receiver import NONCE_BYTES, acknowledge_layout, nonce_layout
 
 __all__ = ["FLIGHT", "Transmitter"]

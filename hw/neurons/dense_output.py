@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 
-from .checks import whole
-from .counters import scan_counts
-from .layouts import struct
-from .multiplier import Held
-from .ports import reports_signature, rows_signature
-from .scanner import mark_layout
+from ..lib.checks import whole
+from ..lib.layouts import struct
+from ..lib.ports import reports_signature, rows_signature
+from ..scan.scan_counters import scan_counts
+from ..scan.scanner import mark_layout
+from ..vendor.multiplier import Held
 
 __all__ = ["Writeback"]
 

@@ -8,9 +8,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
-from .lanes import current_bits, sum_bits
-from .neuron import entry, latency, stages
-from .queue import NO_COLLISION
+from ..scan.lanes import current_bits, sum_bits
+from ..scan.row_queue import NO_COLLISION
+from .neuron_unit import entry, latency, stages
 
 __all__ = ["Drain", "pass_length"]
 

@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
-from .layouts import struct
-from .scanner import mark_layout
+from ..lib.layouts import struct
+from ..scan.scanner import mark_layout
 
 __all__ = ["Turns", "groups_signature"]
 

@@ -7,11 +7,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
 
-from .devices import has_multipliers
-from .lanes import current_bits, sum_bits
-from .layouts import struct
-from .multiplier import Delayed, less_share
-from .own import own
+from ..lib.layouts import struct
+from ..scan.lanes import current_bits, sum_bits
+from ..vendor.devices import has_multipliers
+from ..vendor.multiplier import Delayed, less_share
+from ..vendor.replicated import own
 
 TAG_BITS = 2
 

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 from stablespike.spec.report import PLACE
 
-from .neuron import stages
-from .scanner import mark_layout
-from .turns import groups_signature
+from ..scan.scanner import mark_layout
+from .group_scheduler import groups_signature
+from .neuron_unit import stages
 
 __all__ = ["Overlap"]
 

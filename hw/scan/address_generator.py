@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.task import PLACE_BITS, STEP_BITS
 
-from .layouts import struct
+from ..lib.layouts import struct
+from ..lib.stream_registers import StreamBuffer
 from .scanner import field_layout, mark_layout
-from .stage import StreamBuffer
 
 __all__ = ["FieldWalker"]
 

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .checks import whole
+from ..lib.checks import whole
 
 __all__ = ["NO_COLLISION", "RowQueue"]
 

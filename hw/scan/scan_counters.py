@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Layout
 from stablespike.spec.report import counter_fields
 
-from .layouts import struct
-from .multiplier import Held
+from ..lib.layouts import struct
+from ..vendor.multiplier import Held
 
 __all__ = ["ScanCounters", "scan_counts"]
 

@@ -7,8 +7,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
-from .bits import at_most
-from .queue import RowQueue
+from ..lib.bits import at_most
+from .row_queue import RowQueue
 
 __all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
 

@@ -7,8 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
-from .fields import FieldWalker
-from .layouts import struct
+from ..lib.layouts import struct
+from .address_generator import FieldWalker
 from .scanner import field_layout
 
 __all__ = ["Sequencer"]

@@ -8,8 +8,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
-from .ports import beat_layout
-from .queue import NO_COLLISION
+from ..lib.ports import beat_layout
+from .row_queue import NO_COLLISION
 
 __all__ = ["SpikeMemory"]
 

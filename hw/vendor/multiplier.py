@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Valu
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .checks import whole
+from ..lib.checks import whole
 from .devices import has_multipliers
 
 __all__ = ["Count", "Delayed", "Held", "less_share"]

@@ -11,10 +11,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stablespike.cache import cache_folder, cached, digest
-from stablespike.errors import LinkError, ToolError
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
+from stablespike.support.cache import cache_folder, cached, digest
+from stablespike.support.errors import LinkError, ToolError
 
 from .toolchain import compiler, verilator
 from .verilog import accelerator_verilog

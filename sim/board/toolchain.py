@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from stablespike.errors import ToolError
+from stablespike.support.errors import ToolError
 
 __all__ = ["Compiler", "Verilator", "compiler", "verilator"]
 

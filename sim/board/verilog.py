@@ -9,10 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stablespike.cache import cached, digest, source_digest
-from stablespike.errors import ToolError
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
+from stablespike.support.cache import cached, digest, source_digest
+from stablespike.support.errors import ToolError
 
 __all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilog"]
 

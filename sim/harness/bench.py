@@ -18,10 +18,10 @@ from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
-from stablespike.cache import cache_folder, cached, digest, locked
+from stablespike.support.cache import cache_folder, cached, digest, locked
 
-from .toolchain import compiler, verilator
-from .verilog import component_verilog
+from ..board.toolchain import compiler, verilator
+from ..board.verilog import component_verilog
 
 __all__ = ["INPUTS", "PARAMETERS", "BenchError", "run_bench"]
 

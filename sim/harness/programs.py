@@ -10,10 +10,10 @@ from typing import Any
 import cocotb
 import numpy as np
 import numpy.typing as npt
-from stablespike.hw.ports import beat_layout, window_layout, write_layout
-from stablespike.maps import Map, group_size, input_map, lanes_each, written_map
-from stablespike.program import Program, Share, load_program
-from stablespike.shares import Order, grid, order
+from stablespike.hw.lib.ports import beat_layout, window_layout, write_layout
+from stablespike.mapping.maps import Map, group_size, input_map, lanes_each, written_map
+from stablespike.mapping.partitions import Order, grid, order
+from stablespike.program.program import Program, Share, load_program
 from stablespike.spec import reference
 from stablespike.spec.link import Register, ReportFlags
 from stablespike.spec.report import PLACE, ReportKind, counter_values

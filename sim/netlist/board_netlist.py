@@ -11,9 +11,9 @@ from stablespike.boards.board import Board
 from stablespike.boards.build import build_id
 from stablespike.boards.flow import synthesize
 from stablespike.boards.registry import board as find_board
-from stablespike.cache import cached, digest
-from stablespike.errors import ToolError
 from stablespike.spec import ArrayConfig
+from stablespike.support.cache import cached, digest
+from stablespike.support.errors import ToolError
 
 from .cells import FAMILIES
 from .netlist import Netlist, netlist_verilog, read_netlist

@@ -6,7 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from stablespike.errors import ToolError
+from stablespike.support.errors import ToolError
 
 __all__ = ["FAMILIES", "cell_models"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stablespike.errors import FileError, ToolError
+from stablespike.support.errors import FileError, ToolError
 
 from .cells import cell_models
 from .lut import lut_expression

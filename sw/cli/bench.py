@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..device.open import LinkDevice, open_device
+from ..device.result import Result
+from ..spec.array import preset
+from ..timing.utilization import utilization
 from .demo import pixels, shipped_images, shipped_program
-from .device import LinkDevice, open_device
-from .result import Result
-from .spec.array import preset
-from .utilization import utilization
 
 __all__ = ["run_bench"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import columns, plain, print_json, say, stages, table
+from .console import columns, plain, print_json, say, stages, table
 from .options import Json, Quiet, Verbose, needs
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make a board's bitstream with open tools, or the project for its vendor's tool."""
-    from ..board_files import copy_build
+    from .board_files import copy_build
 
     done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import FileError
+from ..support.errors import FileError
 
 if TYPE_CHECKING:
-    from .boards.build import Build
+    from ..boards.build import Build
 
 __all__ = ["copy_build"]
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import datasets
-from .datasets import shipped_mnist, shipped_path
-from .device import Device, open_device
-from .errors import DoesNotFit, ToolError
-from .files import check_place, load
-from .network import Network
-from .program import Program
-from .result import Result
-from .spec.array import ArrayConfig
-from .values import exact_int
-from .verify import Comparison, compare
+from .. import datasets
+from ..datasets import shipped_mnist, shipped_path
+from ..device.open import Device, open_device
+from ..device.result import Result
+from ..device.verify import Comparison, compare
+from ..network.files import check_place, load
+from ..network.network import Network
+from ..program.program import Program
+from ..spec.array import ArrayConfig
+from ..support.errors import DoesNotFit, ToolError
+from ..support.values import exact_int
 
 __all__ = [
     "NETWORK", "NETWORKS", "STEPS", "DemoResult", "draw", "pixels", "run_demo", "shipped_images",
@@ -119,7 +119,7 @@ def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
     DoesNotFit
         If it holds none of them; says what the smallest needs.
     """
-    from .compiler import compile
+    from ..program.compiler import compile
 
     refused: DoesNotFit | None = None
     for name, steps in NETWORKS.items():
@@ -224,7 +224,7 @@ def _picture(
     path: str | Path,
 ) -> None:
     """The first digit, for longer than classifying it takes: there is more to see."""
-    from .compiler import compile
+    from ..program.compiler import compile
 
     board.load(compile(network, array=array, steps=_PICTURE_STEPS))
     draw(board.run(samples[:1], trace=True), samples[0, 0], int(labels[0]), path)
@@ -266,7 +266,7 @@ def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) 
     FileError
         If the file cannot be written.
     """
-    from .errors import FileError
+    from ..support.errors import FileError
 
     figure_class, colormap = _matplotlib()
     figure = figure_class(figsize=(11, 6), layout="constrained")

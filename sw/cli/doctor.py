@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ..console import print_json
+from .console import print_json
 from .options import CHECK_FAILED, Json, Quiet, Verbose
 
 __all__ = ["doctor"]
@@ -12,7 +12,7 @@ __all__ = ["doctor"]
 
 def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
     """Say what is installed here, what is missing, and what for."""
-    from ..doctor import examine
+    from .installation import examine
 
     checks = examine()
     if as_json:

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ..console import ToStandardError, level
 from .board import boards, build, flash
+from .console import ToStandardError, level
 from .doctor import doctor
 from .networks import compile_, import_, report, train
 from .options import (
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _called(arguments: list[str] | None) -> int:
-    from ..errors import DeviceError, StableSpikeError, TimingError, ToolError
+    from ..support.errors import DeviceError, StableSpikeError, TimingError, ToolError
 
     try:
         code = typer.main.get_command(app).main(

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .cache import check_cache
-from .errors import ToolError
-from .sim.toolchain import compiler
+from ..sim.board.toolchain import compiler
+from ..support.cache import check_cache
+from ..support.errors import ToolError
 
 __all__ = ["Check", "examine"]
 
@@ -121,8 +121,8 @@ def _shipped() -> Check:
 
     purpose, remedy = "the demo", "install stablespike again"
     try:
-        from .datasets import shipped_path
-        from .files import load
+        from ..datasets import shipped_path
+        from ..network.files import load
 
         path = shipped_path(NETWORK)
         load(path)

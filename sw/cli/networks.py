@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import named, print_json, say, table
+from .console import named, print_json, say, table
 from .options import Json, Quiet, Verbose, naming, needs, taking
 
 if TYPE_CHECKING:
-    from ..program import Program
+    from ..program.program import Program
 
 __all__ = ["compile_", "import_", "report", "train"]
 
@@ -96,8 +96,8 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Quantize a model of another framework, and say how close it is."""
-    from ..files import check_place, save
     from ..importers.models import import_model
+    from ..network.files import check_place, save
 
     check_place(out)
     with needs("import"):
@@ -123,9 +123,9 @@ def compile_(
     quiet: Quiet = False,
 ) -> None:
     """Map a network onto an array."""
-    from ..compiler import compile
-    from ..files import check_place, load
-    from ..program import save_program
+    from ..network.files import check_place, load
+    from ..program.compiler import compile
+    from ..program.program import save_program
 
     check_place(out)
     program = compile(load(network), array=array, steps=steps, device=device)
@@ -141,7 +141,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Say what a program needs, how it is split, and what it is estimated to take."""
-    from ..program import load_program
+    from ..program.program import load_program
 
     _report(load_program(program), as_json)
 

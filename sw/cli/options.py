@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ..console import level
+from .console import level
 
 __all__ = [
     "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
@@ -101,7 +101,7 @@ def naming(options: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Imports of something an extra installs."""
-    from ..errors import ToolError
+    from ..support.errors import ToolError
 
     try:
         yield

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..console import named, print_json, progress, table
+from .console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
 
 if TYPE_CHECKING:
-    from ..program import Program
-    from ..result import Result
+    from ..device.result import Result
+    from ..program.program import Program
 
 __all__ = ["run", "verify"]
 
@@ -66,11 +66,11 @@ def run(
     """Run samples on a device and write the results."""
     import numpy as np
 
-    from ..device import open_device
-    from ..files import check_place, written
-    from ..program import load_program
-    from ..result import Result
-    from ..sample_files import check_labels, read_samples, split_batches
+    from ..device.open import open_device
+    from ..device.result import Result
+    from ..network.files import check_place, written
+    from ..program.program import load_program
+    from ..samples.files import check_labels, read_samples, split_batches
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
@@ -108,10 +108,10 @@ def verify(
     given: Running, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False
 ) -> None:
     """Compare a device with the golden model: every spike word, readout and counter."""
-    from ..device import open_device
-    from ..program import load_program
-    from ..sample_files import read_samples, split_batches
-    from ..verify import Comparison, compare
+    from ..device.open import open_device
+    from ..device.verify import Comparison, compare
+    from ..program.program import load_program
+    from ..samples.files import read_samples, split_batches
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
@@ -150,7 +150,7 @@ def verify(
 
 def _figures(program: Program, result: Result) -> dict[str, Any]:
     """What a run's table says."""
-    from ..utilization import utilization
+    from ..timing.utilization import utilization
 
     counters = result.counters
     figures: dict[str, Any] = {

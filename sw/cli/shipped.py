@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import named, print_json, progress, table
+from .console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose
 
 __all__ = ["bench", "demo"]
@@ -25,7 +25,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Run the shipped network on the simulated board, against the golden model."""
-    from ..demo import run_demo
+    from .demo import run_demo
 
     with progress(2 * images, "images") as advance:
         result = run_demo(images, array, None if no_picture else picture, advance)
@@ -61,7 +61,7 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Time the shipped network on a device and on the golden model."""
-    from ..bench import run_bench
+    from .bench import run_bench
 
     with progress(2 * images, "images") as advance:
         figures = run_bench(device, images, timeout, advance)

@@ -9,7 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError
+from ..support.errors import FileError
 
 __all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch", "remedy"]
 

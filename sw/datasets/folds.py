@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..values import exact_int
+from ..support.values import exact_int
 
 __all__ = ["folds"]
 

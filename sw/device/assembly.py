@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import LinkError
-from .maps import Map, group_size
-from .program import Program
+from ..mapping.maps import Map, group_size
+from ..program.program import Program
+from ..samples.words import pack_steps, predict
+from ..spec.report import BUSY_BITS, counter_words
+from ..support.errors import LinkError
 from .report_plan import TIME_WORDS, written_maps
 from .result import LinkBytes, Result, counter_table, with_totals
-from .spec.report import BUSY_BITS, counter_words
 from .windows import Batch
-from .words import pack_steps, predict
 
 __all__ = ["Assembler", "Pending"]
 

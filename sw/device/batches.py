@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .events import bin_events, is_recordings
-from .program import Program
-from .samples import check_samples
-from .values import refuse_masks
+from ..program.program import Program
+from ..samples.events import bin_events, is_recordings
+from ..samples.samples import check_samples
+from ..support.values import refuse_masks
 from .windows import Batch
 
 __all__ = ["as_batch", "check_batch", "is_batches"]

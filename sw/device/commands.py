@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .program import Program
-from .spec.link import BODY_BYTES, Command, Register
+from ..program.program import Program
+from ..spec.link import BODY_BYTES, Command, Register
 
 __all__ = ["program_commands", "register_command"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..program.program import Program
+from ..spec.array import ArrayConfig
+from ..support.errors import DeviceError
 from .batches import check_batch, is_batches
-from .errors import DeviceError
-from .program import Program
 from .result import LinkBytes, Result
-from .spec.array import ArrayConfig
 from .windows import Batch
 
 if TYPE_CHECKING:

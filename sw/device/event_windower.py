@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .events import LAST, bin_events, places, steps_of
+from ..samples.events import LAST, bin_events, places, steps_of
 
 if TYPE_CHECKING:
     from .stream import Stream

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .device_base import Device, Source
-from .errors import ToolError
-from .program import Program
+from ..program.program import Program
+from ..spec.array import ArrayConfig
+from ..support.errors import ToolError
+from .device import Device, Source
 from .result import Result, counter_table, with_totals
-from .spec.array import ArrayConfig
 from .stream import Stream
 from .windows import Batch
 
@@ -36,7 +36,7 @@ class GoldenDevice(Device):
     def __init__(self, uri: str = "golden:") -> None:
         super().__init__(uri)
         try:
-            from . import golden
+            from ..golden import golden
         except ImportError as error:
             raise ToolError(
                 f"golden: needs PyTorch ({error}): pip install 'stablespike[golden]'"
@@ -93,7 +93,7 @@ class GoldenDevice(Device):
     def _part(
         self, values: npt.NDArray[Any], steps: int, trace: bool, counters: bool, fresh: bool
     ) -> Result:
-        from .counters import COUNTER_DTYPE, count
+        from ..golden.counters import COUNTER_DTYPE, count
 
         assert self.program is not None
         network, config = self.program.network, self.program.config

@@ -6,24 +6,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from .commands import program_commands, register_command
-from .device_base import Device, Source
-from .errors import DeviceMismatch, LinkError
-from .maps import input_map
-from .program import Program
-from .reports import Collector
-from .result import LinkBytes, Result
-from .session import DeviceInfo, Session
-from .spec.array import PRESETS, ArrayConfig
-from .spec.link import (
+from ..link.session import DeviceInfo, Session
+from ..link.transport import Transport
+from ..mapping.maps import input_map
+from ..program.program import Program
+from ..spec.array import PRESETS, ArrayConfig
+from ..spec.link import (
     BAUD_DEFAULT,
     BAUD_TOLERANCE,
     CLOCKS_PER_BIT_MIN,
     Register,
     ReportFlags,
 )
+from ..support.errors import DeviceMismatch, LinkError
+from .commands import program_commands, register_command
+from .device import Device, Source
+from .reports import Collector
+from .result import LinkBytes, Result
 from .stream import Stream
-from .transport import Transport
 from .windows import Batch, input_commands
 
 __all__ = ["LinkDevice"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .address import NETLIST, Uri, open_transport, parse_uri
-from .device_base import Device
+from ..link.address import NETLIST, Uri, open_transport, parse_uri
+from ..link.session import check_timeout
+from ..spec.array import ArrayConfig
+from .device import Device
 from .golden_device import GoldenDevice
 from .link_device import LinkDevice
-from .session import check_timeout
-from .spec.array import ArrayConfig
 from .stream import Stream
 
 __all__ = ["Device", "GoldenDevice", "LinkDevice", "Stream", "open_device"]

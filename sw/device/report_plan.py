@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .maps import Map, group_size, lanes_each, written_map
-from .program import Program
-from .shares import order
-from .spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
+from ..mapping.maps import Map, group_size, lanes_each, written_map
+from ..mapping.partitions import order
+from ..program.program import Program
+from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
 
 __all__ = ["TIME_WORDS", "Place", "ReportPlan", "written_maps"]
 

@@ -7,13 +7,13 @@ from collections import Counter, deque
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.maps import lanes_each
+from ..program.program import Program
+from ..spec.report import HEAD, PLACE, ReportKind
+from ..support.errors import LinkError
 from .assembly import Assembler, Pending
-from .errors import LinkError
-from .maps import lanes_each
-from .program import Program
 from .report_plan import ReportPlan
 from .result import LinkBytes, Result
-from .spec.report import HEAD, PLACE, ReportKind
 from .windows import Batch
 
 __all__ = ["Collector"]

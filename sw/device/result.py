@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .counters import COUNTER_DTYPE, consistency, totals
+from ..golden.counters import COUNTER_DTYPE, consistency, totals
 
 __all__ = ["NO_HARDWARE", "RESULT_DTYPE", "LinkBytes", "Result", "counter_table", "with_totals"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..program.program import Program
+from ..samples.samples import check_samples
+from ..support.values import as_array, exact_int
 from .batches import as_batch
-from .feed import Feed
-from .program import Program
+from .event_windower import Feed
 from .result import Result
-from .samples import check_samples
-from .values import as_array, exact_int
 from .windows import Batch
 
 if TYPE_CHECKING:
-    from .device_base import Device
+    from .device import Device
 
 __all__ = ["Stream"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .program import Program
+from ..program.program import Program
 from .result import HARDWARE_FIELDS, Result
 
 __all__ = ["Comparison", "Difference", "compare"]

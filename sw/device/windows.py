@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .maps import Map
-from .spec.array import ArrayConfig
-from .spec.encoding import (
+from ..mapping.maps import Map
+from ..samples.words import pack_bits, pack_steps
+from ..spec.array import ArrayConfig
+from ..spec.encoding import (
     LAST_LANE,
     SUMMARY_ROWS,
     Encoding,
@@ -19,8 +20,7 @@ from .spec.encoding import (
     encodings,
     word_bits,
 )
-from .spec.link import BODY_BYTES, WINDOW_HEAD, Command
-from .words import pack_bits, pack_steps
+from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .network import Network
-from .samples import check_samples
-from .shares import Share, grid
-from .spec.array import LIMITS
-from .values import exact_int
-from .words import pack_steps, popcount
+from ..mapping.partitions import Share, grid
+from ..network.network import Network
+from ..samples.samples import check_samples
+from ..samples.words import pack_steps, popcount
+from ..spec.array import LIMITS
+from ..support.values import exact_int
 
 __all__ = ["COUNTER_DTYPE", "consistency", "count", "source_words", "totals"]
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .golden_layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
-from .network import Network
-from .samples import check_samples
-from .spec.array import LIMITS, ArrayConfig
-from .values import exact_int
-from .words import pack_steps, predict
+from ..network.network import Network
+from ..samples.samples import check_samples
+from ..samples.words import pack_steps, predict
+from ..spec.array import LIMITS, ArrayConfig
+from ..support.values import exact_int
+from .layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
 
 __all__ = ["Golden", "GoldenResult", "GoldenState", "exact_dtype"]
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NotExpressible
-from ..fidelity import LayerFidelity
-from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
-from ..quantize import (
+from ..network.fidelity import LayerFidelity
+from ..network.network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
+from ..network.quantize import (
     Quantized,
     closest_leak,
     exact_steps,
@@ -21,7 +20,8 @@ from ..quantize import (
     quantize_layer,
     with_thresholds,
 )
-from ..values import as_array
+from ..support.errors import NotExpressible
+from ..support.values import as_array
 from .graph import FloatNetwork
 from .layers import FloatLayer
 from .measure import Samples

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FileError, NotExpressible, ToolError
-from ..network import Conv2d, Layer, Network, Neuron, PixelInput
-from ..quantize import leak_factor
-from ..values import positive
+from ..network.network import Conv2d, Layer, Network, Neuron, PixelInput
+from ..network.quantize import leak_factor
+from ..support.errors import FileError, NotExpressible, ToolError
+from ..support.values import positive
 from .nir_graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]

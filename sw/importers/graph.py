@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..errors import NotExpressible
-from ..network import MaxPool2d
+from ..network.network import MaxPool2d
+from ..support.errors import NotExpressible
 from .folding import Folding, square_pool
 from .layers import FloatLayer
 from .parts import Neurons, Part, Pool, Shape

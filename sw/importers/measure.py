@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..fidelity import Fidelity, LayerFidelity, compare_spikes
-from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
-from ..samples import check_samples
-from ..values import as_array, exact_integers
-from ..words import predict
+from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
+from ..network.network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
+from ..samples.samples import check_samples
+from ..samples.words import predict
+from ..support.values import as_array, exact_integers
 from .graph import FloatNetwork, Run
 from .semantics import Floats
 from .settings import Settings
@@ -135,7 +135,7 @@ class Samples:
     def _last_spikes(
         self, layers: Sequence[Layer], settings: Settings, count: int
     ) -> npt.NDArray[np.bool_]:
-        from ..golden import Golden
+        from ..golden.golden import Golden
 
         partial = Network(
             self.source, tuple(layers),
@@ -151,7 +151,7 @@ class Samples:
         self, network: Network, layers: tuple[LayerFidelity, ...], approximations: tuple[str, ...]
     ) -> Fidelity:
         """The report of a network, its layers' spikes measured."""
-        from ..golden import Golden
+        from ..golden.golden import Golden
 
         result = Golden(network).run(self._shaped(), self.steps, trace=True)
         measured = tuple(

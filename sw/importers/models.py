@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError, NotExpressible
-from ..network import Network, PixelInput, SpikeInput
-from ..sample_files import read_samples
+from ..network.network import Network, PixelInput, SpikeInput
+from ..samples.files import read_samples
+from ..support.errors import FileError, NotExpressible
 
 __all__ = ["import_model", "load_module"]
 

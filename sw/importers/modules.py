@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import NotExpressible
-from ..values import exact_int
+from ..support.errors import NotExpressible
+from ..support.values import exact_int
 from .graph import Run
 from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling, Shape
 from .recording import NEAREST, parameter_dtype, record

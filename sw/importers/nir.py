@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FileError
-from ..network import COMPARES, EMITS, Network, PixelInput, SpikeInput
-from ..values import exact_choice
+from ..network.network import COMPARES, EMITS, Network, PixelInput, SpikeInput
+from ..support.errors import FileError
+from ..support.values import exact_choice
 from .convert import convert
 from .graph import FloatNetwork, assemble
 from .nir_graph import METADATA, chained, kept_metadata, read_graph

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import FileError, NotExpressible, ToolError
+from ..support.errors import FileError, NotExpressible, ToolError
 
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
 

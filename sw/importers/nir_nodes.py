@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FileError, NotExpressible
-from ..network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from ..quantize import leak_factor
-from ..values import exact_choice, positive
+from ..network.network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ..network.quantize import leak_factor
+from ..support.errors import FileError, NotExpressible
+from ..support.values import exact_choice, positive
 from .nir_graph import FIRING, METADATA, kept_metadata
 from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling
 from .semantics import (

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import NotExpressible
+from ..support.errors import NotExpressible
 from .parts import Shape
 
 __all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NotExpressible
-from ..values import as_array
+from ..support.errors import NotExpressible
+from ..support.values import as_array
 
 __all__ = [
     "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",

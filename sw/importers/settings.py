@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
+from ..network.network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
 from ..spec.array import LIMITS
-from ..values import exact_choice, exact_int, positive
+from ..support.values import exact_choice, exact_int, positive
 
 __all__ = ["Options", "Settings"]
 

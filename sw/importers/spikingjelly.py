@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import NotExpressible, ToolError
-from ..network import Network
+from ..network.network import Network
+from ..support.errors import NotExpressible, ToolError
 from .convert import convert
 from .graph import FloatNetwork, assemble
 from .modules import as_network_parts, checked_module, checked_shape

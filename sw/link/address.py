@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from ..spec.array import PRESETS, ArrayConfig, preset
 from .simulated_transport import NetlistTransport, SimulatedTransport
-from .spec.array import PRESETS, ArrayConfig, preset
 from .transport import SerialTransport, TcpTransport, Transport
 
 __all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-from .errors import DeviceMismatch, DeviceTimeout, LinkError
-from .spec.array import ArrayConfig
-from .spec.link import (
+from ..spec.array import ArrayConfig
+from ..spec.link import (
     BODY_BYTES,
     CRC_BYTES,
     DATA_IN_FLIGHT,
@@ -29,6 +28,7 @@ from .spec.link import (
     Kind,
     unpack_info,
 )
+from ..support.errors import DeviceMismatch, DeviceTimeout, LinkError
 from .transport import Transport
 
 __all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import DeviceNotFound
-from .spec.array import ArrayConfig
-from .spec.link import CLOCKS_PER_BIT_MIN
+from ..spec.array import ArrayConfig
+from ..spec.link import CLOCKS_PER_BIT_MIN
+from ..support.errors import DeviceNotFound
 from .transport import Transport
 
 __all__ = ["NetlistTransport", "SimulatedTransport"]
@@ -32,7 +32,7 @@ class SimulatedTransport(Transport):
 
     def __init__(self, name: str, config: ArrayConfig, uart: bool = False) -> None:
         try:
-            from stablespike.sim.board import SimTransport
+            from stablespike.sim.board.board import SimTransport
         except ImportError as error:
             raise _no_simulator(name, error) from error
         self.name = name
@@ -84,8 +84,8 @@ class NetlistTransport(SimulatedTransport):
 
     def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:
         try:
-            from stablespike.sim.board import SimTransport
-            from stablespike.sim.board_netlist import board_netlist
+            from stablespike.sim.board.board import SimTransport
+            from stablespike.sim.netlist.board_netlist import board_netlist
         except ImportError as error:
             raise _no_simulator(name, error) from error
         found = board_netlist(board, config)

@@ -8,8 +8,8 @@ import select
 import socket
 import time
 
-from .errors import DeviceNotFound, DeviceTimeout, LinkError
-from .spec.link import BAUD_DEFAULT, BREAK_BITS
+from ..spec.link import BAUD_DEFAULT, BREAK_BITS
+from ..support.errors import DeviceNotFound, DeviceTimeout, LinkError
 
 __all__ = ["SerialTransport", "TcpTransport", "Transport"]
 

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..network.network import Conv2d, Network
+from ..spec import PRESETS, ArrayConfig
+from ..spec.array import LIMITS
+from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
+from ..support.values import signed_bits, signed_range
 from .maps import lanes_each
-from .network import Conv2d, Network
 from .plan import Plan, make_plans
-from .spec import PRESETS, ArrayConfig
-from .spec.array import LIMITS
-from .spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
 from .tasks import task_fields, tasks
-from .values import signed_bits, signed_range
 
 __all__ = ["Problem", "complaint", "problems", "width_problems"]
 

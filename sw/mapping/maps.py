@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Shape
-from .network import Conv2d, Network
-from .spec.array import ArrayConfig
+from ..network.network import Conv2d, Network
+from ..spec.array import ArrayConfig
+from ..support.immutable import Shape
 
 __all__ = ["Map", "Maps", "group_size", "input_map", "lanes_each", "written_map"]
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Shape
-from .network import Conv2d, Layer
+from ..network.network import Conv2d, Layer
+from ..support.immutable import Shape
 
 __all__ = ["Grid", "Order", "Share", "Split", "grid", "order", "splits"]
 

@@ -10,11 +10,11 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from ..network.network import Conv2d, Layer, Network
+from ..spec.array import ArrayConfig
+from ..spec.task import POSITIONS_HIGH
 from .maps import Map, Maps, group_size
-from .network import Conv2d, Layer, Network
-from .shares import Grid, Share, Split, grid, splits
-from .spec.array import ArrayConfig
-from .spec.task import POSITIONS_HIGH
+from .partitions import Grid, Share, Split, grid, splits
 
 __all__ = ["Plan", "field_size", "group_rows", "make_plans", "state_groups"]
 

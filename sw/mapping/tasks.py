@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..network.network import Conv2d, Network
+from ..spec.array import ArrayConfig
+from ..spec.layout import Field
+from ..spec.task import Reset, task_layout
 from .maps import Maps, group_size, lanes_each
-from .network import Conv2d, Network
+from .partitions import Share, grid
 from .plan import Plan, field_size, group_rows, state_groups
-from .shares import Share, grid
-from .spec.array import ArrayConfig
-from .spec.layout import Field
-from .spec.task import Reset, task_layout
 
 __all__ = ["in_order", "runs", "sent_kinds", "task_fields", "tasks"]
 

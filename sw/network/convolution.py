@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..spec.task import KERNEL_HIGH
+from ..support.immutable import SIZE_HIGH, Shape, put
+from ..support.values import exact_int
 from .geometry import Axis
-from .immutable import SIZE_HIGH, Shape, put
 from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
-from .spec.task import KERNEL_HIGH
-from .values import exact_int
 from .weights import Part, Positions, Weighted, signs, whole
 
 __all__ = ["Conv2d"]

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Shape, put
+from ..support.immutable import Shape, put
+from ..support.values import as_array, exact_integers, signed_range
 from .neurons import Neuron
 from .pooling import SumPool2d
-from .values import as_array, exact_integers, signed_range
 from .weights import WEIGHT_BITS, Part, Positions, Weighted, check_weights, signs, whole
 
 __all__ = ["Dense"]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from .errors import FileError
+from ..support.errors import FileError
 from .network import (
     Conv2d,
     Dense,

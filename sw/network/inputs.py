@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from .immutable import Shape, checked_shape, put
-from .spec.array import LIMITS
-from .values import exact_int
+from ..spec.array import LIMITS
+from ..support.immutable import Shape, checked_shape, put
+from ..support.values import exact_int
 
 __all__ = ["PixelInput", "SpikeInput"]
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..spec.array import LIMITS
+from ..support.immutable import Equal, Shape, put
+from ..support.values import exact_choice, exact_int
 from .convolution import Conv2d
 from .dense import Dense
-from .immutable import Equal, Shape, put
 from .inputs import PixelInput, SpikeInput
 from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from .pooling import MaxPool2d, SumPool2d
-from .spec.array import LIMITS
-from .values import exact_choice, exact_int
 from .weights import EMITS, WEIGHT_BITS, checked_weight_bits
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Equal, put
-from .spec.array import LIMITS
-from .spec.task import LEAK_BITS
-from .values import exact_choice, exact_int, exact_integers, signed_range
+from ..spec.array import LIMITS
+from ..spec.task import LEAK_BITS
+from ..support.immutable import Equal, put
+from ..support.values import exact_choice, exact_int, exact_integers, signed_range
 
 __all__ = [
     "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Neuron",

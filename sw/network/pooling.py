@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import SIZE_HIGH, Shape, put
-from .values import exact_int
+from ..support.immutable import SIZE_HIGH, Shape, put
+from ..support.values import exact_int
 
 __all__ = ["MaxPool2d", "SumPool2d"]
 

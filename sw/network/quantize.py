@@ -15,10 +15,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from ..spec.array import LIMITS
+from ..spec.task import LEAK_BITS
+from ..support.values import signed_range
 from .network import Leak
-from .spec.array import LIMITS
-from .spec.task import LEAK_BITS
-from .values import signed_range
 
 __all__ = [
     "Quantized", "closest_leak", "exact_steps", "leak_factor", "quantize_layer", "with_thresholds",

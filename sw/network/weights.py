@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .immutable import Equal, put
+from ..support.immutable import Equal, put
+from ..support.values import as_array, exact_choice, exact_integers, signed_range
 from .neurons import STATE_HIGH, STATE_LOW, Neuron
 from .pooling import SumPool2d
-from .values import as_array, exact_choice, exact_integers, signed_range
 
 __all__ = [
     "EMITS", "WEIGHT_BITS", "Part", "Positions", "Weighted", "check_weights",

@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DoesNotFit
-from .estimate import typical_cycles
-from .fits import complaint, problems, width_problems
-from .maps import Map, Maps, group_size, lanes_each
-from .network import Conv2d, Network
-from .plan import Plan, field_size, make_plans
+from ..mapping.constraints import complaint, problems, width_problems
+from ..mapping.maps import Map, Maps, group_size, lanes_each
+from ..mapping.partitions import Share, splits
+from ..mapping.plan import Plan, field_size, make_plans
+from ..mapping.tasks import tasks
+from ..network.network import Conv2d, Network
+from ..samples.samples import check_steps
+from ..samples.words import pack_rows
+from ..spec import PRESETS, ArrayConfig, preset, task_layout
+from ..spec.link import Register, Space
+from ..support.errors import DoesNotFit
+from ..support.values import exact_choice
+from ..timing.estimate import typical_cycles
 from .program import TYPICAL, Image, Program
-from .samples import check_steps
-from .shares import Share, splits
-from .spec import PRESETS, ArrayConfig, preset, task_layout
-from .spec.link import Register, Space
-from .tasks import tasks
-from .values import exact_choice
-from .words import pack_rows
 
 __all__ = ["DEVICES", "compile"]
 

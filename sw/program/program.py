@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DeviceMismatch, FileError
-from .files import PathLike, network_from_parts, network_parts, read, write
-from .maps import group_size
-from .network import Conv2d, Network
-from .shares import Share, Split, splits
-from .spec import ArrayConfig
-from .spec.link import Register, Space
+from ..mapping.maps import group_size
+from ..mapping.partitions import Share, Split, splits
+from ..network.files import PathLike, network_from_parts, network_parts, read, write
+from ..network.network import Conv2d, Network
+from ..spec import ArrayConfig
+from ..spec.link import Register, Space
+from ..support.errors import DeviceMismatch, FileError
 
 __all__ = ["TYPICAL", "Program", "Share", "load_program", "save_program"]
 
@@ -161,14 +161,14 @@ class Program:
 
     def _dealt_otherwise(self, index: int, split: Split) -> int:
         """Cycles of a typical sample with a layer dealt in another way."""
-        from .estimate import typical_cycles
+        from ..timing.estimate import typical_cycles
 
         groups = (*self.groups[:index], split.shares, *self.groups[index + 1 :])
         return typical_cycles(replace(self, groups=groups), TYPICAL)
 
     def cycles(self) -> dict[float, int]:
         """Estimated cycles of a sample, by the share of inputs active; none for golden only."""
-        from .estimate import typical_cycles
+        from ..timing.estimate import typical_cycles
 
         if self.device is not None:
             return {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FileError
+from ..support.errors import FileError
 
 __all__ = ["check_labels", "read_samples", "split_batches"]
 

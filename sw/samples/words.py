@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .spec.array import LIMITS
-from .values import exact_int
+from ..spec.array import LIMITS
+from ..support.values import exact_int
 
 __all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict"]
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .estimate_maps import estimate_maps
-from .spec import ArrayConfig, task_layout
-from .spec.report import counter_words
+from ..spec import ArrayConfig, task_layout
+from ..spec.report import counter_words
+from .estimate_convolution import estimate_maps
 
 if TYPE_CHECKING:
-    from .program import Program
+    from ..program.program import Program
 
 __all__ = ["estimate", "typical_cycles"]
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .maps import Map, Maps, group_size, lanes_each
-from .network import Conv2d, Layer
+from ..mapping.maps import Map, Maps, group_size, lanes_each
+from ..mapping.partitions import Share, grid, order
+from ..mapping.plan import field_size
+from ..mapping.tasks import in_order, sent_kinds
+from ..network.network import Conv2d, Layer
+from ..spec.report import counter_words
+from ..spec.task import task_layout
 from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
-from .plan import field_size
-from .shares import Share, grid, order
-from .spec.report import counter_words
-from .spec.task import task_layout
-from .tasks import in_order, sent_kinds
 
 if TYPE_CHECKING:
-    from .immutable import Shape
-    from .program import Program
+    from ..program.program import Program
+    from ..support.immutable import Shape
 
 __all__ = ["estimate_maps"]
 

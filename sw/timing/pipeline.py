@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .spec.array import ArrayConfig
+from ..spec.array import ArrayConfig
 
 __all__ = ["Runs", "Timing", "run_task"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .maps import group_size
-from .program import Program
-from .result import Result
-from .shares import grid
+from ..device.result import Result
+from ..mapping.maps import group_size
+from ..mapping.partitions import grid
+from ..program.program import Program
 
 __all__ = ["neuron_bound", "utilization"]
 

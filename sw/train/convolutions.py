@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ..spec.task import KERNEL_HIGH
-from ..values import exact_int
+from ..support.values import exact_int
 
 __all__ = ["Convolution"]
 

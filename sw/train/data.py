@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nnf
 
 from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist_small, pixels
-from ..events import bin_events
+from ..samples.events import bin_events
 from .recipes import FOLDS, Recipe
 
 __all__ = ["Samples", "distorted", "load", "parts", "read", "shaped"]

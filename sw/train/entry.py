@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import FileError
-from ..files import check_place
-from ..golden import Golden
-from ..network import Network
+from ..golden.golden import Golden
+from ..network.files import check_place
+from ..network.network import Network
+from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, load, parts, read, shaped
 from .model import exported

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from ..network import Leak, Neuron
+from ..network.network import Leak, Neuron
 from ..spec.array import LIMITS
-from ..values import exact_int
+from ..support.values import exact_int
 from .fused import Subtracting
 
 __all__ = ["ExactNeuron", "spike", "straight_through"]

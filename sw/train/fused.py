@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ..network import Leak
-from ..quantize import leak_factor
+from ..network.network import Leak
+from ..network.quantize import leak_factor
 
 __all__ = ["Subtracting"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 
-from ..errors import FileError
-from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
+from ..network.network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
 from ..spec.array import LIMITS
-from ..values import exact_choice, exact_int
+from ..support.errors import FileError
+from ..support.values import exact_choice, exact_int
 from .consistency import NOISE_DETACH, SPIKE_DETACH
 from .convolutions import Convolution
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 import torch.nn.functional as nnf
 
-from ..errors import StableSpikeError
-from ..values import exact_int
+from ..support.errors import StableSpikeError
+from ..support.values import exact_int
 from .consistency import ConsistencyLoss
 from .data import Samples, distorted, parts, read
 from .model import Model

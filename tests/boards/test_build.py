@@ -16,9 +16,9 @@ import pytest
 from stablespike.boards.build import build, build_id
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools, versions
-from stablespike.cache import cache_folder
-from stablespike.errors import DoesNotFit, TimingError, ToolError
 from stablespike.spec import ArrayConfig
+from stablespike.support.cache import cache_folder
+from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
 
 def tools_run(fake):

@@ -4,7 +4,7 @@ import pytest
 from stablespike.boards import flash as module
 from stablespike.boards.flash import flash
 from stablespike.boards.registry import BOARDS
-from stablespike.errors import DeviceNotFound, FileError, ToolError
+from stablespike.support.errors import DeviceNotFound, FileError, ToolError
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from stablespike.boards.memory import BlockRam, check_fit, needs, totals
 from stablespike.boards.netlist import Memory, memories
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools
-from stablespike.errors import DoesNotFit
 from stablespike.spec import ArrayConfig
+from stablespike.support.errors import DoesNotFit
 
 MAPPING = {
     "ice40": "memory_libmap -lib +/ice40/brams.txt",

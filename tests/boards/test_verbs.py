@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from stablespike.boards.registry import BOARDS, board
 from stablespike.cli import main
-from stablespike.errors import ToolError
+from stablespike.support.errors import ToolError
 
 
 def test_boards(capsys):

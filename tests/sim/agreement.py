@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
-from stablespike.device import Device
+from stablespike.device.open import Device
+from stablespike.device.verify import compare
+from stablespike.samples.words import pack_steps
 from stablespike.spec import reference
-from stablespike.verify import compare
-from stablespike.words import pack_steps
 
 __all__ = ["agree"]
 

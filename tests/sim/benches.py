@@ -1,7 +1,7 @@
 """Test benches run inside the simulator by test_bench.py, on FIFOs and on broken components."""
 
 import cocotb
-from stablespike.sim.streams import parameters, start
+from stablespike.sim.harness.streams import parameters, start
 
 
 @cocotb.test()

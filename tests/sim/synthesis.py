@@ -5,8 +5,8 @@ from pathlib import Path
 from amaranth.back import rtlil
 from stablespike.boards.flow import READ
 from stablespike.boards.tools import Tools
-from stablespike.cache import cached, digest
-from stablespike.sim.netlist import read_netlist
+from stablespike.sim.netlist.netlist import read_netlist
+from stablespike.support.cache import cached, digest
 
 SYNTHESIS = {
     "ice40": "synth_ice40 -device u -top top",

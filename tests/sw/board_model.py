@@ -13,7 +13,7 @@ import numpy as np
 import stablespike as ss
 from array_model import ArrayModel, packet
 from device_model import DeviceModel, Faults, ModelTransport
-from stablespike.device import LinkDevice
+from stablespike.device.open import LinkDevice
 from stablespike.spec import reference
 from stablespike.spec.encoding import Encoding, decode_rows, encodings
 from stablespike.spec.link import WINDOW_HEAD, Command, Register, ReportFlags, Space

@@ -43,7 +43,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
         made = Board(*programs)
         model = DeviceModel(made.config, made.execute, made.reset)
         monkeypatch.setattr(
-            "stablespike.device.open_transport", lambda *where: ModelTransport(model)
+            "stablespike.device.open.open_transport", lambda *where: ModelTransport(model)
         )
         return made
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
-from stablespike.device import GoldenDevice, open_device
+from stablespike.device.open import GoldenDevice, open_device
 from stablespike.spec.array import ArrayConfig
 
 ARRAY = ArrayConfig(cores=2, lanes=4, window=4, weight_bits=4, result_bytes=2048)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from stablespike.golden import Golden
+from stablespike.golden.golden import Golden
 
 INPUTS, HIDDEN, OUTPUTS = 24, 40, 20
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cocotb
 
-from .blocks import packets
-from .programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
-from .streams import parameters, start
+from ...harness.blocks import packets
+from ...harness.programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

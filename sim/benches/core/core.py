@@ -6,12 +6,12 @@ from collections import deque
 from typing import Any
 
 import cocotb
-from stablespike.hw.ports import write_layout
-from stablespike.program import Program
+from stablespike.hw.lib.ports import write_layout
+from stablespike.program.program import Program
 
-from .blocks import cycle, packets
-from .programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
-from .streams import Bench, Source, pack, parameters, start
+from ...harness.blocks import cycle, packets
+from ...harness.programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
+from ...harness.streams import Bench, Source, pack, parameters, start
 
 
 class Bus:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cocotb
 
-from .blocks import cycle, value
-from .streams import parameters, start
+from ...harness.blocks import cycle, value
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.tasks import task_rows
+from stablespike.hw.core.task_reader import task_rows
 from stablespike.spec import task_layout
 
-from .blocks import array_config, cycle, value
-from .streams import parameters, start, unpack
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import parameters, start, unpack
 
 
 @cocotb.test()
 async def reads_the_words_of_a_task(dut):
     """Any order of tasks, grants at random or always; fields hold until the next start."""
-    from stablespike.hw.layouts import struct
+    from stablespike.hw.lib.layouts import struct
 
     config, side = array_config(), parameters()["side"]
     layout = task_layout(config)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cocotb
 from stablespike.spec.report import ReportKind
 
-from .blocks import Packet, packets
-from .streams import parameters, start
+from ...harness.blocks import Packet, packets
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

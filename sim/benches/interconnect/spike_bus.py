@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 import cocotb
-from stablespike.hw.ports import beat_layout
+from stablespike.hw.lib.ports import beat_layout
 
-from .blocks import array_config, value
-from .streams import parameters, start
+from ...harness.blocks import array_config, value
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cocotb
 
-from .streams import parameters, start
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

@@ -14,12 +14,12 @@ import numpy as np
 import stablespike as ss
 from cocotb.task import bridge, resume
 from cocotb.triggers import Event, FallingEdge, First, Timer
-from stablespike.device import LinkDevice
+from stablespike.device.open import LinkDevice
+from stablespike.device.verify import compare
+from stablespike.link.transport import Transport
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
-from stablespike.transport import Transport
-from stablespike.verify import compare
 
-from .streams import Bench, parameters, start
+from ...harness.streams import Bench, parameters, start
 
 PERIOD_NS = 10
 LIMIT = 2_000_000

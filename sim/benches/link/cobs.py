@@ -6,10 +6,10 @@ import zlib
 
 import cocotb
 from cobs import cobs
-from stablespike.hw.cobs import decoded_layout, encoded_layout
+from stablespike.hw.link.cobs import decoded_layout, encoded_layout
 from stablespike.spec.link import FRAME_BYTES
 
-from .streams import Bench, pack, parameters, start, unpack
+from ...harness.streams import Bench, pack, parameters, start, unpack
 
 
 def frames(bench: Bench) -> list[bytes]:

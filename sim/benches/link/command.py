@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-from stablespike.hw.ports import space_shape, write_layout
-from stablespike.hw.receiver import command_layout
+from stablespike.hw.lib.ports import space_shape, write_layout
+from stablespike.hw.link.receiver import command_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import Register, Space
 
-from .frames import cut_stream, input_command, register_command, write_command
-from .streams import Bench, pack, parameters, start, unpack
+from ...harness.frames import cut_stream, input_command, register_command, write_command
+from ...harness.streams import Bench, pack, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cocotb
 
-from .blocks import cycle, value
-from .streams import start
+from ...harness.blocks import cycle, value
+from ...harness.streams import start
 
 
 @cocotb.test()

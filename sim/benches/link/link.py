@@ -7,12 +7,12 @@ from collections import deque
 from typing import Any
 
 import cocotb
-from stablespike.hw.ports import beat_layout, report_layout, window_layout, write_layout
+from stablespike.hw.lib.ports import beat_layout, report_layout, window_layout, write_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding
 from stablespike.spec.link import FAULT, Command, Kind, Register, Space, pack_info
 
-from .frames import (
+from ...harness.frames import (
     Damage,
     HostModel,
     cut_stream,
@@ -24,7 +24,7 @@ from .frames import (
     window_head,
     write_command,
 )
-from .streams import Bench, Monitor, pack, parameters, start, unpack
+from ...harness.streams import Bench, Monitor, pack, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:
@@ -127,7 +127,7 @@ def _work(
     writes: list[dict[str, Any]] = []
     rows: list[dict[str, int]] = []
     windows: list[dict[str, Any]] = []
-    from stablespike.hw.ports import space_shape
+    from stablespike.hw.lib.ports import space_shape
 
     total = rng.randrange(1, config.spike_rows // 2 + 1)
     total = min(total, 24)
@@ -219,7 +219,7 @@ async def carries_everything_over_a_bad_wire(dut):
 
 
 def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
-    from stablespike.hw.ports import space_shape
+    from stablespike.hw.lib.ports import space_shape
 
     weights, bits = space_shape(config, Space.WEIGHTS)
     words = [0] * -(-bits // 16)

@@ -7,12 +7,12 @@ from itertools import product
 
 import cocotb
 import numpy as np
-from stablespike.hw.ports import beat_layout, window_layout
+from stablespike.hw.lib.ports import beat_layout, window_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodings
 
-from .frames import window_head
-from .streams import Bench, parameters, start, unpack
+from ...harness.frames import window_head
+from ...harness.streams import Bench, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-from stablespike.hw.receiver import acknowledge_layout, command_layout, nonce_layout
+from stablespike.hw.link.receiver import acknowledge_layout, command_layout, nonce_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BODY_BYTES, RESEND, Kind
 
-from .frames import Damage, frame, read_frame
-from .streams import Bench, parameters, start, unpack
+from ...harness.frames import Damage, frame, read_frame
+from ...harness.streams import Bench, parameters, start, unpack
 
 NONCE = b"\x11\x22\x00\x44"
 

@@ -6,14 +6,14 @@ import zlib
 from typing import Any
 
 import cocotb
-from stablespike.hw.cobs import encoded_layout
-from stablespike.hw.ports import report_layout
-from stablespike.hw.receiver import acknowledge_layout, nonce_layout
+from stablespike.hw.lib.ports import report_layout
+from stablespike.hw.link.cobs import encoded_layout
+from stablespike.hw.link.receiver import acknowledge_layout, nonce_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BODY_BYTES, FAULT, RESEND, Kind, pack_info
 
-from .frames import Frame
-from .streams import Bench, pack, parameters, start, unpack
+from ...harness.frames import Frame
+from ...harness.streams import Bench, pack, parameters, start, unpack
 
 SESSION = 0x5A
 

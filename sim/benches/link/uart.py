@@ -5,7 +5,7 @@ from __future__ import annotations
 import cocotb
 from stablespike.spec.link import BREAK_BITS
 
-from .streams import Bench, parameters, start
+from ...harness.streams import Bench, parameters, start
 
 
 async def _start(dut, **kwargs) -> Bench:

@@ -6,16 +6,16 @@ import itertools
 from typing import Any
 
 import cocotb
-from stablespike.hw.counters import scan_counts
-from stablespike.hw.ports import beat_layout
-from stablespike.hw.scanner import mark_layout
-from stablespike.network import Neuron
+from stablespike.hw.lib.ports import beat_layout
+from stablespike.hw.scan.scan_counters import scan_counts
+from stablespike.hw.scan.scanner import mark_layout
+from stablespike.network.network import Neuron
 from stablespike.spec import ArrayConfig
 from stablespike.spec.layout import bits_for
 from stablespike.spec.report import BUSY_BITS, ReportKind, counter_values, counter_words
 
-from .blocks import Packet, array_config, cycle, neuron_settings, packets, value
-from .streams import Bench, pack, parameters, start, unpack
+from ...harness.blocks import Packet, array_config, cycle, neuron_settings, packets, value
+from ...harness.streams import Bench, pack, parameters, start, unpack
 
 _ROWS = (ReportKind.TRACE_SPIKES, ReportKind.TRACE_SKELETON, ReportKind.WORDS)
 

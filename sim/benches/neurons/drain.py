@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.neuron import latency, stages
+from stablespike.hw.neurons.neuron_unit import latency, stages
 from stablespike.spec import ArrayConfig
 
-from .blocks import array_config, cycle, value, weighted
-from .streams import Bench, start
+from ...harness.blocks import array_config, cycle, value, weighted
+from ...harness.streams import Bench, start
 
 
 def _signed(bits: int, width: int) -> int:

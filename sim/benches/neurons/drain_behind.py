@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import cocotb
-from stablespike.hw.drain import pass_length
-from stablespike.hw.lanes import current_bits, sum_bits
-from stablespike.hw.neuron import stages
+from stablespike.hw.neurons.drain import pass_length
+from stablespike.hw.neurons.neuron_unit import stages
+from stablespike.hw.scan.lanes import current_bits, sum_bits
 from stablespike.spec import ArrayConfig
 
-from .blocks import array_config, cycle, value, weighted
-from .streams import Bench, start
+from ...harness.blocks import array_config, cycle, value, weighted
+from ...harness.streams import Bench, start
 
 
 def _signed(bits: int, width: int) -> int:

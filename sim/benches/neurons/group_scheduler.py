@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import cocotb
-from stablespike.hw.scanner import mark_layout
-from stablespike.network import Neuron
+from stablespike.hw.scan.scanner import mark_layout
+from stablespike.network.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for
 
-from .blocks import array_config, cycle, neuron_settings, value
-from .streams import Bench, pack, start, unpack
+from ...harness.blocks import array_config, cycle, neuron_settings, value
+from ...harness.streams import Bench, pack, start, unpack
 
 
 def _settings(config: ArrayConfig, at: dict[str, int]) -> int:

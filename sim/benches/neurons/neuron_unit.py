@@ -10,14 +10,14 @@ from random import Random
 from typing import Any
 
 import cocotb
-from stablespike.hw.lanes import current_bits, sum_bits
-from stablespike.hw.neuron import TAG_BITS, entry, latency, stages, state_layout
-from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
+from stablespike.hw.neurons.neuron_unit import TAG_BITS, entry, latency, stages, state_layout
+from stablespike.hw.scan.lanes import current_bits, sum_bits
+from stablespike.network.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from stablespike.spec import ArrayConfig
 from stablespike.spec.reference import neuron_step
 
-from .blocks import array_config, cycle, neuron_settings, random_neuron, value, weighted
-from .streams import Bench, start
+from ...harness.blocks import array_config, cycle, neuron_settings, random_neuron, value, weighted
+from ...harness.streams import Bench, start
 
 
 @dataclass

@@ -12,17 +12,17 @@ from random import Random
 
 import cocotb
 from cocotb.triggers import Timer
-from stablespike.hw.drain import pass_length
-from stablespike.hw.layouts import struct
-from stablespike.hw.neuron import latency, stages
-from stablespike.hw.overlap import LEAVING
-from stablespike.hw.scanner import mark_layout
-from stablespike.network import Neuron
+from stablespike.hw.lib.layouts import struct
+from stablespike.hw.neurons.drain import pass_length
+from stablespike.hw.neurons.neuron_unit import latency, stages
+from stablespike.hw.neurons.pipelined_group_scheduler import LEAVING
+from stablespike.hw.scan.scanner import mark_layout
+from stablespike.network.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import PLACE
 
-from .blocks import array_config, neuron_settings, value
-from .streams import Bench, pack, start, unpack
+from ...harness.blocks import array_config, neuron_settings, value
+from ...harness.streams import Bench, pack, start, unpack
 
 
 @dataclass

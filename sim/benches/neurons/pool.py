@@ -10,8 +10,8 @@ import cocotb
 from stablespike.spec import ArrayConfig
 from stablespike.spec.reference import skeleton
 
-from .blocks import array_config, cycle, value
-from .streams import start
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import start
 
 
 class Group:

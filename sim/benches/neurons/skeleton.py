@@ -7,8 +7,8 @@ from typing import Any
 import cocotb
 from stablespike.spec.reference import skeleton
 
-from .blocks import array_config, cycle, value
-from .streams import Bench, start
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import Bench, start
 
 
 async def _group(bench: Bench, neurons: int, steps: int) -> tuple[list[int], list[int]]:

@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 import cocotb
-from stablespike.hw.fields import LATENCY
-from stablespike.hw.layouts import struct
-from stablespike.hw.scanner import field_layout
+from stablespike.hw.lib.layouts import struct
+from stablespike.hw.scan.address_generator import LATENCY
+from stablespike.hw.scan.scanner import field_layout
 from stablespike.spec import ArrayConfig, task_layout
 
-from .blocks import array_config, value
-from .streams import Bench, pack, start, unpack
+from ...harness.blocks import array_config, value
+from ...harness.streams import Bench, pack, start, unpack
 
 
 @dataclass

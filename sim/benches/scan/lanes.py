@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cocotb
 
-from .blocks import array_config, cycle, value, weighted
-from .streams import start
+from ...harness.blocks import array_config, cycle, value, weighted
+from ...harness.streams import start
 
 
 def _signed(bits: int, width: int) -> int:

@@ -6,8 +6,8 @@ from collections import deque
 
 import cocotb
 
-from .blocks import cycle, value
-from .streams import parameters, start
+from ...harness.blocks import cycle, value
+from ...harness.streams import parameters, start
 
 
 @cocotb.test()

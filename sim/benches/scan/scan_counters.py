@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.counters import scan_counts
+from stablespike.hw.scan.scan_counters import scan_counts
 from stablespike.spec.report import STALL_MAX
 
-from .blocks import array_config, cycle, value
-from .streams import start, unpack
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import start, unpack
 
 _NONE = {"issued": 0, "popcount": 0, "wait": 0, "drain": 0}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from stablespike.hw.scanner import event_layout, field_layout, mark_layout
+from stablespike.hw.scan.scanner import event_layout, field_layout, mark_layout
 from stablespike.spec import ArrayConfig, bits_for
 
-from .blocks import array_config, cycle, value
-from .streams import Bench, Monitor, pack, start, unpack
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import Bench, Monitor, pack, start, unpack
 
 Event = tuple[int, int, int, int]
 """Row, lane, weight, paired."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import cocotb
-from stablespike.hw.layouts import struct
-from stablespike.hw.scanner import field_layout
+from stablespike.hw.lib.layouts import struct
+from stablespike.hw.scan.scanner import field_layout
 from stablespike.spec import ArrayConfig, task_layout
 
-from .blocks import array_config, cycle, value
-from .streams import Bench, Monitor, pack, start, unpack
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import Bench, Monitor, pack, start, unpack
 
 
 def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict[str, int]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.ports import beat_layout
+from stablespike.hw.lib.ports import beat_layout
 
-from .blocks import array_config, cycle, value
-from .streams import pack, start
+from ...harness.blocks import array_config, cycle, value
+from ...harness.streams import pack, start
 
 
 @cocotb.test()

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from random_networks import random_maps, random_network, random_samples
 from stablespike import Conv2d, compile
-from stablespike.errors import DoesNotFit
 from stablespike.hw.array import CoreArray
-from stablespike.hw.core import Core
-from stablespike.program import save_program
-from stablespike.sim.bench import run_bench
+from stablespike.hw.core.core import Core
+from stablespike.program.program import save_program
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
+from stablespike.support.errors import DoesNotFit
 
 SMALL = {
     "lanes": 4, "weight_rows": 400, "spike_rows": 40, "neuron_groups": 32, "tasks": 4,
@@ -76,7 +76,7 @@ def test_core(name, tmp_path):
     config = CORES[name]
     folder = write_cases(tmp_path, config, 9 if config.convolution else 20, seed=1)
     assert run_bench(
-        Core(config, 0), "stablespike.sim.bench_core", parameters={"folder": folder}
+        Core(config, 0), "stablespike.sim.benches.core.core", parameters={"folder": folder}
     ) == 2
 
 
@@ -85,7 +85,7 @@ def test_array(name, tmp_path):
     config = ARRAYS[name]
     folder = write_cases(tmp_path, config, 10, seed=2)
     assert run_bench(
-        CoreArray(config), "stablespike.sim.bench_array", parameters={"folder": folder}
+        CoreArray(config), "stablespike.sim.benches.core.array", parameters={"folder": folder}
     ) == 1
 
 

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib.memory import Memory
-from stablespike.hw import memory
-from stablespike.hw.memory import HostMemory
-from stablespike.sim.bench import run_bench
+from stablespike.hw.core import host_memory as memory
+from stablespike.hw.core.host_memory import HostMemory
+from stablespike.sim.harness.bench import run_bench
 from wrapped import Wrapped
 
-BENCH = "stablespike.sim.bench_memory"
+BENCH = "stablespike.sim.benches.core.host_memory"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Task reader."""
 
 import pytest
-from stablespike.hw.tasks import TaskReader
-from stablespike.sim.bench import run_bench
+from stablespike.hw.core.task_reader import TaskReader
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig, preset, task_layout
 
 CONFIGS = {
@@ -17,7 +17,7 @@ def test_task_reader(name, side):
     layout = task_layout(config)
     reader = TaskReader(config, getattr(layout, side), 0 if side == "scan" else len(layout.scan))
     parameters = {"config": config, "side": side}
-    assert run_bench(reader, "stablespike.sim.bench_tasks", parameters=parameters) == 1
+    assert run_bench(reader, "stablespike.sim.benches.core.task_reader", parameters=parameters) == 1
 
 
 def test_refuses():

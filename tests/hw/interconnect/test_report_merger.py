@@ -1,8 +1,8 @@
 """Report merger."""
 
 import pytest
-from stablespike.hw.reports import ReportMerger
-from stablespike.sim.bench import run_bench
+from stablespike.hw.interconnect.report_merger import ReportMerger
+from stablespike.sim.harness.bench import run_bench
 from wrapped import Wrapped
 
 
@@ -11,7 +11,8 @@ from wrapped import Wrapped
 def test_report_merger(cores, stall):
     parameters = {"cores": cores, "stall": stall}
     assert run_bench(
-        Wrapped(ReportMerger(cores)), "stablespike.sim.bench_reports", name="Merger",
+        Wrapped(ReportMerger(cores)), "stablespike.sim.benches.interconnect.report_merger",
+        name="Merger",
         parameters=parameters,
     ) == 2
 

@@ -1,8 +1,8 @@
 """Spike bus."""
 
 import pytest
-from stablespike.hw.bus import SpikeBus
-from stablespike.sim.bench import run_bench
+from stablespike.hw.interconnect.spike_bus import SpikeBus
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from wrapped import Wrapped
 
@@ -13,5 +13,6 @@ def test_spike_bus(cores, beats, stall):
     config = ArrayConfig(cores=cores, lanes=4, window=4, row_beats=beats)
     parameters = {"config": config, "stall": stall}
     assert run_bench(
-        Wrapped(SpikeBus(config)), "stablespike.sim.bench_bus", name="Bus", parameters=parameters
+        Wrapped(SpikeBus(config)), "stablespike.sim.benches.interconnect.spike_bus",
+        name="Bus", parameters=parameters
     ) == 1

@@ -1,15 +1,15 @@
 """Registers in a stream."""
 
 import pytest
-from stablespike.hw.stage import StreamBuffer, StreamRegister
-from stablespike.sim.bench import run_bench
+from stablespike.hw.lib.stream_registers import StreamBuffer, StreamRegister
+from stablespike.sim.harness.bench import run_bench
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("spaced", [False, True])
 def test_stream_register(spaced, stall):
     assert run_bench(
-        StreamRegister(9, spaced=spaced), "stablespike.sim.bench_stage",
+        StreamRegister(9, spaced=spaced), "stablespike.sim.benches.lib.stream_registers",
         parameters={"stall": stall, "spaced": spaced},
     ) == 1
 
@@ -17,6 +17,6 @@ def test_stream_register(spaced, stall):
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_stream_buffer(stall):
     assert run_bench(
-        StreamBuffer(9), "stablespike.sim.bench_stage",
+        StreamBuffer(9), "stablespike.sim.benches.lib.stream_registers",
         parameters={"stall": stall, "spaced": False},
     ) == 1

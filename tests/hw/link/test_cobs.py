@@ -3,12 +3,12 @@
 from functools import partial
 
 import pytest
-from stablespike.hw.cobs import CobsDecoder, CobsEncoder
-from stablespike.hw.crc import Crc32
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.cobs import CobsDecoder, CobsEncoder
+from stablespike.hw.link.crc import Crc32
+from stablespike.sim.harness.bench import run_bench
 from wrapped import Wrapped
 
-BENCH = "stablespike.sim.bench_cobs"
+BENCH = "stablespike.sim.benches.link.cobs"
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])

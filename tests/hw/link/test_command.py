@@ -1,8 +1,8 @@
 """The command unit."""
 
 import pytest
-from stablespike.hw.command import CommandUnit
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.command import CommandUnit
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig, preset
 
 CONFIGS = {
@@ -16,5 +16,5 @@ CONFIGS = {
 def test_command_unit(name):
     config = CONFIGS[name]
     parameters = {"config": config.as_dict(), "stall": 0.3}
-    assert run_bench(CommandUnit(config), "stablespike.sim.bench_command",
+    assert run_bench(CommandUnit(config), "stablespike.sim.benches.link.command",
                      parameters=parameters) == 4

@@ -1,8 +1,8 @@
 """Handover."""
 
-from stablespike.hw.handover import Handover
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.input_buffer import Handover
+from stablespike.sim.harness.bench import run_bench
 
 
 def test_handover():
-    assert run_bench(Handover(), "stablespike.sim.bench_handover") == 2
+    assert run_bench(Handover(), "stablespike.sim.benches.link.input_buffer") == 2

@@ -1,11 +1,11 @@
 """The whole link."""
 
 import pytest
-from stablespike.hw.link import Link
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.link import Link
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig, preset
 
-BENCH = "stablespike.sim.bench_link"
+BENCH = "stablespike.sim.benches.link.link"
 BAD = {"lost": 0.1, "damaged": 0.1, "doubled": 0.1, "swapped": 0.1, "noise": 0.1}
 CONFIGS = {
     "icebreaker": preset("icebreaker"),

@@ -1,8 +1,8 @@
 """The loader, for narrow and wide rows and windows of every length."""
 
 import pytest
-from stablespike.hw.loader import Loader
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.loader import Loader
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 SHAPES = [
@@ -22,4 +22,6 @@ def test_loader(lanes, window, beats, convolution):
         convolution=convolution,
     )
     parameters = {"config": config.as_dict(), "stall": 0.3, "maps": 4 if lanes < 64 else 2}
-    assert run_bench(Loader(config), "stablespike.sim.bench_loader", parameters=parameters) == 4
+    assert run_bench(
+        Loader(config), "stablespike.sim.benches.link.loader", parameters=parameters
+    ) == 4

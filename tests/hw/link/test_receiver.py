@@ -1,8 +1,8 @@
 """The receiver."""
 
 import pytest
-from stablespike.hw.receiver import CommandRing, Receiver
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.receiver import CommandRing, Receiver
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import preset
 
 
@@ -11,7 +11,7 @@ from stablespike.spec import preset
 def test_receiver(stall, array):
     config = preset(array)
     parameters = {"config": config.as_dict(), "stall": stall}
-    assert run_bench(Receiver(config), "stablespike.sim.bench_receiver",
+    assert run_bench(Receiver(config), "stablespike.sim.benches.link.receiver",
                      parameters=parameters) == 6
 
 

@@ -1,8 +1,8 @@
 """The transmitter."""
 
 import pytest
-from stablespike.hw.transmitter import Transmitter
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.transmitter import Transmitter
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import preset
 
 
@@ -11,7 +11,7 @@ from stablespike.spec import preset
 def test_transmitter(pause, array):
     config = preset(array)
     parameters = {"config": config.as_dict(), "pause": pause}
-    assert run_bench(Transmitter(config), "stablespike.sim.bench_transmitter",
+    assert run_bench(Transmitter(config), "stablespike.sim.benches.link.transmitter",
                      parameters=parameters) == 5
 
 

@@ -1,14 +1,14 @@
 """The UART, and what it refuses to be built as."""
 
 import pytest
-from stablespike.hw.uart import Uart, default_divisor
-from stablespike.sim.bench import run_bench
+from stablespike.hw.link.uart import Uart, default_divisor
+from stablespike.sim.harness.bench import run_bench
 
 
 @pytest.mark.parametrize("divisor", [6, 31, 104, 208])
 def test_uart(divisor):
     parameters = {"divisor": divisor}
-    assert run_bench(Uart(divisor), "stablespike.sim.bench_uart", parameters=parameters) == 6
+    assert run_bench(Uart(divisor), "stablespike.sim.benches.link.uart", parameters=parameters) == 6
 
 
 def test_default_divisor():

@@ -1,8 +1,8 @@
 """Emission."""
 
 import pytest
-from stablespike.hw.emission import Emission
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.convolution_output import Emission
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from wrapped import Wrapped
 
@@ -23,7 +23,7 @@ def test_emission(name):
     index = config.cores - 1
     component = Wrapped(Emission(config, index), final="last_window", trace="tracing")
     assert run_bench(
-        component, "stablespike.sim.bench_emission", name="EmissionPins",
+        component, "stablespike.sim.benches.neurons.convolution_output", name="EmissionPins",
         parameters={"config": config, "index": index},
     ) == 1
 

@@ -1,8 +1,8 @@
 """Write-back."""
 
 import pytest
-from stablespike.hw.writeback import Writeback
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.dense_output import Writeback
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from wrapped import Wrapped
 
@@ -22,7 +22,8 @@ def test_writeback(name, stall):
     parameters = {"config": config, "index": index, "stall": stall}
     component = Wrapped(Writeback(config, index), final="last_window", trace="tracing")
     assert run_bench(
-        component, "stablespike.sim.bench_writeback", name="WritebackPins", parameters=parameters
+        component, "stablespike.sim.benches.neurons.dense_output",
+        name="WritebackPins", parameters=parameters
     ) == 2
 
 

@@ -1,8 +1,8 @@
 """Drain."""
 
 import pytest
-from stablespike.hw.drain import Drain
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.drain import Drain
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -17,7 +17,7 @@ CONFIGS = {
 def test_drain(name):
     config = CONFIGS[name]
     assert run_bench(
-        Drain(config), "stablespike.sim.bench_drain", parameters={"config": config}
+        Drain(config), "stablespike.sim.benches.neurons.drain", parameters={"config": config}
     ) == 1
 
 
@@ -37,5 +37,5 @@ BEHIND = {
 def test_drain_behind(name):
     config = BEHIND[name]
     assert run_bench(
-        Drain(config), "stablespike.sim.bench_drain_behind", parameters={"config": config}
+        Drain(config), "stablespike.sim.benches.neurons.drain_behind", parameters={"config": config}
     ) == 1

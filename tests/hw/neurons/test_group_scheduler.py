@@ -1,8 +1,8 @@
 """Turns."""
 
 import pytest
-from stablespike.hw.turns import Turns
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.group_scheduler import Turns
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -15,5 +15,6 @@ CONFIGS = {
 def test_turns(name):
     config = CONFIGS[name]
     assert run_bench(
-        Turns(config), "stablespike.sim.bench_turns", parameters={"config": config}
+        Turns(config), "stablespike.sim.benches.neurons.group_scheduler",
+        parameters={"config": config}
     ) == 1

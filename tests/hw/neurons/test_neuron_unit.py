@@ -1,8 +1,8 @@
 """Neuron unit."""
 
 import pytest
-from stablespike.hw.neuron import NeuronUnit
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.neuron_unit import NeuronUnit
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from wrapped import Wrapped, multiplier_model
 
@@ -24,7 +24,8 @@ CONFIGS = {
 def test_neuron_unit(name):
     config = CONFIGS[name]
     assert run_bench(
-        NeuronUnit(config), "stablespike.sim.bench_neuron", parameters={"config": config}
+        NeuronUnit(config), "stablespike.sim.benches.neurons.neuron_unit",
+        parameters={"config": config}
     ) == 3
 
 
@@ -36,6 +37,6 @@ def test_leaks_in_multipliers(bits, convolution):
     )
     component = Wrapped(NeuronUnit(config), "iCE40UP5K")
     assert run_bench(
-        component, "stablespike.sim.bench_neuron", name="NeuronUP5K",
+        component, "stablespike.sim.benches.neurons.neuron_unit", name="NeuronUP5K",
         parameters={"config": config}, models=multiplier_model(),
     ) == 3

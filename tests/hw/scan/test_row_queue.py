@@ -1,15 +1,15 @@
 """Row queue."""
 
 import pytest
-from stablespike.hw.queue import RowQueue
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.row_queue import RowQueue
+from stablespike.sim.harness.bench import run_bench
 
 
 @pytest.mark.parametrize(("width", "depth"), [(21, 4), (1, 64)])
 def test_row_queue(width, depth):
     parameters = {"width": width, "depth": depth}
     assert run_bench(
-        RowQueue(width, depth), "stablespike.sim.bench_queue", parameters=parameters
+        RowQueue(width, depth), "stablespike.sim.benches.scan.row_queue", parameters=parameters
     ) == 2
 
 

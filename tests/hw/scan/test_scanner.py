@@ -1,8 +1,8 @@
 """Scanner."""
 
 import pytest
-from stablespike.hw.scanner import Scanner
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.scanner import Scanner
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 CONFIGS = {
@@ -21,5 +21,5 @@ CONFIGS = {
 def test_scanner(name):
     config = CONFIGS[name]
     assert run_bench(
-        Scanner(config), "stablespike.sim.bench_scanner", parameters={"config": config}
+        Scanner(config), "stablespike.sim.benches.scan.scanner", parameters={"config": config}
     ) == 4

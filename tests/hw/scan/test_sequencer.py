@@ -1,8 +1,8 @@
 """Sequencer."""
 
 import pytest
-from stablespike.hw.sequencer import Sequencer
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.sequencer import Sequencer
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig, preset
 
 CONFIGS = {
@@ -15,5 +15,5 @@ CONFIGS = {
 def test_sequencer(name):
     config = CONFIGS[name]
     assert run_bench(
-        Sequencer(config), "stablespike.sim.bench_sequencer", parameters={"config": config}
+        Sequencer(config), "stablespike.sim.benches.scan.sequencer", parameters={"config": config}
     ) == 2

@@ -1,8 +1,8 @@
 """Spike memory."""
 
 import pytest
-from stablespike.hw.spikes import SpikeMemory
-from stablespike.sim.bench import run_bench
+from stablespike.hw.scan.spike_memory import SpikeMemory
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
 
@@ -15,5 +15,6 @@ from stablespike.spec import ArrayConfig
 )
 def test_spike_memory(config):
     assert run_bench(
-        SpikeMemory(config), "stablespike.sim.bench_spikes", parameters={"config": config}
+        SpikeMemory(config), "stablespike.sim.benches.scan.spike_memory",
+        parameters={"config": config}
     ) == 1

@@ -1,7 +1,7 @@
 """The driver in cocotb against the whole accelerator, at its UART pins."""
 
 from stablespike.hw.accelerator import UartAccelerator
-from stablespike.sim.bench import run_bench
+from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BAUD_DEFAULT
 
@@ -15,7 +15,7 @@ CONFIG = ArrayConfig(
 def test_the_driver_runs_the_accelerator_at_its_pins():
     component = UartAccelerator(CONFIG, clock_hz=CLOCK_HZ)
     passed = run_bench(
-        component, "stablespike.sim.bench_accelerator",
+        component, "stablespike.sim.benches.link.accelerator",
         parameters={"config": CONFIG, "clock_hz": CLOCK_HZ},
     )
     assert passed == 3

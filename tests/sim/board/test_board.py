@@ -12,13 +12,13 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-from stablespike import cache
-from stablespike.errors import LinkError, ToolError
-from stablespike.sim import board, toolchain, verilog
-from stablespike.sim.board import SimTransport, board_library
-from stablespike.sim.verilog import board_verilog
+from stablespike.sim.board import board, toolchain, verilog
+from stablespike.sim.board.board import SimTransport, board_library
+from stablespike.sim.board.verilog import board_verilog
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
+from stablespike.support import cache
+from stablespike.support.errors import LinkError, ToolError
 
 CLOCK_HZ = 1_200_000
 
@@ -179,7 +179,7 @@ def test_what_an_ended_process_left_is_removed(tmp_path, monkeypatch):
     monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path))
     code = """
 import os, signal
-from stablespike.cache import cached
+from stablespike.support.cache import cached
 def build(folder):
     (folder / "half").mkdir()
     os.kill(os.getpid(), signal.SIGTERM)

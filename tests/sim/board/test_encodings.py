@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import stablespike as ss
 from agreement import agree
-from stablespike.device import Device
-from stablespike.maps import input_map
+from stablespike.device.open import Device
+from stablespike.device.windows import Batch, encode_windows
+from stablespike.mapping.maps import input_map
 from stablespike.spec.encoding import encodings
-from stablespike.windows import Batch, encode_windows
 
 ARRAY = ss.ArrayConfig(
     lanes=16, window=8, neuron_steps=4, chain=4, row_beats=2, weight_rows=2048, spike_rows=128,

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.counters import source_words
+from stablespike.cli.demo import NETWORK, STEPS, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
-from stablespike.demo import NETWORK, STEPS, pixels
-from stablespike.estimate import estimate
+from stablespike.golden.counters import source_words
+from stablespike.timing.estimate import estimate
 
 IMAGES = 100
 # As in test_random.py: they are built once.

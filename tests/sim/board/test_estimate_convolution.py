@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.counters import source_words
-from stablespike.device import Device
-from stablespike.estimate import estimate
+from stablespike.device.open import Device
+from stablespike.golden.counters import source_words
+from stablespike.timing.estimate import estimate
 from test_random_maps import ARRAYS
 
 

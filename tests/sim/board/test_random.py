@@ -14,7 +14,7 @@ import pytest
 import stablespike as ss
 from agreement import agree
 from random_networks import random_network, random_samples
-from stablespike.device import Device
+from stablespike.device.open import Device
 
 SMALL = {
     "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 256,

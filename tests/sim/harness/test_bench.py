@@ -5,8 +5,8 @@ from amaranth import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-from stablespike.sim.bench import BenchError, run_bench
-from stablespike.sim.streams import pack, unpack
+from stablespike.sim.harness.bench import BenchError, run_bench
+from stablespike.sim.harness.streams import pack, unpack
 
 BENCHES = "benches"
 

@@ -10,10 +10,10 @@ import pytest
 import stablespike as ss
 from array_model import ArrayModel
 from random_networks import random_maps, random_samples
-from stablespike.hw.ports import beat_layout
-from stablespike.sim.blocks import Packet
-from stablespike.sim.programs import ALL_REPORTS, check, windows
-from stablespike.sim.streams import unpack
+from stablespike.hw.lib.ports import beat_layout
+from stablespike.sim.harness.blocks import Packet
+from stablespike.sim.harness.programs import ALL_REPORTS, check, windows
+from stablespike.sim.harness.streams import unpack
 from stablespike.spec.link import Register
 from stablespike.spec.report import HEAD, PLACE, ReportKind
 

@@ -9,10 +9,10 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, sign
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from stablespike.hw.memory import HostMemory
-from stablespike.sim.board import SimTransport
-from stablespike.sim.netlist import netlist_verilog
-from stablespike.sim.verilog import board_verilog
+from stablespike.hw.core.host_memory import HostMemory
+from stablespike.sim.board.board import SimTransport
+from stablespike.sim.board.verilog import board_verilog
+from stablespike.sim.netlist.netlist import netlist_verilog
 from stablespike.spec import ArrayConfig
 from synthesis import STREAM_PINS, synthesize
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from stablespike.sim.lut import lut_expression
+from stablespike.sim.netlist.lut import lut_expression
 
 
 def evaluate(text, inputs):

@@ -6,15 +6,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.errors import DeviceError, FileError, ToolError
+from stablespike.device.link_device import LinkDevice
+from stablespike.device.verify import compare
 from stablespike.hw.accelerator import UartAccelerator
-from stablespike.link_device import LinkDevice
-from stablespike.sim import board_netlist, cells
-from stablespike.sim.board import SimTransport
-from stablespike.sim.netlist import Netlist, netlist_verilog, random_faults, read_netlist
+from stablespike.link.transport import Transport
+from stablespike.sim.board.board import SimTransport
+from stablespike.sim.netlist import board_netlist, cells
+from stablespike.sim.netlist.netlist import Netlist, netlist_verilog, random_faults, read_netlist
 from stablespike.spec.link import BAUD_DEFAULT, CLOCKS_PER_BIT_MIN
-from stablespike.transport import Transport
-from stablespike.verify import compare
+from stablespike.support.errors import DeviceError, FileError, ToolError
 from synthesis import UART_PINS, synthesize
 
 # The slowest clock: the default rate has the fewest clocks per bit.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stablespike.program import load_program
+from stablespike.program.program import load_program
 from verbs import Out, call
 
 
@@ -81,8 +81,8 @@ def test_what_an_extra_installs(capsys: Out, monkeypatch: pytest.MonkeyPatch) ->
     code, _, err = call(capsys, "train", "mnist-mlp")
     assert code == 3
     assert "is not installed: pip install 'stablespike[train]'" in err
-    monkeypatch.setitem(sys.modules, "stablespike.golden", None)
-    monkeypatch.delattr("stablespike.golden", raising=False)
+    monkeypatch.setitem(sys.modules, "stablespike.golden.golden", None)
+    monkeypatch.delattr("stablespike.golden.golden", raising=False)
     code, _, err = call(capsys, "bench", "--device", "golden:")
     assert code == 3
     assert "golden: needs PyTorch" in err

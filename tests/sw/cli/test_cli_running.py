@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from board_model import Board
-from stablespike.program import load_program
+from stablespike.program.program import load_program
 from verbs import Out, call
 
 
@@ -164,8 +164,8 @@ def test_what_cannot_be_written_is_found_before_the_run(
     def unwanted(*arguments: Any, **options: Any) -> Any:
         raise AssertionError("the device is opened")
 
-    monkeypatch.setattr("stablespike.device.open_device", unwanted)
-    monkeypatch.setattr("stablespike.demo.open_device", unwanted)
+    monkeypatch.setattr("stablespike.device.open.open_device", unwanted)
+    monkeypatch.setattr("stablespike.cli.demo.open_device", unwanted)
     pytest.importorskip("matplotlib")
     nowhere = files / "nowhere" / "out.npz"
     np.savez(files / "labels.npz", samples=np.zeros((2, 6, 9)), labels=np.arange(3))
@@ -181,7 +181,7 @@ def test_what_cannot_be_written_is_found_before_the_run(
         assert code == 2
         assert message in err
 
-    monkeypatch.setattr("stablespike.files.load", unwanted)
+    monkeypatch.setattr("stablespike.network.files.load", unwanted)
     code, _, err = call(
         capsys, "compile", files / "net.safetensors", "--array", "icebreaker", "--steps", 4,
         "-o", nowhere,

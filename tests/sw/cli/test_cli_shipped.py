@@ -18,7 +18,7 @@ def test_demo(
     capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: Callable[..., Board]
 ) -> None:
     pytest.importorskip("matplotlib")
-    from stablespike import demo
+    from stablespike.cli import demo
     from stablespike.datasets import shipped_path
 
     network = ss.load(shipped_path(demo.NETWORK))
@@ -63,8 +63,8 @@ def test_a_picture_needs_matplotlib(capsys: Out, monkeypatch: pytest.MonkeyPatch
 
 
 def test_bench(capsys: Out, board: Callable[..., Board]) -> None:
+    from stablespike.cli.demo import NETWORK
     from stablespike.datasets import shipped_path
-    from stablespike.demo import NETWORK
 
     board(ss.compile(ss.load(shipped_path(NETWORK)), preset("icebreaker"), steps=4))
     code, out, _ = call(capsys, "bench", "--images", 2, "--json")

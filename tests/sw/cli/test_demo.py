@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import stablespike as ss
-from stablespike.demo import NETWORKS, shipped_program
+from stablespike.cli.demo import NETWORKS, shipped_program
 from stablespike.spec.array import PRESETS, ArrayConfig, preset
 
 

@@ -9,8 +9,8 @@ import pytest
 import stablespike as ss
 import torch
 from stablespike.cli import main
-from stablespike.device import Device
-from stablespike.program import save_program
+from stablespike.device.open import Device
+from stablespike.program.program import save_program
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from stablespike import datasets
 from stablespike.datasets import DatasetError, mnist, mnist_folder, shipped_mnist, shipped_path
 from stablespike.datasets.images import FASHION, MNIST
-from stablespike.errors import FileError
+from stablespike.support.errors import FileError
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 

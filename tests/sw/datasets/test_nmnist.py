@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stablespike.datasets import DATA_VARIABLE, DatasetError, nmnist, nmnist_small, parse_events
-from stablespike.events import bin_events
+from stablespike.samples.events import bin_events
 
 module = sys.modules["stablespike.datasets.nmnist"]
 LABELS = {"train1K.txt": {1: 5, 2: 0, 3: 5}, "test100.txt": {60001: 7}}

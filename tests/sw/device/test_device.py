@@ -12,8 +12,8 @@ import stablespike as ss
 from board_model import Board, board_device, same
 from device_programs import ARRAY, golden, program_of, small, spikes
 from random_networks import random_network, random_samples
-from stablespike.device import open_device
-from stablespike.result import NO_HARDWARE
+from stablespike.device.open import open_device
+from stablespike.device.result import NO_HARDWARE
 from stablespike.spec.array import ArrayConfig
 
 
@@ -119,7 +119,7 @@ def test_golden_has_no_cycles() -> None:
 def test_golden_in_parts_is_golden_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     program = program_of(small("words", "both"))
     whole = golden(program).run(spikes(9), trace=True)
-    monkeypatch.setattr("stablespike.golden_device._GOLDEN_BATCH", 2)
+    monkeypatch.setattr("stablespike.device.golden_device._GOLDEN_BATCH", 2)
     same(golden(program).run(spikes(9), trace=True), whole)
 
 

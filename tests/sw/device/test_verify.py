@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import stablespike as ss
+from stablespike.device.verify import Comparison, Difference, compare
 from stablespike.spec.array import ArrayConfig
-from stablespike.verify import Comparison, Difference, compare
 
 
 def setup(readout: str = "counts") -> tuple[ss.Program, Any]:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.maps import Map
+from stablespike.device.windows import Batch, encode_windows, input_commands
+from stablespike.mapping.maps import Map
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodings
 from stablespike.spec.link import BODY_BYTES, WINDOW_HEAD, Command
-from stablespike.windows import Batch, encode_windows, input_commands
 
 
 @given(
@@ -141,6 +141,6 @@ def test_many_samples_are_encoded_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
     config = ArrayConfig(window=2)
     spikes = np.random.default_rng(1).random((150, 7, 30)) < 0.2
     whole = sent(spikes, 7, [True] * 150, config)
-    monkeypatch.setattr("stablespike.windows._WINDOWS_AT_ONCE", 1)
+    monkeypatch.setattr("stablespike.device.windows._WINDOWS_AT_ONCE", 1)
     assert sent(spikes, 7, [True] * 150, config) == whole
     assert len(whole) == 150 * 4

@@ -4,9 +4,9 @@ import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
-from stablespike.counters import COUNTER_DTYPE, consistency, count, source_words, totals
-from stablespike.golden import Golden
-from stablespike.shares import Share, grid
+from stablespike.golden.counters import COUNTER_DTYPE, consistency, count, source_words, totals
+from stablespike.golden.golden import Golden
+from stablespike.mapping.partitions import Share, grid
 from stablespike.spec import reference
 
 

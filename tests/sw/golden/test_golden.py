@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
-from stablespike import golden as golden_module
-from stablespike.golden import Golden
-from stablespike.samples import check_samples
+from stablespike.golden import golden as golden_module
+from stablespike.golden.golden import Golden
+from stablespike.samples.samples import check_samples
+from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
-from stablespike.words import pack_steps, popcount, predict
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -9,9 +9,9 @@ import stablespike as ss
 from board_model import board_device
 from random_networks import random_maps, random_samples
 from stablespike.cli import main
-from stablespike.counters import COUNTER_DTYPE, count
+from stablespike.device.verify import compare
+from stablespike.golden.counters import COUNTER_DTYPE, count
 from stablespike.spec import reference
-from stablespike.verify import compare
 
 ARRAY = ss.ArrayConfig(cores=2, lanes=4, window=4, weight_bits=8, acc_bits=24)
 
@@ -76,7 +76,7 @@ def test_a_run_is_what_the_reference_says(seed):
 def test_long_samples_of_large_maps_run_in_parts(monkeypatch):
     samples = np.random.default_rng(0).random((5, 6, 2, 8, 8)) < 0.3
     whole = on_golden(camera(), 6).run(samples, trace=True)
-    monkeypatch.setattr("stablespike.golden_device._TRACE_VALUES", 2 * 6 * (64 + 5))
+    monkeypatch.setattr("stablespike.device.golden_device._TRACE_VALUES", 2 * 6 * (64 + 5))
     device = on_golden(camera(), 6)
     sizes, run = [], device._golden.run
 

@@ -8,11 +8,11 @@ import pytest
 from device_model import DeviceModel, Faults, ModelTransport
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stablespike.errors import DeviceMismatch, DeviceTimeout, LinkError
-from stablespike.session import Frame, Session, decode_frame, encode_frame
+from stablespike.link.session import Frame, Session, decode_frame, encode_frame
+from stablespike.link.transport import SerialTransport, Transport
 from stablespike.spec.array import ArrayConfig, preset
 from stablespike.spec.link import BODY_BYTES, DATA_IN_FLIGHT, FRAME_BYTES, Kind, pack_info
-from stablespike.transport import SerialTransport, Transport
+from stablespike.support.errors import DeviceMismatch, DeviceTimeout, LinkError
 
 SMALL = preset("icebreaker")
 

@@ -16,11 +16,11 @@ import pytest
 import stablespike as ss
 from board_model import Board, same
 from device_model import DeviceModel
-from stablespike.address import open_transport, parse_uri
-from stablespike.device import open_device
-from stablespike.simulated_transport import SimulatedTransport
+from stablespike.device.open import open_device
+from stablespike.link.address import open_transport, parse_uri
+from stablespike.link.simulated_transport import SimulatedTransport
+from stablespike.link.transport import SerialTransport, TcpTransport
 from stablespike.spec.array import ArrayConfig, preset
-from stablespike.transport import SerialTransport, TcpTransport
 
 ARRAY = ArrayConfig(lanes=4)
 
@@ -281,7 +281,7 @@ def test_ipv6() -> None:
 
 
 class FakeBoard:
-    """What ``stablespike.sim.board`` has."""
+    """What ``stablespike.sim.board.board`` has."""
 
     def __init__(self, config: ArrayConfig, uart: bool = False) -> None:
         self.config, self.uart, self.cycles = config, uart, 0
@@ -307,9 +307,9 @@ class FakeBoard:
 
 @pytest.fixture
 def fake_sim(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("stablespike.sim.board")
+    module = ModuleType("stablespike.sim.board.board")
     module.SimTransport = FakeBoard  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "stablespike.sim.board", module)
+    monkeypatch.setitem(sys.modules, "stablespike.sim.board.board", module)
 
 
 @pytest.mark.usefixtures("fake_sim")
@@ -331,7 +331,7 @@ def test_the_simulated_board() -> None:
 
 
 def test_a_simulator_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "stablespike.sim.board", None)
+    monkeypatch.setitem(sys.modules, "stablespike.sim.board.board", None)
     with pytest.raises(ss.DeviceNotFound, match=r"needs the simulator, .* 'stablespike\[sim\]'"):
         open_device("sim:icebreaker")
 

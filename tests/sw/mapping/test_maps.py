@@ -9,7 +9,7 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.maps import Map, Maps, input_map, written_map
+from stablespike.mapping.maps import Map, Maps, input_map, written_map
 
 NEURON = ss.Neuron(threshold=1)
 

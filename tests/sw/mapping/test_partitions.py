@@ -8,7 +8,7 @@ import numpy as np
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.shares import Share, grid, order, splits
+from stablespike.mapping.partitions import Share, grid, order, splits
 
 NEURON = ss.Neuron(threshold=1)
 

@@ -12,10 +12,10 @@ from array_model import CoreModel, core_tasks
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps
-from stablespike.compiler import _image
-from stablespike.plan import make_plans
-from stablespike.program import Program
-from stablespike.shares import order, splits
+from stablespike.mapping.partitions import order, splits
+from stablespike.mapping.plan import make_plans
+from stablespike.program.compiler import _image
+from stablespike.program.program import Program
 from stablespike.spec import reference, task_layout
 
 NEURON = ss.Neuron(threshold=1)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from stablespike.fidelity import compare_spikes
+from stablespike.network.fidelity import compare_spikes
 
 
 def test_spikes_compared():

@@ -8,7 +8,7 @@ import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network
-from stablespike import files
+from stablespike.network import files
 
 
 @pytest.fixture

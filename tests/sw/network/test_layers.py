@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps
-from stablespike.geometry import Axis
+from stablespike.network.geometry import Axis
 
 NEURON = ss.Neuron(threshold=5)
 KERNELS = np.ones((2, 3, 3, 3))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.fidelity import compare_spikes
 from stablespike.importers.graph import assemble
 from stablespike.importers.parts import Conv, Part, Pool, Scaling
 from stablespike.importers.semantics import checked_decay, one_value, tidy
-from stablespike.quantize import (
+from stablespike.network.fidelity import compare_spikes
+from stablespike.network.quantize import (
     closest_leak,
     exact_steps,
     leak_factor,

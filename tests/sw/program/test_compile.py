@@ -12,12 +12,12 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.errors import DoesNotFit, FileError
-from stablespike.estimate import typical_cycles
+from stablespike.samples.words import pack_rows
 from stablespike.spec import preset, task_layout
 from stablespike.spec.link import Register, Space
-from stablespike.values import signed_bits, signed_range
-from stablespike.words import pack_rows
+from stablespike.support.errors import DoesNotFit, FileError
+from stablespike.support.values import signed_bits, signed_range
+from stablespike.timing.estimate import typical_cycles
 
 pytestmark = pytest.mark.usefixtures("dense_presets")
 
@@ -319,7 +319,7 @@ def test_signed_bits_are_the_fewest(low: int, high: int) -> None:
 
 @pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
 def test_images_are_packed_in_blocks(width: int, lanes: int, monkeypatch) -> None:
-    monkeypatch.setattr("stablespike.words._BITS_AT_ONCE", 5 * width * lanes)
+    monkeypatch.setattr("stablespike.samples.words._BITS_AT_ONCE", 5 * width * lanes)
     high = 1 << (width - 1)
     rows = np.random.default_rng(width).integers(-high, high, (23, lanes))
     packed = pack_rows(rows, width)

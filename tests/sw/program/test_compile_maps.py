@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.errors import DoesNotFit
-from stablespike.estimate import typical_cycles
-from stablespike.plan import make_plans
+from stablespike.mapping.plan import make_plans
 from stablespike.spec import PRESETS
+from stablespike.support.errors import DoesNotFit
+from stablespike.timing.estimate import typical_cycles
 
 pytestmark = pytest.mark.usefixtures("dense_presets")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stablespike.events import bin_events, is_recordings
+from stablespike.samples.events import bin_events, is_recordings
 
 FULL = [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")]
 

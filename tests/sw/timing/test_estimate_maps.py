@@ -9,10 +9,10 @@ import pytest
 import stablespike as ss
 from array_model import core_tasks, field_runs
 from random_networks import random_maps
-from stablespike.counters import source_words
-from stablespike.estimate import estimate, typical_cycles
-from stablespike.estimate_maps import _Model
-from stablespike.maps import Maps
+from stablespike.golden.counters import source_words
+from stablespike.mapping.maps import Maps
+from stablespike.timing.estimate import estimate, typical_cycles
+from stablespike.timing.estimate_convolution import _Model
 
 ARRAY = ss.ArrayConfig(
     cores=3, lanes=4, window=4, neuron_steps=2, weight_bits=8, acc_bits=24, weight_rows=1 << 14,

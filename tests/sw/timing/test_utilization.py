@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.result import Result, counter_table, with_totals
-from stablespike.utilization import neuron_bound, utilization
+from stablespike.device.result import Result, counter_table, with_totals
+from stablespike.timing.utilization import neuron_bound, utilization
 
 ARRAY = ss.ArrayConfig(
     cores=2, lanes=4, window=4, neuron_steps=2, spike_rows=256, state_groups=256, convolution=True,

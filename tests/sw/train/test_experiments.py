@@ -13,7 +13,7 @@ from scipy import stats
 from stablespike.datasets import shipped_mnist
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import inference_and  # noqa: E402
 import mnist10k  # noqa: E402

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stablespike.errors import FileError, StableSpikeError
+from stablespike.support.errors import FileError, StableSpikeError
 
 torch = pytest.importorskip("torch")
 

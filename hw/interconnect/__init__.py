@@ -1,0 +1,1 @@
+"""Between the cores: the spike bus, and the reports of several cores merged."""

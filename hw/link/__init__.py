@@ -1,0 +1,1 @@
+"""The link: frames, commands, input windows and reports, and the pins they cross."""

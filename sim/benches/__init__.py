@@ -1,0 +1,1 @@
+"""cocotb benches, one for each file of ``hw``."""

@@ -1,0 +1,1 @@
+"""What the benches share: runner, streams, frames, compiled programs."""

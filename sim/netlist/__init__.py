@@ -1,0 +1,1 @@
+"""Synthesized netlists as simulated boards."""

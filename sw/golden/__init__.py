@@ -1,0 +1,3 @@
+"""The golden model: the numerics in PyTorch, and the counters that every device agrees on.
+
+May import ``samples``, ``mapping`` and what is below them."""
