@@ -47,6 +47,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site with its API reference, in docs/_build; warnings are errors."""
+    install(session, "docs,train,import")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build")
+
+
+@nox.session
 def sim(session: nox.Session) -> None:
     """Every cocotb bench, and the simulated board's own tests."""
     install(session, "test")
