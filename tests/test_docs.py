@@ -1,5 +1,6 @@
 """The examples of the documentation run as they stand there."""
 
+import doctest
 import re
 import shlex
 from dataclasses import replace
@@ -94,6 +95,20 @@ def test_every_recipe_is_documented():
     for name in RECIPES:
         if not experiment.fullmatch(name):
             assert f"`{name}`" in page, name
+
+
+def test_the_life_of_a_spike():
+    """The examples give what the page says, and every file it names is there."""
+    pytest.importorskip("torch")
+    page = ROOT / "docs" / "life-of-a-spike.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 10
+    assert failed == 0
+    for line in re.findall(r"^`(?:sw|spec|hw)/.*$", page.read_text(), re.M):
+        folder = Path()
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", line):
+            folder = (ROOT / name).parent if "/" in name else folder
+            assert (folder / Path(name).name).exists(), name
 
 
 def test_links_lead_somewhere():
