@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stablespike as ss
+from stablespike.datasets import shipped_path
 from stablespike.spec import reference
 
 pytest.importorskip("torch")
@@ -361,3 +362,270 @@ def test_a_changed_number_is_found(name):
                 continue
             missed.append((text[max(0, start - 40) : end + 10], other))
     assert not missed
+
+
+def bounds(cell, **names):
+    """Lowest and highest value of a range, as the page writes it."""
+    low, high = cell.split("`")[0].split(" .. ")
+    return tuple(eval(each, {"__builtins__": {}}, names) for each in (low, high))
+
+
+def dense(weight=((1,),), bias=None, weight_bits=None, **neuron):
+    settings = {"threshold": 1, **neuron}
+    return ss.Dense(weight, bias, neuron=ss.Neuron(**settings), weight_bits=weight_bits)
+
+
+def spiking(layer, inputs=1, **settings):
+    return ss.Network(ss.SpikeInput((inputs,)), [layer], **settings)
+
+
+def golden(network):
+    return ss.Golden(network).run
+
+
+def compiled(network, steps=1, **array):
+    ss.compile(network, ss.ArrayConfig(**array), steps, device="golden:")
+
+
+def with_weight(value, bits):
+    spiking(dense([[value]]), weight_bits=bits)
+    dense([[value]], weight_bits=bits)
+
+
+def with_kernel(value):
+    for kernel in ((value, 1), (1, value)):
+        ss.Conv2d(np.zeros((1, 1, *kernel)), neuron=ss.Neuron(threshold=1))
+
+
+def with_padding(value):
+    ss.Conv2d(np.zeros((1, 1, 5, 5)), padding=value, neuron=ss.Neuron(threshold=1))
+
+
+def with_pixel(value):
+    golden(ss.Network(ss.PixelInput((1,), 3), [dense()]))([[value]], 1)
+
+
+def with_shift(value):
+    for leak in ((value, None), (None, value)):
+        ss.Neuron(leak=leak, threshold=1)
+        ss.Neuron(synapse_leak=leak, threshold=1)
+
+
+OF_NETWORKS = {
+    "weight of a layer with `weight_bits=4": (lambda value: with_weight(value, 4), {}),
+    "weight of a layer with `weight_bits=8": (lambda value: with_weight(value, 8), {}),
+    "bias": (lambda value: dense(bias=[value]), {}),
+    "threshold": (lambda value: ss.Neuron(threshold=value), {}),
+    "v_init": (lambda value: ss.Neuron(threshold=1, v_init=value), {}),
+    "shift of a leak, or None": (with_shift, {}),
+    "fraction_bits": (lambda value: spiking(dense(), fraction_bits=value), {}),
+    "bits of a pixel, `B": (lambda value: ss.PixelInput((1,), value), {}),
+    "pixel": (with_pixel, {"B": 3}),
+    "spike": (lambda value: golden(spiking(dense()))([[[value]]]), {}),
+    "steps of a sample, `N": (lambda value: compiled(spiking(dense()), value), {}),
+    "height or width of a kernel, `K": (with_kernel, {}),
+    "zero padding": (with_padding, {"K": 5}),
+}
+OF_ARRAYS = ("acc_bits", "state_bits", "fraction_bits", "window")
+SIZES = {"V": "state_bits", "A": "acc_bits", "T": "window"}
+ON_ARRAYS = {
+    "bias": ("V", lambda value: spiking(dense(bias=[value]))),
+    "threshold of a layer that fires": ("V", lambda value: spiking(dense(threshold=value))),
+    "v_init": ("V", lambda value: spiking(dense(v_init=value))),
+    "sum of the positive weights of a neuron": ("A", lambda value: with_sum(value, 1)),
+    "sum of the negative weights of a neuron": ("A", lambda value: with_sum(-value, -1)),
+    "bits of a pixel": ("T", lambda value: ss.Network(ss.PixelInput((1,), value), [dense()])),
+}
+
+
+def with_sum(count, weight):
+    """So many inputs of a weight, and one of its negative."""
+    return spiking(dense([[weight] * count + [-weight]]), count + 1)
+
+
+def check_range(accept, low, high):
+    """Both ends are accepted, and what is just outside is refused."""
+    for value in (low, high):
+        accept(value)
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=re.escape(str(value))):
+            accept(value)
+
+
+def check_ranges(text):
+    of_networks, of_arrays, on_arrays = tables(text)
+    assert {row["quantity"] for row in of_networks} == set(OF_NETWORKS)
+    for row in of_networks:
+        accept, names = OF_NETWORKS[row["quantity"]]
+        check_range(accept, *bounds(row["range"], **names))
+        width = row["width in bits"].removesuffix(", signed")
+        if width.isdecimal():
+            low, high = bounds(row["range"], **names)
+            signed = row["width in bits"].endswith("signed")
+            assert max(high, ~low if signed else 0).bit_length() + signed == int(width)
+
+    assert [row["field of `ArrayConfig"].split("`")[0] for row in of_arrays] == [
+        "weight_bits", *OF_ARRAYS
+    ]
+    for row in of_arrays[1:]:
+        name = row["field of `ArrayConfig"].split("`")[0]
+        check_range(lambda value, name=name: ss.ArrayConfig(**{name: value}), *bounds(row["range"]))
+    assert of_arrays[0]["range"] == "4 or 8"
+    for bits in (4, 8):
+        ss.ArrayConfig(weight_bits=bits)
+    with pytest.raises(ValueError, match="more than weight_bits"):
+        ss.ArrayConfig(weight_bits=8, acc_bits=8)
+    with pytest.raises(ValueError, match="4 or 8"):
+        ss.ArrayConfig(weight_bits=6)
+    (fraction,) = (row["range"] for row in of_arrays if row["field of `ArrayConfig"][:1] == "f")
+    below = int(re.search(r"at most `V - (\d+)", fraction)[1])
+    ss.ArrayConfig(state_bits=10, fraction_bits=10 - below)
+    with pytest.raises(ValueError, match=f"at most state_bits - {below}"):
+        ss.ArrayConfig(state_bits=10, fraction_bits=11 - below)
+    with pytest.raises(ValueError, match="power of two"):
+        ss.ArrayConfig(window=12)
+
+    assert {row["quantity"] for row in on_arrays} == set(ON_ARRAYS)
+    for row in on_arrays:
+        size, network = ON_ARRAYS[row["quantity"]]
+        for value in (8, 12) if size != "T" else (4, 8):
+            array = {SIZES[size]: value}
+            low, high = bounds(row["range"], **{size: value})
+            ends = [(low, low - 1), (high, high + 1)]
+            if size == "A":  # the other end is an empty sum
+                assert 0 in (low, high)
+                ends = [end for end in ends if end[0]]
+                assert len(ends) == 1
+            for inside, outside in ends:
+                compiled(network(inside), **array)
+                with pytest.raises(ValueError, match=str(outside)):
+                    compiled(network(outside), **array)
+
+
+def test_what_else_the_page_says_of_arrays():
+    with pytest.raises(ss.DoesNotFit, match="fraction_bits"):
+        compiled(spiking(dense(), fraction_bits=3))
+    eight = spiking(dense([[-128]]), weight_bits=8)
+    with pytest.raises(ss.DoesNotFit, match="weights of 8 bits"):
+        compiled(eight)
+    compiled(eight, weight_bits=8)
+    compiled(eight, convolution=True, wide_weights=True)
+    with pytest.raises(ss.DoesNotFit, match="without state memory"):
+        compiled(spiking(dense()), steps=5, window=4, state=False)
+    compiled(spiking(dense()), steps=4, window=4, state=False)
+    # High halves of 8-bit weights in A signed bits, low ones in A unsigned bits.
+    array = {"convolution": True, "wide_weights": True, "acc_bits": 8}
+    for weight, most in ((127, 17), (-128, 16), (15, 17), (112, 18)):
+        compiled(spiking(dense([[weight] * most]), most, weight_bits=8), **array)
+        more = spiking(dense([[weight] * (most + 1)]), most + 1, weight_bits=8)
+        with pytest.raises(ss.DoesNotFit, match="halves"):
+            compiled(more, **array)
+    # A weight counts k * k times behind a k x k sum pool.
+    pooled = ss.Dense([[7]], neuron=ss.Neuron(threshold=1), pool_before=ss.SumPool2d(4))
+    compiled(ss.Network(ss.SpikeInput((1, 4, 4)), [pooled]), acc_bits=8)
+    pooled = ss.Dense([[7]], neuron=ss.Neuron(threshold=1), pool_before=ss.SumPool2d(5))
+    with pytest.raises(ss.DoesNotFit, match="sums of neuron 0 reach 0 to 175"):
+        compiled(ss.Network(ss.SpikeInput((1, 5, 5)), [pooled]), acc_bits=8)
+    # Pixels add nothing to the bound.
+    pixels = ss.Network(ss.PixelInput((18,), 4), [dense([[7] * 18])])
+    compiled(pixels, acc_bits=8)
+
+
+def check_widths(text):
+    widths, defaults, shipped = tables(text)
+    assert [row["bits"] for row in widths] == ["A", "A + T", "V + 2", "V"]
+    for row in defaults:
+        assert getattr(ss.ArrayConfig(), row["field"]) == int(row["default"]), row
+    for row in shipped:
+        network = ss.load(shipped_path(f"{row['network']}.safetensors"))
+        first, last = network.layers
+        for column, values in (("biases", first.bias), ("thresholds", first.threshold)):
+            assert bounds(row[column]) == (values.min(), values.max())
+        for column, layer in (("sums, first layer", first), ("sums, last layer", last)):
+            low = np.minimum(layer.weight, 0).sum(axis=1).min()
+            high = np.maximum(layer.weight, 0).sum(axis=1).max()
+            assert bounds(row[column]) == (low, high)
+        compiled(network, 4, state_bits=16, acc_bits=12)
+        for short in ({"state_bits": 15, "acc_bits": 12}, {"state_bits": 16, "acc_bits": 11}):
+            with pytest.raises(ss.DoesNotFit):
+                compiled(network, 4, **short)
+
+
+def check_leaks(text):
+    state, factors = tables(text)
+    start = [row["at the start of a sample"] for row in state]
+    fresh = reference.LayerState.fresh(1, 77)
+    assert [start[0], *map(int, start[1:])] == ["v_init` of the layer", *fresh.r, *fresh.q]
+    assert fresh.v == [77]
+    for row in factors:
+        leak = ast.literal_eval(row["leak"])
+        assert 1 - sum(2.0**-shift for shift in leak if shift is not None) == float(row["factor"])
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [("Ranges", check_ranges), ("Widths", check_widths), ("The neuron step", check_leaks)],
+)
+def test_tables(name, check):
+    check(sections(PAGE)[name])
+
+
+@pytest.mark.parametrize("fraction_bits", [0, 1, 4])
+def test_a_leak_of_a_half_rounds_nothing_for_some_steps(fraction_bits):
+    """The page's F + 1 steps, and that there are no more of them."""
+    neuron = ss.Neuron(leak=(1, None), threshold=1, fires=False)
+    v, exact, steps = 0, 0.0, 0
+    while v == exact:
+        steps += 1
+        v, _, _ = reference.neuron_step(neuron, 1, v, 0, 0, 1 << fraction_bits, 16)
+        exact = exact / 2 + (1 << fraction_bits)
+    assert steps - 1 == fraction_bits + 1
+
+
+def snntorch_module(kind, **settings):
+    snn, torch = pytest.importorskip("snntorch"), pytest.importorskip("torch")
+    neuron = getattr(snn, kind)(init_hidden=True, output=True, **settings)
+    return ss.from_snntorch, torch.nn.Sequential(torch.nn.Linear(3, 2), neuron)
+
+
+def spikingjelly_module(kind, **settings):
+    torch = pytest.importorskip("torch")
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    made = getattr(neuron, kind)(**settings)
+    return ss.from_spikingjelly, torch.nn.Sequential(torch.nn.Linear(3, 2), made)
+
+
+HALF, BOTH = {"beta": 0.5}, {"alpha": 0.5, "beta": 0.5}
+DIALECTS = {
+    "snnTorch `Leaky`, `subtract`, delayed (default)": [("Leaky", HALF)],
+    "snnTorch `Leaky`, `zero`, either delay": [
+        ("Leaky", {**HALF, "reset_mechanism": "zero", "reset_delay": delay})
+        for delay in (True, False)
+    ],
+    "snnTorch `Leaky`, `none": [("Leaky", {**HALF, "reset_mechanism": "none"})],
+    "snnTorch `Leaky`, `subtract`, not delayed": [("Leaky", {**HALF, "reset_delay": False})],
+    "snnTorch `Synaptic`, `zero`, delayed": [("Synaptic", {**BOTH, "reset_mechanism": "zero"})],
+    "SpikingJelly `IFNode`, hard reset": [("IFNode", {"v_reset": 0.0})],
+    "SpikingJelly `IFNode`, soft reset": [("IFNode", {"v_reset": None})],
+}
+
+
+@pytest.mark.parametrize("source", DIALECTS)
+def test_dialects(source):
+    """Importers take a neuron as the settings of its row, or refuse it."""
+    (table,) = tables(sections(PAGE)["Dialects"])
+    (row,) = [row for row in table if row["source"] == source]
+    words = re.split(r"[`, :]+", row["settings here"])
+    for kind, settings in DIALECTS[source]:
+        module = snntorch_module if source.startswith("snnTorch") else spikingjelly_module
+        read, made = module(kind, **settings)
+        options = {}
+        if row["result"].startswith("refused"):
+            with pytest.raises(ss.NotExpressible, match="approximate=True"):
+                read(made, (3,))
+            options = {"approximate": True}
+        neuron = read(made, (3,), **options).layers[0].neuron
+        assert neuron.reset in words
+        assert neuron.compare in words
+        assert neuron.reset != "subtract" or neuron.reset_timing in words
+        assert ("no" in words) == (neuron.leak == (None, None))
