@@ -333,37 +333,6 @@ def test_example(name):
     EXAMPLES[name](sections(PAGE)[name])
 
 
-def blank(match):
-    return "|" + " " * (len(match.group()) - 1)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_a_changed_number_is_found(name):
-    text = sections(PAGE)[name]
-    # Of a case of one step, state and current are given: with others it may well end the same.
-    given = r"^\| [a-z]+ \| [a-z_]+ \| [a-z]+ \| [A-Z][a-z]+( \| -?\d+){3}"
-    lines = list(re.finditer(r"^(\||    ).*$", re.sub(given, blank, text, flags=re.M), re.M))
-    places = [
-        (line.start() + number.start(), line.start() + number.end())
-        for line in lines for number in re.finditer(r"\d+", line.group())
-    ]
-    assert len(places) > 30
-    missed = []
-    for start, end in places:
-        for change in (1, -1):
-            other = int(text[start:end]) + change
-            if other < 0:
-                continue
-            changed = f"{text[:start]}{other:0{end - start}}{text[end:]}"
-            try:
-                EXAMPLES[name](changed)
-            except (AssertionError, ArithmeticError, LookupError, SyntaxError, TypeError,
-                    ValueError, NameError):
-                continue
-            missed.append((text[max(0, start - 40) : end + 10], other))
-    assert not missed
-
-
 def bounds(cell, **names):
     """Lowest and highest value of a range, as the page writes it."""
     low, high = cell.split("`")[0].split(" .. ")
@@ -562,12 +531,46 @@ def check_leaks(text):
         assert 1 - sum(2.0**-shift for shift in leak if shift is not None) == float(row["factor"])
 
 
-@pytest.mark.parametrize(
-    ("name", "check"),
-    [("Ranges", check_ranges), ("Widths", check_widths), ("The neuron step", check_leaks)],
-)
-def test_tables(name, check):
-    check(sections(PAGE)[name])
+TABLES = {"Ranges": check_ranges, "Widths": check_widths, "The neuron step": check_leaks}
+CHECKED = {**EXAMPLES, **TABLES}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(name):
+    TABLES[name](sections(PAGE)[name])
+
+
+def blank(match):
+    return "|" + " " * (len(match.group()) - 1)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_changed_number_is_found(name):
+    text = sections(PAGE)[name]
+    # Of a case of one step, state and current are given: with others it may well end the same.
+    names = r"`Conv2d`|`T - 1`"
+    given = r"^\| [a-z]+ \| [a-z_]+ \| [a-z]+ \| [A-Z][a-z]+( \| -?\d+){3}"
+    shown = re.sub(f"{given}|{names}", blank, text, flags=re.M)
+    lines = list(re.finditer(r"^(\||    ).*$", shown, re.M))
+    places = [
+        (line.start() + number.start(), line.start() + number.end())
+        for line in lines for number in re.finditer(r"\d+", line.group())
+    ]
+    assert len(places) > 30
+    missed = []
+    for start, end in places:
+        for change in (1, -1):
+            other = int(text[start:end]) + change
+            if other < 0:
+                continue
+            changed = f"{text[:start]}{other:0{end - start}}{text[end:]}"
+            try:
+                CHECKED[name](changed)
+            except (AssertionError, ArithmeticError, LookupError, SyntaxError, TypeError,
+                    ValueError, NameError, pytest.fail.Exception):
+                continue
+            missed.append((text[max(0, start - 40) : end + 10], other))
+    assert not missed
 
 
 @pytest.mark.parametrize("fraction_bits", [0, 1, 4])
@@ -629,3 +632,19 @@ def test_dialects(source):
         assert neuron.compare in words
         assert neuron.reset != "subtract" or neuron.reset_timing in words
         assert ("no" in words) == (neuron.leak == (None, None))
+
+
+def test_the_glossary_is_in_order():
+    text = (DOCS / "glossary.md").read_text()
+    terms = re.findall(r"^\*\*(.+?)\*\*", text, re.M)
+    assert len(terms) == len(re.findall(r"^\*\*", text, re.M)) >= 40
+    assert terms == sorted(set(terms), key=str.lower)
+
+
+@pytest.mark.parametrize("name", ["numerics.md", "glossary.md"])
+def test_links_to_headings_lead_there(name):
+    for page, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", (DOCS / name).read_text()):
+        text = (DOCS / (page or name)).read_text()
+        titles = re.findall(r"^#+ (.+)$", text, re.M)
+        slugs = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
+        assert heading in slugs, f"{name}: {page}#{heading}"
