@@ -16,8 +16,8 @@ from ..datasets import shipped_mnist, shipped_path
 from ..device.open import Device, open_device
 from ..device.result import Result
 from ..device.verify import Comparison, compare
+from ..network import Network
 from ..network.files import check_place, load
-from ..network.network import Network
 from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import DoesNotFit, ToolError

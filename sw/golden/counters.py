@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.partitions import Share, grid
-from ..network.network import Network
+from ..network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, popcount
 from ..spec.array import LIMITS

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 
 __all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
 

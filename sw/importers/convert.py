@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import LayerFidelity
-from ..network.network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..network.quantize import (
     Quantized,
     closest_leak,

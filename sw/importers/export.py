@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network.network import Conv2d, Layer, Network, Neuron, PixelInput
+from ..network import Conv2d, Layer, Network, Neuron, PixelInput
 from ..network.quantize import leak_factor
 from ..support.errors import FileError, NotExpressible, ToolError
 from ..support.values import positive

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ..network.network import Conv2d, Neuron, SumPool2d
+from ..network import Conv2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
 from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling, Shape

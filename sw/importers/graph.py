@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..network.network import MaxPool2d
+from ..network import MaxPool2d
 from ..support.errors import NotExpressible
 from .folding import Folding, square_pool
 from .layers import FloatLayer

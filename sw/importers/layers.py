@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Conv2d, MaxPool2d, SumPool2d
+from ..network import Conv2d, MaxPool2d, SumPool2d
 from .parts import Shape
 from .semantics import Cell, Floats
 

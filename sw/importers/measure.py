@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
-from ..network.network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..samples.samples import check_samples
 from ..samples.words import predict
 from ..support.values import as_array, exact_integers

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..network.network import Network, PixelInput, SpikeInput
+from ..network import Network, PixelInput, SpikeInput
 from ..samples.files import read_samples
 from ..support.errors import FileError, NotExpressible
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..network.network import COMPARES, EMITS, Network, PixelInput, SpikeInput
+from ..network import COMPARES, EMITS, Network, PixelInput, SpikeInput
 from ..support.errors import FileError
 from ..support.values import exact_choice
 from .convert import convert
@@ -23,12 +23,10 @@ from .graph import FloatNetwork, assemble
 from .nir_graph import METADATA, chained, kept_metadata, read_graph
 from .nir_nodes import Pins, Reader
 from .parts import Shape
-from .settings import Settings
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .settings import Options
 
 __all__ = ["from_nir"]
 

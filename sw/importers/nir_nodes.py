@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network.network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ..network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from ..network.quantize import leak_factor
 from ..support.errors import FileError, NotExpressible
 from ..support.values import exact_choice, positive

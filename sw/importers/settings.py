@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from ..network.network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
+from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
 from ..spec.array import LIMITS
 from ..support.values import exact_choice, exact_int, positive
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..network.network import Network
+from ..network import Network
 from ..support.errors import NotExpressible, ToolError
 from .convert import convert
 from .graph import FloatNetwork, assemble
@@ -22,12 +22,10 @@ from .semantics import (
     squeezed,
     tidy,
 )
-from .settings import Settings
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .settings import Options
 
 __all__ = ["from_snntorch"]
 

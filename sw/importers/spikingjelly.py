@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..network.network import Network
+from ..network import Network
 from ..support.errors import NotExpressible, ToolError
 from .convert import convert
 from .graph import FloatNetwork, assemble
 from .modules import as_network_parts, checked_module, checked_shape
 from .semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
-from .settings import Settings
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .settings import Options
 
 __all__ = ["from_spikingjelly"]
 

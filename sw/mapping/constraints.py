@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import ArrayConfig
-from .network import Leak
+from .neurons import Leak
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
 

@@ -19,17 +19,12 @@ import safetensors
 import safetensors.numpy
 
 from ..support.errors import FileError
-from .network import (
-    Conv2d,
-    Dense,
-    Layer,
-    MaxPool2d,
-    Network,
-    Neuron,
-    PixelInput,
-    SpikeInput,
-    SumPool2d,
-)
+from .convolution import Conv2d
+from .dense import Dense
+from .inputs import PixelInput, SpikeInput
+from .network import Layer, Network
+from .neurons import Neuron
+from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [
     "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",

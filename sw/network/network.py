@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +19,11 @@ from ..support.immutable import Equal, Shape, put
 from ..support.values import exact_choice, exact_int
 from .convolution import Conv2d
 from .dense import Dense
+from .fidelity import Fidelity
 from .inputs import PixelInput, SpikeInput
-from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from .pooling import MaxPool2d, SumPool2d
-from .weights import EMITS, WEIGHT_BITS, checked_weight_bits
+from .weights import checked_weight_bits
 
-if TYPE_CHECKING:
-    from .fidelity import Fidelity
-
-__all__ = [
-    "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
-    "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
-    "SpikeInput", "SumPool2d",
-]
+__all__ = ["READOUTS", "Layer", "Network"]
 
 READOUTS = ("counts", "words", "membrane")
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..spec.array import LIMITS
 from ..spec.task import LEAK_BITS
 from ..support.values import signed_range
-from .network import Leak
+from .neurons import Leak
 
 __all__ = [
     "Quantized", "closest_leak", "exact_steps", "leak_factor", "quantize_layer", "with_thresholds",

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ..mapping.maps import group_size
 from ..mapping.partitions import Share, Split, splits
+from ..network import Conv2d, Network
 from ..network.files import PathLike, network_from_parts, network_parts, read, write
-from ..network.network import Conv2d, Network
 from ..spec import ArrayConfig
 from ..spec.link import Register, Space
 from ..support.errors import DeviceMismatch, FileError

@@ -12,7 +12,7 @@ from ..mapping.maps import Map, Maps, group_size, lanes_each
 from ..mapping.partitions import Share, grid, order
 from ..mapping.plan import field_size
 from ..mapping.tasks import in_order, sent_kinds
-from ..network.network import Conv2d, Layer
+from ..network import Conv2d, Layer
 from ..spec.report import counter_words
 from ..spec.task import task_layout
 from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task

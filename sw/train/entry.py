@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 
 from ..golden.golden import Golden
+from ..network import Network
 from ..network.files import check_place
-from ..network.network import Network
 from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, load, parts, read, shaped

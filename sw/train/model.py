@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 import torch
 
-from ..network.network import Dense, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
 from ..network.quantize import leak_factor
 from .exact import ExactNeuron, straight_through
 from .hidden import Hidden
