@@ -158,8 +158,8 @@ def _field_fields(
     places = 1 << task_fields(config)["line"].width
     return {
         "line": line,
-        "width": across.places * square * read.pitch,
-        "height": down.places * square,
+        "width": across.pooled_size * square * read.pitch,
+        "height": down.pooled_size * square,
         "span": words,
         "kernel_rows": rows,
         "first_x": -across.padding * square * read.pitch,

@@ -14,7 +14,7 @@ from ..support.values import exact_int
 from .geometry import Axis
 from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
-from .weights import Part, Positions, Weighted, signs, whole
+from .weights import Positions, Transform, Weighted, identity, split_signs
 
 __all__ = ["Conv2d"]
 
@@ -142,17 +142,19 @@ class Conv2d(Weighted):
         neurons = self.neuron_shape(shape)
         return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
 
-    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
+    def fan_out(self, shape: Shape, positions: Positions | None = None) -> Integers:
         """(inputs before pooling,) positions, of all or of these, whose field each input of the map
         is in."""
-        down, across = (axis.fields().astype(np.int64) for axis in self.axes(shape))
+        down, across = (axis.receptive_fields().astype(np.int64) for axis in self.axes(shape))
         each: Integers = np.outer(down.sum(axis=0), across.sum(axis=0))
         if positions is not None:
             each = down.T @ positions @ across
         return np.tile(each.reshape(-1), shape[0])
 
-    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
+    def sum_bounds(
+        self, shape: Shape, transform: Transform = identity
+    ) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of transformed weights, for inputs from 0 to 1."""
         down, across = self.axes(shape)
         (top, bottom), (left, right) = down.inside(), across.inside()
 
@@ -166,7 +168,7 @@ class Conv2d(Weighted):
             result: Integers = total.reshape(-1) * down.pool**2
             return result
 
-        low, high = (sums(each) for each in signs(part(self.weight)))
+        low, high = (sums(each) for each in split_signs(transform(self.weight)))
         return low, high
 
     def describe(self) -> str:

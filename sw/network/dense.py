@@ -13,7 +13,15 @@ from ..support.immutable import Shape, put
 from ..support.values import as_array, exact_integers, signed_range
 from .neurons import Neuron
 from .pooling import SumPool2d
-from .weights import WEIGHT_BITS, Part, Positions, Weighted, check_weights, signs, whole
+from .weights import (
+    WEIGHT_BITS,
+    Positions,
+    Transform,
+    Weighted,
+    check_weights,
+    identity,
+    split_signs,
+)
 
 __all__ = ["Dense"]
 
@@ -128,20 +136,20 @@ class Dense(Weighted):
         folded.setflags(write=False)
         return folded
 
-    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
+    def fan_out(self, shape: Shape, positions: Positions | None = None) -> Integers:
         """(inputs before pooling,) positions, of all or of these, that scan each input: the only
         one does, dropped edges too."""
         return np.full(prod(shape), 1 if positions is None else positions.sum(), dtype=np.int64)
 
-    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
+    def sum_bounds(
+        self, shape: Shape, transform: Transform = identity
+    ) -> tuple[Integers, Integers]:
+        """(neurons,) lowest and highest sums of transformed weights, for inputs from 0 to 1."""
         square = 1 if self.pool_before is None else self.pool_before.size**2
-        low, high = (square * each.sum(axis=1) for each in signs(part(self.weight)))
+        low, high = (square * each.sum(axis=1) for each in split_signs(transform(self.weight)))
         if self.recurrent is not None:
-            low, high = (
-                each + own.sum(axis=1)
-                for each, own in zip((low, high), signs(part(self.recurrent)), strict=True)
-            )
+            below, above = split_signs(transform(self.recurrent))
+            low, high = low + below.sum(axis=1), high + above.sum(axis=1)
         return low, high
 
     def describe(self) -> str:

@@ -27,8 +27,17 @@ from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [
-    "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",
-    "network_parts", "read", "save", "write", "written",
+    "NETWORK_FORMAT",
+    "NETWORK_VERSION",
+    "atomic_file",
+    "check_writable",
+    "decode_network",
+    "encode_network",
+    "load",
+    "narrowest",
+    "read",
+    "save",
+    "write",
 ]
 
 NETWORK_FORMAT = "stablespike network"
@@ -59,7 +68,7 @@ def narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def check_place(path: PathLike) -> None:
+def check_writable(path: PathLike) -> None:
     """Refuse a file that cannot be written, before there is anything to write.
 
     Raises
@@ -93,7 +102,7 @@ def _beside(target: Path) -> Path:
 
 
 @contextmanager
-def written(path: PathLike) -> Iterator[IO[bytes]]:
+def atomic_file(path: PathLike) -> Iterator[IO[bytes]]:
     """A file to write, that gets its name when it is whole; one of that name stays until then.
 
     Raises
@@ -103,7 +112,7 @@ def written(path: PathLike) -> Iterator[IO[bytes]]:
     FileError
         If it cannot be written.
     """
-    check_place(path)
+    check_writable(path)
     target = Path(path)
     partial = _beside(target)
     try:
@@ -135,7 +144,7 @@ def write(
     record = {**header, "format": file_format, "version": version}
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     data = safetensors.numpy.save(tensors, metadata={_KEY: text})
-    with written(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
 
 
@@ -198,7 +207,7 @@ def save(network: Network, path: PathLike) -> None:
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
-    header, tensors = network_parts(network)
+    header, tensors = encode_network(network)
     write(path, NETWORK_FORMAT, NETWORK_VERSION, header, tensors)
 
 
@@ -214,14 +223,14 @@ def load(path: PathLike) -> Network:
     """
     header, tensors = read(path, NETWORK_FORMAT, NETWORK_VERSION)
     try:
-        return network_from_parts(header, tensors)
+        return decode_network(header, tensors)
     except KeyError as error:
         raise FileError(f"{path} is damaged: it lacks {error.args[0]!r}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path} is damaged: {error}") from error
 
 
-def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
+def encode_network(network: Network) -> tuple[dict[str, Any], Tensors]:
     """Header and arrays that make up a network."""
     tensors: Tensors = {}
     layers = []
@@ -274,7 +283,7 @@ def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
     return header, tensors
 
 
-def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
+def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
     """The network of a header and arrays; every check of ``Network`` applies.
 
     Raises

@@ -30,14 +30,14 @@ class Axis:
     pool: int = 1
 
     @property
-    def places(self) -> int:
+    def pooled_size(self) -> int:
         """Of the map after pooling."""
         return self.size // self.pool
 
     @property
     def positions(self) -> int:
         """Positions of the kernel."""
-        return (self.places + 2 * self.padding - self.kernel) // self.stride + 1
+        return (self.pooled_size + 2 * self.padding - self.kernel) // self.stride + 1
 
     def starts(self) -> Integers:
         """(positions,) pooled place the kernel begins at, negative in the padding."""
@@ -46,10 +46,10 @@ class Axis:
     def inside(self) -> tuple[Integers, Integers]:
         """(positions,) first row of the kernel that is on the map, and the one behind the last."""
         starts = self.starts()
-        return np.maximum(0, -starts), np.minimum(self.kernel, self.places - starts)
+        return np.maximum(0, -starts), np.minimum(self.kernel, self.pooled_size - starts)
 
-    def fields(self) -> npt.NDArray[np.bool_]:
+    def receptive_fields(self) -> npt.NDArray[np.bool_]:
         """(positions, size) places of the map in the field of each position, before pooling."""
-        places = np.arange(self.places) - self.starts()[:, None]
+        places = np.arange(self.pooled_size) - self.starts()[:, None]
         inside = ((places >= 0) & (places < self.kernel)).repeat(self.pool, axis=1)
         return np.pad(inside, ((0, 0), (0, self.size - inside.shape[1])))

@@ -14,8 +14,15 @@ from .neurons import STATE_HIGH, STATE_LOW, Neuron
 from .pooling import SumPool2d
 
 __all__ = [
-    "EMITS", "WEIGHT_BITS", "Part", "Positions", "Weighted", "check_weights",
-    "checked_weight_bits", "signs", "whole",
+    "EMITS",
+    "WEIGHT_BITS",
+    "Positions",
+    "Transform",
+    "Weighted",
+    "check_weights",
+    "checked_weight_bits",
+    "identity",
+    "split_signs",
 ]
 
 EMITS = ("spikes", "skeleton", "both")
@@ -24,11 +31,11 @@ WEIGHT_BITS = (4, 8)
 Integers = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.bool_]
 """(rows, columns) which positions of a layer are meant."""
-Part = Callable[[Integers], Integers]
+Transform = Callable[[Integers], Integers]
 """What is taken of weights."""
 
 
-def whole(weight: Integers) -> Integers:
+def identity(weight: Integers) -> Integers:
     """All of it."""
     return weight
 
@@ -133,6 +140,6 @@ class Weighted(Equal):
         )
 
 
-def signs(weight: Integers) -> tuple[Integers, Integers]:
+def split_signs(weight: Integers) -> tuple[Integers, Integers]:
     """The negative weights and the positive ones, 0 in the place of the others."""
     return np.minimum(weight, 0), np.maximum(weight, 0)

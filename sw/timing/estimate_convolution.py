@@ -159,7 +159,7 @@ def _events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Intege
     """(windows, positions) words in the field of each."""
     if not isinstance(layer, Conv2d):
         return np.asarray(np.count_nonzero(active, axis=1, keepdims=True))
-    down, across = (axis.fields().astype(np.int64) for axis in layer.axes(shape))
+    down, across = (axis.receptive_fields().astype(np.int64) for axis in layer.axes(shape))
     places = active.reshape(len(active), *shape).sum(axis=1)
     return np.asarray((down @ places @ across.T).reshape(len(active), -1))
 
