@@ -14,6 +14,7 @@ from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInpu
 from ..network.fidelity import LayerFidelity
 from ..network.quantize import (
     Quantized,
+    RealLayer,
     closest_leak,
     exact_steps,
     leak_factor,
@@ -136,15 +137,12 @@ def _quantized(
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
         "scale": scale,
     }
-    cell = layer.cell
-    matrix = layer.matrix
-    plain = quantize_layer(matrix, layer.bias, cell.threshold, cell.v_init, **options)
+    real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
+    plain = quantize_layer(real, **options)
     if plain.exact or scale is not None or not measured.given:
         return plain
     moments = layer.moments(measured.inputs(before, settings))
-    return quantize_layer(
-        matrix, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
-    )
+    return quantize_layer(real, moments=moments, **options)
 
 
 def _matched(
