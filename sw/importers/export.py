@@ -119,7 +119,7 @@ def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> d
     if layer.emit == "skeleton":
         raise NotExpressible(
             network.layer_name(index), type(layer).__name__,
-            "NIR has no node for what emit='skeleton' hands on", "emit='spikes'",
+            "NIR has no node for emit='skeleton'", "emit='spikes'",
         )
     if layer.pool_after is not None:
         raise NotExpressible(

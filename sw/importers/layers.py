@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Conv2d, MaxPool2d, SumPool2d
-from .parts import Shape
+from .operations import Shape
 from .semantics import Cell, Floats
 
 __all__ = ["FloatLayer"]
@@ -61,7 +61,7 @@ class FloatLayer:
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of what it hands on."""
+        """Shape of its output."""
         shape = self.neuron_shape
         return shape if self.pool_after is None else self.pool_after.output_shape(shape)
 
@@ -79,7 +79,7 @@ class FloatLayer:
         shape = self.shape if self.pool is None else self.pool.output_shape(self.shape)
         return maps.reshape(-1, *shape)
 
-    def fields(self, inputs: Floats) -> Floats:
+    def receptive_fields(self, inputs: Floats) -> Floats:
         """(values, positions, weights of an output) that the weights meet of (values, flat)."""
         pooled = self.pooled(inputs)
         if self.conv is None:
@@ -99,8 +99,8 @@ class FloatLayer:
         size = prod(self.weight.shape[1:])
         positions = prod(self.neuron_shape[1:])
         step = 1 if self.conv is None else -(-len(inputs) * positions * size // _AT_ONCE)
-        met = self.fields(inputs[::step]).reshape(-1, size)
-        moments: Floats = met.T @ met / len(met)
+        fields = self.receptive_fields(inputs[::step]).reshape(-1, size)
+        moments: Floats = fields.T @ fields / len(fields)
         if self.cell.recurrent is None:
             return moments
         own = len(self.weight)
@@ -117,7 +117,7 @@ class FloatLayer:
         neurons = prod(self.neuron_shape)
         at_once = max(1, _AT_ONCE // (neurons // len(self.weight) * len(weight)))
         parts = [
-            np.swapaxes(self.fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)
+            np.swapaxes(self.receptive_fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)
             for at in range(0, len(flat), at_once)
         ]
         return np.concatenate(parts).reshape(*lead, neurons)
@@ -135,7 +135,7 @@ class FloatLayer:
             cell = replace(cell, threshold=np.repeat(cell.threshold, positions))
         return cell.run(self.current(inputs))
 
-    def handed_on(self, spikes: Bools) -> Bools:
+    def output(self, spikes: Bools) -> Bools:
         """(..., outputs) of (..., neurons) spikes: their OR over a pool."""
         if self.pool_after is None:
             return spikes

@@ -123,7 +123,7 @@ class Samples:
         if not layers:
             return self.flat.reshape(-1, self.source.size).astype(np.float64)
         spikes = self._last_spikes(layers, settings, len(self.flat))
-        spikes = self.network.layers[len(layers) - 1].handed_on(spikes)
+        spikes = self.network.layers[len(layers) - 1].output(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
 
     def different(self, layers: Sequence[Layer], settings: Settings) -> int:
@@ -166,7 +166,7 @@ class Samples:
             # Ties and scales: a membrane is compared with its own kind only.
             theirs = self.run.membrane.argmax(1)
         else:
-            emitted = self.network.layers[-1].handed_on(self.run.spikes[-1])
+            emitted = self.network.layers[-1].output(self.run.spikes[-1])
             theirs = predict(emitted.sum(0).astype(np.int64), "counts")
         labels = self.labels
         return Fidelity(

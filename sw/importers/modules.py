@@ -1,4 +1,4 @@
-"""torch modules to a chain of parts, and their own layers run step by step."""
+"""torch modules to a chain of operations, and their own layers run step by step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import nn
 from ..support.errors import NotExpressible
 from ..support.values import exact_int
 from .graph import Run
-from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling, Shape
+from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape
 from .recording import NEAREST, parameter_dtype, record
 from .semantics import Cell, Floats, finite
 
-__all__ = ["Translate", "as_network_parts", "checked_module", "checked_shape"]
+__all__ = ["Translate", "as_operations", "checked_module", "checked_shape"]
 
 Translate = Callable[[str, nn.Module], Cell]
 
@@ -68,7 +68,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
             child.training = mode
 
 
-def as_network_parts(
+def as_operations(
     module: nn.Module,
     shape: Shape,
     sample: Any,
@@ -78,7 +78,7 @@ def as_network_parts(
     reset: Callable[[nn.Module], None],
     nearest: str,
     readout: str | None,
-) -> tuple[list[Part], Callable[[Floats], Run]]:
+) -> tuple[list[Operation], Callable[[Floats], Run]]:
     """The chain of a module, and a function that runs its own layers.
 
     Parameters
@@ -112,27 +112,27 @@ def as_network_parts(
         recorder, order = record(module, shape, sample, leaf, readout)
         _reset_all(module, neurons, reset)
         by_name = {name: child for child, name in recorder.names.items()}
-        parts: list[Part] = []
+        ops: list[Operation] = []
         run: list[tuple[str, nn.Module]] = []
         current = shape
         for name in order:
             child = by_name[name]
             if isinstance(child, (*_SILENT, *silent)):
                 continue
-            part = _part(name, child, neurons, base, nearest, current)
-            parts += part
+            op = _operations(name, child, neurons, base, nearest, current)
+            ops += op
             if isinstance(child, nn.Flatten):
-                current = _reshaped(child, part, current)
+                current = _reshaped(child, op, current)
                 continue
             if not isinstance(child, base):
-                _check_linear(name, child, part)
+                _check_linear(name, child, op)
             run.append((name, child))
 
     def reference(inputs: Floats) -> Run:
         with _evaluating(module), torch.no_grad():
             return _run(run, neurons, reset, inputs)
 
-    return parts, reference
+    return ops, reference
 
 
 def _check_module(name: str, child: nn.Module) -> None:
@@ -159,14 +159,14 @@ def _reset_all(
             reset(child)
 
 
-def _part(
+def _operations(
     name: str,
     child: nn.Module,
     neurons: Mapping[type, Translate],
     base: tuple[type, ...],
     nearest: str,
     shape: Shape,
-) -> list[Part]:
+) -> list[Operation]:
     kind = type(child).__name__
     if type(child) in neurons:
         return [Neurons(name, kind, neurons[type(child)](name, child))]
@@ -226,23 +226,23 @@ def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d | nn.BatchNorm2d) ->
     return Scaling(name, kind, factor, offset)
 
 
-def _reshaped(child: nn.Module, part: Sequence[Part], shape: Shape) -> Shape:
-    reshape = part[0]
+def _reshaped(child: nn.Module, op: Sequence[Operation], shape: Shape) -> Shape:
+    reshape = op[0]
     assert isinstance(reshape, Reshape)
     return reshape.output_shape(shape)
 
 
-def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
+def _check_linear(name: str, child: nn.Module, ops: Sequence[Operation]) -> None:
     """That a layer computes what its parameters say, on random numbers."""
-    part = parts[0]
-    if not isinstance(part, (Affine, Conv, Scaling)):
+    op = ops[0]
+    if not isinstance(op, (Affine, Conv, Scaling)):
         return
-    shape: tuple[int, ...] = (4, part.factor.size if isinstance(part, Scaling) else 0)
-    if isinstance(part, Affine):
-        shape = (4, part.weight.shape[1])
-    elif isinstance(part, Conv):
-        high, wide = (k * d + 3 for k, d in zip(part.weight.shape[2:], part.dilation, strict=True))
-        shape = (4, part.weight.shape[1] * part.groups, high, wide)
+    shape: tuple[int, ...] = (4, op.factor.size if isinstance(op, Scaling) else 0)
+    if isinstance(op, Affine):
+        shape = (4, op.weight.shape[1])
+    elif isinstance(op, Conv):
+        high, wide = (k * d + 3 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True))
+        shape = (4, op.weight.shape[1] * op.groups, high, wide)
     elif isinstance(child, nn.BatchNorm2d):
         shape = (*shape, 3, 3)
     generator = torch.Generator().manual_seed(1)
@@ -250,20 +250,20 @@ def _check_linear(name: str, child: nn.Module, parts: Sequence[Part]) -> None:
     with torch.no_grad(), _single_step([child]):
         found = child(values).numpy().astype(np.float64)
     x = values.numpy().astype(np.float64)
-    if isinstance(part, Affine):
-        wanted = x @ part.weight.T + part.bias
-    elif isinstance(part, Conv):
+    if isinstance(op, Affine):
+        wanted = x @ op.weight.T + op.bias
+    elif isinstance(op, Conv):
         wanted = nn.functional.conv2d(
-            torch.from_numpy(x), torch.from_numpy(part.weight), torch.from_numpy(part.bias),
-            part.stride, part.padding, part.dilation, part.groups,
+            torch.from_numpy(x), torch.from_numpy(op.weight), torch.from_numpy(op.bias),
+            op.stride, op.padding, op.dilation, op.groups,
         ).numpy()
     else:
         trailing = (-1, *[1] * (x.ndim - 2))
-        wanted = x * part.factor.reshape(trailing) + part.offset.reshape(trailing)
+        wanted = x * op.factor.reshape(trailing) + op.offset.reshape(trailing)
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
         raise NotExpressible(
-            name, part.kind, "it computes something else than its weights and biases say",
-            f"the plain torch.nn.{part.kind}",
+            name, op.kind, "it computes something else than its weights and biases say",
+            f"the plain torch.nn.{op.kind}",
         )
 
 

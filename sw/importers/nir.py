@@ -22,7 +22,7 @@ from .convert import convert
 from .graph import FloatNetwork, assemble
 from .nir_graph import METADATA, chained, kept_metadata, read_graph
 from .nir_nodes import Pins, Reader
-from .parts import Shape
+from .operations import Shape
 from .settings import Options, Settings
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def from_nir(
     nodes, back = chained(graph)
     shape = _input_shape(nodes[0], settings)
     reader = Reader(pins)
-    parts = [
-        part for node, each in nodes[1:-1] for part in reader.parts(node, each, back.get(node))
+    ops = [
+        op for node, each in nodes[1:-1] for op in reader.ops(node, each, back.get(node))
     ]
-    layers = assemble(parts, shape, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     _check_output(nodes[-1], prod(layers[-1].output_shape))
     if kept and len(kept["layers"]) != len(layers):
         raise FileError(

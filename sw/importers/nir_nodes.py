@@ -1,4 +1,4 @@
-"""NIR nodes to parts of a chain, neurons with the semantics the caller pins."""
+"""NIR nodes to operations of a chain, neurons with the semantics the caller pins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..network.quantize import leak_factor
 from ..support.errors import FileError, NotExpressible
 from ..support.values import exact_choice, positive
 from .nir_graph import FIRING, METADATA, kept_metadata
-from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling
+from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling
 from .semantics import (
     Cell,
     Floats,
@@ -48,7 +48,7 @@ class Pins:
 
 
 class Reader:
-    """Nodes to parts, with the caller's pins."""
+    """Nodes to operations, with the caller's pins."""
 
     def __init__(self, pins: Pins) -> None:
         self.pins = pins
@@ -73,7 +73,7 @@ class Reader:
             lines.append(f"as to_nir noted for {', '.join(self.pinned)}")
         return lines
 
-    def parts(self, name: str, node: Any, back: Any = None) -> list[Part]:
+    def ops(self, name: str, node: Any, back: Any = None) -> list[Operation]:
         """What a node becomes; ``back`` are the weights through which a neuron's spikes come back.
 
         Raises
@@ -82,7 +82,7 @@ class Reader:
             Naming the node.
         """
         kind = type(node).__name__
-        build: Callable[[str, str, Any], list[Part]] | None = {
+        build: Callable[[str, str, Any], list[Operation]] | None = {
             "Affine": self._affine, "Linear": self._affine, "Scale": self._scale,
             "Flatten": self._flatten, "Conv2d": self._conv, "SumPool2d": self._pool,
             "AvgPool2d": self._pool, "Input": self._nothing, "Output": self._nothing,
@@ -93,10 +93,10 @@ class Reader:
             raise NotExpressible(name, kind, "no layer of this array computes it", _KNOWN)
         return build(name, kind, node)
 
-    def _nothing(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _nothing(self, name: str, kind: str, node: Any) -> list[Operation]:
         return []
 
-    def _affine(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _affine(self, name: str, kind: str, node: Any) -> list[Operation]:
         weight = finite(name, kind, "weight", node.weight)
         if weight.ndim != 2:
             raise ValueError(f"{name} ({kind}): weight must be (out, in), not {weight.shape}")
@@ -115,25 +115,25 @@ class Reader:
             )
         return bias
 
-    def _scale(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _scale(self, name: str, kind: str, node: Any) -> list[Operation]:
         return [Scaling(name, kind, finite(name, kind, "scale", node.scale), np.zeros(()))]
 
-    def _flatten(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _flatten(self, name: str, kind: str, node: Any) -> list[Operation]:
         return [Reshape(name, kind, int(node.start_dim), int(node.end_dim))]
 
-    def _conv(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _conv(self, name: str, kind: str, node: Any) -> list[Operation]:
         padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
         weight = finite(name, kind, "weight", node.weight)
         bias = self._bias(name, kind, node.bias, len(weight))
         dilation, groups = _pair(node.dilation), int(node.groups)
         return [Conv(name, kind, weight, bias, _pair(node.stride), padding, dilation, groups)]
 
-    def _pool(self, name: str, kind: str, node: Any) -> list[Part]:
+    def _pool(self, name: str, kind: str, node: Any) -> list[Operation]:
         mode = "sum" if kind == "SumPool2d" else "average"
         pairs = (_pair(each) for each in (node.kernel_size, node.stride, node.padding))
         return [Pool(name, kind, mode, *pairs)]
 
-    def _neurons(self, name: str, kind: str, node: Any, back: Any) -> list[Part]:
+    def _neurons(self, name: str, kind: str, node: Any, back: Any) -> list[Operation]:
         self.kinds.add(kind)
         kept = _kept_rule(name, kind, node)
         pins = self._node_pins(name, kind, kept)
@@ -168,7 +168,7 @@ class Reader:
             _check_kept_leak(name, kind, key, kept, value)
         gain = squeezed(tidy(gain))
         # One gain is a unit; neurons with gains of their own have them in their weights.
-        before: list[Part] = []
+        before: list[Operation] = []
         recurrent, recurrent_bias = self._back(name, back)
         if gain.ndim:
             before = [Scaling(name, kind, gain, np.zeros(()))]
@@ -212,9 +212,9 @@ class Reader:
         if node is None:
             return None, np.zeros(())
         self.recurrent = True
-        (part,) = self._affine(f"{name}, back", type(node).__name__, node)
-        assert isinstance(part, Affine)
-        return part.weight, part.bias
+        (op,) = self._affine(f"{name}, back", type(node).__name__, node)
+        assert isinstance(op, Affine)
+        return op.weight, op.bias
 
     def _node_pins(self, name: str, kind: str, kept: Mapping[str, Any]) -> Pins:
         pins = self.pins

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..support.errors import NotExpressible
-from .parts import Shape
+from .operations import Shape
 
 __all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
 

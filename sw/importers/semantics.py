@@ -134,10 +134,10 @@ def finite(node: str, kind: str, name: str, values: Any) -> Floats:
         raise ValueError(str(error)) from None
     bad = ~np.isfinite(array)
     if bad.any():
-        place = [int(i) for i in np.argwhere(bad)[0]]
+        index = [int(i) for i in np.argwhere(bad)[0]]
         raise ValueError(
             f"{node} ({kind}): {name} must be finite, not {array[bad][0]}"
-            + (f" (at {place})" if place else "")
+            + (f" (at {index})" if index else "")
             + "; a training that diverged leaves such values"
         )
     return array

@@ -12,7 +12,7 @@ from ..network import Network
 from ..support.errors import NotExpressible, ToolError
 from .convert import convert
 from .graph import FloatNetwork, assemble
-from .modules import as_network_parts, checked_module, checked_shape
+from .modules import as_operations, checked_module, checked_shape
 from .semantics import (
     Cell,
     checked_decay,
@@ -65,7 +65,7 @@ def from_snntorch(
         raise ToolError("snntorch is not installed: pip install 'stablespike[import]'") from error
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    parts, reference = as_network_parts(
+    ops, reference = as_operations(
         checked_module(module), shape, sample,
         {
             snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
@@ -73,7 +73,7 @@ def from_snntorch(
         },
         (snntorch.SpikingNeuron,), (), _reset, _NEAREST, settings.readout,
     )
-    layers = assemble(parts, shape, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     name = f"snnTorch module {type(module).__name__}"
     assumed = ("a spike where mem > threshold, membranes 0 at the start of a sample",)
     return convert(FloatNetwork(name, shape, layers, assumed, reference), settings)

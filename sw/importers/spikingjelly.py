@@ -11,7 +11,7 @@ from ..network import Network
 from ..support.errors import NotExpressible, ToolError
 from .convert import convert
 from .graph import FloatNetwork, assemble
-from .modules import as_network_parts, checked_module, checked_shape
+from .modules import as_operations, checked_module, checked_shape
 from .semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
 from .settings import Options, Settings
 
@@ -56,7 +56,7 @@ def from_spikingjelly(
     many = any(getattr(child, "step_mode", "s") == "m" for child in module.modules())
     if sample is None and many:
         sample = torch.zeros(2, 1, *shape)
-    parts, reference = as_network_parts(
+    ops, reference = as_operations(
         module, shape, sample,
         {
             neuron.IFNode: _if, neuron.LIFNode: _lif, neuron.ParametricLIFNode: _plif,
@@ -64,7 +64,7 @@ def from_spikingjelly(
         },
         (base.MemoryModule,), (layer.Dropout,), _reset, _NEAREST, settings.readout,
     )
-    layers = assemble(parts, shape, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     name = f"SpikingJelly module {type(module).__name__}"
     assumed = ("a spike where v >= v_threshold, reset in the same step",)
     return convert(FloatNetwork(name, shape, layers, assumed, reference), settings)

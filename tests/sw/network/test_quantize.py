@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.importers.graph import assemble
-from stablespike.importers.parts import Conv, Part, Pool, Scaling
+from stablespike.importers.operations import Conv, Operation, Pool, Scaling
 from stablespike.importers.semantics import checked_decay, one_value, tidy
 from stablespike.network.fidelity import compare_spikes
 from stablespike.network.quantize import (
@@ -170,8 +170,8 @@ def test_chains_that_are_none():
     pair, one = (2, 2), np.ones(())
     with pytest.raises(ValueError, match="the model has no layers"):
         assemble([], (3,), None)
-    with pytest.raises(TypeError, match=re.escape("x (Part) is no part of a chain")):
-        assemble([Part("x", "Part")], (3,), None)
+    with pytest.raises(TypeError, match=re.escape("x (Operation) is no operation")):
+        assemble([Operation("x", "Operation")], (3,), None)
     scale = Scaling("s", "Scale", one * 2, np.zeros(()))
     with pytest.raises(ValueError, match=re.escape("p (Pool): it pools what weights, scales or")):
         assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)

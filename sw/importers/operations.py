@@ -1,4 +1,4 @@
-"""The parts of a model, in the order the data passes them."""
+"""The operations of a model, in the order the data passes them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from math import prod
 
 from .semantics import Cell, Floats
 
-__all__ = ["Affine", "Conv", "Neurons", "Part", "Pool", "Reshape", "Scaling", "Shape"]
+__all__ = ["Affine", "Conv", "Neurons", "Operation", "Pool", "Reshape", "Scaling", "Shape"]
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Operation:
     """One node of a model: its name there, and its type there."""
 
     name: str
@@ -21,7 +21,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Affine(Part):
+class Affine(Operation):
     """(out, in) weights and (out,) biases on a flat input."""
 
     weight: Floats
@@ -29,7 +29,7 @@ class Affine(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Scaling(Part):
+class Scaling(Operation):
     """``x * factor + offset``, each () or one per element, in C order."""
 
     factor: Floats
@@ -37,7 +37,7 @@ class Scaling(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Conv(Part):
+class Conv(Operation):
     """(out, in, kh, kw) weights and (out,) biases."""
 
     weight: Floats
@@ -49,7 +49,7 @@ class Conv(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Pool(Part):
+class Pool(Operation):
     """Pooling of a (channels, height, width) map; ``mode`` is "sum", "average" or "max"."""
 
     mode: str
@@ -59,7 +59,7 @@ class Pool(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Reshape(Part):
+class Reshape(Operation):
     """Axes ``start`` to ``end`` (of one sample, both inclusive) as one."""
 
     start: int = 0
@@ -83,7 +83,7 @@ class Reshape(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Neurons(Part):
+class Neurons(Operation):
     """A layer of neurons; ``size`` of them, or as many as there are weights for."""
 
     cell: Cell
