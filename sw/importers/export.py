@@ -17,8 +17,9 @@ import numpy as np
 
 from ..network import Conv2d, Layer, Network, Neuron, PixelInput
 from ..network.quantize import leak_factor
-from ..support.errors import FileError, NotExpressible, ToolError
+from ..support.errors import FileError, NotExpressible
 from ..support.values import positive
+from .framework import imported
 from .nir_graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
@@ -71,10 +72,7 @@ def to_nir(
     TypeError, ValueError, FileError
         If an argument is wrong, or the file cannot be written.
     """
-    try:
-        import nir
-    except ImportError as error:
-        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    nir = imported("nir")
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
     dt = positive("dt", dt)

@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..support.errors import FileError, NotExpressible, ToolError
+from ..support.errors import FileError, NotExpressible
+from .framework import imported
 
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
 
@@ -23,10 +24,7 @@ def read_graph(source: Any) -> tuple[Any, str]:
     FileError, TypeError
         If it is neither a graph nor a file with one.
     """
-    try:
-        import nir
-    except ImportError as error:
-        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    nir = imported("nir")
     if isinstance(source, nir.NIRGraph):
         return source, "a NIR graph"
     if not isinstance(source, (str, os.PathLike)):
