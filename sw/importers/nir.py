@@ -81,7 +81,7 @@ def from_nir(
     shape = _input_shape(nodes[0], settings)
     reader = Reader(pins)
     ops = [
-        op for node, each in nodes[1:-1] for op in reader.ops(node, each, back.get(node))
+        op for node, each in nodes[1:-1] for op in reader.operations(node, each, back.get(node))
     ]
     layers = assemble(ops, shape, settings.readout)
     _check_output(nodes[-1], prod(layers[-1].output_shape))

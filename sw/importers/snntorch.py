@@ -152,7 +152,7 @@ def _cell(
     gain: float = 1.0,
 ) -> Cell:
     reset = _checked_rule(name, kind, neuron)
-    # With reset_delay, as in neurons without this setting, the reset is in the step after the spike.
+    # With reset_delay, or without that setting, the reset is in the step after the spike.
     delayed = bool(getattr(neuron, "reset_delay", True))
     threshold = checked_threshold(name, kind, neuron.threshold)
     inexact = nearest = membrane = ""
