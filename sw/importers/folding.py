@@ -1,4 +1,8 @@
-"""The operations between two layers of neurons, folded into the weights of the second."""
+"""The operations between two layers of neurons, folded into the weights of the second.
+
+Affine maps in a row are one affine map, and so is a scaling before or behind one:
+``w (a x + b) + c`` is ``(w a) x + (w b + c)``.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ _BETWEEN = "neurons between two layers of weights"
 
 
 def square_pool(op: Pool, where: str) -> int:
-    """Size of a pool whose windows lie side by side.
+    """Return the side of the cells of a pool.
 
     Raises
     ------
     NotExpressible
-        If they do not.
+        If the cells are not square, not side by side, or reach into a padding.
     """
     if len(set(op.size)) > 1 or op.stride != op.size or any(op.padding):
         raise NotExpressible(
@@ -35,16 +39,19 @@ def square_pool(op: Pool, where: str) -> int:
 
 
 class Folding:
-    """Operations in front of a layer of neurons, as one affine map or convolution.
+    """Collects the operations in front of a layer of neurons into one affine map or convolution.
 
     Parameters
     ----------
-    shape : of what comes in.
+    shape : tuple of int
+        Shape of the input.
 
     Attributes
     ----------
-    weight : None as long as there is none.
-    started : whether a op changed anything.
+    shape : tuple of int
+        Shape behind the operations so far.
+    weight : (out, in) or (out, in, kh, kw) float64, or None
+        Weights so far; None before the first.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -58,13 +65,14 @@ class Folding:
 
     @property
     def started(self) -> bool:
+        """Whether an operation so far computes something."""
         return (
             self.weight is not None or self.pool is not None or bool((self.factor != 1).any())
             or bool(self.offset.any())
         )
 
     def add(self, op: Operation) -> None:
-        """Take the next operation.
+        """Add the next operation.
 
         Raises
         ------
@@ -121,7 +129,7 @@ class Folding:
                 f"{op.name} ({op.kind}): weight must be (out, in, kh, kw), not "
                 f"{op.weight.shape}"
             )
-        # A pool lies in front of the convolution: it sees the map before it.
+        # Conv2d pools its input itself, so with a pool its input is the map before pooling.
         shape = self.inputs if self.pool is not None else self.shape
         try:
             self.conv = Conv2d(
@@ -137,7 +145,7 @@ class Folding:
         )
         if offset.any() and any(self.conv.padding):
             raise NotExpressible(
-                op.name, op.kind, "its padding is of zeros, but what it pads was shifted by "
+                op.name, op.kind, "its padding is of zeros, but its input was shifted by "
                 f"{offset.reshape(-1)[0]:.6g}", "padding=0, or batch normalisation behind it",
             )
         channels = op.weight.shape[1]
@@ -160,7 +168,7 @@ class Folding:
         self.bias = self.bias * factor + offset
 
     def _elements(self, op: Scaling, name: str, values: Floats) -> Floats:
-        """() or one for each element, in C order; of a map they may be given by channel."""
+        """Return () or (elements,) values in C order; those of a map may be given by channel."""
         size = prod(self.shape)
         if values.size == 1:
             return values.reshape(())
@@ -174,7 +182,7 @@ class Folding:
         return values.reshape(-1)
 
     def _per_channel(self, op: Operation, name: str, values: Floats) -> Floats:
-        """() or (channels,) of values for each element of a map."""
+        """Return () or (channels,) values of () or (elements,) values of a map."""
         if not values.ndim:
             return values
         return _channels(op, name, values, self.shape)
@@ -183,7 +191,7 @@ class Folding:
         plain = "sum or average pooling with stride = window, no padding, before the weights"
         if self.weight is not None or self.started:
             raise NotExpressible(
-                op.name, op.kind, "it pools what weights, scales or another pool made", plain
+                op.name, op.kind, "it pools the result of weights, scales or another pool", plain
             )
         pool = SumPool2d(square_pool(op, plain))
         try:
@@ -195,7 +203,7 @@ class Folding:
             self.divisor = pool.size**2
 
     def layer(self, op: Neurons) -> FloatLayer:
-        """The layer these neurons make with all that came before.
+        """Return the layer that these neurons make with the operations so far.
 
         Raises
         ------
@@ -232,7 +240,8 @@ class Folding:
             cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
         bias = np.broadcast_to(self.bias, (outputs,)) + own
-        # Not the weights are divided, of which few would stay exact: all else is multiplied.
+        # Dividing the weights by the size of an average pool's cells would keep few of them exact,
+        # so everything else is multiplied by it.
         times = self.divisor
         cell = replace(
             cell,
@@ -250,7 +259,7 @@ class Folding:
 
 
 def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
-    """(neurons, neurons) recurrent weights."""
+    """Return (neurons, neurons) recurrent weights."""
     if weight.shape in ((), (1,), (neurons,)):
         return np.diag(np.broadcast_to(weight, (neurons,)))
     if weight.shape != (neurons, neurons):
@@ -262,7 +271,7 @@ def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
 
 
 def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
-    """() or one for each output, of what a layer of that shape has, broadcast as frameworks do."""
+    """Return () or (outputs,) values of a layer of that shape, which broadcast as in torch."""
     outputs = shape[0]
     if not values.ndim:
         return values
@@ -284,7 +293,7 @@ def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
 
 
 def _channels(op: Operation, name: str, values: Floats, shape: Shape) -> Floats:
-    """(channels,) of values for each element of a map of that shape."""
+    """Return (channels,) values of (elements,) values of a map of that shape."""
     by_channel = values.reshape(shape[0], -1)
     if (by_channel != by_channel[:, :1]).any():
         raise NotExpressible(

@@ -24,7 +24,15 @@ __all__ = ["FloatNetwork", "Run", "assemble"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a float network did: (steps, batch, neurons) bool per layer, and the last membranes."""
+    """What a network of real numbers did.
+
+    Attributes
+    ----------
+    spikes : list of (steps, batch, neurons) bool
+        Spikes of each layer.
+    membrane : (batch, neurons) float64
+        Membranes of the last layer after the last step.
+    """
 
     spikes: list[np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]
     membrane: Floats
@@ -36,10 +44,16 @@ class FloatNetwork:
 
     Attributes
     ----------
-    source : where it comes from, for reports.
-    shape : of one input.
-    assumed : the semantics it is read with, a line each.
-    reference : runs (steps, batch, *shape) inputs on the model's own neurons; None: on ``Cell``.
+    source : str
+        Where it comes from, for reports.
+    shape : tuple of int
+        Shape of one step of one sample.
+    layers : tuple of FloatLayer
+        Its layers.
+    assumed : tuple of str
+        The semantics it is read with, a line each.
+    reference : callable or None
+        Runs (steps, batch, *shape) inputs on the model's own layers; None to run ``layers``.
     """
 
     source: str
@@ -49,7 +63,7 @@ class FloatNetwork:
     reference: Callable[[Floats], Run] | None = field(default=None, repr=False)
 
     def run(self, inputs: Floats) -> Run:
-        """Spikes and last membranes of (steps, batch, *shape) inputs."""
+        """Run (steps, batch, *shape) inputs."""
         if self.reference is not None:
             return self.reference(inputs)
         spikes, membrane = [], np.zeros(0)
@@ -61,17 +75,21 @@ class FloatNetwork:
 
 
 def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tuple[FloatLayer, ...]:
-    """The layers of a chain of operations.
+    """Make layers of a chain of operations.
 
     Parameters
     ----------
-    shape : of one input.
-    readout : "membrane" makes neurons without leak of weights that nothing follows.
+    ops : sequence of Operation
+        The operations in order.
+    shape : tuple of int
+        Shape of one step of one sample.
+    readout : str or None
+        With "membrane", weights that no neurons follow get neurons that sum without leak.
 
     Raises
     ------
     NotExpressible
-        Naming the op, its type, the reason and the nearest that can.
+        Naming the operation, its type, the reason and the nearest that can be expressed.
     ValueError
         If shapes do not fit.
     """
@@ -113,7 +131,7 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
 
 
 def _or_pooled(op: Pool, layers: Sequence[FloatLayer], fold: Folding) -> FloatLayer:
-    """The last layer with a maximum of its spikes: the OR of them."""
+    """Return the last layer with max pooling of its spikes."""
     where = "maximum pooling of spikes, right behind the neurons of a convolution"
     if fold.weight is not None:
         raise NotExpressible(

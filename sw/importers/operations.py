@@ -1,4 +1,4 @@
-"""The operations of a model, in the order the data passes them."""
+"""The operations of a model, in the order in which data passes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One node of a model: its name there, and its type there."""
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+        Name in the model.
+    kind : str
+        Type in the model's framework.
+    """
 
     name: str
     kind: str
@@ -22,7 +30,15 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class Affine(Operation):
-    """(out, in) weights and (out,) biases on a flat input."""
+    """``weight @ x + bias`` of a flat input.
+
+    Attributes
+    ----------
+    weight : (out, in) float64
+        Weights.
+    bias : (out,) float64
+        Biases.
+    """
 
     weight: Floats
     bias: Floats
@@ -30,7 +46,15 @@ class Affine(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Scaling(Operation):
-    """``x * factor + offset``, each () or one per element, in C order."""
+    """``x * factor + offset``, element by element in C order.
+
+    Attributes
+    ----------
+    factor : () or (elements,) or (channels,) float64
+        Factors.
+    offset : () or (elements,) or (channels,) float64
+        Offsets.
+    """
 
     factor: Floats
     offset: Floats
@@ -38,7 +62,23 @@ class Scaling(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Conv(Operation):
-    """(out, in, kh, kw) weights and (out,) biases."""
+    """A convolution as ``torch.nn.Conv2d``.
+
+    Attributes
+    ----------
+    weight : (out, in, kh, kw) float64
+        Weights.
+    bias : (out,) float64
+        Biases.
+    stride : (int, int)
+        Vertical and horizontal stride.
+    padding : (int, int) or str
+        Vertical and horizontal padding, or one of torch's names for it.
+    dilation : (int, int)
+        Vertical and horizontal dilation.
+    groups : int
+        Groups of channels.
+    """
 
     weight: Floats
     bias: Floats
@@ -50,7 +90,19 @@ class Conv(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Pool(Operation):
-    """Pooling of a (channels, height, width) map; ``mode`` is "sum", "average" or "max"."""
+    """Pooling of a (channels, height, width) map.
+
+    Attributes
+    ----------
+    mode : {"sum", "average", "max"}
+        What is computed of a cell.
+    size : (int, int)
+        Height and width of a cell.
+    stride : (int, int)
+        Vertical and horizontal distance between cells.
+    padding : (int, int)
+        Vertical and horizontal padding.
+    """
 
     mode: str
     size: Shape
@@ -60,13 +112,21 @@ class Pool(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Operation):
-    """Axes ``start`` to ``end`` (of one sample, both inclusive) as one."""
+    """Several axes of a sample flattened into one.
+
+    Attributes
+    ----------
+    start : int
+        First of the axes; the batch is not one of them.
+    end : int
+        Last of the axes, inclusive.
+    """
 
     start: int = 0
     end: int = -1
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape after it.
+        """Return the shape behind it.
 
         Raises
         ------
@@ -84,7 +144,15 @@ class Reshape(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Neurons(Operation):
-    """A layer of neurons; ``size`` of them, or as many as there are weights for."""
+    """A layer of neurons.
+
+    Attributes
+    ----------
+    cell : Cell
+        Their rule.
+    size : int or None
+        Their number; None for as many as the weights in front have outputs.
+    """
 
     cell: Cell
     size: int | None = None

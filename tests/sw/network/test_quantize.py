@@ -173,7 +173,7 @@ def test_chains_that_are_none():
     with pytest.raises(TypeError, match=re.escape("x (Operation) is no operation")):
         assemble([Operation("x", "Operation")], (3,), None)
     scale = Scaling("s", "Scale", one * 2, np.zeros(()))
-    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools what weights, scales or")):
+    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools the result of")):
         assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
     conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
     with pytest.raises(ValueError, match=re.escape("c (Conv2d): nothing follows it")):
