@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from .importers.nir import from_nir
     from .importers.snntorch import from_snntorch
     from .importers.spikingjelly import from_spikingjelly
-    from .network.fidelity import Fidelity
-    from .network.files import load, save
-    from .network.network import (
+    from .network import (
         Conv2d,
         Dense,
         MaxPool2d,
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
         SpikeInput,
         SumPool2d,
     )
+    from .network.fidelity import Fidelity
+    from .network.files import load, save
     from .program.compiler import compile
     from .program.program import Program, load_program, save_program
     from .spec.array import ArrayConfig
@@ -70,7 +70,7 @@ _MODULES = {
     ".importers.nir": ("from_nir",),
     ".importers.snntorch": ("from_snntorch",),
     ".importers.spikingjelly": ("from_spikingjelly",),
-    ".network.network": (
+    ".network": (
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from stablespike.network.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
+from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from stablespike.spec import ArrayConfig, Reset, task_layout
 from stablespike.spec.report import HEAD, PLACE, ReportKind
 

@@ -267,7 +267,7 @@ def _check_counters(
     for core, share in enumerate(program.groups[layer]):
         values = received.counters.pop((layer, core, window))
         mine = grid(network.layers[layer], shape).computed(share)
-        readers = network.layers[layer].readers(shape, mine)
+        readers = network.layers[layer].fan_out(shape, mine)
         met = [share.groups * int(n) for n in readers] + [share.groups] * len(back)
         read_all = read + back
         own = _neurons(share, neurons, mine, group_size(network, program.config, layer))

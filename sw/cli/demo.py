@@ -16,8 +16,8 @@ from ..datasets import shipped_mnist, shipped_path
 from ..device.open import Device, open_device
 from ..device.result import Result
 from ..device.verify import Comparison, compare
-from ..network.files import check_place, load
-from ..network.network import Network
+from ..network import Network
+from ..network.files import check_writable, load
 from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import DoesNotFit, ToolError
@@ -248,7 +248,7 @@ def _check_picture(path: str | Path) -> None:
     known = figure_class().canvas.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in known:
         raise ValueError(f"picture must end in one of .{', .'.join(sorted(known))}, not {path}")
-    check_place(path)
+    check_writable(path)
 
 
 def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) -> None:

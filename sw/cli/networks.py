@@ -97,9 +97,9 @@ def import_(
 ) -> None:
     """Quantize a model of another framework, and say how close it is."""
     from ..importers.models import import_model
-    from ..network.files import check_place, save
+    from ..network.files import check_writable, save
 
-    check_place(out)
+    check_writable(out)
     with needs("import"):
         network = import_model(model, vars(given))
     save(network, out)
@@ -123,11 +123,11 @@ def compile_(
     quiet: Quiet = False,
 ) -> None:
     """Map a network onto an array."""
-    from ..network.files import check_place, load
+    from ..network.files import check_writable, load
     from ..program.compiler import compile
     from ..program.program import save_program
 
-    check_place(out)
+    check_writable(out)
     program = compile(load(network), array=array, steps=steps, device=device)
     save_program(program, out)
     _report(program, as_json)

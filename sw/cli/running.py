@@ -68,7 +68,7 @@ def run(
 
     from ..device.open import open_device
     from ..device.result import Result
-    from ..network.files import check_place, written
+    from ..network.files import atomic_file, check_writable
     from ..program.program import load_program
     from ..samples.files import check_labels, read_samples, split_batches
 
@@ -79,7 +79,7 @@ def run(
     if labels is not None:
         check_labels(labels, values, given.time_axis, given.samples)
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
-    check_place(target)
+    check_writable(target)
     results: list[Result] = []
     with (
         progress(len(batches), "batches") as advance,
@@ -91,7 +91,7 @@ def run(
             advance(1)
     result = Result.joined(results)
     arrays: dict[str, Any] = result.arrays()
-    with written(target) as file:
+    with atomic_file(target) as file:
         np.savez_compressed(file, **arrays)
     figures = _figures(loaded, result)
     if labels is not None:

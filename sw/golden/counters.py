@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.partitions import Share, grid
-from ..network.network import Network
+from ..network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, popcount
 from ..spec.array import LIMITS
@@ -118,14 +118,14 @@ def count(
         if layer.recurrent is not None:
             own = _own_spikes(spikes[i], None if before is None else before[i])
         shape, active = network.input_shapes[i], words != 0
-        readers = layer.readers(shape)
+        readers = layer.fan_out(shape)
         rows["events"] = (active @ readers + own).sum(axis=1)
         rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
         busiest = np.zeros_like(own)
         there = grid(layer, shape)
         for share, groups in _parts(shares[i]).items():
             # Only dense layers, of one position, read their own spikes.
-            events = active @ layer.readers(shape, there.computed(share)) + own
+            events = active @ layer.fan_out(shape, there.computed(share)) + own
             rows["issued"] += events.sum(axis=1) * sum(groups)
             busiest = np.maximum(busiest, events * max(groups))
         rows["lower_bound"] = busiest.sum(axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network.network import Network
+from ..network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig

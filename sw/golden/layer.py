@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 
 __all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
 
@@ -72,7 +72,7 @@ class GoldenLayer:
         self._check(index, state_bits)
         pool = layer.pool_before
         self.pooled = self.shape if pool is None else pool.output_shape(self.shape)
-        lowest, highest = layer.reach(self.shape)
+        lowest, highest = layer.sum_bounds(self.shape)
         bound = int((highest - lowest).max()) * input_high
         self.multiply = exact_dtype(bound)
         # b + 2**F A + d, where |d| <= 3 * 2**V and the reset takes a threshold more.

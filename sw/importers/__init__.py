@@ -1,6 +1,9 @@
-"""Models of other frameworks as networks, and networks as NIR graphs.
+"""Importers of models from other frameworks, and the export to NIR.
 
-The frameworks are imported by the functions that read them, not by this package.
+A model becomes a chain of operations (``modules`` for torch, ``nir_graph`` and ``nir_nodes`` for
+NIR), the chain becomes layers of real numbers (``graph``), and these become integers, with a report
+(``convert``). The room may import ``golden``, ``samples``, ``network``, ``support`` and ``spec``. A
+framework is imported only by the function that reads its models.
 """
 
 from __future__ import annotations

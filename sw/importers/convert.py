@@ -1,4 +1,4 @@
-"""A float network to a ``Network`` with its report: the step all importers share."""
+"""A network of real numbers to a ``Network`` with its report: the last step of all importers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import LayerFidelity
-from ..network.network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
 from ..network.quantize import (
     Quantized,
+    RealLayer,
     closest_leak,
     exact_steps,
     leak_factor,
@@ -30,15 +31,24 @@ from .settings import Settings
 
 __all__ = ["convert"]
 
+# Where between 1 and its limit the factor of _matched is tried.
 _MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def convert(network: FloatNetwork, settings: Settings) -> Network:
-    """Quantize and measure.
+    """Quantize a network and compare it with its source.
+
+    Parameters
+    ----------
+    network : FloatNetwork
+        The network.
+    settings : Settings
+        The importer's options.
 
     Returns
     -------
-    A network whose ``fidelity`` is the report.
+    Network
+        Its ``fidelity`` is the report.
 
     Raises
     ------
@@ -132,19 +142,17 @@ def _quantized(
     before: Sequence[Layer],
     scale: Floats | None,
 ) -> Quantized:
+    """Return the layer's integers: rounded plainly where that is exact, else on the samples."""
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
         "scale": scale,
     }
-    cell = layer.cell
-    matrix = layer.matrix
-    plain = quantize_layer(matrix, layer.bias, cell.threshold, cell.v_init, **options)
+    real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
+    plain = quantize_layer(real, **options)
     if plain.exact or scale is not None or not measured.given:
         return plain
     moments = layer.moments(measured.inputs(before, settings))
-    return quantize_layer(
-        matrix, layer.bias, cell.threshold, cell.v_init, moments=moments, **options
-    )
+    return quantize_layer(real, moments=moments, **options)
 
 
 def _matched(
@@ -155,10 +163,11 @@ def _matched(
     measured: Samples,
     before: Sequence[Layer],
 ) -> tuple[Quantized, float]:
-    """Thresholds that make up for another leak, and their factor.
+    """Return the layer with thresholds that compensate for an inexact leak, and their factor.
 
-    A constant current drives a membrane with decay ``d`` to ``1 / (1 - d)`` of itself in many
-    steps; in few, less depends on the leak. So the factor is between 1 and the ratio of the two.
+    A constant current drives a membrane with decay ``d`` to ``1 / (1 - d)`` times the current in
+    many steps; in few steps the leak matters less. So the best factor lies between 1 and the ratio
+    of the two limits, and the one with the fewest different spikes is taken.
     """
     threshold, decay = layer.cell.threshold, layer.cell.decay
     used = leak_factor(_leaks(layer)[0])
@@ -179,7 +188,7 @@ def _matched(
 
 
 def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | None:
-    """The scale given for a layer."""
+    """Return the scale that was given for a layer, or None."""
     if isinstance(scale, (list, tuple)):
         if len(scale) != len(layers):
             raise ValueError(
@@ -203,7 +212,7 @@ def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | Non
 
 
 def _leaks(layer: FloatLayer) -> tuple[Leak, Leak | None]:
-    """Shifts of the membrane, and of the synapse where there is one."""
+    """Return the shifts of the membrane, and of the synaptic current where there is one."""
     cell = layer.cell
     leak = closest_leak(cell.decay) if cell.leak is None else cell.leak
     if cell.synapse_decay is None:
@@ -263,7 +272,7 @@ def _layer_report(
     return LayerFidelity(
         name=layer.name,
         source=cell.source,
-        neuron=_words(cell),
+        neuron=_described(cell),
         decay_asked=cell.decay,
         decay_used=used,
         leak=leak,
@@ -282,13 +291,14 @@ def _layer_report(
 
 
 def _plainest(threshold: npt.NDArray[np.int64] | None) -> Any:
-    """One threshold where all are the same."""
+    """Return one number where all thresholds are the same."""
     if threshold is None or (threshold != threshold[0]).any():
         return threshold
     return int(threshold[0])
 
 
-def _words(cell: Cell) -> str:
+def _described(cell: Cell) -> str:
+    """Return the settings of a layer's neurons, for reports."""
     if not cell.fires:
         return "read by its membrane"
     timing = f", {cell.reset_timing}" if cell.reset == "subtract" else ""

@@ -1,8 +1,8 @@
 """Networks to NIR graphs and files.
 
-Weights are written as they are, thresholds and biases in weight steps, decays as time constants of
-the given step. What NIR has no place for goes into the metadata of graph and nodes, where
-``from_nir`` finds it; other readers do not, and ``not_carried`` says what they miss.
+Weights are written as they are, thresholds and biases in weight steps, decays as time constants for
+a given step. What NIR cannot express goes into the metadata of graph and nodes. ``from_nir`` reads
+it there; other readers do not, and ``not_carried`` says what they miss.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..network.network import Conv2d, Layer, Network, Neuron, PixelInput
+from ..network import Conv2d, Layer, Network, Neuron, PixelInput
 from ..network.quantize import leak_factor
-from ..support.errors import FileError, NotExpressible, ToolError
+from ..support.errors import FileError, NotExpressible
 from ..support.values import positive
+from .framework import imported
 from .nir_graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
@@ -27,7 +28,7 @@ _log = logging.getLogger("stablespike.importers")
 
 
 def not_carried(network: Network) -> tuple[str, ...]:
-    """What a reader of the graph that knows NIR only does not learn, a line each."""
+    """Return what a reader that knows only NIR does not learn of a network, a line each."""
     neurons = [layer.neuron for layer in network.layers]
     firing = [neuron for neuron in neurons if neuron.fires]
     lines = [
@@ -55,26 +56,36 @@ def not_carried(network: Network) -> tuple[str, ...]:
 def to_nir(
     network: Network, path: str | os.PathLike[str] | None = None, dt: float = 1e-4
 ) -> Any:
-    """The ``nir.NIRGraph`` of a network; written to a file where there is a path.
+    """Export a network as a NIR graph.
 
-    ``from_nir`` gives the same network back, from the graph or the file. What other readers do not
-    learn is in the log (``not_carried``).
+    ``from_nir`` makes an equal network of the graph or the file. What other readers do not learn
+    goes to the log ``stablespike.importers``, and ``stablespike.importers.not_carried`` returns it.
 
     Parameters
     ----------
-    dt : length of a step in the graph's time, by which decays become time constants.
+    network : Network
+        The network.
+    path : str or path object, optional
+        A file that the graph is written to as well.
+    dt : float
+        Length of a step, in seconds by NIR's convention. Decays become time constants for it.
+
+    Returns
+    -------
+    nir.NIRGraph
 
     Raises
     ------
     NotExpressible
         If NIR has no node for a layer.
-    TypeError, ValueError, FileError
-        If an argument is wrong, or the file cannot be written.
+    TypeError, ValueError
+        If an argument is wrong.
+    FileError
+        If the file cannot be written.
+    ToolError
+        If nir is not installed.
     """
-    try:
-        import nir
-    except ImportError as error:
-        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    nir = imported("nir")
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
     dt = positive("dt", dt)
@@ -88,21 +99,8 @@ def to_nir(
             neurons, back = f"layer{index}", f"layer{index}_back"
             nodes[back] = nir.Linear(layer.recurrent.astype(np.float32))
             edges += [(neurons, back), (back, neurons)]
-    header: dict[str, Any] = {
-        "input": {"kind": network.input.kind, "shape": network.input.shape},
-        "readout": network.readout,
-        "weight_bits": network.weight_bits,
-        "fraction_bits": network.fraction_bits,
-        "dt": dt,
-        "layers": [
-            {"emit": layer.emit, "weight_bits": layer.weight_bits} for layer in network.layers
-        ],
-    }
-    if isinstance(network.input, PixelInput):
-        header["input"]["bits"] = network.input.bits
     graph = nir.NIRGraph(
-        nodes, edges,
-        metadata={METADATA: json.dumps(header)}, type_check=False,
+        nodes, edges, metadata={METADATA: json.dumps(_header(network, dt))}, type_check=False
     )
     for line in not_carried(network):
         _log.info("NIR does not carry %s", line)
@@ -114,12 +112,30 @@ def to_nir(
     return graph
 
 
+def _header(network: Network, dt: float) -> dict[str, Any]:
+    """Return what the graph's metadata says of the network; ``from_nir`` reads it."""
+    source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
+    if isinstance(network.input, PixelInput):
+        source["bits"] = network.input.bits
+    return {
+        "input": source,
+        "readout": network.readout,
+        "weight_bits": network.weight_bits,
+        "fraction_bits": network.fraction_bits,
+        "dt": dt,
+        "layers": [
+            {"emit": layer.emit, "weight_bits": layer.weight_bits} for layer in network.layers
+        ],
+    }
+
+
 def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> dict[str, Any]:
+    """Return the nodes of a layer by name, in order."""
     name = f"layer{index}"
     if layer.emit == "skeleton":
         raise NotExpressible(
             network.layer_name(index), type(layer).__name__,
-            "NIR has no node for what emit='skeleton' hands on", "emit='spikes'",
+            "NIR has no node for emit='skeleton'", "emit='spikes'",
         )
     if layer.pool_after is not None:
         raise NotExpressible(
@@ -154,6 +170,11 @@ def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> d
 def _neurons(
     nir: Any, network: Network, index: int, layer: Layer, one: float, dt: float
 ) -> Any:
+    """Return the node of a layer's neurons; ``one`` is a weight step in units of the state.
+
+    Readers multiply the input by ``r dt / tau`` (and a CubaLIF's by ``w_in dt / tau_syn``), so
+    ``r`` and ``w_in`` are chosen to make that 1: the weights are in the state's units already.
+    """
     neuron, shape, name = layer.neuron, network.neuron_shapes[index], network.layer_name(index)
     kind = type(layer).__name__
     kept = {METADATA: json.dumps(_rule(neuron, one))}
@@ -164,7 +185,7 @@ def _neurons(
                 name, kind, f"the leak {shifts} turns the sign of the state, which no time "
                 "constant does", "a leak of at most all of it",
             )
-    # One for each neuron, those of a channel alike.
+    # NIR has one per neuron, and the neurons of a channel share theirs.
     threshold = np.broadcast_to(
         (layer.threshold / one).reshape(-1, *[1] * (len(shape) - 1)), shape
     ).copy()
@@ -195,6 +216,7 @@ def _neurons(
 
 
 def _rule(neuron: Neuron, one: float) -> dict[str, Any]:
+    """Return what a node's metadata says of its neurons; ``from_nir`` reads it."""
     return {
         "reset": neuron.reset,
         "reset_timing": neuron.reset_timing,

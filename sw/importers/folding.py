@@ -1,4 +1,8 @@
-"""The parts between two layers of neurons, folded into the weights of the second."""
+"""The operations between two layers of neurons, folded into the weights of the second.
+
+Affine maps in a row are one affine map, and so is a scaling before or behind one:
+``w (a x + b) + c`` is ``(w a) x + (w b + c)``.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,10 @@ from math import prod
 
 import numpy as np
 
-from ..network.network import Conv2d, Neuron, SumPool2d
+from ..network import Conv2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
-from .parts import Affine, Conv, Neurons, Part, Pool, Reshape, Scaling, Shape
+from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape
 from .semantics import Floats
 
 __all__ = ["Folding", "square_pool"]
@@ -18,33 +22,36 @@ __all__ = ["Folding", "square_pool"]
 _BETWEEN = "neurons between two layers of weights"
 
 
-def square_pool(part: Pool, where: str) -> int:
-    """Size of a pool whose windows lie side by side.
+def square_pool(op: Pool, where: str) -> int:
+    """Return the side of the cells of a pool.
 
     Raises
     ------
     NotExpressible
-        If they do not.
+        If the cells are not square, not side by side, or reach into a padding.
     """
-    if len(set(part.size)) > 1 or part.stride != part.size or any(part.padding):
+    if len(set(op.size)) > 1 or op.stride != op.size or any(op.padding):
         raise NotExpressible(
-            part.name, part.kind,
-            f"window {part.size}, stride {part.stride}, padding {part.padding}", where,
+            op.name, op.kind,
+            f"window {op.size}, stride {op.stride}, padding {op.padding}", where,
         )
-    return part.size[0]
+    return op.size[0]
 
 
 class Folding:
-    """Parts in front of a layer of neurons, as one affine map or convolution.
+    """Collects the operations in front of a layer of neurons into one affine map or convolution.
 
     Parameters
     ----------
-    shape : of what comes in.
+    shape : tuple of int
+        Shape of the input.
 
     Attributes
     ----------
-    weight : None as long as there is none.
-    started : whether a part changed anything.
+    shape : tuple of int
+        Shape behind the operations so far.
+    weight : (out, in) or (out, in, kh, kw) float64, or None
+        Weights so far; None before the first.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -58,109 +65,110 @@ class Folding:
 
     @property
     def started(self) -> bool:
+        """Whether an operation so far computes something."""
         return (
             self.weight is not None or self.pool is not None or bool((self.factor != 1).any())
             or bool(self.offset.any())
         )
 
-    def add(self, part: Part) -> None:
-        """Take the next part.
+    def add(self, op: Operation) -> None:
+        """Add the next operation.
 
         Raises
         ------
         NotExpressible, ValueError
             Naming it.
         """
-        if isinstance(part, Reshape):
-            self.shape = part.output_shape(self.shape)
-        elif isinstance(part, Affine):
-            self._affine(part)
-        elif isinstance(part, Scaling):
-            self._scale(part)
-        elif isinstance(part, Pool):
-            self._pool(part)
-        elif isinstance(part, Conv):
-            self._convolve(part)
+        if isinstance(op, Reshape):
+            self.shape = op.output_shape(self.shape)
+        elif isinstance(op, Affine):
+            self._affine(op)
+        elif isinstance(op, Scaling):
+            self._scale(op)
+        elif isinstance(op, Pool):
+            self._pool(op)
+        elif isinstance(op, Conv):
+            self._convolve(op)
         else:
-            raise TypeError(f"{part.name} ({part.kind}) is no part of a chain")
+            raise TypeError(f"{op.name} ({op.kind}) is no operation of a chain")
 
-    def _affine(self, part: Affine) -> None:
-        if not part.weight.size:
-            raise ValueError(f"{part.name} ({part.kind}): its weight is empty, {part.weight.shape}")
-        outputs, inputs = part.weight.shape
+    def _affine(self, op: Affine) -> None:
+        if not op.weight.size:
+            raise ValueError(f"{op.name} ({op.kind}): its weight is empty, {op.weight.shape}")
+        outputs, inputs = op.weight.shape
         size = prod(self.shape)
         if size != inputs:
             raise ValueError(
-                f"{part.name} ({part.kind}): its weight must be (out, {size}) for an input of "
-                f"{self.shape}, not {part.weight.shape}"
+                f"{op.name} ({op.kind}): its weight must be (out, {size}) for an input of "
+                f"{self.shape}, not {op.weight.shape}"
             )
         if self.conv is not None:
             raise NotExpressible(
-                part.name, part.kind, "it follows a convolution without neurons", _BETWEEN
+                op.name, op.kind, "it follows a convolution without neurons", _BETWEEN
             )
         if self.weight is None:
-            self.weight = part.weight * self.factor
-            self.bias = part.weight @ np.broadcast_to(self.offset, (inputs,)) + part.bias
+            self.weight = op.weight * self.factor
+            self.bias = op.weight @ np.broadcast_to(self.offset, (inputs,)) + op.bias
         else:
-            self.weight = part.weight @ self.weight
-            self.bias = part.weight @ self.bias + part.bias
+            self.weight = op.weight @ self.weight
+            self.bias = op.weight @ self.bias + op.bias
         self.shape = (outputs,)
 
-    def _convolve(self, part: Conv) -> None:
+    def _convolve(self, op: Conv) -> None:
         if self.weight is not None:
             raise NotExpressible(
-                part.name, part.kind, "it follows weights without neurons", _BETWEEN
+                op.name, op.kind, "it follows weights without neurons", _BETWEEN
             )
-        if part.groups != 1 or any(step != 1 for step in part.dilation):
+        if op.groups != 1 or any(step != 1 for step in op.dilation):
             raise NotExpressible(
-                part.name, part.kind, f"groups={part.groups}, dilation={part.dilation}",
+                op.name, op.kind, f"groups={op.groups}, dilation={op.dilation}",
                 "groups=1, dilation=1",
             )
-        if part.weight.ndim != 4:
+        if op.weight.ndim != 4:
             raise ValueError(
-                f"{part.name} ({part.kind}): weight must be (out, in, kh, kw), not "
-                f"{part.weight.shape}"
+                f"{op.name} ({op.kind}): weight must be (out, in, kh, kw), not "
+                f"{op.weight.shape}"
             )
-        # A pool lies in front of the convolution: it sees the map before it.
+        # Conv2d pools its input itself, so with a pool its input is the map before pooling.
         shape = self.inputs if self.pool is not None else self.shape
         try:
             self.conv = Conv2d(
-                np.zeros(part.weight.shape), stride=_pair(part.stride), padding=_padding(part),
+                np.zeros(op.weight.shape), stride=_pair(op.stride), padding=_padding(op),
                 pool_before=self.pool, neuron=Neuron(fires=False),
             )
             neurons = self.conv.neuron_shape(shape)
         except ValueError as error:
-            raise ValueError(f"{part.name} ({part.kind}): {error}") from None
+            raise ValueError(f"{op.name} ({op.kind}): {error}") from None
         factor, offset = (
-            self._per_channel(part, name, values)
+            self._per_channel(op, name, values)
             for name, values in (("factor", self.factor), ("offset", self.offset))
         )
         if offset.any() and any(self.conv.padding):
             raise NotExpressible(
-                part.name, part.kind, "its padding is of zeros, but what it pads was shifted by "
+                op.name, op.kind, "its padding is of zeros, but its input was shifted by "
                 f"{offset.reshape(-1)[0]:.6g}", "padding=0, or batch normalisation behind it",
             )
-        channels = part.weight.shape[1]
-        self.bias = part.bias + part.weight.sum((2, 3)) @ np.broadcast_to(offset, (channels,))
-        self.weight = part.weight * np.broadcast_to(factor, (channels,))[:, None, None]
+        channels = op.weight.shape[1]
+        self.bias = op.bias + op.weight.sum((2, 3)) @ np.broadcast_to(offset, (channels,))
+        self.weight = op.weight * np.broadcast_to(factor, (channels,))[:, None, None]
         self.inputs, self.shape = shape, neurons
 
-    def _scale(self, part: Scaling) -> None:
-        factor = self._elements(part, "factor", part.factor)
-        offset = self._elements(part, "offset", part.offset)
+    def _scale(self, op: Scaling) -> None:
+        factor = self._elements(op, "factor", op.factor)
+        offset = self._elements(op, "offset", op.offset)
         if self.weight is None:
             self.offset = self.offset * factor + offset
             self.factor = self.factor * factor
             return
         if self.conv is not None:
-            factor = self._per_channel(part, "factor", factor)
-            offset = self._per_channel(part, "offset", offset)
+            factor = self._per_channel(op, "factor", factor)
+            offset = self._per_channel(op, "offset", offset)
         rows = np.broadcast_to(factor, (len(self.weight),))
         self.weight = rows.reshape(-1, *[1] * (self.weight.ndim - 1)) * self.weight
         self.bias = self.bias * factor + offset
 
-    def _elements(self, part: Scaling, name: str, values: Floats) -> Floats:
-        """() or one for each element, in C order; of a map they may be given by channel."""
+    def _elements(self, op: Scaling, name: str, values: Floats) -> Floats:
+        """Return () or (elements,) values in C order; those of a map may be given by channel."""
         size = prod(self.shape)
         if values.size == 1:
             return values.reshape(())
@@ -168,34 +176,34 @@ class Folding:
             return np.repeat(values.reshape(-1), size // self.shape[0])
         if values.size != size:
             raise ValueError(
-                f"{part.name} ({part.kind}): its {name} must be one value or {size}, for an "
+                f"{op.name} ({op.kind}): its {name} must be one value or {size}, for an "
                 f"input of {self.shape}, not {values.shape}"
             )
         return values.reshape(-1)
 
-    def _per_channel(self, part: Part, name: str, values: Floats) -> Floats:
-        """() or (channels,) of values for each element of a map."""
+    def _per_channel(self, op: Operation, name: str, values: Floats) -> Floats:
+        """Return () or (channels,) values of () or (elements,) values of a map."""
         if not values.ndim:
             return values
-        return _channels(part, name, values, self.shape)
+        return _channels(op, name, values, self.shape)
 
-    def _pool(self, part: Pool) -> None:
+    def _pool(self, op: Pool) -> None:
         plain = "sum or average pooling with stride = window, no padding, before the weights"
         if self.weight is not None or self.started:
             raise NotExpressible(
-                part.name, part.kind, "it pools what weights, scales or another pool made", plain
+                op.name, op.kind, "it pools the result of weights, scales or another pool", plain
             )
-        pool = SumPool2d(square_pool(part, plain))
+        pool = SumPool2d(square_pool(op, plain))
         try:
             shape = pool.output_shape(self.shape)
         except ValueError as error:
-            raise ValueError(f"{part.name} ({part.kind}): {error}") from None
+            raise ValueError(f"{op.name} ({op.kind}): {error}") from None
         self.inputs, self.shape, self.pool = self.shape, shape, pool
-        if part.mode == "average":
+        if op.mode == "average":
             self.divisor = pool.size**2
 
-    def layer(self, part: Neurons) -> FloatLayer:
-        """The layer these neurons make with all that came before.
+    def layer(self, op: Neurons) -> FloatLayer:
+        """Return the layer that these neurons make with the operations so far.
 
         Raises
         ------
@@ -204,35 +212,36 @@ class Folding:
         """
         if self.weight is None:
             raise NotExpressible(
-                part.name, part.kind, "there are no weights in front of these neurons",
+                op.name, op.kind, "there are no weights in front of these neurons",
                 "a fully connected layer in front, of the identity if need be",
             )
-        cell, outputs = part.cell, len(self.weight)
+        cell, outputs = op.cell, len(self.weight)
         shape = self.shape if self.conv is not None else (outputs,)
-        if part.size not in (None, outputs, prod(shape)):
+        if op.size not in (None, outputs, prod(shape)):
             raise ValueError(
-                f"{part.name} ({part.kind}): its parameters are of {part.size} neurons, but its "
+                f"{op.name} ({op.kind}): its parameters are of {op.size} neurons, but its "
                 f"weights have {prod(shape)} outputs"
             )
         threshold = cell.threshold
         if threshold is not None:
-            threshold = _of_neurons(part, "threshold", threshold, shape)
-        own = _of_neurons(part, "bias", cell.bias, shape)
+            threshold = _of_neurons(op, "threshold", threshold, shape)
+        own = _of_neurons(op, "bias", cell.bias, shape)
         if cell.synapse_decay is not None and own.any():
             raise NotExpressible(
-                part.name, part.kind, "a leak toward a rest other than the reset, behind a "
+                op.name, op.kind, "a leak toward a rest other than the reset, behind a "
                 "synaptic current", "the same rest and reset",
             )
         if cell.recurrent is not None:
             if self.conv is not None:
                 raise NotExpressible(
-                    part.name, part.kind, "it is recurrent, behind a convolution",
+                    op.name, op.kind, "it is recurrent, behind a convolution",
                     "recurrent neurons behind fully connected weights",
                 )
-            cell = replace(cell, recurrent=_square(part, cell.recurrent, outputs))
+            cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
         bias = np.broadcast_to(self.bias, (outputs,)) + own
-        # Not the weights are divided, of which few would stay exact: all else is multiplied.
+        # Dividing the weights by the size of an average pool's cells would keep few of them exact,
+        # so everything else is multiplied by it.
         times = self.divisor
         cell = replace(
             cell,
@@ -244,32 +253,32 @@ class Folding:
         )
         inputs = self.inputs if self.pool is not None or self.conv is not None else None
         return FloatLayer(
-            part.name, self.weight, bias * times, cell, shape=inputs or (prod(self.inputs),),
+            op.name, self.weight, bias * times, cell, shape=inputs or (prod(self.inputs),),
             pool=self.pool, divisor=times, conv=self.conv,
         )
 
 
-def _square(part: Neurons, weight: Floats, neurons: int) -> Floats:
-    """(neurons, neurons) recurrent weights."""
+def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
+    """Return (neurons, neurons) recurrent weights."""
     if weight.shape in ((), (1,), (neurons,)):
         return np.diag(np.broadcast_to(weight, (neurons,)))
     if weight.shape != (neurons, neurons):
         raise ValueError(
-            f"{part.name} ({part.kind}): its recurrent weight must be {(neurons, neurons)}, as "
+            f"{op.name} ({op.kind}): its recurrent weight must be {(neurons, neurons)}, as "
             f"many as the outputs of its weights, not {weight.shape}"
         )
     return weight
 
 
-def _of_neurons(part: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
-    """() or one for each output, of what a layer of that shape has, broadcast as frameworks do."""
+def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
+    """Return () or (outputs,) values of a layer of that shape, which broadcast as in torch."""
     outputs = shape[0]
     if not values.ndim:
         return values
     if len(shape) == 1:
         if values.size != outputs:
             raise ValueError(
-                f"{part.name} ({part.kind}): its {name} must be one value or ({outputs},), "
+                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
                 f"as many as the outputs of its weights, not {values.shape}"
             )
         return values.reshape(-1)
@@ -277,18 +286,18 @@ def _of_neurons(part: Neurons, name: str, values: Floats, shape: Shape) -> Float
         full = np.broadcast_to(values, shape)
     except ValueError:
         raise ValueError(
-            f"{part.name} ({part.kind}): its {name} must be one value, or broadcast to the map "
+            f"{op.name} ({op.kind}): its {name} must be one value, or broadcast to the map "
             f"{shape}, such as ({outputs}, 1, 1); not {values.shape}"
         ) from None
-    return _channels(part, name, full, shape)
+    return _channels(op, name, full, shape)
 
 
-def _channels(part: Part, name: str, values: Floats, shape: Shape) -> Floats:
-    """(channels,) of values for each element of a map of that shape."""
+def _channels(op: Operation, name: str, values: Floats, shape: Shape) -> Floats:
+    """Return (channels,) values of (elements,) values of a map of that shape."""
     by_channel = values.reshape(shape[0], -1)
     if (by_channel != by_channel[:, :1]).any():
         raise NotExpressible(
-            part.name, part.kind, f"its {name} differs within a channel", f"one {name} per channel"
+            op.name, op.kind, f"its {name} differs within a channel", f"one {name} per channel"
         )
     first: Floats = by_channel[:, 0]
     return first
@@ -298,15 +307,15 @@ def _pair(values: Shape) -> tuple[int, int]:
     return values[0], values[1]
 
 
-def _padding(part: Conv) -> tuple[int, int]:
-    if not isinstance(part.padding, str):
-        return _pair(part.padding)
-    kernel = part.weight.shape[2:]
-    if part.padding == "valid":
+def _padding(op: Conv) -> tuple[int, int]:
+    if not isinstance(op.padding, str):
+        return _pair(op.padding)
+    kernel = op.weight.shape[2:]
+    if op.padding == "valid":
         return 0, 0
-    if any(size % 2 == 0 for size in kernel) or any(step != 1 for step in part.stride):
+    if any(size % 2 == 0 for size in kernel) or any(step != 1 for step in op.stride):
         raise NotExpressible(
-            part.name, part.kind, f"padding={part.padding!r} with kernels of {kernel} and stride "
-            f"{part.stride}, which pads one side more than the other", "as much on both sides",
+            op.name, op.kind, f"padding={op.padding!r} with kernels of {kernel} and stride "
+            f"{op.stride}, which pads one side more than the other", "as much on both sides",
         )
     return kernel[0] // 2, kernel[1] // 2

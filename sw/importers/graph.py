@@ -1,7 +1,8 @@
-"""A model as a chain of parts, and the chain as float layers: weights, neurons, nothing between.
+"""A model as a chain of operations, and the chain as layers of weights and neurons.
 
-Every importer turns its model into ``Part`` objects in the order the data passes; ``assemble`` puts
-layers together, with what ``folding`` makes of the parts between two layers of neurons.
+Every importer turns its model into ``Operation`` objects in the order in which data passes them.
+``assemble`` makes layers of them: ``folding`` turns what lies between two layers of neurons into
+the weights of the second.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..network.network import MaxPool2d
+from ..network import MaxPool2d
 from ..support.errors import NotExpressible
 from .folding import Folding, square_pool
 from .layers import FloatLayer
-from .parts import Neurons, Part, Pool, Shape
+from .operations import Neurons, Operation, Pool, Shape
 from .semantics import Cell, Floats
 
 __all__ = ["FloatNetwork", "Run", "assemble"]
@@ -23,7 +24,15 @@ __all__ = ["FloatNetwork", "Run", "assemble"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a float network did: (steps, batch, neurons) bool per layer, and the last membranes."""
+    """What a network of real numbers did.
+
+    Attributes
+    ----------
+    spikes : list of (steps, batch, neurons) bool
+        Spikes of each layer.
+    membrane : (batch, neurons) float64
+        Membranes of the last layer after the last step.
+    """
 
     spikes: list[np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]
     membrane: Floats
@@ -35,10 +44,16 @@ class FloatNetwork:
 
     Attributes
     ----------
-    source : where it comes from, for reports.
-    shape : of one input.
-    assumed : the semantics it is read with, a line each.
-    reference : runs (steps, batch, *shape) inputs on the model's own neurons; None: on ``Cell``.
+    source : str
+        Where it comes from, for reports.
+    shape : tuple of int
+        Shape of one step of one sample.
+    layers : tuple of FloatLayer
+        Its layers.
+    assumed : tuple of str
+        The semantics it is read with, a line each.
+    reference : callable or None
+        Runs (steps, batch, *shape) inputs on the model's own layers; None to run ``layers``.
     """
 
     source: str
@@ -48,51 +63,55 @@ class FloatNetwork:
     reference: Callable[[Floats], Run] | None = field(default=None, repr=False)
 
     def run(self, inputs: Floats) -> Run:
-        """Spikes and last membranes of (steps, batch, *shape) inputs."""
+        """Run (steps, batch, *shape) inputs."""
         if self.reference is not None:
             return self.reference(inputs)
         spikes, membrane = [], np.zeros(0)
         for layer in self.layers:
             fired, membrane = layer.run(inputs.reshape(*inputs.shape[:2], *layer.shape))
             spikes.append(fired)
-            inputs = layer.handed_on(fired).astype(float)
+            inputs = layer.output(fired).astype(float)
         return Run(spikes, membrane)
 
 
-def assemble(parts: Sequence[Part], shape: Shape, readout: str | None) -> tuple[FloatLayer, ...]:
-    """The layers of a chain of parts.
+def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tuple[FloatLayer, ...]:
+    """Make layers of a chain of operations.
 
     Parameters
     ----------
-    shape : of one input.
-    readout : "membrane" makes neurons without leak of weights that nothing follows.
+    ops : sequence of Operation
+        The operations in order.
+    shape : tuple of int
+        Shape of one step of one sample.
+    readout : str or None
+        With "membrane", weights that no neurons follow get neurons that sum without leak.
 
     Raises
     ------
     NotExpressible
-        Naming the part, its type, the reason and the nearest that can.
+        Naming the operation, its type, the reason and the nearest that can be expressed.
     ValueError
         If shapes do not fit.
     """
     layers: list[FloatLayer] = []
     fold = Folding(shape)
-    last: Part | None = None
-    for part in parts:
+    last: Operation | None = None
+    for op in ops:
         if layers and not layers[-1].cell.fires:
             raise NotExpressible(
                 layers[-1].name, layers[-1].cell.source,
-                f"its membrane goes on to {part.name} ({part.kind}); layers hand on spikes",
+                f"its membrane goes on to {op.name} ({op.kind}); layers emit spikes",
                 "neurons that fire, or these as the last layer",
             )
-        if isinstance(part, Neurons):
-            layers.append(fold.layer(part))
+        if isinstance(op, Neurons):
+            layers.append(fold.layer(op))
             fold = Folding(layers[-1].neuron_shape)
-        elif isinstance(part, Pool) and part.mode == "max":
-            layers[-1:] = [_or_pooled(part, layers, fold)]
+        elif isinstance(op, Pool) and op.mode == "max":
+            layers[-1:] = [_or_pooled(op, layers, fold)]
             fold = Folding(layers[-1].output_shape)
         else:
-            fold.add(part)
-        last = part
+            fold.add(op)
+        last = op
     if last is None:
         raise ValueError("the model has no layers")
     if fold.weight is not None:
@@ -111,20 +130,20 @@ def assemble(parts: Sequence[Part], shape: Shape, readout: str | None) -> tuple[
     return tuple(layers)
 
 
-def _or_pooled(part: Pool, layers: Sequence[FloatLayer], fold: Folding) -> FloatLayer:
-    """The last layer with a maximum of its spikes: the OR of them."""
+def _or_pooled(op: Pool, layers: Sequence[FloatLayer], fold: Folding) -> FloatLayer:
+    """Return the last layer with max pooling of its spikes."""
     where = "maximum pooling of spikes, right behind the neurons of a convolution"
     if fold.weight is not None:
         raise NotExpressible(
-            part.name, part.kind, "it takes the maximum of currents, in front of the neurons", where
+            op.name, op.kind, "it takes the maximum of currents, in front of the neurons", where
         )
     if not layers or layers[-1].conv is None or layers[-1].pool_after is not None:
-        raise NotExpressible(part.name, part.kind, "there is no convolution it belongs to", where)
+        raise NotExpressible(op.name, op.kind, "there is no convolution it belongs to", where)
     if fold.started or fold.shape != layers[-1].neuron_shape:
-        raise NotExpressible(part.name, part.kind, "something else comes before it", where)
-    pool = MaxPool2d(square_pool(part, "windows with stride = window and no padding"))
+        raise NotExpressible(op.name, op.kind, "something else comes before it", where)
+    pool = MaxPool2d(square_pool(op, "windows with stride = window and no padding"))
     try:
         pool.output_shape(fold.shape)
     except ValueError as error:
-        raise ValueError(f"{part.name} ({part.kind}): {error}") from None
+        raise ValueError(f"{op.name} ({op.kind}): {error}") from None
     return replace(layers[-1], pool_after=pool)

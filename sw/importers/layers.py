@@ -1,4 +1,4 @@
-"""Layers of real numbers, as a model has them before quantization."""
+"""Layers of real numbers: a model before its weights are rounded."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Conv2d, MaxPool2d, SumPool2d
-from .parts import Shape
+from ..network import Conv2d, MaxPool2d, SumPool2d
+from .operations import Shape
 from .semantics import Cell, Floats
 
 __all__ = ["FloatLayer"]
 
-_AT_ONCE = 1 << 22  # numbers of receptive fields laid out side by side
+_AT_ONCE = 1 << 22  # numbers of receptive fields in memory at a time, 32 MB
 
 Bools = npt.NDArray[np.bool_]
 
@@ -25,15 +25,26 @@ class FloatLayer:
 
     Attributes
     ----------
-    name : of its neurons in the model, or of its weights where it has none there.
-    weight, bias : (out, in after pooling) or (out, in, kh, kw), and (out,), the cell's bias in it.
-    cell : its neurons; thresholds () or (out,).
-    shape : of its input.
-    pool : sum pooling in front.
-    divisor : of the average it stands for; the layer's states are as many times the model's, since
-        it is everything but the weights that is multiplied by it.
-    conv : a convolution's place on its input, with ``pool`` and without weights; None: dense.
-    pool_after : OR pooling of its spikes.
+    name : str
+        Name of its neurons in the model, or of its weights where no neurons follow them.
+    weight : (out, in) or (out, in, kh, kw) float64
+        Weights on the pooled input.
+    bias : (out,) float64
+        Biases; that of the cell is included.
+    cell : Cell
+        The neurons, with () or (out,) thresholds.
+    shape : tuple of int
+        Shape of the input, before pooling.
+    pool : SumPool2d or None
+        Sum pooling of the input.
+    divisor : int
+        Size of the cells of an average pool, for which ``pool`` stands; 1 for a sum pool. Not the
+        weights are divided by it, which would keep few of them exact: everything else is
+        multiplied by it, so the states of the layer are that many times the model's.
+    conv : Conv2d or None
+        Geometry of a convolution, with ``pool`` and weights of 0; None for a dense layer.
+    pool_after : MaxPool2d or None
+        Max pooling of the spikes.
     """
 
     name: str
@@ -48,7 +59,7 @@ class FloatLayer:
 
     @property
     def matrix(self) -> Floats:
-        """(out, weights of one output): those of its inputs, then those of its own spikes."""
+        """(out, weights) of each output: those on the inputs, then those on the own spikes."""
         flat = self.weight.reshape(len(self.weight), -1)
         if self.cell.recurrent is None:
             return flat
@@ -56,17 +67,27 @@ class FloatLayer:
 
     @property
     def neuron_shape(self) -> Shape:
-        """Shape of its neurons."""
+        """Shape of the neurons."""
         return (len(self.weight),) if self.conv is None else self.conv.neuron_shape(self.shape)
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of what it hands on."""
+        """Shape of the output, after ``pool_after``."""
         shape = self.neuron_shape
         return shape if self.pool_after is None else self.pool_after.output_shape(shape)
 
     def pooled(self, inputs: Floats) -> Floats:
-        """(values, in) or (values, in, height, width), after pooling, of (values, flat) inputs."""
+        """Return the inputs after pooling.
+
+        Parameters
+        ----------
+        inputs : (values, inputs) float64
+            Inputs in C order.
+
+        Returns
+        -------
+        (values, in) or (values, in, height, width) float64
+        """
         maps = inputs
         if self.pool is not None:
             channels, rows, columns = self.pool.output_shape(self.shape)
@@ -79,8 +100,18 @@ class FloatLayer:
         shape = self.shape if self.pool is None else self.pool.output_shape(self.shape)
         return maps.reshape(-1, *shape)
 
-    def fields(self, inputs: Floats) -> Floats:
-        """(values, positions, weights of an output) that the weights meet of (values, flat)."""
+    def receptive_fields(self, inputs: Floats) -> Floats:
+        """Return what the weights are multiplied by at each position of the kernel.
+
+        Parameters
+        ----------
+        inputs : (values, inputs) float64
+            Inputs in C order.
+
+        Returns
+        -------
+        (values, positions, weights of an output) float64
+        """
         pooled = self.pooled(inputs)
         if self.conv is None:
             return pooled[:, None]
@@ -92,15 +123,21 @@ class FloatLayer:
         return ordered.reshape(len(inputs), -1, prod(self.weight.shape[1:]))
 
     def moments(self, inputs: Floats) -> Floats:
-        """Mean products of what the weights meet, of (values, flat) inputs; of large maps a part.
+        """Return (weights, weights) mean products of what the weights are multiplied by.
 
-        Own spikes are taken to be as frequent as the inputs, and independent.
+        Of large maps a part of the inputs is enough. The layer's own spikes are assumed to be as
+        frequent as its inputs, and independent.
+
+        Parameters
+        ----------
+        inputs : (values, inputs) float64
+            Inputs in C order.
         """
         size = prod(self.weight.shape[1:])
         positions = prod(self.neuron_shape[1:])
         step = 1 if self.conv is None else -(-len(inputs) * positions * size // _AT_ONCE)
-        met = self.fields(inputs[::step]).reshape(-1, size)
-        moments: Floats = met.T @ met / len(met)
+        fields = self.receptive_fields(inputs[::step]).reshape(-1, size)
+        moments: Floats = fields.T @ fields / len(fields)
         if self.cell.recurrent is None:
             return moments
         own = len(self.weight)
@@ -110,24 +147,32 @@ class FloatLayer:
         return joined
 
     def current(self, inputs: Floats) -> Floats:
-        """(..., neurons) currents of (..., *shape) inputs, without recurrence."""
+        """Return (..., neurons) currents of (..., *shape) inputs, without own spikes."""
         lead = inputs.shape[: inputs.ndim - len(self.shape)]
         flat = inputs.reshape(-1, prod(self.shape))
         weight = self.weight.reshape(len(self.weight), -1).T
         neurons = prod(self.neuron_shape)
         at_once = max(1, _AT_ONCE // (neurons // len(self.weight) * len(weight)))
         parts = [
-            np.swapaxes(self.fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)
+            np.swapaxes(self.receptive_fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)
             for at in range(0, len(flat), at_once)
         ]
         return np.concatenate(parts).reshape(*lead, neurons)
 
     def run(self, inputs: Floats) -> tuple[Bools, Floats]:
-        """Spikes and last membranes of (steps, batch, *shape) inputs.
+        """Run the layer.
+
+        Parameters
+        ----------
+        inputs : (steps, batch, *shape) float64
+            Its inputs.
 
         Returns
         -------
-        (steps, batch, neurons) bool and (batch, neurons).
+        spikes : (steps, batch, neurons) bool
+            Spikes of its neurons.
+        membrane : (batch, neurons) float64
+            Their membranes after the last step.
         """
         cell = self.cell
         if cell.threshold is not None and cell.threshold.ndim:
@@ -135,8 +180,8 @@ class FloatLayer:
             cell = replace(cell, threshold=np.repeat(cell.threshold, positions))
         return cell.run(self.current(inputs))
 
-    def handed_on(self, spikes: Bools) -> Bools:
-        """(..., outputs) of (..., neurons) spikes: their OR over a pool."""
+    def output(self, spikes: Bools) -> Bools:
+        """Return (..., outputs) bool, the pooled spikes, of (..., neurons) spikes."""
         if self.pool_after is None:
             return spikes
         channels, rows, columns = self.output_shape

@@ -1,4 +1,4 @@
-"""Samples run on a model and on what became of it."""
+"""Samples that are run on a model and on the network it became."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
-from ..network.network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..samples.samples import check_samples
 from ..samples.words import predict
 from ..support.values import as_array, exact_integers
@@ -21,23 +21,33 @@ from .settings import Settings
 
 __all__ = ["Samples"]
 
-_CHUNK = 64
-_COMPARED = 256
+_CHUNK = 64  # samples the source runs at once, which bounds its memory
+_COMPARED = 256  # samples by which thresholds are chosen; more cost time and change little
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
 
 
 class Samples:
-    """What is run to calibrate and to measure, and what the source does with it.
+    """The samples on which a network is calibrated and compared with its source.
 
     Parameters
     ----------
-    factor : what the source is given for an input of 1.
+    network : FloatNetwork
+        The source.
+    source : SpikeInput or PixelInput
+        Input of the imported network.
+    settings : Settings
+        The importer's options, with samples and labels.
+    factor : float
+        What the source receives for an input of 1.
 
     Attributes
     ----------
-    given : whether the caller gave them; random ones are for the report only.
-    flat : (batch, steps, inputs) spikes or (batch, inputs) pixels.
-    run : the source's.
+    given : bool
+        Whether the caller gave the samples. Random ones serve the report only.
+    flat : (batch, steps, inputs) or (batch, inputs) int64
+        Spikes or pixels.
+    run : Run
+        What the source does with them.
 
     Raises
     ------
@@ -68,6 +78,7 @@ class Samples:
                 "calibration must be spikes or pixels, not event arrays: bin them with "
                 "stablespike.bin_events first"
             )
+        # The checks of samples want a network; any with this input will do.
         stand_in = Network(
             source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
@@ -119,15 +130,18 @@ class Samples:
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
     def inputs(self, layers: Sequence[Layer], settings: Settings) -> Floats:
-        """What the next layer gets, (values, inputs), before its pooling."""
+        """Return (values, inputs) of the layer behind ``layers``, before its pooling."""
         if not layers:
             return self.flat.reshape(-1, self.source.size).astype(np.float64)
         spikes = self._last_spikes(layers, settings, len(self.flat))
-        spikes = self.network.layers[len(layers) - 1].handed_on(spikes)
+        spikes = self.network.layers[len(layers) - 1].output(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
 
     def different(self, layers: Sequence[Layer], settings: Settings) -> int:
-        """Spikes of the last of some layers that are not the source's, on the first samples."""
+        """Count the spikes of the last of ``layers`` that differ from the source's.
+
+        The first samples are enough for that.
+        """
         spikes = self._last_spikes(layers, settings, _COMPARED)
         source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
@@ -135,7 +149,7 @@ class Samples:
     def _last_spikes(
         self, layers: Sequence[Layer], settings: Settings, count: int
     ) -> npt.NDArray[np.bool_]:
-        from ..golden.golden import Golden
+        from ..golden.golden import Golden  # loads torch, which importing this package must not
 
         partial = Network(
             self.source, tuple(layers),
@@ -150,8 +164,18 @@ class Samples:
     def report(
         self, network: Network, layers: tuple[LayerFidelity, ...], approximations: tuple[str, ...]
     ) -> Fidelity:
-        """The report of a network, its layers' spikes measured."""
-        from ..golden.golden import Golden
+        """Compare a network with its source.
+
+        Parameters
+        ----------
+        network : Network
+            The imported network.
+        layers : tuple of LayerFidelity
+            The reports of its layers, still without spikes.
+        approximations : tuple of str
+            Where its rules differ from the source's.
+        """
+        from ..golden.golden import Golden  # as above
 
         result = Golden(network).run(self._shaped(), self.steps, trace=True)
         measured = tuple(
@@ -163,10 +187,10 @@ class Samples:
             )
         )
         if network.readout == "membrane":
-            # Ties and scales: a membrane is compared with its own kind only.
+            # Membranes of the two differ in scale, so each predicts from its own alone.
             theirs = self.run.membrane.argmax(1)
         else:
-            emitted = self.network.layers[-1].handed_on(self.run.spikes[-1])
+            emitted = self.network.layers[-1].output(self.run.spikes[-1])
             theirs = predict(emitted.sum(0).astype(np.int64), "counts")
         labels = self.labels
         return Fidelity(
@@ -185,5 +209,5 @@ class Samples:
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(steps, batch, neurons) of (batch, steps, *neurons) spikes."""
+    """Return (steps, batch, neurons) of (batch, steps, *neurons) spikes."""
     return np.swapaxes(spikes.reshape(*spikes.shape[:2], -1), 0, 1)

@@ -1,4 +1,4 @@
-"""Models as the command line names them: a NIR file, or a Python file and a name in it."""
+"""Models as the command line names them: a NIR file, or a name in a Python file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..network.network import Network, PixelInput, SpikeInput
+from ..network import Network, PixelInput, SpikeInput
 from ..samples.files import read_samples
 from ..support.errors import FileError, NotExpressible
 
@@ -21,14 +21,16 @@ _FRAMEWORKS = ("snntorch", "spikingjelly")
 
 
 def import_model(model: str, asked: Mapping[str, Any]) -> Network:
-    """The network of a model.
+    """Import a model.
 
     Parameters
     ----------
-    model : path of a NIR file, or ``file.py:name`` of a torch module, or of a function without
-        arguments that makes one. The file is executed.
-    asked : arguments of the importers by name, None for those not given, with texts for
-        ``sample_shape`` and ``v_init``, a path for ``calibration``, and ``pixels``, their bits.
+    model : str
+        Path of a NIR file; or ``file.py:name`` of a torch module, or of a function without
+        arguments that returns one. The Python file is executed.
+    asked : mapping
+        Arguments of the importers by name, None for those not given. ``sample_shape`` and
+        ``v_init`` are texts, ``calibration`` is a path, and ``pixels`` is the bits of a pixel.
 
     Raises
     ------
@@ -86,7 +88,14 @@ def _nir(
 
 
 def load_module(file: str, name: str) -> Any:
-    """An object of a Python file; called, if it is a function.
+    """Return the torch module of a name in a Python file, which is executed.
+
+    Parameters
+    ----------
+    file : str
+        Path of the Python file.
+    name : str
+        Name of a module, or of a function without arguments that returns one.
 
     Raises
     ------
@@ -100,6 +109,7 @@ def load_module(file: str, name: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     code = importlib.util.module_from_spec(spec)
+    # The file may import its neighbours, as when Python runs it.
     beside = str(path.parent.resolve())
     sys.path.insert(0, beside)
     try:
@@ -107,7 +117,7 @@ def load_module(file: str, name: str) -> Any:
         if not hasattr(code, name):
             raise FileError(f"{file} has no {name}")
         made = getattr(code, name)
-        # A module is callable too, but is what is wanted already.
+        # A torch module is callable too, but it is what is wanted already.
         return made if hasattr(made, "named_children") and not isinstance(made, type) else made()
     except FileError:
         raise
@@ -118,7 +128,7 @@ def load_module(file: str, name: str) -> Any:
 
 
 def _framework(module: Any) -> str:
-    """Which framework's neurons a module has."""
+    """Return the framework whose neurons a module has."""
     if not hasattr(module, "modules"):
         raise TypeError(f"the model must be a torch.nn.Module, not {module!r}")
     classes = {base for each in module.modules() for base in type(each).__mro__}

@@ -1,9 +1,9 @@
 """NIR files and graphs to networks.
 
 NIR describes neurons in continuous time: a spike where ``v > v_threshold``, then a reset to
-``v_reset``. The step, the kind of reset and its timing are not in a file; whoever imports it says
-them. The equations are integrated by the forward Euler rule the frameworks that read NIR use:
-``v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)``.
+``v_reset``. A file does not say the length of a step, the kind of reset and its timing, so the
+caller must. The equations are integrated by the forward Euler rule, as in the frameworks that read
+NIR: ``v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..network.network import COMPARES, EMITS, Network, PixelInput, SpikeInput
+from ..network import COMPARES, EMITS, Network, PixelInput, SpikeInput
 from ..support.errors import FileError
 from ..support.values import exact_choice
 from .convert import convert
 from .graph import FloatNetwork, assemble
 from .nir_graph import METADATA, chained, kept_metadata, read_graph
 from .nir_nodes import Pins, Reader
-from .parts import Shape
-from .settings import Settings
+from .operations import Shape
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .settings import Options
 
 __all__ = ["from_nir"]
 
@@ -44,31 +42,50 @@ def from_nir(
     compare: str | None = None,
     **options: Unpack[Options],
 ) -> Network:
-    """A network of a NIR file or graph.
+    """Import a NIR file or graph.
+
+    A graph that ``to_nir`` made says ``dt``, ``reset``, ``reset_timing``, ``compare`` and
+    ``v_init`` itself, and becomes the network that it was made of. For any other graph the caller
+    must say what NIR does not.
 
     Parameters
     ----------
-    source : path of a file, or a ``nir.NIRGraph``.
-    dt : length of a step, in the unit of the graph's time constants.
-    reset : "subtract" the threshold, to "zero" (the graph's ``v_reset``), or "none".
-    reset_timing : "same_step" as the spike, or "next_step"; with ``reset="subtract"``.
-    cuba_current : "new": the membrane of a CubaLIF gets the current this step's input went into.
-    v_init : membrane at the start: "v_leak", "v_reset", or a number in the graph's units; needed
-        only where a graph's ``v_leak`` or ``v_reset`` is not 0.
-    compare : "gt", a spike above the threshold, as NIR's equations say and None is; "ge" for a
-        writer whose own neurons fire at it, as SpikingJelly's do.
-    **options : as ``stablespike.importers.Options`` lists them.
+    source : str, path object or nir.NIRGraph
+        Path of a file, or a graph.
+    dt : float, optional
+        Length of a step, in the unit of the graph's time constants (seconds by NIR's convention).
+    reset : {"subtract", "zero", "none"}, optional
+        What a spike does to the membrane: subtract the threshold, set it to the graph's
+        ``v_reset``, or nothing.
+    reset_timing : {"same_step", "next_step"}, optional
+        Step of the reset; needed with ``reset="subtract"``.
+    cuba_current : {"new", "last"}, optional
+        Needed for a CubaLIF: "new" if the membrane receives the synaptic current that includes the
+        input of this step. With "last" it receives that of the step before, which is refused.
+    v_init : float or {"v_leak", "v_reset"}, optional
+        Membrane at the start of a sample, in the graph's units. It is needed only where the graph's
+        ``v_leak`` or ``v_reset`` is not 0.
+    compare : {"gt", "ge"}, optional
+        A neuron fires above the threshold ("gt", as NIR's equations say and by default), or also
+        at it ("ge", as the neurons of some writers do, SpikingJelly's among them).
+    **options
+        See ``stablespike.importers.Options``.
 
-    Graphs of ``to_nir`` say all of this themselves.
+    Returns
+    -------
+    Network
+        Its ``fidelity`` is the report of the import.
 
     Raises
     ------
     FileError
-        If the file is none, or no NIR.
+        If the file is missing or does not hold a NIR graph.
     NotExpressible
-        Naming node, type, reason and the nearest that can be expressed.
+        Naming the node, its type, the reason and the nearest that can be expressed.
     TypeError, ValueError
-        If something a file does not pin is missing, or values are wrong; names it.
+        If something that a file does not say is missing, or a value is wrong.
+    ToolError
+        If nir is not installed.
     """
     graph, name = read_graph(source)
     kept = kept_metadata(graph, name)
@@ -82,10 +99,10 @@ def from_nir(
     nodes, back = chained(graph)
     shape = _input_shape(nodes[0], settings)
     reader = Reader(pins)
-    parts = [
-        part for node, each in nodes[1:-1] for part in reader.parts(node, each, back.get(node))
+    ops = [
+        op for node, each in nodes[1:-1] for op in reader.operations(node, each, back.get(node))
     ]
-    layers = assemble(parts, shape, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     _check_output(nodes[-1], prod(layers[-1].output_shape))
     if kept and len(kept["layers"]) != len(layers):
         raise FileError(
@@ -99,7 +116,7 @@ def from_nir(
 def _pinned(
     name: str, kept: Mapping[str, Any], pins: Pins, values: dict[str, Any]
 ) -> tuple[Pins, dict[str, Any]]:
-    """Pins and options with what the graph says itself."""
+    """Return pins and options with what the graph says itself."""
     try:
         entry = kept["input"]
         shape = tuple(entry["shape"])
@@ -120,6 +137,7 @@ def _pinned(
             raise ValueError(f"{key} must be {value!r}, as the graph says, not {values[key]!r}")
     if pins.dt is not None and pins.dt != dt:
         raise ValueError(f"dt must be {dt}, as the graph says, not {pins.dt}")
+    # The weights are in weight steps already. The number of steps matters for the report alone.
     if pixels:
         values.setdefault("input_scale", 1.0)
         values.setdefault("steps", 4)
@@ -128,6 +146,7 @@ def _pinned(
 
 
 def _check_output(last: tuple[str, Any], neurons: int) -> None:
+    """Refuse an Output node of another size than the last layer."""
     name, node = last
     values = next(iter((node.output_type or {}).values()), None)
     if values is not None and np.prod(values) != neurons:
@@ -136,6 +155,7 @@ def _check_output(last: tuple[str, Any], neurons: int) -> None:
 
 
 def _input_shape(first: tuple[str, Any], settings: Settings) -> Shape:
+    """Return the shape of one step of one sample."""
     name, node = first
     if settings.input is not None:
         return settings.input.shape
@@ -146,7 +166,7 @@ def _input_shape(first: tuple[str, Any], settings: Settings) -> Shape:
         )
     shape = tuple(int(size) for size in np.asarray(values).reshape(-1))
     while len(shape) > 1 and shape[0] == 1 and len(shape) != 3:
-        shape = shape[1:]  # the batch of 1 some exporters leave in
+        shape = shape[1:]  # the batch of 1 that some exporters leave in
     if not shape or min(shape) < 1:
         raise ValueError(f"{name} (Input) has the shape {shape}: give input=")
     return shape

@@ -1,4 +1,4 @@
-"""NIR graphs as chains of nodes: files read, nested graphs unfolded, branches refused."""
+"""NIR graphs as chains of nodes: reads files, unfolds nested graphs, refuses branches."""
 
 from __future__ import annotations
 
@@ -7,26 +7,34 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..support.errors import FileError, NotExpressible, ToolError
+from ..support.errors import FileError, NotExpressible
+from .framework import imported
 
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
 
 METADATA = "stablespike"
+"""Key of what ``to_nir`` notes in the metadata of a graph and of its nodes."""
 FIRING = ("IF", "LIF", "CubaLIF")
 
 
 def read_graph(source: Any) -> tuple[Any, str]:
-    """A ``nir.NIRGraph`` and what reports call it.
+    """Return a ``nir.NIRGraph``, and what reports call it.
+
+    Parameters
+    ----------
+    source : str, path object or nir.NIRGraph
+        The file or the graph.
 
     Raises
     ------
-    FileError, TypeError
-        If it is neither a graph nor a file with one.
+    FileError
+        If the file does not hold a graph.
+    TypeError
+        If it is neither a path nor a graph.
+    ToolError
+        If nir is not installed.
     """
-    try:
-        import nir
-    except ImportError as error:
-        raise ToolError("nir is not installed: pip install 'stablespike[import]'") from error
+    nir = imported("nir")
     if isinstance(source, nir.NIRGraph):
         return source, "a NIR graph"
     if not isinstance(source, (str, os.PathLike)):
@@ -48,8 +56,11 @@ def read_graph(source: Any) -> tuple[Any, str]:
 
 
 def _read(nir: Any, path: str) -> Any:
-    """``nir.read`` without its type check, which it leaves on in nested graphs: there it refuses
-    parameters that have no axes."""
+    """Read a file as ``nir.read``, but without the type check of nested graphs.
+
+    nir 1.0.8 can switch the check off for the outer graph only, and in nested ones it refuses
+    parameters without axes.
+    """
     import h5py
     from nir.serialization import hdf2dict
 
@@ -70,7 +81,7 @@ def _leave_unchecked(data: dict[str, Any]) -> None:
 
 
 def kept_metadata(graph: Any, name: str) -> dict[str, Any]:
-    """What ``to_nir`` noted in a graph."""
+    """Return what ``to_nir`` noted in a graph or a node, an empty dictionary for nothing."""
     text = (graph.metadata or {}).get(METADATA) if isinstance(graph.metadata, dict) else None
     if text is None:
         return {}
@@ -84,15 +95,21 @@ def kept_metadata(graph: Any, name: str) -> dict[str, Any]:
 
 
 def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
-    """Names and nodes of a graph from its input to its output, in order, and by the names of
-    neurons the weights through which their spikes come back.
+    """Return the nodes of a graph in order, and the recurrent weights.
+
+    Returns
+    -------
+    chain : list of (str, nir.NIRNode)
+        Names and nodes from the input to the output.
+    back : dict of str to nir.NIRNode
+        By the names of neurons, the node of weights through which their spikes come back to them.
 
     Raises
     ------
     NotExpressible
-        If they are not one chain: branches, other ways back, several inputs or outputs.
+        If the nodes are not one chain: with branches, other cycles, several inputs or outputs.
     ValueError
-        If an edge leads nowhere.
+        If an edge names a node that does not exist.
     """
     nodes, edges = _flat(graph)
     for a, b in edges:
@@ -111,7 +128,7 @@ def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
 def _ways_back(
     nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]
 ) -> dict[str, tuple[str, Any]]:
-    """By the names of neurons the weights that lie between them and themselves, one node each."""
+    """Return, by the names of neurons, name and node of the weights from them to themselves."""
     back: dict[str, tuple[str, Any]] = {}
     for name, node in nodes.items():
         into = {a for a, b in edges if b == name}
@@ -124,7 +141,7 @@ def _ways_back(
 
 
 def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Nodes and edges with nested graphs unfolded, theirs named ``outer.inner``."""
+    """Return nodes and edges with nested graphs unfolded; their nodes are ``outer.inner``."""
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
     entries: dict[str, str] = {}
@@ -155,7 +172,7 @@ def _flat(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str,
 def _chain(
     nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]
 ) -> list[tuple[str, Any]]:
-    """Nodes from the input to the output, in order."""
+    """Return names and nodes from the input to the output."""
     ahead: dict[str, list[str]] = {name: [] for name in nodes}
     behind: dict[str, list[str]] = {name: [] for name in nodes}
     for a, b in dict.fromkeys(edges):
@@ -193,6 +210,7 @@ def _chain(
 def _check_acyclic(
     nodes: Mapping[str, Any], ahead: Mapping[str, list[str]], behind: Mapping[str, list[str]]
 ) -> None:
+    """Refuse cycles: nodes that Kahn's algorithm cannot order."""
     waiting = {name: len(each) for name, each in behind.items()}
     ready = [name for name, count in waiting.items() if not count]
     done = set()
@@ -203,7 +221,7 @@ def _check_acyclic(
             waiting[other] -= 1
             if not waiting[other]:
                 ready.append(other)
-    # Of what is left, only nodes that still lead somewhere left are on a cycle.
+    # Nodes behind a cycle are left over too: drop those that lead to no other left-over node.
     left = set(nodes) - done
     while True:
         leaves = {name for name in left if not left & set(ahead[name])}

@@ -1,9 +1,9 @@
-"""The order of a torch module's calls, recorded on one sample.
+"""The order in which a torch module calls its layers, recorded on one sample.
 
-While it is recorded every layer's output is replaced by random numbers of its own. Whatever a layer
-is given is then found among them exactly, or is something the model computed in between, which
-no layer here would repeat. So branches, shared layers, additions and activation functions are
-seen, and loops over time steps, which only repeat, are not in the way.
+While a call is recorded, the output of every layer is replaced by random numbers of its own. The
+input of a layer is then found among them exactly, or it is something that the model computed in
+between, which no layer here would repeat. So branches, shared layers, additions and activation
+functions are noticed, while loops over time steps, which only repeat the same calls, do no harm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..support.errors import NotExpressible
-from .parts import Shape
+from .operations import Shape
 
 __all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
 
@@ -28,14 +28,26 @@ _SAMPLE = "the sample"
 
 
 class Recorder:
-    """Hooks on the layers of a module, and what they saw.
+    """Records the calls of a module's layers by hooks on them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    leaf : callable
+        Whether a module with children is a layer all the same.
 
     Attributes
     ----------
-    names : of the layers; one met under several names has the first.
-    made : what each call made, in order: random numbers in place of its output.
-    sources : for each layer the names of those whose output it was given.
-    sample : the random numbers the module was called with.
+    names : dict of module to str
+        Names of the layers. A layer with several names has the first.
+    made : list of (str, tensor)
+        What each call returned, in order: a layer's name, and the random numbers that replaced its
+        output.
+    sources : dict of str to list of str
+        For each layer, the names of those whose output it received.
+    sample : tensor
+        The random numbers with which the module was called.
     """
 
     def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], bool]) -> None:
@@ -48,16 +60,16 @@ class Recorder:
             self.names.setdefault(child, name or type(child).__name__)
 
     def kind(self, name: str) -> str:
-        """Type of a layer."""
+        """Return the type of a layer."""
         return next(type(m).__name__ for m, each in self.names.items() if each == name)
 
     def tag(self, like: torch.Tensor) -> torch.Tensor:
-        """Random numbers of the shape, none of them met before."""
+        """Return new random numbers of the shape of a tensor."""
         dtype = like.dtype if like.is_floating_point() else torch.float32
         return torch.rand(like.shape, generator=self.generator, dtype=dtype)
 
     def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        """A forward hook: finds where the input came from, and replaces the output."""
+        """Find where the input of a layer came from, and replace its output; a forward hook."""
         name = self.names[module]
         given = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None)
         if given is None:
@@ -85,7 +97,9 @@ class Recorder:
         )
 
     def find(self, name: str, kind: str, given: torch.Tensor) -> str:
-        """What made the values given, at which shape."""
+        """Return the name of the layer that returned these values, in whatever shape."""
+        # From the last call backward. A model that loops over steps may slice one of them out of
+        # what a layer made of all steps, so each row of the values counts by itself.
         flat = given.detach().reshape(-1)
         for maker, value in reversed([(_SAMPLE, self.sample), *self.made]):
             parts = value.reshape(-1)
@@ -110,6 +124,7 @@ class Recorder:
 def _leaves(
     module: nn.Module, leaf: Callable[[nn.Module], bool], name: str
 ) -> Iterator[tuple[str, nn.Module]]:
+    """Iterate over the layers of a module and their names."""
     children = list(module.named_children())
     if not children or leaf(module):
         yield name, module
@@ -125,39 +140,31 @@ def record(
     leaf: Callable[[nn.Module], bool],
     readout: str | None,
 ) -> tuple[Recorder, list[str]]:
-    """Call a module once; the recorder, and the names of its layers in the order of the data.
+    """Call a module once, and return the recorder and the names of its layers in order.
 
     Parameters
     ----------
-    shape : of one sample.
-    sample : what the module is called with; None: zeros of (1, *shape). Its values do not matter.
-    leaf : whether a module with children is a layer all the same.
-    readout : "membrane" where the module may return the last layer's membrane in place of its
-        output.
+    module : torch.nn.Module
+        The module.
+    shape : tuple of int
+        Shape of one sample.
+    sample : tensor or array_like or None
+        What the module is called with; None for zeros of (1, *shape). Its values do not matter.
+    leaf : callable
+        Whether a module with children is a layer all the same.
+    readout : str or None
+        With "membrane" the module may return the last layer's membrane in place of its output.
 
     Raises
     ------
-    NotExpressible, ValueError
-        If the layers are not one chain, the last one's output is not what the module returns, or it
-        cannot be called.
+    NotExpressible
+        If the layers are not one chain, or the module returns something else than the last one's
+        output.
+    ValueError
+        If it cannot be called.
     """
-    size = int(np.prod(shape))
     recorder = Recorder(module, leaf)
-    if sample is None:
-        given = torch.zeros(1, *shape)
-    else:
-        given = torch.as_tensor(sample)
-        if given.numel() % size or tuple(given.shape[given.ndim - len(shape) :]) != shape:
-            raise ValueError(
-                f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
-            )
-        batch = given.numel() // size
-        if given.ndim == len(shape) + 1 and batch != 1:
-            raise ValueError(f"sample must be a batch of 1, not of {batch}")
-        if given.ndim == len(shape) + 2 and given.shape[1] != 1:
-            raise ValueError(
-                f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
-            )
+    given = _checked_sample(sample, shape)
     recorder.sample = recorder.tag(given.to(parameter_dtype(module)))
     hooks = [
         child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
@@ -182,7 +189,28 @@ def record(
     return recorder, order
 
 
+def _checked_sample(sample: Any, shape: Shape) -> torch.Tensor:
+    """Return what the module is called with: a batch of 1, with or without steps."""
+    if sample is None:
+        return torch.zeros(1, *shape)
+    size = int(np.prod(shape))
+    given = torch.as_tensor(sample)
+    if given.numel() % size or tuple(given.shape[given.ndim - len(shape) :]) != shape:
+        raise ValueError(
+            f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
+        )
+    batch = given.numel() // size
+    if given.ndim == len(shape) + 1 and batch != 1:
+        raise ValueError(f"sample must be a batch of 1, not of {batch}")
+    if given.ndim == len(shape) + 2 and given.shape[1] != 1:
+        raise ValueError(
+            f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
+        )
+    return given
+
+
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Iterate over the tensors in nested tuples, lists and dictionaries."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
@@ -195,7 +223,7 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 def _check_returned(
     recorder: Recorder, last: str, returned: list[torch.Tensor], readout: str | None
 ) -> None:
-    """That the last layer's output is among what the module returns, as it is or over steps."""
+    """Refuse a module that does not return the last layer's output, as it is or over steps."""
     if _among(recorder.made, last, returned):
         return
     kind, reason = recorder.kind(last), "what the model returns is not its output: something is "
@@ -215,9 +243,10 @@ def _among(
     returned: list[torch.Tensor],
     states: bool = False,
 ) -> bool:
-    """Whether what a layer made in all of its calls is among some tensors, in any shape.
+    """Whether the module returned what a layer made in all of its calls, in any shape.
 
-    Of states that of the last call will do, but no sum.
+    The stack, sum and mean over the calls count. Of states the one of the last call counts too, but
+    not the sum or mean.
     """
     calls = [value for maker, value in made if maker == name]
     if len({call.shape for call in calls}) != 1:
@@ -234,7 +263,7 @@ def _among(
 
 
 def _order(recorder: Recorder) -> list[str]:
-    """Names from the sample on; refused unless they are one chain."""
+    """Return the names of the layers from the sample on; refused unless they are one chain."""
     if not recorder.sources:
         raise ValueError("the module calls no layers")
     following: dict[str, list[str]] = {}
@@ -274,5 +303,5 @@ def _order(recorder: Recorder) -> list[str]:
 
 
 def parameter_dtype(module: nn.Module) -> torch.dtype:
-    """Of a module's parameters."""
+    """Return the type of a module's parameters, float32 if it has none."""
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)

@@ -1,8 +1,8 @@
-"""What a neuron of another framework computes, and the ``Neuron`` settings that compute the same.
+"""The rule of a neuron of another framework, in real numbers.
 
-A ``Cell`` holds a neuron's rule as real numbers, one step at a time, its input multiplied by
-1. Each builder is one row of the dialect table: it gives the cell, or refuses by name. Where the
-source's rule has no equal, the cell says why in ``inexact`` and holds the nearest one.
+A ``Cell`` holds the rule. Each importer builds one per layer, a row of the documentation's table of
+dialects, or refuses the neuron by name. Where no setting of ``Neuron`` computes the source's rule,
+the cell holds the nearest one, and ``inexact`` says how they differ.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 
+# See tidy().
 _TIDY_BITS = 16
 _TIDY_ERROR = 2.0**-20
 
@@ -32,26 +33,45 @@ _TIDY_ERROR = 2.0**-20
 class Cell:
     """The rule of one layer's neurons, in the units of the layer's input.
 
-    Each step ``v = decay v + i`` (with ``synapse_decay``: ``q = synapse_decay q + i`` and
-    ``v = decay v + q``), a spike where ``v`` passes the threshold, then the reset.
+    In each step the membrane becomes ``v = decay v + i``. With a synaptic current it is
+    ``q = synapse_decay q + i`` and ``v = decay v + q``. A neuron fires where ``v`` passes the
+    threshold, and then it is reset. The input ``i`` is not multiplied by anything.
 
     Parameters
     ----------
-    source : the neuron in the words of its framework, for reports.
-    decay : share of the membrane that stays each step, 0 to 1.
-    threshold : () or one for each neuron; None for neurons that never fire.
-    bias : () or one for each neuron, added to the input each step (a leak toward another rest).
-    reset, reset_timing, compare : as in ``Neuron``.
-    v_init : membrane at the start of a sample.
-    synapse_decay : the same of the synaptic current, None for none.
-    recurrent, recurrent_bias : weights on the layer's spikes of the step before, added to the input
-        with a bias, () or (neurons,): (neurons, neurons), or () or (neurons,) of each neuron on
-        itself; None and 0 for none.
-    inexact : why no settings of ``Neuron`` compute the source's rule, or "".
-    nearest : with ``inexact``, what the settings here compute instead.
-    membrane_differs : why the membrane kept is another than the source's although the spikes
-        are the same, or "".
-    leak, synapse_leak : exact shifts, where the source pins them; None: the closest are taken.
+    source : str
+        The neuron in the words of its framework, for reports.
+    decay : float
+        Share of the membrane that stays from one step to the next, 0 to 1.
+    threshold : () or (neurons,) float64, or None
+        Thresholds; None for neurons that never fire.
+    bias : () or (neurons,) float64
+        Added to the input in every step, such as by a leak toward a rest other than 0.
+    reset : {"subtract", "zero", "none"}
+        As in ``Neuron``.
+    reset_timing : {"same_step", "next_step"}
+        As in ``Neuron``.
+    compare : {"ge", "gt"}
+        As in ``Neuron``.
+    v_init : float
+        Membrane at the start of a sample.
+    synapse_decay : float or None
+        Share of the synaptic current that stays from one step to the next; None without one.
+    recurrent : (neurons, neurons), (neurons,) or () float64, or None
+        Weights on the layer's own spikes of the previous step. One number or one per neuron is on
+        the neuron's own spikes.
+    recurrent_bias : () or (neurons,) float64
+        Added to the input in every step, as the recurrent weights' own bias.
+    inexact : str
+        Why no settings of ``Neuron`` compute the source's rule, or "".
+    nearest : str
+        With ``inexact``, what is computed instead.
+    membrane_differs : str
+        Why the membrane differs from the source's although the spikes do not, or "".
+    leak : (int or None, int or None) or None
+        Shifts that the source pins; None to choose the closest.
+    synapse_leak : (int or None, int or None) or None
+        The same for the synaptic current.
     """
 
     source: str
@@ -77,11 +97,19 @@ class Cell:
         return self.threshold is not None
 
     def run(self, current: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Spikes and last membrane of (steps, batch, neurons) currents, in float64.
+        """Run the neurons in float64.
+
+        Parameters
+        ----------
+        current : (steps, batch, neurons) float64
+            Their inputs.
 
         Returns
         -------
-        (steps, batch, neurons) bool and (batch, neurons).
+        spikes : (steps, batch, neurons) bool
+            Their spikes.
+        membrane : (batch, neurons) float64
+            Their membranes after the last step.
         """
         v = np.full(current.shape[1:], float(self.v_init))
         r, q = np.zeros(v.shape), np.zeros(v.shape)
@@ -108,10 +136,11 @@ class Cell:
 
 
 def tidy(values: npt.ArrayLike) -> Floats:
-    """``values``, those a rounding away from a number of at most 16 significant bits made it.
+    """Return ``values``, with float32 rounding errors removed from simple numbers.
 
-    Frameworks derive decays and gains in float32 (``1 - dt / tau``), which leaves errors of some
-    2**-23: a half comes as 0.50000003.
+    Frameworks derive decays and gains in float32 (``1 - dt / tau``), with errors of about 2**-23: a
+    half becomes 0.50000003, which no shift computes. So a value within 2**-20 of a number with at
+    most 16 significant bits becomes that number.
     """
     array = np.asarray(values, dtype=np.float64)
     mantissa, exponent = np.frexp(array)
@@ -121,12 +150,12 @@ def tidy(values: npt.ArrayLike) -> Floats:
 
 
 def finite(node: str, kind: str, name: str, values: Any) -> Floats:
-    """``values`` as float64, refused unless all are finite.
+    """Return ``values`` as float64.
 
     Raises
     ------
     ValueError
-        Naming node, parameter, value and place.
+        If one is not finite, naming the node, the parameter, the value and its index.
     """
     try:
         array = as_array(f"{node} ({kind}) {name}", values, "real numbers").astype(np.float64)
@@ -134,22 +163,24 @@ def finite(node: str, kind: str, name: str, values: Any) -> Floats:
         raise ValueError(str(error)) from None
     bad = ~np.isfinite(array)
     if bad.any():
-        place = [int(i) for i in np.argwhere(bad)[0]]
+        index = [int(i) for i in np.argwhere(bad)[0]]
         raise ValueError(
             f"{node} ({kind}): {name} must be finite, not {array[bad][0]}"
-            + (f" (at {place})" if place else "")
+            + (f" (at {index})" if index else "")
             + "; a training that diverged leaves such values"
         )
     return array
 
 
 def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
-    """The value all neurons of a layer share.
+    """Return the value that all neurons of a layer share.
 
     Raises
     ------
     NotExpressible
-        If they differ; ``why`` says what the array has one of.
+        If they differ; ``why`` says what the array has only one of.
+    ValueError
+        If there is none, or one is not finite.
     """
     array = finite(node, kind, name, values).reshape(-1)
     if not array.size:
@@ -163,12 +194,12 @@ def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
 
 
 def checked_decay(node: str, kind: str, name: str, value: float) -> float:
-    """A decay from 0 to 1.
+    """Return ``value`` as a decay.
 
     Raises
     ------
     ValueError
-        If it is another.
+        If it is not from 0 to 1.
     """
     decay = float(tidy(value))
     if not 0 <= decay <= 1:
@@ -177,12 +208,12 @@ def checked_decay(node: str, kind: str, name: str, value: float) -> float:
 
 
 def checked_threshold(node: str, kind: str, values: Any) -> Floats:
-    """Positive thresholds.
+    """Return ``values`` as thresholds.
 
     Raises
     ------
     ValueError
-        If one is not.
+        If one is not positive.
     """
     array = finite(node, kind, "threshold", values)
     if array.size and array.min() <= 0:
@@ -194,18 +225,27 @@ def checked_threshold(node: str, kind: str, values: Any) -> Floats:
 
 
 def squeezed(values: Floats) -> Floats:
-    """Parameters as () where all are the same, else as they are."""
+    """Return one number, (), where all ``values`` are the same, else ``values``."""
     flat = values.reshape(-1)
     return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
 
 
 def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
-    """``value``, which the caller must name.
+    """Return ``value``, which the caller must have given.
+
+    Parameters
+    ----------
+    value : str or None
+        The value.
+    allowed : sequence of str
+        What it may be.
+    ask : str
+        The message where it is None. It begins with the name of the argument.
 
     Raises
     ------
     ValueError
-        If it is missing (``ask`` says what to give) or not allowed.
+        If it is missing or not allowed.
     """
     if value is None:
         raise ValueError(ask)

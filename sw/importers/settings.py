@@ -1,4 +1,4 @@
-"""What importers are told beside the model."""
+"""What importers are told besides the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from ..network.network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
+from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
 from ..spec.array import LIMITS
 from ..support.values import exact_choice, exact_int, positive
 
@@ -16,25 +16,38 @@ __all__ = ["Options", "Settings"]
 
 
 class Options(TypedDict, total=False):
-    """What every importer takes beside the model; all by name.
+    """Options of every importer, all passed by name.
 
     Parameters
     ----------
-    weight_bits : 4 (the default) or 8.
-    fraction_bits : F of the array, 4 by default.
-    input : ``SpikeInput`` (the default, of the model's shape) or ``PixelInput``.
-    input_scale : what the model is given for an input of 1, such as 1 / 15 for 4-bit pixels it
-        knows as 0 to 1. 1 for spikes; must be given for pixels.
-    scale : what one weight step is in the model's units: one number, or a list with None, a number
-        or one number per neuron for each layer. None: chosen.
-    calibration : samples, (batch, steps, *shape) spikes or (batch, *shape) pixels, on which
-        rounding is chosen and the report is measured. None: random ones, for the report only.
-    labels : (batch,) of the calibration samples, for accuracies.
-    steps : steps of a sample; needed for pixels.
-    time_axis : 0 if the calibration spikes are (steps, batch, ...).
-    readout : "counts", "words" or "membrane"; by default counts, and the membrane of a last layer
-        that never fires.
-    approximate : take the nearest rule where the model's has no equal, and measure it.
+    weight_bits : {4, 8}
+        Width of a weight; 4 by default.
+    fraction_bits : int
+        Fraction bits of membranes, biases and thresholds; 4 by default.
+    input : SpikeInput or PixelInput
+        The network's input. By default a ``SpikeInput`` of the model's shape.
+    input_scale : float
+        What the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it expects
+        as 0 to 1. It is 1 for spikes, and must be given for pixels.
+    scale : float or list
+        What one weight step is in the model's units: one number, or a list with an entry per layer,
+        which is None, a number, or one number per neuron. By default the scale is chosen so that
+        rounding changes least.
+    calibration : array_like
+        Samples on which the rounding is chosen and the report is measured: (batch, steps, *shape)
+        spikes or (batch, *shape) pixels. By default random samples, for the report only.
+    labels : (batch,) array_like of int
+        Classes of the calibration samples; with them the report has accuracies.
+    steps : int
+        Steps of a sample. It must be given for pixels.
+    time_axis : {0, 1}
+        Axis of the steps in calibration spikes; 1 by default, 0 for (steps, batch, ...).
+    readout : {"counts", "words", "membrane"}
+        The network's readout. By default "membrane" where the last layer never fires, else
+        "counts".
+    approximate : bool
+        Where the array has no equal of the model's rule, take the nearest one, measure what it
+        changes and report it. By default such a rule is refused.
     """
 
     weight_bits: int
@@ -52,9 +65,20 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """``Options`` with their defaults, checked.
+    """The options of an importer, with defaults, checked.
 
-    ``layer_bits`` and ``emits`` are what a graph of this package says of its layers.
+    Parameters
+    ----------
+    layer_bits : sequence of int or None
+        Weight widths of the layers, as a graph of ``to_nir`` says; None for the network's. The
+        other parameters are those of ``Options``.
+    emits : sequence of str
+        What the layers emit, as a graph of ``to_nir`` says.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option, the value and what is allowed.
     """
 
     weight_bits: int = 4
@@ -72,7 +96,7 @@ class Settings:
     emits: Sequence[str] = ()
 
     def bits(self, index: int) -> int:
-        """Weight width of a layer."""
+        """Return the weight width of a layer."""
         own = self.layer_bits[index] if self.layer_bits else None
         return self.weight_bits if own is None else own
 

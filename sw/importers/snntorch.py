@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..network.network import Network
-from ..support.errors import NotExpressible, ToolError
-from .convert import convert
-from .graph import FloatNetwork, assemble
-from .modules import as_network_parts, checked_module, checked_shape
+from ..network import Network
+from ..support.errors import NotExpressible
+from .framework import Framework, imported
+from .modules import check_step, checked_module, checked_shape, convert_module
 from .semantics import (
     Cell,
     checked_decay,
@@ -22,16 +21,15 @@ from .semantics import (
     squeezed,
     tidy,
 )
-from .settings import Settings
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .settings import Options
-
 __all__ = ["from_snntorch"]
 
-_NEAREST = "Leaky, Synaptic, Lapicque, RLeaky or RSynaptic, as the documentation's table has them"
+# By reset_mechanism_val: the reset, and the function snnTorch 1.0 binds for it when it makes a
+# neuron. A reset_mechanism that is set later changes only a part of what the neuron computes.
 _RULES = {0: ("subtract", "_base_sub"), 1: ("zero", "_base_zero"), 2: ("none", "_base_int")}
 _UNDELAYED = (
     "with reset_delay=False it subtracts in two parts, so a membrane still above the threshold "
@@ -43,46 +41,53 @@ _SAME_STEP = "reset='subtract', reset_timing='same_step'"
 def from_snntorch(
     module: Any, sample_shape: Any, *, sample: Any = None, **options: Unpack[Options]
 ) -> Network:
-    """A network of an snnTorch module.
+    """Import an snnTorch module.
 
     Parameters
     ----------
-    module : a ``torch.nn.Module`` of linear and convolutional layers, pools and snnTorch neurons in
-        one chain. Its hidden states are reset.
-    sample_shape : shape of one sample, without batch and steps.
-    sample : what its forward takes, with a batch of 1, if that is not (1, *sample_shape): such as
-        zeros of (steps, 1, *sample_shape) for a forward that loops over steps.
-    **options : as ``stablespike.importers.Options`` lists them.
+    module : torch.nn.Module
+        Linear and convolutional layers, pools and snnTorch neurons in one chain. The hidden states
+        of its neurons are reset.
+    sample_shape : tuple of int
+        Shape of one sample, without batch and steps.
+    sample : tensor or array_like, optional
+        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
+        (1, *sample_shape). A ``forward`` that loops over steps takes (steps, 1, *sample_shape).
+    **options
+        See ``stablespike.importers.Options``.
+
+    Returns
+    -------
+    Network
+        Its ``fidelity`` is the report of the import.
 
     Raises
     ------
     NotExpressible
-        Naming layer, type, reason and the nearest that can be expressed.
+        Naming the layer, its type, the reason and the nearest that can be expressed.
     TypeError, ValueError
-        If an argument or a value is wrong.
+        If an argument or a value of the module is wrong.
+    ToolError
+        If snnTorch is not installed.
     """
-    try:
-        import snntorch
-    except ImportError as error:
-        raise ToolError("snntorch is not installed: pip install 'stablespike[import]'") from error
+    snntorch = imported("snntorch")
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    parts, reference = as_network_parts(
-        checked_module(module), shape, sample,
-        {
+    framework = Framework(
+        name="snnTorch",
+        neurons={
             snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
             snntorch.RLeaky: _recurrent, snntorch.RSynaptic: _recurrent,
         },
-        (snntorch.SpikingNeuron,), (), _reset, _NEAREST, settings.readout,
+        base=snntorch.SpikingNeuron,
+        silent=(),
+        reset=lambda child: child.reset_mem(),
+        nearest=(
+            "Leaky, Synaptic, Lapicque, RLeaky or RSynaptic, as the documentation's table has them"
+        ),
+        assumed="a spike where mem > threshold, membranes 0 at the start of a sample",
     )
-    layers = assemble(parts, shape, settings.readout)
-    name = f"snnTorch module {type(module).__name__}"
-    assumed = ("a spike where mem > threshold, membranes 0 at the start of a sample",)
-    return convert(FloatNetwork(name, shape, layers, assumed, reference), settings)
-
-
-def _reset(child: Any) -> None:
-    child.reset_mem()
+    return convert_module(checked_module(module), shape, sample, framework, settings)
 
 
 def _leaky(name: str, neuron: Any) -> Cell:
@@ -101,6 +106,7 @@ def _synaptic(name: str, neuron: Any) -> Cell:
 def _recurrent(name: str, neuron: Any) -> Cell:
     kind, back = type(neuron).__name__, neuron.recurrent
     cell = (_synaptic if kind == "RSynaptic" else _leaky)(name, neuron)
+    # all_to_all=False has a weight V of every neuron on itself, in place of a layer.
     if hasattr(back, "V"):
         return replace(cell, recurrent=squeezed(finite(name, kind, "V", back.V)))
     if type(back) is not torch.nn.Linear:
@@ -132,6 +138,7 @@ def _lapicque(name: str, neuron: Any) -> Cell:
 
 def _decay(name: str, kind: str, parameter: str, values: Any) -> float:
     value = one_value(name, kind, parameter, values, "a layer has one leak")
+    # snnTorch 1.0 clamps its decays to 0 .. 1 in every step.
     return checked_decay(name, kind, parameter, float(np.clip(value, 0, 1)))
 
 
@@ -145,6 +152,7 @@ def _cell(
     gain: float = 1.0,
 ) -> Cell:
     reset = _checked_rule(name, kind, neuron)
+    # With reset_delay, or without that setting, the reset is in the step after the spike.
     delayed = bool(getattr(neuron, "reset_delay", True))
     threshold = checked_threshold(name, kind, neuron.threshold)
     inexact = nearest = membrane = ""
@@ -172,7 +180,7 @@ def _cell(
 
 
 def _checked_rule(name: str, kind: str, neuron: Any) -> str:
-    """The reset, with everything refused that changes the rule."""
+    """Return the reset, and refuse every setting that would change the rule."""
     reset, function = _RULES[int(neuron.reset_mechanism_val)]
     if neuron.state_function.__name__ != function:
         raise NotExpressible(
@@ -193,11 +201,8 @@ def _checked_rule(name: str, kind: str, neuron: Any) -> str:
             name, kind, f"graded_spikes_factor is {graded.reshape(-1)[0]:g}; a spike is 1",
             "1, with the factor in the weights behind",
         )
-    with torch.no_grad():
-        found = neuron.spike_grad(torch.tensor([-1.0, -0.25, 0.0, 0.25, 1.0])).tolist()
-    if found != [0, 0, 0, 1, 1]:
-        raise NotExpressible(
-            name, kind, "its spike_grad is not the step of mem > threshold in the forward pass",
-            "a surrogate that is, such as snntorch.surrogate.atan()",
-        )
+    check_step(
+        name, kind, "spike_grad", neuron.spike_grad, "mem > threshold",
+        "a surrogate that is, such as snntorch.surrogate.atan()",
+    )
     return reset

@@ -7,73 +7,73 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..network.network import Network
-from ..support.errors import NotExpressible, ToolError
-from .convert import convert
-from .graph import FloatNetwork, assemble
-from .modules import as_network_parts, checked_module, checked_shape
+from ..network import Network
+from ..support.errors import NotExpressible
+from .framework import Framework, imported
+from .modules import check_step, checked_module, checked_shape, convert_module
 from .semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
-from .settings import Settings
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .settings import Options
-
 __all__ = ["from_spikingjelly"]
-
-_NEAREST = "IFNode, LIFNode, ParametricLIFNode or CUBALIFNode"
 
 
 def from_spikingjelly(
     module: Any, sample_shape: Any, *, sample: Any = None, **options: Unpack[Options]
 ) -> Network:
-    """A network of a SpikingJelly (``activation_based``) module.
+    """Import a SpikingJelly module (``spikingjelly.activation_based``).
 
     Parameters
     ----------
-    module : a ``torch.nn.Module`` of linear and convolutional layers, pools and SpikingJelly
-        neurons in one chain. Its memories are reset.
-    sample_shape : shape of one sample, without batch and steps.
-    sample : what its forward takes, with a batch of 1; None: zeros of (1, *sample_shape), or of
-        (2, 1, *sample_shape) where its layers are in step mode "m".
-    **options : as ``stablespike.importers.Options`` lists them.
+    module : torch.nn.Module
+        Linear and convolutional layers, pools and SpikingJelly neurons in one chain. The memories
+        of its neurons are reset.
+    sample_shape : tuple of int
+        Shape of one sample, without batch and steps.
+    sample : tensor or array_like, optional
+        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
+        (1, *sample_shape), or of (2, 1, *sample_shape) where layers are in step mode "m".
+    **options
+        See ``stablespike.importers.Options``.
+
+    Returns
+    -------
+    Network
+        Its ``fidelity`` is the report of the import.
 
     Raises
     ------
     NotExpressible
-        Naming layer, type, reason and the nearest that can be expressed.
+        Naming the layer, its type, the reason and the nearest that can be expressed.
     TypeError, ValueError
-        If an argument or a value is wrong.
+        If an argument or a value of the module is wrong.
+    ToolError
+        If SpikingJelly is not installed.
     """
-    try:
-        from spikingjelly.activation_based import base, layer, neuron
-    except ImportError as error:
-        raise ToolError(
-            "spikingjelly is not installed: pip install 'stablespike[import]'"
-        ) from error
+    base, layer, neuron = (
+        imported(f"spikingjelly.activation_based.{each}") for each in ("base", "layer", "neuron")
+    )
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    checked_module(module)
-    many = any(getattr(child, "step_mode", "s") == "m" for child in module.modules())
+    many = any(getattr(each, "step_mode", "s") == "m" for each in checked_module(module).modules())
     if sample is None and many:
+        # Two steps, so that a layer that mixes steps is noticed.
         sample = torch.zeros(2, 1, *shape)
-    parts, reference = as_network_parts(
-        module, shape, sample,
-        {
+    framework = Framework(
+        name="SpikingJelly",
+        neurons={
             neuron.IFNode: _if, neuron.LIFNode: _lif, neuron.ParametricLIFNode: _plif,
             neuron.CUBALIFNode: _cuba,
         },
-        (base.MemoryModule,), (layer.Dropout,), _reset, _NEAREST, settings.readout,
+        base=base.MemoryModule,
+        silent=(layer.Dropout,),
+        reset=lambda child: child.reset(),
+        nearest="IFNode, LIFNode, ParametricLIFNode or CUBALIFNode",
+        assumed="a spike where v >= v_threshold, reset in the same step",
     )
-    layers = assemble(parts, shape, settings.readout)
-    name = f"SpikingJelly module {type(module).__name__}"
-    assumed = ("a spike where v >= v_threshold, reset in the same step",)
-    return convert(FloatNetwork(name, shape, layers, assumed, reference), settings)
-
-
-def _reset(child: Any) -> None:
-    child.reset()
+    return convert_module(module, shape, sample, framework, settings)
 
 
 def _if(name: str, neuron: Any) -> Cell:
@@ -85,6 +85,7 @@ def _lif(name: str, neuron: Any) -> Cell:
 
 
 def _plif(name: str, neuron: Any) -> Cell:
+    # Its learned parameter is w, with 1 / tau = sigmoid(w).
     w = finite(name, "ParametricLIFNode", "w", neuron.w)
     return _leaky(name, "ParametricLIFNode", neuron, float(1 / (1 + np.exp(-w.reshape(-1)[0]))))
 
@@ -93,7 +94,7 @@ def _cuba(name: str, neuron: Any) -> Cell:
     kind = "CUBALIFNode"
     if neuron.v_reset:
         raise NotExpressible(
-            name, kind, "its v_reset is not 0, where its leak is toward", "v_reset=0.0 or None"
+            name, kind, "its v_reset is not 0, but its leak is toward 0", "v_reset=0.0 or None"
         )
     decay, synapse = (
         checked_decay(name, kind, each, float(getattr(neuron, each)))
@@ -105,6 +106,7 @@ def _cuba(name: str, neuron: Any) -> Cell:
 
 def _leaky(name: str, kind: str, neuron: Any, share: float) -> Cell:
     decay = checked_decay(name, kind, "the decay 1 - 1 / tau", 1.0 - share)
+    # With decay_input the step is v = v + (x - v) / tau, so the input is divided by tau too.
     gain = float(tidy(share)) if neuron.decay_input else 1.0
     described = f"tau={1 / share:.6g}, decay_input={bool(neuron.decay_input)}, "
     return _cell(name, kind, neuron, decay, gain, described)
@@ -119,9 +121,12 @@ def _cell(
     described: str,
     synapse: float | None = None,
 ) -> Cell:
-    _check_surrogate(name, kind, neuron)
+    check_step(
+        name, kind, "surrogate_function", neuron.surrogate_function, "v >= v_threshold",
+        "one with spiking=True",
+    )
     soft = neuron.v_reset is None
-    # The leak of a hard reset is toward v_reset, so that all is the same from there.
+    # The leak of a neuron with a hard reset is toward v_reset, so the membrane is counted from it.
     origin = 0.0 if soft else float(finite(name, kind, "v_reset", neuron.v_reset))
     threshold = finite(name, kind, "v_threshold", neuron.v_threshold) - origin
     start = float(finite(name, kind, "v", neuron.v).reshape(-1)[0]) - origin
@@ -137,13 +142,3 @@ def _cell(
         v_init=start / gain,
         synapse_decay=synapse,
     )
-
-
-def _check_surrogate(name: str, kind: str, neuron: Any) -> None:
-    with torch.no_grad():
-        found = neuron.surrogate_function(torch.tensor([-1.0, -0.25, 0.0, 0.25, 1.0])).tolist()
-    if found != [0, 0, 1, 1, 1]:
-        raise NotExpressible(
-            name, kind, "its surrogate_function is not the step of v >= v_threshold in the forward "
-            "pass", "one with spiking=True",
-        )

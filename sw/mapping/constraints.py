@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
@@ -253,7 +253,7 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
         yield from _half_problems(network, config, index)
         return
     low, high = signed_range(config.acc_bits)
-    below, above = layer.reach(network.input_shapes[index])
+    below, above = layer.sum_bounds(network.input_shapes[index])
     outside = np.flatnonzero((above > high) | (below < low))
     if outside.size:
         worst = int(outside[0])
@@ -271,8 +271,8 @@ def _half_problems(network: Network, config: ArrayConfig, index: int) -> Iterato
         network.layers[index], network.input_shapes[index], network.layer_name(index)
     )
     low, high = signed_range(config.acc_bits)
-    below, above = layer.reach(shape, lambda weight: weight >> 4)
-    _, most = layer.reach(shape, lambda weight: weight & 15)
+    below, above = layer.sum_bounds(shape, lambda weight: weight >> 4)
+    _, most = layer.sum_bounds(shape, lambda weight: weight & 15)
     room = (1 << config.acc_bits) - 1
     outside = np.flatnonzero((above > high) | (below < low) | (most > room))
     if outside.size:

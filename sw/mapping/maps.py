@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..support.immutable import Shape
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Conv2d, Layer
+from ..network import Conv2d, Layer
 from ..support.immutable import Shape
 
 __all__ = ["Grid", "Order", "Share", "Split", "grid", "order", "splits"]

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Conv2d, Layer, Network
+from ..network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.task import POSITIONS_HIGH
 from .maps import Map, Maps, group_size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
@@ -158,8 +158,8 @@ def _field_fields(
     places = 1 << task_fields(config)["line"].width
     return {
         "line": line,
-        "width": across.places * square * read.pitch,
-        "height": down.places * square,
+        "width": across.pooled_size * square * read.pitch,
+        "height": down.pooled_size * square,
         "span": words,
         "kernel_rows": rows,
         "first_x": -across.padding * square * read.pitch,

@@ -1,3 +1,20 @@
-"""The network a user writes or imports: layers, neurons, inputs, pools, its file, quantization.
+"""The network that a user writes or imports: its layers, neurons, inputs and pools.
 
-May import ``support`` and ``spec``."""
+The rest of the package imports the model from here. Beside it are ``files`` (networks on disk),
+``quantize`` (real numbers to integers) and ``fidelity`` (the report of an import). The room may
+import ``support`` and ``spec``.
+"""
+
+from .convolution import Conv2d
+from .dense import Dense
+from .inputs import PixelInput, SpikeInput
+from .network import READOUTS, Layer, Network
+from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from .pooling import MaxPool2d, SumPool2d
+from .weights import EMITS, WEIGHT_BITS
+
+__all__ = [
+    "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
+    "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
+    "SpikeInput", "SumPool2d",
+]

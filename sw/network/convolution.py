@@ -1,4 +1,4 @@
-"""Convolutional layers."""
+"""Convolutional layers, with sum pooling in front and max pooling behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..support.values import exact_int
 from .geometry import Axis
 from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
-from .weights import Part, Positions, Weighted, signs, whole
+from .weights import Positions, Transform, Weighted, identity, split_signs
 
 __all__ = ["Conv2d"]
 
@@ -23,24 +23,34 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, init=False)
 class Conv2d(Weighted):
-    """A convolution (cross-correlation, as ``torch.nn.Conv2d``) of a (channels, height, width) map.
+    """A convolution of a (channels, height, width) map, followed by neurons.
 
-    The order is: ``pool_before``, padding with zeros, weights, neurons, ``pool_after``.
+    It is a cross-correlation, as ``torch.nn.Conv2d``. The order is: ``pool_before``, padding with
+    zeros, weights, neurons, ``pool_after``.
 
     Parameters
     ----------
-    weight : (out, in, kh, kw) signed integers of ``weight_bits``; kernels of 1 to 7 by 1 to 7.
-    bias : (out,) integers, one per output channel, in units of ``2**-fraction_bits`` weight steps;
-        None for zeros.
-    stride : of the kernel's positions, or a pair (vertical, horizontal).
-    padding : zeros around the map, fewer than the kernel is high (wide), or a pair (vertical,
-        horizontal).
-    pool_before : sum pooling in front of the layer, or None.
-    neuron : the layer's neurons; a threshold is one integer, or (out,), one per output channel.
-    pool_after : max pooling of the spikes, the OR of their words, or None.
-    emit : what the next layer gets, and ``readout`` counts, both after pooling: "spikes",
-        "skeleton", or "both".
-    weight_bits : 4 or 8; None for the network's.
+    weight : (out, in, kh, kw) array_like of int
+        Signed weights of ``weight_bits`` bits; a kernel has 1 to 7 rows and 1 to 7 columns.
+    bias : (out,) array_like of int, optional
+        Constant current of the neurons of each output channel, in units of ``2**-fraction_bits``
+        weight steps. Zeros by default.
+    stride : int or (int, int)
+        Distance between two positions of the kernel, or a pair (vertical, horizontal).
+    padding : int or (int, int)
+        Zeros on each side of the map, or a pair (vertical, horizontal); fewer than the kernel has
+        rows (columns).
+    pool_before : SumPool2d, optional
+        Sum pooling of the input map.
+    neuron : Neuron
+        The neurons of the layer. A threshold per output channel must be (out,).
+    pool_after : MaxPool2d, optional
+        Max pooling of the spikes.
+    emit : {"spikes", "skeleton", "both"}
+        What the next layer receives, and what the readout counts, in either case after pooling.
+        The skeleton is the AND of the spikes of two consecutive steps.
+    weight_bits : {4, 8}, optional
+        Width of a weight. The network's ``weight_bits`` by default.
 
     Raises
     ------
@@ -73,9 +83,8 @@ class Conv2d(Weighted):
         emit: str = "spikes",
         weight_bits: int | None = None,
     ) -> None:
-        self._put(
-            weight, ("out", "in", "kh", "kw"), bias, neuron, pool_before, emit, weight_bits
-        )
+        self._put_weights(("out", "in", "kh", "kw"), weight, bias, weight_bits)
+        self._put_neurons(neuron, pool_before, emit)
         if max(self.kernel) > KERNEL_HIGH:
             raise ValueError(
                 f"weight must have kernels of 1 to {KERNEL_HIGH} by 1 to {KERNEL_HIGH}, not of "
@@ -94,16 +103,21 @@ class Conv2d(Weighted):
 
     @property
     def kernel(self) -> tuple[int, int]:
-        """Height and width of the kernels."""
+        """Height and width of a kernel."""
         return int(self.weight.shape[2]), int(self.weight.shape[3])
 
     @property
     def inputs(self) -> int:
-        """Input channels."""
+        """Number of input channels."""
         return int(self.weight.shape[1])
 
     def axes(self, shape: Shape) -> tuple[Axis, Axis]:
-        """Where the kernel lies on an input of that shape: down, and across.
+        """Return the vertical and the horizontal axis of the kernel on an input of that shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) of the input, before pooling.
 
         Raises
         ------
@@ -133,31 +147,64 @@ class Conv2d(Weighted):
         return down, across
 
     def neuron_shape(self, shape: Shape) -> Shape:
-        """Shape of the layer's neurons (of traces), before ``pool_after``."""
+        """Return (out, rows, columns) of the layer's neurons, before ``pool_after``.
+
+        Traces have this shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) of the input, before ``pool_before``.
+        """
         down, across = self.axes(shape)
         return self.channels, down.positions, across.positions
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape of what the layer emits for an input of that shape, after ``pool_after``."""
+        """Return the shape of what the layer emits for an input of that shape."""
         neurons = self.neuron_shape(shape)
         return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
 
-    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
-        """(inputs before pooling,) positions, of all or of these, whose field each input of the map
-        is in."""
-        down, across = (axis.fields().astype(np.int64) for axis in self.axes(shape))
-        each: Integers = np.outer(down.sum(axis=0), across.sum(axis=0))
-        if positions is not None:
-            each = down.T @ positions @ across
-        return np.tile(each.reshape(-1), shape[0])
+    def fan_out(self, shape: Shape, positions: Positions | None = None) -> Integers:
+        """Return (inputs,) the number of positions with each input in their receptive field.
 
-    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) of the input, before pooling; inputs are in C order.
+        positions : (rows, columns) bool, optional
+            The positions that count; all of them by default.
+        """
+        down, across = (axis.receptive_fields().astype(np.int64) for axis in self.axes(shape))
+        count: Integers = np.outer(down.sum(axis=0), across.sum(axis=0))
+        if positions is not None:
+            count = down.T @ positions @ across
+        return np.tile(count.reshape(-1), shape[0])
+
+    def sum_bounds(
+        self, shape: Shape, transform: Transform = identity
+    ) -> tuple[Integers, Integers]:
+        """Return the range of every neuron's sum of weights, for inputs from 0 to 1.
+
+        Neurons at the border differ from the others, since a part of their kernel lies in the
+        padding.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) of the input, before pooling.
+        transform : callable
+            Applied to the weights first.
+
+        Returns
+        -------
+        low, high : (neurons,) int64
+            The sums of the negative and of the positive weights that lie on the map.
+        """
         down, across = self.axes(shape)
         (top, bottom), (left, right) = down.inside(), across.inside()
 
         def sums(weight: Integers) -> Integers:
-            # Of the part of the kernel that lies on the map, from sums over its upper left corners.
+            # With the summed-area table of a kernel, each rectangle of it costs four look-ups.
             corner = np.pad(
                 weight.sum(axis=1).cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0))
             )
@@ -166,17 +213,17 @@ class Conv2d(Weighted):
             result: Integers = total.reshape(-1) * down.pool**2
             return result
 
-        low, high = (sums(each) for each in signs(part(self.weight)))
+        low, high = (sums(each) for each in split_signs(transform(self.weight)))
         return low, high
 
     def describe(self) -> str:
-        """Kind and size, for messages."""
+        """Return kind and size, for messages."""
         rows, columns = self.kernel
         return f"Conv2d {self.inputs} -> {self.channels}, {rows} x {columns}"
 
 
 def _pair(name: str, value: Any, low: int, high: tuple[int, int]) -> tuple[int, int]:
-    """One integer or two, from ``low`` to ``high``."""
+    """Return one integer or two as a pair, each from ``low`` to ``high``."""
     if not isinstance(value, (tuple, list)):
         both = exact_int(name, value, low, min(high))
         return both, both

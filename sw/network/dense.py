@@ -1,4 +1,4 @@
-"""Fully connected layers, with or without a way back."""
+"""Fully connected layers, with or without recurrent weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from ..support.immutable import Shape, put
 from ..support.values import as_array, exact_integers, signed_range
 from .neurons import Neuron
 from .pooling import SumPool2d
-from .weights import WEIGHT_BITS, Part, Positions, Weighted, check_weights, signs, whole
+from .weights import (
+    WEIGHT_BITS,
+    Positions,
+    Transform,
+    Weighted,
+    check_weights,
+    identity,
+    split_signs,
+)
 
 __all__ = ["Dense"]
 
@@ -22,18 +30,29 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, init=False)
 class Dense(Weighted):
-    """A fully connected layer; its input is flattened in C order (after ``pool_before``).
+    """A fully connected layer.
+
+    Its input is pooled if there is a ``pool_before``, then flattened in C order.
 
     Parameters
     ----------
-    weight : (out, in) signed integers of ``weight_bits``.
-    bias : (out,) integers in units of ``2**-fraction_bits`` weight steps; None for zeros.
-    neuron : the layer's neurons; a threshold per neuron must be (out,).
-    pool_before : sum pooling in front of the layer, or None.
-    emit : what the next layer gets, and ``readout`` counts: "spikes", "skeleton", or "both".
-    recurrent : (out, out) weights on the layer's own spikes of the step before, whatever it emits,
-        or None.
-    weight_bits : 4 or 8, of ``weight`` and ``recurrent``; None for the network's.
+    weight : (out, in) array_like of int
+        Signed weights of ``weight_bits`` bits.
+    bias : (out,) array_like of int, optional
+        Constant current of each neuron, in units of ``2**-fraction_bits`` weight steps. Zeros by
+        default.
+    neuron : Neuron
+        The neurons of the layer. A threshold per neuron must be (out,).
+    pool_before : SumPool2d, optional
+        Sum pooling of the input map.
+    emit : {"spikes", "skeleton", "both"}
+        What the next layer receives, and what the readout counts. The skeleton is the AND of the
+        spikes of two consecutive steps.
+    recurrent : (out, out) array_like of int, optional
+        Weights on the layer's own spikes of the previous step. These are the spikes themselves,
+        also where the layer emits its skeleton.
+    weight_bits : {4, 8}, optional
+        Width of ``weight`` and ``recurrent``. The network's ``weight_bits`` by default.
 
     Raises
     ------
@@ -62,8 +81,9 @@ class Dense(Weighted):
         recurrent: npt.ArrayLike | None = None,
         weight_bits: int | None = None,
     ) -> None:
-        self._put(weight, ("out", "in"), bias, neuron, pool_before, emit, weight_bits)
-        put(self, recurrent=None if recurrent is None else self._recurrent(recurrent))
+        self._put_weights(("out", "in"), weight, bias, weight_bits)
+        self._put_neurons(neuron, pool_before, emit)
+        put(self, recurrent=None if recurrent is None else self._checked_recurrent(recurrent))
         if self.weight_bits is not None:
             self.check_weights("", self.weight_bits)
 
@@ -72,7 +92,7 @@ class Dense(Weighted):
         if self.recurrent is not None:
             check_weights(f"{name}recurrent", self.recurrent, bits)
 
-    def _recurrent(self, value: npt.ArrayLike) -> Integers:
+    def _checked_recurrent(self, value: npt.ArrayLike) -> Integers:
         square = (self.outputs, self.outputs)
         given = as_array("recurrent", value).shape
         if given != square:
@@ -86,16 +106,21 @@ class Dense(Weighted):
 
     @property
     def outputs(self) -> int:
-        """Neurons of the layer."""
+        """Number of neurons."""
         return self.channels
 
     @property
     def inputs(self) -> int:
-        """Inputs of the weight matrix (after pooling)."""
+        """Number of inputs of the weight matrix, after pooling."""
         return int(self.weight.shape[1])
 
     def neuron_shape(self, shape: Shape) -> Shape:
-        """Shape of the layer's neurons (of traces) for an input of that shape.
+        """Return the shape of the layer's neurons, as traces have it.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
 
         Raises
         ------
@@ -112,13 +137,19 @@ class Dense(Weighted):
         return (self.outputs,)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape of what the layer emits for an input of that shape."""
+        """Return the shape of what the layer emits for an input of that shape."""
         return self.neuron_shape(shape)
 
     def folded_weight(self, shape: Shape) -> Integers:
-        """(out, inputs before pooling) weights for an input of that shape, C order, read-only.
+        """Return (out, inputs) weights on the input before pooling, in C order and read-only.
 
-        Each input has the weight of the position it is pooled into; those on dropped edges have 0.
+        Every input has the weight of the pooled position it is added to. An input on an edge that
+        pooling drops has weight 0.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
         """
         self.neuron_shape(shape)
         if self.pool_before is None:
@@ -128,23 +159,46 @@ class Dense(Weighted):
         folded.setflags(write=False)
         return folded
 
-    def readers(self, shape: Shape, positions: Positions | None = None) -> Integers:
-        """(inputs before pooling,) positions, of all or of these, that scan each input: the only
-        one does, dropped edges too."""
+    def fan_out(self, shape: Shape, positions: Positions | None = None) -> Integers:
+        """Return (inputs,) the number of positions that scan each input before pooling.
+
+        A dense layer has one position, which scans every input, also one on a dropped edge.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
+        positions : (1, 1) bool, optional
+            The positions that count; all of them by default.
+        """
         return np.full(prod(shape), 1 if positions is None else positions.sum(), dtype=np.int64)
 
-    def reach(self, shape: Shape, part: Part = whole) -> tuple[Integers, Integers]:
-        """(neurons,) lowest and highest sums of a part of the weights, with inputs from 0 to 1."""
+    def sum_bounds(
+        self, shape: Shape, transform: Transform = identity
+    ) -> tuple[Integers, Integers]:
+        """Return the range of every neuron's sum of weights, for inputs from 0 to 1.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
+        transform : callable
+            Applied to the weights first.
+
+        Returns
+        -------
+        low, high : (neurons,) int64
+            The sums of the negative and of the positive weights.
+        """
+        # Every input of a cell of the pool meets the same weight, so the sum has it size**2 times.
         square = 1 if self.pool_before is None else self.pool_before.size**2
-        low, high = (square * each.sum(axis=1) for each in signs(part(self.weight)))
+        low, high = (square * each.sum(axis=1) for each in split_signs(transform(self.weight)))
         if self.recurrent is not None:
-            low, high = (
-                each + own.sum(axis=1)
-                for each, own in zip((low, high), signs(part(self.recurrent)), strict=True)
-            )
+            below, above = split_signs(transform(self.recurrent))
+            low, high = low + below.sum(axis=1), high + above.sum(axis=1)
         return low, high
 
     def describe(self) -> str:
-        """Kind and size, for messages."""
+        """Return kind and size, for messages."""
         kind = "recurrent Dense" if self.recurrent is not None else "Dense"
         return f"{kind} {self.inputs} -> {self.outputs}"

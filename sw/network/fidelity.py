@@ -1,4 +1,4 @@
-"""How close an imported network is to its source: what was rounded, and what that did to spikes."""
+"""The report of an import: what was rounded, and how the spikes differ from the source's."""
 
 from __future__ import annotations
 
@@ -9,23 +9,33 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import ArrayConfig
-from .network import Leak
+from .neurons import Leak
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
 
 
 @dataclass(frozen=True)
 class SpikeFidelity:
-    """Spikes of a layer beside the source's, each network on its own spikes throughout.
+    """How the spikes of a layer compare with those of the source.
+
+    Each of the two networks runs on its own spikes from the first layer on.
 
     Attributes
     ----------
-    total : neuron-steps compared.
-    different : those with a spike in one and none in the other.
-    agreement : share that is equal, ``1 - different / total``.
-    overlap : spikes in both over spikes in either; 1 if there are none.
-    rate_source, rate : spikes per neuron and step.
-    rate_error : mean over neurons of the distance of their rates.
+    total : int
+        Neuron-steps compared: neurons times steps times samples.
+    different : int
+        Neuron-steps with a spike in one network and none in the other.
+    agreement : float
+        Share of neuron-steps that are equal, ``1 - different / total``.
+    overlap : float
+        Spikes in both networks over spikes in at least one; 1 if there are no spikes.
+    rate_source : float
+        Spikes per neuron and step of the source.
+    rate : float
+        Spikes per neuron and step of the imported network.
+    rate_error : float
+        Absolute difference of a neuron's rate from the source's, mean over the neurons.
     """
 
     total: int
@@ -39,23 +49,48 @@ class SpikeFidelity:
 
 @dataclass(frozen=True)
 class LayerFidelity:
-    """One layer.
+    """How one layer was imported.
+
+    A decay is the share of a state that stays from one step to the next, 0 to 1.
 
     Attributes
     ----------
-    name, source : in the model.
-    neuron : the settings used, in words.
-    decay_asked, decay_used, leak : membrane that stays each step, and the shifts that do it.
-    synapse_asked, synapse_used, synapse_leak : the same of the synaptic current, or None.
-    threshold_factor : by which thresholds make up for another leak, chosen on the calibration
-        samples.
-    scale_low, scale_high : smallest and largest scale of the layer's neurons.
-    weight_error : rounding of the weights, root mean square over that of the weights.
-    clipped : weights that were out of range and became its end.
-    exact : whether nothing was rounded: weights, thresholds, biases, leaks.
-    exact_steps : with ``exact``, the steps of a sample for which no leak rounds a membrane either;
-        None: any number.
-    spikes : measured, None for neurons that never fire.
+    name : str
+        Name in the source model.
+    source : str
+        The source's neuron, in the words of its framework.
+    neuron : str
+        The settings of ``Neuron`` that were chosen.
+    decay_asked : float
+        Decay of the membrane in the source.
+    decay_used : float
+        Decay of the membrane that the shifts give.
+    leak : (int or None, int or None)
+        The shifts.
+    synapse_asked : float or None
+        Decay of the synaptic current in the source; None without one.
+    synapse_used : float or None
+        Decay of the synaptic current that the shifts give.
+    synapse_leak : (int or None, int or None) or None
+        The shifts of the synaptic current.
+    threshold_factor : float
+        Factor on the thresholds, chosen on the calibration samples, that compensates for a decay
+        other than the source's; 1 for none.
+    scale_low : float
+        Smallest scale of a neuron: what one weight step is in the source's units.
+    scale_high : float
+        Largest scale of a neuron.
+    weight_error : float
+        Root mean square of the weights' rounding errors, over that of the weights.
+    clipped : int
+        Weights out of range, which became the end of the range.
+    exact : bool
+        Whether weights, thresholds, biases and leaks are those of the source without rounding.
+    exact_steps : int or None
+        With ``exact``, the steps of a sample in which no leak can round a membrane either; None
+        for any number.
+    spikes : SpikeFidelity or None
+        Measured on the samples; None for neurons that never fire.
     """
 
     name: str
@@ -84,20 +119,32 @@ class LayerFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The report of an import.
+    """The report of an import; ``print`` shows it.
 
     Attributes
     ----------
-    source : the model, in words.
-    assumed : the semantics it was read with.
-    approximations : where the source's rule is another than the array's, allowed by
-        ``approximate=True``.
-    layers : a report each.
-    samples : what it was measured on.
-    count, steps : of the samples.
-    readout : what predictions are made from.
-    same_prediction : share of samples with the same prediction as the source.
-    accuracy_source, accuracy : with labels, else None.
+    source : str
+        The model.
+    assumed : tuple of str
+        The semantics with which the model was read.
+    approximations : tuple of str
+        Where the source's rule differs from the array's, as ``approximate=True`` allows.
+    layers : tuple of LayerFidelity
+        One report per layer.
+    samples : str
+        The samples on which the networks were compared.
+    count : int
+        Number of samples.
+    steps : int
+        Steps of a sample.
+    readout : str
+        The readout from which predictions are made.
+    same_prediction : float
+        Share of samples with the same prediction as the source.
+    accuracy_source : float or None
+        Share of right predictions of the source; None without labels.
+    accuracy : float or None
+        Share of right predictions of the imported network; None without labels.
     """
 
     source: str
@@ -114,8 +161,10 @@ class Fidelity:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing is rounded, no rule is another than the source's, and no spike differs
-        in ``exact_steps``."""
+        """Whether the network is the source itself, in samples of up to ``exact_steps`` steps.
+
+        Nothing is rounded, every rule is the source's, and no spike differs.
+        """
         return self._rounds_nothing and (not self.different or self._beyond)
 
     @property
@@ -124,27 +173,27 @@ class Fidelity:
 
     @property
     def _limit(self) -> int | None:
-        """Steps for which no leak rounds a membrane; None: any number."""
+        """Steps in which no leak can round a membrane; None for any number."""
         limits = [layer.exact_steps for layer in self.layers if layer.exact_steps is not None]
         return min(limits, default=None)
 
     @property
     def _beyond(self) -> bool:
-        """Whether more steps were measured than that."""
+        """Whether the samples have more steps than ``_limit``."""
         return self._limit is not None and self.steps > self._limit
 
     @property
     def exact_steps(self) -> int | None:
-        """Steps of a sample for which ``exact`` holds; None: any number; 0 if it does not."""
+        """Steps of a sample up to which ``exact`` holds; None for any number, 0 if it does not."""
         return self._limit if self.exact else 0
 
     @property
     def different(self) -> int:
-        """Neuron-steps that differ, over all layers."""
+        """Number of neuron-steps that differ, over all layers."""
         return sum(layer.spikes.different for layer in self.layers if layer.spikes is not None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return the whole report as a dictionary that JSON can hold."""
         values = asdict(self)
         values |= {
             "exact": self.exact, "exact_steps": self.exact_steps, "different": self.different,
@@ -213,12 +262,19 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
 def compare_spikes(
     source: npt.NDArray[np.bool_], ours: npt.NDArray[np.bool_]
 ) -> SpikeFidelity:
-    """Two (steps, batch, neurons) records of the same layer.
+    """Compare two records of the spikes of one layer.
+
+    Parameters
+    ----------
+    source : (steps, batch, neurons) bool
+        Spikes of the source.
+    ours : (steps, batch, neurons) bool
+        Spikes of the imported network.
 
     Raises
     ------
     ValueError
-        If their shapes differ.
+        If the shapes differ.
     """
     if source.shape != ours.shape:
         raise ValueError(f"ours must be {source.shape} as the source's, not {ours.shape}")

@@ -1,7 +1,8 @@
-"""Networks on disk: one safetensors file, arrays in the narrowest integers, a JSON header.
+"""Networks on disk: a safetensors file of integer arrays with a JSON header.
 
-The same network always gives the same bytes. ``write`` and ``read`` are the container every file
-of this package uses: a format name and a version that a reader checks before anything else.
+Arrays have the narrowest integer type that holds them, and the same network always gives the same
+bytes. ``write`` and ``read`` are the container of all files of this package: its header holds the
+name and the version of the format, which a reader checks first.
 """
 
 from __future__ import annotations
@@ -19,28 +20,33 @@ import safetensors
 import safetensors.numpy
 
 from ..support.errors import FileError
-from .network import (
-    Conv2d,
-    Dense,
-    Layer,
-    MaxPool2d,
-    Network,
-    Neuron,
-    PixelInput,
-    SpikeInput,
-    SumPool2d,
-)
+from .convolution import Conv2d
+from .dense import Dense
+from .inputs import PixelInput, SpikeInput
+from .network import Layer, Network
+from .neurons import Neuron
+from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [
-    "NETWORK_FORMAT", "NETWORK_VERSION", "check_place", "load", "narrowest", "network_from_parts",
-    "network_parts", "read", "save", "write", "written",
+    "NETWORK_FORMAT",
+    "NETWORK_VERSION",
+    "atomic_file",
+    "check_writable",
+    "decode_network",
+    "encode_network",
+    "load",
+    "narrowest",
+    "read",
+    "save",
+    "write",
 ]
 
 NETWORK_FORMAT = "stablespike network"
 NETWORK_VERSION = 2
-"""2: convolutions, max pooling and recurrence."""
+"""Version 2 added convolutions, max pooling and recurrence; files of version 1 still load."""
 
 _KEY = "stablespike"
+_PER_NEURON = "per neuron"  # stands for a threshold that is an array of its own
 _NEXT = {
     NETWORK_FORMAT: "compile it first ('stablespike compile', or stablespike.compile)",
     "stablespike program": (
@@ -48,14 +54,14 @@ _NEXT = {
         "stablespike.load_program"
     ),
 }
-"""What to do with a file of that format where another one is wanted."""
+"""What to do with a file of a format where another one is wanted."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 PathLike = str | os.PathLike[str]
 
 
 def narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A copy in the narrowest signed integer dtype that holds every value."""
+    """Return a copy in the narrowest signed integer type that holds every value."""
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     for dtype in (np.int8, np.int16, np.int32):
         limits = np.iinfo(dtype)
@@ -64,20 +70,21 @@ def narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def check_place(path: PathLike) -> None:
-    """Refuse a file that cannot be written, before there is anything to write.
+def check_writable(path: PathLike) -> None:
+    """Refuse a path that cannot be written, before any work is done for it.
 
     Raises
     ------
     TypeError
-        If it is no file's name.
+        If ``path`` is neither a str nor a path object.
     FileError
-        If something that is no file has that name, or its folder is missing or takes no files.
+        If the path exists and is not a file, or its folder is missing or not writable.
     """
     target = _as_path(path)
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "no regular file"
         raise FileError(f"{target} cannot be written: it is {kind}; give it another name")
+    # Only an attempt shows whether a folder takes files: permissions differ between file systems.
     trial = _beside(target)
     try:
         trial.touch()
@@ -93,22 +100,24 @@ def _as_path(path: PathLike) -> Path:
 
 
 def _beside(target: Path) -> Path:
-    """A name in the same folder that nobody else uses."""
+    """Return a name in the same folder that no other process uses."""
     return target.with_name(f".{target.name}.{os.getpid()}.part")
 
 
 @contextmanager
-def written(path: PathLike) -> Iterator[IO[bytes]]:
-    """A file to write, that gets its name when it is whole; one of that name stays until then.
+def atomic_file(path: PathLike) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name only when it is complete.
+
+    A file that already has the name is replaced then, and stays if an error occurs.
 
     Raises
     ------
     TypeError
-        If ``path`` is no file's name.
+        If ``path`` is neither a str nor a path object.
     FileError
-        If it cannot be written.
+        If the file cannot be written.
     """
-    check_place(path)
+    check_writable(path)
     target = Path(path)
     partial = _beside(target)
     try:
@@ -124,36 +133,54 @@ def written(path: PathLike) -> Iterator[IO[bytes]]:
 def write(
     path: PathLike, file_format: str, version: int, header: Mapping[str, Any], tensors: Tensors
 ) -> None:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
     Parameters
     ----------
-    header : what JSON can hold; ``format`` and ``version`` are added.
+    path : str or path object
+        The file.
+    file_format : str
+        Name of the format.
+    version : int
+        Version of the format.
+    header : mapping
+        Values that JSON can hold. ``format`` and ``version`` are added.
+    tensors : dict of arrays
+        The arrays by name.
 
     Raises
     ------
     TypeError
-        If ``path`` is no file's name.
+        If ``path`` is neither a str nor a path object.
     FileError
-        If it cannot be written.
+        If the file cannot be written.
     """
     record = {**header, "format": file_format, "version": version}
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     data = safetensors.numpy.save(tensors, metadata={_KEY: text})
-    with written(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
 
 
 def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any], Tensors]:
-    """Header and arrays of a file of that format, of that version or an older one.
+    """Return the header and the arrays of a file.
+
+    Parameters
+    ----------
+    path : str or path object
+        The file.
+    file_format : str
+        The format that is expected.
+    version : int
+        The newest version that is understood.
 
     Raises
     ------
     TypeError
-        If ``path`` is no file's name.
+        If ``path`` is neither a str nor a path object.
     FileError
-        If it is missing, truncated, not one of this package's files, of another of its formats, or
-        of a newer version.
+        If the file is missing, truncated, not a file of this package, of another format, or of a
+        newer version.
     """
     source = _as_path(path)
     try:
@@ -192,85 +219,65 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
 
 
 def save(network: Network, path: PathLike) -> None:
-    """Write a network; the same network always gives the same bytes.
+    """Write a network to a file. The same network always gives the same bytes.
+
+    Parameters
+    ----------
+    network : Network
+        The network. Its ``fidelity`` is not kept.
+    path : str or path object
+        The file, by convention ``*.safetensors``. An existing one is replaced.
 
     Raises
     ------
     TypeError
-        If it is no network, or ``path`` no file's name.
+        If ``network`` is not a ``Network``, or ``path`` is neither a str nor a path object.
     FileError
         If the file cannot be written.
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
-    header, tensors = network_parts(network)
+    header, tensors = encode_network(network)
     write(path, NETWORK_FORMAT, NETWORK_VERSION, header, tensors)
 
 
 def load(path: PathLike) -> Network:
-    """The network in a file.
+    """Read a network from a file that ``save`` wrote.
+
+    Parameters
+    ----------
+    path : str or path object
+        The file.
+
+    Returns
+    -------
+    Network
 
     Raises
     ------
     TypeError
-        If ``path`` is no file's name.
+        If ``path`` is neither a str nor a path object.
     FileError
-        Naming the path and what was wrong.
+        If the file is missing, damaged, of another format or of a newer version.
     """
     header, tensors = read(path, NETWORK_FORMAT, NETWORK_VERSION)
     try:
-        return network_from_parts(header, tensors)
+        return decode_network(header, tensors)
     except KeyError as error:
         raise FileError(f"{path} is damaged: it lacks {error.args[0]!r}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path} is damaged: {error}") from error
 
 
-def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
-    """Header and arrays that make up a network."""
+def encode_network(network: Network) -> tuple[dict[str, Any], Tensors]:
+    """Return the header and the arrays that ``decode_network`` makes a network of."""
     tensors: Tensors = {}
-    layers = []
-    for i, layer in enumerate(network.layers):
-        neuron = layer.neuron
-        tensors[f"layers.{i}.weight"] = narrowest(layer.weight)
-        tensors[f"layers.{i}.bias"] = narrowest(layer.bias)
-        if isinstance(neuron.threshold, np.ndarray):
-            tensors[f"layers.{i}.threshold"] = narrowest(neuron.threshold)
-        own: dict[str, Any] = {}
-        if isinstance(layer, Conv2d):
-            after = None if layer.pool_after is None else layer.pool_after.size
-            own = {"stride": layer.stride, "padding": layer.padding, "pool_after": after}
-        elif layer.recurrent is not None:
-            own = {"recurrent": True}
-            tensors[f"layers.{i}.recurrent"] = narrowest(layer.recurrent)
-        layers.append(
-            {
-                "kind": layer.kind,
-                "emit": layer.emit,
-                "weight_bits": layer.weight_bits,
-                "pool_before": None if layer.pool_before is None else layer.pool_before.size,
-                **own,
-                "neuron": {
-                    "leak": neuron.leak,
-                    "threshold": (
-                        "per neuron"
-                        if isinstance(neuron.threshold, np.ndarray)
-                        else neuron.threshold
-                    ),
-                    "reset": neuron.reset,
-                    "reset_timing": neuron.reset_timing,
-                    "compare": neuron.compare,
-                    "v_init": neuron.v_init,
-                    "fires": neuron.fires,
-                    "synapse_leak": neuron.synapse_leak,
-                },
-            }
-        )
-    entry: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
+    layers = [_encode_layer(layer, i, tensors) for i, layer in enumerate(network.layers)]
+    source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
     if isinstance(network.input, PixelInput):
-        entry["bits"] = network.input.bits
+        source["bits"] = network.input.bits
     header = {
-        "input": entry,
+        "input": source,
         "layers": layers,
         "readout": network.readout,
         "weight_bits": network.weight_bits,
@@ -279,15 +286,50 @@ def network_parts(network: Network) -> tuple[dict[str, Any], Tensors]:
     return header, tensors
 
 
-def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
-    """The network of a header and arrays; every check of ``Network`` applies.
+def _encode_layer(layer: Layer, index: int, tensors: Tensors) -> dict[str, Any]:
+    """Return a layer's entry in the header, and add its arrays to ``tensors``."""
+    neuron, prefix = layer.neuron, f"layers.{index}"
+    tensors[f"{prefix}.weight"] = narrowest(layer.weight)
+    tensors[f"{prefix}.bias"] = narrowest(layer.bias)
+    threshold: Any = neuron.threshold
+    if isinstance(threshold, np.ndarray):
+        tensors[f"{prefix}.threshold"] = narrowest(threshold)
+        threshold = _PER_NEURON
+    by_kind: dict[str, Any] = {}
+    if isinstance(layer, Conv2d):
+        after = None if layer.pool_after is None else layer.pool_after.size
+        by_kind = {"stride": layer.stride, "padding": layer.padding, "pool_after": after}
+    elif layer.recurrent is not None:
+        by_kind = {"recurrent": True}
+        tensors[f"{prefix}.recurrent"] = narrowest(layer.recurrent)
+    return {
+        "kind": layer.kind,
+        "emit": layer.emit,
+        "weight_bits": layer.weight_bits,
+        "pool_before": None if layer.pool_before is None else layer.pool_before.size,
+        **by_kind,
+        "neuron": {
+            "leak": neuron.leak,
+            "threshold": threshold,
+            "reset": neuron.reset,
+            "reset_timing": neuron.reset_timing,
+            "compare": neuron.compare,
+            "v_init": neuron.v_init,
+            "fires": neuron.fires,
+            "synapse_leak": neuron.synapse_leak,
+        },
+    }
+
+
+def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
+    """Return the network of a header and arrays. Every check of ``Network`` applies.
 
     Raises
     ------
     KeyError
         Naming what is missing.
     TypeError, ValueError
-        If something in it is not allowed.
+        If a value is not allowed.
     """
     entry = header["input"]
     if entry["kind"] not in (SpikeInput.kind, PixelInput.kind):
@@ -299,7 +341,7 @@ def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
     layers = []
     for i, layer in enumerate(header["layers"]):
         try:
-            layers.append(_layer(layer, i, tensors))
+            layers.append(_decode_layer(layer, i, tensors))
         except (TypeError, ValueError) as error:
             raise ValueError(f"layers[{i}]: {error}") from error
     return Network(
@@ -307,9 +349,9 @@ def network_from_parts(header: Mapping[str, Any], tensors: Tensors) -> Network:
     )
 
 
-def _layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Layer:
+def _decode_layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Layer:
     settings = dict(entry["neuron"])
-    if settings["threshold"] == "per neuron":
+    if settings["threshold"] == _PER_NEURON:
         settings["threshold"] = tensors[f"layers.{index}.threshold"]
     before = entry["pool_before"]
     weight, bias = tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"]

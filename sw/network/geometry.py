@@ -1,4 +1,4 @@
-"""Where a kernel lies on a map, an axis at a time."""
+"""The positions of a convolution's kernel along one axis of its input map."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a convolution.
+    """One axis, vertical or horizontal, of a convolution and of the map it reads.
 
     Attributes
     ----------
-    size : of the map, before pooling.
-    kernel, stride, padding : along this axis, in pooled places.
-    pool : size of the sum pool in front; 1 for none.
+    size : int
+        Length of the map along this axis, before pooling.
+    kernel : int
+        Length of the kernel.
+    stride : int
+        Distance between two positions of the kernel, on the pooled map.
+    padding : int
+        Zeros on either side of the pooled map.
+    pool : int
+        Side of the windows of the sum pool in front of the convolution; 1 without a pool.
     """
 
     size: int
@@ -30,26 +37,40 @@ class Axis:
     pool: int = 1
 
     @property
-    def places(self) -> int:
-        """Of the map after pooling."""
+    def pooled_size(self) -> int:
+        """Length of the map after pooling, without the padding."""
         return self.size // self.pool
 
     @property
     def positions(self) -> int:
-        """Positions of the kernel."""
-        return (self.places + 2 * self.padding - self.kernel) // self.stride + 1
+        """Number of positions of the kernel."""
+        return (self.pooled_size + 2 * self.padding - self.kernel) // self.stride + 1
 
     def starts(self) -> Integers:
-        """(positions,) pooled place the kernel begins at, negative in the padding."""
+        """Return (positions,) coordinates on the pooled map at which the kernel begins.
+
+        A coordinate in the padding in front of the map is negative.
+        """
         return np.arange(self.positions, dtype=np.int64) * self.stride - self.padding
 
     def inside(self) -> tuple[Integers, Integers]:
-        """(positions,) first row of the kernel that is on the map, and the one behind the last."""
-        starts = self.starts()
-        return np.maximum(0, -starts), np.minimum(self.kernel, self.places - starts)
+        """Return the part of the kernel that lies on the map and not in the padding.
 
-    def fields(self) -> npt.NDArray[np.bool_]:
-        """(positions, size) places of the map in the field of each position, before pooling."""
-        places = np.arange(self.places) - self.starts()[:, None]
-        inside = ((places >= 0) & (places < self.kernel)).repeat(self.pool, axis=1)
+        Returns
+        -------
+        first : (positions,) int64
+            First row (or column) of the kernel that is on the map.
+        end : (positions,) int64
+            The row behind the last one that is on the map.
+        """
+        starts = self.starts()
+        return np.maximum(0, -starts), np.minimum(self.kernel, self.pooled_size - starts)
+
+    def receptive_fields(self) -> npt.NDArray[np.bool_]:
+        """Return (positions, size) whether a position of the kernel reads an input.
+
+        Inputs are those before pooling. The edge that pooling drops is read by no position.
+        """
+        pooled = np.arange(self.pooled_size) - self.starts()[:, None]
+        inside = ((pooled >= 0) & (pooled < self.kernel)).repeat(self.pool, axis=1)
         return np.pad(inside, ((0, 0), (0, self.size - inside.shape[1])))

@@ -1,4 +1,4 @@
-"""What a network is given: spikes, or pixels as a constant current."""
+"""The inputs of a network: spikes, or pixels that act as a constant current."""
 
 from __future__ import annotations
 
@@ -15,7 +15,22 @@ __all__ = ["PixelInput", "SpikeInput"]
 
 @dataclass(frozen=True)
 class SpikeInput:
-    """Spikes as input: samples are (batch, steps, *shape), every value 0 or 1."""
+    """An input of spikes, one bit per input and step.
+
+    Samples are (batch, steps, *shape), and every value is 0 or 1.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one step of one sample: (inputs,), or (channels, height, width) for a map.
+
+    Raises
+    ------
+    TypeError
+        If ``shape`` is not a tuple of at least one integer.
+    ValueError
+        If a size is less than 1.
+    """
 
     shape: Shape
     kind: ClassVar[str] = "spikes"
@@ -26,19 +41,37 @@ class SpikeInput:
 
     @property
     def size(self) -> int:
-        """Input neurons."""
+        """Number of inputs."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class PixelInput:
-    """Unsigned pixels of ``bits`` bits as a constant input current: samples are (batch, *shape)."""
+    """An input of unsigned pixels, which act as the same current in every step.
+
+    Samples are (batch, *shape), and every value is from 0 to ``2**bits - 1``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one sample: (inputs,), or (channels, height, width) for a map.
+    bits : int
+        Width of a pixel, at most the longest window of an array (16).
+
+    Raises
+    ------
+    TypeError
+        If ``shape`` is not a tuple of at least one integer, or ``bits`` is not an integer.
+    ValueError
+        If a size or ``bits`` is out of range.
+    """
 
     shape: Shape
     bits: int = 4
     kind: ClassVar[str] = "pixels"
 
     def __post_init__(self) -> None:
+        # The bits of a pixel take the place of the steps of a window, so they share its limit.
         put(
             self,
             shape=checked_shape("shape", self.shape),
@@ -47,5 +80,5 @@ class PixelInput:
 
     @property
     def size(self) -> int:
-        """Pixels of a sample."""
+        """Number of pixels of a sample."""
         return prod(self.shape)

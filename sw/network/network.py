@@ -1,16 +1,15 @@
-"""The network: integer layers exactly as the numerics page defines them, checked when made.
+"""The network: integer layers as the numerics page defines them, checked when they are made.
 
-All objects are immutable, and their arrays are read-only int64. Ranges that depend on the array
-(membrane width, accumulators, window, memory) are checked by ``compile``; here only what no array
-could hold is refused: biases and ``v_init`` outside 16 bits signed, thresholds outside
-1 .. 2**15 - 1, pixels wider than 16 bits.
+All objects are immutable, and their arrays are read-only int64. ``compile`` checks the ranges that
+depend on the array: membranes, accumulators, window and memory. Refused here is only what no array
+could hold: biases and ``v_init`` outside 16 bits signed, thresholds outside 1 to 2**15 - 1, and
+pixels wider than 16 bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +19,11 @@ from ..support.immutable import Equal, Shape, put
 from ..support.values import exact_choice, exact_int
 from .convolution import Conv2d
 from .dense import Dense
+from .fidelity import Fidelity
 from .inputs import PixelInput, SpikeInput
-from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from .pooling import MaxPool2d, SumPool2d
-from .weights import EMITS, WEIGHT_BITS, checked_weight_bits
+from .weights import checked_weight_bits
 
-if TYPE_CHECKING:
-    from .fidelity import Fidelity
-
-__all__ = [
-    "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
-    "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
-    "SpikeInput", "SumPool2d",
-]
+__all__ = ["READOUTS", "Layer", "Network"]
 
 READOUTS = ("counts", "words", "membrane")
 
@@ -42,22 +33,29 @@ Layer = Dense | Conv2d
 
 @dataclass(frozen=True, eq=False)
 class Network(Equal):
-    """Layers from an input to a readout.
+    """A spiking network of integers: an input, layers and a readout.
 
     Parameters
     ----------
-    input : ``SpikeInput`` or ``PixelInput``.
-    layers : at least one layer; ``emit="both"`` only on the layer before the last.
-    readout : "counts" (spikes per neuron), "words" (spike words), both of what the last layer
-        emits after pooling, or "membrane" (v of its neurons after the last step).
-    weight_bits : 4 or 8, of layers that name none.
-    fraction_bits : F, fraction bits of membranes, biases and thresholds; the array's must be equal.
-    fidelity : the report of the import that made it, or None; files do not keep it.
+    input : SpikeInput or PixelInput
+        What a sample is.
+    layers : sequence of Dense and Conv2d
+        At least one layer. ``emit="both"`` is allowed only on the layer before the last.
+    readout : {"counts", "words", "membrane"}
+        What a run returns: "counts" the spikes of every neuron, "words" their spike words, both of
+        what the last layer emits after pooling; "membrane" its membranes after the last step.
+    weight_bits : {4, 8}
+        Width of the weights of layers that do not set their own.
+    fraction_bits : int
+        Fraction bits of membranes, biases and thresholds. The array's must be equal.
+    fidelity : Fidelity, optional
+        The report of the import that made the network. Files do not keep it, and two networks are
+        equal whatever their reports.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument (for a layer: its place), the value and what is allowed.
+        Naming the argument (for a layer also its index), the value and what is allowed.
     """
 
     input: SpikeInput | PixelInput
@@ -97,17 +95,17 @@ class Network(Equal):
 
     @property
     def both(self) -> bool:
-        """Whether the last layer runs twice, on spikes and on the skeleton."""
+        """Whether the last layer runs twice: on the spikes and on the skeleton."""
         return len(self.layers) > 1 and self.layers[-2].emit == "both"
 
     @property
     def recurrent(self) -> bool:
-        """Whether a layer is, so that windows have one step."""
+        """Whether a layer reads its own spikes, which limits a window to one step."""
         return any(layer.recurrent is not None for layer in self.layers)
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
-        """Shape of every layer's input, before pooling."""
+        """Shapes of the layers' inputs, before pooling."""
         shapes = [self.input.shape]
         for layer in self.layers[:-1]:
             shapes.append(layer.output_shape(shapes[-1]))
@@ -115,37 +113,40 @@ class Network(Equal):
 
     @property
     def neuron_shapes(self) -> tuple[Shape, ...]:
-        """Shape of every layer's neurons, as traces have it."""
+        """Shapes of the layers' neurons, which traces have too."""
         pairs = zip(self.layers, self.input_shapes, strict=True)
         return tuple(layer.neuron_shape(shape) for layer, shape in pairs)
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
-        """Source words of every layer, before pooling."""
+        """Number of every layer's inputs, before pooling."""
         return tuple(prod(shape) for shape in self.input_shapes)
 
     @property
     def outputs(self) -> int:
-        """Values of the readout: neurons for membranes, else what is left of them after pooling."""
+        """Number of values of the readout: of neurons for membranes, else of pooled outputs."""
         last, shape = self.layers[-1], self.input_shapes[-1]
         membrane = self.readout == "membrane"
         return prod(last.neuron_shape(shape) if membrane else last.output_shape(shape))
 
     def window(self, longest: int) -> int:
-        """Steps computed together on an array of that window: one with a recurrent layer."""
+        """Return the steps that an array of that window computes together.
+
+        It is one with a recurrent layer, whose step needs the spikes of the one before.
+        """
         return 1 if self.recurrent else longest
 
     def layer_weight_bits(self, index: int) -> int:
-        """Weight width of a layer: its own, or the network's."""
+        """Return the weight width of a layer: its own, or the network's."""
         return self.layers[index].weight_bits or self.weight_bits
 
     def folded_weight(self, index: int) -> npt.NDArray[np.int64]:
-        """(out, flat inputs) weights of a dense layer with its pooling folded in.
+        """Return (out, inputs) weights of a dense layer, on its input before pooling.
 
         Raises
         ------
         TypeError
-            If the layer is none.
+            If the layer is not a ``Dense``.
         """
         layer = self.layers[index]
         if not isinstance(layer, Dense):
@@ -153,5 +154,5 @@ class Network(Equal):
         return layer.folded_weight(self.input_shapes[index])
 
     def layer_name(self, index: int) -> str:
-        """How messages call a layer: its place, kind and size."""
+        """Return what messages call a layer: its index, kind and size."""
         return f"layers[{index}] ({self.layers[index].describe()})"

@@ -1,4 +1,4 @@
-"""The neurons of a layer."""
+"""The neurons of a layer: leak, threshold, reset and comparison."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
 _LEAK_HIGH = (1 << LEAK_BITS) - 1
 
 Leak = tuple[int | None, int | None]
+"""Two shifts (a, c) of ``v - (v >> a) - (v >> c)``; a term is absent where its shift is None."""
 
 
 def _leak(name: str, value: Any) -> Leak:
@@ -46,17 +47,24 @@ class Neuron(Equal):
 
     Parameters
     ----------
-    leak : two shifts (a, c): each step takes ``v >> a`` and ``v >> c`` off the membrane. A term is
-        absent where its shift is None; (None, None) integrates without leak.
-    threshold : an integer, or (out,) of them, one per neuron of a dense layer and one per output
-        channel of a convolution, in units of ``2**-fraction_bits`` weight steps. None only where
-        ``fires`` is False.
-    reset : what a spike does to the membrane: "subtract" the threshold, set it to "zero", "none".
-    reset_timing : "same_step" as the spike, or the "next_step".
-    compare : "ge" fires at the threshold, "gt" above it.
-    v_init : membrane at the start of a sample.
-    fires : False for a layer read by its membrane only.
-    synapse_leak : shifts of a synaptic current in front of the membrane; None for none.
+    leak : (int or None, int or None)
+        Two shifts (a, c) from 0 to 15. Each step takes ``v >> a`` and ``v >> c`` off the membrane.
+        A term is absent where its shift is None; (None, None) integrates without leak.
+    threshold : int or (out,) array_like of int
+        One threshold, or one per neuron of a ``Dense`` and per output channel of a ``Conv2d``, in
+        units of ``2**-fraction_bits`` weight steps. It is None only where ``fires`` is False.
+    reset : {"subtract", "zero", "none"}
+        What a spike does to the membrane: subtract the threshold, set it to zero, or nothing.
+    reset_timing : {"same_step", "next_step"}
+        Whether the membrane is reset in the step of the spike or in the next one.
+    compare : {"ge", "gt"}
+        A neuron fires at the threshold and above it ("ge"), or only above it ("gt").
+    v_init : int
+        Membrane at the start of a sample.
+    fires : bool
+        False for a layer that is read by its membrane only.
+    synapse_leak : (int or None, int or None), optional
+        Shifts of a synaptic current in front of the membrane. There is none by default.
 
     Raises
     ------
@@ -106,14 +114,19 @@ class Neuron(Equal):
         return array if array.ndim else int(array)
 
     def thresholds(self, neurons: int, each: str = "output") -> npt.NDArray[np.int64]:
-        """(neurons,) thresholds, read-only; 1 where the layer has none because it never fires.
+        """Return (neurons,) thresholds, read-only; 1 for neurons that never fire.
 
-        ``each`` is what there is one of them for, in messages.
+        Parameters
+        ----------
+        neurons : int
+            How many thresholds the layer needs.
+        each : str
+            What a threshold belongs to, for messages.
 
         Raises
         ------
         ValueError
-            If there is one per neuron, for another number of neurons.
+            If there are several thresholds, but not ``neurons`` of them.
         """
         array = np.asarray(1 if self.threshold is None else self.threshold, dtype=np.int64)
         if array.ndim and array.shape != (neurons,):

@@ -1,4 +1,4 @@
-"""Pooling of maps: sums in front of a layer, the OR of spike words behind it."""
+"""Pooling of maps: the sum in front of a layer, the OR of the spikes behind it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ class _Pool2d:
         put(self, size=exact_int("size", self.size, 1, SIZE_HIGH))
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape after pooling.
+        """Return the shape of a map after pooling.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) before pooling.
 
         Raises
         ------
         ValueError
-            If the map has not three axes, or is smaller than one pool.
+            If the map does not have three axes, or is smaller than one cell of the pool.
         """
         name = type(self).__name__
         if len(shape) != 3:
@@ -39,10 +44,31 @@ class _Pool2d:
 
 @dataclass(frozen=True)
 class SumPool2d(_Pool2d):
-    """Sum pooling of a (channels, height, width) map in windows of ``size``; drops odd edges."""
+    """Sum pooling of a (channels, height, width) map.
+
+    The cells of the pool lie side by side. Rows and columns that do not fill a cell are dropped.
+
+    Parameters
+    ----------
+    size : int
+        Side of a square cell, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``size`` is not an integer of at least 1.
+    """
 
     def sources(self, shape: Shape) -> npt.NDArray[np.int64]:
-        """For every input of a map, in C order, the pooled position it adds to; -1 if dropped."""
+        """Return (inputs,) the pooled position each input of a map is added to.
+
+        Inputs and positions are numbered in C order; -1 marks an input that is dropped.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) before pooling.
+        """
         channels, height, width = self.output_shape(shape)
         pooled = np.full(shape, -1, dtype=np.int64)
         c, y, x = np.indices((channels, height * self.size, width * self.size))
@@ -54,13 +80,39 @@ class SumPool2d(_Pool2d):
 
 @dataclass(frozen=True)
 class MaxPool2d(_Pool2d):
-    """Max pooling of spikes, the OR of the words in windows of ``size``; drops odd edges."""
+    """Max pooling of the spikes of a (channels, height, width) map: the OR over each cell.
+
+    The cells of the pool lie side by side. Rows and columns that do not fill a cell are dropped.
+
+    Parameters
+    ----------
+    size : int
+        Side of a square cell, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``size`` is not an integer of at least 1.
+    """
 
     def words(self, words: npt.NDArray[np.uint16], shape: Shape) -> npt.NDArray[np.uint16]:
-        """(..., pooled) words of the (..., flat) words of a map of that shape, in C order."""
+        """Return the pooled spike words of a map.
+
+        Parameters
+        ----------
+        words : (..., inputs) uint16
+            Spike words, one bit per step, of the map in C order.
+        shape : tuple of int
+            (channels, height, width) before pooling.
+
+        Returns
+        -------
+        (..., outputs) uint16
+        """
         channels, height, width = self.output_shape(shape)
         maps = words.reshape(*words.shape[:-1], *shape)
         kept = maps[..., : height * self.size, : width * self.size]
         tiles = kept.reshape(*kept.shape[:-2], height, self.size, width, self.size)
+        # The maximum of 0s and 1s in every step of a word is the OR of the words.
         pooled = np.bitwise_or.reduce(np.bitwise_or.reduce(tiles, axis=-1), axis=-2)
         return np.asarray(pooled.reshape(*words.shape[:-1], channels * height * width))

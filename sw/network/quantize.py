@@ -1,9 +1,9 @@
-"""Real layers to integers: the closest leak, the scale of the weights, rounding, calibration.
+"""Real layers to integer layers: the closest leak, the scale of the weights, rounding.
 
 A layer's integers are its real numbers over a scale: ``weight = round(w / scale)``, and thresholds
-and biases ``round(x * 2**F / scale)``. A layer that fires may have a scale per neuron, since its
-threshold is divided by the same; one read by its membrane has one, or its outputs could not be
-compared.
+and biases are ``round(x * 2**fraction_bits / scale)``. Neurons that fire may each have a scale,
+since the threshold of a neuron is divided by the same number as its weights. A layer that is read
+by its membranes has one scale, or its outputs could not be compared with each other.
 """
 
 from __future__ import annotations
@@ -18,35 +18,76 @@ import numpy.typing as npt
 from ..spec.array import LIMITS
 from ..spec.task import LEAK_BITS
 from ..support.values import signed_range
-from .network import Leak
+from .neurons import Leak
 
 __all__ = [
-    "Quantized", "closest_leak", "exact_steps", "leak_factor", "quantize_layer", "with_thresholds",
+    "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor", "quantize_layer",
+    "with_thresholds",
 ]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _LOW, _HIGH = signed_range(LIMITS["state_bits"][1])
-# A threshold above half of what a membrane holds would leave it no room.
+# A threshold above half of what a membrane holds would leave the membrane no room.
 _THRESHOLD_HIGH = 1 << (LIMITS["state_bits"][1] - 2)
+# Scales that are tried, from this share of the one that just keeps every weight in range up to it:
+# clipping a few large weights may cost less than rounding all of them more coarsely.
 _CANDIDATES = 64
-_SMALLEST = 0.25  # of the scale at which the largest weight is just in range
-_DAMPING = 0.01  # of the mean second moment: keeps it invertible where inputs never fire
-_MANTISSA = 53
+_SMALLEST = 0.25
+# Share of the mean second moment that is added to each, so that inputs that never fire leave the
+# matrix invertible.
+_DAMPING = 0.01
+_MANTISSA = 53  # bits of a float64's mantissa
+
+
+@dataclass(frozen=True, eq=False)
+class RealLayer:
+    """The real numbers of a layer.
+
+    Attributes
+    ----------
+    weight : (out, in) float64
+        The weights.
+    bias : (out,) float64
+        The biases.
+    threshold : () or (out,) float64, or None
+        The thresholds; None for neurons that never fire.
+    v_init : float
+        Membrane at the start of a sample.
+    """
+
+    weight: Floats
+    bias: Floats
+    threshold: Floats | None
+    v_init: float = 0.0
+
+    @property
+    def thresholds(self) -> Floats | None:
+        """(out,) thresholds, or None."""
+        if self.threshold is None:
+            return None
+        return np.broadcast_to(self.threshold, (len(self.weight),))
 
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """Integers of a layer.
+    """The integers of a layer.
 
     Attributes
     ----------
-    weight, bias : (out, in) and (out,).
-    threshold : (out,), or None for neurons that never fire.
-    v_init : one for the layer.
-    scale : () or (out,), what one weight step is in the source's units.
-    exact : whether nothing was rounded.
+    weight : (out, in) int64
+        The weights.
+    bias : (out,) int64
+        The biases.
+    threshold : (out,) int64 or None
+        The thresholds; None for neurons that never fire.
+    v_init : int
+        Membrane at the start of a sample.
+    scale : () or (out,) float64
+        What one weight step is in the source's units, for the layer or for each neuron.
+    exact : bool
+        Whether nothing was rounded.
     """
 
     weight: Integers
@@ -58,12 +99,17 @@ class Quantized:
 
 
 def leak_factor(leak: Leak) -> float:
-    """Share of the membrane a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
+    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
     return 1.0 - sum(2.0**-shift for shift in leak if shift is not None)
 
 
 def closest_leak(decay: float) -> Leak:
-    """The shifts whose factor is closest to ``decay``, with one term rather than two.
+    """Return the shifts whose factor is closest to ``decay``, one term rather than two.
+
+    Parameters
+    ----------
+    decay : float
+        Share of the state that stays from one step to the next.
 
     Raises
     ------
@@ -81,10 +127,26 @@ def closest_leak(decay: float) -> Leak:
 def exact_steps(
     leak: Leak, synapse_leak: Leak | None, values: npt.ArrayLike, fraction_bits: int
 ) -> int | None:
-    """Steps of a sample in which no leak can round; None: any number.
+    """Return the number of steps of a sample in which no leak can round a state.
 
-    ``values`` are the thresholds, biases and ``v_init``, in the state's units. From step to step
-    a membrane gains as many fraction bits as the largest shift.
+    Each step may add as many fraction bits to a membrane as the largest shift. The leak rounds
+    when the membrane has more of them than ``fraction_bits``.
+
+    Parameters
+    ----------
+    leak : (int or None, int or None)
+        Shifts of the membrane.
+    synapse_leak : (int or None, int or None) or None
+        Shifts of the synaptic current.
+    values : array_like of int
+        Thresholds, biases and ``v_init``, in units of the state.
+    fraction_bits : int
+        Fraction bits of the state.
+
+    Returns
+    -------
+    int or None
+        None for any number of steps.
     """
     shifts = [s for s in (*leak, *(synapse_leak or ())) if s is not None]
     largest = max(shifts, default=0)
@@ -98,81 +160,102 @@ def exact_steps(
 
 
 def quantize_layer(
-    weight: Floats,
-    bias: Floats,
-    threshold: Floats | None,
-    v_init: float = 0.0,
+    layer: RealLayer,
     *,
     weight_bits: int,
     fraction_bits: int,
     scale: Floats | None = None,
     moments: Floats | None = None,
 ) -> Quantized:
-    """The integers of a layer.
+    """Round a layer to integers.
 
     Parameters
     ----------
-    weight, bias, threshold : (out, in), (out,), and () or (out,) or None, real.
-    v_init : membrane at the start of a sample.
-    scale : () or (out,); None: one at which everything is an integer, if there is one, else per
-        neuron (one, where ``threshold`` is None) the one with the smallest error.
-    moments : (in, in) mean products of the inputs, with which the weights still to be rounded
-        make up for those that are; None: every weight is rounded for itself.
+    layer : RealLayer
+        The real numbers.
+    weight_bits : int
+        Width of a weight.
+    fraction_bits : int
+        Fraction bits of thresholds, biases and membranes.
+    scale : () or (out,) float64, optional
+        The scale. By default it is one at which nothing is rounded, where there is one. Otherwise
+        it is the one with the smallest error: of each neuron, or of the layer where the neurons
+        never fire.
+    moments : (in, in) float64, optional
+        Mean products of the inputs. With them, weights that are still to be rounded compensate for
+        the errors of those that are. By default each weight is rounded by itself.
 
     Raises
     ------
     ValueError
-        If no scale puts thresholds and biases in range.
+        If the scale puts weights, thresholds or biases out of range.
     """
-    outputs = weight.shape[0]
-    thetas = None if threshold is None else np.broadcast_to(threshold, (outputs,))
     low, high = signed_range(weight_bits)
-    exact, given = False, scale is not None
+    given, exact = scale is not None, False
     if scale is None:
-        found = _exact_scale(weight, bias, thetas, v_init, weight_bits, fraction_bits)
+        found = _exact_scale(layer, weight_bits, fraction_bits)
         exact = found is not None
-        per_row = thetas is not None and not v_init
-        if found is not None:
-            scale = found
-        else:
-            scale = _best_scale(weight, bias, thetas, weight_bits, fraction_bits, per_row)
-    one = 2.0**fraction_bits / scale
-    column = scale[:, None] if scale.ndim else scale
+        scale = _best_scale(layer, weight_bits, fraction_bits) if found is None else found
+    ratio = layer.weight / (scale[:, None] if scale.ndim else scale)
     if given:
-        _check_given(np.round(weight / column), low, high)
+        _check_given(np.round(ratio), low, high)
     if moments is None or exact:
-        integers = np.clip(np.round(weight / column), low, high)
+        integers = np.clip(np.round(ratio), low, high)
     else:
-        integers = _compensated(weight / column, moments, low, high)
-    scaled_bias, start = bias * one, v_init * np.max(one)
-    result = Quantized(
+        integers = _compensated(ratio, moments, low, high)
+    result = _with_state(layer, integers, scale, fraction_bits)
+    exact = exact or (result.exact and bool((ratio == integers).all()))
+    return replace(result, exact=exact)
+
+
+def _with_state(
+    layer: RealLayer, integers: Floats, scale: Floats, fraction_bits: int
+) -> Quantized:
+    """Return the layer with these weights, and the rest rounded; ``exact`` is of the rest."""
+    one = 2.0**fraction_bits / scale
+    bias, start = layer.bias * one, layer.v_init * np.max(one)
+    exact = bool((bias == np.round(bias)).all()) and start == round(start)
+    threshold = None
+    if layer.thresholds is not None:
+        thetas = layer.thresholds * one
+        exact = exact and bool((thetas == np.round(thetas)).all())
+        threshold = _ranged("threshold", thetas, 1, _HIGH)
+    return Quantized(
         weight=integers.astype(np.int64),
-        bias=_ranged("bias", scaled_bias, _LOW, _HIGH),
-        threshold=None if thetas is None else _ranged("threshold", thetas * one, 1, _HIGH),
+        bias=_ranged("bias", bias, _LOW, _HIGH),
+        threshold=threshold,
         v_init=int(_ranged("v_init", np.asarray(start), _LOW, _HIGH)),
         scale=scale,
-        exact=exact or _is_exact(weight / column, integers, scaled_bias, thetas, one, start),
+        exact=bool(exact),
     )
-    return result
 
 
 def _check_given(integers: Floats, low: int, high: int) -> None:
     bad = (integers < low) | (integers > high)
     if bad.any():
-        place = [int(i) for i in np.argwhere(bad)[0]]
+        index = [int(i) for i in np.argwhere(bad)[0]]
         raise ValueError(
             f"the scale given makes {int(bad.sum())} weights wider than {low} to {high}, the first "
-            f"{integers[bad][0]:.0f} (at {place}): give a larger one, more weight_bits, or none"
+            f"{integers[bad][0]:.0f} (at {index}): give a larger one, more weight_bits, or none"
         )
 
 
 def with_thresholds(quantized: Quantized, threshold: Floats, fraction_bits: int) -> Quantized:
-    """The same layer with other real thresholds, () or (out,).
+    """Return the layer with other thresholds.
+
+    Parameters
+    ----------
+    quantized : Quantized
+        The layer.
+    threshold : () or (out,) float64
+        The thresholds, in the source's units.
+    fraction_bits : int
+        Fraction bits of a threshold.
 
     Raises
     ------
     ValueError
-        If one is out of range at the layer's scale.
+        If a threshold is out of range at the layer's scale.
     """
     scaled = np.broadcast_to(threshold * 2.0**fraction_bits / quantized.scale, len(quantized.bias))
     return replace(quantized, threshold=_ranged("threshold", scaled, 1, _HIGH), exact=False)
@@ -180,7 +263,7 @@ def with_thresholds(quantized: Quantized, threshold: Floats, fraction_bits: int)
 
 def _ranged(name: str, values: Floats, low: int, high: int) -> Integers:
     rounded = np.round(values)
-    # A threshold below half a step is one step: less there is not.
+    # A threshold must be positive, so one below half a unit becomes one unit.
     if name == "threshold":
         rounded = np.maximum(rounded, 1)
     bad = (rounded < low) | (rounded > high)
@@ -192,17 +275,11 @@ def _ranged(name: str, values: Floats, low: int, high: int) -> Integers:
     return rounded.astype(np.int64)
 
 
-def _is_exact(
-    ratio: Floats, integers: Floats, bias: Floats, thetas: Floats | None, one: Floats, start: float
-) -> bool:
-    same = bool((ratio == integers).all() and (bias == np.round(bias)).all())
-    if thetas is not None:
-        same = same and bool((thetas * one == np.round(thetas * one)).all())
-    return same and start == round(start)
+def _as_integers(values: Floats) -> tuple[list[int], int] | None:
+    """Return the magnitudes of ``values`` as integers times a power of two, and its exponent.
 
-
-def _whole(values: Floats) -> tuple[list[int], int] | None:
-    """Integers and the power of two they are in units of; None for more than any grid has."""
+    None if there are more different ones, or of more different sizes, than any grid has.
+    """
     nonzero = np.unique(np.abs(values[values != 0]))
     if not nonzero.size:
         return [], 0
@@ -215,47 +292,49 @@ def _whole(values: Floats) -> tuple[list[int], int] | None:
 
 
 def _grid(weight: Floats, fine: Floats, bits: int, fraction_bits: int) -> float | None:
-    """A scale at which ``weight`` is whole and in range, and ``fine`` whole at the state's."""
+    """Return a scale at which nothing has to be rounded, or None.
+
+    At it ``weight`` are integers of ``bits`` bits, and ``fine`` (biases, thresholds, ``v_init``)
+    are integers times ``2**-fraction_bits`` within the state's range. The search is in exact
+    fractions: of a float quotient nobody could say whether it is an integer.
+    """
     if np.unique(weight).size > 1 << bits:
         return None
-    found = _whole(weight if weight.any() else fine)
+    found = _as_integers(weight if weight.any() else fine)
     if found is None:
         return None
-    whole, exponent = found
-    step = Fraction(math.gcd(*whole) if whole else 1) * Fraction(2) ** exponent
+    integers, exponent = found
+    step = Fraction(math.gcd(*integers) if integers else 1) * Fraction(2) ** exponent
     if not weight.any():
         step *= 1 << fraction_bits
-    parts = 1
+    # Divide the step until the finer grid of the state holds every one of ``fine``.
+    divisor = 1
     for value in np.unique(fine):
-        parts = math.lcm(parts, (Fraction(float(value)) * (1 << fraction_bits) / step).denominator)
-        if parts > 1 << bits:
+        quotient = Fraction(float(value)) * (1 << fraction_bits) / step
+        divisor = math.lcm(divisor, quotient.denominator)
+        if divisor > 1 << bits:
             return None
-    scale = float(step / parts)
-    if not 0 < scale < math.inf or Fraction(scale) != step / parts:
+    scale = float(step / divisor)
+    if not 0 < scale < math.inf or Fraction(scale) != step / divisor:
         return None
     low, high = signed_range(bits)
     ratio, fines = weight / scale, fine * 2.0**fraction_bits / scale
-    fits = low <= ratio.min() and ratio.max() <= high
-    return scale if fits and bool((np.abs(fines) <= _HIGH).all()) else None
+    in_range = low <= ratio.min() and ratio.max() <= high
+    return scale if in_range and bool((np.abs(fines) <= _HIGH).all()) else None
 
 
-def _exact_scale(
-    weight: Floats,
-    bias: Floats,
-    thetas: Floats | None,
-    v_init: float,
-    bits: int,
-    fraction_bits: int,
-) -> Floats | None:
-    """A scale that rounds nothing: one for the layer, else one per neuron, else None."""
-    fine = [bias, np.asarray([v_init])] + ([] if thetas is None else [thetas])
-    common = _grid(weight, np.concatenate(fine), bits, fraction_bits)
+def _exact_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats | None:
+    """Return a scale that rounds nothing: one for the layer, else one per neuron, else None."""
+    thetas = layer.thresholds
+    fine = [layer.bias, np.asarray([layer.v_init])] + ([] if thetas is None else [thetas])
+    common = _grid(layer.weight, np.concatenate(fine), bits, fraction_bits)
     if common is not None:
         return np.asarray(common)
-    if thetas is None or v_init:
+    # A layer has one v_init, which a scale per neuron would make differ.
+    if thetas is None or layer.v_init:
         return None
     rows = []
-    for row, offset, theta in zip(weight, bias, thetas, strict=True):
+    for row, offset, theta in zip(layer.weight, layer.bias, thetas, strict=True):
         scale = _grid(row, np.array([offset, theta]), bits, fraction_bits)
         if scale is None:
             return None
@@ -263,25 +342,20 @@ def _exact_scale(
     return np.array(rows)
 
 
-def _best_scale(
-    weight: Floats,
-    bias: Floats,
-    thetas: Floats | None,
-    bits: int,
-    fraction_bits: int,
-    per_row: bool,
-) -> Floats:
-    """The scale, per row or one, with the smallest rounding error of the weights."""
+def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
+    """Return the scale, per neuron or one, with the smallest rounding error of the weights."""
+    weight, thetas = layer.weight, layer.thresholds
+    per_row = thetas is not None and not layer.v_init
     low, high = signed_range(bits)
     one = 2.0**fraction_bits
     largest = np.maximum(weight.max(1) / high, weight.min(1) / low)
-    finest = np.abs(bias) * one / _HIGH
+    finest = np.abs(layer.bias) * one / _HIGH
     if thetas is not None:
         finest = np.maximum(finest, thetas * one / _THRESHOLD_HIGH)
     if not per_row:
         largest, finest = largest.max(keepdims=True), finest.max(keepdims=True)
-    # Rows of zeros: their threshold is one weight step.
-    empty = np.abs(bias) if thetas is None else thetas
+    # The weights of a row of zeros fit any scale: its threshold becomes one weight step.
+    empty = np.abs(layer.bias) if thetas is None else thetas
     empty = empty if per_row else empty.max(keepdims=True)
     largest = np.where(largest > 0, largest, np.where(empty > 0, empty, 1.0))
     rows = weight if per_row else weight.reshape(1, *weight.shape)
@@ -296,14 +370,16 @@ def _best_scale(
 
 
 def _compensated(ratio: Floats, moments: Floats, low: int, high: int) -> Floats:
-    """Weights rounded one input after the other, each error made up for by those still to come.
+    """Return the weights rounded input by input, where later ones compensate for earlier ones.
 
-    The least squares rule of Optimal Brain Surgeon (Hassibi and Stork, 1993): with the inverse
-    ``H`` of the second moments, rounding input j by ``e`` moves the rest by ``-e H[j] / H[j, j]``.
-    The Cholesky factor of ``H`` holds the rows of all the inverses met on the way.
+    It is the least squares rule of Optimal Brain Surgeon (Hassibi and Stork, 1993): with the
+    inverse ``H`` of the second moments, rounding the weight of input j by ``e`` moves those still
+    to be rounded by ``-e H[j] / H[j, j]``. A Cholesky factor of ``H`` holds the rows of the
+    inverses of all the steps, so none has to be inverted again.
     """
     size = len(moments)
     damped = moments + np.eye(size) * max(_DAMPING * float(np.mean(np.diag(moments))), 1e-12)
+    # The most active inputs first, while most weights are left to compensate for them.
     order = np.argsort(-np.diag(damped), kind="stable")
     factor = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     left, result = ratio[:, order].copy(), np.empty_like(ratio)

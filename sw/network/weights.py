@@ -1,4 +1,4 @@
-"""Integer weights, and what all layers that have them share."""
+"""Integer weights, and what layers with weights have in common."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .neurons import STATE_HIGH, STATE_LOW, Neuron
 from .pooling import SumPool2d
 
 __all__ = [
-    "EMITS", "WEIGHT_BITS", "Part", "Positions", "Weighted", "check_weights",
-    "checked_weight_bits", "signs", "whole",
+    "EMITS", "WEIGHT_BITS", "Positions", "Transform", "Weighted", "check_weights",
+    "checked_weight_bits", "identity", "split_signs",
 ]
 
 EMITS = ("spikes", "skeleton", "both")
@@ -23,50 +23,50 @@ WEIGHT_BITS = (4, 8)
 
 Integers = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.bool_]
-"""(rows, columns) which positions of a layer are meant."""
-Part = Callable[[Integers], Integers]
-"""What is taken of weights."""
+"""(rows, columns) flags that select positions of a layer."""
+Transform = Callable[[Integers], Integers]
+"""A function of weights, element by element, such as one that takes their upper four bits."""
 
 
-def whole(weight: Integers) -> Integers:
-    """All of it."""
+def identity(weight: Integers) -> Integers:
+    """Return the weights unchanged."""
     return weight
 
 
 def checked_weight_bits(name: str, value: Any) -> int:
-    """A width of weights.
+    """Return ``value`` as a width of weights.
 
     Raises
     ------
     ValueError
-        If it is none there is.
+        If it is neither 4 nor 8.
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value not in WEIGHT_BITS:
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not integer or value not in WEIGHT_BITS:
         raise ValueError(f"{name} must be 4 or 8, not {value!r}")
     return int(value)
 
 
 def check_weights(name: str, weight: Integers, bits: int) -> None:
-    """Refuse weights wider than ``bits``.
+    """Refuse weights that are wider than ``bits``.
 
     Raises
     ------
     ValueError
-        Naming the first of them, and its place.
+        Naming the first such weight and its index.
     """
     low, high = signed_range(bits)
     if weight.size and not low <= weight.min() <= weight.max() <= high:
-        place = tuple(int(i) for i in np.argwhere((weight < low) | (weight > high))[0])
+        index = tuple(int(i) for i in np.argwhere((weight < low) | (weight > high))[0])
         raise ValueError(
-            f"{name} must be from {low} to {high} ({bits}-bit weights), not {weight[place]} "
-            f"(at {list(place)}); quantize to {bits} bits"
+            f"{name} must be from {low} to {high} ({bits}-bit weights), not {weight[index]} "
+            f"(at {list(index)}); quantize to {bits} bits"
             + (", or set weight_bits=8" if bits < 8 else "")
         )
 
 
 class Weighted(Equal):
-    """What layers with weights have in common."""
+    """The fields and checks that ``Dense`` and ``Conv2d`` share."""
 
     weight: Integers
     bias: Integers
@@ -77,38 +77,37 @@ class Weighted(Equal):
 
     @property
     def channels(self) -> int:
-        """Outputs with weights of their own: those of one position."""
+        """Number of outputs with weights of their own: the neurons of one position."""
         return int(self.weight.shape[0])
 
     @property
     def threshold(self) -> Integers:
-        """(out,) thresholds."""
+        """(channels,) thresholds."""
         return self.neuron.thresholds(self.channels)
 
     def check_weights(self, name: str, bits: int) -> None:
-        """Refuse weights wider than ``bits``; messages call them by ``name`` and what they are.
+        """Refuse weights that are wider than ``bits``.
+
+        Parameters
+        ----------
+        name : str
+            Prefix of the field's name in messages, such as ``"layers[0]."``.
+        bits : int
+            Width of a weight.
 
         Raises
         ------
         ValueError
-            Naming the first of them, and its place.
+            Naming the first such weight and its index.
         """
         check_weights(f"{name}weight", self.weight, bits)
 
-    def _put(
-        self,
-        weight: Any,
-        axes: tuple[str, ...],
-        bias: Any,
-        neuron: Any,
-        pool_before: Any,
-        emit: Any,
-        weight_bits: Any,
-    ) -> None:
-        """Check and set the fields that all of them have."""
+    def _put_weights(self, axes: tuple[str, ...], weight: Any, bias: Any, bits: Any) -> None:
+        """Check and set ``weight``, ``bias`` and ``weight_bits``."""
         given = as_array("weight", weight).shape
         if len(given) != len(axes):
             raise ValueError(f"weight must be ({', '.join(axes)}), not {given}")
+        # The layer may leave its width to the network, which checks the narrower range.
         array = exact_integers("weight", weight, *signed_range(max(WEIGHT_BITS)))
         if not array.size:
             raise ValueError(f"weight must have at least one output and input, not {given}")
@@ -116,23 +115,30 @@ class Weighted(Equal):
         offsets = exact_integers(
             "bias", np.zeros(outputs) if bias is None else bias, STATE_LOW, STATE_HIGH
         )
-        one = "output channel" if len(axes) > 2 else "output"
+        put(
+            self, weight=array, bias=offsets,
+            weight_bits=None if bits is None else checked_weight_bits("weight_bits", bits),
+        )
         if offsets.shape != (outputs,):
-            raise ValueError(f"bias must be ({outputs},), one per {one}, not {offsets.shape}")
+            raise ValueError(
+                f"bias must be ({outputs},), one per {self._output}, not {offsets.shape}"
+            )
+
+    def _put_neurons(self, neuron: Any, pool_before: Any, emit: Any) -> None:
+        """Check and set ``neuron``, ``pool_before`` and ``emit``; weights are set already."""
         if not isinstance(neuron, Neuron):
             raise TypeError(f"neuron must be a Neuron, not {neuron!r}")
-        neuron.thresholds(outputs, one)
+        neuron.thresholds(self.channels, self._output)
         if pool_before is not None and not isinstance(pool_before, SumPool2d):
             raise TypeError(f"pool_before must be a SumPool2d or None, not {pool_before!r}")
-        exact_choice("emit", emit, EMITS)
-        if weight_bits is not None:
-            weight_bits = checked_weight_bits("weight_bits", weight_bits)
-        put(
-            self, weight=array, bias=offsets, neuron=neuron, pool_before=pool_before, emit=emit,
-            weight_bits=weight_bits,
-        )
+        put(self, neuron=neuron, pool_before=pool_before, emit=exact_choice("emit", emit, EMITS))
+
+    @property
+    def _output(self) -> str:
+        """What messages call one of the ``channels``."""
+        return "output channel" if self.weight.ndim > 2 else "output"
 
 
-def signs(weight: Integers) -> tuple[Integers, Integers]:
-    """The negative weights and the positive ones, 0 in the place of the others."""
+def split_signs(weight: Integers) -> tuple[Integers, Integers]:
+    """Return the negative weights and the positive ones, each with 0 in place of the others."""
     return np.minimum(weight, 0), np.maximum(weight, 0)

@@ -12,7 +12,7 @@ from ..mapping.maps import Map, Maps, group_size, lanes_each
 from ..mapping.partitions import Share, splits
 from ..mapping.plan import Plan, field_size, make_plans
 from ..mapping.tasks import tasks
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
 from ..samples.samples import check_steps
 from ..samples.words import pack_rows
 from ..spec import PRESETS, ArrayConfig, preset, task_layout

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ..mapping.maps import group_size
 from ..mapping.partitions import Share, Split, splits
-from ..network.files import PathLike, network_from_parts, network_parts, read, write
-from ..network.network import Conv2d, Network
+from ..network import Conv2d, Network
+from ..network.files import PathLike, decode_network, encode_network, read, write
 from ..spec import ArrayConfig
 from ..spec.link import Register, Space
 from ..support.errors import DeviceMismatch, FileError
@@ -189,7 +189,7 @@ def save_program(program: Program, path: PathLike) -> None:
     FileError
         If the file cannot be written.
     """
-    header, tensors = network_parts(program.network)
+    header, tensors = encode_network(program.network)
     header = {"network": header, "array": program.config.as_dict(), "steps": program.steps}
     if program.device is not None:
         header["device"] = program.device
@@ -208,7 +208,7 @@ def load_program(path: PathLike) -> Program:
 
     header, tensors = read(path, _FORMAT, _VERSION)
     try:
-        network = network_from_parts(header["network"], tensors)
+        network = decode_network(header["network"], tensors)
         array, device = _array(header["array"]), header.get("device")
         return compile(network, array=array, steps=header["steps"], device=device)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..network.network import Network
+from ..network import Network
 from ..support.values import as_array, exact_int
 
 __all__ = ["STEPS_MAX", "check_samples", "check_steps"]

@@ -12,7 +12,7 @@ from ..mapping.maps import Map, Maps, group_size, lanes_each
 from ..mapping.partitions import Share, grid, order
 from ..mapping.plan import field_size
 from ..mapping.tasks import in_order, sent_kinds
-from ..network.network import Conv2d, Layer
+from ..network import Conv2d, Layer
 from ..spec.report import counter_words
 from ..spec.task import task_layout
 from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
@@ -159,7 +159,7 @@ def _events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Intege
     """(windows, positions) words in the field of each."""
     if not isinstance(layer, Conv2d):
         return np.asarray(np.count_nonzero(active, axis=1, keepdims=True))
-    down, across = (axis.fields().astype(np.int64) for axis in layer.axes(shape))
+    down, across = (axis.receptive_fields().astype(np.int64) for axis in layer.axes(shape))
     places = active.reshape(len(active), *shape).sum(axis=1)
     return np.asarray((down @ places @ across.T).reshape(len(active), -1))
 

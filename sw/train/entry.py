@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 
 from ..golden.golden import Golden
-from ..network.files import check_place
-from ..network.network import Network
+from ..network import Network
+from ..network.files import check_writable
 from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, load, parts, read, shaped
@@ -107,7 +107,7 @@ def _make_folder(folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder} is no folder and cannot become one: {error.strerror}") from error
-    check_place(_checkpoint_path(folder, name))
+    check_writable(_checkpoint_path(folder, name))
 
 
 def _silent(line: str) -> None:

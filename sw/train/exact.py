@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..network.network import Leak, Neuron
+from ..network import Leak, Neuron
 from ..spec.array import LIMITS
 from ..support.values import exact_int
 from .fused import Subtracting

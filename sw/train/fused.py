@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..network.network import Leak
+from ..network import Leak
 from ..network.quantize import leak_factor
 
 __all__ = ["Subtracting"]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 
-from ..network.network import Conv2d, Dense, MaxPool2d, SumPool2d
+from ..network import Conv2d, Dense, MaxPool2d, SumPool2d
 from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
 from .recipes import Recipe

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 import torch
 
-from ..network.network import Dense, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
 from ..network.quantize import leak_factor
 from .exact import ExactNeuron, straight_through
 from .hidden import Hidden
@@ -163,7 +163,7 @@ def exported(model: Model) -> Network:
     network, bits = model.network(), model.plan.acc_bits
     largest = 2 ** (bits - 1)
     for index, layer in enumerate(network.layers):
-        low, high = layer.reach(network.input_shapes[index])
+        low, high = layer.sum_bounds(network.input_shapes[index])
         for neuron in np.flatnonzero((high >= largest) | (low < -largest)):
             raise ValueError(
                 f"the weights of neuron {neuron} of {network.layer_name(index)} sum to "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 
-from ..network.network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
+from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
 from ..spec.array import LIMITS
 from ..support.errors import FileError
 from ..support.values import exact_choice, exact_int

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..network import Network
 from ..network.files import save
-from ..network.network import Network
 
 __all__ = ["Result"]
 

@@ -9,7 +9,7 @@ import cocotb
 from stablespike.hw.lib.ports import beat_layout
 from stablespike.hw.scan.scan_counters import scan_counts
 from stablespike.hw.scan.scanner import mark_layout
-from stablespike.network.network import Neuron
+from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig
 from stablespike.spec.layout import bits_for
 from stablespike.spec.report import BUSY_BITS, ReportKind, counter_values, counter_words

@@ -6,7 +6,7 @@ from random import Random
 
 import cocotb
 from stablespike.hw.scan.scanner import mark_layout
-from stablespike.network.network import Neuron
+from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for
 
 from ...harness.blocks import array_config, cycle, neuron_settings, value

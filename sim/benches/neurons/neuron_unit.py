@@ -12,7 +12,7 @@ from typing import Any
 import cocotb
 from stablespike.hw.neurons.neuron_unit import TAG_BITS, entry, latency, stages, state_layout
 from stablespike.hw.scan.lanes import current_bits, sum_bits
-from stablespike.network.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
+from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from stablespike.spec import ArrayConfig
 from stablespike.spec.reference import neuron_step
 

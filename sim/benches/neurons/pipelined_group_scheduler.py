@@ -17,7 +17,7 @@ from stablespike.hw.neurons.drain import pass_length
 from stablespike.hw.neurons.neuron_unit import latency, stages
 from stablespike.hw.neurons.pipelined_group_scheduler import LEAVING
 from stablespike.hw.scan.scanner import mark_layout
-from stablespike.network.network import Neuron
+from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import PLACE
 

@@ -127,7 +127,7 @@ def test_random_networks_there_and_back():
             continue
         fires = [layer.neuron.fires for layer in ours.layers]
         if not all(fires[:-1]) or (not fires[-1] and ours.readout != "membrane"):
-            with refuses(ValueError, "layers hand on spikes" if not all(fires[:-1]) else "readout"):
+            with refuses(ValueError, "layers emit spikes" if not all(fires[:-1]) else "readout"):
                 ss.from_nir(written)
             continue
         back = ss.from_nir(written)
@@ -172,7 +172,7 @@ def test_what_nir_does_not_carry(tmp_path):
     for part in ("readout", "rounding of the leak", "subtract, same_step", "equal to the threshold",
                  "v_init", "pixels of 4 bits", "skeleton", "widths", "one step later"):
         assert part in lines
-    with refuses(ss.NotExpressible, "NIR has no node for what emit='skeleton' hands on"):
+    with refuses(ss.NotExpressible, "NIR has no node for emit='skeleton'"):
         ss.to_nir(network([dense(12, INPUTS, emit="skeleton"), dense(5, 12)]))
     with refuses(ss.NotExpressible, "a synaptic current that does not leak"):
         ss.to_nir(network([dense(12, INPUTS, synapse_leak=(None, None))]))

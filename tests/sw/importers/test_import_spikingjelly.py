@@ -152,7 +152,7 @@ def nan_threshold():
         (nan_threshold, "1 (LIFNode): v_threshold must be finite, not nan"),
         (lambda: model(neuron.LIFNode, v_reset=1.5), "thresholds above the resting membrane must"),
         (lambda: model(neuron.CUBALIFNode, v_reset=-0.5),
-         "1 (CUBALIFNode): its v_reset is not 0, where its leak is toward"),
+         "1 (CUBALIFNode): its v_reset is not 0"),
         (lambda: model(neuron.CUBALIFNode, c_decay=1.5),
          "1 (CUBALIFNode): c_decay must be from 0 to 1 per step, not 1.5"),
         (lambda: model(neuron.QIFNode), "1 (QIFNode): no neuron of this array computes its rule"),

@@ -65,11 +65,11 @@ def test_places_that_take_no_file(tmp_path, net):
         "/dev/null": "it is no regular file",
     }.items():
         with refuses(place, "cannot be written", why):
-            files.check_place(place)
+            files.check_writable(place)
         with refuses(place, "cannot be written", why):
             ss.save(net, place)
     (tmp_path / "file").write_text("kept")
-    files.check_place(tmp_path / "file")
+    files.check_writable(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -135,7 +135,7 @@ def test_another_format_and_version(path, net):
     ],
 )
 def test_damaged_inside(path, net, change, message):
-    header, tensors = files.network_parts(net)
+    header, tensors = files.encode_network(net)
     header = json.loads(json.dumps(header))
     change(header, tensors)
     files.write(path, files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)

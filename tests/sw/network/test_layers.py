@@ -172,22 +172,22 @@ def test_an_axis_is_walked_as_torch_does():
     for size, kernel, stride, pool in product(range(1, 10), range(1, 8), range(1, 4), (1, 2, 3)):
         for padding in range(kernel):
             axis = Axis(size, kernel, stride, padding, pool)
-            if not axis.places or axis.places + 2 * padding < kernel:
+            if not axis.pooled_size or axis.pooled_size + 2 * padding < kernel:
                 continue
             met = np.zeros((axis.positions, size), dtype=int)
             first, stop = axis.inside()
             for position in range(axis.positions):
                 start = position * stride - padding
                 for row in range(kernel):
-                    inside = 0 <= start + row < axis.places
+                    inside = 0 <= start + row < axis.pooled_size
                     assert inside == (first[position] <= row < stop[position])
                     if inside:
                         met[position, (start + row) * pool : (start + row + 1) * pool] += 1
                 assert met[position].any()  # never in the padding alone
             assert met.max() == 1
-            assert (axis.fields() == met).all()
+            assert (axis.receptive_fields() == met).all()
             counted = torch.nn.functional.conv1d(
-                torch.ones(1, 1, axis.places), torch.ones(1, 1, kernel), None, stride, padding
+                torch.ones(1, 1, axis.pooled_size), torch.ones(1, 1, kernel), None, stride, padding
             )
             assert (counted.reshape(-1).numpy() == met.sum(axis=1) / pool).all()
 
@@ -199,7 +199,7 @@ def test_reach_is_the_largest_sum_of_every_neuron(seed):
         square = 1 if layer.pool_before is None else layer.pool_before.size**2
         pooled = shape if layer.pool_before is None else layer.pool_before.output_shape(shape)
         ones = torch.full((1, *pooled), float(square), dtype=torch.float64)
-        for part, sums in zip((np.minimum, np.maximum), layer.reach(shape), strict=True):
+        for part, sums in zip((np.minimum, np.maximum), layer.sum_bounds(shape), strict=True):
             weight = torch.tensor(part(layer.weight, 0), dtype=torch.float64)
             if layer.kind == "conv2d":
                 expected = torch.nn.functional.conv2d(

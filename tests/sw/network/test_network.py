@@ -7,7 +7,7 @@ import stablespike as ss
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.network.network import Neuron
+from stablespike.network import Neuron
 
 NEURON = ss.Neuron(threshold=5)
 POOL = ss.SumPool2d(2)

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.importers.graph import assemble
-from stablespike.importers.parts import Conv, Part, Pool, Scaling
+from stablespike.importers.operations import Conv, Operation, Pool, Scaling
 from stablespike.importers.semantics import checked_decay, one_value, tidy
 from stablespike.network.fidelity import compare_spikes
 from stablespike.network.quantize import (
+    RealLayer,
     closest_leak,
     exact_steps,
     leak_factor,
@@ -68,10 +69,10 @@ def test_what_is_on_a_grid_is_not_rounded(seed, bits, per_row, fires):
     bias = rng.integers(-1000, 1000, 5)
     unit = 2.0 ** rng.integers(-8, 3, 5 if per_row and fires else ()) * 3
     rows = np.broadcast_to(unit, 5)
-    found = quantize_layer(
-        weight * rows[:, None], bias * rows / 16, None if theta is None else theta * rows / 16,
-        weight_bits=bits, fraction_bits=4,
+    layer = RealLayer(
+        weight * rows[:, None], bias * rows / 16, None if theta is None else theta * rows / 16
     )
+    found = quantize_layer(layer, weight_bits=bits, fraction_bits=4)
     assert found.exact
     # Another scale may do as well; every ratio is kept.
     steps = np.broadcast_to(found.scale, 5)
@@ -86,14 +87,15 @@ def test_rounding_is_within_half_a_step_where_nothing_is_clipped(seed, fires):
     rng = np.random.default_rng(seed)
     weight = rng.normal(size=(6, 9))
     theta = rng.uniform(0.5, 2, 6) if fires else None
-    found = quantize_layer(weight, rng.normal(size=6), theta, **BITS)
+    found = quantize_layer(RealLayer(weight, rng.normal(size=6), theta), **BITS)
     assert not found.exact
     assert found.scale.shape == ((6,) if fires else ())
     assert -8 <= found.weight.min() <= found.weight.max() <= 7
     column = found.scale[:, None] if fires else found.scale
     inside = (weight / column > -8.5) & (weight / column < 7.5)
     assert (np.abs(found.weight - weight / column)[inside] <= 0.5 + 1e-9).all()
-    full = quantize_layer(weight, np.zeros(6), theta, weight_bits=8, fraction_bits=4)
+    layer = RealLayer(weight, np.zeros(6), theta)
+    full = quantize_layer(layer, weight_bits=8, fraction_bits=4)
     error = np.abs(full.weight * (full.scale[:, None] if fires else full.scale) - weight).max()
     assert error < np.abs(weight).max() / 64
 
@@ -106,7 +108,8 @@ def test_calibration_lowers_the_error_of_the_currents():
     moments = inputs.T @ inputs / len(inputs)
     errors = []
     for given_moments in (None, moments):
-        found = quantize_layer(weight, np.zeros(30), theta, moments=given_moments, **BITS)
+        layer = RealLayer(weight, np.zeros(30), theta)
+        found = quantize_layer(layer, moments=given_moments, **BITS)
         off = inputs @ (found.weight * found.scale[:, None] - weight).T
         errors.append(float((off**2).mean()))
     assert errors[1] < 0.5 * errors[0]
@@ -115,22 +118,24 @@ def test_calibration_lowers_the_error_of_the_currents():
 def test_rows_of_zeros_and_thresholds_below_a_step():
     weight = np.zeros((3, 4))
     weight[0] = 0.3, -0.1, 0.77, 0.5
-    found = quantize_layer(weight, np.array([0.1, 0.2, 0.0]), np.array([1e-9, 1.0, 0.7]), **BITS)
+    layer = RealLayer(weight, np.array([0.1, 0.2, 0.0]), np.array([1e-9, 1.0, 0.7]))
+    found = quantize_layer(layer, **BITS)
     assert found.threshold[0] == 1
     assert not found.weight[1:].any()
     assert (found.threshold[1:] >= 16).all()
-    empty = quantize_layer(np.zeros((2, 2)), np.zeros(2), None, **BITS)
+    empty = quantize_layer(RealLayer(np.zeros((2, 2)), np.zeros(2), None), **BITS)
     assert not empty.weight.any()
 
 
 def test_what_does_not_fit_a_scale():
     weight, theta = np.array([[1.0, -2.0]]), np.array([5000.0])
-    found = quantize_layer(weight * 1.01, np.zeros(1), theta, **BITS)
+    found = quantize_layer(RealLayer(weight * 1.01, np.zeros(1), theta), **BITS)
     assert found.threshold[0] <= 1 << 14  # coarser weights rather than no room for the membrane
+    layer = RealLayer(weight, np.zeros(1), theta)
     with pytest.raises(ValueError, match="the scale given makes 2 weights wider than -8 to 7"):
-        quantize_layer(weight, np.zeros(1), theta, scale=np.asarray(0.01), **BITS)
+        quantize_layer(layer, scale=np.asarray(0.01), **BITS)
     with pytest.raises(ValueError, match="threshold becomes 80000, beyond 1 to 32767: give a"):
-        quantize_layer(weight, np.zeros(1), theta, scale=np.asarray(1.0), **BITS)
+        quantize_layer(layer, scale=np.asarray(1.0), **BITS)
     with pytest.raises(ValueError, match="threshold becomes 160000, beyond"):
         with_thresholds(found, 10000 * found.scale, 4)
 
@@ -165,10 +170,10 @@ def test_chains_that_are_none():
     pair, one = (2, 2), np.ones(())
     with pytest.raises(ValueError, match="the model has no layers"):
         assemble([], (3,), None)
-    with pytest.raises(TypeError, match=re.escape("x (Part) is no part of a chain")):
-        assemble([Part("x", "Part")], (3,), None)
+    with pytest.raises(TypeError, match=re.escape("x (Operation) is no operation")):
+        assemble([Operation("x", "Operation")], (3,), None)
     scale = Scaling("s", "Scale", one * 2, np.zeros(()))
-    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools what weights, scales or")):
+    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools the result of")):
         assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
     conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
     with pytest.raises(ValueError, match=re.escape("c (Conv2d): nothing follows it")):

@@ -100,7 +100,7 @@ def test_sum_pools_count_in_the_accumulators():
         latent.copy_(torch.where(torch.arange(49) < 40, 6.0, -1.0))
     run.model.bound()
     assert latent[:, :40].unique().tolist() == pytest.approx([6 * 0.98 * 128 / 240])
-    low, high = exported(run.model).layers[0].reach((1, 28, 28))
+    low, high = exported(run.model).layers[0].sum_bounds((1, 28, 28))
     assert (low.min(), high.max()) == (-9 * 4, 3 * 40 * 4)
     with torch.no_grad():
         latent.fill_(3)
