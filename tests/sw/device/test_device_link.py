@@ -43,7 +43,7 @@ def test_the_rate_is_raised_after_hello() -> None:
     [
         (5_000_000, 24_000_000, ValueError, r"baud must be from 115200 to 4000000 .* not 5000000"),
         (115_199, 24_000_000, ValueError, r"baud in 'serial:x' must be at least 115200, .* 115199"),
-        (3_700_000, 24_000_000, ValueError, r"divides to: not 3700000 but 4000000"),
+        (3_700_000, 24_000_000, ValueError, r"divides to: 4000000 rather than 3700000"),
         (1_000_000, 0, ss.LinkError, r"does not tell its clock"),
     ],
 )
