@@ -220,7 +220,7 @@ def board_device(
     return device, board, transport
 
 
-def same(ours: ss.Result, golden: ss.Result) -> None:  # type: ignore[name-defined]
+def same(ours: ss.Result, golden: ss.Result) -> None:
     """Every integer the same, but for cycles and stalls."""
     assert ours.steps == golden.steps
     for name in ("readout", "prediction", "spikes", "stable", "consistency"):

@@ -17,7 +17,7 @@ def test_a_lease_holds_until_it_ends() -> None:
     lease.end("gone: come back later")
     lease.release()
     assert not lease.holds
-    with pytest.raises(ss.DeviceError, match="^gone: come back later$"):
+    with pytest.raises(ss.DeviceError, match=r"^gone: come back later$"):
         lease.check()
 
 
@@ -44,9 +44,8 @@ def test_an_error_in_a_stream_ends_it(kind: str) -> None:
     program = program_of(small(), steps=4)
     device = golden(program) if kind == "golden" else board_device(program)[0]
     device.load(program)
-    with pytest.raises(ZeroDivisionError), device.stream() as live:
-        live.send(np.ones((4, 9)))
-        _ = 1 / 0
+    with pytest.raises(ValueError, match="samples must be"), device.stream() as live:
+        live.send(np.ones((4, 8)))
     with pytest.raises(ss.DeviceError, match=r"has ended: open another one with device\.stream"):
         live.send(np.ones((4, 9)))
     live.close()
