@@ -18,6 +18,8 @@ __all__ = ["Check", "examine"]
 _PACKAGES = (
     # distribution, module, needed for the demo, what for, extra
     ("numpy", "numpy", True, "everything", ""),
+    ("platformdirs", "platformdirs", True, "the cache", ""),
+    ("filelock", "filelock", True, "the cache", ""),
     ("safetensors", "safetensors", True, "networks and programs on disk", ""),
     ("pyserial", "serial", True, "serial: devices", ""),
     ("cobs", "cobs", True, "the link", ""),
