@@ -119,11 +119,10 @@ def _cache() -> Check:
 
 
 def _shipped() -> Check:
-    from .demo import NETWORK
-
     purpose, remedy = "the demo", "install stablespike again"
     try:
         from ..datasets import shipped_path
+        from ..datasets.shipped import NETWORK
         from ..network.files import load
 
         path = shipped_path(NETWORK)
