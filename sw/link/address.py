@@ -116,7 +116,7 @@ def open_transport(
         If there is no such device.
     """
     if uri.scheme != "sim" and array is not None:
-        raise ValueError(f"array is for 'sim:' only, and the device at {uri.text!r} has its own: leave array out")
+        raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
     if uri.scheme == "sim" and uri.target.startswith(NETLIST):
         if "uart" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")

@@ -191,8 +191,8 @@ class Session:
         self._base = 0          # number of the first command that the device has not executed
         self._in_flight = 0     # credit in bytes that this command and those after it take
         self._expected = 0      # number of the next piece of the report stream
-        self._acked = 0         # the number last acknowledged; -1: the device seems to have missed it
-        self._unacked_bytes = 0  # reports that are not acknowledged; commands acknowledge them, too
+        self._acked = 0         # number last acknowledged; -1: the device seems to have missed it
+        self._unacked_bytes = 0  # reports not acknowledged yet; commands acknowledge them, too
         self._asked_resend = False
         self._resent_base: int | None = None
         self._polled = False
