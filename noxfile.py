@@ -40,10 +40,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and types of spec/ and sw/."""
+    """Style, types of spec/ and sw/, and the order in which the rooms import each other."""
     install(session, "lint,test")
     session.run("ruff", "check", ".")
     session.run("mypy", "-p", "stablespike")
+    session.run("lint-imports", "--no-cache")
 
 
 @nox.session

@@ -15,8 +15,8 @@ import tempfile
 import time
 
 import stablespike as ss
-from stablespike.cli.demo import NETWORK, STEPS, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets.shipped import NETWORK, STEPS, pixels
 
 
 def main() -> None:

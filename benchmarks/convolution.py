@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
-from stablespike.cli.demo import pixels, shipped_images
+from stablespike.datasets.shipped import pixels, shipped_images
 from stablespike.golden.counters import source_words
 from stablespike.spec import ArrayConfig, preset
 from stablespike.timing.estimate import estimate

@@ -28,8 +28,8 @@ from stablespike.boards.board import Board
 from stablespike.boards.flow import READ, synthesize
 from stablespike.boards.registry import board
 from stablespike.boards.tools import ToolError, Tools
-from stablespike.cli.demo import NETWORK, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets.shipped import NETWORK, pixels
 from stablespike.golden.counters import source_words
 from stablespike.hw.scan.chained_lanes import ChainedLanes
 from stablespike.hw.scan.lanes import Lanes, lanes_signature

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import stablespike as ss
 from stablespike.boards.registry import BOARDS
-from stablespike.cli.demo import pixels, shipped_program
+from stablespike.cli.demo import shipped_program
 from stablespike.datasets import shipped_mnist
+from stablespike.datasets.shipped import pixels
 from stablespike.device.result import Result
 
 BATCH = 50

@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 
 import stablespike as ss
-from stablespike.cli.demo import STEPS, pixels, shipped_program
+from stablespike.cli.demo import shipped_program
 from stablespike.datasets import mnist
+from stablespike.datasets.shipped import STEPS, pixels
 from stablespike.device.open import Device
 from stablespike.device.verify import Comparison, compare
 from stablespike.golden.counters import source_words

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import stablespike as ss
-from stablespike.cli.demo import NETWORK, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets.shipped import NETWORK, pixels
 
 SEED = 1
 SAMPLES = 50

@@ -1,7 +1,8 @@
 """StableSpike: spiking networks trained in PyTorch, bit for bit on a low-cost FPGA.
 
-A ``Network`` of integer layers is compiled for an array, loaded on a device, and run; every device
-returns the same integers. What a name needs is imported when it is used.
+A ``Network`` of integer layers is compiled for an array, loaded on a device, and run there. Every
+device returns the same integers. Each public name is imported when it is first used, so that
+importing the package takes no time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .device.device import Device
     from .device.open import open_device
+    from .device.result import Result
+    from .device.stream import Stream
     from .golden.counters import consistency
     from .golden.golden import Golden
     from .importers.export import to_nir
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from .network.files import load, save
     from .program.compiler import compile
     from .program.program import Program, load_program, save_program
-    from .spec.array import ArrayConfig
+    from .spec.array import ArrayConfig, preset
     from .support.errors import (
         DeviceError,
         DeviceMismatch,
@@ -47,18 +51,21 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "ArrayConfig", "Conv2d", "Dense", "DeviceError", "DeviceMismatch", "DeviceNotFound",
+    "ArrayConfig", "Conv2d", "Dense", "Device", "DeviceError", "DeviceMismatch", "DeviceNotFound",
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "MaxPool2d",
-    "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "SpikeInput",
-    "StableSpikeError", "SumPool2d", "TimingError", "ToolError", "compile", "consistency",
-    "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "save",
-    "save_program", "to_nir",
+    "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "Result", "SpikeInput",
+    "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError", "compile", "consistency",
+    "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device",
+    "preset", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {
     ".program.compiler": ("compile",),
     ".golden.counters": ("consistency",),
+    ".device.device": ("Device",),
     ".device.open": ("open_device",),
+    ".device.result": ("Result",),
+    ".device.stream": ("Stream",),
     ".support.errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
         "FileError", "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
@@ -75,7 +82,7 @@ _MODULES = {
         "SumPool2d",
     ),
     ".program.program": ("Program", "load_program", "save_program"),
-    ".spec.array": ("ArrayConfig",),
+    ".spec.array": ("ArrayConfig", "preset"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""``python -m stablespike.cli``."""
+"""The command line as ``python -m stablespike.cli``."""
 
 import sys
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..datasets.shipped import pixels, shipped_images
 from ..device.open import LinkDevice, open_device
 from ..device.result import Result
 from ..spec.array import preset
 from ..timing.utilization import utilization
-from .demo import pixels, shipped_images, shipped_program
+from .demo import shipped_program
 
 __all__ = ["run_bench"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,12 +39,10 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make a board's bitstream with open tools, or the project for its vendor's tool."""
-    from .board_files import copy_build
-
     done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()
     if out is not None:
-        figures["bitstream"] = str(copy_build(done, out))
+        figures["bitstream"] = str(_copied(done, out))
     if as_json:
         print_json(figures)
         return
@@ -155,3 +154,35 @@ def _build(
             there, config=config, array=array, seeds=seeds, first_seed=seed, jobs=jobs,
             allow_timing_failure=allow, progress=stage,
         )
+
+
+def _copied(build: Build, target: Path) -> Path:
+    """Copy a bitstream to a file or into a folder, or a vendor's project to a folder.
+
+    Returns
+    -------
+    Path
+        Where it is now.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written there.
+    """
+    from ..support.errors import FileError
+
+    source = Path(build.bitstream)
+    try:
+        if build.project:
+            target.mkdir(parents=True, exist_ok=True)
+            for each in sorted(source.iterdir()):
+                shutil.copy(each, target)
+            return target
+        if target.is_dir():
+            target = target / f"{build.board}{source.suffix}"
+        shutil.copy(source, target)
+    except OSError as error:
+        raise FileError(
+            f"{target} cannot be written: {error.strerror or error}; give another path with --out"
+        ) from error
+    return target

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import datasets
-from ..datasets import shipped_mnist, shipped_path
+from ..datasets import shipped_path
+from ..datasets.shipped import NETWORKS, pixels, shipped_images
 from ..device.open import Device, open_device
 from ..device.result import Result
 from ..device.verify import Comparison, compare
@@ -21,24 +21,8 @@ from ..network.files import check_writable, load
 from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import DoesNotFit, ToolError
-from ..support.values import exact_int
 
-__all__ = [
-    "NETWORK", "NETWORKS", "STEPS", "DemoResult", "draw", "pixels", "run_demo", "shipped_images",
-    "shipped_program",
-]
-
-NETWORK = "mnist-mlp.safetensors"
-STEPS = 4
-"""Steps of a sample it was trained for."""
-NETWORKS = {
-    "mnist-conv.safetensors": STEPS,
-    NETWORK: STEPS,
-    "mnist-mlp-small.safetensors": STEPS,
-    "mnist-mlp-tiny.safetensors": STEPS,
-}
-"""The shipped networks of MNIST, with convolutions, then the largest first, and the steps they were
-trained for."""
+__all__ = ["DemoResult", "draw", "run_demo", "shipped_program"]
 
 _BATCH = 50
 _ALONE = 20
@@ -88,27 +72,6 @@ class DemoResult:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def pixels(images: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.uint8]:
-    """8-bit images as the network reads them: its pixels, their highest bits, its shape."""
-    read = datasets.pixels(images, network.input.shape[-1], network.input.bits)
-    return read.reshape(len(images), *network.input.shape)
-
-
-def shipped_images(
-    images: int,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The first ``images`` shipped images, and their labels.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there are not so many.
-    """
-    shipped, labels = shipped_mnist()
-    count = exact_int("images", images, 1, len(shipped))
-    return shipped[:count], labels[:count]
 
 
 def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:

@@ -18,6 +18,8 @@ __all__ = ["Check", "examine"]
 _PACKAGES = (
     # distribution, module, needed for the demo, what for, extra
     ("numpy", "numpy", True, "everything", ""),
+    ("platformdirs", "platformdirs", True, "the cache", ""),
+    ("filelock", "filelock", True, "the cache", ""),
     ("safetensors", "safetensors", True, "networks and programs on disk", ""),
     ("pyserial", "serial", True, "serial: devices", ""),
     ("cobs", "cobs", True, "the link", ""),
@@ -117,11 +119,10 @@ def _cache() -> Check:
 
 
 def _shipped() -> Check:
-    from .demo import NETWORK
-
     purpose, remedy = "the demo", "install stablespike again"
     try:
         from ..datasets import shipped_path
+        from ..datasets.shipped import NETWORK
         from ..network.files import load
 
         path = shipped_path(NETWORK)

@@ -9,6 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from ..support.cache import user_cache
 from ..support.errors import FileError
 
 __all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch", "remedy"]
@@ -31,8 +32,7 @@ def data_folder(name: str, path: str | os.PathLike[str] | None) -> tuple[Path, b
     if chosen is not None:
         inside = Path(chosen) / name
         return (inside if inside.is_dir() else Path(chosen)), True
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "stablespike" / name, False
+    return user_cache() / name, False
 
 
 def fetch(

@@ -1,4 +1,4 @@
-"""What all devices share: loading, runs and streams, whose turn it is, state that is carried."""
+"""What all devices share: loading, runs and streams, leases, and the state that is carried."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import abc
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,39 +14,74 @@ from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
 from .batches import check_batch, is_batches
+from .lease import Lease
 from .result import LinkBytes, Result
+from .stream import Stream
 from .windows import Batch
 
-if TYPE_CHECKING:
-    from .stream import Stream
+__all__ = ["CarriedState", "Device"]
 
-__all__ = ["Device"]
-
-Source = Iterator[Batch]
 _Self = TypeVar("_Self", bound="Device")
 
 
-class Device(abc.ABC):
-    """Something that runs programs. A context manager: leaving closes it.
+class CarriedState:
+    """Whether a device still holds the state that its last sample left.
 
     Attributes
     ----------
-    uri : its address.
-    program : loaded there, None before ``load``.
+    held : bool
+        The device holds the state of the last sample.
+    lost : bool
+        It held such a state, but an error took it away.
+    """
+
+    def __init__(self) -> None:
+        self.held = self.lost = False
+
+    def clear(self) -> None:
+        """Forget the past: the next sample starts afresh."""
+        self.held = self.lost = False
+
+    def keep(self) -> None:
+        """Note that a sample leaves its state in the device."""
+        self.held, self.lost = True, False
+
+    def lose(self) -> None:
+        """Note that the device has forgotten whatever it held."""
+        if self.held:
+            self.held, self.lost = False, True
+
+    def started(self, batch: Batch) -> Batch:
+        """The batch, whose first sample is made fresh if there is no state to go on from."""
+        if self.held or batch.fresh[0]:
+            return batch
+        fresh = batch.fresh.copy()
+        fresh[0] = True
+        return replace(batch, fresh=fresh)
+
+
+class Device(abc.ABC):
+    """Something that runs programs. As a context manager it is closed at the end of the block.
+
+    Attributes
+    ----------
+    uri : str
+        The address of the device.
+    program : Program or None
+        The program that is loaded; None before ``load``.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.program: Program | None = None
         self._closed = False
-        self._carried = False  # whether the device holds the state a sample left
-        self._lost = False     # whether an error took it away
-        self._turn: object = None
+        self._state = CarriedState()
+        self._lease = Lease()
 
     @property
     @abc.abstractmethod
     def config(self) -> ArrayConfig | None:
-        """The array; None for a device that is as any array, before a program is loaded."""
+        """The array. None for ``golden:`` before a program is loaded: it is like any array."""
 
     @property
     def link_bytes(self) -> LinkBytes:
@@ -54,28 +89,33 @@ class Device(abc.ABC):
         return LinkBytes()
 
     def load(self, program: Program) -> None:
-        """Load a program, in place of the one before.
+        """Load a program in place of the one before.
+
+        Parameters
+        ----------
+        program : Program
+            A program that was compiled for the array of this device.
 
         Raises
         ------
         TypeError
-            If it is no program.
+            If it is not a program.
         DeviceMismatch
-            If it was compiled for another array; names the fields that differ.
+            If it was compiled for another array. The message names the fields that differ.
         DeviceError
-            If the device or the link failed; the device can be used again, and keeps to the
-            program it had.
+            If the device or the link failed. The device can be used again, and keeps the program
+            it had.
         """
-        self._open()
+        self._check_open()
         if not isinstance(program, Program):
             raise TypeError(
                 f"program must be a Program, not a {type(program).__name__}; stablespike.compile "
-                "makes one of a network"
+                "makes one from a network"
             )
-        self._take_turn()
+        self._take_lease()
         self._load(program)
         self.program = program
-        self._carried = self._lost = False
+        self._state.clear()
 
     def run(
         self,
@@ -94,26 +134,40 @@ class Device(abc.ABC):
 
         Parameters
         ----------
-        samples : one batch: (batch, steps, *shape) zeros and ones; (batch, *shape) pixels; or a
-            list of event arrays (fields ``t``, ``x``, and ``y``, ``p`` where the input has them).
-            Bools, integers, or floats that are whole numbers; lists, arrays or tensors. Or an
-            iterator of such batches, taken while results of earlier ones are still to come.
-        trace : report the spikes and the skeleton of every layer.
-        carry_state : each sample goes on from the state the one before it left, also across calls;
-            the first one after ``load`` starts afresh.
-        time_axis : 1, or 0 for spikes that are (steps, batch, *shape).
-        counters : take counters and times. Without them their values are -1, consistency is NaN.
-        bin_time, bin_count, start, late : how events become steps: ``events.bin_events``.
+        samples : array_like, list of event arrays, or iterator of batches
+            One batch: spikes of shape (batch, steps, *shape), which are zeros and ones; pixels of
+            shape (batch, *shape); or a list of event arrays with the fields ``t``, ``x``, and
+            ``y`` and ``p`` where the input has them. Bools, integers, or floats that are whole
+            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
+            while the results of earlier batches are still to come.
+        trace : bool
+            Report the spikes and the skeleton of every layer.
+        carry_state : bool
+            Each sample goes on from the state that the sample before it left, also across calls.
+            The first sample after ``load`` starts afresh.
+        time_axis : int
+            1, or 0 for spikes of shape (steps, batch, *shape).
+        counters : bool
+            Take counters and times. Without them, their values are -1 and consistency is NaN.
+        bin_time : float or None
+            For events: the length of a step in units of the field ``t``.
+        bin_count : int or None
+            For events: the number of steps that a recording is divided into.
+        start : float
+            For events: where the first step begins.
+        late : str
+            For events after the last step: ``"refuse"`` or ``"drop"``.
 
         Returns
         -------
-        Result, or an iterator of them, one per batch. Starting anything else on the device ends
-        the iterator with a DeviceError.
+        Result or iterator of Result
+            For an iterator of batches, an iterator with one result per batch. Any other use of
+            the device ends that iterator with a DeviceError.
 
         Raises
         ------
         TypeError, ValueError
-            If samples do not fit the program; names the value and what is allowed.
+            If samples do not fit the program. The message names the value and what is allowed.
         DeviceError
             If no program is loaded, or the device or the link failed. The device can be used again.
         """
@@ -126,14 +180,21 @@ class Device(abc.ABC):
 
         if not is_batches(samples):
             batch = checked(samples)
-            turn = self._begin_run(program, carry_state)
-            (result,) = self._run(turn, iter([batch]), bool(trace), bool(counters))
+            lease = self._begin_run(program, carry_state)
+            (result,) = self._run(lease, iter([batch]), bool(trace), bool(counters))
             return result
-        turn = self._begin_run(program, carry_state)
-        return self._run(turn, map(checked, samples), bool(trace), bool(counters))
+        lease = self._begin_run(program, carry_state)
+        return self._run(lease, map(checked, samples), bool(trace), bool(counters))
 
     def stream(self, trace: bool = False, counters: bool = True) -> Stream:
-        """One sample without an end, window by window.
+        """Begin one sample without an end, which is sent window by window.
+
+        Parameters
+        ----------
+        trace : bool
+            Report the spikes and the skeleton of every layer.
+        counters : bool
+            Take counters and times.
 
         Raises
         ------
@@ -147,14 +208,16 @@ class Device(abc.ABC):
         """
         _check_flags(trace=trace, counters=counters)
         program = self._loaded()
-        self._check_state(program)
-        self._take_turn()
-        self._carried = self._lost = False
-        return self._stream(program, bool(trace), bool(counters))
+        _check_keeps_state(program)
+        lease = self._take_lease()
+        self._state.clear()
+        return self._stream(lease, program, bool(trace), bool(counters))
 
-    @abc.abstractmethod
     def close(self) -> None:
-        """Give the device back; closing twice does no harm."""
+        """Give the device back. Closing it twice does no harm."""
+        self._closed = True
+        self._lease.end(self._closed_reason())
+        self._close()
 
     def __enter__(self: _Self) -> _Self:
         return self
@@ -172,66 +235,61 @@ class Device(abc.ABC):
 
     @abc.abstractmethod
     def _run(
-        self, turn: object, batches: Source, trace: bool, counters: bool
+        self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
     ) -> Iterator[Result]: ...
 
     @abc.abstractmethod
-    def _stream(self, program: Program, trace: bool, counters: bool) -> Stream: ...
+    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream: ...
 
-    def _open(self) -> None:
+    @abc.abstractmethod
+    def _close(self) -> None: ...
+
+    def _closed_reason(self) -> str:
+        return f"{self.uri} is closed: open it again with open_device"
+
+    def _check_open(self) -> None:
         if self._closed:
-            raise DeviceError(f"{self.uri} is closed: open it again with open_device")
+            raise DeviceError(self._closed_reason())
 
     def _loaded(self) -> Program:
-        self._open()
+        self._check_open()
         if self.program is None:
             raise DeviceError(f"{self.uri} has no program: load one first (device.load)")
         return self.program
 
-    def _take_turn(self) -> object:
-        """End what was under way, if anything was, and begin something new."""
-        self._turn = object()
-        return self._turn
+    def _take_lease(self) -> Lease:
+        """End what is under way, if anything is, and hand out the lease for something new."""
+        self._lease.end(
+            f"{self.uri} began something else before all results of this run were taken: take all "
+            "results first"
+        )
+        self._lease = Lease()
+        return self._lease
 
-    def _begin_run(self, program: Program, carry: bool) -> object:
+    def _begin_run(self, program: Program, carry: bool) -> Lease:
         if carry:
-            self._check_state(program)
-        turn = self._take_turn()
-        if carry and self._lost:
+            _check_keeps_state(program)
+        lease = self._take_lease()
+        if carry and self._state.lost:
             raise DeviceError(
                 f"{self.uri} lost the state to carry on from when the run before ended too early: "
                 "run a sample with carry_state=False, or load the program again"
             )
-        return turn
+        return lease
 
-    def _my_turn(self, turn: object) -> None:
-        self._open()
-        if turn is not self._turn:
-            raise DeviceError(
-                f"{self.uri} began something else before all results of this run were taken; take "
-                "them all first"
-            )
 
-    def _check_state(self, program: Program) -> None:
-        if not program.config.state:
-            raise ValueError(
-                "carry_state and streams need an array that keeps membranes (state=True); this "
-                "program's does not: compile it for another array"
-            )
-        if program.state_needed:
-            raise ValueError(
-                "carry_state and streams need room for the membranes: state groups: "
-                f"{program.state_needed} needed, {program.config.state_groups} there; compile the "
-                "program for an array with more"
-            )
-
-    def _fresh(self, batch: Batch) -> Batch:
-        """The batch with its first sample fresh where there is nothing to go on from."""
-        if self._carried or batch.fresh[0]:
-            return batch
-        fresh = batch.fresh.copy()
-        fresh[0] = True
-        return replace(batch, fresh=fresh)
+def _check_keeps_state(program: Program) -> None:
+    if not program.config.state:
+        raise ValueError(
+            "carry_state and streams need an array that keeps membranes (state=True), and this "
+            "program's array does not: compile it for another array"
+        )
+    if program.state_needed:
+        raise ValueError(
+            "carry_state and streams need room for the membranes: state groups: "
+            f"{program.state_needed} needed, {program.config.state_groups} there; compile the "
+            "program for an array with more"
+        )
 
 
 def _check_flags(**flags: Any) -> None:

@@ -1,55 +1,73 @@
-"""Events as they come, cut into the windows of a live stream."""
+"""Events as they come, divided into the windows of a live stream."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..samples.events import LAST, bin_events, places, steps_of
 
-if TYPE_CHECKING:
-    from .stream import Stream
-
-__all__ = ["Feed"]
+__all__ = ["EventWindower"]
 
 
-class Feed:
-    """The input of a live stream as events; ``Stream.feed`` makes it.
+class EventWindower:
+    """Divides events into windows and sends these; ``Stream.feed`` makes it.
 
-    A window goes out when an event behind its end has come, or ``advance`` says that none in it is
-    to come: silence takes windows too. Nothing is dropped: where the device has no room, ``send``
-    waits.
+    A window is sent once an event after its end has come, or ``advance`` says that no more events
+    will come in it: silence takes windows, too. No event is dropped. Where the device has no room,
+    ``send`` waits.
 
     Parameters
     ----------
-    shape, window : of the network's input, and steps in a window.
-    bin_time, start : length of a step in units of ``t``, and where the first one begins.
+    send_window : callable
+        Sends a window: a bool array of shape (steps, *shape).
+    shape : tuple of int
+        The shape of the network's input.
+    window : int
+        Steps in a window.
+    bin_time : float
+        The length of a step in units of the events' field ``t``.
+    start : float
+        Where the first step begins.
     """
 
     def __init__(
-        self, stream: Stream, shape: tuple[int, ...], window: int, bin_time: float, start: float
+        self,
+        send_window: Callable[[npt.NDArray[np.bool_]], None],
+        shape: tuple[int, ...],
+        window: int,
+        bin_time: float,
+        start: float,
     ) -> None:
-        bin_events([], shape, window, bin_time, start=start)  # refuses what it would
-        self._stream, self._shape, self._window = stream, shape, window
+        bin_events([], shape, window, bin_time, start=start)  # for its checks of the parameters
+        self._send_window, self._shape, self._window = send_window, shape, window
         self._bin_time, self._start = bin_time, start
         self._latest = start
         self._sent = 0  # steps
-        self._waiting = np.zeros((1 + len(shape), 0), dtype=np.int64)  # step and place of each
+        # A row of steps, then a row for each coordinate; a column for each event.
+        self._waiting = np.zeros((1 + len(shape), 0), dtype=np.int64)
         self._ended = False
 
     def send(self, events: npt.NDArray[Any]) -> None:
-        """Take events, as recordings have them, none before those of the last call.
+        """Take events.
+
+        Parameters
+        ----------
+        events : structured array
+            Events with the fields that recordings have, in the order of their times. None may be
+            earlier than the events of the call before.
 
         Raises
         ------
         TypeError, ValueError
             If a field is missing, or an event is outside of the input, before the first step, or
-            goes back in time; the first one is named, and none of the call's is taken.
+            goes back in time. The first such event is named, and no event of the call is taken.
         """
-        self._going()
-        where = places("events", events, self._shape)
+        self._check_running()
+        position = places("events", events, self._shape)
         step = steps_of("events", events, LAST, self._bin_time, self._start)
         if not len(step):
             return
@@ -59,48 +77,56 @@ class Feed:
                 "send them in the order of their times"
             )
         self._latest = events["t"][-1]
-        self._waiting = np.concatenate([self._waiting, [step, *where]], axis=1)
+        self._waiting = np.concatenate([self._waiting, [step, *position]], axis=1)
         self._complete(int(step[-1]))
 
     def advance(self, time: float) -> None:
-        """Every event before ``time`` was sent: windows that end by then go out.
+        """Say that every event before ``time`` was sent: the windows that end by then are sent.
+
+        Parameters
+        ----------
+        time : float
+            A time in units of the field ``t``.
 
         Raises
         ------
         ValueError
-            If an event of a later time was sent before.
+            If an event with a later time was sent before.
         """
-        self._going()
+        self._check_running()
         if not self._latest <= time < float("inf"):
             raise ValueError(
-                f"time must be a finite number from {self._latest} on, up to where events were "
-                f"sent, not {time!r}"
+                f"time must be a finite number from {self._latest} on, the time up to which events "
+                f"were sent, not {time!r}"
             )
         self._latest = time
         at = np.array([(time,)], dtype=[("t", np.asarray(time).dtype)])
         self._complete(int(steps_of("time", at, LAST, self._bin_time, self._start)[0]))
 
     def flush(self) -> None:
-        """Send what is left, up to the step of its last event: the recording ends here."""
-        self._going()
+        """End the recording: send what is left, up to the step of the last event."""
+        self._check_running()
         self._ended = True
         if self._waiting.size:
-            self._window_of(int(self._waiting[0, -1]) + 1 - self._sent)
+            self._send_steps(int(self._waiting[0, -1]) + 1 - self._sent)
 
-    def _going(self) -> None:
+    def _check_running(self) -> None:
         if self._ended:
-            raise ValueError("events must come before flush, which ended the recording")
+            raise ValueError(
+                "events must come before flush, which ended the recording: call stream.feed for "
+                "another one"
+            )
 
     def _complete(self, step: int) -> None:
-        """Send the windows in front of that step."""
+        """Send the windows that end before that step."""
         while self._sent + self._window <= step:
-            self._window_of(self._window)
+            self._send_steps(self._window)
 
-    def _window_of(self, steps: int) -> None:
+    def _send_steps(self, steps: int) -> None:
         count = int(np.searchsorted(self._waiting[0], self._sent + steps))
-        step, *where = self._waiting[:, :count]
+        step, *position = self._waiting[:, :count]
         spikes = np.zeros((steps, *self._shape), dtype=bool)
-        spikes[(step - self._sent, *where)] = True
-        self._stream.send(spikes)
+        spikes[(step - self._sent, *position)] = True
+        self._send_window(spikes)
         self._waiting = self._waiting[:, count:]
         self._sent += steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -13,19 +13,27 @@ import numpy.typing as npt
 from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import ToolError
-from .device import Device, Source
+from .device import Device
+from .lease import Lease
 from .result import Result, counter_table, with_totals
 from .stream import Stream
 from .windows import Batch
 
 __all__ = ["GoldenDevice"]
 
-_GOLDEN_BATCH = 512  # samples run at once, and
-_TRACE_VALUES = 1 << 26  # spikes of them that are kept where only counters are asked for
-
 
 class GoldenDevice(Device):
-    """The golden model as a device of whatever array a program is for.
+    """The golden model as a device with whatever array a program is for.
+
+    Parameters
+    ----------
+    uri : str
+        The address, for messages.
+    samples_at_once : int
+        Most samples that are computed together.
+    spikes_at_once : int
+        Most spikes that are kept of those samples where only counters are asked for; at least one
+        sample is computed all the same.
 
     Raises
     ------
@@ -33,7 +41,9 @@ class GoldenDevice(Device):
         If PyTorch is not installed.
     """
 
-    def __init__(self, uri: str = "golden:") -> None:
+    def __init__(
+        self, uri: str = "golden:", samples_at_once: int = 512, spikes_at_once: int = 1 << 26
+    ) -> None:
         super().__init__(uri)
         try:
             from ..golden import golden
@@ -42,36 +52,36 @@ class GoldenDevice(Device):
                 f"golden: needs PyTorch ({error}): pip install 'stablespike[golden]'"
             ) from error
         self._module = golden
+        self._samples_at_once, self._spikes_at_once = samples_at_once, spikes_at_once
         self._golden: Any = None
-        self._state: Any = None
+        self._membranes: Any = None  # the state of the model after the last sample
 
     @property
     def config(self) -> ArrayConfig | None:
         return self.program.config if self.program else None
 
-    def close(self) -> None:
-        self._closed = True
-        self._golden = self._state = None
+    def _close(self) -> None:
+        self._golden = self._membranes = None
 
     def _load(self, program: Program) -> None:
         self._golden = self._module.Golden(
             program.network, program.config.state_bits, program.config.window
         )
-        self._state = None
+        self._membranes = None
 
     def _run(
-        self, turn: object, batches: Source, trace: bool, counters: bool
+        self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
     ) -> Iterator[Result]:
-        self._my_turn(turn)
+        lease.check()
         for batch in batches:
             yield self._batch(batch, trace, counters)
-            self._my_turn(turn)
+            lease.check()
 
-    def _stream(self, program: Program, trace: bool, counters: bool) -> Stream:
-        return _GoldenStream(self, program, trace, counters)
+    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream:
+        return _GoldenStream(lease, program, lambda batch: self._batch(batch, trace, counters))
 
     def _batch(self, batch: Batch, trace: bool, counters: bool) -> Result:
-        batch, parts, at = self._fresh(batch), [], 0
+        batch, parts, at = self._state.started(batch), [], 0
         together = self._together(batch.steps)
         while at < len(batch):
             # Samples that start afresh run together; one that goes on needs the one before it.
@@ -85,10 +95,10 @@ class GoldenDevice(Device):
         return parts[0] if len(parts) == 1 else Result.joined(parts)
 
     def _together(self, steps: int) -> int:
-        """Samples to run at once."""
+        """The number of samples to run together."""
         assert self.program is not None
         neurons = sum(prod(shape) for shape in self.program.network.neuron_shapes)
-        return max(1, min(_GOLDEN_BATCH, _TRACE_VALUES // (steps * neurons)))
+        return max(1, min(self._samples_at_once, self._spikes_at_once // (steps * neurons)))
 
     def _part(
         self, values: npt.NDArray[Any], steps: int, trace: bool, counters: bool, fresh: bool
@@ -98,9 +108,10 @@ class GoldenDevice(Device):
         assert self.program is not None
         network, config = self.program.network, self.program.config
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
-        state = None if fresh else [_last(entry) for entry in self._state]
+        state = None if fresh else [_last(entry) for entry in self._membranes]
         out = self._golden.run(samples, steps, trace or counters, state)
-        self._state, self._carried, self._lost = out.state, True, False
+        self._membranes = out.state
+        self._state.keep()
         table = counter_table(len(values), len(network.layers))
         if counters:
             before = None if state is None else [entry.r for entry in state]
@@ -133,18 +144,19 @@ def _last(entry: Any) -> Any:
 
 
 class _GoldenStream(Stream):
-    def __init__(
-        self, device: GoldenDevice, program: Program, trace: bool, counters: bool
-    ) -> None:
-        super().__init__(device, program)
-        self._golden, self._options = device, (trace, counters)
+    """A stream whose windows are computed when they are sent."""
+
+    def __init__(self, lease: Lease, program: Program, compute: Callable[[Batch], Result]) -> None:
+        super().__init__(lease, program)
+        self._compute = compute
         self._done: deque[Result] = deque()
 
     def _send(self, batch: Batch) -> None:
-        self._done.append(self._golden._batch(batch, *self._options))
+        self._done.append(self._compute(batch))
 
     def _result(self, wait: bool) -> Result | None:
         return self._done.popleft() if self._done else None
 
     def _abandon(self) -> None:
         self._done.clear()
+        self._lease.release()

@@ -1,4 +1,4 @@
-"""A device behind a link: sessions, programs written, samples out and results in."""
+"""A device behind a link: programs written, samples sent, results received."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from ..link.session import DeviceInfo, Session
+from ..link.session import DeviceInfo
 from ..link.transport import Transport
 from ..mapping.maps import input_map
 from ..program.program import Program
 from ..spec.array import PRESETS, ArrayConfig
-from ..spec.link import (
-    BAUD_DEFAULT,
-    BAUD_TOLERANCE,
-    CLOCKS_PER_BIT_MIN,
-    Register,
-    ReportFlags,
-)
-from ..support.errors import DeviceMismatch, LinkError
+from ..spec.link import Register, ReportFlags
+from ..support.errors import DeviceMismatch
 from .commands import program_commands, register_command
-from .device import Device, Source
+from .connection import Connection
+from .device import CarriedState, Device
+from .lease import Lease
 from .reports import Collector
 from .result import LinkBytes, Result
 from .stream import Stream
@@ -34,23 +30,28 @@ _LOOK_SECONDS = 0.001
 class LinkDevice(Device):
     """A device behind a link: the gateware, on a board or simulated.
 
-    Whatever fails, the next call starts a new session and loads the program again.
+    After any error, the next call starts a new session and loads the program again.
 
     Parameters
     ----------
-    uri : the address, for messages.
-    connect : opens the transport; called again after the transport broke.
-    baud : rate to go on with after hello, None for the transport's own or to stay at the default,
-        below which none goes.
-    timeout : seconds without an answer or without progress; None for the transport's own.
-    clock : the time in seconds.
+    uri : str
+        The address, for messages.
+    connect : callable
+        Opens a transport; called again after a transport broke.
+    baud : int or None
+        The rate to go on with after hello, at least the default rate. None for the transport's own
+        rate, or to stay at the default.
+    timeout : float or None
+        Seconds without an answer or without progress; None for the transport's own.
+    clock : callable
+        Returns the time in seconds.
 
     Raises
     ------
     ValueError
         If the device's clock does not divide to ``baud``.
     DeviceNotFound, DeviceTimeout, DeviceMismatch, LinkError
-        If there is no device, it does not answer, or is another one.
+        If there is no device, it does not answer, or it is another one.
     """
 
     def __init__(
@@ -62,124 +63,52 @@ class LinkDevice(Device):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(uri)
-        if baud is not None and baud < BAUD_DEFAULT:
-            raise ValueError(
-                f"baud in {uri!r} must be at least {BAUD_DEFAULT}, the rate every device starts "
-                f"at, not {baud}"
-            )
-        self._connect, self._baud, self._timeout = connect, baud, timeout
-        self._clock = clock
-        self._transport = connect()
-        self._session: Session | None = None
-        self._avoid: int | None = None
-        self._bytes = LinkBytes()
-        self._reports: ReportFlags | None = None
-        self._memory: Program | None = None  # what this session wrote to the device
-        self._busy = False
-        self._busy_time = 0  # of the device, at the end of the last result taken
-        self._info: DeviceInfo | None = None
-        try:
-            self._begin()
-        except BaseException:
-            self.close()
-            raise
+        self._connection = Connection(uri, connect, baud, timeout, clock)
 
     @property
     def config(self) -> ArrayConfig:
-        """The array, as the device tells it."""
+        """The array, as the device reports it."""
         return self.info.config
 
     @property
     def info(self) -> DeviceInfo:
         """What the device said of itself: array, build and clock."""
-        assert self._info is not None
-        return self._info
+        return self._connection.info
 
     @property
     def transport(self) -> Transport:
-        """The transport, for what only it knows (``cycles`` of a simulation)."""
-        return self._transport
+        """The transport, for what only it knows, such as ``cycles`` of a simulation."""
+        return self._connection.transport
 
     @property
     def link_bytes(self) -> LinkBytes:
-        sent, received = self._bytes
-        if self._session is not None:
-            sent, received = sent + self._session.sent, received + self._session.received
-        return LinkBytes(sent, received)
+        return self._connection.link_bytes
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._drop()
-        self._closed = True
-        self._transport.close()
-
-    def _begin(self) -> Session:
-        """The running session, or a new one."""
-        if self._session is not None:
-            return self._session
-        if self._transport.broken:
-            self._transport.close()
-            self._transport = self._connect()
-        session = Session(self._transport, self._timeout, avoid=self._avoid, clock=self._clock)
-        self._session = session
-        try:
-            self._info = session.open()
-            baud = self._transport.own_baud if self._baud is None else self._baud
-            if baud is not None:
-                self._set_baud(session, self._info, baud)
-        except BaseException:
-            self._drop()
-            raise
-        return session
-
-    def _set_baud(self, session: Session, info: DeviceInfo, baud: int) -> None:
-        if not info.clock_hz:
-            raise LinkError(
-                f"{self.uri} does not tell its clock, so no divisor for {baud} baud can be found: "
-                "open it without ?baud="
-            )
-        highest = info.clock_hz // CLOCKS_PER_BIT_MIN
-        if baud > highest:
-            raise ValueError(
-                f"baud must be from {BAUD_DEFAULT} to {highest} at this device's clock of "
-                f"{info.clock_hz} Hz, not {baud}"
-            )
-        divisor = round(info.clock_hz / baud)
-        if abs(info.clock_hz / divisor / baud - 1) > BAUD_TOLERANCE:
-            raise ValueError(
-                f"baud must be near a rate this device's clock of {info.clock_hz} Hz divides to: "
-                f"not {baud} but {info.clock_hz // divisor}"
-            )
-        change = register_command(Register.BAUD, divisor)
-        session.flush(iter([change]), "the change of the baud rate")
-        self._transport.set_baud(baud)
-        session.check(f"at {baud} baud: ask for a lower ?baud=")
+        self._connection.transport.close()
 
     def _drop(self) -> None:
-        """Give the session up; the device forgets what was under way at the next hello."""
-        self._bytes = self.link_bytes
-        if self._session is not None:
-            self._avoid = self._session.number
-        self._session = self._reports = self._memory = None
-        self._busy, self._busy_time = False, 0
-        if self._carried:
-            self._carried, self._lost = False, True
+        """Give the session up, and with it the state that the device held."""
+        self._connection.drop()
+        self._state.lose()
 
-    def _take_turn(self) -> object:
-        if self._busy:
+    def _take_lease(self) -> Lease:
+        if self._connection.busy:
             self._drop()
-        return super()._take_turn()
+        return super()._take_lease()
 
     def _load(self, program: Program) -> None:
         program.check_device(self.uri)
-        session = self._begin()
+        session = self._connection.session()
         self._check_config(program)
-        self._memory = None
+        self._connection.program = None
         try:
             session.flush(program_commands(program), "the program to be written")
         except BaseException:
             self._drop()
             raise
-        self._memory = program
+        self._connection.program = program
 
     def _check_config(self, program: Program) -> None:
         ours, theirs = program.config.as_dict(), self.config.as_dict()
@@ -192,109 +121,131 @@ class LinkDevice(Device):
                 f"{next(presets, self.config)}"
             )
 
-    def _ready(self) -> Session:
-        """A session with the program loaded."""
-        program = self._loaded()
-        session = self._begin()
-        if self._memory is not program:
-            self._load(program)
-        return session
-
     def _exchange(self, trace: bool, counters: bool) -> _Exchange:
-        session = self._ready()
-        flags = ReportFlags.TRACE if trace else ReportFlags(0)
-        flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
-        collector = Collector(self.uri, self._loaded(), trace, counters, self._busy_time)
-        return _Exchange(self, session, collector, flags)
+        """A new exchange, in a session in which the program is loaded."""
+        program = self._loaded()
+        self._connection.session()
+        if self._connection.program is not program:
+            self._load(program)
+        return _Exchange(self.uri, self._connection, self._state, program, trace, counters)
 
     def _run(
-        self, turn: object, batches: Source, trace: bool, counters: bool
+        self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
     ) -> Iterator[Result]:
-        self._my_turn(turn)
+        lease.check()
         finished = False
         try:
             exchange = self._exchange(trace, counters)
-            commands, collector = exchange.commands(batches), exchange.collector
+            commands = exchange.commands(batches)
             while True:
                 result = exchange.take()
                 if result is not None:
                     yield result
-                    self._my_turn(turn)
+                    lease.check()
                     continue
-                if not collector.pending:
+                if not exchange.pending:
                     exchange.offer(commands)
-                    if exchange.exhausted and not collector.pending:
+                    if exchange.exhausted and not exchange.pending:
                         break
                 exchange.step(commands)
             finished = True
         finally:
-            if self._turn is turn:
+            if lease.holds:
                 if not finished:
                     self._drop()
-                self._busy = False
+                self._connection.busy = False
 
-    def _stream(self, program: Program, trace: bool, counters: bool) -> Stream:
+    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream:
         try:
-            return _LinkStream(self, program, self._exchange(trace, counters))
+            return _LinkStream(lease, program, self._exchange(trace, counters), self._drop)
         except BaseException:
             self._drop()
             raise
 
 
 class _Exchange:
-    """Commands out, reports in, of one run or stream."""
+    """Commands to the device and reports from it, for one run or stream.
+
+    Attributes
+    ----------
+    exhausted : bool
+        Every command of ``commands`` was taken.
+    """
 
     def __init__(
-        self, device: LinkDevice, session: Session, collector: Collector, flags: ReportFlags
+        self,
+        uri: str,
+        connection: Connection,
+        state: CarriedState,
+        program: Program,
+        trace: bool,
+        counters: bool,
     ) -> None:
-        self.collector, self.exhausted = collector, False
-        self._device, self._session, self._flags = device, session, flags
-        self._counted = device.link_bytes
-        program = device._loaded()
-        self._config, self._lying = program.config, input_map(program.network)
-        self._window, self._half = program.window, program.half_words
+        self._connection, self._state = connection, state
+        self._session = connection.session()
+        self._flags = ReportFlags.TRACE if trace else ReportFlags(0)
+        self._flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
+        self._collector = Collector(uri, program, trace, counters, connection.busy_time)
+        self._counted = connection.link_bytes
+        self._program, self._layout = program, input_map(program.network)
+        self.exhausted = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether results of a batch are still to come."""
+        return self._collector.pending
 
     def commands(self, batches: Iterable[Batch]) -> Iterator[bytes]:
         """Everything to send, batch after batch."""
-        if self._device._reports != self._flags:
-            self._device._reports = self._flags
+        if self._connection.reports != self._flags:
+            self._connection.reports = self._flags
             yield register_command(Register.REPORTS, self._flags)
         for batch in batches:
             yield from self.batch_commands(batch)
         self.exhausted = True
 
     def batch_commands(self, batch: Batch) -> Iterator[bytes]:
-        device = self._device
-        batch = device._fresh(batch)
-        device._busy = device._carried = True
-        device._lost = False
-        self.collector.add(batch)
-        return input_commands(batch, self._config, self._lying, self._window, self._half)
+        """The commands of one batch, whose results are expected from now on."""
+        batch = self._state.started(batch)
+        self._connection.busy = True
+        self._state.keep()
+        self._collector.add(batch)
+        program = self._program
+        return input_commands(
+            batch, program.config, self._layout, program.window, program.half_words
+        )
 
     def step(self, commands: Iterator[bytes], timeout: float | None = None) -> None:
         """Send and receive once."""
-        self.collector.feed(self._session.step(commands, "the results of its samples", timeout))
+        self._collector.feed(self._session.step(commands, "the results of its samples", timeout))
 
     def offer(self, commands: Iterator[bytes]) -> bool:
-        """Send what there is credit for; whether that was everything."""
+        """Send what there is credit for, and return whether that was everything."""
         return self._session.offer(commands)
 
     def take(self) -> Result | None:
-        """The next result, when it is complete."""
-        result = self.collector.take(self._device.link_bytes - self._counted)
+        """The next result, once it is complete."""
+        result = self._collector.take(self._connection.link_bytes - self._counted)
         if result is not None:
-            self._counted = self._device.link_bytes
-            self._device._busy_time = self.collector.busy_time
+            self._counted = self._connection.link_bytes
+            self._connection.busy_time = self._collector.busy_time
         return result
+
+    def settle(self) -> None:
+        """Note whether the device still works on something, after a result was taken."""
+        self._connection.busy = self.pending
 
 
 class _LinkStream(Stream):
-    def __init__(self, device: LinkDevice, program: Program, exchange: _Exchange) -> None:
-        super().__init__(device, program)
-        self._link, self._exchange = device, exchange
-        self._queue: deque[bytes] = deque()
+    """A stream over a link. ``drop`` gives the device's session up."""
+
+    def __init__(
+        self, lease: Lease, program: Program, exchange: _Exchange, drop: Callable[[], None]
+    ) -> None:
+        super().__init__(lease, program)
+        self._exchange, self._drop = exchange, drop
+        self._queue: deque[bytes] = deque(exchange.commands([]))
         self._commands = _Popping(self._queue)
-        self._queue.extend(exchange.commands([]))
         exchange.offer(self._commands)
 
     def _send(self, batch: Batch) -> None:
@@ -307,23 +258,23 @@ class _LinkStream(Stream):
             raise
 
     def _result(self, wait: bool) -> Result | None:
-        collector, looked = self._exchange.collector, False
+        exchange, looked = self._exchange, False
         try:
             while True:
-                result = self._exchange.take()
-                self._link._busy = collector.pending
-                if result is not None or not collector.pending or (looked and not wait):
+                result = exchange.take()
+                exchange.settle()
+                if result is not None or not exchange.pending or (looked and not wait):
                     return result
-                self._exchange.step(self._commands, None if wait else _LOOK_SECONDS)
+                exchange.step(self._commands, None if wait else _LOOK_SECONDS)
                 looked = True
         except BaseException:
             self._abandon()
             raise
 
     def _abandon(self) -> None:
-        if self._link._turn is self._turn:
-            self._link._drop()
-            self._link._turn = None
+        if self._lease.holds:
+            self._drop()
+            self._lease.release()
 
 
 class _Popping(Iterator[bytes]):

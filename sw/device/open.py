@@ -45,7 +45,7 @@ def open_device(
             raise ValueError("array is for 'sim:' only; golden: is as the array of its program")
         return GoldenDevice(uri)
     baud = parsed.integer("baud")
-    pins = parsed.place.startswith(NETLIST) or parsed.flag("uart")
+    pins = parsed.target.startswith(NETLIST) or parsed.flag("uart")
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
     return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,49 +13,60 @@ from ..program.program import Program
 from ..samples.samples import check_samples
 from ..support.values import as_array, exact_int
 from .batches import as_batch
-from .event_windower import Feed
+from .event_windower import EventWindower
+from .lease import Lease
 from .result import Result
 from .windows import Batch
-
-if TYPE_CHECKING:
-    from .device import Device
 
 __all__ = ["Stream"]
 
 
 class Stream(abc.ABC):
-    """A sample without an end. Use it in a ``with`` block: leaving waits for all results.
+    """A sample without an end; ``Device.stream`` makes it.
 
-    Each window's result stands for itself: ``counts`` and ``words`` of its steps, ``membrane`` the
-    one after its last step; a batch of 1.
+    Use it in a ``with`` block: at the end of the block it waits for all results. Each window has a
+    result of its own, a batch of 1: ``counts`` and ``words`` are those of its steps, ``membrane``
+    is the membrane after its last step.
+
+    Parameters
+    ----------
+    lease : Lease
+        The right to use the device.
+    program : Program
+        The program that is loaded there.
     """
 
-    def __init__(self, device: Device, program: Program) -> None:
-        self._device, self._program = device, program
-        self._turn = device._turn
+    def __init__(self, lease: Lease, program: Program) -> None:
+        self._lease, self._program = lease, program
         self._first = True
 
     def send(self, window: Any, steps: int | None = None) -> None:
-        """Send one window; waits while the device has no room for it.
+        """Send one window. Waits while the device has no room for it.
 
         Parameters
         ----------
-        window : (steps, *shape) zeros and ones, 1 to T steps; or (*shape) pixels.
-        steps : of a window of pixels, 1 to T; T if None.
+        window : array_like
+            Spikes of shape (steps, *shape), which are zeros and ones, of 1 to T steps; or pixels
+            of shape ``shape``.
+        steps : int or None
+            For pixels, the number of steps, 1 to T; T if None.
 
         Raises
         ------
         TypeError, ValueError
-            If it does not fit the program.
+            If the window does not fit the program.
         DeviceError
-            If the device or the link failed, or does something else by now.
+            If the device or the link failed, or the device has begun something else.
         """
-        self._device._my_turn(self._turn)
+        self._lease.check()
         network, longest = self._program.network, self._program.window
         if network.input.kind == "pixels":
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:
-            raise ValueError(f"steps is for pixels; spikes tell their own, not steps={steps!r}")
+            raise ValueError(
+                f"steps is for pixels, not for spikes, whose shape says how many steps there are: "
+                f"leave out steps={steps!r}"
+            )
         flat, steps = check_samples(network, as_array("window", window)[None], steps)
         if steps > longest:
             raise ValueError(
@@ -64,40 +75,56 @@ class Stream(abc.ABC):
         self._send(as_batch(flat, steps, np.array([self._first])))
         self._first = False
 
-    def feed(self, bin_time: float, start: float = 0) -> Feed:
-        """Events instead of windows, as they come: see ``Feed``.
+    def feed(self, bin_time: float, start: float = 0) -> EventWindower:
+        """Send events as they come, instead of windows.
 
         Parameters
         ----------
-        bin_time : length of a step in units of the events' field ``t``.
-        start : where the first step begins.
+        bin_time : float
+            The length of a step in units of the events' field ``t``.
+        start : float
+            Where the first step begins.
+
+        Returns
+        -------
+        EventWindower
+            What takes the events and sends the windows.
 
         Raises
         ------
         TypeError, ValueError
-            If the network's input are pixels, or a parameter is none of these.
+            If the network's input is pixels, or a parameter is not such a number.
         """
         entry = self._program.network.input
         if entry.kind == "pixels":
-            raise ValueError("events are for networks of spikes; this one's input are pixels")
-        return Feed(self, entry.shape, self._program.window, bin_time, start)
+            raise ValueError(
+                "events are for networks whose input is spikes; this one's input is pixels: send "
+                "windows with stream.send"
+            )
+        return EventWindower(self.send, entry.shape, self._program.window, bin_time, start)
 
     def results(self, wait: bool = True) -> Iterator[Result]:
-        """Results in the order of the windows: of all that were sent, or with ``wait=False`` of
-        those only that have come."""
+        """Results in the order of the windows.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait for the results of all windows that were sent. Otherwise stop at the first result
+            that is not there yet.
+        """
         while True:
-            self._device._my_turn(self._turn)
+            self._lease.check()
             result = self._result(wait)
             if result is None:
                 return
             yield result
 
     def close(self) -> None:
-        """End the stream: wait for what is under way and drop its results."""
-        if self._device._turn is self._turn:
+        """End the stream: wait for what is under way, and drop its results."""
+        if self._lease.holds:
             for _ in self.results():
                 pass
-            self._device._turn = None
+            self._lease.release()
 
     def __enter__(self) -> Stream:
         return self
@@ -121,4 +148,4 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def _abandon(self) -> None:
-        """Nobody will take what is under way."""
+        """Give up what is under way: nobody will take its results."""

@@ -1,3 +1,4 @@
 """The golden model: the numerics in PyTorch, and the counters that every device agrees on.
 
-May import ``samples``, ``mapping`` and what is below them."""
+May import ``program``, ``mapping``, ``samples`` and what is below them.
+"""

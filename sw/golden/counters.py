@@ -1,10 +1,13 @@
-"""Counters every device agrees on, derived from spike words, and the consistency of a layer.
+"""The counters that every device agrees on, from spike words, and the consistency of a layer.
 
-An event is a source neuron whose spike word in a window is not 0 (a pixel that is not 0, in every
-window), once for every position whose receptive field it is in; an SOP is one weight added for one
-bit of an event's word. A dense layer is one position: sources on the edges a sum pool drops are
-scanned like all others and count, with weights of 0. Zeros of the padding are no sources. With a
-recurrent layer all windows have one step, and its own spikes of the step before are events too.
+An event is a source neuron whose spike word in a window is not 0; a pixel that is not 0 is one in
+every window. It counts once for every position whose receptive field contains it. An SOP (synaptic
+operation) is one weight that is added for one bit of the word of an event.
+
+A dense layer has one position. Sources at the edges that a sum pool drops are scanned like all
+others: they count, with weights of 0. The zeros of the padding are not sources. In a network with a
+recurrent layer all windows have one step, and the layer's own spikes of the step before are events,
+too.
 """
 
 from __future__ import annotations
@@ -27,9 +30,10 @@ __all__ = ["COUNTER_DTYPE", "consistency", "count", "source_words", "totals"]
 COUNTER_DTYPE = np.dtype(
     [(name, np.int64) for name in ("spikes", "stable", "events", "issued", "sops", "lower_bound")]
 )
-"""Of a layer and sample: spikes and stable spikes of its neurons; events; weight rows fetched on
-all cores, one for every event and group of L outputs; SOPs; cycles in which the lanes of the
-busiest core must be busy, summed over windows."""
+"""The counters of a layer and sample. ``spikes`` and ``stable``: spikes and stable spikes of its
+neurons. ``events``: events. ``issued``: weight rows that all cores fetch, one for every event and
+group of L outputs. ``sops``: SOPs. ``lower_bound``: cycles in which the lanes of the busiest core
+must be busy, summed over windows."""
 
 Words = npt.NDArray[np.uint16]
 
@@ -41,16 +45,32 @@ def source_words(
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
 ) -> list[Words]:
-    """Per layer the (batch, windows, inputs) words it reads, maps in C order.
-
-    Those of pixels are the pixels, the same in every window. With ``emit="both"`` the last layer's
-    are the spikes. The spikes a recurrent layer reads of itself are not among them.
+    """The words that each layer reads.
 
     Parameters
     ----------
-    samples : (batch, steps, *shape) spikes, or (batch, *shape) pixels.
-    spikes, skeleton : per layer (batch, steps, *neurons), as traced.
-    window : T; with a recurrent layer, windows have one step all the same.
+    network : Network
+        The network.
+    samples : array_like
+        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+    spikes : sequence of array of bool
+        Per layer its spikes, (batch, steps, *neurons), as traced.
+    skeleton : sequence of array of bool
+        Per layer its stable spikes, of the same shape.
+    window : int
+        T. With a recurrent layer, windows have one step all the same.
+
+    Returns
+    -------
+    list of array of uint16
+        Per layer (batch, windows, inputs), maps in C order. The words of pixels are the pixels, the
+        same in every window. With ``emit="both"``, those of the last layer are the spikes. The
+        spikes that a recurrent layer reads of itself are not included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the traces or the samples do not fit the network.
     """
     window = network.window(exact_int("window", window, *LIMITS["window"]))
     if len(spikes) != len(network.layers) or len(skeleton) != len(network.layers):
@@ -76,7 +96,7 @@ def source_words(
 def _own_spikes(
     spikes: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.int64]:
-    """(batch, steps) spikes of the layer itself in the step before each."""
+    """(batch, steps): the number of the layer's own spikes in the step before each step."""
     fired = np.count_nonzero(spikes, axis=2)
     first = np.zeros(len(fired)) if before is None else np.count_nonzero(before, axis=1)
     return np.concatenate([first[:, None], fired[:, :-1]], axis=1).astype(np.int64)
@@ -91,14 +111,30 @@ def count(
     shares: Sequence[Sequence[Share]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[Any]:
-    """(batch, layers) counters of ``COUNTER_DTYPE``.
+    """The counters of samples.
 
     Parameters
     ----------
-    samples, spikes, skeleton, window : as for ``source_words``.
-    shares : per layer, per core, what the core computes (``Program.groups``).
-    before : per layer (batch, neurons), the spikes of the step before the first (``r`` of the state
-        it goes on from); None for samples that start afresh.
+    network : Network
+        The network.
+    samples : array_like
+        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+    spikes : sequence of array of bool
+        Per layer its spikes, (batch, steps, *neurons), as traced.
+    skeleton : sequence of array of bool
+        Per layer its stable spikes, of the same shape.
+    window : int
+        T. With a recurrent layer, windows have one step all the same.
+    shares : sequence of sequence of Share
+        Per layer, per core, what the core computes (``Program.groups``).
+    before : sequence of array of bool or None
+        Per layer (batch, neurons), the spikes of the step before the first: ``r`` of the state that
+        the samples go on from. None for samples that start afresh.
+
+    Returns
+    -------
+    array of COUNTER_DTYPE
+        (batch, layers).
 
     Raises
     ------
@@ -133,8 +169,8 @@ def count(
 
 
 def _parts(shares: Sequence[Share]) -> dict[Share, list[int]]:
-    """The groups of each core, by a share of the positions that are theirs: cores of the same ones
-    meet the same events."""
+    """The groups of each core, by one share of each range of positions: cores that compute the same
+    positions have the same events."""
     parts: dict[tuple[int, int], tuple[Share, list[int]]] = {}
     for share in shares:
         if share.groups:
@@ -144,7 +180,7 @@ def _parts(shares: Sequence[Share]) -> dict[Share, list[int]]:
 
 
 def totals(layer_counters: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(batch,) sums over the layers of (batch, layers) counters, of the same dtype."""
+    """(batch,) sums over the layers of (batch, layers) counters, with the same dtype."""
     sums = np.zeros(layer_counters.shape[0], dtype=layer_counters.dtype)
     for name in layer_counters.dtype.names or ():
         sums[name] = layer_counters[name].sum(axis=1)
@@ -158,14 +194,25 @@ def consistency(
 
     Parameters
     ----------
-    spikes, stable : counts over one sample, arrays of any one shape.
-    steps : N.
-    carried : the state came from before the sample, so that there are N pairs of steps.
+    spikes : array_like
+        Counts of spikes over one sample, of any shape.
+    stable : array_like
+        Counts of stable spikes, of the same shape.
+    steps : int
+        N, the steps of the sample.
+    carried : bool
+        The state came from before the sample, so that there are N pairs of steps.
 
     Returns
     -------
-    float64 of that shape: 1 without spikes, NaN for a single step without carried state (there is
-    no pair of steps to compare).
+    array of float64
+        Of that shape: 1 where there are no spikes; NaN for a single step without carried state,
+        because there is no pair of steps to compare.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``steps`` is not an integer of at least 1.
     """
     steps = exact_int("steps", steps, 1, (1 << 31) - 1)
     fired, stayed = np.asarray(spikes, dtype=np.float64), np.asarray(stable, dtype=np.float64)

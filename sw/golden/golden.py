@@ -1,4 +1,4 @@
-"""The golden model: the numerics in PyTorch, batched, the same integers as the hardware's."""
+"""The golden model: the numerics in PyTorch, batched, with the same integers as the hardware."""
 
 from __future__ import annotations
 
@@ -19,28 +19,38 @@ from .layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
 
 __all__ = ["Golden", "GoldenResult", "GoldenState", "exact_dtype"]
 
-_CHUNK_VALUES = 1 << 23  # inputs multiplied at once; bounds the memory of long or large batches
-_STEPS_AT_ONCE = 255  # per-neuron counts of a piece fit a byte, which adds fastest
-
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class GoldenResult:
-    """Results of a batch.
+    """The results of a batch.
 
     Attributes
     ----------
-    readout : (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
-    prediction : (batch,).
-    readout_skeleton, agreement : of the last layer's run on the skeleton, and (batch,) whether it
-        predicts the same; None unless a layer has ``emit="both"``.
-    spike_counts, stable_counts : (batch, layers) bits set in s and k of all neurons and steps.
-    spikes, skeleton : per layer (batch, steps, *neurons), s and k before emission, of the run on
-        the spikes; empty without ``trace``.
-    state : per layer, and with ``emit="both"`` once more for the last layer's run on the skeleton.
-    steps : steps of this run.
+    readout : array of int64
+        (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
+    prediction : array of int64
+        (batch,) the index of the highest output, the lowest index on a tie.
+    readout_skeleton : array of int64 or None
+        The readout of the last layer's run on the skeleton; None unless a layer has
+        ``emit="both"``.
+    agreement : array of bool or None
+        (batch,) whether that run predicts the same; None unless a layer has ``emit="both"``.
+    spike_counts : array of int64
+        (batch, layers) spikes of all neurons and steps.
+    stable_counts : array of int64
+        (batch, layers) stable spikes of all neurons and steps.
+    spikes : tuple of array of bool
+        Per layer (batch, steps, *neurons), before emission, of the run on the spikes; empty without
+        ``trace``.
+    skeleton : tuple of array of bool
+        The stable spikes, likewise.
+    state : tuple of GoldenState
+        Per layer, and with ``emit="both"`` one more for the last layer's run on the skeleton.
+    steps : int
+        The steps of this run.
     """
 
     readout: Integers
@@ -56,7 +66,7 @@ class GoldenResult:
 
 
 class _Run:
-    """What one pass over a chunk of samples gathers, for each layer that runs."""
+    """What one pass over a chunk of samples collects for each layer that runs."""
 
     def __init__(self, count: int, last: int, trace: bool, words: bool) -> None:
         self.spikes: list[list[torch.Tensor]] = [[] for _ in range(count)]
@@ -76,7 +86,7 @@ class _Run:
             self.skeleton[index].append(stable)
 
     def read(self, index: int, emitted: torch.Tensor) -> None:
-        """What a run of the last layer hands to the readout."""
+        """Collect what a run of the last layer gives to the readout."""
         counted = _counted(emitted).to(torch.int64)
         self.emitted_counts[index] = self.emitted_counts[index] + counted
         if self.words:
@@ -84,7 +94,7 @@ class _Run:
 
 
 def _counted(spikes: torch.Tensor) -> torch.Tensor:
-    """(batch, neurons) spikes of a piece, as bytes."""
+    """(batch, neurons): the number of spikes of at most 255 steps, in bytes."""
     return spikes.view(torch.uint8).sum(dim=0, dtype=torch.uint8)
 
 
@@ -93,10 +103,21 @@ class Golden:
 
     Parameters
     ----------
-    network : the network.
-    state_bits : V, the width of membranes (``ArrayConfig.state_bits``).
-    window : T, the steps in a word of the "words" readout, whatever is computed together; nothing
-        else depends on it.
+    network : Network
+        The network.
+    state_bits : int
+        V, the width of membranes (``ArrayConfig.state_bits``).
+    window : int
+        T, the steps in a word of the "words" readout. Nothing else depends on it.
+
+    Attributes
+    ----------
+    values_at_once : int
+        The inputs that are multiplied at once. It bounds the memory that long or large batches
+        need; results do not depend on it.
+    steps_at_once : int
+        The most steps that are computed at once, at most 255: the counts of a neuron in them fit a
+        byte, which adds fastest.
 
     Raises
     ------
@@ -104,6 +125,9 @@ class Golden:
         If an argument is out of range, or a bias, threshold or ``v_init`` is wider than
         ``state_bits``.
     """
+
+    values_at_once = 1 << 23
+    steps_at_once = 255
 
     def __init__(
         self,
@@ -123,7 +147,8 @@ class Golden:
             )
             for i in range(len(network.layers))
         ]
-        # The layers that run: with "both" the last one twice, the second time on the skeleton.
+        # The layers in the order of their runs: with "both" the last one runs a second time, on
+        # the skeleton.
         self._runs = self._layers + ([self._layers[-1]] if network.both else [])
 
     def run(
@@ -137,15 +162,20 @@ class Golden:
 
         Parameters
         ----------
-        samples : (batch, steps, *shape) zeros and ones, or (batch, *shape) pixels.
-        steps : steps per sample; needed for pixels.
-        trace : keep the spikes and the skeleton of every layer.
-        state : ``state`` of an earlier result, to go on from it; None starts afresh.
+        samples : array_like
+            Spikes of shape (batch, steps, *shape), which are zeros and ones; or pixels of shape
+            (batch, *shape).
+        steps : int or None
+            The steps of each sample; needed for pixels.
+        trace : bool
+            Keep the spikes and the skeleton of every layer.
+        state : sequence of GoldenState or None
+            The ``state`` of an earlier result, to go on from it. None starts afresh.
 
         Raises
         ------
         TypeError, ValueError
-            If samples or state do not fit the network; the message says what is allowed.
+            If samples or state do not fit the network. The message says what is allowed.
         """
         flat, steps = check_samples(self.network, samples, steps)
         batch = len(flat)
@@ -154,9 +184,9 @@ class Golden:
         if state is not None:
             self._check_state(state, batch)
         widest = max(layer.width for layer in self._layers)
-        per_chunk = max(1, _CHUNK_VALUES // widest)
+        per_chunk = max(1, self.values_at_once // widest)
         rows = max(1, per_chunk // steps)
-        steps_at_once = min(_STEPS_AT_ONCE, max(1, per_chunk // rows))
+        steps_at_once = min(self.steps_at_once, max(1, per_chunk // rows))
         with torch.inference_mode():
             parts = [
                 self._run_chunk(
@@ -180,8 +210,8 @@ class Golden:
                 )
             if (entry.q is None) != (layer.neuron.synapse_leak is None):
                 raise ValueError(
-                    f"state[{i}] must have q exactly where the layer has a synapse_leak "
-                    f"({layer.neuron.synapse_leak}): it is of another network"
+                    f"state[{i}] must have q exactly if the layer has a synapse_leak "
+                    f"({layer.neuron.synapse_leak}): give the state of a result of this network"
                 )
 
     def _run_chunk(
@@ -192,7 +222,7 @@ class Golden:
         trace: bool,
         carried: list[GoldenState] | None,
     ) -> GoldenResult:
-        """Some samples, a piece of their steps after the other, layer by layer."""
+        """Run some samples, piece after piece of their steps, and layer by layer in each piece."""
         network, last, batch = self.network, len(self._layers) - 1, len(flat)
         state = [
             layer.start(batch, None if carried is None else carried[i])
@@ -216,12 +246,12 @@ class Golden:
                 gathered.add(i, spikes, stable)
                 emit = layer.layer.emit
                 if i >= last:
-                    gathered.read(i, layer.handed_on(stable if emit == "skeleton" else spikes))
+                    gathered.read(i, layer.output(stable if emit == "skeleton" else spikes))
                     continue
                 if emit != "spikes":
-                    inputs = skeleton_inputs = layer.handed_on(stable)
+                    inputs = skeleton_inputs = layer.output(stable)
                 if emit != "skeleton":
-                    inputs = layer.handed_on(spikes)
+                    inputs = layer.output(spikes)
         return self._result(gathered, state, steps, trace)
 
     def _result(
@@ -268,7 +298,7 @@ class Golden:
 
 
 def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    """A tensor of a checked array, a copy where torch has no such dtype or layout."""
+    """A checked array as a tensor: a copy if torch has no such dtype or layout."""
     odd = array.dtype.itemsize > (1 if array.dtype.kind == "u" else 8) or not array.dtype.isnative
     if odd:
         array = array.astype(np.int64)
@@ -278,9 +308,9 @@ def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
 
 
 def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...] = (-1,)) -> Bools:
-    """(batch, steps, *shape) of pieces of (steps, batch, flat)."""
-    whole: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
-    return whole.reshape(*whole.shape[:2], *shape)
+    """Pieces of shape (steps, batch, flat) as one array of shape (batch, steps, *shape)."""
+    joined: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
+    return joined.reshape(*joined.shape[:2], *shape)
 
 
 def _rows(entry: GoldenState, at: int, count: int) -> GoldenState:
@@ -289,7 +319,7 @@ def _rows(entry: GoldenState, at: int, count: int) -> GoldenState:
 
 
 def _joined(parts: list[GoldenResult]) -> GoldenResult:
-    """One result of the results of consecutive samples."""
+    """The results of consecutive samples as one result."""
 
     def join(*arrays: Any) -> Any:
         if isinstance(arrays[0], np.ndarray):

@@ -1,4 +1,4 @@
-"""One layer of the golden model: its currents, its neurons, what it hands on."""
+"""One layer of the golden model: its currents, its neurons, and its output."""
 
 from __future__ import annotations
 
@@ -21,8 +21,19 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class GoldenState:
-    """What one layer carries on: v, r and q, each (batch, neurons), maps in C order (channel,
-    height, width); q is None without a synapse."""
+    """The state of one layer, from which a later run goes on.
+
+    Maps are in C order (channel, height, width).
+
+    Attributes
+    ----------
+    v : array of int64
+        (batch, neurons) membranes.
+    r : array of bool
+        (batch, neurons) whether each neuron spiked in the last step.
+    q : array of int64 or None
+        (batch, neurons) synapses; None if the neurons have none.
+    """
 
     v: Integers
     r: Bools
@@ -30,10 +41,10 @@ class GoldenState:
 
 
 def exact_dtype(bound: int) -> torch.dtype:
-    """What a matrix product is exact in, when no partial sum of it is beyond ``bound``.
+    """The fastest dtype in which a matrix product is exact if no partial sum exceeds ``bound``.
 
-    Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and is much the
-    fastest.
+    Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and is much faster
+    than integers.
     """
     if bound < 1 << 24:
         return torch.float32
@@ -42,25 +53,45 @@ def exact_dtype(bound: int) -> torch.dtype:
 
 @dataclass
 class LayerState:
-    """v, r and q of a layer while it runs, each (batch, neurons)."""
+    """The state of a layer while it runs; see ``GoldenState``."""
 
     v: torch.Tensor
     r: torch.Tensor
     q: torch.Tensor | None
 
     def carried(self) -> GoldenState:
-        """As it is handed out."""
+        """A copy in numpy arrays, as results have it."""
         q = None if self.q is None else self.q.to(torch.int64).numpy()
         return GoldenState(self.v.to(torch.int64).numpy(), self.r.numpy().copy(), q)
 
 
 class GoldenLayer:
-    """A layer's constants as tensors, and one pass over a piece of steps.
+    """The constants of a layer as tensors, and its computation for a number of steps.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    index : int
+        The number of the layer.
+    state_bits : int
+        V, the width of membranes.
+    input_high : int
+        The highest value of an input.
 
     Attributes
     ----------
-    neuron_shape, neurons : shape and number of its neurons.
-    width : values of a sample that a step of it takes at once, for the size of pieces.
+    neuron_shape : tuple of int
+        The shape of its neurons.
+    neurons : int
+        Their number.
+    width : int
+        The largest number of values that one step of a sample has here, for the size of pieces.
+
+    Raises
+    ------
+    ValueError
+        If a bias, a threshold or ``v_init`` is wider than ``state_bits``.
     """
 
     def __init__(self, network: Network, index: int, state_bits: int, input_high: int) -> None:
@@ -75,7 +106,8 @@ class GoldenLayer:
         lowest, highest = layer.sum_bounds(self.shape)
         bound = int((highest - lowest).max()) * input_high
         self.multiply = exact_dtype(bound)
-        # b + 2**F A + d, where |d| <= 3 * 2**V and the reset takes a threshold more.
+        # The largest term is b + 2**F A + d, where |d| <= 3 * 2**V, and the reset subtracts a
+        # threshold as well.
         widest = (bound << self.fraction_bits) + (8 << state_bits)
         self.integer = torch.int32 if widest <= _INT32_ROOM else torch.int64
         positions = self.neurons // layer.channels
@@ -94,7 +126,7 @@ class GoldenLayer:
                 self.recurrent = back.t().contiguous()
 
     def _check(self, index: int, state_bits: int) -> None:
-        """Refuse what membranes of that width cannot hold."""
+        """Refuse values that membranes of that width cannot hold."""
         for name, values in (
             ("bias", self.layer.bias), ("threshold", self.layer.threshold),
             ("v_init", np.array(self.neuron.v_init)),
@@ -107,7 +139,7 @@ class GoldenLayer:
                 )
 
     def current(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(..., neurons) currents of (..., inputs) inputs, without recurrence."""
+        """(..., neurons) currents for (..., inputs) inputs, without recurrence."""
         if inputs.dtype == torch.bool:
             inputs = inputs.view(torch.uint8)  # converts several times as fast
         values = inputs.to(self.multiply)
@@ -121,20 +153,21 @@ class GoldenLayer:
         return product.to(self.integer).bitwise_left_shift_(self.fraction_bits).add_(self.bias)
 
     def _convolved(self, values: torch.Tensor, layer: Conv2d) -> torch.Tensor:
-        """A matrix product over receptive fields: torch's own convolutions may take transforms that
-        round (Winograd's)."""
+        """The convolution as a matrix product over receptive fields: torch's own may use transforms
+        that round, such as Winograd's."""
         maps = values.reshape(-1, *self.pooled)
         down, across = layer.padding
         padded = torch.nn.functional.pad(maps, (across, across, down, down))
         fields = padded
         for axis, (size, stride) in enumerate(zip(layer.kernel, layer.stride, strict=True)):
             fields = fields.unfold(2 + axis, size, stride)
-        # (maps, channels, rows, columns, kh, kw): an output's weights, then the positions.
+        # (maps, channels, rows, columns, kh, kw) in the order of the weights of an output, then
+        # the positions.
         columns = fields.permute(0, 1, 4, 5, 2, 3).reshape(len(maps), self.weight.shape[1], -1)
         return torch.matmul(self.weight, columns).reshape(*values.shape[:-1], self.neurons)
 
     def start(self, batch: int, carried: GoldenState | None) -> LayerState:
-        """State at the start of a sample, or the one carried."""
+        """The state at the start of a sample, or the carried one."""
         shape = (batch, self.neurons)
         synapse = self.neuron.synapse_leak is not None
         if carried is None:
@@ -146,9 +179,21 @@ class GoldenLayer:
         return LayerState(v, torch.tensor(carried.r), q)
 
     def run(self, currents: torch.Tensor, steps: int, state: LayerState) -> torch.Tensor:
-        """(steps, batch, neurons) bool spikes; ``state`` is updated.
+        """The spikes of some steps. ``state`` is updated.
 
-        ``currents`` is (steps, batch, neurons), or (batch, neurons) for the same in every step.
+        Parameters
+        ----------
+        currents : tensor
+            (steps, batch, neurons), or (batch, neurons) for the same currents in every step.
+        steps : int
+            The number of steps.
+        state : LayerState
+            The state before the first step, and afterwards that after the last.
+
+        Returns
+        -------
+        tensor of bool
+            (steps, batch, neurons).
         """
         neuron, constant = self.neuron, currents.ndim == 2
         v, r, q = state.v, state.r, state.q
@@ -156,7 +201,7 @@ class GoldenLayer:
         subtract, zero = neuron.reset == "subtract", neuron.reset == "zero"
         delayed = subtract and neuron.reset_timing == "next_step"
         fire = torch.ge if neuron.compare == "ge" else torch.gt
-        # Comparing into the membranes' dtype takes a third of the time of comparing into bool.
+        # A comparison into the dtype of the membranes takes a third of the time of one into bool.
         scratch, fired = torch.empty_like(v), r.to(self.integer)
         for t in range(steps):
             i = currents if constant else currents[t]
@@ -180,8 +225,8 @@ class GoldenLayer:
         state.r = spikes[-1]
         return spikes
 
-    def handed_on(self, spikes: torch.Tensor) -> torch.Tensor:
-        """(..., outputs) of (..., neurons) bool spikes or stable spikes: their OR over a pool."""
+    def output(self, spikes: torch.Tensor) -> torch.Tensor:
+        """(..., outputs) for (..., neurons) spikes or stable spikes: the OR over a pool, if any."""
         pool = self.layer.pool_after
         if pool is None:
             return spikes
@@ -194,7 +239,8 @@ class GoldenLayer:
 
 
 def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tensor:
-    """(..., channels, rows, size, columns, size) of (..., flat) maps; odd edges are dropped."""
+    """(..., flat) maps as (..., channels, rows, size, columns, size). Edges that do not fill a tile
+    are dropped."""
     channels, height, width = shape
     rows, columns = height // size, width // size
     maps = values.reshape(*values.shape[:-1], *shape)[..., : rows * size, : columns * size]
@@ -216,7 +262,10 @@ def _leak_(
 
 
 def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """k of (steps, batch, neurons) spikes; ``before`` is the spike of the step before the first."""
+    """The stable spikes of (steps, batch, neurons) spikes.
+
+    ``before`` has the (batch, neurons) spikes of the step before the first.
+    """
     stable = spikes.clone()
     stable[0] &= before
     stable[1:] &= spikes[:-1]

@@ -1,3 +1,4 @@
 """Bytes to and from a device: addresses, transports, and the session over them.
 
-May import ``support``, ``spec`` and ``sim.board``."""
+May import ``support`` and ``spec``, and the simulation when a simulated device is opened.
+"""

@@ -1,4 +1,4 @@
-"""Addresses of devices: taken apart, and the transports they open."""
+"""Addresses of devices, and the transports that they open."""
 
 from __future__ import annotations
 
@@ -21,28 +21,32 @@ _OPTIONS = {"golden": (), "sim": ("uart", "baud"), "serial": ("baud",), "tcp": (
 
 @dataclass(frozen=True)
 class Uri:
-    """A device's address, taken apart.
+    """The parts of a device's address.
 
     Attributes
     ----------
-    text : as it was given.
-    scheme : ``golden``, ``sim``, ``serial`` or ``tcp``.
-    place : what stands behind the scheme: a preset, ``netlist=board``, a port, ``host:port``.
-    options : what stands behind the ``?``.
+    text : str
+        The address as it was given.
+    scheme : str
+        ``golden``, ``sim``, ``serial`` or ``tcp``.
+    target : str
+        What follows the scheme: a preset, ``netlist=board``, a port, or ``host:port``.
+    options : dict of str
+        The values behind the ``?`` by their names.
     """
 
     text: str
     scheme: str
-    place: str
+    target: str
     options: dict[str, str] = field(default_factory=dict)
 
     def integer(self, name: str) -> int | None:
-        """An option as a positive integer, None where it is not given.
+        """The option as a positive integer; None if it is not given.
 
         Raises
         ------
         ValueError
-            If it is no positive integer.
+            If it is not a positive integer.
         """
         value = self.options.get(name)
         if value is None:
@@ -52,7 +56,7 @@ class Uri:
         return int(value)
 
     def flag(self, name: str) -> bool:
-        """An option as 0 or 1, False where it is not given.
+        """The option, 0 or 1, as a bool; False if it is not given.
 
         Raises
         ------
@@ -66,27 +70,27 @@ class Uri:
 
 
 def parse_uri(uri: str) -> Uri:
-    """Take a device's address apart.
+    """The parts of a device's address.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no string, or has an unknown scheme or option.
+        If it is not a string, or has an unknown scheme or option.
     """
     if not isinstance(uri, str):
         raise TypeError(f"uri must be a string ({SCHEMES}), not {uri!r}")
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme not in _OPTIONS:
         raise ValueError(f"uri must be {SCHEMES}, not {uri!r}")
-    place, _, query = rest.partition("?")
+    target, _, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     for name in options:
         if name not in _OPTIONS[scheme]:
             known = ", ".join(_OPTIONS[scheme]) or "none"
             raise ValueError(f"{uri!r} has the option {name!r}; {scheme}: takes {known}")
-    if scheme == "golden" and place:
-        raise ValueError(f"golden: takes nothing behind the colon, not {place!r}")
-    return Uri(uri, scheme, place, options)
+    if scheme == "golden" and target:
+        raise ValueError(f"golden: takes nothing behind the colon, not {target!r}: leave it out")
+    return Uri(uri, scheme, target, options)
 
 
 def open_transport(
@@ -96,44 +100,47 @@ def open_transport(
 
     Parameters
     ----------
-    uri : of any scheme but ``golden:``.
-    array : the array to simulate where the address is only ``sim:``; of a netlist, another one
-        than its board's.
-    timeout : of a serial port or a socket, in seconds; None for its own.
+    uri : Uri
+        An address of any scheme but ``golden:``.
+    array : ArrayConfig, str or None
+        The array to simulate if the address is only ``sim:``. For a netlist, another array than
+        its board's.
+    timeout : float or None
+        The timeout of a serial port or a socket in seconds; None for the default.
 
     Raises
     ------
     TypeError, ValueError
         If the address and ``array`` do not name one device.
     DeviceNotFound
-        If there is no device.
+        If there is no such device.
     """
     if uri.scheme != "sim" and array is not None:
-        raise ValueError(f"array is for 'sim:' only; {uri.text!r} tells its own array")
-    if uri.scheme == "sim" and uri.place.startswith(NETLIST):
+        raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
+    if uri.scheme == "sim" and uri.target.startswith(NETLIST):
         if "uart" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")
         config = None if array is None else _named_array(array)
-        return NetlistTransport(uri.text, uri.place.removeprefix(NETLIST), config)
+        return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
     kind = SerialTransport if uri.scheme == "serial" else TcpTransport
-    return kind(uri.place) if timeout is None else kind(uri.place, timeout)
+    return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
 def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:
-    if array is not None and uri.place:
+    if array is not None and uri.target:
         raise ValueError(
-            "the simulated array is named either in the uri or as array, not in both: "
-            f"{uri.text!r} with array {array!r}"
+            f"the simulated array is named twice, in {uri.text!r} and as array {array!r}: "
+            "leave one out"
         )
     if array is None:
-        if uri.place not in PRESETS:
+        if uri.target not in PRESETS:
             raise ValueError(
                 f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}; in Python, "
                 "sim: takes any ArrayConfig as array"
             )
-        return preset(uri.place)
+        return preset(uri.target)
     return _named_array(array)
 
 
@@ -141,5 +148,5 @@ def _named_array(array: ArrayConfig | str) -> ArrayConfig:
     if isinstance(array, str):
         return preset(array)
     if not isinstance(array, ArrayConfig):
-        raise TypeError(f"array must be an ArrayConfig or a preset's name, not {array!r}")
+        raise TypeError(f"array must be an ArrayConfig or the name of a preset, not {array!r}")
     return array

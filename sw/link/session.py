@@ -1,7 +1,7 @@
 """The host's side of the link: frames, go-back-N in both directions, credits and hello.
 
-Bytes may be lost, damaged, doubled or reordered in either direction: commands are executed and
-reports are handed on once and in order, or an error says that they are not.
+Bytes may be lost, damaged, doubled or reordered in either direction. Nevertheless commands are
+executed and reports are returned once and in order, or there is an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .transport import Transport
 __all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]
 
 _NONCE_BYTES = 4
-_AHEAD = 128  # half of the sequence numbers: from there on a frame is an old one
+_AHEAD = 128  # half of the sequence numbers: a frame that is further ahead is an old one
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,16 @@ class Frame:
 
     Attributes
     ----------
-    kind : the first byte, flags included.
-    session, seq, ack : header bytes.
-    body : 0 to ``BODY_BYTES`` bytes.
+    kind : int
+        The first byte, with its flags.
+    session : int
+        The number of the session.
+    seq : int
+        The number of a DATA frame.
+    ack : int
+        The number of frames that the sender has taken.
+    body : bytes
+        0 to ``BODY_BYTES`` bytes.
     """
 
     kind: int
@@ -57,7 +64,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a device said of itself: its array, build and clock in Hz (0: none given)."""
+    """What a device says of itself.
+
+    Attributes
+    ----------
+    config : ArrayConfig
+        Its array.
+    build_id : bytes
+        The ID of the build that made its bitstream.
+    clock_hz : int
+        Its clock in Hz; 0 if it does not tell.
+    """
 
     config: ArrayConfig
     build_id: bytes
@@ -65,12 +82,12 @@ class DeviceInfo:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """A frame as it goes on the wire, its closing zero included.
+    """The bytes of a frame on the wire, with the zero that ends it.
 
     Raises
     ------
     ValueError
-        If the body is too long or a header field is no byte.
+        If the body is too long, or a header field is not a byte.
     """
     if len(frame.body) > BODY_BYTES:
         raise ValueError(f"body must be at most {BODY_BYTES} bytes, not {len(frame.body)}")
@@ -79,7 +96,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def decode_frame(raw: bytes) -> Frame | None:
-    """The frame in the bytes between two zeros, None where they are none."""
+    """The frame in the bytes between two zeros; None if they are not a frame."""
     try:
         data = bytes(cobs.decode(raw))
     except cobs.DecodeError:
@@ -94,11 +111,12 @@ def decode_frame(raw: bytes) -> Frame | None:
 
 
 def check_timeout(timeout: object) -> None:
-    """Refuse what is no positive number of seconds.
+    """Check that a timeout is a positive number of seconds.
 
     Raises
     ------
     TypeError, ValueError
+        If it is not.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
@@ -107,34 +125,46 @@ def check_timeout(timeout: object) -> None:
 
 
 class Session:
-    """One session with a device: commands out, the byte stream of reports in.
+    """One session with a device: commands are sent, and a byte stream of reports is received.
 
-    Everything runs in ``step``, called by whoever waits for something: it sends what the credits
-    allow, reads what has come, acknowledges, and repairs. There are no threads, and writing never
-    waits for an answer.
+    Everything happens in ``step``, which the caller calls while it waits for something. It sends
+    what the credits allow, reads what has come, acknowledges, and repairs. There are no threads,
+    and writing never waits for an answer.
 
     Parameters
     ----------
-    transport : carries the bytes.
-    timeout : seconds without any answer, or without any progress, after which the device is given
-        up; the transport's own if None.
-    poll : seconds of silence after which the device is asked what was lost; the transport's own if
-        None, at most a quarter of ``timeout``.
-    avoid : a session number not to choose: the one before on this device.
-    clock : the time in seconds.
+    transport : Transport
+        What carries the bytes.
+    timeout : float or None
+        Seconds without any answer, or without any progress, after which the device is given up.
+        None for the transport's own.
+    poll : float or None
+        Seconds of silence after which the device is asked what was lost, at most a quarter of
+        ``timeout``. None for the transport's own.
+    avoid : int or None
+        A session number not to choose: that of the last session on this device.
+    clock : callable
+        Returns the time in seconds.
 
     Attributes
     ----------
-    info : the device's answer to hello; None before ``open``.
-    sent, received : bytes on the wire so far.
-    number : the session's number.
-    damaged : pieces between zeros that were no frames.
-    resent : frames sent more than once.
+    info : DeviceInfo or None
+        The device's answer to hello; None before ``open``.
+    sent : int
+        Bytes sent so far.
+    received : int
+        Bytes received so far.
+    number : int
+        The number of the session.
+    damaged : int
+        Pieces between zeros that were not frames.
+    resent : int
+        Frames that were sent again.
 
     Raises
     ------
     ValueError
-        If ``timeout`` is not a positive number.
+        If ``timeout`` is not a positive number of seconds.
     """
 
     def __init__(
@@ -158,11 +188,11 @@ class Session:
         self._raw = bytearray()
         self._pending: bytes | None = None
         self._unacked: deque[bytes] = deque()
-        self._base = 0          # first command the device has not executed
-        self._in_flight = 0     # credit those after it take
-        self._expected = 0      # next piece of the report stream
-        self._acked = 0         # what the device was told of that; -1: it seems to have missed it
-        self._untold = 0        # bytes of reports it was not told of yet: commands carry that along
+        self._base = 0          # number of the first command that the device has not executed
+        self._in_flight = 0     # credit in bytes that this command and those after it take
+        self._expected = 0      # number of the next piece of the report stream
+        self._acked = 0         # number last acknowledged; -1: the device seems to have missed it
+        self._unacked_bytes = 0  # reports not acknowledged yet; commands acknowledge them, too
         self._asked_resend = False
         self._resent_base: int | None = None
         self._polled = False
@@ -170,18 +200,18 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Whether every command taken from the caller was executed."""
+        """Whether the device has executed every command that was taken from the caller."""
         return not self._unacked and self._pending is None
 
     def open(self) -> DeviceInfo:
-        """Say hello, until the device answers.
+        """Say hello until the device answers.
 
         Raises
         ------
         DeviceTimeout
-            If it does not, within ``timeout``.
+            If it does not answer within ``timeout``.
         DeviceMismatch
-            If it is no StableSpike device, or speaks another version of the protocol.
+            If it is not a StableSpike device, or speaks another version of the protocol.
         LinkError
             If the transport broke.
         """
@@ -197,32 +227,46 @@ class Session:
             waited += self._clock() - began
             for frame in frames:
                 if frame.kind == Kind.INFO and frame.body[:_NONCE_BYTES] == self._nonce:
-                    self.info = self._told(frame.body[_NONCE_BYTES:])
+                    self.info = self._device_info(frame.body[_NONCE_BYTES:])
                     return self.info
         raise DeviceTimeout(
             f"{self._transport.name} did not answer hello in {self.timeout} s"
             + (
-                f"; {self.received} bytes came, none of them a frame: {self._transport.foreign}"
+                f"; {self.received} bytes came, but not a frame: {self._transport.foreign}"
                 if self.received
                 else ": check that the board is powered, and that its bitstream is loaded"
             )
         )
 
     def offer(self, commands: Iterator[bytes]) -> bool:
-        """Send what the credits allow, without reading; whether that was all of ``commands``."""
+        """Send what the credits allow, without reading.
+
+        Parameters
+        ----------
+        commands : iterator of bytes
+            Bodies of DATA frames, taken one by one as there is credit for them.
+
+        Returns
+        -------
+        bool
+            Whether that was all of ``commands``.
+        """
         self._fill(commands)
         return self._pending is None
 
     def step(
         self, commands: Iterator[bytes], waiting: str, timeout: float | None = None
     ) -> bytes:
-        """Send what the credits allow, read what has come.
+        """Send what the credits allow, and read what has come.
 
         Parameters
         ----------
-        commands : bodies of DATA frames, taken one by one as there is credit for them.
-        waiting : what the caller waits for, for the message of a timeout.
-        timeout : seconds to wait if nothing is there; until the next poll if None.
+        commands : iterator of bytes
+            Bodies of DATA frames, taken one by one as there is credit for them.
+        waiting : str
+            What the caller waits for, for the message of a timeout.
+        timeout : float or None
+            Seconds to wait if nothing is there; until the next poll if None.
 
         Returns
         -------
@@ -232,7 +276,7 @@ class Session:
         Raises
         ------
         DeviceTimeout
-            If the device neither answers nor goes on.
+            If the device does not answer, or makes no progress.
         LinkError
             If it refused a command, or the transport broke.
         """
@@ -241,7 +285,7 @@ class Session:
         began, damaged = self._clock(), self.damaged
         frames = self._read(0)
         if not frames:
-            if self._acked < 0 or 4 * self._untold >= self.info.config.result_bytes:
+            if self._acked < 0 or 4 * self._unacked_bytes >= self.info.config.result_bytes:
                 self._send(Kind.ACK)
             frames = self._read(self.poll if timeout is None else timeout)
         elapsed = self._clock() - began
@@ -261,14 +305,32 @@ class Session:
         return reports
 
     def flush(self, commands: Iterator[bytes], waiting: str) -> bytes:
-        """Send all of ``commands`` and wait until they were executed; the reports that came."""
+        """Send all of ``commands``, wait until they are executed, and return the reports that came.
+
+        Parameters
+        ----------
+        commands : iterator of bytes
+            Bodies of DATA frames.
+        waiting : str
+            What the caller waits for, for the message of a timeout.
+
+        Raises
+        ------
+        DeviceTimeout, LinkError
+            As ``step`` does.
+        """
         reports = [self.step(commands, waiting)]
         while not self.idle:
             reports.append(self.step(commands, waiting))
         return b"".join(reports)
 
     def check(self, waiting: str) -> None:
-        """Ask the device for a sign of life and wait for it.
+        """Ask the device for a sign of life, and wait for it.
+
+        Parameters
+        ----------
+        waiting : str
+            The circumstances and what to do, for the message of a timeout.
 
         Raises
         ------
@@ -289,7 +351,7 @@ class Session:
             waited += self._clock() - began
         raise DeviceTimeout(f"{self._transport.name} did not answer in {self.timeout} s, {waiting}")
 
-    def _told(self, info: bytes) -> DeviceInfo:
+    def _device_info(self, info: bytes) -> DeviceInfo:
         try:
             return DeviceInfo(*unpack_info(info))
         except ValueError as error:
@@ -300,12 +362,12 @@ class Session:
         if self._silent >= self.timeout:
             raise DeviceTimeout(
                 f"{name} did not answer in {self.timeout} s while the driver waited for {waiting}: "
-                "check power and cable; a longer timeout helps if the device is only slow"
+                "check power and cable, or give a longer timeout if the device is only slow"
             )
         if self._stalled >= self.timeout:
             raise DeviceTimeout(
                 f"{name} answers but made no progress in {self.timeout} s while the driver waited "
-                f"for {waiting}: load the program again; a longer timeout helps if it is only slow"
+                f"for {waiting}: load the program again, or give a longer timeout if it is slow"
             )
 
     def _write(self, data: bytes) -> None:
@@ -317,7 +379,8 @@ class Session:
         self.received += len(data)
         self._raw += data
         *pieces, rest = self._raw.split(b"\0")
-        # What is longer than any frame is none; its tail is dropped at the next zero.
+        # A piece that is longer than any frame is damaged. What is kept of it is dropped at the
+        # next zero.
         self._raw = rest[: 2 * FRAME_BYTES]
         frames = []
         for piece in filter(None, pieces):
@@ -329,11 +392,11 @@ class Session:
         return frames
 
     def _send(self, kind: int, seq: int = 0, body: bytes = b"") -> None:
-        self._acked, self._untold = self._expected, 0
+        self._acked, self._unacked_bytes = self._expected, 0
         self._write(encode_frame(Frame(kind, self.number, seq & 0xFF, self._expected & 0xFF, body)))
 
     def _ask_resend(self) -> None:
-        # The zero ends a frame that lost its own, which would swallow this one.
+        # A frame that lost the zero at its end would swallow this one: end it.
         self._write(b"\0")
         self._send(Kind.ACK | RESEND)
         self._unpolled = 0.0
@@ -359,7 +422,7 @@ class Session:
             self.resent += 1
 
     def _take(self, frame: Frame) -> bytes:
-        """Process one frame; the piece of the report stream it carried."""
+        """Process one frame, and return the piece of the report stream that it carried."""
         kind = frame.kind & KIND_MASK
         if kind not in (Kind.DATA, Kind.ACK) or frame.session != self.number:
             return b""
@@ -379,7 +442,7 @@ class Session:
             if self._resent_base != self._base:
                 self._resend()
         elif kind == Kind.ACK and self._polled:
-            # The answer to a poll came, and it does not have the last commands: they may be lost.
+            # The answer to a poll does not acknowledge the last commands: they may be lost.
             self._polled = False
             self._resend()
         if kind == Kind.ACK:
@@ -387,7 +450,7 @@ class Session:
         ahead = (frame.seq - self._expected) & 0xFF
         if ahead == 0:
             self._expected += 1
-            self._untold += len(frame.body)
+            self._unacked_bytes += len(frame.body)
             self._asked_resend = False
             self._progress()
             return frame.body
@@ -395,7 +458,7 @@ class Session:
             self._asked_resend = True
             self._ask_resend()
         elif ahead >= _AHEAD:
-            self._acked = -1  # it was not heard: acknowledge again
+            self._acked = -1  # the device missed the acknowledgement: repeat it
         return b""
 
     def _progress(self) -> None:

@@ -1,4 +1,4 @@
-"""Transports to the simulated board: the accelerator's gateware, or a board's netlist."""
+"""Transports to a simulated board: the gateware of the accelerator, or the netlist of a board."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ __all__ = ["NetlistTransport", "SimulatedTransport"]
 
 
 class SimulatedTransport(Transport):
-    """The simulated board's link; ``cycles`` is its clock.
+    """The link of a simulated board.
 
     Parameters
     ----------
-    name : the address, for messages.
-    config : the array to simulate.
-    uart : go through the UART pins, bit by bit, rather than the link's bytes.
+    name : str
+        The address, for messages.
+    config : ArrayConfig
+        The array to simulate.
+    uart : bool
+        Go through the UART pins bit by bit, rather than through the byte port of the link.
 
     Raises
     ------
@@ -40,7 +43,7 @@ class SimulatedTransport(Transport):
 
     @property
     def cycles(self) -> int:
-        """Clock cycles simulated so far."""
+        """The clock cycles that were simulated so far."""
         return int(self._board.cycles)
 
     def write(self, data: bytes) -> None:
@@ -61,25 +64,28 @@ class SimulatedTransport(Transport):
 
 
 class NetlistTransport(SimulatedTransport):
-    """The netlist of a board's bitstream, simulated at its UART's pins.
+    """The netlist of a board's bitstream, simulated at the pins of its UART.
 
-    Slow, so it goes on at six clocks a bit where no rate is asked for.
+    The simulation is slow. Unless a rate is asked for, it goes on at the fastest rate there is.
 
     Parameters
     ----------
-    name : the address, for messages.
-    board : of ``stablespike.boards``.
-    config : of another array than the board's own.
+    name : str
+        The address, for messages.
+    board : str
+        The name of a board of ``stablespike.boards``.
+    config : ArrayConfig or None
+        Another array than the board's own.
 
     Raises
     ------
     ValueError
-        If there is no such board; lists the near names.
+        If there is no such board. The message lists similar names.
     DeviceNotFound, ToolError
         If the simulator or a tool is not installed.
     """
 
-    timeout = 3600.0  # the first answers come at the default rate
+    timeout = 3600.0  # the first answers come at the default rate, many clocks a bit
     poll = 20.0
 
     def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:

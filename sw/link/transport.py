@@ -1,4 +1,4 @@
-"""Byte transports: how the driver's bytes reach a device."""
+"""Byte transports: the ways on which bytes reach a device."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ _RESET_READS = 1000  # of a device that never stops talking
 
 
 class Transport(abc.ABC):
-    """An unreliable pipe of bytes to a device; what may be lost is repaired above it.
+    """An unreliable pipe of bytes to a device. The session above it repairs losses.
 
     Attributes
     ----------
-    name : the address, for messages.
-    timeout : seconds without an answer after which a device of this kind is given up.
-    poll : seconds of silence after which it is asked whether something was lost.
-    broken : nothing can be read or written any more; only opening it anew helps.
-    own_baud : rate to go on at where none is asked for; None to stay at the default.
-    foreign : what to check where something else than a device answers.
+    name : str
+        The address, for messages.
+    timeout : float
+        Seconds without an answer after which a device of this kind is given up.
+    poll : float
+        Seconds of silence after which the device is asked whether something was lost.
+    broken : bool
+        Nothing can be read or written any more, and the transport must be opened again.
+    own_baud : int or None
+        The rate to go on at if none is asked for; None to stay at the default.
+    foreign : str
+        What to check if something other than a device answers, for messages.
     """
 
     name: str
@@ -39,18 +45,24 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
-        """Send all of ``data``; may buffer.
+        """Send all of ``data``. It may be buffered.
 
         Raises
         ------
-        LinkError, DeviceTimeout
-            If the pipe broke, or takes nothing.
+        LinkError
+            If the pipe broke.
+        DeviceTimeout
+            If it takes nothing for too long.
         """
 
     @abc.abstractmethod
     def read(self, timeout: float) -> bytes:
-        """What has come, as soon as there is a byte; nothing after ``timeout`` seconds, or earlier
-        where nothing can come any more.
+        """Return what has come, as soon as there is at least a byte.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds after which nothing is returned. It may be earlier if nothing can come any more.
 
         Raises
         ------
@@ -59,24 +71,26 @@ class Transport(abc.ABC):
         """
 
     def reset(self) -> None:
-        """Back to the state after opening: what has come is dropped, the rate is the default."""
+        """Go back to the state after opening: drop what has come, set the default rate."""
         for _ in range(_RESET_READS):
             if not self.read(0):
                 return
 
     def set_baud(self, baud: int) -> None:
-        """Go on at another rate, once everything written has left.
+        """Go on at another rate, once everything that was written has been sent.
 
         Raises
         ------
         LinkError
-            If this transport has no rate.
+            If this transport has no rate, or not that one.
         """
-        raise LinkError(f"{self.name} has no baud rate to change to {baud}")
+        raise LinkError(
+            f"{self.name} has no baud rate to change to {baud}: open it without ?baud="
+        )
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give the pipe back; closing twice does no harm."""
+        """Give the pipe back. Closing it twice does no harm."""
 
 
 class SerialTransport(Transport):
@@ -84,13 +98,17 @@ class SerialTransport(Transport):
 
     Parameters
     ----------
-    port : a port's name, or any URL pyserial knows (``socket://``, ``loop://``).
-    timeout : seconds after which a device that takes nothing is given up.
+    port : str
+        The name of a port, or any URL that pyserial knows (``socket://``, ``loop://``).
+    timeout : float
+        Seconds after which a device that takes nothing is given up.
 
     Raises
     ------
+    ValueError
+        If no port is named.
     DeviceNotFound
-        If there is no such port, or it cannot be opened; lists those there are.
+        If there is no such port, or it cannot be opened. The message lists the ports there are.
     """
 
     foreign = "check the baud rate and what is connected there"
@@ -129,7 +147,7 @@ class SerialTransport(Transport):
             self._port.write(data)
         except serial.SerialTimeoutException as error:
             raise DeviceTimeout(
-                f"{self.name} took none of {len(data)} bytes in {self._port.write_timeout} s: "
+                f"{self.name} took none of {len(data)} bytes in {self.timeout} s: "
                 "check flow control and the cable"
             ) from error
         except self._error as error:
@@ -166,7 +184,7 @@ class SerialTransport(Transport):
 
 
 def _serial_errors() -> tuple[type[Exception], ...]:
-    """What pyserial raises when a port breaks; termios' own error is no OSError."""
+    """What pyserial raises when a port breaks. The error of termios is not an OSError."""
     import serial
 
     errors: tuple[type[Exception], ...] = (serial.SerialException, OSError)
@@ -185,7 +203,7 @@ def _ports() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a port does not open, in words where pyserial has but a number."""
+    """Why a port does not open, in words where pyserial has only a number."""
     number = getattr(error.__context__, "args", (None,))[:1]
     return "it is no serial port" if number == (errno.ENOTTY,) else str(error)
 
@@ -195,18 +213,20 @@ class TcpTransport(Transport):
 
     Parameters
     ----------
-    address : ``host:port``, an IPv6 host in brackets.
-    timeout : seconds after which a host that does not answer, or takes nothing, is given up.
+    address : str
+        ``host:port``, with an IPv6 host in brackets.
+    timeout : float
+        Seconds after which a host that does not answer, or takes nothing, is given up.
 
     Raises
     ------
     ValueError
-        If the address is none.
+        If it is not such an address.
     DeviceNotFound
         If nothing listens there.
     """
 
-    foreign = "check what listens there: it is no board's server"
+    foreign = "check what listens there: it is not the server of a board"
 
     def __init__(self, address: str, timeout: float = Transport.timeout) -> None:
         self.name, self.timeout = f"tcp:{address}", timeout

@@ -1,4 +1,4 @@
-"""Leaves for every folder: errors, checked values, immutable objects, the cache.
+"""What every room uses: errors, checked values, immutable objects, the cache.
 
 May import ``spec`` alone.
 """

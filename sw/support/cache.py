@@ -1,8 +1,7 @@
-"""The folder in which what tools built is kept, by the content it was made from."""
+"""The folder that keeps what tools built, named by the content it was built from."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -12,23 +11,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
+import platformdirs
+
 from .errors import ToolError
 
-__all__ = ["cache_folder", "cached", "check_cache", "digest", "locked", "source_digest"]
+__all__ = [
+    "cache_folder", "cached", "check_cache", "digest", "locked", "source_digest", "user_cache",
+]
+
+
+def user_cache() -> Path:
+    """This package's folder in the user's cache, where the system has it."""
+    return platformdirs.user_cache_path("stablespike", appauthor=False)
 
 
 def cache_folder() -> Path:
     """Where builds are kept: ``$STABLESPIKE_CACHE``, or ``stablespike`` in the user's cache."""
-    if own := os.environ.get("STABLESPIKE_CACHE"):
-        return Path(own).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stablespike"
+    if chosen := os.environ.get("STABLESPIKE_CACHE"):
+        return Path(chosen).absolute()
+    return user_cache()
 
 
 def digest(*parts: str | bytes, length: int = 24) -> str:
-    """A name of ``length`` hex digits for the content of the parts: equal parts, equal name."""
+    """A name for the content of the parts: equal parts have equal names.
+
+    Parameters
+    ----------
+    *parts : str or bytes
+        What the name is made of, in this order.
+    length : int
+        The number of hex digits.
+    """
     state = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
+        # With the length in front, parts that are cut differently are not equal.
         state.update(len(data).to_bytes(8, "little") + data)
     return state.hexdigest()[:length]
 
@@ -48,23 +66,23 @@ def source_digest(*packages: str) -> str:
 
 @contextmanager
 def _usable() -> Iterator[None]:
-    """What is done here needs the cache: say so where it takes no files."""
+    """Turn an OSError, here where files are made in the cache, into one that names the cache."""
     try:
         yield
     except OSError as error:
         raise ToolError(
-            f"{cache_folder()} takes no files ({error.strerror}): name another with "
+            f"{cache_folder()} takes no files ({error.strerror}): name another folder with "
             "$STABLESPIKE_CACHE"
         ) from error
 
 
 def check_cache() -> Path:
-    """The folder of the cache, once a file could be made in it.
+    """The folder of the cache, after a file could be made in it.
 
     Raises
     ------
     ToolError
-        If it takes none.
+        If no file can be made there.
     """
     folder = cache_folder()
     with _usable():
@@ -75,49 +93,65 @@ def check_cache() -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the file ``path`` in the cache as a lock between processes; released when the holder
-    ends.
+    """Hold a lock between processes. The system releases it when its holder ends.
+
+    Parameters
+    ----------
+    path : Path
+        The file in the cache that is the lock.
 
     Raises
     ------
     ToolError
         If the cache takes no files.
     """
+    lock = filelock.FileLock(path)
     with _usable():
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
-    """The folder ``build`` filled for ``key``, built now if it is not there.
+    """The folder that ``build`` filled for ``key``, built now if it is not there.
 
-    The folder appears under its name only when it is complete, so an interrupted build leaves
-    nothing that is taken for one; of several processes that want it, one builds.
+    The folder gets its name only once it is complete, so an interrupted build leaves nothing that
+    is taken for a complete one. Of several processes that want it, one builds.
+
+    Parameters
+    ----------
+    kind : str
+        What is built: a folder of the cache.
+    key : str
+        The name of its content, from ``digest``.
+    build : callable
+        Fills the folder that it is given.
 
     Raises
     ------
     ToolError
         If the cache takes no files.
     """
-    place = cache_folder() / kind / key
+    target = cache_folder() / kind / key
     with _usable():
-        if place.is_dir():
-            return place
+        if target.is_dir():
+            return target
     with locked(cache_folder() / "locks" / f"{kind}-{key}"):
-        if not place.is_dir():
+        if not target.is_dir():
             prefix = f".building-{key}-"
             with _usable():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                for left in place.parent.glob(f"{prefix}*"):  # by a process that was ended
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # Nobody else builds this key now: such folders were left by processes that ended.
+                for left in target.parent.glob(f"{prefix}*"):
                     shutil.rmtree(left, ignore_errors=True)
-                work = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
+                work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
             try:
                 build(work)
                 with _usable():
-                    work.replace(place)
+                    work.replace(target)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-    return place
+    return target

@@ -1,4 +1,4 @@
-"""The errors this package raises beside plain TypeError and ValueError."""
+"""The errors that this package raises besides plain TypeError and ValueError."""
 
 __all__ = [
     "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "FileError",
@@ -7,21 +7,26 @@ __all__ = [
 
 
 class StableSpikeError(Exception):
-    """Base of every error of this package's own."""
+    """The base class of all errors of this package."""
 
 
 class DoesNotFit(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
-    """A network needs more than the array has; says what, how much, and which preset would do."""
+    """A network needs more than the array has. Says of what, how much, and which preset has it."""
 
 
 class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
-    """A model holds what this array cannot compute.
+    """A model contains something that the array cannot compute.
 
     Attributes
     ----------
-    node, kind : the part's name in the model, and its type there.
-    reason : what cannot be expressed.
-    nearest : what can.
+    node : str
+        The name of that part in the model.
+    kind : str
+        Its type there.
+    reason : str
+        What cannot be expressed.
+    nearest : str
+        The nearest thing that can.
     """
 
     def __init__(self, node: str, kind: str, reason: str, nearest: str) -> None:
@@ -30,15 +35,15 @@ class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is t
 
 
 class FileError(StableSpikeError, ValueError):
-    """A file is missing, foreign, damaged or too new; names the path and what was wrong."""
+    """A file is missing, of another format, damaged or too new. Names the path and the reason."""
 
 
 class DeviceError(StableSpikeError, RuntimeError):
-    """A device could not do what was asked of it."""
+    """A device could not do what it was asked to do."""
 
 
 class DeviceNotFound(DeviceError):  # noqa: N818
-    """There is no device at the address given."""
+    """There is no device at the given address."""
 
 
 class DeviceTimeout(DeviceError):  # noqa: N818
@@ -46,16 +51,16 @@ class DeviceTimeout(DeviceError):  # noqa: N818
 
 
 class DeviceMismatch(DeviceError):  # noqa: N818
-    """The device is not the one the program was compiled for, or speaks another protocol."""
+    """The program was compiled for another device, or the device speaks another protocol."""
 
 
 class LinkError(DeviceError):
-    """The link to the device broke, or carried what the protocol forbids."""
+    """The link to the device broke, or carried something that the protocol forbids."""
 
 
 class ToolError(StableSpikeError, RuntimeError):
-    """An external tool is missing or failed; names it, and where its output is."""
+    """An external tool is missing or failed. Names the tool, and where its output is."""
 
 
 class TimingError(StableSpikeError, RuntimeError):
-    """A bitstream misses its clock; names the worst path."""
+    """A bitstream misses its clock. Names the critical path."""

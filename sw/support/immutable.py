@@ -1,4 +1,4 @@
-"""Objects that are checked when they are made, and never change afterwards."""
+"""Objects that are checked when they are made and never change afterwards."""
 
 from __future__ import annotations
 
@@ -12,24 +12,31 @@ from .values import exact_int
 __all__ = ["SIZE_HIGH", "Equal", "Shape", "checked_shape", "put"]
 
 SIZE_HIGH = (1 << 31) - 1
-"""Largest size of an axis."""
+"""The largest size of an axis."""
 
 Shape = tuple[int, ...]
 
 
 def put(item: object, **values: Any) -> None:
-    """Set fields of a frozen dataclass while it is made."""
+    """Set fields of a frozen dataclass while the object is being made."""
     for name, value in values.items():
         object.__setattr__(item, name, value)
 
 
 def checked_shape(name: str, value: Any) -> Shape:
-    """A shape of at least one axis, every size at least 1.
+    """The value as a shape: at least one axis, and every size at least 1.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for messages.
+    value : tuple or list of int
+        The sizes.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, the value and what is allowed.
+        If it is no such shape. The message names the argument, the value and what is allowed.
     """
     if not isinstance(value, (tuple, list)) or not value:
         raise TypeError(f"{name} must be a tuple of at least one size, not {value!r}")
@@ -37,7 +44,7 @@ def checked_shape(name: str, value: Any) -> Shape:
 
 
 class Equal:
-    """Equality of dataclasses that hold arrays: same type, and every field equal."""
+    """Equality of dataclasses that hold arrays: the same type, and all fields equal."""
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""Checked conversion of what users pass into exact integers; nothing is clipped or rounded."""
+"""Checks of what users pass, and exact conversions: nothing is clipped or rounded."""
 
 from __future__ import annotations
 
@@ -17,22 +17,33 @@ __all__ = [
 
 
 def signed_range(bits: int) -> tuple[int, int]:
-    """Lowest and highest value of a two's complement number of ``bits`` bits."""
+    """The lowest and highest value of a two's complement number of ``bits`` bits."""
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def signed_bits(low: int, high: int) -> int:
-    """Bits of the narrowest two's complement number that holds ``low`` and ``high``."""
+    """The bits of the narrowest two's complement number that holds ``low`` and ``high``."""
     return max(high, -low - 1).bit_length() + 1
 
 
 def exact_int(name: str, value: Any, low: int, high: int) -> int:
-    """``value`` as an int, refused unless it is an integer from ``low`` to ``high``.
+    """The value as an int.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for messages.
+    value : int
+        The value, of any integer type.
+    low : int
+        The lowest value that is allowed.
+    high : int
+        The highest value that is allowed.
 
     Raises
     ------
     TypeError
-        If it is no integer (a bool and a float are none).
+        If it is not an integer. Bools and floats are not.
     ValueError
         If it is out of range.
     """
@@ -50,34 +61,39 @@ def exact_int(name: str, value: Any, low: int, high: int) -> int:
 
 
 def exact_choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """``value``, refused with a ValueError unless it is one of ``allowed``."""
+    """The value. Raises a ValueError unless it is one of ``allowed``."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
     return value
 
 
 def refuse_masks(name: str, value: Any) -> None:
-    """Refuse, with a TypeError, an array with a mask, or a list of such: it would be lost."""
+    """Raise a TypeError for an array with a mask, or a list of them: the mask would be lost."""
     parts = value if isinstance(value, (list, tuple)) else (value,)
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise TypeError(
-            f"{name} must have no mask: give what stands in place of masked values (.filled)"
+            f"{name} must have no mask: fill in the masked values first (.filled)"
         )
 
 
 def positive(name: str, value: Any) -> float:
-    """``value`` as a float, refused with a ValueError unless it is a positive finite number."""
+    """The value as a float. Raises a ValueError unless it is a positive finite number."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise ValueError(f"{name} must be a positive finite number, not {value!r}")
     return float(value)
 
 
 def as_array(name: str, value: Any, what: str = "integers") -> npt.NDArray[Any]:
-    """A numpy view (where possible) of a list, array or tensor of bools, integers or floats.
+    """A list, array or tensor of numbers as a numpy array, a view where possible.
 
     Parameters
     ----------
-    what : the array is of, for messages.
+    name : str
+        The name of the argument, for messages.
+    value : array_like
+        A list, array or tensor of bools, integers or floats.
+    what : str
+        What the elements are, for messages.
 
     Raises
     ------
@@ -101,18 +117,24 @@ def as_array(name: str, value: Any, what: str = "integers") -> npt.NDArray[Any]:
 
 
 def exact_integers(name: str, value: Any, low: int, high: int) -> npt.NDArray[np.int64]:
-    """``value`` as a read-only int64 array of its own, every element checked.
+    """The value as a new read-only int64 array, every element checked.
 
     Parameters
     ----------
-    name : the argument's name, for messages.
-    value : list, array or tensor of bools, integers, or floats that are whole numbers.
-    low, high : the range allowed, inclusive.
+    name : str
+        The name of the argument, for messages.
+    value : array_like
+        A list, array or tensor of bools, integers, or floats that are whole numbers.
+    low : int
+        The lowest value that is allowed.
+    high : int
+        The highest value that is allowed.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, the first element at fault and its place, and what is allowed.
+        If an element is not allowed. The message names the argument, the first such element, its
+        index, and what is allowed.
     """
     array = as_array(name, value)
     numbers = array.astype(np.int64) if array.dtype.kind == "b" else array
@@ -120,10 +142,10 @@ def exact_integers(name: str, value: Any, low: int, high: int) -> npt.NDArray[np
     if array.dtype.kind == "f":
         good &= np.floor(array) == array
     if not good.all():
-        place = tuple(int(i) for i in np.argwhere(~good)[0])
-        where = f" (at {list(place)})" if place else ""
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        where = f" (at {list(index)})" if index else ""
         raise ValueError(
-            f"{name} must be whole numbers from {low} to {high}, not {array[place]}{where}"
+            f"{name} must be whole numbers from {low} to {high}, not {array[index]}{where}"
         )
     result = np.array(array, dtype=np.int64, order="C")
     result.setflags(write=False)

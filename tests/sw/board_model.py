@@ -28,19 +28,17 @@ class Board:
     Parameters
     ----------
     programs : those that may be loaded, all for one array.
-    clock : cycles at reset, to let the time stamps wrap.
     shuffle : interleaves the packets of the cores by chance rather than core after core.
     interpret : runs the tasks themselves (without times), which knows of convolution.
     """
 
     def __init__(
-        self, *programs: Any, clock: int = 0, shuffle: int = 0, interpret: bool = False
+        self, *programs: Any, shuffle: int = 0, interpret: bool = False
     ) -> None:
         self.programs, self.config = programs, programs[0].config
         self.memory: dict[tuple[int, int, int], Image] = {}
         self.models = {id(each): ArrayModel(each) for each in programs if interpret}
         self.state: Any = None
-        self.clock = self.began = clock  # busy time; a new session begins with this
         self.random = np.random.default_rng(shuffle) if shuffle else None
         self.change: Callable[[list[list[bytes]]], list[list[bytes]]] = lambda packets: packets
         self.bauds: list[int] = []
@@ -49,7 +47,7 @@ class Board:
 
     def reset(self) -> None:
         self.registers: dict[int, int] = {}
-        self.clock = self.began
+        self.clock = 0  # busy time
         self.input = b""
         self.words: Image = np.zeros(0)
 
@@ -222,7 +220,7 @@ def board_device(
     return device, board, transport
 
 
-def same(ours: ss.Result, golden: ss.Result) -> None:  # type: ignore[name-defined]
+def same(ours: ss.Result, golden: ss.Result) -> None:
     """Every integer the same, but for cycles and stalls."""
     assert ours.steps == golden.steps
     for name in ("readout", "prediction", "spikes", "stable", "consistency"):

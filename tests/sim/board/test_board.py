@@ -206,7 +206,7 @@ def test_a_cache_that_takes_no_files_is_named(tmp_path, monkeypatch, place, reas
     folder = tmp_path / place
     monkeypatch.setenv("STABLESPIKE_CACHE", str(folder))
     message = (
-        rf"{re.escape(str(folder))} takes no files \(({reason})\): name another with "
+        rf"{re.escape(str(folder))} takes no files \(({reason})\): name another folder with "
         r"\$STABLESPIKE_CACHE$"
     )
     with pytest.raises(ToolError, match=message):

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import stablespike as ss
-from stablespike.cli.demo import NETWORK, STEPS, pixels
 from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets.shipped import NETWORK, STEPS, pixels
 from stablespike.golden.counters import source_words
 from stablespike.timing.estimate import estimate
 

@@ -15,14 +15,13 @@ from verbs import Out, call
 
 
 def test_demo(
-    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: Callable[..., Board]
+    capsys: Out, tmp_path: Path, board: Callable[..., Board]
 ) -> None:
     pytest.importorskip("matplotlib")
-    from stablespike.cli import demo
     from stablespike.datasets import shipped_path
+    from stablespike.datasets.shipped import NETWORK
 
-    network = ss.load(shipped_path(demo.NETWORK))
-    monkeypatch.setattr(demo, "_ALONE", 1)
+    network = ss.load(shipped_path(NETWORK))
     array = preset("icebreaker")
     made = board(*(ss.compile(network, array, steps=n) for n in (4, 16)))
     picture = tmp_path / "digit.png"
@@ -63,8 +62,8 @@ def test_a_picture_needs_matplotlib(capsys: Out, monkeypatch: pytest.MonkeyPatch
 
 
 def test_bench(capsys: Out, board: Callable[..., Board]) -> None:
-    from stablespike.cli.demo import NETWORK
     from stablespike.datasets import shipped_path
+    from stablespike.datasets.shipped import NETWORK
 
     board(ss.compile(ss.load(shipped_path(NETWORK)), preset("icebreaker"), steps=4))
     code, out, _ = call(capsys, "bench", "--images", 2, "--json")

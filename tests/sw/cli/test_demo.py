@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import stablespike as ss
-from stablespike.cli.demo import NETWORKS, shipped_program
+from stablespike.cli.demo import shipped_program
+from stablespike.datasets.shipped import NETWORKS
 from stablespike.spec.array import PRESETS, ArrayConfig, preset
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import stablespike as ss
 from array_model import packet
-from board_model import board_device, same
-from device_model import Faults
+from board_model import Board, board_device, same
+from device_model import DeviceModel, Faults, ModelTransport
 from device_programs import ARRAY, golden, program_of, small, spikes
+from stablespike.device.open import LinkDevice
 from stablespike.spec.link import Command
 from stablespike.spec.report import ReportKind
 
@@ -101,10 +102,13 @@ def test_state_lost_by_an_error_is_not_made_up() -> None:
 
 def test_a_broken_transport_is_opened_again() -> None:
     program = program_of(small())
-    device, board, first = board_device(program)
+    board = Board(program)
+    first, second = (
+        ModelTransport(DeviceModel(board.config, board.execute, board.reset)) for _ in range(2)
+    )
+    transports = iter([first, second])
+    device = LinkDevice("model:", lambda: next(transports), clock=first.clock)
     device.load(program)
-    second = board_device(program, board=board)[2]
-    device._connect = lambda: second
 
     def unplug() -> None:
         first.broken = True
@@ -134,15 +138,14 @@ def test_loading_fails_and_the_program_before_stays() -> None:
 
 def test_a_device_that_refuses() -> None:
     program = program_of(small())
-    device, board, _ = board_device(program)
-    execute = board.execute
+    device, board, transport = board_device(program)
     device.load(program)
-    device._transport.device.execute = (  # type: ignore[attr-defined]
-        lambda command: None if command[0] == Command.INPUT else execute(command)
+    transport.device.execute = lambda command: (
+        None if command[0] == Command.INPUT else board.execute(command)
     )
     with pytest.raises(ss.LinkError, match="refused a command"):
         device.run(spikes())
-    device._transport.device.execute = execute  # type: ignore[attr-defined]
+    transport.device.execute = board.execute
     same(device.run(spikes()), golden(program).run(spikes()))
 
 

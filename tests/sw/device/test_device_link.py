@@ -43,7 +43,7 @@ def test_the_rate_is_raised_after_hello() -> None:
     [
         (5_000_000, 24_000_000, ValueError, r"baud must be from 115200 to 4000000 .* not 5000000"),
         (115_199, 24_000_000, ValueError, r"baud in 'serial:x' must be at least 115200, .* 115199"),
-        (3_700_000, 24_000_000, ValueError, r"divides to: not 3700000 but 4000000"),
+        (3_700_000, 24_000_000, ValueError, r"divides to: 4000000 rather than 3700000"),
         (1_000_000, 0, ss.LinkError, r"does not tell its clock"),
     ],
 )
@@ -105,9 +105,9 @@ def test_registers_are_written_when_they_change() -> None:
         ("golden:x", {}, ValueError, "golden: takes nothing behind the colon, not 'x'"),
         ("golden:", {"array": "icebreaker"}, ValueError, "array is for 'sim:' only"),
         ("sim:", {}, ValueError, "'sim:' names no preset: sim: takes one of icebreaker, "),
-        ("sim:icebreaker", {"array": BOARD}, ValueError, "either in the uri or as array, not"),
+        ("sim:icebreaker", {"array": BOARD}, ValueError, "is named twice, .*: leave one out"),
         ("sim:", {"array": "nothing"}, ValueError, "array must be an ArrayConfig or one of"),
-        ("sim:", {"array": 5}, TypeError, "array must be an ArrayConfig or a preset's name, not 5"),
+        ("sim:", {"array": 5}, TypeError, "array must be an ArrayConfig or .*, not 5"),
         ("sim:icebreaker?uart=yes", {}, ValueError, "uart in .* must be 0 or 1, not 'yes'"),
         ("sim:icebreaker?baud=9600", {}, ValueError, "has a baud rate but no UART: add uart=1"),
         ("sim:icebreaker?cores=2", {}, ValueError, "has the option 'cores'; sim: takes uart, baud"),

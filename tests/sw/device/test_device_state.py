@@ -122,7 +122,7 @@ def test_a_stream_left_early() -> None:
         with device.stream() as live:
             for _ in range(20):
                 live.send(np.ones((4, 9)))
-        with pytest.raises(ss.DeviceError, match="began something else"):
+        with pytest.raises(ss.DeviceError, match=r"stream has ended: .* device\.stream"):
             live.send(np.ones((4, 9)))
         with pytest.raises(ValueError, match="samples must be"), device.stream() as live:
             live.send(np.ones((4, 8)))

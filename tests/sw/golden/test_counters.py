@@ -1,88 +1,13 @@
 import numpy as np
 import pytest
 import stablespike as ss
+from counters_by_hand import counters_by_hand
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.golden.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden.golden import Golden
 from stablespike.mapping.partitions import Share, grid
-from stablespike.spec import reference
-
-
-def by_hand(network, sample, steps, window, shares):
-    """The counters of one sample, from the reference's words."""
-    result = reference.run(network, sample, steps, window)
-    rows, pixels = [], network.input.kind == "pixels"
-    flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1)
-    window = network.window(window)
-    starts = range(0, steps, window)
-    if pixels:
-        source = [flat[0].tolist() for _ in starts]
-    else:
-        source = [
-            [sum(int(b) << t for t, b in enumerate(bits)) for bits in flat[s : s + window].T]
-            for s in starts
-        ]
-    for i, layer in enumerate(network.layers):
-        scanned = [met(layer, network.input_shapes[i], words) for words in source]
-        if layer.recurrent is not None:  # every window is a step
-            own = [[0] * layer.outputs, *result.words[i][:-1]]
-            scanned = [[words + mine] for (words,), mine in zip(scanned, own, strict=True)]
-        # By window, by position.
-        events = [[sum(word != 0 for word in words) for words in fields] for fields in scanned]
-        bits = sum(word.bit_count() for fields in scanned for words in fields for word in words)
-        there = grid(layer, network.input_shapes[i])
-        issued = [
-            [s.groups * int(there.computed(s).reshape(-1) @ met_there) for s in shares[i]]
-            for met_there in events
-        ]
-        rows.append(
-            (
-                int(np.sum(result.spikes[i])),
-                int(np.sum(result.skeleton[i])),
-                sum(map(sum, events)),
-                sum(map(sum, issued)),
-                bits * len(layer.bias),
-                sum(map(max, issued)),
-            )
-        )
-        source = result.skeleton_words[i] if layer.emit == "skeleton" else result.words[i]
-        if layer.pool_after is not None:
-            shape, size = network.neuron_shapes[i], layer.pool_after.size
-            source = [reference.or_pool(words, shape, size) for words in source]
-    return rows
-
-
-def met(layer, shape, words):
-    """The words of the receptive field of each position."""
-    if layer.kind == "dense":
-        return [list(words)]
-    size = 1 if layer.pool_before is None else layer.pool_before.size
-    channels, height, width = shape
-    places = [range(height // size * size), range(width // size * size)]
-    # Which inputs of the map each pooled place stands for.
-    members = {
-        (y, x): [
-            (y * size + dy) * width + x * size + dx for dy in range(size) for dx in range(size)
-        ]
-        for y in range(len(places[0]) // size)
-        for x in range(len(places[1]) // size)
-    }
-    pooled = (1, height // size, width // size)
-    numbers = [1 + place for place in range(len(members))]
-    inputs = list(members.values())
-    fields = reference.fields(numbers, pooled, layer.kernel, layer.stride, layer.padding)
-    return [
-        [
-            words[c * height * width + source]
-            for place in field
-            if place
-            for c in range(channels)
-            for source in inputs[place - 1]
-        ]
-        for field in fields
-    ]
 
 
 def any_share(rng, layer, shape):
@@ -116,7 +41,7 @@ def test_counters_equal_those_by_hand(seed, steps, window, cores, maps):
     counters = count(network, samples, result.spikes, result.skeleton, window, shares)
     assert counters.dtype == COUNTER_DTYPE
     for n, sample in enumerate(samples):
-        assert counters[n].tolist() == by_hand(network, sample, steps, window, shares)
+        assert counters[n].tolist() == counters_by_hand(network, sample, steps, window, shares)
     total = totals(counters)
     for name in COUNTER_DTYPE.names:
         assert total[name].tolist() == counters[name].sum(axis=1).tolist()

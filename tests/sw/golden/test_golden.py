@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
-from stablespike.golden import golden as golden_module
 from stablespike.golden.golden import Golden
+from stablespike.golden.layer import GoldenLayer, exact_dtype
 from stablespike.samples.samples import check_samples
 from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
@@ -118,9 +118,8 @@ def test_a_convolution_is_the_one_of_torch(seed, kernel, stride, size, pool):
     pixels = rng.integers(0, 16, (3, channels, *size))
     network = ss.Network(ss.PixelInput((channels, *size), 4), [layer], "membrane", 8, 0)
     wide = dataclasses.replace(layer, bias=np.zeros(outputs))  # no step is clamped
-    current = Golden(dataclasses.replace(network, layers=[wide]))._layers[0].current(
-        torch.tensor(pixels.reshape(3, -1))
-    )
+    golden_layer = GoldenLayer(dataclasses.replace(network, layers=[wide]), 0, 16, 15)
+    current = golden_layer.current(torch.tensor(pixels.reshape(3, -1)))
     image = torch.tensor(pixels, dtype=torch.float64)
     pooled = torch.nn.functional.avg_pool2d(image, pool, divisor_override=1)
     expected = torch.nn.functional.conv2d(
@@ -172,11 +171,9 @@ def test_pieces_of_any_size_change_nothing(seed, steps, room, maps):
     network = random_maps(rng) if maps else random_network(rng)
     samples = random_samples(rng, network, 5, steps)
     whole = Golden(network).run(samples, steps, trace=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(golden_module, "_CHUNK_VALUES", room)
-        patch.setattr(golden_module, "_STEPS_AT_ONCE", 7)
-        pieces = Golden(network).run(samples, steps, trace=True)
-    equal(whole, pieces)
+    golden = Golden(network)
+    golden.values_at_once, golden.steps_at_once = room, 7
+    equal(whole, golden.run(samples, steps, trace=True))
 
 
 def equal(a, b):
@@ -251,8 +248,8 @@ def test_wide_sums_are_exact(inputs, bits):
     ("bits", "dtype"), [(24, torch.float32), (53, torch.float64), (62, torch.int64)]
 )
 def test_products_are_exact(bits, dtype):
-    assert golden_module.exact_dtype((1 << bits) - 1) == dtype
-    assert golden_module.exact_dtype(1 << bits) != dtype or dtype == torch.int64
+    assert exact_dtype((1 << bits) - 1) == dtype
+    assert exact_dtype(1 << bits) != dtype or dtype == torch.int64
     highest = torch.tensor([(1 << bits) - 1], dtype=torch.int64)
     assert highest.to(dtype).to(torch.int64) == highest
 
@@ -381,7 +378,7 @@ def test_wrong_state():
         golden.run(samples, state=[5])
     with pytest.raises(ValueError, match=r"state\[0\] must be of 3 samples and 2 neurons, not"):
         golden.run(samples, state=state)
-    with pytest.raises(ValueError, match=r"state\[0\] must have q exactly where"):
+    with pytest.raises(ValueError, match=r"state\[0\] must have q exactly if"):
         Golden(small(synapse_leak=(1, 1))).run(samples[:2], state=state)
 
 

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import stablespike as ss
 from board_model import board_device
+from counters_by_hand import counters_by_hand
 from random_networks import random_maps, random_samples
 from stablespike.cli import main
+from stablespike.device.open import GoldenDevice
 from stablespike.device.verify import compare
-from stablespike.golden.counters import COUNTER_DTYPE, count
+from stablespike.golden.counters import COUNTER_DTYPE
+from stablespike.golden.golden import Golden
 from stablespike.spec import reference
 
 ARRAY = ss.ArrayConfig(cores=2, lanes=4, window=4, weight_bits=8, acc_bits=24)
@@ -64,11 +67,8 @@ def test_a_run_is_what_the_reference_says(seed):
         for i, shape in enumerate(network.neuron_shapes):
             assert result.trace[i].shape == (3, steps, *shape)
             assert result.trace[i][n].reshape(steps, -1).tolist() == expected.spikes[i]
-    counted = count(
-        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.groups
-    )
-    for name in COUNTER_DTYPE.names:
-        assert (result.layer_counters[name] == counted[name]).all()
+        counted = counters_by_hand(network, sample, steps, ARRAY.window, device.program.groups)
+        assert result.layer_counters[n][list(COUNTER_DTYPE.names)].tolist() == counted
     assert (result.layer_counters["cycles"] == -1).all()
     assert compare(result, device.run(samples, trace=True), device.program).mismatches == 0
 
@@ -76,15 +76,15 @@ def test_a_run_is_what_the_reference_says(seed):
 def test_long_samples_of_large_maps_run_in_parts(monkeypatch):
     samples = np.random.default_rng(0).random((5, 6, 2, 8, 8)) < 0.3
     whole = on_golden(camera(), 6).run(samples, trace=True)
-    monkeypatch.setattr("stablespike.device.golden_device._TRACE_VALUES", 2 * 6 * (64 + 5))
-    device = on_golden(camera(), 6)
-    sizes, run = [], device._golden.run
+    device = GoldenDevice(spikes_at_once=2 * 6 * (64 + 5))
+    device.load(on_golden(camera(), 6).program)
+    sizes, run = [], Golden.run
 
-    def counted(values, *rest):
+    def counted(golden, values, *rest):
         sizes.append(len(values))
-        return run(values, *rest)
+        return run(golden, values, *rest)
 
-    monkeypatch.setattr(device._golden, "run", counted)
+    monkeypatch.setattr(Golden, "run", counted)
     parts = device.run(samples, trace=True)
     assert sizes == [2, 2, 1]
     assert compare(whole, parts, device.program).mismatches == 0

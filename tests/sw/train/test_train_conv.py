@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stablespike.cli.demo import pixels
 from stablespike.datasets import shipped_mnist, shipped_path
+from stablespike.datasets.shipped import pixels
 
 torch = pytest.importorskip("torch")
 
