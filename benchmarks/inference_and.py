@@ -221,7 +221,7 @@ def main(given: Sequence[str] | None = None) -> None:
             if not file.is_file():
                 raise SystemExit(f"{file} does not exist: --work must be stable_spike.py's")
             plan = plan_of(run)
-            fit = load(plan, "train", options.data).part(0, FITTED_ON)
+            fit = load(plan, "train", options.data).span(0, FITTED_ON)
             test = load(plan, "test", options.data)
             line = {**run, **measured(ss.load(file), plan, fit, test, options.counted)}
             add_line(options.out, line)

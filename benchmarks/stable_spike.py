@@ -119,7 +119,7 @@ def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
     except Diverged as error:
         return {**run, "diverged": str(error)}
     (place / "custom.checkpoint.pt").unlink()
-    samples = shaped(load(plan, "test", data).part(0, counted).inputs, plan)
+    samples = shaped(load(plan, "test", data).span(0, counted).inputs, plan)
     rates = (result.skeleton_rate, result.firing_rate)
     return {
         **run,
