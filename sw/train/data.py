@@ -17,7 +17,9 @@ from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist
 from ..samples.events import bin_events
 from .recipes import FOLDS, Recipe
 
-__all__ = ["Samples", "chunks", "distorted", "load", "read", "shaped"]
+__all__ = [
+    "Samples", "chunks", "distorted", "interpolation", "load", "read", "shaped", "small_recordings",
+]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     if plan.dataset == "nmnist":
         recordings, labels = nmnist(split, path)
     else:
-        recordings, labels = _recordings(path)
+        recordings, labels = small_recordings(path)
         chosen = folds(labels, plan.fold, FOLDS)[0 if split == "train" else 1]
         recordings, labels = [recordings[each] for each in chosen], labels[chosen]
     pool = NMNIST_SHAPE[-1] // plan.side
@@ -85,7 +87,9 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
 
 
 @lru_cache(maxsize=1)
-def _recordings(path: str | Path | None) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+def small_recordings(
+    path: str | Path | None,
+) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
     """Return all recordings, which every fold, split and seed of an experiment shares."""
     return nmnist_small(path)
 
@@ -179,13 +183,13 @@ def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> to
         torch.cat([rows.view(-1, 2, 2), move], 2), [count, 1, side, side], align_corners=False
     )
     knots = torch.randn(count, 2, plan.elastic_grid, plan.elastic_grid, generator=generator)
-    smooth = _smooth(plan.elastic_grid, side)
+    smooth = interpolation(plan.elastic_grid, side)
     bend = smooth @ knots @ smooth.T
     return grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
 
 
 @lru_cache(maxsize=4)
-def _smooth(knots: int, side: int) -> torch.Tensor:
+def interpolation(knots: int, side: int) -> torch.Tensor:
     """Return bicubic interpolation along one axis as a (side, knots) matrix.
 
     Two products with it are tens of times as fast as interpolating every image by itself.

@@ -1,3 +1,5 @@
+"""The command line imports NIR files and torch modules."""
+
 import json
 import re
 
