@@ -34,7 +34,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         try:
             found.append(dict(json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file} line {number} is no finished run: {error}") from error
+            raise ValueError(f"{file} line {number} is not a finished run: {error}") from error
     return found
 
 

@@ -267,7 +267,7 @@ def _unpack(packed: bytes, source: Path | str) -> bytes:
         return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
-            f"{source} is truncated or no gzip file ({error}): delete it and fetch it again"
+            f"{source} is truncated or not a gzip file ({error}): delete it and fetch it again"
         ) from error
 
 
@@ -284,7 +284,7 @@ def _parse_idx(data: bytes, source: Path | str) -> Images:
     """Return the array in an IDX file: two zeros, type, number of axes, sizes, values."""
     if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise DatasetError(
-            f"{source} is no IDX file of bytes: it starts with {data[:4].hex() or 'nothing'}, "
+            f"{source} is not an IDX file of bytes: it starts with {data[:4].hex() or 'nothing'}, "
             "not 000008"
         )
     head = 4 + 4 * data[3]

@@ -169,7 +169,7 @@ def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
     """
     if len(data) % _EVENT_BYTES:
         raise DatasetError(
-            f"{source} is truncated: {len(data)} bytes are no whole number of 5-byte events"
+            f"{source} is truncated: {len(data)} bytes are not a whole number of 5-byte events"
         )
     raw = np.frombuffer(data, np.uint8).reshape(-1, _EVENT_BYTES)
     passed = raw[:, 1] == _OVERFLOW_Y
@@ -203,7 +203,7 @@ def _from_archive(data: bytes, where: str) -> Callable[[str], bytes]:
         contents = _unpacked(data)
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         raise DatasetError(
-            f"{where} is truncated or no archive ({error}): delete it and fetch it again"
+            f"{where} is truncated or not an archive ({error}): delete it and fetch it again"
         ) from error
 
     def read(name: str) -> bytes:

@@ -121,7 +121,9 @@ def _make_folder(folder: Path, name: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{folder} is no folder and cannot become one: {error.strerror}") from error
+        raise FileError(
+            f"{folder} is not a folder and cannot become one: {error.strerror}"
+        ) from error
     check_writable(_checkpoint_path(folder, name))
 
 

@@ -229,7 +229,8 @@ class Run:
         wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
         if wrong:
             raise CheckpointError(
-                f"{file} is damaged ({wrong[0]} of {name} is no tensor): start without resume=True"
+                f"{file} is damaged ({wrong[0]} of {name} is not a tensor): "
+                "start without resume=True"
             )
         mine = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
         theirs = {key: tuple(value.shape) for key, value in state.items()}
@@ -301,6 +302,6 @@ def _checkpoint(file: Path) -> dict[str, Any]:
             kept[key].items()
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to
         raise CheckpointError(
-            f"{file} is truncated or no checkpoint ({error}): start without resume=True"
+            f"{file} is truncated or not a checkpoint ({error}): start without resume=True"
         ) from error
     return kept

@@ -27,7 +27,7 @@ def test_chains_that_are_none():
     pair, one = (2, 2), np.ones(())
     with refuses(ValueError, "the model has no layers"):
         assemble([], (3,), None)
-    with refuses(TypeError, "x (Operation) is no operation"):
+    with refuses(TypeError, "x (Operation) is not an operation"):
         assemble([Operation("x", "Operation")], (3,), None)
     scale = Scaling("s", "Scale", one * 2, np.zeros(()))
     with refuses(ValueError, "p (Pool): it pools the result of"):

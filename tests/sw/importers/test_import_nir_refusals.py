@@ -83,13 +83,13 @@ def pools(**settings):
     ("made", "message"),
     [
         (branching, "lif1 (LIF): the graph branches: it feeds linear2, other"),
-        (dangling, "names 'nobody', which is no node"),
+        (dangling, "names 'nobody', which does not exist"),
         (recurrent, "lif1 (LIF): it is recurrent, through lif1, back, more; the nearest that"),
-        (two_inputs, "input, second (NIRGraph): these are its inputs"),
+        (two_inputs, "the graph (NIRGraph): its inputs are input, second"),
         (with_nan, "affine0 (Affine): weight must be finite, not nan (at [2, 5])"),
         (short_bias, "affine0 (Affine): bias must be (30,), one per output, not (7,)"),
         (two_ends, "nirgraph0 (NIRGraph): it has 2 inputs and 1 outputs"),
-        (joined, "output, end (NIRGraph): these are its outputs"),
+        (joined, "the graph (NIRGraph): its outputs are output, end"),
         (lambda: pools(kernel_size=np.array([2, 2, 2])), "must be one or two integers, not"),
         (lambda: graph(nir.Affine(np.ones((2, 3, INPUTS)), np.zeros(3)), lif(3)),
          "affine0 (Affine): weight must be (out, in), not (2, 3, 24)"),
@@ -171,13 +171,13 @@ def test_files_that_are_no_nir(tmp_path):
     with refuses(ss.FileError, "is a directory; expected a NIR file"):
         ss.from_nir(tmp_path)
     text.write_text("no graph\n" * 100)
-    with refuses(ss.FileError, "text.nir is no NIR file, or one of another version"):
+    with refuses(ss.FileError, "text.nir is not a NIR file, or one of another version"):
         ss.from_nir(text)
     import h5py
 
     with h5py.File(other, "w") as file:
         file["weights"] = np.zeros(3)
-    with refuses(ss.FileError, "other.nir is no NIR file"):
+    with refuses(ss.FileError, "other.nir is not a NIR file"):
         ss.from_nir(other)
     nir.write(other, lif(3))
     with refuses(ss.FileError, "it holds a LIF, not a NIRGraph"):
@@ -185,7 +185,7 @@ def test_files_that_are_no_nir(tmp_path):
     nir.write(text, two_layers())
     whole = text.read_bytes()
     text.write_bytes(whole[: len(whole) // 2])
-    with refuses(ss.FileError, "text.nir is no NIR file"):
+    with refuses(ss.FileError, "text.nir is not a NIR file"):
         ss.from_nir(text)
     with refuses(TypeError, "source must be the path of a NIR file or a nir.NIRGraph, not 3"):
         ss.from_nir(3)

@@ -64,7 +64,7 @@ def test_paths_that_take_no_file(tmp_path, net):
         tmp_path / "no" / "net": "No such file or directory",
         tmp_path / "folder": "it is a folder",
         tmp_path / "file" / "net": "Not a directory",
-        "/dev/null": "it is no regular file",
+        "/dev/null": "it is not a regular file",
     }.items():
         with refuses(target, "cannot be written", why):
             files.check_writable(target)
@@ -80,7 +80,7 @@ def test_truncated_anywhere(path):
     data = path.read_bytes()
     for length in [1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with refuses(path, "is truncated or no safetensors file"):
+        with refuses(path, "is truncated or not a safetensors file"):
             ss.load(path)
     path.write_bytes(data + b"\0")
     with refuses(path):
@@ -89,7 +89,7 @@ def test_truncated_anywhere(path):
 
 def test_foreign(path):
     path.write_bytes(b"PK\x03\x04 not what you think" * 20)
-    with refuses(path, "truncated or no safetensors file"):
+    with refuses(path, "truncated or not a safetensors file"):
         ss.load(path)
     safetensors.numpy.save_file({"weight": np.ones(3)}, path)
     with refuses(path, "was not written by stablespike: it has no 'stablespike' header"):
