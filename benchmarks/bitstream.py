@@ -1,13 +1,13 @@
-"""Samples through an iCE40 board's packed bitstream, unpacked to a netlist again.
+"""Samples through the packed bitstream of an iCE40 board, unpacked into a netlist again.
 
     python benchmarks/bitstream.py [BOARD] [--small] [--samples 100] [-o FILE]
 
-MNIST images; with ``--small`` the board's array is one of four lanes, placed in minutes, and a
-random network runs there. Needs the extras ``sim`` and ``build``, and Project IceStorm's
-``iceunpack`` and ``icebox_vlog`` with their chip database (Debian: fpga-icestorm,
+The samples are MNIST images. With ``--small`` the board has an array of four lanes, which is placed
+in minutes, and runs a random network. It needs the extras ``sim`` and ``build``, and Project
+IceStorm's ``iceunpack`` and ``icebox_vlog`` with their chip database (Debian: fpga-icestorm,
 fpga-icestorm-chipdb). icebox_vlog writes logic, block RAM, PLL and pads; single-port RAM and
-multipliers are added here from the same database. What comes back went through synthesis,
-placement, routing and packing.
+multipliers are added here from the same database. The result has been through synthesis, placement,
+routing and packing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CHIP = {"iCE40UP5K": "5k", "iCE40HX8K": "8k"}
 _KINDS = {"SPRAM": "SB_SPRAM256KA", "MAC16": "SB_MAC16"}
 _ANCHOR = "wire_to_reg = set()\n"
 
-# Goes into icebox_vlog where it has named all nets and not yet written them.
+# Inserted into icebox_vlog where it has named all nets and not yet written them.
 _CELLS = '''
 def stablespike_bit(x, y, name):
     return any(
@@ -92,7 +92,7 @@ for kind, pins in CELLS:
 
 
 def database(chip: str) -> Path:
-    """The chip's database.
+    """Return the chip's database.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def database(chip: str) -> Path:
 
 
 def hard_cells(path: Path) -> list[tuple[str, dict[str, tuple[int, int, str]]]]:
-    """Single-port RAMs and multipliers: kind, and the place of each pin and setting."""
+    """Return single-port RAMs and multipliers: kind, and where each pin and setting is."""
     cells: list[tuple[str, dict[str, tuple[int, int, str]]]] = []
     inside = False
     for line in path.read_text().splitlines():
@@ -122,7 +122,7 @@ def hard_cells(path: Path) -> list[tuple[str, dict[str, tuple[int, int, str]]]]:
 
 
 def unpack(bitstream: Path, pins: Path, chip: str) -> str:
-    """Verilog of a module ``top`` with the ports of the pins' file.
+    """Return Verilog of a module ``top`` with the ports of the file of pins.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def run(command: list[str]) -> str:
 
 
 def board_verilog(board: Board, top: str) -> str:
-    """A module ``board`` around the unpacked one, its PLL a wire, and models of its cells."""
+    """Return a module ``board`` around the unpacked one, with a wire as PLL, and cell models."""
     platform = board.platform()
     clock = f"{platform.default_clk}_0__io"
     ports = {clock: "clock", "uart_0__rx__io": "rx", "uart_0__tx__io": "tx"}
@@ -188,7 +188,7 @@ def _pll(pins: str, clock: str) -> str:
 
 
 class BitstreamTransport(NetlistTransport):
-    """The unpacked bitstream at its UART's pins."""
+    """Return a device: the unpacked bitstream at its UART's pins."""
 
     def __init__(self, board: Board, config: ss.ArrayConfig, verilog: str) -> None:
         self.name = f"the bitstream of {board.name}"
@@ -197,7 +197,7 @@ class BitstreamTransport(NetlistTransport):
 
 
 def random_task(count: int) -> tuple[ss.Program, NDArray[np.bool_]]:
-    """A program of two layers with both emissions for the small array, and samples."""
+    """Return a program of two layers with both emissions for the small array, and samples."""
     rng = np.random.default_rng(1)
     neuron = ss.Neuron(leak=(2, 3), threshold=60, v_init=15)
     network = ss.Network(
@@ -213,7 +213,7 @@ def random_task(count: int) -> tuple[ss.Program, NDArray[np.bool_]]:
 
 
 def compared(device: ss.Device, count: int, array: str | None) -> Comparison | DemoResult:
-    """MNIST on an array of that name, the random network on the small one for None."""
+    """Run MNIST on an array of that name, or for None the random network on the small one."""
     if array is not None:
         return run_demo(count, array, device=device)
     program, samples = random_task(count)

@@ -1,9 +1,9 @@
-"""The simulated board: how long its first build takes, its clock, and images a second.
+"""The simulated board: the time of its first build, its clock, and images per second.
 
     python benchmarks/board.py [--array icebreaker]
 
-The build is done afresh, in a folder of its own. The rate is of the whole
-driver, for the images that travel along.
+The build is done from scratch, in a folder of its own. The rate is that of the whole driver, for
+the images that come with the package.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What a convolutional network takes of an array: cycles, bounds, and what the rest is lost to.
+"""Cycles of a convolutional network on an array: its bounds, and where the other cycles go.
 
     python benchmarks/convolution.py sw/shipped/mnist-conv.safetensors --array ecp5-85f-conv
         [--images 100] [--steps 4] [-o docs/results/convolution.json]
 
-on MNIST test images (those that travel with the project). Per layer: events in a field, the lower
-bound (cycles in which the fullest core's lanes must be busy) and the neuron bound
-(``utilization.neuron_bound``), cycles, and the cycles in which the lanes stood
-still for rows or other cores (wait) and for the neuron unit (drain), of the mean core. Then the
-same network on the same array with one core and with eight.
+The samples are MNIST test images (those that come with the package). For each layer it gives the
+events in a receptive field; the lower bound (cycles in which the fullest core's lanes must be
+busy) and the neuron bound (``utilization.neuron_bound``); the cycles; and, of the mean core, the
+cycles in which the lanes waited for rows or other cores (wait) and for the neuron unit (drain).
+Then it runs the same network on the same array with one core and with eight.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MEMORIES = {"weight_rows": 8192, "spike_rows": 512, "neuron_groups": 64}
 
 
 def run(network: ss.Network, config: ArrayConfig, steps: int, samples: Any) -> dict[str, Any]:
-    """Figures of samples that follow each other."""
+    """Return the figures of samples in a row."""
     program = ss.compile(network, config, steps)
     with ss.open_device("sim:", array=config) as board, ss.open_device("golden:") as golden:
         board.load(program)
@@ -58,7 +58,7 @@ def run(network: ss.Network, config: ArrayConfig, steps: int, samples: Any) -> d
         for i, row in enumerate(table)
     ]
     cycles = float(result.counters["cycles"].mean())
-    # The first sample of a session has no other in front of it.
+    # The first sample of a session does not follow another one.
     taken, guessed = result.counters["cycles"][1:], guess[1:]
     return {
         "slots": config.slots,

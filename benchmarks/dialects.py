@@ -1,13 +1,13 @@
-"""Spikes of imported networks against the frameworks' own neurons, dialect by dialect.
-
-24-40-20 networks of random weights, random spikes of rate 0.4, on the golden model:
+"""Spikes of imported networks compared with the frameworks' own neurons, dialect by dialect.
 
     python benchmarks/dialects.py --out docs/results/dialects.json [--only Norse]
 
-First every dialect with weights on a grid, a leak of 1/2 and 4 steps, where nothing is rounded; the
-rules that have no equal with ``approximate=True``; of Norse, and where a name says so of the
-others, through the NIR graphs they write. Then snnTorch's default neuron with normally
-distributed weights, other leaks, and longer runs, calibrated on samples of their own.
+The networks are 24-40-20 with random weights and run on the golden model; the samples are random
+spikes with a rate of 0.4. First comes every dialect with weights on a grid, a leak of 1/2 and 4
+steps, where nothing is rounded. Rules without an equal are imported with ``approximate=True``.
+Norse, and other frameworks where the name of a row says so, go through the NIR graphs they write.
+Then follows snnTorch's default neuron with normally distributed weights, other leaks and longer
+runs, calibrated on samples of their own.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Convert = Callable[..., ss.Network]
 
 
 def samples(seed: int, steps: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """(batch, steps, inputs) spikes."""
+    """Return (batch, steps, inputs) random spikes."""
     return (np.random.default_rng(seed).random((SAMPLES, steps, SIZES[0])) < 0.4).astype(np.int64)
 
 
 def model(make: Make, seed: int, grid: bool) -> torch.nn.Module:
-    """Linear, neurons, Linear, neurons."""
+    """Return a module: Linear, neurons, Linear, neurons."""
     generator = torch.Generator().manual_seed(seed)
     layers: list[torch.nn.Module] = []
     for last, (inputs, outputs) in enumerate(pairwise(SIZES)):
@@ -66,7 +66,7 @@ def of_spikingjelly(kind: Any, last: bool, **settings: Any) -> torch.nn.Module:
 
 
 class OfNorse(torch.nn.Module):
-    """A cell of Norse with its state, which its own modules hand around."""
+    """A cell of Norse that keeps its state, which Norse passes as an argument."""
 
     def __init__(self, cell: torch.nn.Module) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def of_norse(kind: Any, parameters: Any, last: bool) -> torch.nn.Module:
 
 
 def norse_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
-    """What Norse writes; ``w_in`` of a CubaLIF as it computes, which its file lacks."""
+    """Return the graph that Norse writes, with the ``w_in`` of a CubaLIF that it computes with."""
     layers = [each.cell if isinstance(each, OfNorse) else each for each in module]
     graph = norse_to_nir(norse.SequentialState(*layers), torch.rand(1, *shape))
     for node in graph.nodes.values():
@@ -113,7 +113,7 @@ def through_nir(
 
 
 def nir_dialects() -> dict[str, tuple[Convert, Make]]:
-    """The same by way of NIR."""
+    """Import a module through the NIR graph that its framework writes."""
     half = {"tau_mem_inv": torch.tensor(500.0), "v_th": torch.tensor(0.5)}
     hard = {"reset": "zero", "reset_timing": "same_step"}
     rows: dict[str, tuple[Convert, Make]] = {}
@@ -160,7 +160,7 @@ def nir_dialects() -> dict[str, tuple[Convert, Make]]:
 
 
 def dialects() -> dict[str, tuple[Convert, Make]]:
-    """Import and neurons by the name of the dialect."""
+    """Return how each dialect is imported and what its neurons are, by its name."""
     rows: dict[str, tuple[Convert, Make]] = {}
     cases: list[tuple[Any, dict[str, Any]]] = [
         (snn.Leaky, {"beta": 0.5}), (snn.Synaptic, {"alpha": 0.5, "beta": 0.5}),
@@ -192,7 +192,7 @@ def dialects() -> dict[str, tuple[Convert, Make]]:
 def measured(
     convert: Convert, make: Make, steps: int, grid: bool, **options: Any
 ) -> dict[str, Any]:
-    """Figures over some networks; the samples measured on are not those calibrated with."""
+    """Return figures over several networks; calibration uses other samples."""
     different = compared = both = either = 0
     exact = True
     for seed in range(SEEDS):
@@ -213,7 +213,7 @@ def measured(
 
 
 def source(module: torch.nn.Module, spikes: Any) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
-    """(batch, steps, neurons) spikes of the model's own neurons."""
+    """Return (batch, steps, neurons) spikes of the model's own neurons."""
     neurons = list(module)[1::2]
     for each in neurons:
         each.reset_mem() if hasattr(each, "reset_mem") else each.reset()
@@ -232,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", help="JSON file to write.")
     parser.add_argument(
-        "--only", help="Rows on the grid whose name has this; the others stay as they are in --out."
+        "--only", help="Only rows on the grid whose name contains this; others in --out stay."
     )
     given = parser.parse_args()
     out, only = given.out, given.only

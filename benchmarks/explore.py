@@ -1,11 +1,11 @@
-"""What an array's shape costs: logic of whole accelerators, packed, and cycles of an MNIST image.
+"""The cost of an array's shape: logic of whole accelerators, and cycles of an MNIST image.
 
     python benchmarks/explore.py [icebreaker] [ulx3s-25f] [lanes] [-o docs/results/explore.json]
 
-Each row is a board's design with something changed: synthesized and packed, not placed, so without
-a clock. Cycles are ``estimate``'s, which is exact on one core, of shipped images of 784-128-10
-following each other without counters. ``lanes`` compares ways to drain: an icebreaker's lanes
-alone, as yosys counts their cells. Rows in the file that are not asked for stay.
+Each row is a board's design with one thing changed. It is synthesized and packed but not placed, so
+it has no clock. Cycles are those of ``estimate``, which is exact on one core, for shipped images of
+784-128-10 in a row, without counters. ``lanes`` compares ways to drain: an icebreaker's lanes
+alone, in cells as yosys counts them. Rows of the file that are not asked for stay.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _PACKED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*\d+\s+\d+%", re.MULTILINE)
 
 
 class Packing(Tools):
-    """Tools of which the placer only packs."""
+    """Tools whose placer only packs."""
 
     def run(self, tool: str, *arguments: str) -> str:
         if tool.startswith("nextpnr"):
@@ -91,7 +91,7 @@ class Packing(Tools):
 
 
 def packed(at: Board, config: ArrayConfig) -> dict[str, int]:
-    """Cells of each kind, and yosys' count of the kinds reports name."""
+    """Return the cells of each kind, and yosys' count of the kinds that reports name."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         synthesize(at, folder, config)
@@ -110,7 +110,7 @@ def packed(at: Board, config: ArrayConfig) -> dict[str, int]:
 
 
 def cycles(config: ArrayConfig) -> float:
-    """Mean of shipped images that follow each other."""
+    """Return the mean cycles of shipped images in a row."""
     network = ss.load(shipped_path(NETWORK))
     samples = pixels(shipped_mnist(IMAGES)[0], network)
     program = ss.compile(network, config, STEPS)
@@ -122,7 +122,7 @@ def cycles(config: ArrayConfig) -> float:
 
 
 class InPlaceLanes(wiring.Component):
-    """``Lanes`` that are drained where they add, while nothing can be added."""
+    """``Lanes`` that are drained in place, while nothing can be added."""
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
@@ -145,7 +145,7 @@ class InPlaceLanes(wiring.Component):
 
 
 def lanes_alone(at: Board, made: Callable[[ArrayConfig], Any], chain: int) -> dict[str, int]:
-    """Cells of the lanes of a board's array, by kind."""
+    """Return the cells of the lanes of a board's array, by kind."""
     config = replace(at.config, chain=chain)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -158,7 +158,7 @@ def lanes_alone(at: Board, made: Callable[[ArrayConfig], Any], chain: int) -> di
 
 
 def ways_to_drain() -> list[dict[str, Any]]:
-    """The icebreaker's lanes, each way."""
+    """Return the rows of the icebreaker's lanes, one for each way to drain."""
     at = board("icebreaker")
     ways = {
         "in place, nothing is added meanwhile": (InPlaceLanes, 1),
@@ -172,7 +172,7 @@ def ways_to_drain() -> list[dict[str, Any]]:
 
 
 def shapes(name: str) -> list[dict[str, Any]]:
-    """A board's designs."""
+    """Return the rows of a board's designs."""
     at, rows = board(name), []
     for what, changed in SHAPES[name].items():
         config = replace(at.config, **changed)

@@ -1,12 +1,11 @@
-"""The golden model against snnTorch's own forward pass of the same network.
-
-784-128-10, direct-coded pixels, 4 steps, on the CPU, the same number of threads, no gradients:
+"""The golden model compared with snnTorch's own forward pass of the same network.
 
     python benchmarks/golden.py
 
-Both run the same 4-bit weights, biases and thresholds, and must predict the same class on every
-image before anything is timed: the leak is 1/2 and the values are small, so that snnTorch's float32
-is exact too.
+The network is 784-128-10 with pixels as constant currents and 4 steps. Both run on the CPU, with
+the same number of threads and without gradients. Both have the same 4-bit weights, biases and
+thresholds, and must predict the same class for every image before anything is timed: the leak is
+1/2 and the values are small, so that snnTorch's float32 is exact too.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ SIZES = (784, 128, 10)
 
 
 def network(rng: np.random.Generator) -> ss.Network:
-    """A network of random weights that fires at some 10 % to 40 % of its neuron-steps."""
+    """Return a network of random weights that fires in about 10 % to 40 % of its neuron-steps."""
     neuron = ss.Neuron(
         leak=(1, None), threshold=1 << 10, reset="subtract", reset_timing="next_step", compare="gt"
     )
@@ -39,7 +38,7 @@ def network(rng: np.random.Generator) -> ss.Network:
 
 
 def snntorch_forward(net: ss.Network) -> Callable[[torch.Tensor], torch.Tensor]:
-    """snnTorch's forward pass of the network, counts out."""
+    """Return snnTorch's forward pass of the network, a function of pixels that gives counts."""
     scale, modules = 1 << net.fraction_bits, []
     for layer in net.layers:
         linear = torch.nn.Linear(layer.inputs, layer.outputs)
@@ -62,7 +61,7 @@ def snntorch_forward(net: ss.Network) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def best(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Seconds of each one's fastest run; they take turns, so that a busy machine slows both."""
+    """Return the seconds of each fastest run; they alternate, so a busy machine slows both."""
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
         for function, mine in zip(functions, times, strict=True):

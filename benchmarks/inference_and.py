@@ -3,18 +3,19 @@
     python benchmarks/inference_and.py --runs docs/results/stable_spike.jsonl \
         --out docs/results/inference_and.jsonl
 
-Per network, on the whole test set:
+For each network, on the whole test set:
 
-- skeleton: the last layer reads the skeleton instead of the spikes. N biases meet N - 1 pairs, so
-  biases are kept, scaled by (N - 1) / N, or fitted on training samples; accuracy, estimated
-  cycles and SOPs.
-- agreement (``emit="both"``): the share of samples on which the two classifiers agree and the
-  accuracy there, beside the samples of the largest readout margin (highest membrane minus the next)
-  at the same coverage.
-- consistency: accuracy on the 90 % of the samples whose hidden layer is most consistent, beside the
-  90 % of the largest margin.
+- skeleton: the last layer reads the skeleton instead of the spikes. There are N biases but N - 1
+  pairs, so biases are kept, scaled by (N - 1) / N, or fitted on training samples; accuracy,
+  estimated cycles and SOPs.
+- agreement (``emit="both"``): the share of samples on which the two classifiers agree, and the
+  accuracy there, compared with as many samples of the largest readout margin (highest membrane
+  minus the next).
+- consistency: accuracy on the 90 % of the samples whose hidden layer is most consistent, compared
+  with the 90 % of the largest margin.
 
-A network is one line in the output; started again, those that are there are skipped.
+A network is one line of the output. When the benchmark is started again, it skips those that are
+there.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Integers = npt.NDArray[np.int64]
 def emitting(
     network: ss.Network, emit: str, bias: Integers | None = None
 ) -> ss.Network:
-    """The network with another emission of the hidden layer, and another bias of the last."""
+    """Return the network with another emission of the hidden layer and another bias of the last."""
     hidden, last = network.layers
     settings = {"pool_before": None, "recurrent": None}
     return ss.Network(
@@ -63,12 +64,12 @@ def emitting(
 
 
 def ran(network: ss.Network, samples: Any, steps: int) -> Any:
-    """The golden model's result."""
+    """Return the golden model's result."""
     return ss.Golden(network).run(samples, None if network.input.kind == "spikes" else steps)
 
 
 def fitted_bias(network: ss.Network, samples: Any, labels: Integers, steps: int) -> Integers:
-    """Biases of the last layer, least cross-entropy of the skeleton's membranes on samples.
+    """Return biases of the last layer with the least cross-entropy of the skeleton's membranes.
 
     Their scale is fitted with them. A bias is added in each of the ``steps`` steps.
     """
@@ -92,13 +93,13 @@ def fitted_bias(network: ss.Network, samples: Any, labels: Integers, steps: int)
 
 
 def margins(membranes: Integers) -> Integers:
-    """Highest membrane minus the next, (batch,)."""
+    """Return (batch,) differences of the highest membrane and the next."""
     ordered = np.sort(membranes, axis=1)
     return np.asarray(ordered[:, -1] - ordered[:, -2])
 
 
 def selected(score: npt.ArrayLike, coverage: float) -> npt.NDArray[np.bool_]:
-    """The share ``coverage`` of the samples whose score is highest; of equal ones the first."""
+    """Return a mask of the ``coverage`` share with the highest score; of equal ones the first."""
     values = np.asarray(score, float)
     kept = np.zeros(len(values), bool)
     kept[np.argsort(-values, kind="stable")[: round(coverage * len(values))]] = True
@@ -106,12 +107,12 @@ def selected(score: npt.ArrayLike, coverage: float) -> npt.NDArray[np.bool_]:
 
 
 def accuracy(right: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]) -> float | None:
-    """Share that is right of those kept; None of none."""
+    """Return the share of kept samples that is right; None if none is kept."""
     return float(right[kept].mean()) if kept.any() else None
 
 
 def hidden_consistency(result: Any, steps: int) -> Floats:
-    """Per sample, of the hidden layer."""
+    """Return (batch,) consistencies of the hidden layer."""
     of_all = ss.consistency(result.spike_counts, result.stable_counts, steps)
     return np.asarray(of_all[:, 0], dtype=np.float64)
 
@@ -119,7 +120,7 @@ def hidden_consistency(result: Any, steps: int) -> Floats:
 def measured(
     network: ss.Network, plan: Recipe, fit: Samples, test: Samples, counted: int
 ) -> dict[str, Any]:
-    """The figures of one network."""
+    """Return the figures of one network."""
     steps, labels = plan.steps, test.labels.numpy()
     samples = shaped(test.inputs, plan)
     both = ran(emitting(network, "both"), samples, steps)
@@ -165,7 +166,7 @@ SHOWN = {
 
 
 def summary(lines: Sequence[Run]) -> str:
-    """Mean and deviation over seeds and folds, a row per data set, T and losses."""
+    """Return a table of mean and deviation over seeds and folds, by data set, T and losses."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for line in lines:
         groups.setdefault(tuple(line[name] for name in KEY[:5]), []).append(line)
@@ -188,7 +189,7 @@ def _figure(runs: Sequence[Run], name: str) -> str:
 
 
 def networks(options: argparse.Namespace, there: set[Any]) -> Iterator[Run]:
-    """Runs whose network is to be measured."""
+    """Iterate over the runs whose network is to be measured."""
     for line in read_lines(options.runs):
         if "diverged" in line or line["losses"] not in options.losses:
             continue
@@ -221,7 +222,7 @@ def main(given: Sequence[str] | None = None) -> None:
             if not file.is_file():
                 raise SystemExit(f"{file} does not exist: --work must be stable_spike.py's")
             plan = plan_of(run)
-            fit = load(plan, "train", options.data).part(0, FITTED_ON)
+            fit = load(plan, "train", options.data).span(0, FITTED_ON)
             test = load(plan, "test", options.data)
             line = {**run, **measured(ss.load(file), plan, fit, test, options.counted)}
             add_line(options.out, line)

@@ -1,13 +1,13 @@
-"""Bytes of an image on the link, beside the fewest, and the images a second boards do with them.
+"""Bytes of an image on the link compared with the fewest possible, and what boards do with them.
 
     python benchmarks/link.py [-o docs/results/link.json]
 
-Bytes are those of the simulated board's frames, all framing included. The fewest are those of a
-code that knows of an image how many pixels are not 0, but nothing of where such pixels are likely
-or what they are, as an entropy coder would: log2 of the ways to choose so many places, and the bits
-of each value; and back the membranes of the outputs. A UART takes ten bit times for a byte, each
-way for itself, so the fuller way bounds the images a second, or else the core's cycles do. Boards
-whose array does not hold 784-128-10 run the smaller network, or none.
+Bytes are those of the simulated board's frames, with all framing. The fewest are those of a code
+that knows how many pixels of an image are not 0, but neither where such pixels are likely nor what
+they are, as an entropy coder would: log2 of the ways to choose their positions, and the bits of
+each value. The way back holds the membranes of the outputs. A UART takes ten bit times per byte, in
+each direction by itself, so images per second are bounded by the fuller direction, or else by the
+core's cycles. Boards whose array does not hold 784-128-10 run the smaller network, or none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results" / "boards.json"
 
 
 def fewest(samples: np.ndarray[Any, Any], network: ss.Network, state_bits: int) -> dict[str, float]:
-    """Bytes an image each way."""
+    """Return the fewest bytes of an image in each direction."""
     flat = samples.reshape(len(samples), -1)
     bits = [
         log2(comb(flat.shape[1], count)) + network.input.bits * count
@@ -43,7 +43,7 @@ def fewest(samples: np.ndarray[Any, Any], network: ss.Network, state_bits: int) 
 
 
 def measured(array: str) -> dict[str, Any]:
-    """Bytes and cycles of the shipped images on an array's simulated board."""
+    """Return bytes and cycles of the shipped images on an array's simulated board."""
     name, program = shipped_program(array)
     samples = pixels(shipped_mnist()[0], program.network)
     figures: dict[str, Any] = {"array": array, "network": name, "images": len(samples)}
@@ -63,7 +63,7 @@ def measured(array: str) -> dict[str, Any]:
 
 
 def rates(figures: dict[str, Any], built: dict[str, Any]) -> list[dict[str, Any]]:
-    """Images a second of the boards that have the array and were placed."""
+    """Return images per second of the boards that have the array and were placed."""
     rows = []
     fuller = max(figures["without"].values())
     for board in BOARDS.values():

@@ -1,12 +1,12 @@
-"""All 10,000 MNIST test images on a simulated board: every spike word against golden.
+"""All 10,000 MNIST test images on a simulated board: every spike word compared with golden.
 
     python benchmarks/mnist10k.py [--array icebreaker] [--network net.safetensors --steps 2]
         [--images 10000] [-o docs/results/mnist10k.json]
 
-needs the MNIST files (see ``stablespike.datasets``). Cycles are the simulated board's, of samples
-that follow each other, and of each alone on the device (core latency: from its last input word to
-its last result), with counters and without. The network is the largest shipped one the array holds,
-unless one is given.
+It needs the MNIST files (see ``stablespike.datasets``). Cycles are the simulated board's, for
+samples in a row and for each sample alone on the device (core latency: from its last input word to
+its last result), with counters and without. The network is the largest shipped one that the array
+holds, unless one is given.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BATCH = 500
 
 
 def busy_time(device: Device) -> int:
-    """Of a board at its last result, in cycles; 0 where there is none."""
+    """Return the time of a board at its last result, in cycles; 0 before the first."""
     return int(getattr(device, "_busy_time", 0))
 
 
@@ -37,8 +37,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--array", default="icebreaker")
     parser.add_argument("--network", type=Path)
-    parser.add_argument("--steps", type=int, default=STEPS, help="Of a sample (default 4).")
-    parser.add_argument("--images", type=int, default=10_000, help="The first so many.")
+    parser.add_argument("--steps", type=int, default=STEPS, help="Steps of a sample (default 4).")
+    parser.add_argument("--images", type=int, default=10_000, help="Number of images.")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     if arguments.network:

@@ -1,9 +1,9 @@
-"""MNIST images through the netlists of boards, as nextpnr is given them: golden's integers.
+"""MNIST images through the netlists of boards, as nextpnr receives them: the integers of golden.
 
     python benchmarks/netlist.py [BOARD ...] [--images 100] [-o docs/results/netlist.json]
 
-needs the extras ``sim`` and ``build``. Every image goes twice through the UART's pins, with and
-without traces; every spike word, readout and counter is compared.
+It needs the extras ``sim`` and ``build``. Every image goes through the UART's pins twice, with and
+without traces. Every spike word, readout and counter is compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOARDS = ("icebreaker", "ulx3s-25f")
 
 
 def check(name: str, images: int, array: str | None) -> dict[str, Any]:
-    """What was compared on a board, and its netlist's figures."""
+    """Return what was compared on a board, and its netlist's figures."""
     began = time.monotonic()
     netlist = board_netlist(name, None if array is None else preset(array))
     synthesized = time.monotonic()
@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("boards", nargs="*", metavar="BOARD", default=list(BOARDS))
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--array", help="a preset, in place of the boards' own")
+    parser.add_argument("--array", help="a preset instead of the boards' own")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     figures: dict[str, Any] = {

@@ -1,11 +1,11 @@
-"""Cycles for the networks that other projects publish figures of, on simulated boards.
+"""Cycles of the networks for which other projects publish figures, on simulated boards.
 
     python benchmarks/peers.py [-o docs/results/peers.json]
 
 Cycles are the simulated board's, one sample at a time on the device: from the start of its window
-to its last result. 256-128-12 has random weights, as its original was measured with; its inputs
-are active in a given share, either the same ones in every step, as an image shown for a while,
-or drawn anew for each. 784-128-10 is the shipped network on shipped images.
+to its last result. 256-128-12 has random weights, as in the original measurement. A given share of
+its inputs is active: either the same ones in every step, as for an image that is shown for a while,
+or newly drawn ones in each step. 784-128-10 is the shipped network on shipped images.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = (1, 4)
 
 
 def random_network(rng: np.random.Generator) -> ss.Network:
-    """256-128-12 of 4-bit weights; thresholds that let about a fifth of the neurons fire."""
+    """Return 256-128-12 with 4-bit weights and thresholds at which about a fifth fires."""
     def layer(outputs: int, inputs: int) -> ss.Dense:
         weight = rng.integers(-7, 8, (outputs, inputs))
         return ss.Dense(weight=weight, neuron=ss.Neuron(leak=(1, None), threshold=16 * 40))
@@ -37,14 +37,14 @@ def random_network(rng: np.random.Generator) -> ss.Network:
 
 
 def spikes(rng: np.random.Generator, share: float, steps: int, anew: bool) -> npt.NDArray[np.bool_]:
-    """(samples, steps, 256): ``share`` of the inputs active in every step."""
+    """Return (samples, steps, 256) spikes, with a ``share`` of the inputs active in every step."""
     count = round(share * 256)
     order = rng.random((SAMPLES, steps if anew else 1, 256)).argsort(-1) < count
     return np.broadcast_to(order, (SAMPLES, steps, 256))
 
 
 def alone(board: ss.Device, samples: npt.NDArray[np.generic]) -> dict[str, float]:
-    """Mean cycles of samples that have the device to themselves, compared with golden."""
+    """Return the mean cycles of samples that are alone on the device; compares with golden."""
     results = [board.run(samples[i : i + 1]) for i in range(len(samples))]
     with ss.open_device("golden:") as golden:
         golden.load(board.program)

@@ -1,4 +1,5 @@
-"""Runs of an experiment: a JSON line each, which makes it resumable; and their statistics."""
+"""Runs of an experiment, one line of JSON each, so that it can be resumed; and their statistics.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +16,12 @@ __all__ = ["add_line", "mean_and_deviation", "paired", "read_lines", "table"]
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """Finished runs; a last line that was cut off while it was written is taken out of the file.
+    """Return the finished runs; removes a last line from the file that was not written completely.
 
     Raises
     ------
     ValueError
-        If another line is no JSON object.
+        If another line is not a JSON object.
     """
     if not file.is_file():
         return []
@@ -33,7 +34,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         try:
             found.append(dict(json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file} line {number} is no finished run: {error}") from error
+            raise ValueError(f"{file} line {number} is not a finished run: {error}") from error
     return found
 
 
@@ -45,13 +46,13 @@ def add_line(file: Path, run: dict[str, Any]) -> None:
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and sample deviation, the latter not-a-number for one value."""
+    """Return mean and sample deviation; the latter is NaN for one value."""
     each = np.array(list(values), float)
     return float(each.mean()), float(each.std(ddof=1)) if len(each) > 1 else math.nan
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """Mean difference, and two-sided p of Student's paired test and of all sign flips of the pairs.
+    """Return the mean difference, and two-sided p of the paired t-test and of all sign flips.
 
     Not-a-number where there are fewer than two pairs, or (Student's) all differ by the same.
     """
@@ -69,6 +70,6 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

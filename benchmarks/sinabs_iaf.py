@@ -1,9 +1,9 @@
-"""sinabs's IAF neuron, one spike a step, beside ours with the same weights.
+"""sinabs's IAF neuron with at most one spike per step, compared with ours with the same weights.
 
     python benchmarks/sinabs_iaf.py
 
-24-40-20 networks of random weights on a grid, random spikes of rate 0.4, 4 steps. sinabs needs an
-older nir than the importers, so it is installed without them.
+The networks are 24-40-20 with random weights on a grid, the samples random spikes with a rate of
+0.4, over 4 steps. sinabs needs an older nir than the importers do, so it is installed without them.
 """
 
 from __future__ import annotations

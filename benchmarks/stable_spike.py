@@ -2,16 +2,16 @@
 
     python benchmarks/stable_spike.py --out docs/results/stable_spike.jsonl
 
-Baseline, L_spike, L_noise and both, with a sweep of gamma, at T = 2 and 4, on MNIST and the small
-N-MNIST (all five folds of its 1,100 recordings), five seeds each; "nmnist-conv" is the latter with
-convolutions. A finished run is one line in the
-output; started again, runs that are there are skipped and one that was stopped goes on from its
-checkpoint in ``--work``, where the networks stay for ``inference_and.py``. ``--table`` only prints
-the table of what is there. Data: see ``stablespike.datasets`` ($STABLESPIKE_DATA or --data).
+It trains a baseline, L_spike, L_noise and both, with a sweep of gamma, at T = 2 and 4, on MNIST and
+the small N-MNIST (all five folds of its 1,100 recordings), with five seeds each; "nmnist-conv" is
+the latter with convolutions. A finished run is one line of the output. When the benchmark is
+started again, it skips finished runs, and continues an interrupted one from its checkpoint in
+``--work``, where the networks stay for ``inference_and.py``. ``--table`` only prints the table of
+the finished runs. For the data see ``stablespike.datasets`` ($STABLESPIKE_DATA or --data).
 
 Within a seed (and fold), all losses see the same samples in the same order from the same first
 weights, so tests are paired. With folds, a pair is a seed's mean over the folds. Cycles are
-estimated from golden's words on the first ``--counted`` test samples.
+estimated from golden's words of the first ``--counted`` test samples.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Run = dict[str, Any]
 
 
 def wanted(options: argparse.Namespace) -> list[Run]:
-    """What is to be run, by the fields of ``KEY``; all losses of a seed come together."""
+    """Iterate over the runs, by the fields of ``KEY``; all losses of a seed come together."""
     runs = []
     for seed in range(options.seeds):
         for dataset in options.datasets:
@@ -86,14 +86,14 @@ def folder(work: Path, run: Run) -> Path:
 
 
 def plan_of(run: Run) -> Recipe:
-    """The recipe a run trains."""
+    """Return the recipe that a run trains."""
     base = RECIPES[f"{NAMES[run['dataset']]}-baseline-t{run['steps']}"]
     fields = ("beta", "gamma", "spike_detach", "noise_detach", "fold", "epochs")
     return replace(base, **{name: run[name] for name in fields})
 
 
 def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> dict[str, float]:
-    """SOPs and estimated cycles a sample, samples following each other."""
+    """Return SOPs and estimated cycles per sample, for samples in a row."""
     plain = all(isinstance(layer, ss.Dense) for layer in network.layers)
     program = ss.compile(network, ARRAY if plain else CONVOLVING, steps)
     traced = ss.Golden(network).run(
@@ -111,7 +111,7 @@ def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> 
 
 
 def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
-    """Train and measure one run; of one that diverges, what it said."""
+    """Train and measure one run; of one that diverges, the message is kept."""
     place, plan = folder(work, run), plan_of(run)
     begun = (place / "custom.checkpoint.pt").is_file()
     try:
@@ -119,7 +119,7 @@ def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
     except Diverged as error:
         return {**run, "diverged": str(error)}
     (place / "custom.checkpoint.pt").unlink()
-    samples = shaped(load(plan, "test", data).part(0, counted).inputs, plan)
+    samples = shaped(load(plan, "test", data).span(0, counted).inputs, plan)
     rates = (result.skeleton_rate, result.firing_rate)
     return {
         **run,
@@ -135,7 +135,7 @@ def execute(run: Run, data: Path | None, work: Path, counted: int) -> Run:
 
 
 def summary(lines: Sequence[Run]) -> str:
-    """The table, a part per data set and T."""
+    """Return the tables, one for each data set and T."""
     parts = []
     head = (
         "losses", "beta", "gamma", "detached", "runs", "accuracy, mean", "deviation",
@@ -165,7 +165,7 @@ def _order(item: tuple[tuple[Any, ...], list[Run]]) -> tuple[Any, ...]:
 
 
 def by_seed(runs: Sequence[Run]) -> dict[int, tuple[float, frozenset[int]]]:
-    """Accuracy and folds of each seed."""
+    """Return accuracy and folds of each seed."""
     seeds: dict[int, dict[int, float]] = {}
     for run in runs:
         seeds.setdefault(run["seed"], {})[run["fold"]] = run["test"]
@@ -224,7 +224,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="instead of the recipes'")
     parser.add_argument("--counted", type=int, default=500, help="samples for SOPs and cycles")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, a thread each")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread")
     parser.add_argument("--table", action="store_true", help="print the table, run nothing")
     return parser.parse_args(given)
 

@@ -1,11 +1,11 @@
-"""Time of a training step with the integer-exact forward pass, against the float one.
+"""Time of a training step with the integer-exact forward pass, compared with the float one.
 
     python benchmarks/train_step.py --out docs/results/train_step.json
 
-A step is forward, cross-entropy, backward, Adam and the bounds of the weights, of ``mnist-mlp`` at
-batch 256 on one thread. The float network has the same layers, steps, leak, reset and surrogate,
-and rounds nothing. The kinds take turns, so that other work on the machine meets all of them alike;
-figures are medians.
+A step is forward, cross-entropy, backward, Adam and the bounds of the weights, for ``mnist-mlp``
+with batches of 256 on one thread. The float network has the same layers, steps, leak, reset and
+surrogate gradient, and rounds nothing. The kinds alternate, so that other work on the machine slows
+all of them alike. Figures are medians.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Step = Callable[[], None]
 
 
 class Float(torch.nn.Module):
-    """The recipe's network in real numbers."""
+    """The network of the recipe in real numbers."""
 
     def __init__(self, plan: Recipe, inputs: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def exact_step(plan: Recipe, inputs: torch.Tensor, labels: torch.Tensor) -> Step
 
 
 def measured(repeats: int, batch: int) -> dict[str, float]:
-    """Median milliseconds a step of each kind."""
+    """Return the median milliseconds per step of each kind."""
     plan = RECIPES["mnist-mlp"]
     generator = torch.Generator().manual_seed(1)
     bright = torch.randint(0, 16, (batch, plan.side**2), generator=generator)

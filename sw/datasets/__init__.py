@@ -1,4 +1,7 @@
-"""Data sets: read from a folder, from the user's cache, or fetched into it and checked."""
+"""Data sets: read from a folder or from the user's cache, or downloaded into the cache and checked.
+
+The room may import ``support``.
+"""
 
 from .files import DATA_VARIABLE, DatasetError, data_folder
 from .folds import folds

@@ -1,4 +1,4 @@
-"""Where the files of data sets are, and how they come there."""
+"""The files of data sets: where they are looked for, and how they are downloaded."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ from ..support.errors import FileError
 __all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch", "remedy"]
 
 DATA_VARIABLE = "STABLESPIKE_DATA"
+"""Environment variable with the folder of the data sets."""
 _TIMEOUT_S = 30
 
 
 class DatasetError(FileError):
-    """A data file is missing, truncated or not the file it is named after."""
+    """A file of a data set is missing, truncated, or not the file that its name says."""
 
 
 def data_folder(name: str, path: str | os.PathLike[str] | None) -> tuple[Path, bool]:
-    """The folder of data set ``name``, and whether the user named it.
+    """Return the folder of a data set, and whether the user named it.
 
-    It is ``path``, else $STABLESPIKE_DATA, or the folder ``name`` in there if there is one; else
-    the user's cache.
+    It is ``path`` or else $STABLESPIKE_DATA, or in either the folder ``name`` if there is one. If
+    neither is given, it is in the user's cache.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set's own folder.
+    path : str or path object or None
+        The folder that the user named.
     """
     chosen = path if path is not None else os.environ.get(DATA_VARIABLE) or None
     if chosen is not None:
@@ -42,18 +50,28 @@ def fetch(
     named: bool,
     check: Callable[[bytes, str], Any],
 ) -> bytes:
-    """A file's bytes: from ``folder``, or else downloaded into it, whole and checked or not at all.
+    """Return the bytes of a file, which is downloaded if it is missing from the cache.
+
+    A download is kept only if it is complete and passes the check.
 
     Parameters
     ----------
-    addresses : of the file, tried in this order.
-    named : the user named the folder; then nothing is downloaded.
-    check : raises a DatasetError for bytes, from the place it is told, that are not the file's.
+    name : str
+        Name of the file.
+    addresses : sequence of str
+        Addresses of the file, tried in this order.
+    folder : Path
+        The folder it is in, or is downloaded into.
+    named : bool
+        Whether the user named the folder. Then nothing is downloaded.
+    check : callable
+        Called with bytes and where they come from. It raises a ``DatasetError`` if the bytes are
+        not the file's.
 
     Raises
     ------
     DatasetError
-        If the file is missing and cannot be had; says where to put it.
+        If the file is missing and cannot be downloaded. The message says where to put it.
     """
     file = folder / name
     try:
@@ -81,14 +99,14 @@ def fetch(
 
 
 def remedy(named: bool) -> str:
-    """What to do about a file that is not the data set's."""
+    """Return what to do about a file that is not the data set's."""
     if named:
-        return "it is another data set's, or was changed: put the right file in its place"
+        return "it belongs to another data set, or was changed: replace it by the right file"
     return "delete it and fetch it again"
 
 
 def _keep(data: bytes, file: Path) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, completely or not at all."""
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A split of samples into folds that is the same everywhere."""
+"""A split of samples into folds that is the same on every machine."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ Integers = npt.NDArray[np.int64]
 def folds(
     labels: npt.ArrayLike, fold: int, count: int = 5
 ) -> tuple[Integers, Integers]:
-    """Indices of the training and of the test samples of one of ``count`` folds.
+    """Return the training and the test samples of one of ``count`` folds.
 
-    The k-th sample of its class, in the order they have, is in fold ``k % count``: folds have as
-    many samples of each class as can be, nothing is drawn, and every sample is tested once.
+    The k-th sample of a class, in the given order, is in fold ``k % count``. So classes are spread
+    evenly over the folds, nothing is random, and every sample is tested in exactly one fold.
 
     Parameters
     ----------
-    labels : (n,).
-    fold : 0 to ``count - 1``, the one that is tested.
-    count : folds, at least 2.
+    labels : (n,) array_like
+        Classes of the samples.
+    fold : int
+        The fold that is tested, 0 to ``count - 1``.
+    count : int
+        Number of folds, at least 2.
 
     Returns
     -------
-    train, test
-        Both ascending.
+    train : (m,) int64
+        Indices of the training samples, ascending.
+    test : (n - m,) int64
+        Indices of the test samples, ascending.
 
     Raises
     ------

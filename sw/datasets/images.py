@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: images in the IDX format, fetched once where they are missing."""
+"""MNIST and Fashion-MNIST: images in the IDX format, downloaded once if they are missing."""
 
 from __future__ import annotations
 
@@ -29,13 +29,18 @@ _SHIPPED = ("mnist-test-1000-images-idx3-ubyte.gz", "mnist-test-1000-labels-idx1
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of four files.
+    """A data set of four files: images and labels for training and test.
 
     Attributes
     ----------
-    name, folder : in messages, and of its folder.
-    mirrors : addresses that end where a file's name begins.
-    md5 : of each file's content once unpacked, since mirrors pack it differently.
+    name : str
+        Its name in messages.
+    folder : str
+        Name of its folder.
+    mirrors : tuple of str
+        Addresses of the folders that hold the files.
+    md5 : dict of str to str
+        MD5 of each file's unpacked content, by name; mirrors pack the same content differently.
     """
 
     name: str
@@ -75,28 +80,43 @@ FASHION = Source(
 
 
 def mnist_folder(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder MNIST is read from: ``path``, else $STABLESPIKE_DATA, else the user's cache."""
+    """Return the folder that MNIST is read from.
+
+    Parameters
+    ----------
+    path : str or path object, optional
+        The folder; $STABLESPIKE_DATA by default, or else the user's cache.
+    """
     return data_folder(MNIST.folder, path)[0]
 
 
 def mnist(
     split: str = "train", path: str | os.PathLike[str] | None = None
 ) -> tuple[Images, Images]:
-    """Images (n, 28, 28) and labels (n,) of MNIST, uint8; n is 60,000 or 10,000.
+    """Read the MNIST handwritten digits.
 
     Parameters
     ----------
-    split : ``"train"`` or ``"test"``.
-    path : folder with the four ``.gz`` files, or with them in a folder ``mnist``; None:
-        $STABLESPIKE_DATA, else the user's cache folder. Files missing from the cache are downloaded
-        into it; those missing from a folder that was named are not.
+    split : {"train", "test"}
+        The 60,000 training or the 10,000 test samples.
+    path : str or path object, optional
+        A folder with the four ``.gz`` files, or with a folder ``mnist`` that has them. By default
+        $STABLESPIKE_DATA, or else the user's cache. Files that are missing from the cache are
+        downloaded into it; nothing is downloaded into a folder that was named.
+
+    Returns
+    -------
+    images : (n, 28, 28) uint8
+        Pixels, 0 to 255.
+    labels : (n,) uint8
+        Digits, 0 to 9.
 
     Raises
     ------
     ValueError
         If there is no such split.
     DatasetError
-        If a file is missing and cannot be fetched, truncated, or another file than MNIST's.
+        If a file is missing and cannot be downloaded, is truncated, or is not MNIST's.
     """
     return _images(MNIST, split, path)
 
@@ -104,8 +124,24 @@ def mnist(
 def fashion_mnist(
     split: str = "train", path: str | os.PathLike[str] | None = None
 ) -> tuple[Images, Images]:
-    """The same of Fashion-MNIST, whose files have the same names: its own folder is
+    """Read Fashion-MNIST, pictures of clothes in the format of MNIST.
+
+    Its files have the same names as MNIST's, so it is looked for in a folder of its own,
     ``fashion-mnist``.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+        The 60,000 training or the 10,000 test samples.
+    path : str or path object, optional
+        As for ``mnist``.
+
+    Returns
+    -------
+    images : (n, 28, 28) uint8
+        Pixels, 0 to 255.
+    labels : (n,) uint8
+        Classes, 0 to 9.
 
     Raises
     ------
@@ -136,14 +172,28 @@ def _images(
 
 
 def shipped_mnist(count: int | None = None) -> tuple[Images, Images]:
-    """The first ``count`` (all 1,000 when None) images and labels of MNIST's test set.
+    """Return samples of MNIST's test set that come with the package.
 
-    They travel with the package, see ``shipped/NOTICE-mnist.txt``.
+    Parameters
+    ----------
+    count : int, optional
+        How many of the first 1,000 test samples; all of them by default.
+
+    Returns
+    -------
+    images : (count, 28, 28) uint8
+        Pixels, 0 to 255.
+    labels : (count,) uint8
+        Digits, 0 to 9.
 
     Raises
     ------
     TypeError, ValueError
-        If ``count`` is no integer or not from 1 to 1,000.
+        If ``count`` is not an integer from 1 to 1,000.
+
+    Notes
+    -----
+    Source and licence are in ``shipped/NOTICE-mnist.txt``.
     """
     parts = [shipped_path(name) for name in _SHIPPED]
     images, labels = (_parse_idx(_unpack(part.read_bytes(), part), part) for part in parts)
@@ -159,18 +209,26 @@ def shipped_mnist(count: int | None = None) -> tuple[Images, Images]:
 
 
 def pixels(images: Images, side: int, bits: int) -> Images:
-    """Images as an array reads them: fewer pixels, and of each the highest bits.
+    """Return images with fewer pixels of fewer bits, as an array reads them.
 
     Parameters
     ----------
-    images : uint8 (count, height, width), both a multiple of ``side``.
-    side : pixels along each edge that remain, each the mean of those it replaces, rounded down.
-    bits : 1 to 8 that remain of a pixel.
+    images : (count, height, width) uint8
+        Pixels; height and width are multiples of ``side``.
+    side : int
+        Rows and columns that remain. A pixel is the mean of those it replaces, rounded down.
+    bits : int
+        The most significant bits of a pixel that remain, 1 to 8.
 
     Returns
     -------
-    uint8 (count, side, side)
-        0 to ``2**bits - 1``.
+    (count, side, side) uint8
+        Pixels, 0 to ``2**bits - 1``.
+
+    Raises
+    ------
+    ValueError
+        If ``side`` does not divide the images, or ``bits`` is out of range.
     """
     count, height, width = images.shape
     if side < 1 or height % side or width % side:
@@ -185,12 +243,17 @@ def pixels(images: Images, side: int, bits: int) -> Images:
 
 
 def shipped_path(name: str) -> Path:
-    """A file that travels with the package, such as ``"mnist-mlp.safetensors"``.
+    """Return the path of a file that comes with the package.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, such as ``"mnist-mlp.safetensors"``.
 
     Raises
     ------
     ValueError
-        If there is no such file; it names those there are.
+        If there is no such file. The message names those that exist.
     """
     folder = Path(__file__).parent.parent / "shipped"
     there = sorted(file.name for file in folder.iterdir())
@@ -204,7 +267,7 @@ def _unpack(packed: bytes, source: Path | str) -> bytes:
         return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
-            f"{source} is truncated or no gzip file ({error}): delete it and fetch it again"
+            f"{source} is truncated or not a gzip file ({error}): delete it and fetch it again"
         ) from error
 
 
@@ -218,10 +281,10 @@ def _check_md5(data: bytes, source: Source, name: str, where: str, named: bool) 
 
 
 def _parse_idx(data: bytes, source: Path | str) -> Images:
-    """An array of bytes out of an IDX file: two zeros, type, dimensions, sizes, values."""
+    """Return the array in an IDX file: two zeros, type, number of axes, sizes, values."""
     if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise DatasetError(
-            f"{source} is no IDX file of bytes: it starts with {data[:4].hex() or 'nothing'}, "
+            f"{source} is not an IDX file of bytes: it starts with {data[:4].hex() or 'nothing'}, "
             "not 000008"
         )
     head = 4 + 4 * data[3]

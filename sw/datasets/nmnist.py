@@ -1,7 +1,7 @@
-"""N-MNIST: digits before a moving event camera, 34 x 34 x 2 (Orchard et al. 2015, CC BY-SA 4.0).
+"""N-MNIST: digits in front of a moving event camera, 34 x 34 pixels and two polarities.
 
-Recordings are structured arrays with the fields ``t`` (microseconds), ``x``, ``y``, ``p``, as
-``Device.run`` takes them.
+It is the data set of Orchard et al. (2015), licensed CC BY-SA 4.0. Recordings are structured arrays
+with the fields ``t`` (microseconds), ``x``, ``y`` and ``p``, as ``Device.run`` takes them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ __all__ = ["EVENT_DTYPE", "NMNIST_SHAPE", "nmnist", "nmnist_small", "parse_event
 
 EVENT_DTYPE = np.dtype([("t", np.int64), ("x", np.uint8), ("y", np.uint8), ("p", np.uint8)])
 NMNIST_SHAPE = (2, 34, 34)
-"""Axes (p, y, x) of a recording."""
+"""Sizes of a recording's axes (p, y, x)."""
 
 Recordings = list[npt.NDArray[np.void]]
 Labels = npt.NDArray[np.uint8]
 
 _EVENT_BYTES = 5
+# An event in this row is a tick of the camera's clock, which says that so much time has passed.
 _OVERFLOW_Y, _OVERFLOW_US = 240, 1 << 13
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
 _WHOLE = {
@@ -57,20 +58,30 @@ _SMALL_MIRRORS = (
 def nmnist(
     split: str = "train", path: str | os.PathLike[str] | None = None
 ) -> tuple[Recordings, Labels]:
-    """Recordings and labels (n,) of N-MNIST; n is 60,000 or 10,000, in the order of file numbers.
+    """Read N-MNIST.
 
     Parameters
     ----------
-    split : ``"train"`` or ``"test"``.
-    path : folder with ``Train.zip`` and ``Test.zip`` (a gigabyte), or with them in a folder
-        ``nmnist``; None: $STABLESPIKE_DATA, else the user's cache, into which they are downloaded.
+    split : {"train", "test"}
+        The 60,000 training or the 10,000 test samples.
+    path : str or path object, optional
+        A folder with ``Train.zip`` and ``Test.zip`` (a gigabyte), or with a folder ``nmnist`` that
+        has them. By default $STABLESPIKE_DATA, or else the user's cache, into which they are
+        downloaded.
+
+    Returns
+    -------
+    recordings : list of structured arrays
+        Events of each sample, in the order of file numbers.
+    labels : (n,) uint8
+        Digits, 0 to 9.
 
     Raises
     ------
     ValueError
         If there is no such split.
     DatasetError
-        If the file is missing and cannot be fetched, damaged, or another file than N-MNIST's.
+        If the file is missing and cannot be downloaded, is damaged, or is not N-MNIST's.
     """
     if split not in _WHOLE:
         raise ValueError(f"split must be one of {sorted(_WHOLE)}, not {split!r}")
@@ -95,21 +106,29 @@ def nmnist(
 
 
 def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings, Labels]:
-    """The 1,100 recordings and labels of the subset that comes with slayerPytorch.
+    """Read the subset of N-MNIST that comes with slayerPytorch.
 
-    The first 1,000 are its training recordings, the last 100 its test recordings; ``folds`` splits
-    all of them.
+    The first 1,000 recordings are its training samples, the last 100 its test samples. ``folds``
+    splits all of them.
 
     Parameters
     ----------
-    path : folder with the folder ``NMNISTsmall``, with ``NMNISTsmall.zip`` or with
-        ``nmnist-small.tar.gz``, or with one of them in a folder ``nmnist-small``; None:
-        $STABLESPIKE_DATA, else the user's cache, into which the archive is downloaded.
+    path : str or path object, optional
+        A folder with the folder ``NMNISTsmall``, with ``NMNISTsmall.zip`` or with
+        ``nmnist-small.tar.gz``, or with a folder ``nmnist-small`` that has one of them. By default
+        $STABLESPIKE_DATA, or else the user's cache, into which the archive is downloaded.
+
+    Returns
+    -------
+    recordings : list of structured arrays
+        Events of the 1,100 samples.
+    labels : (1100,) uint8
+        Digits, 0 to 9.
 
     Raises
     ------
     DatasetError
-        If it is missing and cannot be fetched, damaged, or another data set.
+        If it is missing and cannot be downloaded, is damaged, or is another data set.
     """
     folder, named = data_folder("nmnist-small", path)
     if (folder / _SMALL_FOLDER).is_dir():
@@ -126,17 +145,31 @@ def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings
 
 
 def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
-    """A recording out of its file: five bytes an event, x, y, then polarity in the highest bit and
-    23 bits of time. An event at y = 240 says that 2**13 us have passed, and is no spike.
+    """Return the recording in the bytes of a file.
+
+    An event has five bytes: x, y, then the polarity in the most significant bit and 23 bits of
+    time. An event at y = 240 is not a spike. It says that another 2**13 microseconds have passed.
+
+    Parameters
+    ----------
+    data : bytes
+        Contents of the file.
+    source : str or Path
+        The file, for messages.
+
+    Returns
+    -------
+    (events,) structured array
+        Of ``EVENT_DTYPE``.
 
     Raises
     ------
     DatasetError
-        If the file is cut off, or an event is outside of 34 x 34.
+        If the file is truncated, or an event is outside of 34 x 34 pixels.
     """
     if len(data) % _EVENT_BYTES:
         raise DatasetError(
-            f"{source} is truncated: {len(data)} bytes are no whole number of 5-byte events"
+            f"{source} is truncated: {len(data)} bytes are not a whole number of 5-byte events"
         )
     raw = np.frombuffer(data, np.uint8).reshape(-1, _EVENT_BYTES)
     passed = raw[:, 1] == _OVERFLOW_Y
@@ -154,6 +187,7 @@ def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
 
 
 def _from_folder(folder: Path) -> Callable[[str], bytes]:
+    """Return a function that reads a file of a folder by its name."""
     def read(name: str) -> bytes:
         try:
             return (folder / name).read_bytes()
@@ -164,20 +198,12 @@ def _from_folder(folder: Path) -> Callable[[str], bytes]:
 
 
 def _from_archive(data: bytes, where: str) -> Callable[[str], bytes]:
-    """Contents by file name, from a zip or tar archive."""
-    contents: dict[str, bytes] = {}
+    """Return a function that reads a file of a zip or tar archive by its name."""
     try:
-        if zipfile.is_zipfile(io.BytesIO(data)):
-            with zipfile.ZipFile(io.BytesIO(data)) as zipped:
-                contents = {Path(name).name: zipped.read(name) for name in zipped.namelist()}
-        else:
-            with tarfile.open(fileobj=io.BytesIO(data)) as tarred:
-                for member in tarred:
-                    if (inside := tarred.extractfile(member)) is not None:
-                        contents[Path(member.name).name] = inside.read()
+        contents = _unpacked(data)
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         raise DatasetError(
-            f"{where} is truncated or no archive ({error}): delete it and fetch it again"
+            f"{where} is truncated or not an archive ({error}): delete it and fetch it again"
         ) from error
 
     def read(name: str) -> bytes:
@@ -188,7 +214,22 @@ def _from_archive(data: bytes, where: str) -> Callable[[str], bytes]:
     return read
 
 
+def _unpacked(data: bytes) -> dict[str, bytes]:
+    """Return the files of a zip or tar archive by their names, without folders."""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+            return {Path(name).name: zipped.read(name) for name in zipped.namelist()}
+    contents: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as tarred:
+        for member in tarred:
+            if (inside := tarred.extractfile(member)) is not None:
+                contents[Path(member.name).name] = inside.read()
+    return contents
+
+
 def _small(read: Callable[[str], bytes], where: Path, named: bool) -> tuple[Recordings, Labels]:
+    """Return the recordings and labels of the subset, in the order of its lists."""
+    # One sum over all recordings and labels, since folder, zip and tar have no bytes in common.
     digest = hashlib.md5(usedforsecurity=False)
     recordings, labels = [], []
     for name in _SMALL_LISTS:

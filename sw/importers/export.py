@@ -28,7 +28,18 @@ _log = logging.getLogger("stablespike.importers")
 
 
 def not_carried(network: Network) -> tuple[str, ...]:
-    """Return what a reader that knows only NIR does not learn of a network, a line each."""
+    """Return what a reader that knows only NIR does not learn of a network.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+
+    Returns
+    -------
+    tuple of str
+        A line for each fact.
+    """
     neurons = [layer.neuron for layer in network.layers]
     firing = [neuron for neuron in neurons if neuron.fires]
     lines = [

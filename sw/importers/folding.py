@@ -90,7 +90,7 @@ class Folding:
         elif isinstance(op, Conv):
             self._convolve(op)
         else:
-            raise TypeError(f"{op.name} ({op.kind}) is no operation of a chain")
+            raise TypeError(f"{op.name} ({op.kind}) is not an operation of a chain")
 
     def _affine(self, op: Affine) -> None:
         if not op.weight.size:
@@ -213,7 +213,7 @@ class Folding:
         if self.weight is None:
             raise NotExpressible(
                 op.name, op.kind, "there are no weights in front of these neurons",
-                "a fully connected layer in front, of the identity if need be",
+                "a fully connected layer in front of them, with the identity as weights if need be",
             )
         cell, outputs = op.cell, len(self.weight)
         shape = self.shape if self.conv is not None else (outputs,)

@@ -49,7 +49,7 @@ def read_graph(source: Any) -> tuple[Any, str]:
     except Exception as error:  # nir and h5py raise whatever the bytes lead to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileError(
-            f"{path} is no NIR file, or one of another version ({reason}); expected what "
+            f"{path} is not a NIR file, or one of another version ({reason}); expected what "
             "nir.write writes"
         ) from error
     return graph, f"NIR file {os.path.basename(path)}"
@@ -115,7 +115,7 @@ def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
     for a, b in edges:
         for each in (a, b):
             if each not in nodes:
-                raise ValueError(f"the edge ({a!r}, {b!r}) names {each!r}, which is no node")
+                raise ValueError(f"the edge ({a!r}, {b!r}) names {each!r}, which does not exist")
     back = _ways_back(nodes, edges)
     through = {name for name, _ in back.values()}
     chain = _chain(
@@ -184,27 +184,21 @@ def _chain(
     for names, kind, what in ((starts, "Input", "inputs"), (ends, "Output", "outputs")):
         if len(names) != 1 or type(nodes[names[0]]).__name__ != kind:
             raise NotExpressible(
-                ", ".join(names) or "the graph", "NIRGraph", f"these are its {what}",
-                f"one chain of nodes from an Input to an Output; this lacks or repeats {kind}",
+                "the graph", "NIRGraph", f"its {what} are {', '.join(names) or 'missing'}",
+                "one chain of nodes, from one Input node to one Output node",
             )
     order = [starts[0]]
-    while ahead[order[-1]]:
+    while True:
         name = order[-1]
         for others, what in ((ahead[name], "feeds"), (behind[name], "is fed by")):
             if len(others) > 1:
                 raise NotExpressible(
                     name, type(nodes[name]).__name__,
-                    f"the graph branches: it {what} {', '.join(others)}",
-                    "one chain of nodes",
+                    f"the graph branches: it {what} {', '.join(others)}", "one chain of nodes",
                 )
+        if not ahead[name]:
+            return [(each, nodes[each]) for each in order]
         order.append(ahead[name][0])
-    if len(behind[order[-1]]) > 1:
-        raise NotExpressible(
-            order[-1], type(nodes[order[-1]]).__name__,
-            f"the graph branches: it is fed by {', '.join(behind[order[-1]])}",
-            "one chain of nodes",
-        )
-    return [(name, nodes[name]) for name in order]
 
 
 def _check_acyclic(

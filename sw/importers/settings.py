@@ -67,13 +67,14 @@ class Options(TypedDict, total=False):
 class Settings:
     """The options of an importer, with defaults, checked.
 
+    Beside those of ``Options`` there are two that a graph of ``to_nir`` sets.
+
     Parameters
     ----------
     layer_bits : sequence of int or None
-        Weight widths of the layers, as a graph of ``to_nir`` says; None for the network's. The
-        other parameters are those of ``Options``.
+        Weight widths of the layers; None for the network's.
     emits : sequence of str
-        What the layers emit, as a graph of ``to_nir`` says.
+        What the layers emit.
 
     Raises
     ------

@@ -160,7 +160,13 @@ class Conv2d(Weighted):
         return self.channels, down.positions, across.positions
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape of what the layer emits for an input of that shape."""
+        """Return the shape of what the layer emits.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
+        """
         neurons = self.neuron_shape(shape)
         return neurons if self.pool_after is None else self.pool_after.output_shape(neurons)
 

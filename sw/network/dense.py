@@ -137,7 +137,13 @@ class Dense(Weighted):
         return (self.outputs,)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape of what the layer emits for an input of that shape."""
+        """Return the shape of what the layer emits.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, before pooling.
+        """
         return self.neuron_shape(shape)
 
     def folded_weight(self, shape: Shape) -> Integers:

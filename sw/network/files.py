@@ -82,7 +82,7 @@ def check_writable(path: PathLike) -> None:
     """
     target = _as_path(path)
     if target.exists() and not target.is_file():
-        kind = "a folder" if target.is_dir() else "no regular file"
+        kind = "a folder" if target.is_dir() else "not a regular file"
         raise FileError(f"{target} cannot be written: it is {kind}; give it another name")
     # Only an attempt shows whether a folder takes files: permissions differ between file systems.
     trial = _beside(target)
@@ -197,7 +197,7 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
         raise FileError(f"{source} cannot be read: {error.strerror or error}") from error
     except safetensors.SafetensorError as error:
         raise FileError(
-            f"{source} is truncated or no safetensors file ({error}); expected a {file_format}"
+            f"{source} is truncated or not a safetensors file ({error}); expected a {file_format}"
         ) from error
     try:
         header = json.loads(metadata[_KEY])

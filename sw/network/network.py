@@ -133,6 +133,11 @@ class Network(Equal):
         """Return the steps that an array of that window computes together.
 
         It is one with a recurrent layer, whose step needs the spikes of the one before.
+
+        Parameters
+        ----------
+        longest : int
+            Longest window of the array.
         """
         return 1 if self.recurrent else longest
 
@@ -142,6 +147,11 @@ class Network(Equal):
 
     def folded_weight(self, index: int) -> npt.NDArray[np.int64]:
         """Return (out, inputs) weights of a dense layer, on its input before pooling.
+
+        Parameters
+        ----------
+        index : int
+            Index of the layer.
 
         Raises
         ------

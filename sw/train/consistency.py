@@ -1,7 +1,8 @@
 """The losses of Stable Spike (arXiv 2603.11676) on the features of any spiking backbone.
 
 ``features`` are spikes (T, batch, ...), 0 or 1, with surrogate gradients. Their skeleton is the AND
-of adjacent steps, as a product: so gradients reach both steps. In the paper's terms::
+of consecutive steps, computed as a product so that gradients reach both steps. In the paper's
+terms::
 
     S~[t] = S[t] & S[t+1],  t = 1 .. T-1        skeleton
     r~    = mean of S~ over the T - 1 pairs     skeleton rate
@@ -11,9 +12,9 @@ of adjacent steps, as a product: so gradients reach both steps. In the paper's t
     O_noise = classifier(r~ + Bernoulli(r~)),  the noise without gradient
     L = CE + beta L_spike + gamma L_noise
 
-The skeleton rate is that of ``Result.consistency``, whose hardware indexes it one step later. The
-classifier is the last layer as a linear map of rates: its noisy input reaches 2 and is no spike
-train. The paper leaves open where gradients stop besides the noise; ``spike_detach`` and
+The skeleton rate is that of ``Result.consistency``; the hardware numbers a pair by its second step.
+The classifier is the last layer as a linear map of rates: its noisy input reaches 2 and is not a
+spike train. The paper does not say where gradients stop, apart from the noise; ``spike_detach`` and
 ``noise_detach`` choose.
 """
 
@@ -36,7 +37,16 @@ Classifier = Callable[[torch.Tensor], torch.Tensor]
 
 
 def skeleton(features: torch.Tensor) -> torch.Tensor:
-    """``S[t] & S[t+1]`` as a product, (T - 1, batch, ...).
+    """Return the skeleton of spikes, ``S[t] & S[t+1]``, as a product.
+
+    Parameters
+    ----------
+    features : (T, batch, ...) tensor
+        Spikes, 0 or 1, of at least two steps.
+
+    Returns
+    -------
+    (T - 1, batch, ...) tensor
 
     Raises
     ------
@@ -52,7 +62,12 @@ def skeleton(features: torch.Tensor) -> torch.Tensor:
 
 
 def skeleton_rate(features: torch.Tensor) -> torch.Tensor:
-    """Mean of the skeleton over its T - 1 pairs, (batch, ...).
+    """Return (batch, ...) means of the skeleton over its T - 1 pairs.
+
+    Parameters
+    ----------
+    features : (T, batch, ...) tensor
+        Spikes, 0 or 1, of at least two steps.
 
     Raises
     ------
@@ -63,23 +78,31 @@ def skeleton_rate(features: torch.Tensor) -> torch.Tensor:
 
 
 def firing_rate(features: torch.Tensor) -> torch.Tensor:
-    """Mean over the T steps, (batch, ...)."""
+    """Return (batch, ...) means of spikes over the T steps.
+
+    Parameters
+    ----------
+    features : (T, batch, ...) tensor
+        Spikes, 0 or 1.
+    """
     return features.mean(0)
 
 
 def spike_loss(features: torch.Tensor, detach: str = "none") -> torch.Tensor:
-    """Mean squared difference of skeleton rate and firing rate, over all elements.
+    """Return the mean squared difference of skeleton rate and firing rate, over all elements.
 
     Parameters
     ----------
-    features : (T, batch, ...) spikes.
-    detach : what gets no gradient: "none", the "skeleton" (rates follow it as a target), the
-        "rate" (the skeleton follows the rates).
+    features : (T, batch, ...) tensor
+        Spikes, 0 or 1, of at least two steps.
+    detach : {"none", "skeleton", "rate"}
+        What gets no gradient. Without the skeleton's, the rates follow it as a target; without the
+        rates', the skeleton follows them.
 
     Raises
     ------
     ValueError
-        If there are fewer than two steps, or ``detach`` is none of these.
+        If there are fewer than two steps, or ``detach`` is not as above.
     """
     _one_of("spike_detach", detach, SPIKE_DETACH)
     stable, rate = skeleton_rate(features), firing_rate(features)
@@ -93,31 +116,45 @@ def spike_loss(features: torch.Tensor, detach: str = "none") -> torch.Tensor:
 def amplitude_noise(
     rate: torch.Tensor, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Noise that is 1 with the probability ``rate``, else 0; without gradient.
+    """Return noise that is 1 with the probability ``rate`` and else 0, without gradient.
+
+    Parameters
+    ----------
+    rate : tensor
+        Probabilities, 0 to 1.
+    generator : torch.Generator, optional
+        Source of the random numbers; torch's own by default.
 
     Raises
     ------
     ValueError
-        If a rate is not from 0 to 1, not-a-number included.
+        If a rate is not from 0 to 1 (NaN is not).
     """
     still = rate.detach()
     if not bool(((still >= 0) & (still <= 1)).all()):
         worst = still[~((still >= 0) & (still <= 1))][0]
         raise ValueError(f"rate must be from 0 to 1, not {float(worst)}: give rates of spikes")
-    place = still.device if generator is None else generator.device
-    return torch.bernoulli(still.to(place), generator=generator).to(still.device)
+    device = still.device if generator is None else generator.device
+    return torch.bernoulli(still.to(device), generator=generator).to(still.device)
 
 
 def noise_loss(
     clean: torch.Tensor, noisy: torch.Tensor, alpha: float = 2.0, detach: str = "none"
 ) -> torch.Tensor:
-    """``alpha**2 KL(softmax(clean / alpha) || softmax(noisy / alpha))``, mean over the batch.
+    """Return the divergence of the scores with noise from those without, mean over the batch.
+
+    It is ``alpha**2 KL(softmax(clean / alpha) || softmax(noisy / alpha))``.
 
     Parameters
     ----------
-    clean, noisy : (batch, classes) scores.
-    alpha : temperature.
-    detach : what gets no gradient: "none", the "clean" or the "noisy" scores.
+    clean : (batch, classes) tensor
+        Scores without noise.
+    noisy : (batch, classes) tensor
+        Scores with noise.
+    alpha : float
+        Temperature.
+    detach : {"none", "clean", "noisy"}
+        Which scores get no gradient.
 
     Raises
     ------
@@ -142,13 +179,22 @@ def noise_loss(
 
 
 class ConsistencyLoss(torch.nn.Module):
-    """``beta L_spike + gamma L_noise`` of a backbone's features; add it to the cross-entropy.
+    """The losses of Stable Spike on a backbone's features, ``beta L_spike + gamma L_noise``.
+
+    Add it to the cross-entropy.
 
     Parameters
     ----------
-    beta, gamma : weights, at least 0; a loss of weight 0 is not computed.
-    alpha : temperature of ``noise_loss``.
-    spike_detach, noise_detach : as ``detach`` of ``spike_loss`` and ``noise_loss``.
+    beta : float
+        Weight of ``spike_loss``, at least 0. A loss of weight 0 is not computed.
+    gamma : float
+        Weight of ``noise_loss``, at least 0.
+    alpha : float
+        Temperature of ``noise_loss``.
+    spike_detach : {"none", "skeleton", "rate"}
+        As ``detach`` of ``spike_loss``.
+    noise_detach : {"none", "clean", "noisy"}
+        As ``detach`` of ``noise_loss``.
 
     Raises
     ------
@@ -183,14 +229,18 @@ class ConsistencyLoss(torch.nn.Module):
         clean: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """The weighted sum, a scalar.
+        """Return the weighted sum of the losses, a scalar.
 
         Parameters
         ----------
-        features : (T, batch, ...) spikes.
-        classifier : rates (batch, ...) to scores (batch, classes), linear.
-        clean : scores without noise; None: ``classifier(firing_rate(features))``.
-        generator : of the noise.
+        features : (T, batch, ...) tensor
+            Spikes, 0 or 1, with gradients.
+        classifier : callable
+            A linear map of rates (batch, ...) to scores (batch, classes).
+        clean : (batch, classes) tensor, optional
+            Scores without noise; ``classifier(firing_rate(features))`` by default.
+        generator : torch.Generator, optional
+            Source of the noise.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Convolutional layers of a recipe."""
+"""The convolutional layers of a recipe."""
 
 from __future__ import annotations
 
@@ -14,14 +14,24 @@ _HIGH = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Convolution:
-    """A square convolution and its pools, in the order they are computed in.
+    """A convolution of a recipe with its pools; kernels and pools are square.
+
+    The order is: sum pool, convolution, neurons, max pool.
 
     Parameters
     ----------
-    channels : it has.
-    kernel, stride, padding : as in ``stablespike.Conv2d``.
-    sum_pool : side of the sum pool in front; 1 for none.
-    max_pool : side of the pool of its spikes; 1 for none.
+    channels : int
+        Output channels.
+    kernel : int
+        Rows and columns of the kernel, 1 to 7.
+    stride : int
+        Distance between two positions of the kernel.
+    padding : int
+        Zeros on each side of the map, fewer than ``kernel``.
+    sum_pool : int
+        Side of the cells of a sum pool in front; 1 for none.
+    max_pool : int
+        Side of the cells of a max pool of the spikes; 1 for none.
 
     Raises
     ------
@@ -43,7 +53,12 @@ class Convolution:
             exact_int(name, getattr(self, name), 1, _HIGH)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """Shape of what it emits for a (channels, height, width) map.
+        """Return the (channels, height, width) of its output.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (channels, height, width) of the input map.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What a recipe trains on: read, distorted, and as the network takes it."""
+"""The samples of a recipe: loaded, distorted, and converted to what the network takes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist
 from ..samples.events import bin_events
 from .recipes import FOLDS, Recipe
 
-__all__ = ["Samples", "distorted", "load", "parts", "read", "shaped"]
+__all__ = [
+    "Samples", "chunks", "distorted", "interpolation", "load", "read", "shaped", "small_recordings",
+]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs as they were stored, and labels.
+    """Inputs as they are stored, with labels.
 
     Attributes
     ----------
-    inputs : (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes, 0 or 1.
-    labels : (n,) int64.
+    inputs : tensor
+        (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes, 0 or 1.
+    labels : (n,) int64 tensor
+        Classes.
     """
 
     inputs: torch.Tensor
@@ -36,17 +40,26 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, first: int, last: int) -> Samples:
-        """Samples ``first`` up to but without ``last``."""
+    def span(self, first: int, last: int) -> Samples:
+        """Return the samples from ``first`` up to, but not including, ``last``."""
         return Samples(self.inputs[first:last], self.labels[first:last])
 
-    def to(self, place: torch.device) -> Samples:
-        """The same in the memory of a device."""
-        return Samples(self.inputs.to(place), self.labels.to(place))
+    def to(self, device: torch.device) -> Samples:
+        """Return the same samples in the memory of a device."""
+        return Samples(self.inputs.to(device), self.labels.to(device))
 
 
 def load(plan: Recipe, split: str, path: str | Path | None) -> Samples:
-    """The recipe's ``"train"`` or ``"test"`` samples.
+    """Load samples of a recipe.
+
+    Parameters
+    ----------
+    plan : Recipe
+        The recipe.
+    split : {"train", "test"}
+        Which samples.
+    path : str or Path or None
+        Folder of the data set; see ``stablespike.datasets``.
 
     Raises
     ------
@@ -63,7 +76,7 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     if plan.dataset == "nmnist":
         recordings, labels = nmnist(split, path)
     else:
-        recordings, labels = _recordings(path)
+        recordings, labels = small_recordings(path)
         chosen = folds(labels, plan.fold, FOLDS)[0 if split == "train" else 1]
         recordings, labels = [recordings[each] for each in chosen], labels[chosen]
     pool = NMNIST_SHAPE[-1] // plan.side
@@ -74,8 +87,10 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
 
 
 @lru_cache(maxsize=1)
-def _recordings(path: str | Path | None) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
-    """Kept, since every fold, split and seed of an experiment reads the same ones."""
+def small_recordings(
+    path: str | Path | None,
+) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+    """Return all recordings, which every fold, split and seed of an experiment shares."""
     return nmnist_small(path)
 
 
@@ -87,8 +102,13 @@ def _pooled(events: npt.NDArray[Any], pool: int) -> npt.NDArray[Any]:
 
 
 def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
-    """Stored inputs as whole float32 numbers: quantized pixels (batch, inputs), or spikes
-    (steps, batch, inputs)."""
+    """Return stored inputs as the model takes them: float32 whole numbers.
+
+    Returns
+    -------
+    tensor
+        Quantized pixels (batch, inputs), or spikes (steps, batch, inputs).
+    """
     if plan.events:
         return inputs.transpose(0, 1).flatten(2).float()
     small = pixels(inputs.cpu().numpy(), plan.side, plan.pixel_bits)
@@ -96,7 +116,7 @@ def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
 
 
 def shaped(inputs: torch.Tensor, plan: Recipe) -> npt.NDArray[np.int64]:
-    """Stored inputs as devices and the golden model take them."""
+    """Return stored inputs as devices and the golden model take them, batch first."""
     values = read(inputs, plan).cpu().numpy().astype(np.int64)
     if plan.events:
         values = values.swapaxes(0, 1)
@@ -104,14 +124,27 @@ def shaped(inputs: torch.Tensor, plan: Recipe) -> npt.NDArray[np.int64]:
     return values.reshape(-1, 1, plan.side, plan.side)
 
 
-def parts(values: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """``values`` in pieces of ``size`` along the first axis."""
+def chunks(values: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Return ``values`` in pieces of ``size`` along the first axis; the last may be shorter."""
     return [values[first : first + size] for first in range(0, len(values), size)]
 
 
 def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Every uint8 image or recording mirrored, rotated, scaled, sheared, shifted and bent, each a
-    little differently; a recording's spikes are those of the nearest pixel. Drawn on the CPU."""
+    """Return images or recordings, each distorted at random as the recipe says.
+
+    They are mirrored, rotated, scaled, sheared, shifted and bent. Images are interpolated; a spike
+    of a recording comes from the nearest pixel. Random numbers are drawn on the CPU, so that they
+    are the same on every device.
+
+    Parameters
+    ----------
+    images : tensor
+        (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes.
+    plan : Recipe
+        The recipe.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    """
     if plan.mirror:
         images = _mirrored(images, generator)
     bent = any((plan.rotate, plan.scale, plan.shear, plan.elastic))
@@ -129,13 +162,13 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
 
 
 def _mirrored(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """About half of them, the columns of their last axis the other way round."""
+    """Return the samples, about half of them with the order of their columns reversed."""
     turned = torch.randint(0, 2, (len(images),), generator=generator).bool().to(images.device)
     return torch.where(turned.view(-1, *(1,) * (images.dim() - 1)), images.flip(-1), images)
 
 
 def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> torch.Tensor:
-    """(count, side, side, 2) places that pixels are taken from."""
+    """Return (count, side, side, 2) coordinates that pixels are taken from, -1 to 1."""
 
     def spread(largest: float, *shape: int) -> torch.Tensor:
         return (2 * torch.rand(count, *shape, generator=generator) - 1) * largest
@@ -150,22 +183,24 @@ def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> to
         torch.cat([rows.view(-1, 2, 2), move], 2), [count, 1, side, side], align_corners=False
     )
     knots = torch.randn(count, 2, plan.elastic_grid, plan.elastic_grid, generator=generator)
-    smooth = _smooth(plan.elastic_grid, side)
+    smooth = interpolation(plan.elastic_grid, side)
     bend = smooth @ knots @ smooth.T
     return grid + bend.permute(0, 2, 3, 1) * (2 * plan.elastic / side)
 
 
 @lru_cache(maxsize=4)
-def _smooth(knots: int, side: int) -> torch.Tensor:
-    """(side, knots): bicubic interpolation along one axis, as a matrix; tens of times as fast as
-    interpolating every image by itself."""
+def interpolation(knots: int, side: int) -> torch.Tensor:
+    """Return bicubic interpolation along one axis as a (side, knots) matrix.
+
+    Two products with it are tens of times as fast as interpolating every image by itself.
+    """
     return nnf.interpolate(
         torch.eye(knots)[None, None], (side, knots), mode="bicubic", align_corners=False
     )[0, 0]
 
 
 def _shifted(spikes: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """Every recording (n, steps, 2, side, side) moved by up to ``most`` pixels on both axes."""
+    """Return (n, steps, 2, side, side) recordings, shifted by up to ``most`` pixels per axis."""
     if not most:
         return spikes
     count, side = len(spikes), spikes.shape[-1]
@@ -173,6 +208,6 @@ def _shifted(spikes: torch.Tensor, most: int, generator: torch.Generator) -> tor
     first = torch.randint(0, 2 * most + 1, (2, count, 1), generator=generator)
     rows, columns = (first + torch.arange(side)).to(spikes.device)
     sample = torch.arange(count, device=spikes.device).view(-1, 1, 1)
-    # Indices around slices bring their axes to the front.
+    # Index arrays with slices between them bring their axes to the front.
     moved = padded[sample, :, :, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 4, 1, 2)

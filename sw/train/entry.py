@@ -1,4 +1,4 @@
-"""``train``: a recipe from its data to a tested network."""
+"""``train``: from a recipe and its data to a tested network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..network import Network
 from ..network.files import check_writable
 from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
-from .data import Samples, load, parts, read, shaped
+from .data import Samples, chunks, load, read, shaped
 from .model import exported
 from .recipes import RECIPES, Recipe
 from .result import Result
@@ -38,34 +38,48 @@ def train(
     threads: int = 1,
     torch_device: str = "cpu",
 ) -> Result:
-    """Train a recipe, choose the epoch on held-out training samples, then test it once.
+    """Train a recipe, choose the network on held-out training samples, and test it once.
 
     Parameters
     ----------
-    recipe : a name in ``RECIPES``, or a ``Recipe``.
-    epochs : passes over the training samples; None: the recipe's.
-    seed : of the first weights, the order of the samples, their distortions and the noise.
-    data : folder of the data set, as for the functions in ``stablespike.datasets``.
-    out : folder for ``<recipe>.safetensors``, ``<recipe>.json`` and ``<recipe>.checkpoint.pt``
-        (rewritten every epoch); None: nothing is written.
-    progress : called with a line per epoch.
-    resume : go on from the checkpoint in ``out``; the result is that of an uninterrupted run.
-    threads : of torch; results repeat bit for bit only with the same number, on the CPU.
-    torch_device : of torch, that trains: "cpu", "cuda" or one of several, "cuda:0". The network
-        is exact on each; which one is learned differs.
+    recipe : str or Recipe
+        A name in ``RECIPES``, or a recipe.
+    epochs : int, optional
+        Passes over the training samples; as the recipe says by default.
+    seed : int
+        Seed of the first weights, the order of the samples, their distortions and the noise.
+    data : str or Path, optional
+        Folder of the data set, as for the functions in ``stablespike.datasets``.
+    out : str or Path, optional
+        Folder for ``<recipe>.safetensors``, ``<recipe>.json`` and ``<recipe>.checkpoint.pt``, which
+        is rewritten in every epoch. Nothing is written by default.
+    progress : callable, optional
+        Called with a line of text per epoch.
+    resume : bool
+        Continue from the checkpoint in ``out``. The result is that of an uninterrupted run.
+    threads : int
+        Threads of torch. On the CPU results repeat bit for bit with the same number of threads.
+    torch_device : str
+        Device of torch that trains: "cpu", "cuda", or one of several, "cuda:0". The network is
+        exact on each, but which one is learned differs.
+
+    Returns
+    -------
+    Result
+        The network and its figures.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as above.
     CheckpointError
-        If there is no fitting checkpoint to resume.
+        If there is no fitting checkpoint to resume from.
     DatasetError
         If the data set cannot be read.
     FileError
-        If ``out`` takes no files; found before the training begins.
+        If ``out`` cannot be written; this is found before the training begins.
     Diverged
-        If the loss is not finite. The checkpoint of the last good epoch is kept.
+        If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """
     name, plan = _plan(recipe, epochs)
     _at_least("seed", seed, 0)
@@ -80,7 +94,8 @@ def train(
     torch.set_num_threads(threads)
 
     if torch_device != "cpu":
-        torch.set_float32_matmul_precision("highest")  # products of fewer bits are not exact
+        # Products of TF32 or bfloat16 are not exact for whole numbers.
+        torch.set_float32_matmul_precision("highest")
 
     run = Run(name, plan, seed, load(plan, "train", data), torch_device)
     run.checkpoints = folder is not None
@@ -102,11 +117,13 @@ def train(
 
 
 def _make_folder(folder: Path, name: str) -> None:
-    """A folder that takes files, known before there is anything to write."""
+    """Make the folder, and find out that it takes files before any work is done for them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{folder} is no folder and cannot become one: {error.strerror}") from error
+        raise FileError(
+            f"{folder} is not a folder and cannot become one: {error.strerror}"
+        ) from error
     check_writable(_checkpoint_path(folder, name))
 
 
@@ -135,6 +152,7 @@ def _at_least(name: str, value: int, least: int) -> None:
 
 
 def _check_device(name: str) -> None:
+    """Refuse a device that torch does not have here."""
     count = torch.cuda.device_count()
     there = ["cpu", *["cuda"][:count], *(f"cuda:{index}" for index in range(count))]
     if name not in there:
@@ -146,7 +164,7 @@ def _checkpoint_path(folder: Path, name: str) -> Path:
 
 
 def _tested(run: Run, samples: Samples, threads: int) -> Result:
-    """The best epoch's network and its figures."""
+    """Return the chosen epoch's network and its figures on the test samples."""
     run.model.load_state_dict(run.best_state)
     network = exported(run.model)
     membranes, spikes = (each.cpu() for each in run.evaluated(samples))
@@ -176,12 +194,13 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
 def _golden_differences(
     run: Run, network: Network, samples: Samples, membranes: torch.Tensor, spikes: torch.Tensor
 ) -> int:
-    """Samples on which the golden model's membranes, or the spikes its last layer reads, are not
-    the frozen model's."""
+    """Count the samples on which the golden model and the trained model differ.
+
+    Compared are the membranes, and the spikes that the last layer reads.
+    """
     plan, golden = run.plan, Golden(network, run.plan.state_bits)
-    pieces = (parts(each, EVALUATED_AT_ONCE) for each in (
-        samples.inputs, membranes, spikes.transpose(0, 1)
-    ))
+    by_sample = (samples.inputs, membranes, spikes.transpose(0, 1))
+    pieces = (chunks(each, EVALUATED_AT_ONCE) for each in by_sample)
     count = 0
     for inputs, out, fired in zip(*pieces, strict=True):
         found = golden.run(shaped(inputs, plan), None if plan.events else plan.steps, trace=True)
@@ -192,7 +211,7 @@ def _golden_differences(
 
 
 def _features(network: Network, spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(batch, steps, features) the last layer reads, of the traced spikes of the one before it."""
+    """Return (batch, steps, features) that the last layer reads, of the layer before's spikes."""
     pool = network.layers[-2].pool_after
     shape = network.neuron_shapes[-2]
     flat = spikes.reshape(*spikes.shape[:2], -1)

@@ -1,11 +1,12 @@
 """The integer neuron in torch: exact integers forward, real gradients backward.
 
 Every value of the forward pass is a whole number, computed as the numerics page says: floor shifts
-in the leak, the clamp of the membrane, both reset timings, both comparisons. Backward, rounding
-and shifts pass gradients straight through, the clamp passes none outside its range (the membrane
-really does not move there), and a spike has the gradient of a triangle around the threshold.
-float32 is exact while the sums of weights stay below ``2**24``: a current beyond that is far
-outside what the clamp leaves.
+in the leak, the clamp of the membrane, both reset timings, both comparisons. In the backward pass
+rounding and shifts pass gradients straight through. The clamp passes none outside its range, where
+the membrane really does not move. A spike has the gradient of a triangle around the threshold.
+
+float32 is exact as long as sums of weights stay below ``2**24``. A current beyond that is far
+outside the range of the clamp.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from ..network import Leak, Neuron
 from ..spec.array import LIMITS
 from ..support.values import exact_int
-from .fused import Subtracting
+from .fused import Rule, Subtracting
 
 __all__ = ["ExactNeuron", "spike", "straight_through"]
 
@@ -39,7 +40,7 @@ class _Exact(torch.autograd.Function):
 
 
 class _Spike(torch.autograd.Function):
-    """1 where the distance to the threshold allows it; backward a triangle."""
+    """1 where the distance to the threshold is positive (or 0, unless strict), else 0."""
 
     @staticmethod
     def forward(ctx: Any, distance: torch.Tensor, width: float, strict: bool) -> torch.Tensor:
@@ -57,15 +58,32 @@ class _Spike(torch.autograd.Function):
 def straight_through(
     latent: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """``function(latent)``, with the gradient of ``latent`` itself."""
+    """Return ``function(latent)``, with the gradient of ``latent`` itself.
+
+    Parameters
+    ----------
+    latent : tensor
+        Real numbers.
+    function : callable
+        A function of a tensor, such as ``torch.round``.
+    """
     exact: torch.Tensor = _Exact.apply(latent, function)  # type: ignore[no-untyped-call, unused-ignore]
     return exact
 
 
 def spike(distance: torch.Tensor, width: float, compare: str = "ge") -> torch.Tensor:
-    """1.0 where ``distance`` to the threshold is >= 0 (``"ge"``) or > 0 (``"gt"``).
+    """Return 1.0 where a neuron fires and 0.0 elsewhere.
 
     The gradient is ``max(0, 1 - |distance| / width) / width``.
+
+    Parameters
+    ----------
+    distance : tensor
+        Distance of the membrane from the threshold, positive above it.
+    width : float
+        Half width of the triangle.
+    compare : {"ge", "gt"}
+        Fires where the distance is at least 0 ("ge") or more than 0 ("gt").
     """
     fired: torch.Tensor = _Spike.apply(distance, width, compare == "gt")  # type: ignore[no-untyped-call, unused-ignore]
     return fired
@@ -73,13 +91,28 @@ def spike(distance: torch.Tensor, width: float, compare: str = "ge") -> torch.Te
 
 @dataclass(frozen=True)
 class ExactNeuron:
-    """Neurons of one layer, as in ``stablespike.Neuron``, over the steps of a sample.
+    """The neurons of one layer, with gradients, over the steps of a sample.
 
     Parameters
     ----------
-    leak, reset, reset_timing, compare, v_init, fires, synapse_leak : as in ``stablespike.Neuron``.
-    state_bits : width V of membrane and synapse, clamped to ``-2**(V-1) .. 2**(V-1) - 1``.
-    width : half width of the surrogate gradient, in thresholds.
+    leak : (int or None, int or None)
+        As in ``stablespike.Neuron``.
+    reset : {"subtract", "zero", "none"}
+        As in ``stablespike.Neuron``.
+    reset_timing : {"same_step", "next_step"}
+        As in ``stablespike.Neuron``.
+    compare : {"ge", "gt"}
+        As in ``stablespike.Neuron``.
+    v_init : int
+        As in ``stablespike.Neuron``.
+    fires : bool
+        As in ``stablespike.Neuron``.
+    synapse_leak : (int or None, int or None), optional
+        As in ``stablespike.Neuron``.
+    state_bits : int
+        Width V of membrane and synaptic current, clamped to ``-2**(V-1) .. 2**(V-1) - 1``.
+    width : float
+        Half width of the surrogate gradient, in thresholds.
 
     Raises
     ------
@@ -104,7 +137,7 @@ class ExactNeuron:
             raise ValueError(f"width must be more than 0, not {self.width!r}")
 
     def neuron(self, threshold: Any) -> Neuron:
-        """The same settings in a network, with integer thresholds."""
+        """Return the neurons of a network with these settings and integer thresholds."""
         return Neuron(
             leak=self.leak, threshold=threshold if self.fires else None, reset=self.reset,
             reset_timing=self.reset_timing, compare=self.compare, v_init=self.v_init,
@@ -114,28 +147,36 @@ class ExactNeuron:
     def __call__(
         self, current: torch.Tensor, threshold: torch.Tensor | float = 1.0, steps: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Spikes (T, batch, neurons), and membranes (batch, neurons) after the last step.
+        """Run the neurons.
 
         Parameters
         ----------
-        current : whole numbers in units of the state, (T, batch, neurons), or (batch, neurons) for
-            the same current in each of ``steps`` steps.
-        threshold : (neurons,) or one, whole numbers from 1 on.
-        steps : only with (batch, neurons).
+        current : (T, batch, neurons) or (batch, neurons) tensor
+            Whole numbers in units of the state. Without an axis of steps the current is the same
+            in each of ``steps`` steps.
+        threshold : (neurons,) tensor or float
+            Whole numbers of at least 1.
+        steps : int, optional
+            Number of steps, only with a (batch, neurons) current.
+
+        Returns
+        -------
+        spikes : (T, batch, neurons) tensor
+            Spikes, 0 or 1.
+        membranes : (batch, neurons) tensor
+            Membranes after the last step.
 
         Raises
         ------
         ValueError
-            If shapes and ``steps`` do not go together.
+            If the current's shape and ``steps`` do not go together.
         """
         if (current.ndim, steps is None) not in ((3, True), (2, False)):
             raise ValueError(
                 "current must be (T, batch, neurons) without steps=, or (batch, neurons) with it; "
                 f"not {tuple(current.shape)} with steps={steps}"
             )
-        if self.fires and self.synapse_leak is None and not self.v_init and (
-            self.reset, self.reset_timing
-        ) == ("subtract", "same_step"):
+        if self._fusible:
             return self._fused(current, threshold, steps)
         currents = current.unbind(0) if steps is None else (current,) * steps
         v = torch.full_like(currents[0], self.v_init)
@@ -154,18 +195,26 @@ class ExactNeuron:
             spikes.append(fired)
         return torch.stack(spikes), v
 
+    @property
+    def _fusible(self) -> bool:
+        """Whether the neurons are of the common kind that has a faster implementation."""
+        rule = self.reset, self.reset_timing
+        plain = self.synapse_leak is None and not self.v_init
+        return self.fires and plain and rule == ("subtract", "same_step")
+
     def _fused(
         self, current: torch.Tensor, threshold: torch.Tensor | float, steps: int | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        rule = Rule(self.leak, self.compare == "gt", self.width, 2.0 ** (self.state_bits - 1))
         pair: tuple[torch.Tensor, torch.Tensor] = Subtracting.apply(  # type: ignore[no-untyped-call, unused-ignore]
-            current, torch.as_tensor(threshold, dtype=current.dtype), steps, self.leak,
-            self.compare == "gt", self.width, 2.0 ** (self.state_bits - 1),
+            current, torch.as_tensor(threshold, dtype=current.dtype), steps, rule
         )
         return pair
 
     def _after(
         self, u: torch.Tensor, fired: torch.Tensor, threshold: torch.Tensor | float
     ) -> torch.Tensor:
+        """Return the membrane behind a reset in the step of the spike."""
         if self.reset == "zero":
             return u * (1 - fired)
         if self.reset == "subtract" and self.reset_timing == "same_step":

@@ -1,7 +1,7 @@
-"""A layer of neurons that fire while it is trained: dense, or a convolution with its pools.
+"""A layer that fires, while it is trained: dense, or a convolution with its pools.
 
-Maps are (..., height, width, channels) here, so that thresholds and biases of channels are those of
-the last axis; the network has them in its own order.
+Maps are (..., height, width, channels) here, so that the thresholds and biases of channels belong
+to the last axis. The network has its maps in its own order.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from .weights import make_weights
 __all__ = ["Hidden", "exact_conv2d"]
 
 MOMENTUM = 0.1
+"""Share of a batch in the running mean and spread, as in torch's batch normalisation."""
 SMALLEST_SPREAD = 0.5
-"""Of a neuron's current in weight steps, where ``norm`` divides by it."""
+"""Smallest spread of a neuron's current, in weight steps, that ``norm`` divides by."""
 
 
 class Hidden(torch.nn.Module):
@@ -31,11 +32,16 @@ class Hidden(torch.nn.Module):
 
     Parameters
     ----------
-    plan : the recipe.
-    convolution : what the layer is; None: ``plan.hidden`` neurons that read everything.
-    shape : (channels, height, width) of what it reads, or (inputs,).
-    generator : of the first weights.
-    mean : (inputs,) mean of what it reads, around which biases are learned without ``norm``.
+    plan : Recipe
+        The recipe.
+    convolution : Convolution or None
+        The convolution; None for ``plan.hidden`` neurons that read everything.
+    shape : tuple of int
+        (channels, height, width) of the input, or (inputs,).
+    generator : torch.Generator
+        Source of the first weights.
+    mean : (inputs,) tensor
+        Mean of the input, around which biases are learned without ``plan.norm``.
     """
 
     mean: torch.Tensor
@@ -71,54 +77,61 @@ class Hidden(torch.nn.Module):
         self.register_buffer("spread", torch.ones(out))
 
     def start(self, inputs: torch.Tensor) -> None:
-        """First thresholds: the spread of the currents over some inputs."""
+        """Set the first thresholds, to the spread of the currents over some inputs."""
         with torch.no_grad():
-            whole, scale = self.weights()
+            weight, scale = self.weights()
             if self.plan.norm:
-                current = self._sums(inputs, whole).flatten(0, -2)
+                current = self._sums(inputs, weight).flatten(0, -2)
                 self.center.copy_(current.mean(0))
                 self.spread.copy_(current.std(0).clamp(min=SMALLEST_SPREAD))
             else:
-                current = ((inputs - self.mean) @ whole.T).flatten(0, -2)
+                current = ((inputs - self.mean) @ weight.T).flatten(0, -2)
                 spread = current.std(0).clamp(min=1 / self.one)
                 self.log_theta.copy_((spread * scale.flatten()).log())
 
     def bound(self) -> None:
-        """Latent weights back to where they are legal and fit the accumulators."""
+        """Move latent weights back to where they are legal and fit the accumulators."""
         square = 1 if self.convolution is None else self.convolution.sum_pool**2
         self.weights.bound(self.plan.acc_bits, square)
 
     def integers(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Weights (out, inputs), biases and thresholds as the array gets them (whole numbers)."""
-        whole, scale = self.weights()
-        return (whole, *self._fixed(whole, scale))
+        """Return the whole numbers of the array: (out, inputs) weights, biases, thresholds."""
+        weight, scale = self.weights()
+        return (weight, *self._fixed(weight, scale))
 
     def forward(self, inputs: torch.Tensor, steps: int | None) -> torch.Tensor:
-        """Spikes (steps, batch, neurons), or (steps, batch, height, width, channels).
+        """Run the layer.
 
         Parameters
         ----------
-        inputs : whole numbers, (steps, batch, ...), or (batch, ...) that are the same in every one
-            of ``steps`` steps.
+        inputs : (steps, batch, ...) or (batch, ...) tensor
+            Whole numbers. Without an axis of steps they are the same in each of ``steps`` steps.
+        steps : int or None
+            Number of steps, only without an axis of steps.
+
+        Returns
+        -------
+        tensor
+            Spikes (steps, batch, neurons), or (steps, batch, height, width, channels).
         """
-        whole, scale = self.weights()
-        sums = self._sums(inputs, whole)
+        weight, scale = self.weights()
+        sums = self._sums(inputs, weight)
         if self.plan.norm and self.training:
             bias, theta = self._normed(sums)
         else:
-            bias, theta = self._fixed(whole, scale)
+            bias, theta = self._fixed(weight, scale)
         current = torch.add(bias, sums, alpha=self.one)
         if self.convolution is None:
             return self.neuron(current, theta, steps)[0]
-        place = current.shape[-3:]
-        theta = theta.repeat(place[0] * place[1])
+        sides = current.shape[-3:]
+        theta = theta.repeat(sides[0] * sides[1])
         spikes, _ = self.neuron(current.flatten(-3), theta, steps)
-        spikes = spikes.reshape(*spikes.shape[:2], *place)
+        spikes = spikes.reshape(*spikes.shape[:2], *sides)
         size = self.convolution.max_pool
         return spikes if size == 1 else _mapped(spikes, lambda maps: nnf.max_pool2d(maps, size))
 
     def layer(self) -> Conv2d | Dense:
-        """The frozen layer."""
+        """Return the layer of the network."""
         with torch.no_grad():
             parameters = self.integers()
             weight, bias, theta = (each.cpu().numpy().astype(np.int64) for each in parameters)
@@ -132,11 +145,11 @@ class Hidden(torch.nn.Module):
             pool_after=MaxPool2d(made.max_pool) if made.max_pool > 1 else None,
         )
 
-    def _sums(self, inputs: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    def _sums(self, inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         made = self.convolution
         if made is None:
-            return inputs @ whole.T
-        kernels = whole.reshape(-1, self.shape[0], made.kernel, made.kernel)
+            return inputs @ weight.T
+        kernels = weight.reshape(-1, self.shape[0], made.kernel, made.kernel)
         size = made.sum_pool
 
         def convolved(maps: torch.Tensor) -> torch.Tensor:
@@ -144,33 +157,36 @@ class Hidden(torch.nn.Module):
                 maps = nnf.avg_pool2d(maps, size, divisor_override=1)
             if maps.is_cuda:
                 return exact_conv2d(maps, kernels, made.stride, made.padding)
-            if made.kernel == 1:  # oneDNN's gradient of one with a stride writes out of bounds
+            # oneDNN's gradient of a 1 x 1 kernel with a stride writes out of bounds.
+            if made.kernel == 1:
                 return nnf.conv2d(maps[..., :: made.stride, :: made.stride], kernels)
             return nnf.conv2d(maps, kernels, None, made.stride, made.padding)
 
         return _mapped(inputs, convolved)
 
     def _fixed(
-        self, whole: torch.Tensor, scale: torch.Tensor
+        self, weight: torch.Tensor, scale: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bias and threshold of the frozen model."""
+        """Return biases and thresholds of the network."""
         if self.plan.norm:
             return self._folded(self.center, self.spread)
         theta = self.log_theta.exp() / scale.flatten()
-        # Biases are learned around the mean input: it conditions the problem, the array sees a sum.
-        return self._rounded(self.bias * theta - whole @ self.mean, theta)
+        # Learning biases around the mean input conditions the problem; the array sees their sum.
+        return self._rounded(self.bias * theta - weight @ self.mean, theta)
 
     def _folded(
         self, center: torch.Tensor, spread: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bias and threshold to which ``(I - center) / (spread e**log_theta) + bias`` against a
-        threshold of 1 is folded."""
+        """Return biases and thresholds with the normalisation folded into them.
+
+        It is ``(I - center) / (spread e**log_theta) + bias`` against a threshold of 1.
+        """
         theta = self.log_theta.exp() * spread
         return self._rounded(self.bias * theta - center, theta)
 
     def _normed(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same with the mean and spread of a batch, which the running ones follow."""
-        # Maps have many places: those of some samples tell as much, in a fraction of the time.
+        """Return the same for the mean and spread of a batch, which the running ones follow."""
+        # Maps have many positions: every fourth sample tells as much, in a quarter of the time.
         flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)
         center, spread = flat.mean(0), flat.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
         with torch.no_grad():
@@ -181,7 +197,7 @@ class Hidden(torch.nn.Module):
     def _rounded(
         self, bias: torch.Tensor, theta: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight steps to integers of the state's resolution."""
+        """Return biases and thresholds in weight steps as integers of the state's resolution."""
         low, high = -self.top - 1, self.top
         return (
             straight_through(bias * self.one, lambda v: v.round().clamp(low, high)),
@@ -192,12 +208,29 @@ class Hidden(torch.nn.Module):
 def exact_conv2d(
     maps: torch.Tensor, kernels: torch.Tensor, stride: int, padding: int
 ) -> torch.Tensor:
-    """``conv2d`` as one product of matrices, exact for whole numbers: cuDNN's may be transforms or
-    of fewer bits."""
+    """Return a convolution, computed as one product of matrices, exact for whole numbers.
+
+    cuDNN may use transforms (Winograd, FFT) or fewer bits (TF32), which are not exact.
+
+    Parameters
+    ----------
+    maps : (batch, in, height, width) tensor
+        Whole numbers.
+    kernels : (out, in, size, size) tensor
+        Whole numbers.
+    stride : int
+        Distance between two positions of the kernel.
+    padding : int
+        Zeros on each side of the map.
+
+    Returns
+    -------
+    (batch, out, height, width) tensor
+    """
     size = kernels.shape[-1]
     padded = nnf.pad(maps, (padding,) * 4).permute(0, 2, 3, 1)
     fields = padded.unfold(1, size, stride).unfold(2, size, stride)
-    # Channels innermost, as they are in memory.
+    # Channels innermost, as they are in memory: it saves a copy.
     rows = fields.permute(0, 1, 2, 4, 5, 3).flatten(3)
     return (rows @ kernels.permute(0, 2, 3, 1).flatten(1).T).permute(0, 3, 1, 2)
 
@@ -205,6 +238,6 @@ def exact_conv2d(
 def _mapped(
     maps: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """``function`` of (n, channels, height, width), on (..., height, width, channels)."""
+    """Apply a function of (n, channels, height, width) maps to (..., height, width, channels)."""
     done = function(maps.flatten(0, -4).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     return done.reshape(*maps.shape[:-3], *done.shape[1:])

@@ -1,10 +1,10 @@
-"""The model that is trained, and the network it is frozen to: the same integers.
+"""The model that is trained, and the network that it becomes: the same integers.
 
-Weights are rounded in the forward pass; thresholds and biases are per neuron (per channel of a
-convolution), rounded to the ``2**-F`` grid. The forward pass is the integer neuron itself; only
-gradients are approximated. So the network exported from a model gives the same membranes and
-spikes, and nothing is quantized afterwards. The scale of a neuron that fires is in its threshold;
-the last layer has one scale for all classes, outside the network.
+Weights are rounded in the forward pass. Thresholds and biases, per neuron or per channel of a
+convolution, are rounded to multiples of ``2**-fraction_bits``. The forward pass is the integer
+neuron itself, and only gradients are approximated. So the network of a model gives the model's
+membranes and spikes, and nothing is quantized afterwards. The scale of a neuron that fires is in
+its threshold. The last layer has one scale for all classes, which stays outside of the network.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ class Model(torch.nn.Module):
 
     Parameters
     ----------
-    plan : the recipe.
-    mean : (inputs,) mean of what the network reads.
-    generator : of the first weights.
+    plan : Recipe
+        The recipe.
+    mean : (inputs,) tensor
+        Mean of the network's input.
+    generator : torch.Generator
+        Source of the first weights.
     """
 
     def __init__(self, plan: Recipe, mean: torch.Tensor, generator: torch.Generator) -> None:
@@ -40,7 +43,7 @@ class Model(torch.nn.Module):
         self.one = 2.0**plan.fraction_bits
         self.top = 2.0 ** (plan.state_bits - 1) - 1
         self.last = ExactNeuron(leak=plan.readout_leak, fires=False, state_bits=plan.state_bits)
-        # What a constant current adds up to in the last membrane.
+        # The factor by which a constant current adds up in the last membrane.
         factor = leak_factor(plan.readout_leak)
         self.gathered = sum(factor**step for step in range(plan.steps))
 
@@ -57,7 +60,7 @@ class Model(torch.nn.Module):
 
     @property
     def firing(self) -> list[Hidden]:
-        """``hidden``, as what they are."""
+        """The layers that fire."""
         return [each for each in self.hidden if isinstance(each, Hidden)]
 
     @property
@@ -66,7 +69,7 @@ class Model(torch.nn.Module):
         return [*(each.weights.latent for each in self.firing), self.weights.latent]
 
     def start(self, inputs: torch.Tensor) -> None:
-        """First thresholds: the spread of the first currents over some samples."""
+        """Set the first thresholds, to the spread of the first currents over some samples."""
         training = self.training
         self.eval()
         with torch.no_grad():
@@ -77,49 +80,56 @@ class Model(torch.nn.Module):
         self.train(training)
 
     def bound(self) -> None:
-        """Latent weights back to where they are legal and fit the accumulators."""
+        """Move latent weights back to where they are legal and fit the accumulators."""
         for layer in self.firing:
             layer.bound()
         self.weights.bound(self.plan.acc_bits)
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Membranes (batch, classes) after the last step, and the spikes (steps, batch, features)
-        that the last layer reads.
+        """Run the network.
 
         Parameters
         ----------
-        inputs : whole numbers, (batch, inputs) pixels or (steps, batch, inputs) spikes.
+        inputs : tensor
+            Whole numbers: pixels (batch, inputs) or spikes (steps, batch, inputs).
+
+        Returns
+        -------
+        membranes : (batch, classes) tensor
+            Membranes of the last layer after the last step.
+        spikes : (steps, batch, features) tensor
+            The spikes that the last layer reads.
         """
         values, steps = self._first(inputs)
         for layer in self.firing:
             values, steps = self._next(layer, values, steps), None
-        whole, _ = self.weights()
-        _, membranes = self.last(self._last_bias() + self.one * (values @ whole.T))
+        weight, _ = self.weights()
+        _, membranes = self.last(self._last_bias() + self.one * (values @ weight.T))
         return membranes, values
 
     def scores(self, membranes: torch.Tensor) -> torch.Tensor:
-        """Membranes in the units of the cross-entropy."""
+        """Return membranes in the units of the cross-entropy."""
         return membranes * (self.log_gain.exp() / self.one)
 
     def classify(self, rates: torch.Tensor) -> torch.Tensor:
-        """Scores (batch, classes) of rates (batch, features): the last layer as a linear map.
+        """Return (batch, classes) scores of (batch, features) rates: the last layer, linear.
 
-        Equal to the scores of the spikes where the last layer has neither leak nor saturation.
+        They are equal to the scores of the spikes where the last layer neither leaks nor saturates.
         """
-        whole, _ = self.weights()
-        return self.scores(self.gathered * (self._last_bias() + self.one * (rates @ whole.T)))
+        weight, _ = self.weights()
+        return self.scores(self.gathered * (self._last_bias() + self.one * (rates @ weight.T)))
 
     def network(self) -> Network:
-        """The frozen network."""
+        """Return the network."""
         plan, shape = self.plan, self.plan.shape
         with torch.no_grad():
             parameters = self.weights()[0], self._last_bias()
-            whole, bias = (each.cpu().numpy().astype(np.int64) for each in parameters)
+            weight, bias = (each.cpu().numpy().astype(np.int64) for each in parameters)
         return Network(
             input=SpikeInput(shape) if plan.events else PixelInput(shape, bits=plan.pixel_bits),
             layers=(
                 *(each.layer() for each in self.firing),
-                Dense(weight=whole, bias=bias, neuron=Neuron(leak=plan.readout_leak, fires=False)),
+                Dense(weight=weight, bias=bias, neuron=Neuron(leak=plan.readout_leak, fires=False)),
             ),
             readout="membrane",
             weight_bits=plan.weight_bits,
@@ -127,7 +137,7 @@ class Model(torch.nn.Module):
         )
 
     def _first(self, inputs: torch.Tensor) -> tuple[torch.Tensor, int | None]:
-        """What the first layer reads, and the steps it is the same in."""
+        """Return the input of the first layer, and the number of steps in which it is the same."""
         steps = None if self.plan.events else self.plan.steps
         if not self.plan.convolutions:
             return inputs, steps
@@ -137,7 +147,7 @@ class Model(torch.nn.Module):
     def _next(
         self, layer: Hidden, values: torch.Tensor, steps: int | None
     ) -> torch.Tensor:
-        """What the next layer reads: flat in C order behind the last convolution."""
+        """Return the input of the next layer, flat in C order behind the last convolution."""
         spikes: torch.Tensor = layer(values, steps)
         convolutions = len(self.plan.convolutions)
         if convolutions and layer is self.hidden[convolutions - 1]:
@@ -150,7 +160,7 @@ class Model(torch.nn.Module):
 
 
 def exported(model: Model) -> Network:
-    """The frozen model's integers as a network, proven to fit the accumulators.
+    """Return the network of a model, proven to fit the accumulators.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Recipes: what is trained, on what, and how."""
+"""Recipes: which network is trained, on which data, and how."""
 
 from __future__ import annotations
 
@@ -35,51 +35,108 @@ _REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
     "rotate": ("from 0 to 180", lambda value: 0 <= value <= 180),
 }
 EXACT_BITS = 24
-"""Whole numbers of this many bits are exact in float32."""
+"""Whole numbers of up to this many bits are exact in float32."""
 
 
 class CheckpointError(FileError):
-    """A checkpoint is missing, damaged, or of another run or network."""
+    """A checkpoint is missing, damaged, or belongs to another run or network."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A classifier, fully connected with one hidden layer or convolutional, and how it is trained.
+    """A classifier and how it is trained.
+
+    It is fully connected with one hidden layer, or convolutional.
 
     Parameters
     ----------
-    dataset : "mnist", "fashion-mnist": images; "nmnist", "nmnist-small": recordings of events, each
-        cut into ``steps`` of equal length.
-    fold : of "nmnist-small", whose 1,100 recordings are split into 5 folds; this one is tested.
-    convolutions : layers in front of the hidden one; they need ``norm``.
-    hidden : neurons of the fully connected hidden layer; 0, behind convolutions, for none.
-    classes : outputs.
-    side : pixels along an edge of what the network reads; divides 28, or 34 for events.
-    pixel_bits, weight_bits, fraction_bits, state_bits, acc_bits : widths of the array it is for.
-    steps : steps of a sample.
-    leak, reset, reset_timing, compare, synapse_leak : of the hidden neurons, as in
-        ``stablespike.Neuron``.
-    readout_leak : of the last layer, which is read by its membrane.
-    quantizer : "steps": latent weights are in weight steps, and the scale of each hidden neuron is
-        its threshold. "brevitas-channel": a learned scale per hidden neuron and one for the last
-        layer; "brevitas-power-of-two": one power of two per layer; both go into the thresholds.
-    norm : thresholds and biases follow the mean and spread of each neuron's current, as batch
-        normalisation in front of it would; folded into them, so the network has none.
-    epochs : how long, unless ``train`` is told otherwise.
-    batch : samples per update.
-    rate : largest learning rate of the weights, in weight steps; warmed up over one epoch, then a
-        cosine to 0. ``scale_rate`` is that of thresholds, biases and the last layer's scale.
-    width : half width of the surrogate gradient, in thresholds.
-    held_out : last samples of the training set, never trained on.
-    choose : "best": the network is that of the epoch that is right most often on the held-out
-        samples; "last": that of the last epoch, when the rate is 0.
-    smoothing : label smoothing.
-    beta, gamma : weights of Stable Spike's ``L_spike`` and ``L_noise`` on the hidden spikes.
-    alpha, spike_detach, noise_detach : as in ``ConsistencyLoss``.
-    rotate, scale, shear, shift : largest affine distortion in degrees, share, share, pixels of
-        what the network reads; recordings that are only shifted are so by whole pixels.
-    elastic : spread of the elastic displacement, in pixels, smooth over ``28 / elastic_grid``.
-    mirror : whether half of the samples are turned left to right.
+    dataset : {"mnist", "fashion-mnist", "nmnist", "nmnist-small"}
+        Images, or (nmnist) recordings of events, each cut into ``steps`` of equal length.
+    fold : int
+        The fold of "nmnist-small" that is tested: its 1,100 recordings are split into 5.
+    convolutions : tuple of Convolution
+        Layers in front of the hidden one; they need ``norm``.
+    hidden : int
+        Neurons of the fully connected hidden layer; 0 for none, behind convolutions.
+    classes : int
+        Outputs.
+    side : int
+        Rows and columns of the network's input; a divisor of 28, or of 34 for events.
+    pixel_bits : int
+        Width of a pixel.
+    weight_bits : {4, 8}
+        Width of a weight.
+    fraction_bits : int
+        Fraction bits of membranes, biases and thresholds.
+    state_bits : int
+        Width of a membrane of the array.
+    acc_bits : int
+        Width of an accumulator of the array.
+    steps : int
+        Steps of a sample.
+    leak : (int or None, int or None)
+        Leak of the neurons that fire, as in ``stablespike.Neuron``.
+    reset : {"subtract", "zero", "none"}
+        Reset of the neurons that fire, as in ``stablespike.Neuron``.
+    reset_timing : {"same_step", "next_step"}
+        Step of their reset, as in ``stablespike.Neuron``.
+    compare : {"ge", "gt"}
+        Their comparison with the threshold, as in ``stablespike.Neuron``.
+    synapse_leak : (int or None, int or None), optional
+        Leak of their synaptic current, as in ``stablespike.Neuron``.
+    readout_leak : (int or None, int or None)
+        Leak of the last layer, which is read by its membrane.
+    quantizer : {"steps", "brevitas-channel", "brevitas-power-of-two"}
+        How latent weights become integers. "steps": they are in weight steps, and the scale of a
+        neuron is in its threshold alone. "brevitas-channel": a learned scale for each neuron that
+        fires, and one for the last layer. "brevitas-power-of-two": a power of two for each layer.
+        Scales go into the thresholds.
+    norm : bool
+        Thresholds and biases follow the mean and the spread of each neuron's current, as with a
+        batch normalisation in front of it. It is folded into them, so the network has none.
+    epochs : int
+        Passes over the training samples.
+    batch : int
+        Samples per update.
+    rate : float
+        Largest learning rate of the weights, in weight steps. It rises over one epoch, then falls
+        to 0 along a cosine.
+    scale_rate : float
+        Largest learning rate of thresholds, biases and the last layer's scale.
+    width : float
+        Half width of the surrogate gradient, in thresholds.
+    held_out : int
+        Number of samples at the end of the training set that are never trained on.
+    choose : {"best", "last"}
+        The network is that of the epoch that is right most often on the held-out samples ("best"),
+        or that of the last epoch, when the learning rate is 0 ("last").
+    smoothing : float
+        Label smoothing.
+    beta : float
+        Weight of Stable Spike's ``L_spike`` on the spikes that the last layer reads.
+    gamma : float
+        Weight of ``L_noise`` on the same spikes.
+    alpha : float
+        Temperature, as in ``ConsistencyLoss``.
+    spike_detach : {"none", "skeleton", "rate"}
+        As in ``ConsistencyLoss``.
+    noise_detach : {"none", "clean", "noisy"}
+        As in ``ConsistencyLoss``.
+    rotate : float
+        Largest rotation, in degrees.
+    scale : float
+        Largest change of size, as a share.
+    shear : float
+        Largest shear, as a share.
+    shift : float
+        Largest shift, in pixels of the network's input. Recordings with no other distortion are
+        shifted by whole pixels.
+    elastic : float
+        Spread of the elastic displacement, in pixels.
+    elastic_grid : int
+        The displacement is drawn on a grid of that many rows and columns, and interpolated.
+    mirror : bool
+        Whether half of the samples are mirrored left to right.
 
     Raises
     ------
@@ -198,7 +255,7 @@ class Recipe:
         return (2 if self.events else 1, self.side, self.side)
 
     def shape_at(self, index: int) -> tuple[int, ...]:
-        """Shape of what the layer of that index reads, flat for a fully connected one."""
+        """Return the shape of the input of a layer, flat for a fully connected one."""
         shape = self.shape
         for each in self.convolutions[:index]:
             shape = each.output_shape(shape)
@@ -206,16 +263,16 @@ class Recipe:
 
     @property
     def features(self) -> int:
-        """Inputs of the last layer."""
+        """Number of inputs of the last layer."""
         return self.hidden or self.shape_at(len(self.convolutions))[0]
 
     @property
     def events(self) -> bool:
-        """Whether it reads recordings of events, not images."""
+        """Whether the samples are recordings of events, not images."""
         return self.dataset in EVENT_DATASETS
 
     def plain(self) -> Recipe:
-        """The same without distortions."""
+        """Return the same recipe without distortions."""
         return replace(
             self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, mirror=False
         )
@@ -227,10 +284,10 @@ LOSSES = {
     "noise": (0.0, 0.1),
     "both": (1.0, 0.1),
 }
-"""beta and gamma of the recipes of the experiment."""
+"""``beta`` and ``gamma`` of the recipes of the experiment, by name."""
 
 
-# Places and groups of 32 channels deal evenly to 8 cores: 144 x 1, 64 x 2 and 16 x 2.
+# Positions and groups of 32 channels divide evenly among 8 cores: 144 x 1, 64 x 2 and 16 x 2.
 _IMAGES = Recipe(
     convolutions=(
         Convolution(32, 6, 2), Convolution(64, 5, max_pool=2), Convolution(64, 3, padding=1)
@@ -249,6 +306,7 @@ _EVENTS = Recipe(
 
 
 def _experiments() -> dict[str, Recipe]:
+    """Return the recipes that compare the losses, by name."""
     images = Recipe(epochs=15).plain()
     bases = {
         "mnist": images,
@@ -271,7 +329,7 @@ RECIPES = {
     "mnist-mlp": Recipe(),
     "mnist-mlp-256": Recipe(hidden=256),
     "mnist-mlp-2step": Recipe(hidden=256, steps=2),
-    # For arrays whose memory does not hold 784 x 128 weights, and for hx8k, which holds least.
+    # For arrays whose memory does not hold 784 x 128 weights, and for hx8k, which holds the least.
     "mnist-mlp-small": Recipe(hidden=64, side=14),
     "mnist-mlp-tiny": Recipe(hidden=48, side=14, state_bits=15, epochs=60),
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),
@@ -283,3 +341,4 @@ RECIPES = {
     "nmnist-conv": _EVENTS,
     **_experiments(),
 }
+"""Recipes by name. Those of the experiment are named ``<data set>-<losses>-t<steps>``."""

@@ -1,4 +1,4 @@
-"""What a training run gave."""
+"""The result of a training run."""
 
 from __future__ import annotations
 
@@ -17,23 +17,47 @@ _NOT_FIGURES = ("network", "files")
 
 @dataclass(frozen=True)
 class Result:
-    """Figures of a training run, and its network.
+    """The result of a training run: a network and its figures.
 
     Attributes
     ----------
-    network : the trained ``stablespike.Network``.
-    validation, test : share of right predictions on the held-out samples and the test set.
-    golden_differences : test samples on which the golden model's membranes or hidden spikes are not
-        those of the frozen model, which is what ``test`` was counted with: 0.
-    best_epoch : the epoch the network was taken from, chosen on the held-out samples.
-    pixels : mean number of inputs of a test sample that are not 0 (over its steps, for spikes).
-    active : mean number of hidden neurons that fire in a test sample.
-    spikes : mean number of hidden spikes in a test sample.
-    firing_rate, skeleton_rate : of the hidden neurons, over the test set: spikes per step, and
-        stable spikes per pair of steps; the latter is None for a sample of one step.
-    seconds : wall time spent training, over all resumed parts.
-    torch_device : that trained it; several where a resumed run changed to another.
-    files : what was written, by role.
+    recipe : str
+        Name of the recipe, "custom" for one without a name.
+    seed : int
+        Seed of the run.
+    epochs : int
+        Epochs that were trained.
+    best_epoch : int
+        Epoch of the network, chosen on the held-out samples.
+    validation : float
+        Share of right predictions on the held-out samples.
+    test : float
+        Share of right predictions on the test samples.
+    golden_differences : int
+        Test samples on which the golden model's membranes, or the spikes that its last layer reads,
+        differ from the trained model's; it is 0.
+    pixels : float
+        Mean number of inputs of a test sample that are not 0, over its steps for spikes.
+    active : float
+        Mean number of neurons that fire in a test sample, of the layer that the last one reads.
+    spikes : float
+        Mean number of their spikes in a test sample.
+    firing_rate : float
+        Their spikes per neuron and step.
+    skeleton_rate : float or None
+        Their stable spikes per neuron and pair of steps; None for samples of one step.
+    seconds : float
+        Wall time of the training, over all parts of a resumed run.
+    threads : int
+        Threads of torch.
+    torch_device : str
+        Device that trained; several where a resumed run changed to another.
+    settings : dict
+        The fields of the recipe.
+    network : stablespike.Network
+        The trained network.
+    files : dict of str to str
+        Files that were written, by role: "network" and "figures".
     """
 
     recipe: str
@@ -56,11 +80,11 @@ class Result:
     files: dict[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the network, ready for JSON."""
+        """Return everything but the network as a dictionary that JSON can hold."""
         return {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in _NOT_FIGURES}
 
     def write(self, folder: Path) -> None:
-        """Network and figures, as ``<recipe>.safetensors`` and ``<recipe>.json``."""
+        """Write ``<recipe>.safetensors`` and ``<recipe>.json`` into a folder."""
         network_file = folder / f"{self.recipe}.safetensors"
         figures_file = folder / f"{self.recipe}.json"
         save(self.network, network_file)

@@ -1,4 +1,7 @@
-"""A training run, an epoch at a time; from a checkpoint it goes on as if never stopped."""
+"""A training run, one epoch at a time.
+
+A run that is resumed from a checkpoint continues as if it had not been interrupted.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ import torch.nn.functional as nnf
 from ..support.errors import StableSpikeError
 from ..support.values import exact_int
 from .consistency import ConsistencyLoss
-from .data import Samples, distorted, parts, read
+from .data import Samples, chunks, distorted, read
 from .model import Model
 from .recipes import CheckpointError, Recipe
 
 __all__ = ["CheckpointError", "Diverged", "Run"]
 
 FIRST_LOOK = 2000
-"""Samples from which the first thresholds are taken."""
+"""Number of samples from which the first thresholds are taken."""
 EVALUATED_AT_ONCE = 2000
+"""Number of samples evaluated at a time, which bounds the memory."""
 _FIGURES = ("epoch", "seconds", "devices", "best_epoch", "best")
 
 
@@ -31,26 +35,32 @@ class Diverged(StableSpikeError, RuntimeError):  # noqa: N818
 
 
 class Run:
-    """Everything a checkpoint holds.
+    """The state of a training run, which a checkpoint holds.
 
     Parameters
     ----------
-    name, plan : the recipe.
-    seed : of the first weights, the order of the samples, their distortions and the noise.
-    samples : all of the training set; the last ``plan.held_out`` are never trained on.
-    torch_device : of torch, that computes.
+    name : str
+        Name of the recipe.
+    plan : Recipe
+        The recipe.
+    seed : int
+        Seed of the first weights, the order of the samples, their distortions and the noise.
+    samples : Samples
+        The whole training set; the last ``plan.held_out`` samples are never trained on.
+    torch_device : str
+        Device of torch that computes.
 
     Raises
     ------
     ValueError
-        If nothing is left to train on, or labels are beyond the recipe's classes.
+        If no samples are left to train on, or labels exceed the recipe's classes.
     """
 
     def __init__(
         self, name: str, plan: Recipe, seed: int, samples: Samples, torch_device: str = "cpu"
     ) -> None:
         self.name, self.plan, self.seed = name, plan, seed
-        self.place = torch.device(torch_device)
+        self.device = torch.device(torch_device)
         split = len(samples) - plan.held_out
         if split < 1:
             raise ValueError(
@@ -62,9 +72,9 @@ class Run:
                 f"classes must be more than the highest label, {int(samples.labels.max())}, "
                 f"not {plan.classes}"
             )
-        samples = samples.to(self.place)
-        self.samples, self.held = samples.part(0, split), samples.part(split, len(samples))
-        self.model = Model(plan, self._mean(), self._generator(0)).to(self.place)
+        samples = samples.to(self.device)
+        self.samples, self.held = samples.span(0, split), samples.span(split, len(samples))
+        self.model = Model(plan, self._mean(), self._generator(0)).to(self.device)
         self.model.start(read(self.samples.inputs[:FIRST_LOOK], plan))
         self.losses = ConsistencyLoss(
             plan.beta, plan.gamma, alpha=plan.alpha, spike_detach=plan.spike_detach,
@@ -80,13 +90,13 @@ class Run:
             betas=(0.9, 0.99),
         )
         self.peaks = [plan.rate, plan.scale_rate]
-        self.checkpoints = False  # whether they are kept
+        self.checkpoints = False  # whether the caller keeps them, for the text of Diverged
         self.epoch, self.seconds, self.devices = 0, 0.0, ""
         self.best_epoch, self.best = 0, -1.0
         self.best_state = self._copy()
 
     def one_epoch(self) -> str:
-        """Train an epoch; a line on how it went.
+        """Train one epoch, and return a line of text on how it went.
 
         Raises
         ------
@@ -95,8 +105,8 @@ class Run:
         """
         plan, began = self.plan, time.perf_counter()
         generator = self._generator(self.epoch + 1)
-        shuffled = torch.randperm(len(self.samples), generator=generator).to(self.place)
-        batches = parts(shuffled, plan.batch)
+        shuffled = torch.randperm(len(self.samples), generator=generator).to(self.device)
+        batches = chunks(shuffled, plan.batch)
         self.model.train()
         total = 0.0
         for index, batch in enumerate(batches):
@@ -114,8 +124,8 @@ class Run:
         if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             raise self._diverged("a parameter is not finite at the end")
         self.epoch += 1
-        if str(self.place) not in self.devices.split(", "):
-            self.devices += (", " if self.devices else "") + str(self.place)
+        if str(self.device) not in self.devices.split(", "):
+            self.devices += (", " if self.devices else "") + str(self.device)
         right = self.accuracy(self.held)
         if right >= self.best or plan.choose == "last":
             self.best, self.best_epoch, self.best_state = right, self.epoch, self._copy()
@@ -126,22 +136,22 @@ class Run:
         )
 
     def accuracy(self, samples: Samples) -> float:
-        """Share of right predictions."""
+        """Return the share of right predictions."""
         membranes, _ = self.evaluated(samples)
         return float((membranes.argmax(1) == samples.labels).float().mean())
 
     def evaluated(self, samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:
-        """Membranes (n, classes) and spikes (steps, n, hidden) of the frozen model."""
+        """Return (n, classes) membranes and (steps, n, features) spikes of the network."""
         self.model.eval()
         with torch.no_grad():
             pieces = [
-                self.model(read(inputs.to(self.place), self.plan))
-                for inputs in parts(samples.inputs, EVALUATED_AT_ONCE)
+                self.model(read(inputs.to(self.device), self.plan))
+                for inputs in chunks(samples.inputs, EVALUATED_AT_ONCE)
             ]
         return torch.cat([out for out, _ in pieces]), torch.cat([each for _, each in pieces], 1)
 
     def keep(self, file: Path) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint, completely or not at all."""
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
         torch.save(
@@ -157,12 +167,12 @@ class Run:
         part.replace(file)
 
     def restore(self, file: Path) -> None:
-        """Go on from a checkpoint of the same recipe, epochs and seed.
+        """Continue from a checkpoint of the same recipe, epochs and seed.
 
         Raises
         ------
         CheckpointError
-            If there is none, or it is damaged, of another run or of another network.
+            If it is missing, damaged, or belongs to another run or network.
         """
         kept, mine = _checkpoint(file), self._identity()
         other = [key for key in mine | kept["run"] if mine.get(key) != kept["run"].get(key)]
@@ -188,6 +198,7 @@ class Run:
             setattr(self, key, kept["figures"][key])
 
     def _check_figures(self, figures: dict[str, Any]) -> None:
+        """Refuse figures that no run has."""
         exact_int("epoch", figures["epoch"], 1, self.plan.epochs)
         exact_int("best_epoch", figures["best_epoch"], 1, figures["epoch"])
         for name in ("seconds", "best"):
@@ -197,7 +208,7 @@ class Run:
             raise ValueError(f"devices must be a string, not {figures['devices']!r}")
 
     def _check_optimizer(self, state: dict[str, Any]) -> None:
-        """That it is of these parameters, with values that are finite."""
+        """Refuse the state of another optimizer, or with values that are not finite."""
         groups, mine = state["param_groups"], self.optimizer.state_dict()["param_groups"]
         for group, own in zip(groups, mine, strict=True):
             if group.keys() != own.keys() or group["params"] != own["params"]:
@@ -214,10 +225,12 @@ class Run:
                     raise ValueError(f"{name} {index} must be finite")
 
     def _check_state(self, file: Path, name: str, state: dict[str, torch.Tensor]) -> None:
+        """Refuse the state of another model, or with values that are not finite."""
         wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
         if wrong:
             raise CheckpointError(
-                f"{file} is damaged ({wrong[0]} of {name} is no tensor): start without resume=True"
+                f"{file} is damaged ({wrong[0]} of {name} is not a tensor): "
+                "start without resume=True"
             )
         mine = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
         theirs = {key: tuple(value.shape) for key, value in state.items()}
@@ -245,22 +258,22 @@ class Run:
         return loss
 
     def _mean(self) -> torch.Tensor:
-        """Mean of every input over the training samples."""
-        total, count = torch.zeros((), device=self.place), 0
-        for inputs in parts(self.samples.inputs, EVALUATED_AT_ONCE):
+        """Return the mean of every input over the training samples."""
+        total, count = torch.zeros((), device=self.device), 0
+        for inputs in chunks(self.samples.inputs, EVALUATED_AT_ONCE):
             flat = read(inputs, self.plan).flatten(0, -2)
             total, count = total + flat.double().sum(0), count + len(flat)
         return (total / count).float().cpu()
 
     def _generator(self, epoch: int) -> torch.Generator:
-        # One stream per epoch, so that a resumed run draws what an uninterrupted one does.
+        # A generator per epoch, so that a resumed run draws what an uninterrupted one does.
         return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
 
     def _copy(self) -> dict[str, torch.Tensor]:
         return {key: value.clone() for key, value in self.model.state_dict().items()}
 
     def _set_rate(self, progress: float) -> None:
-        """``progress`` in epochs: one to warm up, then half a cosine."""
+        """Set the learning rates at ``progress`` epochs: one epoch to rise, then half a cosine."""
         share = min(progress, 1.0) * 0.5 * (1 + math.cos(math.pi * progress / self.plan.epochs))
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * share
@@ -275,11 +288,12 @@ class Run:
         )
 
     def _identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must have in common with the run."""
         return {"name": self.name, "seed": self.seed, **asdict(self.plan)}
 
 
 def _checkpoint(file: Path) -> dict[str, Any]:
-    """A checkpoint's contents, with everything in them that ``Run.keep`` writes."""
+    """Return a checkpoint's contents, checked to have everything that ``Run.keep`` writes."""
     if not file.is_file():
         raise CheckpointError(f"no checkpoint {file} to resume: start without resume=True")
     try:
@@ -288,6 +302,6 @@ def _checkpoint(file: Path) -> dict[str, Any]:
             kept[key].items()
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to
         raise CheckpointError(
-            f"{file} is truncated or no checkpoint ({error}): start without resume=True"
+            f"{file} is truncated or not a checkpoint ({error}): start without resume=True"
         ) from error
     return kept

@@ -1,4 +1,4 @@
-"""Weights while they are trained: real numbers that are whole ones in the forward pass."""
+"""Weights while they are trained: real numbers that are rounded in the forward pass."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ __all__ = ["BrevitasWeights", "StepWeights", "Weights", "make_weights"]
 
 
 class Weights(torch.nn.Module):
-    """Latent weights (out, in) and the whole numbers they stand for.
+    """Latent weights (out, in) and the integers that they are rounded to.
 
     Parameters
     ----------
-    bits : of a weight.
+    bits : int
+        Width of a weight.
+
+    Attributes
+    ----------
+    levels : float
+        Integers are from ``-levels`` to ``levels - 1``.
     """
 
     def __init__(self, bits: int) -> None:
@@ -25,27 +31,41 @@ class Weights(torch.nn.Module):
 
     @property
     def latent(self) -> torch.Tensor:
-        """The real numbers behind them."""
+        """(out, in) real numbers."""
         raise NotImplementedError
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Whole numbers from ``-levels`` to ``levels - 1``, and what one of them is in
-        the units of ``latent``: (), or (out, 1) for a scale per neuron."""
+        """Return the integers and their scale.
+
+        Returns
+        -------
+        integers : (out, in) tensor
+            Whole numbers with the gradients of ``latent``.
+        scale : () or (out, 1) tensor
+            What one weight step is in the units of ``latent``, for all neurons or for each.
+        """
         raise NotImplementedError
 
     def bound(self, acc_bits: int, copies: int = 1) -> None:
-        """Latent weights back to where they round to legal ones, and fit the accumulators, which
-        each of them meets ``copies`` times.
+        """Move latent weights back to where they round to legal ones and fit the accumulators.
 
-        A neuron whose positive or negative weights sum to 99 % of what an accumulator holds has
-        them scaled to 98 %: rounding moves a sum of 784 weights by far less than what is left.
+        If the positive or the negative weights of a neuron sum to more than 99 % of what an
+        accumulator holds, they are scaled to 98 %. Rounding changes a sum of 784 weights by far
+        less than the rest.
+
+        Parameters
+        ----------
+        acc_bits : int
+            Width of an accumulator.
+        copies : int
+            How often a sum contains each weight: once for each input of a cell of a sum pool.
         """
         full = 2.0 ** (acc_bits - 1) / copies
         with torch.no_grad():
-            whole, scale = self()
+            integers, scale = self()
             self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)
             for sign in (1.0, -1.0):
-                total = (sign * whole).clamp_(min=0).sum(1)
+                total = (sign * integers).clamp_(min=0).sum(1)
                 for row in (total > 0.99 * full).nonzero().flatten().tolist():
                     latent = self.latent[row]
                     share = torch.where(sign * latent > 0, 0.98 * full / total[row], 1.0)
@@ -53,12 +73,14 @@ class Weights(torch.nn.Module):
 
 
 class StepWeights(Weights):
-    """Latent weights in weight steps: the scale of a neuron is in its threshold alone.
+    """Latent weights in weight steps; the scale of a neuron is in its threshold alone.
 
     Parameters
     ----------
-    first : latent weights to start from.
-    bits : of a weight.
+    first : (out, in) tensor
+        The first latent weights.
+    bits : int
+        Width of a weight.
     """
 
     def __init__(self, first: torch.Tensor, bits: int) -> None:
@@ -71,19 +93,29 @@ class StepWeights(Weights):
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         low, high = -self.levels, self.levels - 1
-        whole = straight_through(self.steps, lambda w: w.round().clamp(low, high))
-        return whole, self.steps.new_ones(())
+        integers = straight_through(self.steps, lambda w: w.round().clamp(low, high))
+        return integers, self.steps.new_ones(())
 
 
 class BrevitasWeights(Weights):
-    """Latent weights behind one of brevitas's quantizers; symmetric, ``-levels`` is not used.
+    """Latent weights in front of a quantizer of brevitas.
+
+    Its integers are symmetric: ``-levels`` is not used.
 
     Parameters
     ----------
-    first : latent weights to start from.
-    bits : of a weight.
-    scale : "channel": a learned scale per neuron; "tensor": one; "power-of-two": one that is a
-        power of two, from the largest weight.
+    first : (out, in) tensor
+        The first latent weights.
+    bits : int
+        Width of a weight.
+    scale : {"channel", "tensor", "power-of-two"}
+        A learned scale per neuron, one learned scale, or one power of two, derived from the largest
+        weight.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If brevitas is not installed.
     """
 
     def __init__(self, first: torch.Tensor, bits: int, scale: str) -> None:
@@ -121,21 +153,25 @@ class BrevitasWeights(Weights):
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         quantized = self.layer.quant_weight()
-        # The quotient is a whole number but for the last bits of a float.
+        # The quotient is a whole number except for the last bits of a float.
         return straight_through(quantized.value / quantized.scale, torch.round), quantized.scale
 
 
 def make_weights(
     quantizer: str, first: torch.Tensor, bits: int, per_neuron: bool = False
 ) -> Weights:
-    """Weights of the kind a recipe names.
+    """Return weights with the quantizer that a recipe names.
 
     Parameters
     ----------
-    quantizer : in ``QUANTIZERS``.
-    first : latent weights to start from, in weight steps.
-    bits : of a weight.
-    per_neuron : whether neurons may differ in scale: not those read by their membranes.
+    quantizer : str
+        One of ``QUANTIZERS``.
+    first : (out, in) tensor
+        The first latent weights, in weight steps.
+    bits : int
+        Width of a weight.
+    per_neuron : bool
+        Whether neurons may differ in scale. Those that are read by their membranes may not.
 
     Raises
     ------

@@ -114,10 +114,10 @@ def test_damaged(files: dict[str, bytes], tmp_path: Path):
     file = tmp_path / "NMNISTsmall.zip"
     whole = zipped(files)
     cases = {
-        whole[: len(whole) // 2]: "truncated or no archive",
-        b"<html>": "truncated or no archive",
+        whole[: len(whole) // 2]: "truncated or not an archive",
+        b"<html>": "truncated or not an archive",
         zipped({**files, "1.bs2": recording(9)[0]}): "the MD5 of its recordings is",
-        zipped({**files, "1.bs2": files["1.bs2"][:-1]}): "249 bytes are no whole number of 5-byte",
+        zipped({**files, "1.bs2": files["1.bs2"][:-1]}): "249 bytes are not a whole number of",
         zipped({k: v for k, v in files.items() if k != "2.bs2"}): "has no 2.bs2",
         zipped({**files, "train1K.txt": b"1 two\n"}): "a number and a class a line, not '1 two'",
     }

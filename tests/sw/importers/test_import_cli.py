@@ -1,3 +1,5 @@
+"""The command line imports NIR files and torch modules."""
+
 import json
 import re
 
@@ -129,7 +131,7 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     [
         (["plain.nir"], "dt must be given: layer0 (LIF)"),
         (["no.nir"], "no.nir does not exist; expected a NIR file"),
-        (["text.nir"], "text.nir is no NIR file"),
+        (["text.nir"], "text.nir is not a NIR file"),
         (["plain.nir", *SAID, "--v-init", "rest"], "v_init must be 'v_leak', 'v_reset' or"),
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
         (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),

@@ -1,6 +1,5 @@
 """Convolutions and pools of other frameworks: the same spikes as theirs, or refused by name."""
 
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import stablespike as ss
 import torch
 from import_models import differences, source_spikes, spikes
+from refusals import refuses
 
 nir = pytest.importorskip("nir")
 snn = pytest.importorskip("snntorch")
@@ -19,10 +19,6 @@ STEPS, DT = 4, 1e-4
 SHAPE = (2, 7, 8)
 SAID = {"dt": DT, "reset": "zero", "reset_timing": "same_step"}
 LIF = {"beta": 0.5, "init_hidden": True}
-
-
-def refuses(error, message):
-    return pytest.raises(error, match=re.escape(message))
 
 
 def samples(batch=60, seed=3, shape=SHAPE):

@@ -1,6 +1,5 @@
 """Recurrent neurons of snnTorch and ways back in NIR graphs."""
 
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import stablespike as ss
 import torch
 from import_models import INPUTS, OUTPUTS, differences, on_grid, source_spikes, spikes
+from refusals import refuses
 
 nir = pytest.importorskip("nir")
 snn = pytest.importorskip("snntorch")
@@ -17,10 +17,6 @@ SAMPLES = spikes(7, 200, STEPS)
 RLEAKY, RSYNAPTIC = {"beta": 0.5}, {"alpha": 0.5, "beta": 0.5}
 SQUARE = {"linear_features": HIDDEN}
 SAID = {"dt": DT, "reset": "zero", "reset_timing": "same_step"}
-
-
-def refuses(error, message):
-    return pytest.raises(error, match=re.escape(message))
 
 
 def model(kind, **settings):

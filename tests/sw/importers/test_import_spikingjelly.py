@@ -1,10 +1,12 @@
-import re
+"""SpikingJelly modules: the same spikes as their own neurons, or refused by name."""
+
 
 import numpy as np
 import pytest
 import stablespike as ss
 import torch
 from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+from refusals import refuses
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
 from spikingjelly.activation_based import functional, layer, surrogate  # noqa: E402
@@ -12,10 +14,6 @@ from spikingjelly.activation_based import functional, layer, surrogate  # noqa: 
 STEPS = 4
 SAMPLES = spikes(7, 270, STEPS)
 UNDECAYED = {"decay_input": False}
-
-
-def refuses(error, message):
-    return pytest.raises(error, match=re.escape(message))
 
 
 def model(kind, seed=0, bias=True, **settings):

@@ -1,3 +1,5 @@
+"""The report of an import."""
+
 import numpy as np
 import pytest
 from stablespike.network.fidelity import compare_spikes

@@ -1,3 +1,5 @@
+"""Networks on disk: saved, loaded, damaged and foreign."""
+
 import json
 import re
 
@@ -55,19 +57,19 @@ def test_missing_and_unreadable(tmp_path):
         ss.load(tmp_path / "empty")
 
 
-def test_places_that_take_no_file(tmp_path, net):
+def test_paths_that_take_no_file(tmp_path, net):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    for place, why in {
+    for target, why in {
         tmp_path / "no" / "net": "No such file or directory",
         tmp_path / "folder": "it is a folder",
         tmp_path / "file" / "net": "Not a directory",
-        "/dev/null": "it is no regular file",
+        "/dev/null": "it is not a regular file",
     }.items():
-        with refuses(place, "cannot be written", why):
-            files.check_writable(place)
-        with refuses(place, "cannot be written", why):
-            ss.save(net, place)
+        with refuses(target, "cannot be written", why):
+            files.check_writable(target)
+        with refuses(target, "cannot be written", why):
+            ss.save(net, target)
     (tmp_path / "file").write_text("kept")
     files.check_writable(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
@@ -78,7 +80,7 @@ def test_truncated_anywhere(path):
     data = path.read_bytes()
     for length in [1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with refuses(path, "is truncated or no safetensors file"):
+        with refuses(path, "is truncated or not a safetensors file"):
             ss.load(path)
     path.write_bytes(data + b"\0")
     with refuses(path):
@@ -87,7 +89,7 @@ def test_truncated_anywhere(path):
 
 def test_foreign(path):
     path.write_bytes(b"PK\x03\x04 not what you think" * 20)
-    with refuses(path, "truncated or no safetensors file"):
+    with refuses(path, "truncated or not a safetensors file"):
         ss.load(path)
     safetensors.numpy.save_file({"weight": np.ones(3)}, path)
     with refuses(path, "was not written by stablespike: it has no 'stablespike' header"):
@@ -165,10 +167,10 @@ def test_narrowest(values, dtype):
     assert files.narrowest(array).tolist() == values
 
 
-@pytest.mark.parametrize("place", [5, None, b"net"])
-def test_paths_that_are_none(net, place):
+@pytest.mark.parametrize("path", [5, None, b"net"])
+def test_paths_that_are_none(net, path):
     message = r"path must be the name of a file \(a str or a Path\), not "
     with pytest.raises(TypeError, match=message):
-        ss.load(place)
+        ss.load(path)
     with pytest.raises(TypeError, match=message):
-        ss.save(net, place)
+        ss.save(net, path)

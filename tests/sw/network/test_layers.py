@@ -1,24 +1,20 @@
 """Convolutions, pools and recurrent layers: what they take, and the geometry of all the rest."""
 
 import dataclasses
-import re
 from itertools import product
 
 import numpy as np
 import pytest
 import stablespike as ss
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from random_networks import random_maps
+from refusals import refuses
 from stablespike.network.geometry import Axis
 
 NEURON = ss.Neuron(threshold=5)
 KERNELS = np.ones((2, 3, 3, 3))
-
-
-def refuses(error, message):
-    return pytest.raises(error, match=re.escape(message))
 
 
 def conv(weight=KERNELS, **settings):
@@ -157,8 +153,7 @@ def test_defaults_and_equality():
     st.integers(1, 3), st.integers(1, 8), st.integers(1, 8), st.integers(1, 3), st.integers(0, 99)
 )
 def test_max_pooling_is_the_or_of_words(channels, height, width, size, seed):
-    if min(height, width) < size:
-        return
+    assume(min(height, width) >= size)
     rng = np.random.default_rng(seed)
     words = rng.integers(0, 1 << 16, (2, 3, channels * height * width)).astype(np.uint16)
     pooled = ss.MaxPool2d(size).words(words, (channels, height, width))
@@ -168,13 +163,13 @@ def test_max_pooling_is_the_or_of_words(channels, height, width, size, seed):
         assert ((pooled >> t & 1) == expected.reshape(2, 3, -1).numpy()).all()
 
 
-def test_an_axis_is_walked_as_torch_does():
+def test_an_axis_has_the_positions_of_torch():
     for size, kernel, stride, pool in product(range(1, 10), range(1, 8), range(1, 4), (1, 2, 3)):
         for padding in range(kernel):
             axis = Axis(size, kernel, stride, padding, pool)
             if not axis.pooled_size or axis.pooled_size + 2 * padding < kernel:
                 continue
-            met = np.zeros((axis.positions, size), dtype=int)
+            fields = np.zeros((axis.positions, size), dtype=int)
             first, stop = axis.inside()
             for position in range(axis.positions):
                 start = position * stride - padding
@@ -182,25 +177,25 @@ def test_an_axis_is_walked_as_torch_does():
                     inside = 0 <= start + row < axis.pooled_size
                     assert inside == (first[position] <= row < stop[position])
                     if inside:
-                        met[position, (start + row) * pool : (start + row + 1) * pool] += 1
-                assert met[position].any()  # never in the padding alone
-            assert met.max() == 1
-            assert (axis.receptive_fields() == met).all()
+                        fields[position, (start + row) * pool : (start + row + 1) * pool] += 1
+                assert fields[position].any()  # never in the padding alone
+            assert fields.max() == 1
+            assert (axis.receptive_fields() == fields).all()
             counted = torch.nn.functional.conv1d(
                 torch.ones(1, 1, axis.pooled_size), torch.ones(1, 1, kernel), None, stride, padding
             )
-            assert (counted.reshape(-1).numpy() == met.sum(axis=1) / pool).all()
+            assert (counted.reshape(-1).numpy() == fields.sum(axis=1) / pool).all()
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_reach_is_the_largest_sum_of_every_neuron(seed):
+def test_sum_bounds_are_the_extreme_sums_of_every_neuron(seed):
     network = random_maps(np.random.default_rng(seed))
     for layer, shape in zip(network.layers, network.input_shapes, strict=True):
         square = 1 if layer.pool_before is None else layer.pool_before.size**2
         pooled = shape if layer.pool_before is None else layer.pool_before.output_shape(shape)
         ones = torch.full((1, *pooled), float(square), dtype=torch.float64)
-        for part, sums in zip((np.minimum, np.maximum), layer.sum_bounds(shape), strict=True):
-            weight = torch.tensor(part(layer.weight, 0), dtype=torch.float64)
+        for sign, sums in zip((np.minimum, np.maximum), layer.sum_bounds(shape), strict=True):
+            weight = torch.tensor(sign(layer.weight, 0), dtype=torch.float64)
             if layer.kind == "conv2d":
                 expected = torch.nn.functional.conv2d(
                     ones, weight, None, layer.stride, layer.padding
@@ -209,6 +204,6 @@ def test_reach_is_the_largest_sum_of_every_neuron(seed):
                 expected = weight @ ones.reshape(-1)
             expected = expected.reshape(-1).numpy()
             if layer.recurrent is not None:
-                expected = expected + part(layer.recurrent, 0).sum(axis=1)
+                expected = expected + sign(layer.recurrent, 0).sum(axis=1)
             assert (sums == expected).all()
             assert sums.shape == (np.prod(layer.neuron_shape(shape)),)

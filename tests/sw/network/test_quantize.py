@@ -1,13 +1,10 @@
-import re
+"""Leaks, scales and the rounding of layers."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.importers.graph import assemble
-from stablespike.importers.operations import Conv, Operation, Pool, Scaling
-from stablespike.importers.semantics import checked_decay, one_value, tidy
-from stablespike.network.fidelity import compare_spikes
+from refusals import refuses
 from stablespike.network.quantize import (
     RealLayer,
     closest_leak,
@@ -39,7 +36,7 @@ def test_leaks(decay, leak):
 
 
 def test_no_such_decay():
-    with pytest.raises(ValueError, match=re.escape("decay must be from 0 to 1, not 1.5")):
+    with refuses(ValueError, "decay must be from 0 to 1, not 1.5"):
         closest_leak(1.5)
 
 
@@ -138,43 +135,3 @@ def test_what_does_not_fit_a_scale():
         quantize_layer(layer, scale=np.asarray(1.0), **BITS)
     with pytest.raises(ValueError, match="threshold becomes 160000, beyond"):
         with_thresholds(found, 10000 * found.scale, 4)
-
-
-def test_tidy_undoes_float32():
-    tau = np.float32(1e-4) / (1 - np.float32([0.5, 0.75, 0.9]))
-    decays = tidy(1 - 1e-4 / tau.astype(float))
-    assert decays[:2].tolist() == [0.5, 0.75]
-    assert decays[2] == pytest.approx(0.9, abs=1e-6)
-    assert tidy(0.1234567) == 0.1234567
-
-
-def test_parameters_of_no_neurons():
-    with pytest.raises(ValueError, match=re.escape("lif (LIF): tau is empty")):
-        one_value("lif", "LIF", "tau", np.zeros(0), "")
-    with pytest.raises(ValueError, match=re.escape("lif (LIF): decay must be from 0 to 1 per")):
-        checked_decay("lif", "LIF", "decay", 1.25)
-
-
-def test_compare_spikes():
-    a, b = np.zeros((4, 1, 2), bool), np.zeros((4, 1, 2), bool)
-    a[:2, 0, 0] = b[1:3, 0, 0] = True
-    found = compare_spikes(a, b)
-    assert (found.total, found.different, found.agreement, found.overlap) == (8, 2, 0.75, 1 / 3)
-    assert (found.rate_source, found.rate, found.rate_error) == (0.25, 0.25, 0.0)
-    assert compare_spikes(a & b & ~a, b & ~b).overlap == 1
-    with pytest.raises(ValueError, match=re.escape("ours must be (4, 1, 2) as the source's")):
-        compare_spikes(a, b[:2])
-
-
-def test_chains_that_are_none():
-    pair, one = (2, 2), np.ones(())
-    with pytest.raises(ValueError, match="the model has no layers"):
-        assemble([], (3,), None)
-    with pytest.raises(TypeError, match=re.escape("x (Operation) is no operation")):
-        assemble([Operation("x", "Operation")], (3,), None)
-    scale = Scaling("s", "Scale", one * 2, np.zeros(()))
-    with pytest.raises(ValueError, match=re.escape("p (Pool): it pools the result of")):
-        assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
-    conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
-    with pytest.raises(ValueError, match=re.escape("c (Conv2d): nothing follows it")):
-        assemble([conv], (1, 4, 4), None)

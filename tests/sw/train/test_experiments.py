@@ -165,7 +165,7 @@ def test_lines_that_are_no_runs(tmp_path: Path):
     assert runs.read_lines(file) == [{"a": 1}]
     assert json.loads(file.read_text()) == {"a": 1}
     file.write_text("[3]\n")
-    with pytest.raises(ValueError, match=r"x.jsonl line 1 is no finished run"):
+    with pytest.raises(ValueError, match=r"x.jsonl line 1 is not a finished run"):
         runs.read_lines(file)
 
 

@@ -53,8 +53,8 @@ def test_a_folder_that_takes_no_files_is_found_before_training(tmp_path: Path):
         raise AssertionError(line)
 
     for folder, match in {
-        tmp_path / "file": "is no folder and cannot become one: File exists",
-        tmp_path / "file" / "deep": "is no folder and cannot become one: Not a directory",
+        tmp_path / "file": "is not a folder and cannot become one: File exists",
+        tmp_path / "file" / "deep": "is not a folder and cannot become one: Not a directory",
     }.items():
         with pytest.raises(FileError, match=match):
             train(SMALL, out=folder, progress=unwanted)
@@ -126,10 +126,10 @@ def test_checkpoint_errors(tmp_path: Path):
     whole = file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"something else"):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match="truncated or no checkpoint"):
+        with pytest.raises(ValueError, match="truncated or not a checkpoint"):
             train(SMALL, out=tmp_path, resume=True)
     torch.save({"weights": 1}, file)
-    with pytest.raises(ValueError, match="truncated or no checkpoint"):
+    with pytest.raises(ValueError, match="truncated or not a checkpoint"):
         train(SMALL, out=tmp_path, resume=True)
 
 
@@ -163,8 +163,8 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda kept: kept["run"].update(steps=3), r"with \{'steps': 3\} instead of \{'steps': 4\}"),
     (lambda kept: kept["run"].pop("rate"), r"with \{'rate': None\} instead of \{'rate': 0\.05\}"),
     (lambda kept: kept["run"].update(more=1), r"with \{'more': 1\} instead of \{'more': None\}"),
-    (lambda kept: kept["model"].update(bias=3), r"damaged \(bias of model is no tensor\)"),
-    (lambda kept: kept["best_state"].update(bias=None), r"\(bias of best_state is no tensor\)"),
+    (lambda kept: kept["model"].update(bias=3), r"damaged \(bias of model is not a tensor\)"),
+    (lambda kept: kept["best_state"].update(bias=None), r"\(bias of best_state is not a tensor\)"),
     (lambda kept: kept["figures"].clear(), r"damaged \(KeyError: 'epoch'\)"),
     (lambda kept: kept["figures"].update(epoch="1"), r"epoch must be an integer from 1 to 2, not"),
     (lambda kept: kept["figures"].update(epoch=3), r"epoch must be from 1 to 2, not 3"),

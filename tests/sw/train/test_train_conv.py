@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 import stablespike as ss  # noqa: E402
 from stablespike.train import RECIPES, Convolution, ExactNeuron, Recipe, data, train  # noqa: E402
 from stablespike.train.data import Samples  # noqa: E402
-from stablespike.train.exact import spike  # noqa: E402
+from stablespike.train.exact import spike, straight_through  # noqa: E402
 from stablespike.train.hidden import exact_conv2d  # noqa: E402
 from stablespike.train.model import exported  # noqa: E402
 from stablespike.train.run import Run  # noqa: E402
@@ -160,7 +160,9 @@ def test_few_passes_have_the_gradients_of_step_by_step(
     def one_by_one(drive: Any, theta: Any) -> tuple[Any, Any]:
         v, spikes = torch.zeros(5, 7), []
         for each in drive.unbind(0) if steps is None else (drive,) * steps:
-            u = neuron._clamped(neuron._leaked(v, leak) + each)
+            shifts = (shift for shift in leak if shift is not None)
+            leaked = v - sum(straight_through(v * 2.0**-shift, torch.floor) for shift in shifts)
+            u = (leaked + each).clamp(-(2.0**15), 2.0**15 - 1)
             spikes.append(spike(u / theta - 1, neuron.width))
             v = u - spikes[-1] * theta
         return torch.stack(spikes), v

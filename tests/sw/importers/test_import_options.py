@@ -1,0 +1,63 @@
+"""Options and arguments of importers that are refused."""
+
+import numpy as np
+import pytest
+import stablespike as ss
+from import_models import INPUTS
+from refusals import refuses
+from snntorch_models import SAMPLES, STEPS, model
+
+snn = pytest.importorskip("snntorch")
+
+EVENTS = np.zeros(3, [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "i2")])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"weight_bits": 5}, ValueError, "weight_bits must be 4 or 8, not 5"),
+        ({"weigth_bits": 4}, TypeError, "weigth_bits"),
+        ({"fraction_bits": 16}, ValueError, "fraction_bits must be from 0 to 8, not 16"),
+        ({"approximate": 1}, TypeError, "approximate must be True or False, not 1"),
+        ({"readout": "best"}, ValueError, "readout must be one of"),
+        ({"input": (24,)}, TypeError, "input must be a SpikeInput or a PixelInput, not (24,)"),
+        ({"input": ss.SpikeInput((25,))}, ValueError, "input must have the 24 values"),
+        ({"input": ss.PixelInput((24,), 4)}, ValueError, "input_scale must be given for pixels"),
+        ({"input": ss.PixelInput((24,)), "input_scale": 0.1}, ValueError, "steps must be given"),
+        ({"input_scale": -1}, ValueError, "input_scale must be a positive finite number, not -1"),
+        ({"input_scale": "1/15"}, ValueError, "input_scale must be a positive finite number"),
+        ({"labels": [1]}, ValueError, "labels are those of the calibration samples"),
+        ({"calibration": np.zeros((3, 4, 5))}, ValueError, "calibration: samples must be (batch"),
+        ({"calibration": np.zeros((0, 4, 24))}, ValueError, "at least 1 sample, not 0"),
+        ({"calibration": SAMPLES, "labels": [1]}, ValueError, "labels must be (270,) integers"),
+        ({"calibration": SAMPLES[:3], "labels": [0, 1, -1]}, ValueError,
+         "labels must be whole numbers from 0 to 19, not -1 (at [2])"),
+        ({"calibration": SAMPLES[:2], "labels": [0, 20]}, ValueError,
+         "labels must be whole numbers from 0 to 19, not 20 (at [1])"),
+        ({"calibration": [EVENTS, EVENTS]}, ValueError,
+         "calibration must be spikes or pixels, not event arrays: bin them with"),
+        ({"calibration": EVENTS}, ValueError, "calibration must be spikes or pixels, not event"),
+        ({"scale": "x"}, TypeError, "scale must be an array of real numbers, not of <U1"),
+        ({"scale": [0.1]}, ValueError, "a list of 2, one for each layer, not of 1"),
+        ({"scale": 0.0}, ValueError, "scale of 1 must be positive and finite"),
+        ({"scale": [None, [0.1, 0.2]]}, ValueError, "scale of 3 must be one number or (20,)"),
+        ({"scale": 0.01}, ValueError, "the scale given makes"),
+    ],
+)
+def test_wrong_options(options, error, message):
+    steps = {} if "input" in options and "input_scale" in options else {"steps": STEPS}
+    with refuses(error, message):
+        ss.from_snntorch(model(snn.Leaky, beta=0.5), (INPUTS,), **{**steps, **options})
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "error", "message"),
+    [
+        ("net.pt", (24,), TypeError, "module must be a torch.nn.Module, not 'net.pt'"),
+        (None, 24, TypeError, "sample_shape must be the shape of one sample"),
+        (None, (0,), ValueError, "sample_shape[0] must be from 1"),
+    ],
+)
+def test_wrong_arguments(module, shape, error, message):
+    with refuses(error, message):
+        ss.from_snntorch(model(snn.Leaky, beta=0.5) if module is None else module, shape)
