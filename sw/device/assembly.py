@@ -34,15 +34,15 @@ class Pending:
         self.count, self.windows = len(batch), batch.windows(program.window)
         self.missing = self.count * self.windows * config.cores
 
-        def rows(lying: Map) -> npt.NDArray[np.uint16]:
-            shape = (self.count, self.windows, lying.rows(config.lanes), config.row_chunks)
+        def rows(layout: Map) -> npt.NDArray[np.uint16]:
+            shape = (self.count, self.windows, layout.rows(config.lanes), config.row_chunks)
             return np.zeros(shape, dtype=np.uint16)
 
         layers = range(len(network.layers))
         runs = range(2 if network.both else 1)
         stores: dict[str, list[npt.NDArray[Any]]] = {"spikes": [], "skeleton": []}
         if trace:
-            stores = {name: [rows(lying) for lying in neurons] for name in stores}
+            stores = {name: [rows(layout) for layout in neurons] for name in stores}
         if network.readout == "membrane":
             shape = (self.count, read.rows(config.lanes), config.lanes)
             stores["membrane"] = [np.zeros(shape, dtype=np.uint16) for _ in runs]
@@ -105,8 +105,8 @@ class Assembler:
         shapes = network.neuron_shapes
         traces = [
             tuple(
-                self._bits(store, lying).reshape(pending.count, -1, *shape)[:, :steps]
-                for store, lying, shape in zip(stores[name], neurons, shapes, strict=self._trace)
+                self._bits(store, layout).reshape(pending.count, -1, *shape)[:, :steps]
+                for store, layout, shape in zip(stores[name], neurons, shapes, strict=self._trace)
             )
             for name in ("spikes", "skeleton")
         ]
@@ -124,7 +124,7 @@ class Assembler:
             link_bytes=link_bytes,
         )
 
-    def _bits(self, store: npt.NDArray[np.uint16], lying: Map) -> npt.NDArray[np.bool_]:
+    def _bits(self, store: npt.NDArray[np.uint16], layout: Map) -> npt.NDArray[np.bool_]:
         """(batch, windows, T, flat) spikes in C order of (batch, windows, rows, chunks)."""
         config = self._program.config
         count, windows, rows, _ = store.shape
@@ -132,13 +132,13 @@ class Assembler:
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
         words = bits.reshape(count, windows, rows * config.lanes, config.window)
         words = words[..., : self._program.window]
-        return np.ascontiguousarray(lying.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
+        return np.ascontiguousarray(layout.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
     def _readout(
-        self, store: npt.NDArray[np.uint16], lying: Map, count: int
+        self, store: npt.NDArray[np.uint16], layout: Map, count: int
     ) -> npt.NDArray[np.int64]:
         """Counts, or words, of so many steps."""
-        bits = self._bits(store, lying)
+        bits = self._bits(store, layout)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
         # Words of the array, whatever is computed together.
@@ -200,8 +200,8 @@ class Assembler:
 
 def _number(words: npt.NDArray[np.uint16]) -> Stamps:
     """One integer of the words along the last axis, the lowest first."""
-    places = 1 << 16 * np.arange(words.shape[-1], dtype=np.int64)
-    return np.asarray(words.astype(np.int64) @ places)
+    weights = 1 << 16 * np.arange(words.shape[-1], dtype=np.int64)
+    return np.asarray(words.astype(np.int64) @ weights)
 
 
 def _latest(stamps: Stamps) -> Stamps:

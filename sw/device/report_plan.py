@@ -11,7 +11,7 @@ from ..mapping.partitions import order
 from ..program.program import Program
 from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
 
-__all__ = ["TIME_WORDS", "Place", "ReportPlan", "written_maps"]
+__all__ = ["TIME_WORDS", "Destination", "ReportPlan", "written_maps"]
 
 TIME_WORDS = BUSY_BITS // 16
 _GROUP_MASK = PLACE.fields[0].maximum
@@ -20,7 +20,7 @@ _Packets = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Where the packets of a kind, run and core go, in the order in which they come.
 
     Attributes
@@ -45,13 +45,13 @@ class ReportPlan:
     Attributes
     ----------
     lengths : words of a packet, by kind; those of membranes differ.
-    places : by kind, tag and core, where packets go.
+    destinations : by kind, tag and core, where packets go.
     expected, expected_last : per core, the packets of a window, and of the last one of a sample.
     """
 
     def __init__(self, program: Program, trace: bool, counters: bool) -> None:
         self._program, self._trace, self._counters = program, trace, counters
-        self.places: dict[tuple[int, int, int], Place] = {}
+        self.destinations: dict[tuple[int, int, int], Destination] = {}
         self.expected: list[int] = []
         self.expected_last: list[int] = []
         config = program.config
@@ -75,21 +75,24 @@ class ReportPlan:
         for tag, (layer, run) in self._program.layer_tags.items():
             computed, emitted = self._orders(layer, core)
             again = run == "skeleton"
+            found: dict[int, Destination] = {}
             if self._trace and not again:
                 for kind, store in (
                     (ReportKind.TRACE_SPIKES, "spikes"), (ReportKind.TRACE_SKELETON, "skeleton")
                 ):
-                    self.places[kind, tag, core] = Place(store, layer, *computed)
+                    found[kind] = Destination(store, layer, *computed)
                     always += len(computed[0])
             if layer == last and membrane:
-                self.places[ReportKind.MEMBRANE, tag, core] = Place("membrane", again, *computed)
+                found[ReportKind.MEMBRANE] = Destination("membrane", again, *computed)
                 at_last += len(computed[0])
             elif layer == last:
-                self.places[ReportKind.WORDS, tag, core] = Place("words", again, *emitted)
+                found[ReportKind.WORDS] = Destination("words", again, *emitted)
                 always += len(emitted[0])
             if self._counters and not again:
-                self.places[ReportKind.COUNTERS, tag, core] = Place("counters", layer, [], [])
+                found[ReportKind.COUNTERS] = Destination("counters", layer, [], [])
                 always += self._program.groups[layer][core].groups > 0
+            for cause, destination in found.items():
+                self.destinations[cause, tag, core] = destination
         return always, at_last
 
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:

@@ -89,13 +89,14 @@ class Collector:
         words = np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2")
         heads, at = words.tolist(), 0
         while at + _HEAD_WORDS <= len(heads):
-            head, place = heads[at], heads[at + 1]
+            head, source = heads[at], heads[at + 1]
             start = at + _HEAD_WORDS
             stop = start + (head >> _LENGTH_SHIFT & _LENGTH_MASK)
             if stop > len(heads):
                 break
             self._packet(
-                head & _KIND_MASK, head >> _LAYER_SHIFT, place & _GROUP_MASK, place >> _CORE_SHIFT,
+                head & _KIND_MASK, head >> _LAYER_SHIFT,
+                source & _GROUP_MASK, source >> _CORE_SHIFT,
                 words[start:stop],
             )
             at = stop
@@ -105,37 +106,37 @@ class Collector:
         self, kind: int, tag: int, group: int, core: int, words: npt.NDArray[np.uint16]
     ) -> None:
         if core >= len(self._at):
-            raise self._foreign(kind, tag, group, core, "there is no such core")
+            raise self._unexpected(kind, tag, group, core, "there is no such core")
         number, sample, window = self._at[core]
         if number - self._first_batch >= len(self._batches):
-            raise self._foreign(kind, tag, group, core, "no window is under way there")
+            raise self._unexpected(kind, tag, group, core, "no window is under way there")
         if kind != ReportKind.MEMBRANE and self._plan.lengths.get(kind) != len(words):
-            raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
+            raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
         pending = self._batches[number - self._first_batch]
         if kind == ReportKind.END:
             self._end(pending, core, words)
             return
-        known = self._plan.places.get((kind, tag, core))
-        if known is None:
-            raise self._foreign(kind, tag, group, core, "this program does not cause it")
-        store = pending.stores[known.store][known.index]
+        target = self._plan.destinations.get((kind, tag, core))
+        if target is None:
+            raise self._unexpected(kind, tag, group, core, "this program does not cause it")
+        store = pending.stores[target.store][target.index]
         if kind == ReportKind.COUNTERS:
             store[sample, window, core] = words
-            self._came[core] += self._program.groups[known.index][core].groups > 0
+            self._came[core] += self._program.groups[target.index][core].groups > 0
             return
         number = self._seen[core][kind, tag]
-        if number >= len(known.rows):
-            raise self._foreign(kind, tag, group, core, f"there are {len(known.rows)} groups")
-        if group != known.groups[number]:
-            raise self._foreign(
-                kind, tag, group, core, f"group {known.groups[number]} comes next"
+        if number >= len(target.rows):
+            raise self._unexpected(kind, tag, group, core, f"there are {len(target.rows)} groups")
+        if group != target.groups[number]:
+            raise self._unexpected(
+                kind, tag, group, core, f"group {target.groups[number]} comes next"
             )
-        row = known.rows[number]
+        row = target.rows[number]
         if kind == ReportKind.MEMBRANE:
             if window != pending.windows - 1:
-                raise self._foreign(kind, tag, group, core, "it is not the last window")
+                raise self._unexpected(kind, tag, group, core, "it is not the last window")
             if len(words) != self._lanes_of(row):
-                raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
+                raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
             store[sample, row, : len(words)] = words
         else:
             store[sample, window, row] = words
@@ -169,7 +170,7 @@ class Collector:
         else:
             self._at[core] = number + 1, 0, 0
 
-    def _foreign(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
+    def _unexpected(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
         known = kind in set(ReportKind)
         return LinkError(
             f"{self._name} sent a report that cannot be "

@@ -36,10 +36,10 @@ class Difference:
     got: int
 
     def __str__(self) -> str:
-        place = [f"sample {self.sample}", f"layer {self.layer}"]
-        place += [f"step {self.step}"] if self.step is not None else []
-        place += [f"neuron {self.neuron}"] if self.neuron is not None else []
-        return f"{self.what}: {', '.join(place)}: expected {self.expected}, got {self.got}"
+        where = [f"sample {self.sample}", f"layer {self.layer}"]
+        where += [f"step {self.step}"] if self.step is not None else []
+        where += [f"neuron {self.neuron}"] if self.neuron is not None else []
+        return f"{self.what}: {', '.join(where)}: expected {self.expected}, got {self.got}"
 
 
 @dataclass
@@ -91,18 +91,18 @@ def compare(
         ("readout of the skeleton", expected.readout_skeleton, got.readout_skeleton),
     ):
         if read is not None and other is not None:
-            places = np.argwhere(read != other)
-            total.readout_mismatches += len(places)
-            if len(places):
-                first.append(_readout(what, last, read, other, places[0], program.config.window))
+            positions = np.argwhere(read != other)
+            total.readout_mismatches += len(positions)
+            if len(positions):
+                first.append(_readout(what, last, read, other, positions[0], program.config.window))
     for name in expected.layer_counters.dtype.names or ():
         if name in HARDWARE_FIELDS:
             continue
         counted, theirs_counted = got.layer_counters[name], expected.layer_counters[name]
-        places = np.argwhere(counted != theirs_counted)
-        total.counter_mismatches += len(places)
-        if len(places):
-            at = sample, layer = int(places[0][0]), int(places[0][1])
+        positions = np.argwhere(counted != theirs_counted)
+        total.counter_mismatches += len(positions)
+        if len(positions):
+            at = sample, layer = int(positions[0][0]), int(positions[0][1])
             values = int(theirs_counted[at]), int(counted[at])
             first.append(Difference(name, sample, layer, None, None, *values))
     if first and total.first is None:
@@ -124,12 +124,12 @@ def _words(
     differ = (expected != got).reshape(batch, steps, -1)
     windows = -(-steps // window)
     total.words += batch * windows * differ.shape[2]
-    places = np.argwhere(differ)
-    if not len(places):
+    positions = np.argwhere(differ)
+    if not len(positions):
         return
-    words = {(sample, step // window, neuron) for sample, step, neuron in places.tolist()}
+    words = {(sample, step // window, neuron) for sample, step, neuron in positions.tolist()}
     total.word_mismatches += len(words)
-    sample, step, neuron = (int(i) for i in places[0])
+    sample, step, neuron = (int(i) for i in positions[0])
     values = (int(each.reshape(differ.shape)[sample, step, neuron]) for each in (expected, got))
     first.append(Difference(what, sample, layer, step, neuron, *values))
 
@@ -139,9 +139,9 @@ def _readout(
     layer: int,
     expected: npt.NDArray[np.int64],
     got: npt.NDArray[np.int64],
-    place: npt.NDArray[np.intp],
+    position: npt.NDArray[np.intp],
     window: int,
 ) -> Difference:
-    at = tuple(int(i) for i in place)
+    at = tuple(int(i) for i in position)
     step = at[2] * window if len(at) > 2 else None
     return Difference(what, at[0], layer, step, at[1], int(expected[at]), int(got[at]))

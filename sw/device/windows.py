@@ -137,18 +137,18 @@ def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
 
 
 def input_commands(
-    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool = False
+    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool = False
 ) -> Iterator[bytes]:
     """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
 
     Parameters
     ----------
     window : steps of a window: T, or 1 with a recurrent layer.
-    lying : how the input's words are to lie (``maps.input_map`` of the network).
+    layout : how the input's words are to lie (``maps.input_map`` of the network).
     half : words go as half words.
     """
     size, stream = BODY_BYTES - 1, bytearray()
-    for each in _stream(batch, config, lying, window, half):
+    for each in _stream(batch, config, layout, window, half):
         stream += each
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
@@ -158,14 +158,14 @@ def input_commands(
 
 
 def _stream(
-    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool
+    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool
 ) -> Iterator[bytes]:
     """Head and rows of each window."""
     count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
-        words = lying.spread(part.words(window))
+        words = layout.spread(part.words(window))
         encoded = encode_windows(words.reshape(-1, words.shape[2]), config, half)
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]

@@ -132,21 +132,21 @@ class Board:
                 for group in range(groups):
                     at = (first + group) * config.lanes
                     lanes = slice(at, at + config.lanes)
-                    place = (tag, group, core)
+                    source = (tag, group, core)
                     if run == "spikes" and reports & ReportFlags.TRACE:
                         for kind, words in (
                             (ReportKind.TRACE_SPIKES, spikes), (ReportKind.TRACE_SKELETON, stable)
                         ):
-                            packets[core].append(packet(kind, *place, self._row(words[lanes])))
+                            packets[core].append(packet(kind, *source, self._row(words[lanes])))
                     if layer == len(network.layers) - 1:
                         if network.readout != "membrane":
                             words = self._last_words(result, program, run)
                             packets[core].append(
-                                packet(ReportKind.WORDS, *place, self._row(words[lanes]))
+                                packet(ReportKind.WORDS, *source, self._row(words[lanes]))
                             )
                         elif head["last"]:
                             v = [value & 0xFFFF for value in values_read[lanes]]
-                            packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
+                            packets[core].append(packet(ReportKind.MEMBRANE, *source, v))
             if run != "spikes":
                 continue
             self.clock += max(issued) + 10

@@ -59,23 +59,23 @@ def test_words_too_wide() -> None:
 
 
 def commands_of(
-    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, layout: Map | None = None
 ) -> list[bytes]:
     """Of inputs that lie as they come, or as they are told to."""
     size = values.shape[-1]
-    lying = lying or Map(size, 1, 1, size)
+    layout = layout or Map(size, 1, 1, size)
     commands = list(
-        input_commands(Batch(values, steps, np.array(fresh)), config, lying, config.window)
+        input_commands(Batch(values, steps, np.array(fresh)), config, layout, config.window)
     )
     assert all(command[0] == Command.INPUT for command in commands)
     return commands
 
 
 def sent(
-    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, layout: Map | None = None
 ) -> list[tuple[dict[str, int], list[int]]]:
     """Head and words of each window; no words if they repeat."""
-    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config, lying))
+    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config, layout))
     rows, windows = -(-values.shape[-1] // config.lanes), []
     while stream:
         head, stream = WINDOW_HEAD.unpack(stream[0]), stream[1:]
@@ -108,8 +108,8 @@ def test_words_lie_as_they_are_told_to() -> None:
     for values, words in ((pixels, pixels), (spikes, [sum(spikes[0, t] * 2**t for t in range(4))])):
         flat = values.reshape(*values.shape[:-3], 30)
         came = sent(flat, 4, [True] * len(values), config, Map(3, 2, 5, 3))
-        for (_, lying), word in zip(came, words, strict=True):
-            assert lying == np.moveaxis(word, 0, 2).reshape(-1).tolist()
+        for (_, layout), word in zip(came, words, strict=True):
+            assert layout == np.moveaxis(word, 0, 2).reshape(-1).tolist()
 
 
 def test_one_window_is_first_and_last() -> None:
