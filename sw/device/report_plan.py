@@ -1,4 +1,4 @@
-"""Which reports a program causes, in which order, and where each goes."""
+"""Which reports a program causes, in which order, and where each of them goes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ _Packets = tuple[list[int], list[int]]
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the packets of a kind, run and core go, in the order in which they come.
+    """Where the packets of one kind, run and core go, in the order in which they come.
 
     Attributes
     ----------
-    store, index : its name, and which one of that name.
-    rows, groups : the row each packet goes to, and the group it names; none for counters.
+    store : str
+        The name of a store of ``Pending``.
+    index : int
+        The number of the store among those of that name.
+    rows : list of int
+        The row that each packet goes to; empty for counters.
+    groups : list of int
+        The group that each packet names; empty for counters.
     """
 
     store: str
@@ -40,13 +46,23 @@ class ReportPlan:
 
     Parameters
     ----------
-    trace, counters : what is asked for.
+    program : Program
+        The program that is loaded.
+    trace : bool
+        Whether traces are asked for.
+    counters : bool
+        Whether counters are asked for.
 
     Attributes
     ----------
-    lengths : words of a packet, by kind; those of membranes differ.
-    destinations : by kind, tag and core, where packets go.
-    expected, expected_last : per core, the packets of a window, and of the last one of a sample.
+    lengths : dict of int
+        The words of a packet by its kind. Those of membranes differ, so they are not included.
+    destinations : dict of Destination
+        Where packets go, by kind, tag and core.
+    expected : list of int
+        Per core, the packets of a window.
+    expected_last : list of int
+        Per core, the packets of the last window of a sample.
     """
 
     def __init__(self, program: Program, trace: bool, counters: bool) -> None:
@@ -68,7 +84,7 @@ class ReportPlan:
             self.expected_last.append(always + at_last)
 
     def _core(self, core: int) -> tuple[int, int]:
-        """Packets of a core in every window, and more of them in the last one."""
+        """The number of packets of a core in every window, and how many more in the last one."""
         network = self._program.network
         last, membrane = len(network.layers) - 1, network.readout == "membrane"
         always = at_last = 0
@@ -96,8 +112,8 @@ class ReportPlan:
         return always, at_last
 
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
-        """Rows and numbers of the packets of what a core computes of a layer, and of what it emits
-        of that, in the order in which they come."""
+        """The rows and the group numbers of the packets in the order in which they come: of all
+        rows that a core computes of a layer, and of those that it emits."""
         network, share = self._program.network, self._program.groups[layer][core]
         runs = order(
             share, network.layers[layer], network.input_shapes[layer],
@@ -111,7 +127,7 @@ class ReportPlan:
 
 
 def written_maps(program: Program) -> tuple[list[Map], Map]:
-    """How the rows of every layer's neurons lie here, and those of the readout."""
+    """The layouts of the rows of every layer's neurons, and that of the readout's."""
     network, config = program.network, program.config
     each = [lanes_each(network, config, i) for i in range(len(network.layers))]
     neurons = [

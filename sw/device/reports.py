@@ -1,4 +1,4 @@
-"""The report stream of a run, taken apart and put together again as results."""
+"""The report stream of a run, split into packets and assembled into results."""
 
 from __future__ import annotations
 
@@ -26,24 +26,20 @@ _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
 
 
 class Collector:
-    """Puts the report stream of a run together, batch by batch.
+    """Collects the report stream of a run, and gives results batch by batch.
 
     Parameters
     ----------
-    name : of the device, for messages.
-    program : loaded there.
-    trace, counters : what was asked for.
-    busy_time : of the device when the run begins.
-
-    Attributes
-    ----------
-    busy_time : of the device at the end of the last batch taken.
-
-    Raises
-    ------
-    LinkError
-        From ``feed``: a packet this program cannot cause, or one that is missing when its window
-        ends.
+    name : str
+        The name of the device, for messages.
+    program : Program
+        The program that is loaded there.
+    trace : bool
+        Whether traces were asked for.
+    counters : bool
+        Whether counters were asked for.
+    busy_time : int
+        The busy time of the device, in cycles, when the run begins.
     """
 
     def __init__(
@@ -54,7 +50,7 @@ class Collector:
         self._plan = ReportPlan(program, trace, counters)
         self._assembler = Assembler(name, program, trace, counters, busy_time)
         self._batches: deque[Pending] = deque()
-        self._first_batch = 0  # number of the first of them
+        self._first_batch = 0  # the number of the first of these batches
         cores = program.config.cores
         self._at = [(0, 0, 0)] * cores  # batch, sample, window of each core
         self._came = [0] * cores        # packets of that window so far
@@ -63,26 +59,34 @@ class Collector:
 
     @property
     def busy_time(self) -> int:
+        """The busy time of the device at the end of the last batch that was taken."""
         return self._assembler.busy_time
 
     @property
     def pending(self) -> bool:
-        """Whether a batch is not complete."""
+        """Whether reports of a batch are still to come."""
         return bool(self._batches)
 
     def add(self, batch: Batch) -> None:
-        """Expect the reports of another batch, behind those expected already."""
+        """Expect the reports of another batch after those that are expected already."""
         self._batches.append(Pending(self._program, batch, self._trace, self._counters))
 
     def take(self, link_bytes: LinkBytes) -> Result | None:
-        """The result of the first batch, when it is complete; it took these bytes."""
+        """The result of the first batch, which took these bytes; None if it is not complete."""
         if not self._batches or self._batches[0].missing:
             return None
         self._first_batch += 1
         return self._assembler.result(self._batches.popleft(), link_bytes)
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the stream; its cuts mean nothing."""
+        """Take the next piece of the stream, which may end anywhere.
+
+        Raises
+        ------
+        LinkError
+            If there is a packet that this program cannot cause, or one is missing when its window
+            ends.
+        """
         if not data:
             return
         self._bytes += data
@@ -144,7 +148,7 @@ class Collector:
         self._came[core] += 1
 
     def _lanes_of(self, row: int) -> int:
-        """Lanes of the neurons in a row of the last layer."""
+        """The number of neurons in a row of the last layer."""
         network, config = self._program.network, self._program.config
         lanes = network.layers[-1].channels * lanes_each(network, config, -1)
         return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
@@ -173,7 +177,7 @@ class Collector:
     def _unexpected(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
         known = kind in set(ReportKind)
         return LinkError(
-            f"{self._name} sent a report that cannot be "
+            f"{self._name} sent an unexpected report "
             f"({ReportKind(kind).name if known else f'kind {kind}'} of layer {tag}, group {group}, "
             f"core {core}: {why}): its bitstream and this driver do not agree; build the bitstream "
             "again"

@@ -1,4 +1,4 @@
-"""Results of two devices compared, word for word."""
+"""Comparison of the results of two devices, word for word."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ class Difference:
 
     Attributes
     ----------
-    what : "spike", "stable spike", "readout", "readout of the skeleton", or a counter's name.
-    sample, layer : where; counted from 0.
-    step : None for a readout or a counter (for the readout "words", of the word's first step).
-    neuron : its number, maps in C order (channel, height, width); None for a counter.
-    expected, got : the values.
+    what : str
+        "spike", "stable spike", "readout", "readout of the skeleton", or the name of a counter.
+    sample : int
+        The number of the sample, from 0.
+    layer : int
+        The number of the layer, from 0.
+    step : int or None
+        The step; None for a readout or a counter. For the readout "words", the first step of the
+        word.
+    neuron : int or None
+        The number of the neuron, maps in C order (channel, height, width); None for a counter.
+    expected : int
+        The value that was expected.
+    got : int
+        The other value.
     """
 
     what: str
@@ -48,9 +58,18 @@ class Comparison:
 
     Attributes
     ----------
-    samples, words : compared; words are spike words and stable spike words of all layers.
-    word_mismatches, readout_mismatches, counter_mismatches : how many differ.
-    first : the first difference; None if there is none.
+    samples : int
+        Samples compared.
+    words : int
+        Spike words and stable spike words of all layers compared.
+    word_mismatches : int
+        Words that differ.
+    readout_mismatches : int
+        Values of readouts that differ.
+    counter_mismatches : int
+        Counters that differ.
+    first : Difference or None
+        The first difference; None if there is none.
     """
 
     samples: int = 0
@@ -62,21 +81,34 @@ class Comparison:
 
     @property
     def mismatches(self) -> int:
-        """All that differs."""
+        """The number of all values that differ."""
         return self.word_mismatches + self.readout_mismatches + self.counter_mismatches
 
     def as_dict(self) -> dict[str, Any]:
+        """The figures by name, as ``--json`` prints them."""
         return {**asdict(self), "mismatches": self.mismatches}
 
 
 def compare(
     expected: Result, got: Result, program: Program, into: Comparison | None = None
 ) -> Comparison:
-    """Compare two results of the same samples: traces where both have them, readouts, counters.
+    """Compare two results of the same samples: traces, readouts and counters.
 
     Parameters
     ----------
-    into : a comparison of the samples before these, added to; a new one if None.
+    expected : Result
+        The result to compare with, such as that of ``golden:``.
+    got : Result
+        The other result, with a trace exactly if ``expected`` has one.
+    program : Program
+        The program that both were run with.
+    into : Comparison or None
+        The comparison of the samples before these, which is added to. None for a new one.
+
+    Returns
+    -------
+    Comparison
+        ``into``, or the new one.
     """
     total = Comparison() if into is None else into
     first: list[Difference] = []

@@ -1,4 +1,4 @@
-"""Samples on their way out: cut into windows of words, encoded, and put into INPUT commands."""
+"""Samples divided into windows of words, encoded, and put into INPUT commands."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ class Batch:
 
     Attributes
     ----------
-    values : (batch, steps, inputs) bool spikes, or (batch, inputs) uint16 pixels.
-    steps : steps of each sample.
-    fresh : (batch,) whether a sample starts with fresh state rather than that of the one before.
+    values : array
+        (batch, steps, inputs) bool spikes, or (batch, inputs) uint16 pixels.
+    steps : int
+        The steps of each sample.
+    fresh : array of bool
+        (batch,) whether a sample starts with fresh state rather than that of the one before.
     """
 
     values: npt.NDArray[Any]
@@ -53,7 +56,7 @@ class Batch:
         return self.values.ndim == 2
 
     def windows(self, window: int) -> int:
-        """Windows of each sample."""
+        """The number of windows of each sample, for windows of so many steps."""
         return -(-self.steps // window)
 
     def words(self, window: int) -> Words:
@@ -68,8 +71,17 @@ def encode_windows(
 
     Parameters
     ----------
-    words : (windows, inputs) words, from 0 to ``2**window - 1``.
-    half : they go as half words.
+    words : array
+        (windows, inputs) words, from 0 to ``2**window - 1``.
+    config : ArrayConfig
+        The array.
+    half : bool
+        Send half words.
+
+    Returns
+    -------
+    list of tuple
+        Per window its encoding and its bytes.
 
     Raises
     ------
@@ -102,16 +114,17 @@ def encode_windows(
 
 
 def _word_bytes(in_row: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
-    """Bytes of the words of a row behind its mask."""
+    """The bytes of the words of each row, which follow its mask."""
     return -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
 
 
 def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
-    """Each window of (windows, rows, lanes) words."""
+    """The bytes of each window of (windows, rows, lanes) words."""
     if encoding == Encoding.DENSE or not len(grid):
         yield from (window.tobytes() for window in pack_bits(grid, width))
         return
-    # One table row per map row: summary byte, mask or lanes, word bytes; then only what counts.
+    # A table with one row per map row: the summary byte, the mask or the lanes, the bytes of the
+    # words. A second table says which of these bytes are sent.
     count, rows, lanes = grid.shape
     active = grid != 0
     in_row = np.count_nonzero(active, axis=2)[:, :, None]
@@ -139,13 +152,22 @@ def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
 def input_commands(
     batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool = False
 ) -> Iterator[bytes]:
-    """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
+    """The INPUT commands of all windows of a batch.
+
+    They are encoded as they are taken. All but the last one are full.
 
     Parameters
     ----------
-    window : steps of a window: T, or 1 with a recurrent layer.
-    layout : how the input's words are to lie (``maps.input_map`` of the network).
-    half : words go as half words.
+    batch : Batch
+        The samples.
+    config : ArrayConfig
+        The array.
+    layout : Map
+        The layout of the input's words in the array (``maps.input_map`` of the network).
+    window : int
+        The steps of a window: T, or 1 with a recurrent layer.
+    half : bool
+        Send half words.
     """
     size, stream = BODY_BYTES - 1, bytearray()
     for each in _stream(batch, config, layout, window, half):
@@ -160,7 +182,7 @@ def input_commands(
 def _stream(
     batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool
 ) -> Iterator[bytes]:
-    """Head and rows of each window."""
+    """The head and the rows of each window."""
     count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
