@@ -1,4 +1,4 @@
-"""The verbs together, and what their errors end in."""
+"""The application: all verbs, and the exit codes for their errors."""
 
 from __future__ import annotations
 
@@ -77,8 +77,19 @@ def _all(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; its exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the
-    device or a tool failed, 130 interrupted, 141 nobody reads the output any more."""
+    """Run a command line.
+
+    Parameters
+    ----------
+    arguments : list of str or None
+        The arguments; None for those of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the device or a tool
+        failed, 130 interrupted, 141 nobody reads the output any more.
+    """
     level.value = 0
     logger, handler = logging.getLogger("stablespike"), ToStandardError()
     logger.addHandler(handler)
@@ -113,14 +124,15 @@ def _called(arguments: list[str] | None) -> int:
     except OSError as error:
         return _failed(error, DEVICE_FAILED)
     except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # typer's way of taking it
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer exits when a pipe breaks
             return UNREAD
         raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        # Wrong use, told by typer's own exceptions, whatever module of click they come from.
+        # Typer reports wrong use by exceptions of click, of whatever copy of click it has: so they
+        # are recognized by their attributes and names.
         message = getattr(error, "format_message", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error, file=sys.stderr)
@@ -137,11 +149,11 @@ def _called(arguments: list[str] | None) -> int:
 
 
 def _flushed(code: int) -> int:
-    """``code``, or that of a standard output that does not take what was printed."""
+    """The exit code, or another one if standard output does not take what was printed."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python itself flushes once more when it ends.
+        # Python flushes once more when it ends: let it not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return UNREAD
