@@ -76,7 +76,7 @@ class Result:
     steps : int
         The steps of each sample.
     trace : tuple of array of bool
-        Per layer (batch, steps, *neurons) spikes, before emission; empty unless run with
+        Per layer ``(batch, steps, *neurons)`` spikes, before emission; empty unless run with
         ``trace=True``.
     skeleton : tuple of array of bool
         Per layer the stable spikes, likewise.

@@ -52,9 +52,9 @@ def source_words(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
     spikes : sequence of array of bool
-        Per layer its spikes, (batch, steps, *neurons), as traced.
+        Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int
@@ -118,9 +118,9 @@ def count(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
     spikes : sequence of array of bool
-        Per layer its spikes, (batch, steps, *neurons), as traced.
+        Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int

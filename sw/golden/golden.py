@@ -43,8 +43,8 @@ class GoldenResult:
     stable_counts : array of int64
         (batch, layers) stable spikes of all neurons and steps.
     spikes : tuple of array of bool
-        Per layer (batch, steps, *neurons), before emission, of the run on the spikes; empty without
-        ``trace``.
+        Per layer ``(batch, steps, *neurons)``, before emission, of the run on the spikes; empty
+        without ``trace``.
     skeleton : tuple of array of bool
         The stable spikes, likewise.
     state : tuple of GoldenState
@@ -163,8 +163,8 @@ class Golden:
         Parameters
         ----------
         samples : array_like
-            Spikes of shape (batch, steps, *shape), which are zeros and ones; or pixels of shape
-            (batch, *shape).
+            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones; or pixels of shape
+            ``(batch, *shape)``.
         steps : int or None
             The steps of each sample; needed for pixels.
         trace : bool
@@ -308,7 +308,7 @@ def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
 
 
 def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...] = (-1,)) -> Bools:
-    """Pieces of shape (steps, batch, flat) as one array of shape (batch, steps, *shape)."""
+    """Pieces of shape (steps, batch, flat) as one array of shape ``(batch, steps, *shape)``."""
     joined: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
     return joined.reshape(*joined.shape[:2], *shape)
 
