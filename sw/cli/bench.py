@@ -83,6 +83,7 @@ def run_bench(
         if simulated is not None and isinstance(device, LinkDevice):
             ran = int(getattr(device.transport, "cycles", 0)) - simulated
             figures["simulated_cycles_per_second"] = ran / seconds
+    # Without counters, so that only the model is measured.
     with open_device("golden:") as golden:
         golden.load(program)
         _, seconds = timed(golden, counters=False)

@@ -23,6 +23,7 @@ class _Level:
     value: int = 0
 
 
+# Options set it while typer parses them, before a verb is called.
 level = _Level()
 
 
@@ -34,6 +35,7 @@ def say(line: str) -> None:
 
 def print_json(values: dict[str, Any]) -> None:
     """Print figures as one JSON object on standard output."""
+    # JSON has no NaN: a figure that is none must not get here.
     print(json.dumps(values, allow_nan=False, default=str, indent=2))
 
 
@@ -51,7 +53,7 @@ def plain(value: Any) -> str:
 
 def table(title: str, rows: dict[str, str]) -> None:
     """Print a table on standard output: drawn on a terminal, aligned lines elsewhere."""
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty():  # for scripts: no colours, no width of a terminal
         print(title)
         width = max(map(len, rows))
         for name, value in rows.items():

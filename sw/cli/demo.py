@@ -25,7 +25,7 @@ from ..support.errors import DoesNotFit, FileError, ToolError
 __all__ = ["DemoResult", "draw", "run_demo", "shipped_program"]
 
 _BATCH = 50
-_ALONE = 20
+_ALONE = 20  # images that are run one at a time, for the utilization of one alone
 _PICTURE_STEPS = 16
 
 _COLOURS = ("#ffffff", "#f0a35e", "#1f4e79")
@@ -103,6 +103,7 @@ def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
     """
     from ..program.compiler import compile
 
+    # The largest comes first; the last refusal, of the smallest, says what is missing.
     refused: DoesNotFit | None = None
     for name, steps in NETWORKS.items():
         try:
@@ -155,6 +156,7 @@ def run_demo(
         board.load(program)
         golden.load(program)
         comparison, _ = _against(board, golden, program, samples, True, step)
+        # Traces take time on the link, so figures come from a second run without them.
         began = time.monotonic()
         untraced, results = _against(board, golden, program, samples, False, step)
         seconds = time.monotonic() - began

@@ -33,8 +33,8 @@ app = typer.Typer(
     help="Spiking networks trained in PyTorch, bit for bit on a low-cost FPGA.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # main() turns errors into a line and an exit code
+    rich_markup_mode=None,           # otherwise --help imports rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the device or a tool
         failed, 130 interrupted, 141 nobody reads the output any more.
     """
-    level.value = 0
+    level.value = 0  # main() may be called more than once in a process
     logger, handler = logging.getLogger("stablespike"), ToStandardError()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

@@ -16,7 +16,7 @@ from ..support.errors import ToolError
 __all__ = ["Check", "examine"]
 
 _PACKAGES = (
-    # distribution, module, needed for the demo, what for, extra
+    # Distribution, module, whether the demo needs it, what it is for, the extra that installs it.
     ("numpy", "numpy", True, "everything", ""),
     ("platformdirs", "platformdirs", True, "the cache", ""),
     ("filelock", "filelock", True, "the cache", ""),

@@ -106,6 +106,7 @@ def train(
             recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
             threads=threads, torch_device=torch_device,
         )
+    # The figures of a result; its arrays and networks are in files.
     figures = {
         name: value
         for name, value in vars(result).items()
@@ -161,7 +162,7 @@ def compile_(
     from ..program.compiler import compile
     from ..program.program import save_program
 
-    check_place(out)
+    check_place(out)  # before the work, not after it
     program = compile(load(network), array=array, steps=steps, device=device)
     save_program(program, out)
     _report(program, as_json)

@@ -21,6 +21,7 @@ __all__ = [
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
+# -q and -v are taken before and after the verb, so both callbacks may be called twice.
 def _louder(count: int) -> int:
     if count:
         level.value = max(level.value, count)
@@ -60,6 +61,7 @@ Timeout = Annotated[
 
 def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn the fields of a dataclass into options of a verb, whose first argument gets them."""
+    # typer finds options in the signature of a function: it gets one with both groups of them.
     hints = get_type_hints(group, include_extras=True)
     shared = [
         inspect.Parameter(

@@ -85,9 +85,11 @@ def run(
     batches = split_batches(values, given.batch, given.time_axis)
     if labels is not None:
         check_labels(labels, values, given.time_axis, given.samples)
+    # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_place(target)
     results: list[Result] = []
+    # An iterator of batches keeps the link busy while results are computed.
     with (
         progress(len(batches), "batches") as advance,
         open_device(given.device, timeout=given.timeout) as device,
@@ -167,7 +169,7 @@ def _figures(program: Program, result: Result) -> dict[str, Any]:
         "events": int(counters["events"].sum()),
         "sops": int(counters["sops"].sum()),
     }
-    if (counters["cycles"] > 0).all():
+    if (counters["cycles"] > 0).all():  # golden has no cycles
         figures["cycles_per_sample"] = float(counters["cycles"].mean())
         figures |= utilization(program, result)
     if result.link_bytes.total:

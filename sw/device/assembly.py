@@ -19,7 +19,7 @@ from .windows import Batch
 __all__ = ["Assembler", "Pending"]
 
 _TIME_MASK = (1 << BUSY_BITS) - 1
-_TIME_HALF = 1 << (BUSY_BITS - 1)
+_TIME_HALF = 1 << (BUSY_BITS - 1)  # stamps wrap: only those closer than this can be compared
 
 Stamps = npt.NDArray[np.int64]
 
@@ -131,6 +131,7 @@ class Assembler:
         neurons, read = written_maps(self._program)
         if network.readout == "membrane":
             readouts = [
+                # Words of membranes are two's complement numbers.
                 read.gathered(store.view(np.int16).reshape(pending.count, -1)).astype(np.int64)
                 for store in stores["membrane"]
             ]
@@ -204,6 +205,7 @@ class Assembler:
                 - share.first * size
                 for share in shares
             ])
+            # A core fetches a row for each of its groups and each event of its positions.
             events, odd = np.divmod(by["issued"], groups)
             # Cores that compute the same positions have the same events: count them once.
             starts = [share.start for share in shares]
@@ -219,7 +221,7 @@ class Assembler:
             row["lower_bound"] = by["issued"].max(axis=2).sum(axis=1)
             for name in ("issued", "spikes", "stable", "wait", "drain"):
                 row[name] = by[name].sum(axis=(1, 2))
-            ends.append(_latest(by["end"]))
+            ends.append(_latest(by["end"]))  # a layer ends when its last core does
         # The last layer ends with the window: a run on the skeleton belongs to it.
         ends[-1] = _latest(self._window_ends(pending))
         stamps = np.stack(ends, axis=2)

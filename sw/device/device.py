@@ -178,6 +178,7 @@ class Device(abc.ABC):
         def checked(batch: Any) -> Batch:
             return check_batch(program, batch, carry_state, time_axis, binning)
 
+        # Samples are checked first: wrong ones do not end what is under way.
         if not is_batches(samples):
             batch = checked(samples)
             lease = self._begin_run(program, carry_state)

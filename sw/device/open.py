@@ -59,4 +59,5 @@ def open_device(
     pins = parsed.target.startswith(NETLIST) or parsed.flag("uart")
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
+    # A device opens its transport again after it broke, so it gets the way to do so.
     return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

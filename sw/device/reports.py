@@ -90,6 +90,7 @@ class Collector:
         if not data:
             return
         self._bytes += data
+        # The first byte of a word waits for the second, and the words of a packet for the last.
         words = np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2")
         heads, at = words.tolist(), 0
         while at + _HEAD_WORDS <= len(heads):
@@ -125,9 +126,12 @@ class Collector:
             raise self._unexpected(kind, tag, group, core, "this program does not cause it")
         store = pending.stores[target.store][target.index]
         if kind == ReportKind.COUNTERS:
+            # A core without groups may report its counters or not: they are not expected.
             store[sample, window, core] = words
             self._came[core] += self._program.groups[target.index][core].groups > 0
             return
+        # The packets of a core come in order, so each one's row is known from their count; the
+        # group number, which is only its low bits, must agree.
         number = self._seen[core][kind, tag]
         if number >= len(target.rows):
             raise self._unexpected(kind, tag, group, core, f"there are {len(target.rows)} groups")

@@ -198,7 +198,8 @@ def with_totals(
             counters[name] = NO_HARDWARE
     spikes, stable = layer_counters["spikes"], layer_counters["stable"]
     if (spikes == NO_HARDWARE).any():
-        return counters, np.full(spikes.shape, np.nan)
+        return counters, np.full(spikes.shape, np.nan)  # without counters
+    # A sample that goes on has one more pair of steps: its first step and the one before it.
     stayed = consistency(spikes, stable, steps)
     ratios = np.where(fresh[:, None], stayed, consistency(spikes, stable, steps, carried=True))
     return counters, ratios

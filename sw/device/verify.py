@@ -128,7 +128,7 @@ def compare(
             if len(positions):
                 first.append(_readout(what, last, read, other, positions[0], program.config.window))
     for name in expected.layer_counters.dtype.names or ():
-        if name in HARDWARE_FIELDS:
+        if name in HARDWARE_FIELDS:  # golden has none, and boards need not agree in them
             continue
         counted, theirs_counted = got.layer_counters[name], expected.layer_counters[name]
         positions = np.argwhere(counted != theirs_counted)
@@ -159,6 +159,7 @@ def _words(
     positions = np.argwhere(differ)
     if not len(positions):
         return
+    # A word is the spikes of a neuron in a window: several bits of it may differ.
     words = {(sample, step // window, neuron) for sample, step, neuron in positions.tolist()}
     total.word_mismatches += len(words)
     sample, step, neuron = (int(i) for i in positions[0])

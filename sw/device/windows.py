@@ -24,7 +24,7 @@ from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 
-_WINDOWS_AT_ONCE = 64
+_WINDOWS_AT_ONCE = 64  # encoded together: bounds the memory, and makes few calls of numpy
 
 Words = npt.NDArray[np.uint16]
 
@@ -97,6 +97,7 @@ def encode_windows(
     grid = padded.reshape(count, rows, lanes)
 
     in_row = np.count_nonzero(grid, axis=2)
+    # The length of each encoding follows from the words in each row, so only one is made.
     common = -(-rows // SUMMARY_ROWS) + _word_bytes(in_row, width).sum(axis=1)
     sizes = {
         Encoding.DENSE: np.full(count, rows * -(-lanes * width // 8)),
@@ -115,6 +116,7 @@ def encode_windows(
 
 def _word_bytes(in_row: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
     """The bytes of the words of each row, which follow its mask."""
+    # Words of one bit are not sent: those in the mask are 1.
     return -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
 
 
@@ -128,6 +130,7 @@ def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
     count, rows, lanes = grid.shape
     active = grid != 0
     in_row = np.count_nonzero(active, axis=2)[:, :, None]
+    # The lanes that are active first, in their order.
     order = np.argsort(~active, axis=2, kind="stable")
     if encoding == Encoding.SPARSE:
         at = np.arange(lanes)
@@ -192,6 +195,7 @@ def _stream(
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
             for w in range(count):
+                # Pixels have one window of words; the others repeat it.
                 encoding, rows = sent[w] if w < len(sent) else (Encoding.REPEAT, b"")
                 head = WINDOW_HEAD.pack({
                     "steps": min(window, batch.steps - w * window) - 1,

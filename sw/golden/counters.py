@@ -157,6 +157,7 @@ def count(
         readers = layer.readers(shape)
         rows["events"] = (active @ readers + own).sum(axis=1)
         rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
+        # Cores compute windows at the same time, so the one with the most rows bounds each window.
         busiest = np.zeros_like(own)
         there = grid(layer, shape)
         for share, groups in _parts(shares[i]).items():

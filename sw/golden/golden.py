@@ -183,6 +183,7 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
+        # As many samples at once as fit, with all of their steps; fewer steps if one is too long.
         widest = max(layer.width for layer in self._layers)
         per_chunk = max(1, self.values_at_once // widest)
         rows = max(1, per_chunk // steps)
@@ -230,6 +231,7 @@ class Golden:
         ]
         gathered = _Run(len(self._runs), last, trace, network.readout == "words")
         pixels = network.input.kind == "pixels"
+        # Pixels are the same in every step, and so are the currents that they cause.
         constant = self._layers[0].current(_tensor(flat)) if pixels else None
 
         for first in range(0, steps, steps_at_once):
