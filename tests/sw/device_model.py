@@ -161,7 +161,7 @@ class Faults:
         self._ahead = self._distance = 0
 
     def carry(self, frames: list[bytes]) -> list[bytes]:
-        """The frames that arrive when these are sent; without any, those that are still on their way."""
+        """The frames that arrive when these are sent; without any, those still on their way."""
         out = []
         for frame in frames:
             if self._happens("lost"):
