@@ -1,4 +1,7 @@
-"""The command line. Nothing but typer is imported before a verb is known."""
+"""The command line; may import everything.
+
+Nothing but typer is imported before the verb is known, so that ``--help`` takes no time.
+"""
 
 from .entry import app, main
 

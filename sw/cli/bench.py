@@ -1,4 +1,4 @@
-"""Times of the shipped network on a device and on the golden model."""
+"""The speed of a shipped network on a device and on the golden model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .demo import shipped_program
 __all__ = ["run_bench"]
 
 _BATCH = 50
-_GOLDEN_PRESET = "icebreaker"  # what golden: is compiled for: it has no array of its own
+_GOLDEN_PRESET = "icebreaker"  # golden: has no array of its own before a program is loaded
 
 
 def run_bench(
@@ -25,7 +25,23 @@ def run_bench(
     timeout: float | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Figures of a device by name; times are of this computer, cycles those of the array.
+    """Run shipped images on a device and on the golden model, and measure both.
+
+    Parameters
+    ----------
+    uri : str
+        The address of the device.
+    images : int
+        The number of images, 1 to 1,000.
+    timeout : float or None
+        Seconds without an answer after which the device is given up; None for the default.
+    advance : callable or None
+        Called with a number of images whenever so many are done. Each is run twice.
+
+    Returns
+    -------
+    dict
+        Figures by name. Times are those of this computer, cycles those of the array.
 
     Raises
     ------
@@ -67,6 +83,7 @@ def run_bench(
         if simulated is not None and isinstance(device, LinkDevice):
             ran = int(getattr(device.transport, "cycles", 0)) - simulated
             figures["simulated_cycles_per_second"] = ran / seconds
+    # Without counters, so that only the model is measured.
     with open_device("golden:") as golden:
         golden.load(program)
         _, seconds = timed(golden, counters=False)

@@ -1,4 +1,4 @@
-"""The verbs build, flash and boards."""
+"""The verbs ``build``, ``flash`` and ``boards``."""
 
 from __future__ import annotations
 
@@ -16,29 +16,35 @@ if TYPE_CHECKING:
 
 __all__ = ["boards", "build", "flash"]
 
-BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="As 'stablespike boards' lists.")]
+BoardName = Annotated[
+    str, typer.Argument(metavar="BOARD", help="A name that 'stablespike boards' lists.")
+]
 OtherArray = Annotated[
-    str | None, typer.Option("--array", help="Another preset than the board's own.")
+    str | None, typer.Option("--array", help="Preset of another array than the board's own.")
 ]
 
 
 def build(
     board: BoardName,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Where to copy the bitstream.")
+        Path | None, typer.Option("-o", "--out", help="File or folder to copy the bitstream to.")
     ] = None,
     array: OtherArray = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds to try; the fastest is kept.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=1, help="The first of them.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Seeds to try at once.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of seeds to try; the fastest is kept.")
+    ] = 1,
+    seed: Annotated[int | None, typer.Option(min=1, help="The first seed.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds to try at the same time.")
+    ] = None,
     allow_timing_failure: Annotated[
-        bool, typer.Option("--allow-timing-failure", help="Take it though it misses its clock.")
+        bool, typer.Option("--allow-timing-failure", help="Keep a bitstream that misses its clock.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a board's bitstream with open tools, or the project for its vendor's tool."""
+    """Build a board's bitstream with open tools, or the project for its vendor's tool."""
     done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()
     if out is not None:
@@ -74,8 +80,8 @@ def build(
     table(f"{board}: StableSpike", rows)
     if done.project:
         say(
-            f"{board} needs its vendor's tool, which is not part of this: run 'vivado -mode batch "
-            f"-source top.tcl' in {figures['bitstream']}"
+            f"{board} needs its vendor's tool, which is not part of this project: run 'vivado "
+            f"-mode batch -source top.tcl' in {figures['bitstream']}"
         )
 
 
@@ -83,34 +89,36 @@ def flash(
     board: BoardName,
     options: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- OPTIONS]", help="More options of openFPGALoader."),
+        typer.Argument(metavar="[-- OPTIONS]", help="More options for openFPGALoader."),
     ] = None,
     bitstream: Annotated[
-        Path | None, typer.Option(help="A file to load instead of the one the board builds.")
+        Path | None, typer.Option(help="Load this file instead of the one that is built.")
     ] = None,
     array: OtherArray = None,
     permanent: Annotated[
-        bool, typer.Option("--permanent", help="So that it is there after power was off.")
+        bool, typer.Option("--permanent", help="Keep it when the power is off.")
     ] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Load a board's bitstream, built first if it is not there."""
+    """Load a bitstream onto a board. It is built first if it is not there."""
     with needs("build"):
         from ..boards.flash import flash as load
         from ..boards.registry import board as named_board
 
     there = named_board(board)
     if bitstream is not None and array is not None:
-        raise ValueError(f"array {array!r} is of no use with a bitstream of its own, {bitstream}")
+        raise ValueError(
+            f"array {array!r} has no effect on the bitstream {bitstream}: leave one of them out"
+        )
     if bitstream is None and not there.project:
         bitstream = Path(_build(board, array, 1, None, None, False).bitstream)
     load(there, bitstream or Path(), permanent=permanent, options=options or ())
-    say(f"loaded {bitstream}; its device is serial:PORT?baud={there.baud}")
+    say(f"loaded {bitstream}; the address of the device is serial:PORT?baud={there.baud}")
 
 
 def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """List the boards: device, array, slots per cycle, clock, link, and what was done with it."""
+    """List the boards: device, array, slots per cycle, clock, link, and what was tried on each."""
     from ..boards.registry import BOARDS
 
     rows = [
@@ -140,7 +148,7 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
 def _build(
     name: str, array: str | None, seeds: int, seed: int | None, jobs: int | None, allow: bool
 ) -> Build:
-    """A board's build, with a line for each stage."""
+    """Build for a board, and print a line for each stage."""
     from ..spec import preset
 
     with needs("build"):

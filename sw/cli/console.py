@@ -1,4 +1,4 @@
-"""What the command line writes: tables and JSON for results, lines and bars for people."""
+"""Output of the command line: tables and JSON for results, lines and bars for people."""
 
 from __future__ import annotations
 
@@ -18,40 +18,42 @@ __all__ = [
 
 @dataclass
 class _Level:
-    """How much is said: -1 with -q, 0, 1 with -v, 2 with -vv."""
+    """How much is printed: -1 with -q, 0 by default, 1 with -v, 2 with -vv."""
 
     value: int = 0
 
 
+# Options set it while typer parses them, before a verb is called.
 level = _Level()
 
 
 def say(line: str) -> None:
-    """A line for people, kept away from results."""
+    """Print a line for people on standard error, away from results."""
     if level.value >= 0:
         print(line, file=sys.stderr)
 
 
 def print_json(values: dict[str, Any]) -> None:
-    """Figures as one JSON object on standard output."""
+    """Print figures as one JSON object on standard output."""
+    # JSON has no NaN: a figure that is none must not get here.
     print(json.dumps(values, allow_nan=False, default=str, indent=2))
 
 
 def named(figures: dict[str, Any]) -> dict[str, str]:
-    """Rows of a table."""
+    """Figures as rows of a table."""
     return {name.replace("_", " "): plain(value) for name, value in figures.items()}
 
 
 def plain(value: Any) -> str:
-    """A figure as it stands in a table."""
+    """A figure as text for a table."""
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def table(title: str, rows: dict[str, str]) -> None:
-    """A table on standard output: drawn on a terminal, aligned lines elsewhere."""
-    if not sys.stdout.isatty():
+    """Print a table on standard output: drawn on a terminal, aligned lines elsewhere."""
+    if not sys.stdout.isatty():  # for scripts: no colours, no width of a terminal
         print(title)
         width = max(map(len, rows))
         for name, value in rows.items():
@@ -69,7 +71,7 @@ def table(title: str, rows: dict[str, str]) -> None:
 
 
 def columns(values: dict[str, list[str]]) -> None:
-    """Columns on standard output: drawn on a terminal, aligned lines elsewhere."""
+    """Print columns on standard output: drawn on a terminal, aligned lines elsewhere."""
     lines = list(zip(*values.values(), strict=True))
     if not sys.stdout.isatty():
         widths = [max(map(len, (name, *column))) for name, column in values.items()]
@@ -90,7 +92,10 @@ def columns(values: dict[str, list[str]]) -> None:
 
 @contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
-    """Says what is being done: the time it takes runs on on a terminal; nothing with -q."""
+    """Show stages of the work with the time they take; nothing with -q.
+
+    What it yields is called with a line at the beginning of each stage.
+    """
     if level.value < 0:
         yield lambda line: None
         return
@@ -117,7 +122,10 @@ def stages() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line for every quarter elsewhere, nothing with -q."""
+    """Show progress: a bar on a terminal, a line for every quarter elsewhere, nothing with -q.
+
+    What it yields is called with the number of units that were just done.
+    """
     if level.value < 0:
         yield lambda count: None
         return
@@ -141,7 +149,10 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 
 
 class ToStandardError(logging.Handler):
-    """Log lines on whatever standard error is when they come, none with -q."""
+    """Prints log lines on standard error, errors only with -q.
+
+    It looks standard error up for each line, because tests and callers may replace it.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         wanted = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}

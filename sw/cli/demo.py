@@ -1,4 +1,4 @@
-"""The shipped network on a device, against the golden model: the figures and a picture."""
+"""A shipped network on a device, compared with the golden model: figures and a picture."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ..network import Network
 from ..network.files import check_writable, load
 from ..program.program import Program
 from ..spec.array import ArrayConfig
-from ..support.errors import DoesNotFit, ToolError
+from ..support.errors import DoesNotFit, FileError, ToolError
 
 __all__ = ["DemoResult", "draw", "run_demo", "shipped_program"]
 
 _BATCH = 50
-_ALONE = 20
+_ALONE = 20  # images that are run one at a time, for the utilization of one alone
 _PICTURE_STEPS = 16
 
 _COLOURS = ("#ffffff", "#f0a35e", "#1f4e79")
@@ -36,24 +36,37 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Figures of the demo.
+    """The figures of the demo.
 
     Attributes
     ----------
-    network : its name.
-    images : run.
-    accuracy : share of them classified as labelled.
-    mismatches : against golden: spike words and stable spike words of every layer, readouts, and
-        counters.
-    words : spike words and stable spike words compared.
-    cycles_per_image : mean, images following each other.
-    utilization : lower bound over cycles, images following each other.
-    utilization_alone : the same with one image at a time on the device.
-    link_bytes_per_image : both directions, all framing included.
-    array : its name.
-    seconds : of the run without traces, host and simulation together.
-    consistency : mean of the first layer.
-    picture : the file written, None if there is none.
+    network : str
+        The name of the network.
+    images : int
+        The number of images that were run.
+    accuracy : float
+        The share of them that were classified as labelled.
+    mismatches : int
+        Differences from the golden model: in spike words and stable spike words of every layer, in
+        readouts, and in counters.
+    words : int
+        The spike words and stable spike words that were compared.
+    cycles_per_image : float
+        Mean cycles of an image, with images following each other.
+    utilization : float
+        The lower bound of the cycles over the cycles, with images following each other.
+    utilization_alone : float
+        The same with one image at a time on the device.
+    link_bytes_per_image : float
+        Bytes in both directions, with all framing.
+    array : str
+        The name of the array.
+    seconds : float
+        The time of the run without traces, of host and simulation together.
+    consistency : float
+        The mean consistency of the first layer.
+    picture : str or None
+        The file of the picture; None if there is none.
     """
 
     network: str
@@ -71,19 +84,26 @@ class DemoResult:
     picture: str | None
 
     def as_dict(self) -> dict[str, Any]:
+        """The figures by name, as ``--json`` prints them."""
         return asdict(self)
 
 
 def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
-    """The largest shipped network that the array holds: its name, compiled.
+    """The largest shipped network that the array holds: its name, and its program.
+
+    Parameters
+    ----------
+    array : str or ArrayConfig
+        The array, or the name of its preset.
 
     Raises
     ------
     DoesNotFit
-        If it holds none of them; says what the smallest needs.
+        If it holds none of them. The message says what the smallest one needs.
     """
     from ..program.compiler import compile
 
+    # The largest comes first; the last refusal, of the smallest, says what is missing.
     refused: DoesNotFit | None = None
     for name, steps in NETWORKS.items():
         try:
@@ -105,20 +125,25 @@ def run_demo(
 
     Parameters
     ----------
-    images : how many, 1 to 1,000.
-    array : a preset's name; its simulated board is the device.
-    picture : file for a picture of one digit's spikes; none if None.
-    advance : called with a number of images whenever so many are done; each is run twice.
-    device : another device than the simulated board, of the same array.
+    images : int
+        The number of images, 1 to 1,000.
+    array : str
+        The name of a preset. Its simulated board is the device.
+    picture : str, Path or None
+        The file for a picture of one digit's spikes; None for no picture.
+    advance : callable or None
+        Called with a number of images whenever so many are done. Each is run twice.
+    device : Device or None
+        Another device of the same array; None for the simulated board.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as above.
     FileError
-        If the picture cannot be written; found before anything is run.
+        If the picture cannot be written. This is found out before anything is run.
     DeviceError, ToolError
-        If the device fails or something that is needed is not installed.
+        If the device fails, or something that is needed is not installed.
     """
     shipped, labels = shipped_images(images)
     name, program = shipped_program(array)
@@ -131,6 +156,7 @@ def run_demo(
         board.load(program)
         golden.load(program)
         comparison, _ = _against(board, golden, program, samples, True, step)
+        # Traces take time on the link, so figures come from a second run without them.
         began = time.monotonic()
         untraced, results = _against(board, golden, program, samples, False, step)
         seconds = time.monotonic() - began
@@ -163,7 +189,7 @@ def _against(
     trace: bool,
     advance: Advance,
 ) -> tuple[Comparison, list[Result]]:
-    """All samples in batches, each compared with golden as it comes."""
+    """Run all samples in batches, and compare each batch with the golden model as it comes."""
     batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
     comparison, results = Comparison(), []
     answers: Iterator[Result] = board.run(iter(batches), trace=trace)
@@ -186,7 +212,7 @@ def _picture(
     labels: npt.NDArray[np.uint8],
     path: str | Path,
 ) -> None:
-    """The first digit, for longer than classifying it takes: there is more to see."""
+    """Draw the first digit, run for more steps than it takes to classify it: more can be seen."""
     from ..program.compiler import compile
 
     board.load(compile(network, array=array, steps=_PICTURE_STEPS))
@@ -194,7 +220,7 @@ def _picture(
 
 
 def _matplotlib() -> tuple[Any, Any]:
-    """Figure and ListedColormap."""
+    """The classes ``Figure`` and ``ListedColormap``."""
     try:
         from matplotlib.colors import ListedColormap
         from matplotlib.figure import Figure
@@ -206,7 +232,7 @@ def _matplotlib() -> tuple[Any, Any]:
 
 
 def _check_picture(path: str | Path) -> None:
-    """Refuse a picture that cannot be drawn or written, before the figures are made."""
+    """Refuse a picture that cannot be drawn or written, before anything is run."""
     figure_class, _ = _matplotlib()
     known = figure_class().canvas.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in known:
@@ -215,12 +241,18 @@ def _check_picture(path: str | Path) -> None:
 
 
 def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) -> None:
-    """Write a picture of a sample: image, spikes and stable spikes of the first layer, readout.
+    """Draw a picture of a sample: image, spikes and stable spikes of the first layer, readout.
 
     Parameters
     ----------
-    result : of one sample, with traces.
-    path : its ending tells the format.
+    result : Result
+        The result of one sample, with traces.
+    image : array
+        (height, width) the image.
+    label : int
+        The digit that it shows.
+    path : str or Path
+        The file, whose ending says the format.
 
     Raises
     ------
@@ -229,8 +261,6 @@ def draw(result: Result, image: npt.NDArray[Any], label: int, path: str | Path) 
     FileError
         If the file cannot be written.
     """
-    from ..support.errors import FileError
-
     figure_class, colormap = _matplotlib()
     figure = figure_class(figsize=(11, 6), layout="constrained")
     digit, raster, bars = figure.subplots(1, 3, width_ratios=(1, 3, 1))

@@ -1,4 +1,4 @@
-"""The verb doctor."""
+"""The verb ``doctor``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["doctor"]
 
 
 def doctor(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """Say what is installed here, what is missing, and what for."""
+    """List what is installed here, what is missing, and what each part is for."""
     from .installation import examine
 
     checks = examine()

@@ -1,4 +1,4 @@
-"""The verbs together, and what their errors end in."""
+"""The application: all verbs, and the exit codes for their errors."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ app = typer.Typer(
     help="Spiking networks trained in PyTorch, bit for bit on a low-cost FPGA.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # main() turns errors into a line and an exit code
+    rich_markup_mode=None,           # otherwise --help imports rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -77,9 +77,20 @@ def _all(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; its exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the
-    device or a tool failed, 130 interrupted, 141 nobody reads the output any more."""
-    level.value = 0
+    """Run a command line.
+
+    Parameters
+    ----------
+    arguments : list of str or None
+        The arguments; None for those of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 a check failed, 2 wrong use or bad input, 3 the device or a tool
+        failed, 130 interrupted, 141 nobody reads the output any more.
+    """
+    level.value = 0  # main() may be called more than once in a process
     logger, handler = logging.getLogger("stablespike"), ToStandardError()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
@@ -113,14 +124,15 @@ def _called(arguments: list[str] | None) -> int:
     except OSError as error:
         return _failed(error, DEVICE_FAILED)
     except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # typer's way of taking it
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer exits when a pipe breaks
             return UNREAD
         raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        # Wrong use, told by typer's own exceptions, whatever module of click they come from.
+        # Typer reports wrong use by exceptions of click, of whatever copy of click it has: so they
+        # are recognized by their attributes and names.
         message = getattr(error, "format_message", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error, file=sys.stderr)
@@ -137,11 +149,11 @@ def _called(arguments: list[str] | None) -> int:
 
 
 def _flushed(code: int) -> int:
-    """``code``, or that of a standard output that does not take what was printed."""
+    """The exit code, or another one if standard output does not take what was printed."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python itself flushes once more when it ends.
+        # Python flushes once more when it ends: let it not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return UNREAD

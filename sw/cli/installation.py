@@ -1,4 +1,4 @@
-"""What is installed on this machine, and what is missing for what."""
+"""What is installed on this computer, what is missing, and what each part is for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..support.errors import ToolError
 __all__ = ["Check", "examine"]
 
 _PACKAGES = (
-    # distribution, module, needed for the demo, what for, extra
+    # Distribution, module, whether the demo needs it, what it is for, the extra that installs it.
     ("numpy", "numpy", True, "everything", ""),
     ("platformdirs", "platformdirs", True, "the cache", ""),
     ("filelock", "filelock", True, "the cache", ""),
@@ -47,14 +47,22 @@ _PYTHON = (3, 10)
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked for.
+    """One thing that was looked for.
 
     Attributes
     ----------
-    name, detail : what, and its version or where it is.
-    found : whether it is there.
-    needed : whether the demo needs it.
-    purpose, remedy : what it is for, and how to get it.
+    name : str
+        Its name.
+    found : bool
+        Whether it is there.
+    detail : str
+        Its version, or where it is, or why it is missing.
+    needed : bool
+        Whether the demo needs it.
+    purpose : str
+        What it is for.
+    remedy : str
+        How to get it.
     """
 
     name: str
@@ -65,11 +73,12 @@ class Check:
     remedy: str
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields by name, as ``--json`` prints them."""
         return asdict(self)
 
 
 def examine() -> list[Check]:
-    """Look for everything this package can make use of."""
+    """Look for everything that this package can use."""
     wanted = ".".join(map(str, _PYTHON))
     checks = [
         Check(
@@ -111,7 +120,7 @@ def _compiler() -> Check:
 
 
 def _cache() -> Check:
-    purpose, remedy = "what sim: devices and boards build", "name another with $STABLESPIKE_CACHE"
+    purpose, remedy = "builds for sim: devices and boards", "name another with $STABLESPIKE_CACHE"
     try:
         return Check("cache", True, str(check_cache()), True, purpose, remedy)
     except ToolError as error:
@@ -133,7 +142,7 @@ def _shipped() -> Check:
 
 
 def _ports() -> Check:
-    purpose, remedy = "serial: devices", "plug a board in, and check your right to use its port"
+    purpose, remedy = "serial: devices", "plug a board in, and check that you may use its port"
     try:
         from serial.tools.list_ports import comports
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The verbs train, import, compile and report: from a model to a program."""
+"""The verbs ``train``, ``import``, ``compile`` and ``report``: from a model to a program."""
 
 from __future__ import annotations
 
@@ -19,46 +19,80 @@ __all__ = ["compile_", "import_", "report", "train"]
 
 @dataclass(frozen=True)
 class Importing:
-    """What is asked of whoever imports a model."""
+    """The options of ``import``."""
 
-    dt: Annotated[float | None, typer.Option(help="NIR: length of a step.")] = None
-    reset: Annotated[str | None, typer.Option(help="NIR: subtract, zero or none.")] = None
+    dt: Annotated[
+        float | None, typer.Option(help="NIR: length of a step in the unit of its time constants.")
+    ] = None
+    reset: Annotated[
+        str | None, typer.Option(help="NIR: reset, which is subtract, zero or none.")
+    ] = None
     reset_timing: Annotated[
-        str | None, typer.Option(help="NIR, subtract: same_step or next_step.")
+        str | None, typer.Option(help="NIR: a reset by subtraction is same_step or next_step.")
     ] = None
-    cuba_current: Annotated[str | None, typer.Option(help="NIR, CubaLIF: new.")] = None
-    v_init: Annotated[str | None, typer.Option(help="NIR: v_leak, v_reset or a number.")] = None
-    compare: Annotated[str | None, typer.Option(help="NIR: gt (its own) or ge.")] = None
+    cuba_current: Annotated[
+        str | None, typer.Option(help="NIR: current that a CubaLIF takes, which must be new.")
+    ] = None
+    v_init: Annotated[
+        str | None,
+        typer.Option(help="NIR: initial membrane, which is v_leak, v_reset or a number."),
+    ] = None
+    compare: Annotated[
+        str | None,
+        typer.Option(help="NIR: comparison with the threshold, which is gt (NIR's own) or ge."),
+    ] = None
     sample_shape: Annotated[
-        str | None, typer.Option(help="Modules: sizes of a sample, such as 1,28,28.")
+        str | None, typer.Option(help="Modules: shape of a sample, such as 1,28,28.")
     ] = None
-    weight_bits: Annotated[int | None, typer.Option(help="4 (the default) or 8.")] = None
-    fraction_bits: Annotated[int | None, typer.Option(help="Of the array; 4 by default.")] = None
-    pixels: Annotated[int | None, typer.Option(help="Bits of pixels; else spikes come in.")] = None
+    weight_bits: Annotated[
+        int | None, typer.Option(help="Bits of weights, which are 4 (the default) or 8.")
+    ] = None
+    fraction_bits: Annotated[
+        int | None, typer.Option(help="Fraction bits of the array; 4 by default.")
+    ] = None
+    pixels: Annotated[
+        int | None, typer.Option(help="Bits of a pixel; without it, the input is spikes.")
+    ] = None
     input_scale: Annotated[
-        float | None, typer.Option(help="What the model is given for an input of 1.")
+        float | None, typer.Option(help="Value that the model gets for an input of 1.")
     ] = None
-    scale: Annotated[float | None, typer.Option(help="Of one weight step.")] = None
+    scale: Annotated[float | None, typer.Option(help="Value of one weight step.")] = None
     steps: Annotated[int | None, typer.Option(help="Steps of a sample.")] = None
-    time_axis: Annotated[int, typer.Option(help="0 if samples are (steps, batch, ...).")] = 1
-    readout: Annotated[str | None, typer.Option(help="counts, words or membrane.")] = None
+    time_axis: Annotated[
+        int, typer.Option(help="Axis of the steps: 0 if samples are (steps, batch, ...).")
+    ] = 1
+    readout: Annotated[
+        str | None, typer.Option(help="Readout, which is counts, words or membrane.")
+    ] = None
     calibration: Annotated[
-        Path | None, typer.Option(help="Samples (and labels) to calibrate and measure with.")
+        Path | None,
+        typer.Option(help="File of samples (and labels) to calibrate and measure with."),
     ] = None
     approximate: Annotated[
-        bool, typer.Option("--approximate", help="Take the nearest rule, and measure it.")
+        bool,
+        typer.Option(
+            "--approximate", help="Accept the nearest rule the array has, and measure it."
+        ),
     ] = False
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Such as mnist-mlp.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is written.")] = Path(),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of a recipe, such as mnist-mlp.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the files that are written.")
+    ] = Path(),
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training data.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 1,
-    torch_device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+    torch_device: Annotated[str, typer.Option(help="Device of PyTorch: cpu or cuda.")] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -72,6 +106,7 @@ def train(
             recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
             threads=threads, torch_device=torch_device,
         )
+    # The figures of a result; its arrays and networks are in files.
     figures = {
         name: value
         for name, value in vars(result).items()
@@ -90,12 +125,12 @@ def import_(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A NIR file, or FILE.py:NAME of a module.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The network to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the network to write.")],
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Quantize a model of another framework, and say how close it is."""
+    """Quantize a model of another framework, and report how close the result is."""
     from ..importers.models import import_model
     from ..network.files import check_writable, save
 
@@ -113,21 +148,21 @@ def import_(
 def compile_(
     network: Annotated[Path, typer.Argument(metavar="NET", help="A saved network.")],
     array: Annotated[str, typer.Option(help="Preset of the array.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The program to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the program to write.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of a sample.")],
     device: Annotated[
-        str | None, typer.Option(help="golden: for a network only the golden model runs.")
+        str | None, typer.Option(help="golden: for a network that only the golden model can run.")
     ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Map a network onto an array."""
+    """Compile a network for an array."""
     from ..network.files import check_writable, load
     from ..program.compiler import compile
     from ..program.program import save_program
 
-    check_writable(out)
+    check_writable(out)  # before the work, not after it
     program = compile(load(network), array=array, steps=steps, device=device)
     save_program(program, out)
     _report(program, as_json)
@@ -140,7 +175,7 @@ def report(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a program needs, how it is split, and what it is estimated to take."""
+    """Show what a program needs, how it is divided among cores, and how long it should take."""
     from ..program.program import load_program
 
     _report(load_program(program), as_json)

@@ -1,4 +1,4 @@
-"""What verbs are told alike, and how they end."""
+"""Options that verbs share, and exit codes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
+# -q and -v are taken before and after the verb, so both callbacks may be called twice.
 def _louder(count: int) -> int:
     if count:
         level.value = max(level.value, count)
@@ -35,12 +36,18 @@ def _quieter(quiet: bool) -> bool:
 
 Verbose = Annotated[
     int,
-    typer.Option("-v", "--verbose", count=True, callback=_louder, help="More; twice: tracebacks."),
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        callback=_louder,
+        help="Print more; given twice, print tracebacks.",
+    ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", callback=_quieter, help="Results and errors only.")
+    bool, typer.Option("-q", "--quiet", callback=_quieter, help="Print results and errors only.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Uri = Annotated[
     str,
     typer.Option(
@@ -48,12 +55,13 @@ Uri = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float | None, typer.Option(help="Seconds without an answer after which a device is given up.")
+    float | None, typer.Option(help="Seconds without an answer after which to give a device up.")
 ]
 
 
 def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes the fields of a dataclass options of a verb, which gets them as its first argument."""
+    """Turn the fields of a dataclass into options of a verb, whose first argument gets them."""
+    # typer finds options in the signature of a function: it gets one with both groups of them.
     hints = get_type_hints(group, include_extras=True)
     shared = [
         inspect.Parameter(
@@ -87,7 +95,7 @@ def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
 
 @contextmanager
 def naming(options: dict[str, str]) -> Iterator[None]:
-    """Errors with the options of the command line in place of a function's arguments."""
+    """Name the options of the command line in errors that name the arguments of a function."""
     try:
         yield
     except ValueError as error:
@@ -100,7 +108,7 @@ def naming(options: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Imports of something an extra installs."""
+    """Turn a failing import into an error that names the extra to install."""
     from ..support.errors import ToolError
 
     try:

@@ -1,4 +1,4 @@
-"""The verbs run and verify: samples through a device."""
+"""The verbs ``run`` and ``verify``, which run samples on a device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["run", "verify"]
 
 @dataclass(frozen=True)
 class Running:
-    """What ``run`` and ``verify`` are told alike."""
+    """The options that ``run`` and ``verify`` share."""
 
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
     samples: Annotated[
@@ -32,24 +32,29 @@ class Running:
     ]
     device: Uri
     carry_state: Annotated[
-        bool, typer.Option("--carry-state", help="Each sample goes on where the last one ended.")
+        bool,
+        typer.Option(
+            "--carry-state", help="Let each sample go on from the state that the last one left."
+        ),
     ] = False
-    time_axis: Annotated[int, typer.Option(help="0 if spikes are (steps, batch, ...).")] = 1
+    time_axis: Annotated[
+        int, typer.Option(help="Axis of the steps: 0 if spikes are (steps, batch, ...).")
+    ] = 1
     bin_time: Annotated[
-        float | None, typer.Option(help="Events: length of a step, in units of t.")
+        float | None, typer.Option(help="Events: length of a step in units of t.")
     ] = None
     bin_count: Annotated[
-        int | None, typer.Option(help="Events: steps a recording is cut into.")
+        int | None, typer.Option(help="Events: number of steps that a recording is divided into.")
     ] = None
     start: Annotated[float, typer.Option(help="Events: where the first step begins.")] = 0
-    late: Annotated[
-        str, typer.Option(help="Events behind the last step: refuse or drop.")
-    ] = "refuse"
+    late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
+        "refuse"
+    )
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
     def options(self) -> dict[str, Any]:
-        """Keywords of ``Device.run``."""
+        """The keywords of ``Device.run``."""
         names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
         return {name: getattr(self, name) for name in names}
 
@@ -57,8 +62,10 @@ class Running:
 @taking(Running)
 def run(
     given: Running,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .npz to write.")],
-    trace: Annotated[bool, typer.Option("--trace", help="Write the spikes of all layers.")] = False,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .npz file to write.")],
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Include the spikes of all layers.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -78,9 +85,11 @@ def run(
     batches = split_batches(values, given.batch, given.time_axis)
     if labels is not None:
         check_labels(labels, values, given.time_axis, given.samples)
+    # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_writable(target)
     results: list[Result] = []
+    # An iterator of batches keeps the link busy while results are computed.
     with (
         progress(len(batches), "batches") as advance,
         open_device(given.device, timeout=given.timeout) as device,
@@ -149,7 +158,7 @@ def verify(
 
 
 def _figures(program: Program, result: Result) -> dict[str, Any]:
-    """What a run's table says."""
+    """The figures of a run."""
     from ..timing.utilization import utilization
 
     counters = result.counters
@@ -160,7 +169,7 @@ def _figures(program: Program, result: Result) -> dict[str, Any]:
         "events": int(counters["events"].sum()),
         "sops": int(counters["sops"].sum()),
     }
-    if (counters["cycles"] > 0).all():
+    if (counters["cycles"] > 0).all():  # golden has no cycles
         figures["cycles_per_sample"] = float(counters["cycles"].mean())
         figures |= utilization(program, result)
     if result.link_bytes.total:

@@ -1,4 +1,4 @@
-"""The verbs demo and bench, of the shipped network."""
+"""The verbs ``demo`` and ``bench``, which run shipped networks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["bench", "demo"]
 
 
 def demo(
-    images: Annotated[int, typer.Option(min=1, help="Images, at most 1,000.")] = 1000,
+    images: Annotated[int, typer.Option(min=1, help="Number of images, at most 1,000.")] = 1000,
     array: Annotated[str, typer.Option(help="Preset of the simulated board.")] = "icebreaker",
     picture: Annotated[
-        Path | None, typer.Option(help="File for the picture of a digit's spikes.")
+        Path | None, typer.Option(help="File for a picture of a digit's spikes.")
     ] = Path("demo.png"),
-    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw none.")] = False,
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Run the shipped network on the simulated board, against the golden model."""
+    """Run a shipped network on the simulated board, and compare it with the golden model."""
     from .demo import run_demo
 
     with progress(2 * images, "images") as advance:
@@ -54,13 +54,13 @@ def demo(
 
 def bench(
     device: Uri = "sim:icebreaker",
-    images: Annotated[int, typer.Option(min=1, help="Images, at most 1,000.")] = 200,
+    images: Annotated[int, typer.Option(min=1, help="Number of images, at most 1,000.")] = 200,
     timeout: Timeout = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Time the shipped network on a device and on the golden model."""
+    """Measure the speed of a shipped network on a device and on the golden model."""
     from .bench import run_bench
 
     with progress(2 * images, "images") as advance:

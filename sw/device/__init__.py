@@ -1,3 +1,4 @@
-"""Devices: load a program, run samples, stream windows, and the results they give.
+"""Devices: they load a program, run samples, stream windows, and give results.
 
-May import ``program``, ``golden``, ``link`` and what is below them."""
+May import ``golden``, ``program``, ``link`` and what is below them.
+"""

@@ -1,4 +1,4 @@
-"""Results out of the raw reports of a batch, when all of them are there."""
+"""Results from the raw reports of a batch, once all of them have come."""
 
 from __future__ import annotations
 
@@ -19,13 +19,38 @@ from .windows import Batch
 __all__ = ["Assembler", "Pending"]
 
 _TIME_MASK = (1 << BUSY_BITS) - 1
-_TIME_HALF = 1 << (BUSY_BITS - 1)
+_TIME_HALF = 1 << (BUSY_BITS - 1)  # stamps wrap: only those closer than this can be compared
 
 Stamps = npt.NDArray[np.int64]
 
 
 class Pending:
-    """The raw reports of one batch, gathered until all of them are there."""
+    """The raw reports of one batch, collected until all of them have come.
+
+    Parameters
+    ----------
+    program : Program
+        The program that is loaded.
+    batch : Batch
+        The samples.
+    trace : bool
+        Whether traces are reported.
+    counters : bool
+        Whether counters are reported.
+
+    Attributes
+    ----------
+    batch : Batch
+        The samples.
+    count : int
+        The number of samples.
+    windows : int
+        The windows of each sample.
+    missing : int
+        The ends of windows, one per core, that are still to come.
+    stores : dict of list of array
+        The words of the reports by the name of what they report, in the rows of the array.
+    """
 
     def __init__(self, program: Program, batch: Batch, trace: bool, counters: bool) -> None:
         config, network = program.config, program.network
@@ -34,15 +59,15 @@ class Pending:
         self.count, self.windows = len(batch), batch.windows(program.window)
         self.missing = self.count * self.windows * config.cores
 
-        def rows(lying: Map) -> npt.NDArray[np.uint16]:
-            shape = (self.count, self.windows, lying.rows(config.lanes), config.row_chunks)
+        def rows(layout: Map) -> npt.NDArray[np.uint16]:
+            shape = (self.count, self.windows, layout.rows(config.lanes), config.row_chunks)
             return np.zeros(shape, dtype=np.uint16)
 
         layers = range(len(network.layers))
         runs = range(2 if network.both else 1)
         stores: dict[str, list[npt.NDArray[Any]]] = {"spikes": [], "skeleton": []}
         if trace:
-            stores = {name: [rows(lying) for lying in neurons] for name in stores}
+            stores = {name: [rows(layout) for layout in neurons] for name in stores}
         if network.readout == "membrane":
             shape = (self.count, read.rows(config.lanes), config.lanes)
             stores["membrane"] = [np.zeros(shape, dtype=np.uint16) for _ in runs]
@@ -63,13 +88,21 @@ class Assembler:
 
     Parameters
     ----------
-    name : of the device, for messages.
-    trace, counters : what was asked for.
-    busy_time : of the device when the first batch begins.
+    name : str
+        The name of the device, for messages.
+    program : Program
+        The program that is loaded there.
+    trace : bool
+        Whether traces were asked for.
+    counters : bool
+        Whether counters were asked for.
+    busy_time : int
+        The busy time of the device, in cycles, when the first batch begins.
 
     Attributes
     ----------
-    busy_time : of the device at the end of the last batch.
+    busy_time : int
+        The busy time of the device at the end of the last batch.
     """
 
     def __init__(
@@ -79,7 +112,14 @@ class Assembler:
         self._trace, self._counters = trace, counters
 
     def result(self, pending: Pending, link_bytes: LinkBytes) -> Result:
-        """The result of a batch whose reports are complete; it took these bytes.
+        """The result of a batch whose reports are complete.
+
+        Parameters
+        ----------
+        pending : Pending
+            The reports.
+        link_bytes : LinkBytes
+            The bytes that the batch took on the link.
 
         Raises
         ------
@@ -91,6 +131,7 @@ class Assembler:
         neurons, read = written_maps(self._program)
         if network.readout == "membrane":
             readouts = [
+                # Words of membranes are two's complement numbers.
                 read.gathered(store.view(np.int16).reshape(pending.count, -1)).astype(np.int64)
                 for store in stores["membrane"]
             ]
@@ -105,8 +146,8 @@ class Assembler:
         shapes = network.neuron_shapes
         traces = [
             tuple(
-                self._bits(store, lying).reshape(pending.count, -1, *shape)[:, :steps]
-                for store, lying, shape in zip(stores[name], neurons, shapes, strict=self._trace)
+                self._bits(store, layout).reshape(pending.count, -1, *shape)[:, :steps]
+                for store, layout, shape in zip(stores[name], neurons, shapes, strict=self._trace)
             )
             for name in ("spikes", "skeleton")
         ]
@@ -124,24 +165,24 @@ class Assembler:
             link_bytes=link_bytes,
         )
 
-    def _bits(self, store: npt.NDArray[np.uint16], lying: Map) -> npt.NDArray[np.bool_]:
-        """(batch, windows, T, flat) spikes in C order of (batch, windows, rows, chunks)."""
+    def _bits(self, store: npt.NDArray[np.uint16], layout: Map) -> npt.NDArray[np.bool_]:
+        """(batch, windows, T, flat) spikes in C order, for (batch, windows, rows, chunks) words."""
         config = self._program.config
         count, windows, rows, _ = store.shape
         octets = np.ascontiguousarray(store, dtype="<u2").view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
         words = bits.reshape(count, windows, rows * config.lanes, config.window)
         words = words[..., : self._program.window]
-        return np.ascontiguousarray(lying.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
+        return np.ascontiguousarray(layout.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
     def _readout(
-        self, store: npt.NDArray[np.uint16], lying: Map, count: int
+        self, store: npt.NDArray[np.uint16], layout: Map, count: int
     ) -> npt.NDArray[np.int64]:
-        """Counts, or words, of so many steps."""
-        bits = self._bits(store, lying)
+        """The counts, or the words, of ``count`` steps."""
+        bits = self._bits(store, layout)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
-        # Words of the array, whatever is computed together.
+        # A word has the steps of the array's window, however many are computed together.
         steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, :count]
         words = pack_steps(steps, self._program.config.window)
         return np.ascontiguousarray(np.swapaxes(words, 1, 2).astype(np.int64))
@@ -164,8 +205,9 @@ class Assembler:
                 - share.first * size
                 for share in shares
             ])
+            # A core fetches a row for each of its groups and each event of its positions.
             events, odd = np.divmod(by["issued"], groups)
-            # The first of the cores of the same positions, whose fields are the same.
+            # Cores that compute the same positions have the same events: count them once.
             starts = [share.start for share in shares]
             first = [starts.index(start) for start in starts]
             if odd.any() or (events != events[:, :, first]).any():
@@ -179,8 +221,8 @@ class Assembler:
             row["lower_bound"] = by["issued"].max(axis=2).sum(axis=1)
             for name in ("issued", "spikes", "stable", "wait", "drain"):
                 row[name] = by[name].sum(axis=(1, 2))
-            ends.append(_latest(by["end"]))
-        # The last layer ends with the window: its run on the skeleton, if any, is its own.
+            ends.append(_latest(by["end"]))  # a layer ends when its last core does
+        # The last layer ends with the window: a run on the skeleton belongs to it.
         ends[-1] = _latest(self._window_ends(pending))
         stamps = np.stack(ends, axis=2)
         table["cycles"] = self._durations(stamps).sum(axis=1)
@@ -189,9 +231,12 @@ class Assembler:
         return _number(pending.stores["end"][0])
 
     def _durations(self, stamps: Stamps) -> Stamps:
-        """Busy time from each of a sequence of stamps (modulo 2**32) to the next, the first one
-        from the end of the batch before. The first layer of a window may overlap the window before
-        on another core: none is negative, and their sum is the time that passed."""
+        """The busy time from each time stamp to the next; the first one counts from the end of the
+        batch before. Stamps are modulo 2**32.
+
+        The first layer of a window may overlap the window before on another core. No duration is
+        negative all the same, and their sum is the time that passed.
+        """
         flat = np.concatenate([[self.busy_time], stamps.reshape(-1)])
         steps = ((np.diff(flat) + _TIME_HALF) & _TIME_MASK) - _TIME_HALF
         passed = np.maximum.accumulate(np.cumsum(steps))
@@ -199,13 +244,13 @@ class Assembler:
 
 
 def _number(words: npt.NDArray[np.uint16]) -> Stamps:
-    """One integer of the words along the last axis, the lowest first."""
-    places = 1 << 16 * np.arange(words.shape[-1], dtype=np.int64)
-    return np.asarray(words.astype(np.int64) @ places)
+    """The words along the last axis, the lowest first, as one integer."""
+    weights = 1 << 16 * np.arange(words.shape[-1], dtype=np.int64)
+    return np.asarray(words.astype(np.int64) @ weights)
 
 
 def _latest(stamps: Stamps) -> Stamps:
-    """The latest of stamps (modulo 2**32, less than 2**31 apart) along the last axis."""
+    """The latest time stamp along the last axis; stamps are modulo 2**32, less than 2**31 apart."""
     origin = stamps[..., :1]
     offsets = ((stamps - origin + _TIME_HALF) & _TIME_MASK) - _TIME_HALF
     return np.asarray((origin[..., 0] + offsets.max(axis=-1)) & _TIME_MASK)

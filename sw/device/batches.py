@@ -1,4 +1,4 @@
-"""What users hand to a run, as checked batches."""
+"""Checks of the samples that users pass to a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .windows import Batch
 __all__ = ["as_batch", "check_batch", "is_batches"]
 
 _BINNING = {"bin_time": None, "bin_count": None, "start": 0, "late": "refuse"}
-"""Options of event arrays, as they are where there are none."""
+"""The defaults of the options for event arrays."""
 
 
 def is_batches(samples: Any) -> bool:
-    """Whether this is an iterator of batches rather than one batch."""
+    """Whether ``samples`` is an iterator of batches rather than one batch."""
     if isinstance(samples, (list, tuple, np.ndarray)) or hasattr(samples, "__array__"):
         return False
     return isinstance(samples, Iterable) and not isinstance(samples, (str, bytes, dict))
@@ -34,19 +34,29 @@ def check_batch(
 
     Parameters
     ----------
-    carry : each sample goes on from the state the one before it left.
-    binning : how events become steps: the keywords of ``events.bin_events``.
+    program : Program
+        The program that is to run them.
+    samples : array_like or list of event arrays
+        The samples, as for ``Device.run``.
+    carry : bool
+        Each sample goes on from the state that the one before it left.
+    time_axis : int
+        The axis of the steps, 0 or 1.
+    binning : dict
+        How events become steps: the keywords of ``events.bin_events``.
 
     Raises
     ------
     TypeError, ValueError
-        If samples do not fit the program; names the value and what is allowed.
+        If samples do not fit the program. The message names the value and what is allowed.
     """
     network, steps = program.network, program.steps
     refuse_masks("samples", samples)
     if is_recordings(samples):
         if network.input.kind == "pixels":
-            raise ValueError("samples are events; this program's input is pixels: (batch, *shape)")
+            raise ValueError(
+                "samples are events, but this program's input is pixels: give (batch, *shape)"
+            )
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
         samples = bin_events(samples, network.input.shape, steps, **binning)
@@ -55,12 +65,15 @@ def check_batch(
     elif isinstance(samples, (list, tuple)) and any(map(_has_fields, samples)):
         other = next(i for i, each in enumerate(samples) if not _has_fields(each))
         raise TypeError(
-            f"samples must be event arrays only, or none: samples[{other}] is none, others are"
+            "samples must all be event arrays, or none of them: "
+            f"samples[{other}] is not, others are"
         )
     else:
         for name, usual in _BINNING.items():
             if binning[name] is not usual and binning[name] != usual:
-                raise ValueError(f"{name} is for event arrays; these samples are none")
+                raise ValueError(
+                    f"{name} is for event arrays, which these samples are not: leave it out"
+                )
     flat, steps = check_samples(network, samples, steps, time_axis)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
@@ -72,5 +85,5 @@ def _has_fields(sample: Any) -> bool:
 
 
 def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:
-    """The batch of flat samples that are checked."""
+    """The batch of flat samples that were checked already."""
     return Batch(flat.astype(np.uint16 if flat.ndim == 2 else bool), steps, fresh)

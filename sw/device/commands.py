@@ -1,4 +1,4 @@
-"""Commands that load a program and set registers: bodies of DATA frames."""
+"""Commands that load a program and set registers, as bodies of DATA frames."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..spec.link import BODY_BYTES, Command, Register
 
 __all__ = ["program_commands", "register_command"]
 
-_WRITE_HEAD = 6
+_WRITE_HEAD = 6  # bytes: opcode, core, space, row
 
 
 def program_commands(program: Program) -> Iterator[bytes]:
-    """Everything that loads a program."""
+    """All commands that load a program."""
     for core, space, first, rows in program.writes():
         at_once = (BODY_BYTES - _WRITE_HEAD) // (2 * rows.shape[1])
         for at in range(0, len(rows), at_once):

@@ -109,6 +109,7 @@ class Connection:
         if self.transport.broken:
             self.transport.close()
             self.transport = self._connect()
+        # Frames of the last session may still be on their way: another number tells them apart.
         session = Session(
             self.transport, self._timeout, avoid=self._last_number, clock=self._clock
         )
@@ -129,7 +130,7 @@ class Connection:
         if self._session is not None:
             self._last_number = self._session.number
         self._session = self.program = self.reports = None
-        self.busy, self.busy_time = False, 0
+        self.busy, self.busy_time = False, 0  # the device starts to count again with a session
 
     def _set_baud(self, session: Session, baud: int) -> None:
         clock_hz = self.info.clock_hz
@@ -153,4 +154,5 @@ class Connection:
         change = register_command(Register.BAUD, divisor)
         session.flush(iter([change]), "the change of the baud rate")
         self.transport.set_baud(baud)
+        # A cable that does not carry the rate is found here, before results depend on it.
         session.check(f"at {baud} baud: ask for a lower ?baud=")

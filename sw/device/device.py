@@ -135,18 +135,18 @@ class Device(abc.ABC):
         Parameters
         ----------
         samples : array_like, list of event arrays, or iterator of batches
-            One batch: spikes of shape (batch, steps, *shape), which are zeros and ones; pixels of
-            shape (batch, *shape); or a list of event arrays with the fields ``t``, ``x``, and
-            ``y`` and ``p`` where the input has them. Bools, integers, or floats that are whole
-            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
-            while the results of earlier batches are still to come.
+            One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones;
+            pixels of shape ``(batch, *shape)``; or a list of event arrays with the fields ``t``,
+            ``x``, and ``y`` and ``p`` where the input has them. Bools, integers, or floats that are
+            whole numbers; lists, arrays or tensors. Or an iterator of such batches, which is
+            advanced while the results of earlier batches are still to come.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool
             Each sample goes on from the state that the sample before it left, also across calls.
             The first sample after ``load`` starts afresh.
         time_axis : int
-            1, or 0 for spikes of shape (steps, batch, *shape).
+            1, or 0 for spikes of shape ``(steps, batch, *shape)``.
         counters : bool
             Take counters and times. Without them, their values are -1 and consistency is NaN.
         bin_time : float or None
@@ -178,6 +178,7 @@ class Device(abc.ABC):
         def checked(batch: Any) -> Batch:
             return check_batch(program, batch, carry_state, time_axis, binning)
 
+        # Samples are checked first: wrong ones do not end what is under way.
         if not is_batches(samples):
             batch = checked(samples)
             lease = self._begin_run(program, carry_state)

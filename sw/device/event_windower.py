@@ -23,7 +23,7 @@ class EventWindower:
     Parameters
     ----------
     send_window : callable
-        Sends a window: a bool array of shape (steps, *shape).
+        Sends a window: a bool array of shape ``(steps, *shape)``.
     shape : tuple of int
         The shape of the network's input.
     window : int

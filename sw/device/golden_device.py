@@ -89,7 +89,7 @@ class GoldenDevice(Device):
             stop = at + 1
             while fresh and stop < min(len(batch), at + together) and batch.fresh[stop]:
                 stop += 1
-            values = batch.values[at:stop]
+            values = batch.values[at:stop]  # all of them fresh, or a single one that goes on
             parts.append(self._part(values, batch.steps, trace, counters, fresh))
             at = stop
         return parts[0] if len(parts) == 1 else Result.joined(parts)
@@ -109,6 +109,7 @@ class GoldenDevice(Device):
         network, config = self.program.network, self.program.config
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
+        # Counters are counted in the traces.
         out = self._golden.run(samples, steps, trace or counters, state)
         self._membranes = out.state
         self._state.keep()

@@ -24,7 +24,7 @@ from .windows import Batch, input_commands
 
 __all__ = ["LinkDevice"]
 
-_LOOK_SECONDS = 0.001
+_LOOK_SECONDS = 0.001  # how long a stream looks for results that it does not wait for
 
 
 class LinkDevice(Device):
@@ -94,6 +94,8 @@ class LinkDevice(Device):
         self._state.lose()
 
     def _take_lease(self) -> Lease:
+        # A new session makes the device forget what is under way; results of it would otherwise
+        # come in between those of the new run.
         if self._connection.busy:
             self._drop()
         return super()._take_lease()
@@ -102,7 +104,7 @@ class LinkDevice(Device):
         program.check_device(self.uri)
         session = self._connection.session()
         self._check_config(program)
-        self._connection.program = None
+        self._connection.program = None  # until all of the new one is written
         try:
             session.flush(program_commands(program), "the program to be written")
         except BaseException:
@@ -144,12 +146,14 @@ class LinkDevice(Device):
                     lease.check()
                     continue
                 if not exchange.pending:
+                    # Nothing will be reported before a batch was sent, so do not wait.
                     exchange.offer(commands)
                     if exchange.exhausted and not exchange.pending:
                         break
                 exchange.step(commands)
             finished = True
         finally:
+            # Otherwise the device was closed or works for somebody else by now.
             if lease.holds:
                 if not finished:
                     self._drop()
@@ -197,6 +201,8 @@ class _Exchange:
 
     def commands(self, batches: Iterable[Batch]) -> Iterator[bytes]:
         """Everything to send, batch after batch."""
+        # Commands are drawn as there is credit for them. So the caller's iterator is advanced, and
+        # samples are encoded, while results of earlier batches are still to come.
         if self._connection.reports != self._flags:
             self._connection.reports = self._flags
             yield register_command(Register.REPORTS, self._flags)
@@ -206,6 +212,7 @@ class _Exchange:
 
     def batch_commands(self, batch: Batch) -> Iterator[bytes]:
         """The commands of one batch, whose results are expected from now on."""
+        # This is not a generator: all of it must happen before the first command is drawn.
         batch = self._state.started(batch)
         self._connection.busy = True
         self._state.keep()
@@ -258,6 +265,7 @@ class _LinkStream(Stream):
             raise
 
     def _result(self, wait: bool) -> Result | None:
+        # Even without waiting there is one step: it receives what has come in the meantime.
         exchange, looked = self._exchange, False
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Devices: load a program, run samples, stream windows; the same integers on each of them."""
+"""Devices by their addresses."""
 
 from __future__ import annotations
 
@@ -20,18 +20,27 @@ def open_device(
 
     Parameters
     ----------
-    uri : ``golden:``, the model; ``sim:<preset>``, the simulated board (``?uart=1`` through its
-        UART pins), or ``sim:`` with ``array``; ``sim:netlist=<board>``, the netlist of a board's
-        bitstream; ``serial:<port>`` (``?baud=N`` to go on at N baud);
-        ``tcp:<host>:<port>``.
-    array : the array to simulate; of a netlist, another one than its board's.
-    timeout : seconds without an answer or without progress, or in which nothing more can be sent,
-        after which the device is given up; None for 5 (60 for the simulated board).
+    uri : str
+        The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
+        ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:netlist=<board>``, the
+        netlist of a board's bitstream; ``serial:<port>`` (with ``?baud=N`` to go on at N baud);
+        or ``tcp:<host>:<port>``.
+    array : ArrayConfig, str or None
+        The array to simulate, or the name of its preset. For a netlist, another array than its
+        board's.
+    timeout : float or None
+        Seconds without an answer, without progress, or in which nothing can be sent, after which
+        the device is given up. None for the default: 5 s, and more for simulated boards.
+
+    Returns
+    -------
+    Device
+        The device; close it, or use it in a ``with`` block.
 
     Raises
     ------
     TypeError, ValueError
-        If the address is none.
+        If it is not an address.
     DeviceNotFound
         If there is no device there.
     DeviceTimeout, DeviceMismatch, LinkError
@@ -42,10 +51,13 @@ def open_device(
         check_timeout(timeout)
     if parsed.scheme == "golden":
         if array is not None:
-            raise ValueError("array is for 'sim:' only; golden: is as the array of its program")
+            raise ValueError(
+                "array is for 'sim:' only: leave it out, golden: is like the array of its program"
+            )
         return GoldenDevice(uri)
     baud = parsed.integer("baud")
     pins = parsed.target.startswith(NETLIST) or parsed.flag("uart")
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
+    # A device opens its transport again after it broke, so it gets the way to do so.
     return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

@@ -1,4 +1,4 @@
-"""Which reports a program causes, in which order, and where each goes."""
+"""Which reports a program causes, in which order, and where each of them goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..mapping.partitions import order
 from ..program.program import Program
 from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
 
-__all__ = ["TIME_WORDS", "Place", "ReportPlan", "written_maps"]
+__all__ = ["TIME_WORDS", "Destination", "ReportPlan", "written_maps"]
 
 TIME_WORDS = BUSY_BITS // 16
 _GROUP_MASK = PLACE.fields[0].maximum
@@ -20,13 +20,19 @@ _Packets = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the packets of a kind, run and core go, in the order in which they come.
+class Destination:
+    """Where the packets of one kind, run and core go, in the order in which they come.
 
     Attributes
     ----------
-    store, index : its name, and which one of that name.
-    rows, groups : the row each packet goes to, and the group it names; none for counters.
+    store : str
+        The name of a store of ``Pending``.
+    index : int
+        The number of the store among those of that name.
+    rows : list of int
+        The row that each packet goes to; empty for counters.
+    groups : list of int
+        The group that each packet names; empty for counters.
     """
 
     store: str
@@ -40,18 +46,28 @@ class ReportPlan:
 
     Parameters
     ----------
-    trace, counters : what is asked for.
+    program : Program
+        The program that is loaded.
+    trace : bool
+        Whether traces are asked for.
+    counters : bool
+        Whether counters are asked for.
 
     Attributes
     ----------
-    lengths : words of a packet, by kind; those of membranes differ.
-    places : by kind, tag and core, where packets go.
-    expected, expected_last : per core, the packets of a window, and of the last one of a sample.
+    lengths : dict of int
+        The words of a packet by its kind. Those of membranes differ, so they are not included.
+    destinations : dict of Destination
+        Where packets go, by kind, tag and core.
+    expected : list of int
+        Per core, the packets of a window.
+    expected_last : list of int
+        Per core, the packets of the last window of a sample.
     """
 
     def __init__(self, program: Program, trace: bool, counters: bool) -> None:
         self._program, self._trace, self._counters = program, trace, counters
-        self.places: dict[tuple[int, int, int], Place] = {}
+        self.destinations: dict[tuple[int, int, int], Destination] = {}
         self.expected: list[int] = []
         self.expected_last: list[int] = []
         config = program.config
@@ -68,33 +84,36 @@ class ReportPlan:
             self.expected_last.append(always + at_last)
 
     def _core(self, core: int) -> tuple[int, int]:
-        """Packets of a core in every window, and more of them in the last one."""
+        """The number of packets of a core in every window, and how many more in the last one."""
         network = self._program.network
         last, membrane = len(network.layers) - 1, network.readout == "membrane"
         always = at_last = 0
         for tag, (layer, run) in self._program.layer_tags.items():
             computed, emitted = self._orders(layer, core)
             again = run == "skeleton"
+            found: dict[int, Destination] = {}
             if self._trace and not again:
                 for kind, store in (
                     (ReportKind.TRACE_SPIKES, "spikes"), (ReportKind.TRACE_SKELETON, "skeleton")
                 ):
-                    self.places[kind, tag, core] = Place(store, layer, *computed)
+                    found[kind] = Destination(store, layer, *computed)
                     always += len(computed[0])
             if layer == last and membrane:
-                self.places[ReportKind.MEMBRANE, tag, core] = Place("membrane", again, *computed)
+                found[ReportKind.MEMBRANE] = Destination("membrane", again, *computed)
                 at_last += len(computed[0])
             elif layer == last:
-                self.places[ReportKind.WORDS, tag, core] = Place("words", again, *emitted)
+                found[ReportKind.WORDS] = Destination("words", again, *emitted)
                 always += len(emitted[0])
             if self._counters and not again:
-                self.places[ReportKind.COUNTERS, tag, core] = Place("counters", layer, [], [])
+                found[ReportKind.COUNTERS] = Destination("counters", layer, [], [])
                 always += self._program.groups[layer][core].groups > 0
+            for cause, destination in found.items():
+                self.destinations[cause, tag, core] = destination
         return always, at_last
 
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
-        """Rows and numbers of the packets of what a core computes of a layer, and of what it emits
-        of that, in the order in which they come."""
+        """The rows and the group numbers of the packets in the order in which they come: of all
+        rows that a core computes of a layer, and of those that it emits."""
         network, share = self._program.network, self._program.groups[layer][core]
         runs = order(
             share, network.layers[layer], network.input_shapes[layer],
@@ -108,7 +127,7 @@ class ReportPlan:
 
 
 def written_maps(program: Program) -> tuple[list[Map], Map]:
-    """How the rows of every layer's neurons lie here, and those of the readout."""
+    """The layouts of the rows of every layer's neurons, and that of the readout's."""
     network, config = program.network, program.config
     each = [lanes_each(network, config, i) for i in range(len(network.layers))]
     neurons = [

@@ -1,4 +1,4 @@
-"""The report stream of a run, taken apart and put together again as results."""
+"""The report stream of a run, split into packets and assembled into results."""
 
 from __future__ import annotations
 
@@ -26,24 +26,20 @@ _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
 
 
 class Collector:
-    """Puts the report stream of a run together, batch by batch.
+    """Collects the report stream of a run, and gives results batch by batch.
 
     Parameters
     ----------
-    name : of the device, for messages.
-    program : loaded there.
-    trace, counters : what was asked for.
-    busy_time : of the device when the run begins.
-
-    Attributes
-    ----------
-    busy_time : of the device at the end of the last batch taken.
-
-    Raises
-    ------
-    LinkError
-        From ``feed``: a packet this program cannot cause, or one that is missing when its window
-        ends.
+    name : str
+        The name of the device, for messages.
+    program : Program
+        The program that is loaded there.
+    trace : bool
+        Whether traces were asked for.
+    counters : bool
+        Whether counters were asked for.
+    busy_time : int
+        The busy time of the device, in cycles, when the run begins.
     """
 
     def __init__(
@@ -54,7 +50,7 @@ class Collector:
         self._plan = ReportPlan(program, trace, counters)
         self._assembler = Assembler(name, program, trace, counters, busy_time)
         self._batches: deque[Pending] = deque()
-        self._first_batch = 0  # number of the first of them
+        self._first_batch = 0  # the number of the first of these batches
         cores = program.config.cores
         self._at = [(0, 0, 0)] * cores  # batch, sample, window of each core
         self._came = [0] * cores        # packets of that window so far
@@ -63,39 +59,49 @@ class Collector:
 
     @property
     def busy_time(self) -> int:
+        """The busy time of the device at the end of the last batch that was taken."""
         return self._assembler.busy_time
 
     @property
     def pending(self) -> bool:
-        """Whether a batch is not complete."""
+        """Whether reports of a batch are still to come."""
         return bool(self._batches)
 
     def add(self, batch: Batch) -> None:
-        """Expect the reports of another batch, behind those expected already."""
+        """Expect the reports of another batch after those that are expected already."""
         self._batches.append(Pending(self._program, batch, self._trace, self._counters))
 
     def take(self, link_bytes: LinkBytes) -> Result | None:
-        """The result of the first batch, when it is complete; it took these bytes."""
+        """The result of the first batch, which took these bytes; None if it is not complete."""
         if not self._batches or self._batches[0].missing:
             return None
         self._first_batch += 1
         return self._assembler.result(self._batches.popleft(), link_bytes)
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the stream; its cuts mean nothing."""
+        """Take the next piece of the stream, which may end anywhere.
+
+        Raises
+        ------
+        LinkError
+            If there is a packet that this program cannot cause, or one is missing when its window
+            ends.
+        """
         if not data:
             return
         self._bytes += data
+        # The first byte of a word waits for the second, and the words of a packet for the last.
         words = np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2")
         heads, at = words.tolist(), 0
         while at + _HEAD_WORDS <= len(heads):
-            head, place = heads[at], heads[at + 1]
+            head, source = heads[at], heads[at + 1]
             start = at + _HEAD_WORDS
             stop = start + (head >> _LENGTH_SHIFT & _LENGTH_MASK)
             if stop > len(heads):
                 break
             self._packet(
-                head & _KIND_MASK, head >> _LAYER_SHIFT, place & _GROUP_MASK, place >> _CORE_SHIFT,
+                head & _KIND_MASK, head >> _LAYER_SHIFT,
+                source & _GROUP_MASK, source >> _CORE_SHIFT,
                 words[start:stop],
             )
             at = stop
@@ -105,37 +111,40 @@ class Collector:
         self, kind: int, tag: int, group: int, core: int, words: npt.NDArray[np.uint16]
     ) -> None:
         if core >= len(self._at):
-            raise self._foreign(kind, tag, group, core, "there is no such core")
+            raise self._unexpected(kind, tag, group, core, "there is no such core")
         number, sample, window = self._at[core]
         if number - self._first_batch >= len(self._batches):
-            raise self._foreign(kind, tag, group, core, "no window is under way there")
+            raise self._unexpected(kind, tag, group, core, "no window is under way there")
         if kind != ReportKind.MEMBRANE and self._plan.lengths.get(kind) != len(words):
-            raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
+            raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
         pending = self._batches[number - self._first_batch]
         if kind == ReportKind.END:
             self._end(pending, core, words)
             return
-        known = self._plan.places.get((kind, tag, core))
-        if known is None:
-            raise self._foreign(kind, tag, group, core, "this program does not cause it")
-        store = pending.stores[known.store][known.index]
+        target = self._plan.destinations.get((kind, tag, core))
+        if target is None:
+            raise self._unexpected(kind, tag, group, core, "this program does not cause it")
+        store = pending.stores[target.store][target.index]
         if kind == ReportKind.COUNTERS:
+            # A core without groups may report its counters or not: they are not expected.
             store[sample, window, core] = words
-            self._came[core] += self._program.groups[known.index][core].groups > 0
+            self._came[core] += self._program.groups[target.index][core].groups > 0
             return
+        # The packets of a core come in order, so each one's row is known from their count; the
+        # group number, which is only its low bits, must agree.
         number = self._seen[core][kind, tag]
-        if number >= len(known.rows):
-            raise self._foreign(kind, tag, group, core, f"there are {len(known.rows)} groups")
-        if group != known.groups[number]:
-            raise self._foreign(
-                kind, tag, group, core, f"group {known.groups[number]} comes next"
+        if number >= len(target.rows):
+            raise self._unexpected(kind, tag, group, core, f"there are {len(target.rows)} groups")
+        if group != target.groups[number]:
+            raise self._unexpected(
+                kind, tag, group, core, f"group {target.groups[number]} comes next"
             )
-        row = known.rows[number]
+        row = target.rows[number]
         if kind == ReportKind.MEMBRANE:
             if window != pending.windows - 1:
-                raise self._foreign(kind, tag, group, core, "it is not the last window")
+                raise self._unexpected(kind, tag, group, core, "it is not the last window")
             if len(words) != self._lanes_of(row):
-                raise self._foreign(kind, tag, group, core, f"it has {len(words)} words")
+                raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
             store[sample, row, : len(words)] = words
         else:
             store[sample, window, row] = words
@@ -143,7 +152,7 @@ class Collector:
         self._came[core] += 1
 
     def _lanes_of(self, row: int) -> int:
-        """Lanes of the neurons in a row of the last layer."""
+        """The number of neurons in a row of the last layer."""
         network, config = self._program.network, self._program.config
         lanes = network.layers[-1].channels * lanes_each(network, config, -1)
         return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
@@ -169,10 +178,10 @@ class Collector:
         else:
             self._at[core] = number + 1, 0, 0
 
-    def _foreign(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
+    def _unexpected(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
         known = kind in set(ReportKind)
         return LinkError(
-            f"{self._name} sent a report that cannot be "
+            f"{self._name} sent an unexpected report "
             f"({ReportKind(kind).name if known else f'kind {kind}'} of layer {tag}, group {group}, "
             f"core {core}: {why}): its bitstream and this driver do not agree; build the bitstream "
             "again"

@@ -1,4 +1,4 @@
-"""What a run gives back."""
+"""Results of runs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,27 @@ RESULT_DTYPE = np.dtype([
     *((name, np.int64) for name in COUNTER_DTYPE.names or ()),
     *((name, np.int64) for name in HARDWARE_FIELDS),
 ])
-"""``COUNTER_DTYPE``, which is the same on every device, and what only hardware has: cycles, and
-cycles the lanes of all cores stood still waiting for rows or other cores, and for the drain."""
+"""``COUNTER_DTYPE``, which is the same on every device, and the counters of hardware alone.
+``cycles``: clock cycles. ``wait`` and ``drain``: cycles, summed over cores, in which the lanes
+waited for rows or other cores, and for the drain."""
 
 NO_HARDWARE = -1
-"""Value of a counter that was not taken: no hardware, or run with ``counters=False``."""
+"""The value of a counter that was not taken, without hardware or with ``counters=False``."""
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
 class LinkBytes(NamedTuple):
-    """Bytes on the wire, frames and repairs included, as the host sees them."""
+    """Bytes on the wire as the host sees them, with framing and repairs.
+
+    Attributes
+    ----------
+    sent : int
+        Bytes from the host to the device.
+    received : int
+        Bytes from the device to the host.
+    """
 
     sent: int = 0
     received: int = 0
@@ -47,25 +56,38 @@ _NO_BYTES = LinkBytes()
 
 @dataclass(frozen=True)
 class Result:
-    """Results of a batch; every integer the same on every device, cycles and stalls apart.
+    """The results of a batch. All integers but cycles and stalls are the same on every device.
 
     Attributes
     ----------
-    readout : (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
-    prediction : (batch,) index of the highest, the lowest one on a tie.
-    counters : (batch,) of ``RESULT_DTYPE``, over all layers. ``cycles`` are those from the end of
-        the sample before to the end of this one in which the array was busy.
-    layer_counters : (batch, layers) of ``RESULT_DTYPE``. ``cycles`` of a layer are those from the
-        end of the layer before to its own end, summed over windows; with ``emit="both"``, the
-        last layer's include its run on the skeleton, its other counters do not.
-    consistency : (batch, layers); NaN without counters.
-    steps : steps of each sample.
-    trace, skeleton : per layer (batch, steps, *neurons) spikes and stable spikes, before emission;
-        empty unless run with ``trace=True``.
-    readout_skeleton, agreement : of the last layer's run on the skeleton, and (batch,) whether it
-        predicts the same; None unless a layer has ``emit="both"``.
-    link_bytes : bytes this batch took on the link; those of batches in flight together are counted
-        with the one that was done first.
+    readout : array of int64
+        (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
+    prediction : array of int64
+        (batch,) the index of the highest output, the lowest index on a tie.
+    counters : array of RESULT_DTYPE
+        (batch,) over all layers. ``cycles`` are those in which the array was busy, from the end of
+        the sample before to the end of this one.
+    layer_counters : array of RESULT_DTYPE
+        (batch, layers). The ``cycles`` of a layer are those from the end of the layer before to its
+        own end, summed over windows. With ``emit="both"``, those of the last layer include its run
+        on the skeleton; its other counters do not.
+    consistency : array of float64
+        (batch, layers); NaN without counters.
+    steps : int
+        The steps of each sample.
+    trace : tuple of array of bool
+        Per layer ``(batch, steps, *neurons)`` spikes, before emission; empty unless run with
+        ``trace=True``.
+    skeleton : tuple of array of bool
+        Per layer the stable spikes, likewise.
+    readout_skeleton : array of int64 or None
+        The readout of the last layer's run on the skeleton; None unless a layer has
+        ``emit="both"``.
+    agreement : array of bool or None
+        (batch,) whether that run predicts the same; None unless a layer has ``emit="both"``.
+    link_bytes : LinkBytes
+        The bytes that this batch took on the link. Those of batches that are under way together
+        count for the one that is complete first.
     """
 
     readout: Integers
@@ -94,7 +116,7 @@ class Result:
         return np.ascontiguousarray(self.layer_counters["stable"])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All of it as named arrays, as ``run -o`` writes them."""
+        """Everything as named arrays, as ``stablespike run -o`` writes it."""
         named: dict[str, npt.NDArray[Any]] = {
             "readout": self.readout,
             "prediction": self.prediction,
@@ -113,7 +135,7 @@ class Result:
 
     @classmethod
     def joined(cls, parts: list[Result]) -> Result:
-        """One result of those of consecutive samples."""
+        """The results of consecutive samples as one result."""
 
         def join(name: str) -> npt.NDArray[Any]:
             return np.concatenate([getattr(part, name) for part in parts])
@@ -142,7 +164,7 @@ class Result:
 
 
 def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
-    """(batch, layers) of ``RESULT_DTYPE``, nothing taken yet."""
+    """(batch, layers) counters of ``RESULT_DTYPE``, none of them taken yet."""
     table = np.zeros((batch, layers), dtype=RESULT_DTYPE)
     for name in RESULT_DTYPE.names or ():
         table[name] = NO_HARDWARE
@@ -152,11 +174,23 @@ def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
 def with_totals(
     layer_counters: npt.NDArray[Any], steps: int, fresh: Bools
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """(batch,) counters and (batch, layers) consistency of a table of layer counters.
+    """The sums over layers, and the consistency, of a table of layer counters.
 
     Parameters
     ----------
-    fresh : (batch,) whether a sample's state was fresh.
+    layer_counters : array of RESULT_DTYPE
+        (batch, layers).
+    steps : int
+        The steps of each sample.
+    fresh : array of bool
+        (batch,) whether the state of a sample was fresh.
+
+    Returns
+    -------
+    counters : array of RESULT_DTYPE
+        (batch,).
+    consistency : array of float64
+        (batch, layers); NaN without counters.
     """
     counters = totals(layer_counters)
     for name in RESULT_DTYPE.names or ():
@@ -164,7 +198,8 @@ def with_totals(
             counters[name] = NO_HARDWARE
     spikes, stable = layer_counters["spikes"], layer_counters["stable"]
     if (spikes == NO_HARDWARE).any():
-        return counters, np.full(spikes.shape, np.nan)
+        return counters, np.full(spikes.shape, np.nan)  # without counters
+    # A sample that goes on has one more pair of steps: its first step and the one before it.
     stayed = consistency(spikes, stable, steps)
     ratios = np.where(fresh[:, None], stayed, consistency(spikes, stable, steps, carried=True))
     return counters, ratios

@@ -46,8 +46,8 @@ class Stream(abc.ABC):
         Parameters
         ----------
         window : array_like
-            Spikes of shape (steps, *shape), which are zeros and ones, of 1 to T steps; or pixels
-            of shape ``shape``.
+            Spikes of shape ``(steps, *shape)``, which are zeros and ones, of 1 to T steps; or
+            pixels of shape ``shape``.
         steps : int or None
             For pixels, the number of steps, 1 to T; T if None.
 

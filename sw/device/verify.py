@@ -1,4 +1,4 @@
-"""Results of two devices compared, word for word."""
+"""Comparison of the results of two devices, word for word."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ class Difference:
 
     Attributes
     ----------
-    what : "spike", "stable spike", "readout", "readout of the skeleton", or a counter's name.
-    sample, layer : where; counted from 0.
-    step : None for a readout or a counter (for the readout "words", of the word's first step).
-    neuron : its number, maps in C order (channel, height, width); None for a counter.
-    expected, got : the values.
+    what : str
+        "spike", "stable spike", "readout", "readout of the skeleton", or the name of a counter.
+    sample : int
+        The number of the sample, from 0.
+    layer : int
+        The number of the layer, from 0.
+    step : int or None
+        The step; None for a readout or a counter. For the readout "words", the first step of the
+        word.
+    neuron : int or None
+        The number of the neuron, maps in C order (channel, height, width); None for a counter.
+    expected : int
+        The value that was expected.
+    got : int
+        The other value.
     """
 
     what: str
@@ -36,10 +46,10 @@ class Difference:
     got: int
 
     def __str__(self) -> str:
-        place = [f"sample {self.sample}", f"layer {self.layer}"]
-        place += [f"step {self.step}"] if self.step is not None else []
-        place += [f"neuron {self.neuron}"] if self.neuron is not None else []
-        return f"{self.what}: {', '.join(place)}: expected {self.expected}, got {self.got}"
+        where = [f"sample {self.sample}", f"layer {self.layer}"]
+        where += [f"step {self.step}"] if self.step is not None else []
+        where += [f"neuron {self.neuron}"] if self.neuron is not None else []
+        return f"{self.what}: {', '.join(where)}: expected {self.expected}, got {self.got}"
 
 
 @dataclass
@@ -48,9 +58,18 @@ class Comparison:
 
     Attributes
     ----------
-    samples, words : compared; words are spike words and stable spike words of all layers.
-    word_mismatches, readout_mismatches, counter_mismatches : how many differ.
-    first : the first difference; None if there is none.
+    samples : int
+        Samples compared.
+    words : int
+        Spike words and stable spike words of all layers compared.
+    word_mismatches : int
+        Words that differ.
+    readout_mismatches : int
+        Values of readouts that differ.
+    counter_mismatches : int
+        Counters that differ.
+    first : Difference or None
+        The first difference; None if there is none.
     """
 
     samples: int = 0
@@ -62,21 +81,34 @@ class Comparison:
 
     @property
     def mismatches(self) -> int:
-        """All that differs."""
+        """The number of all values that differ."""
         return self.word_mismatches + self.readout_mismatches + self.counter_mismatches
 
     def as_dict(self) -> dict[str, Any]:
+        """The figures by name, as ``--json`` prints them."""
         return {**asdict(self), "mismatches": self.mismatches}
 
 
 def compare(
     expected: Result, got: Result, program: Program, into: Comparison | None = None
 ) -> Comparison:
-    """Compare two results of the same samples: traces where both have them, readouts, counters.
+    """Compare two results of the same samples: traces, readouts and counters.
 
     Parameters
     ----------
-    into : a comparison of the samples before these, added to; a new one if None.
+    expected : Result
+        The result to compare with, such as that of ``golden:``.
+    got : Result
+        The other result, with a trace exactly if ``expected`` has one.
+    program : Program
+        The program that both were run with.
+    into : Comparison or None
+        The comparison of the samples before these, which is added to. None for a new one.
+
+    Returns
+    -------
+    Comparison
+        ``into``, or the new one.
     """
     total = Comparison() if into is None else into
     first: list[Difference] = []
@@ -91,18 +123,18 @@ def compare(
         ("readout of the skeleton", expected.readout_skeleton, got.readout_skeleton),
     ):
         if read is not None and other is not None:
-            places = np.argwhere(read != other)
-            total.readout_mismatches += len(places)
-            if len(places):
-                first.append(_readout(what, last, read, other, places[0], program.config.window))
+            positions = np.argwhere(read != other)
+            total.readout_mismatches += len(positions)
+            if len(positions):
+                first.append(_readout(what, last, read, other, positions[0], program.config.window))
     for name in expected.layer_counters.dtype.names or ():
-        if name in HARDWARE_FIELDS:
+        if name in HARDWARE_FIELDS:  # golden has none, and boards need not agree in them
             continue
         counted, theirs_counted = got.layer_counters[name], expected.layer_counters[name]
-        places = np.argwhere(counted != theirs_counted)
-        total.counter_mismatches += len(places)
-        if len(places):
-            at = sample, layer = int(places[0][0]), int(places[0][1])
+        positions = np.argwhere(counted != theirs_counted)
+        total.counter_mismatches += len(positions)
+        if len(positions):
+            at = sample, layer = int(positions[0][0]), int(positions[0][1])
             values = int(theirs_counted[at]), int(counted[at])
             first.append(Difference(name, sample, layer, None, None, *values))
     if first and total.first is None:
@@ -124,12 +156,13 @@ def _words(
     differ = (expected != got).reshape(batch, steps, -1)
     windows = -(-steps // window)
     total.words += batch * windows * differ.shape[2]
-    places = np.argwhere(differ)
-    if not len(places):
+    positions = np.argwhere(differ)
+    if not len(positions):
         return
-    words = {(sample, step // window, neuron) for sample, step, neuron in places.tolist()}
+    # A word is the spikes of a neuron in a window: several bits of it may differ.
+    words = {(sample, step // window, neuron) for sample, step, neuron in positions.tolist()}
     total.word_mismatches += len(words)
-    sample, step, neuron = (int(i) for i in places[0])
+    sample, step, neuron = (int(i) for i in positions[0])
     values = (int(each.reshape(differ.shape)[sample, step, neuron]) for each in (expected, got))
     first.append(Difference(what, sample, layer, step, neuron, *values))
 
@@ -139,9 +172,9 @@ def _readout(
     layer: int,
     expected: npt.NDArray[np.int64],
     got: npt.NDArray[np.int64],
-    place: npt.NDArray[np.intp],
+    position: npt.NDArray[np.intp],
     window: int,
 ) -> Difference:
-    at = tuple(int(i) for i in place)
+    at = tuple(int(i) for i in position)
     step = at[2] * window if len(at) > 2 else None
     return Difference(what, at[0], layer, step, at[1], int(expected[at]), int(got[at]))

@@ -1,4 +1,4 @@
-"""Samples on their way out: cut into windows of words, encoded, and put into INPUT commands."""
+"""Samples divided into windows of words, encoded, and put into INPUT commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 
-_WINDOWS_AT_ONCE = 64
+_WINDOWS_AT_ONCE = 64  # encoded together: bounds the memory, and makes few calls of numpy
 
 Words = npt.NDArray[np.uint16]
 
@@ -35,9 +35,12 @@ class Batch:
 
     Attributes
     ----------
-    values : (batch, steps, inputs) bool spikes, or (batch, inputs) uint16 pixels.
-    steps : steps of each sample.
-    fresh : (batch,) whether a sample starts with fresh state rather than that of the one before.
+    values : array
+        (batch, steps, inputs) bool spikes, or (batch, inputs) uint16 pixels.
+    steps : int
+        The steps of each sample.
+    fresh : array of bool
+        (batch,) whether a sample starts with fresh state rather than that of the one before.
     """
 
     values: npt.NDArray[Any]
@@ -53,7 +56,7 @@ class Batch:
         return self.values.ndim == 2
 
     def windows(self, window: int) -> int:
-        """Windows of each sample."""
+        """The number of windows of each sample, for windows of so many steps."""
         return -(-self.steps // window)
 
     def words(self, window: int) -> Words:
@@ -68,8 +71,17 @@ def encode_windows(
 
     Parameters
     ----------
-    words : (windows, inputs) words, from 0 to ``2**window - 1``.
-    half : they go as half words.
+    words : array
+        (windows, inputs) words, from 0 to ``2**window - 1``.
+    config : ArrayConfig
+        The array.
+    half : bool
+        Send half words.
+
+    Returns
+    -------
+    list of tuple
+        Per window its encoding and its bytes.
 
     Raises
     ------
@@ -85,6 +97,7 @@ def encode_windows(
     grid = padded.reshape(count, rows, lanes)
 
     in_row = np.count_nonzero(grid, axis=2)
+    # The length of each encoding follows from the words in each row, so only one is made.
     common = -(-rows // SUMMARY_ROWS) + _word_bytes(in_row, width).sum(axis=1)
     sizes = {
         Encoding.DENSE: np.full(count, rows * -(-lanes * width // 8)),
@@ -102,19 +115,22 @@ def encode_windows(
 
 
 def _word_bytes(in_row: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
-    """Bytes of the words of a row behind its mask."""
+    """The bytes of the words of each row, which follow its mask."""
+    # Words of one bit are not sent: those in the mask are 1.
     return -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
 
 
 def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
-    """Each window of (windows, rows, lanes) words."""
+    """The bytes of each window of (windows, rows, lanes) words."""
     if encoding == Encoding.DENSE or not len(grid):
         yield from (window.tobytes() for window in pack_bits(grid, width))
         return
-    # One table row per map row: summary byte, mask or lanes, word bytes; then only what counts.
+    # A table with one row per map row: the summary byte, the mask or the lanes, the bytes of the
+    # words. A second table says which of these bytes are sent.
     count, rows, lanes = grid.shape
     active = grid != 0
     in_row = np.count_nonzero(active, axis=2)[:, :, None]
+    # The lanes that are active first, in their order.
     order = np.argsort(~active, axis=2, kind="stable")
     if encoding == Encoding.SPARSE:
         at = np.arange(lanes)
@@ -137,18 +153,27 @@ def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
 
 
 def input_commands(
-    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool = False
+    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool = False
 ) -> Iterator[bytes]:
-    """INPUT commands of all windows of a batch, encoded as they are taken; all but one full.
+    """The INPUT commands of all windows of a batch.
+
+    They are encoded as they are taken. All but the last one are full.
 
     Parameters
     ----------
-    window : steps of a window: T, or 1 with a recurrent layer.
-    lying : how the input's words are to lie (``maps.input_map`` of the network).
-    half : words go as half words.
+    batch : Batch
+        The samples.
+    config : ArrayConfig
+        The array.
+    layout : Map
+        The layout of the input's words in the array (``maps.input_map`` of the network).
+    window : int
+        The steps of a window: T, or 1 with a recurrent layer.
+    half : bool
+        Send half words.
     """
     size, stream = BODY_BYTES - 1, bytearray()
-    for each in _stream(batch, config, lying, window, half):
+    for each in _stream(batch, config, layout, window, half):
         stream += each
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
@@ -158,18 +183,19 @@ def input_commands(
 
 
 def _stream(
-    batch: Batch, config: ArrayConfig, lying: Map, window: int, half: bool
+    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool
 ) -> Iterator[bytes]:
-    """Head and rows of each window."""
+    """The head and the rows of each window."""
     count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
-        words = lying.spread(part.words(window))
+        words = layout.spread(part.words(window))
         encoded = encode_windows(words.reshape(-1, words.shape[2]), config, half)
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
             for w in range(count):
+                # Pixels have one window of words; the others repeat it.
                 encoding, rows = sent[w] if w < len(sent) else (Encoding.REPEAT, b"")
                 head = WINDOW_HEAD.pack({
                     "steps": min(window, batch.steps - w * window) - 1,

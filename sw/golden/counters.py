@@ -52,9 +52,9 @@ def source_words(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
     spikes : sequence of array of bool
-        Per layer its spikes, (batch, steps, *neurons), as traced.
+        Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int
@@ -118,9 +118,9 @@ def count(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape (batch, steps, *shape), or pixels of shape (batch, *shape).
+        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
     spikes : sequence of array of bool
-        Per layer its spikes, (batch, steps, *neurons), as traced.
+        Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int
@@ -157,6 +157,7 @@ def count(
         readers = layer.fan_out(shape)
         rows["events"] = (active @ readers + own).sum(axis=1)
         rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
+        # Cores compute windows at the same time, so the one with the most rows bounds each window.
         busiest = np.zeros_like(own)
         there = grid(layer, shape)
         for share, groups in _parts(shares[i]).items():

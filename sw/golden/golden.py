@@ -43,8 +43,8 @@ class GoldenResult:
     stable_counts : array of int64
         (batch, layers) stable spikes of all neurons and steps.
     spikes : tuple of array of bool
-        Per layer (batch, steps, *neurons), before emission, of the run on the spikes; empty without
-        ``trace``.
+        Per layer ``(batch, steps, *neurons)``, before emission, of the run on the spikes; empty
+        without ``trace``.
     skeleton : tuple of array of bool
         The stable spikes, likewise.
     state : tuple of GoldenState
@@ -163,8 +163,8 @@ class Golden:
         Parameters
         ----------
         samples : array_like
-            Spikes of shape (batch, steps, *shape), which are zeros and ones; or pixels of shape
-            (batch, *shape).
+            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones; or pixels of shape
+            ``(batch, *shape)``.
         steps : int or None
             The steps of each sample; needed for pixels.
         trace : bool
@@ -183,6 +183,7 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
+        # As many samples at once as fit, with all of their steps; fewer steps if one is too long.
         widest = max(layer.width for layer in self._layers)
         per_chunk = max(1, self.values_at_once // widest)
         rows = max(1, per_chunk // steps)
@@ -230,6 +231,7 @@ class Golden:
         ]
         gathered = _Run(len(self._runs), last, trace, network.readout == "words")
         pixels = network.input.kind == "pixels"
+        # Pixels are the same in every step, and so are the currents that they cause.
         constant = self._layers[0].current(_tensor(flat)) if pixels else None
 
         for first in range(0, steps, steps_at_once):
@@ -308,7 +310,7 @@ def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
 
 
 def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...] = (-1,)) -> Bools:
-    """Pieces of shape (steps, batch, flat) as one array of shape (batch, steps, *shape)."""
+    """Pieces of shape (steps, batch, flat) as one array of shape ``(batch, steps, *shape)``."""
     joined: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
     return joined.reshape(*joined.shape[:2], *shape)
 

@@ -135,7 +135,7 @@ class GoldenLayer:
                 worst = int(values.max() if values.max() > self.high else values.min())
                 raise ValueError(
                     f"layers[{index}] {name} must be from {self.low} to {self.high} "
-                    f"(state_bits {state_bits}), not {worst}"
+                    f"(state_bits {state_bits}), not {worst}: use more state_bits"
                 )
 
     def current(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -186,7 +186,7 @@ class Session:
             nonce = secrets.token_bytes(_NONCE_BYTES)
         self._nonce, self.number = nonce, nonce[0]
         self._raw = bytearray()
-        self._pending: bytes | None = None
+        self._pending: bytes | None = None  # a command that was taken, but waits for credit
         self._unacked: deque[bytes] = deque()
         self._base = 0          # number of the first command that the device has not executed
         self._in_flight = 0     # credit in bytes that this command and those after it take
@@ -283,6 +283,8 @@ class Session:
         assert self.info is not None, "open the session first"
         self._fill(commands)
         began, damaged = self._clock(), self.damaged
+        # What is there is taken without waiting. Before waiting, reports are acknowledged whose
+        # credit the device may wait for; otherwise the next command carries that along.
         frames = self._read(0)
         if not frames:
             if self._acked < 0 or 4 * self._unacked_bytes >= self.info.config.result_bytes:

@@ -159,6 +159,7 @@ class SerialTransport(Transport):
             if not waiting and timeout > 0:
                 if self._port.timeout != timeout:
                     self._port.timeout = timeout
+                # Wait for one byte only: a read of more would wait for all of them.
                 first = bytes(self._port.read(1))
                 return first + bytes(self._port.read(self._port.in_waiting)) if first else b""
             return bytes(self._port.read(waiting)) if waiting else b""

@@ -1,7 +1,7 @@
 """A model of a board behind ``DeviceModel``: commands in, the packets of ``spec.report`` out.
 
-It computes with the plain-integer reference, from the program it is told to expect; that what was
-written to it is that program is checked word for word. Or it does what the program's tasks say.
+It computes with the plain-integer reference, from a program that it expects. It checks word for
+word that this program was written to it. Or it executes the tasks of the program.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ Image = np.ndarray[Any, Any]
 
 
 class Board:
-    """What executes commands.
+    """Executes commands as a board does.
 
     Parameters
     ----------
-    programs : those that may be loaded, all for one array.
-    shuffle : interleaves the packets of the cores by chance rather than core after core.
-    interpret : runs the tasks themselves (without times), which knows of convolution.
+    *programs : Program
+        The programs that may be loaded, all of them for one array.
+    shuffle : int
+        Seed for the order in which packets of the cores are interleaved; 0 for core after core.
+    interpret : bool
+        Execute the tasks, without times. Only this way convolutions can be computed.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Board:
             yield self._window(program, head)
 
     def loaded(self) -> Any:
-        """The program whose every word is in the memory."""
+        """The program of which every word is in the memory."""
         for program in self.programs:
             if all(
                 np.array_equal(self.memory.get((core, space, first + i)), row)
@@ -132,21 +135,21 @@ class Board:
                 for group in range(groups):
                     at = (first + group) * config.lanes
                     lanes = slice(at, at + config.lanes)
-                    place = (tag, group, core)
+                    source = (tag, group, core)
                     if run == "spikes" and reports & ReportFlags.TRACE:
                         for kind, words in (
                             (ReportKind.TRACE_SPIKES, spikes), (ReportKind.TRACE_SKELETON, stable)
                         ):
-                            packets[core].append(packet(kind, *place, self._row(words[lanes])))
+                            packets[core].append(packet(kind, *source, self._row(words[lanes])))
                     if layer == len(network.layers) - 1:
                         if network.readout != "membrane":
                             words = self._last_words(result, program, run)
                             packets[core].append(
-                                packet(ReportKind.WORDS, *place, self._row(words[lanes]))
+                                packet(ReportKind.WORDS, *source, self._row(words[lanes]))
                             )
                         elif head["last"]:
                             v = [value & 0xFFFF for value in values_read[lanes]]
-                            packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
+                            packets[core].append(packet(ReportKind.MEMBRANE, *source, v))
             if run != "spikes":
                 continue
             self.clock += max(issued) + 10
@@ -173,7 +176,7 @@ class Board:
         return b"".join(self._merged(self.change(self._ended(packets))))
 
     def _ended(self, packets: list[list[bytes]]) -> list[list[bytes]]:
-        """The packets with an END behind those of each core."""
+        """The packets, and an END after those of each core."""
         for core, each in enumerate(packets):
             time = self.clock + core
             each.append(packet(ReportKind.END, 0, 0, core, [time & 0xFFFF, time >> 16 & 0xFFFF]))
@@ -212,7 +215,7 @@ def board_device(
     to: Faults | None = None, back: Faults | None = None, board: Board | None = None,
     baud: int | None = None, timeout: float | None = 60.0, clock_hz: int = 24_000_000,
 ) -> tuple[LinkDevice, Board, ModelTransport]:
-    """A link device on a board model that may be loaded with these programs."""
+    """A link device on a model of a board that expects these programs."""
     board = board or Board(*programs)
     model = DeviceModel(board.config, board.execute, board.reset, clock_hz=clock_hz)
     transport = ModelTransport(model, to, back)
@@ -221,7 +224,7 @@ def board_device(
 
 
 def same(ours: ss.Result, golden: ss.Result) -> None:
-    """Every integer the same, but for cycles and stalls."""
+    """Check that all integers but cycles and stalls are the same."""
     assert ours.steps == golden.steps
     for name in ("readout", "prediction", "spikes", "stable", "consistency"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(golden, name), name)

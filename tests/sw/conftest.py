@@ -1,4 +1,4 @@
-"""What several tests of the host side are given."""
+"""Fixtures of the host side's tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
-    """Puts a model of a board behind every sim: address."""
+    """Makes a model of a board the device at every sim: address."""
 
     def put(*programs: Any) -> Board:
         made = Board(*programs)
@@ -52,7 +52,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
 
 @pytest.fixture
 def dense_presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the presets that have convolution, so that what is said of others stays the same."""
+    """Removes the presets with convolution, so that messages that list presets stay the same."""
     for name, config in list(PRESETS.items()):
         if config.convolution:
             monkeypatch.delitem(PRESETS, name)

@@ -1,6 +1,6 @@
 """A model of the device's end of the link, and a transport to it that loses and damages frames.
 
-It follows ``spec.link`` and nothing else: what a command does is the business of ``execute``.
+It follows ``spec.link`` and nothing else: ``execute`` does what a command says.
 """
 
 from __future__ import annotations
@@ -23,9 +23,17 @@ class DeviceModel:
 
     Parameters
     ----------
-    config : what it says it is.
-    execute : does a command (a DATA body) and returns the report bytes it causes; None refuses it.
-    reset : called by a hello that starts a session.
+    config : ArrayConfig
+        The array that it says it has.
+    execute : callable
+        Executes a command (a DATA body), and returns the bytes of reports that it causes, or None
+        to refuse it.
+    reset : callable
+        Called by a hello that starts a session.
+    build_id : bytes
+        The ID that it reports.
+    clock_hz : int
+        The clock that it reports.
     """
 
     def __init__(
@@ -106,7 +114,7 @@ class DeviceModel:
         )
 
     def work(self, commands: int = 1) -> None:
-        """Execute up to that many commands, while there is room for what they report."""
+        """Execute up to that many commands, while there is room for their reports."""
         for _ in range(commands):
             held = len(self.stream) + sum(len(body) + 1 for body in self.kept)
             if self.halted or not self.queue or held >= self.config.result_bytes:
@@ -130,11 +138,12 @@ class DeviceModel:
 
 @dataclass
 class Faults:
-    """What happens to frames on their way: chances of each, per frame.
+    """What happens to frames on their way: the chance of each fault for a frame.
 
     Attributes
     ----------
-    happened : how often each did, by name; ``reordered`` counts frames that others overtook.
+    happened : Counter of str
+        How often each fault happened. ``reordered`` counts the frames that others overtook.
     """
 
     lost: float = 0.0
@@ -148,11 +157,11 @@ class Faults:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self._held: list[bytes] = []  # at most one frame, on its way until others overtook it
-        self._ahead = self._places = 0
+        self._held: list[bytes] = []  # at most one frame, which waits until others overtook it
+        self._ahead = self._distance = 0
 
     def carry(self, frames: list[bytes]) -> list[bytes]:
-        """What arrives when these frames are sent; of none, what is still on its way."""
+        """The frames that arrive when these are sent; without any, those still on their way."""
         out = []
         for frame in frames:
             if self._happens("lost"):
@@ -162,7 +171,7 @@ class Faults:
             if self._happens("doubled"):
                 out.append(frame)
             if not self._held and self.random.random() < self.reordered:
-                self._held, self._ahead, self._places = [frame], 0, self.random.randrange(1, 8)
+                self._held, self._ahead, self._distance = [frame], 0, self.random.randrange(1, 8)
                 continue
             out.append(frame)
             if self._happens("noise"):
@@ -170,7 +179,7 @@ class Faults:
             if self._held:
                 self._ahead += 1
                 self.happened["reordered"] += self._ahead == 1
-                if self._ahead == self._places:
+                if self._ahead == self._distance:
                     out += self._arrived()
         return out if frames else self._arrived()
 
@@ -192,12 +201,14 @@ class Faults:
 
 
 class ModelTransport(Transport):
-    """A transport to a ``DeviceModel``, in time of its own: only reading in vain takes any.
+    """A transport to a ``DeviceModel`` with a clock of its own: only reads without data take time.
 
     Attributes
     ----------
-    now : seconds so far; ``clock`` is for the session.
-    dead : bytes vanish in both directions.
+    now : float
+        The time in seconds; ``clock`` returns it to the session.
+    dead : bool
+        Bytes get lost in both directions.
     """
 
     name = "model:"

@@ -11,6 +11,7 @@ Out = pytest.CaptureFixture[str]
 
 
 def call(out: Out, *arguments: Any) -> tuple[int, str, str]:
+    """Run a command line: its exit code, standard output and standard error."""
     out.readouterr()
     code = main([str(a) for a in arguments])
     captured = out.readouterr()

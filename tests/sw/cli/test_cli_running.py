@@ -128,6 +128,17 @@ def test_run_time_axis_and_events(capsys: Out, files: Path) -> None:
     assert "samples must be (steps, batch, ...) with time_axis 0, not (4,)" in err
 
 
+def test_labels_are_integers(capsys: Out, files: Path) -> None:
+    np.savez(files / "named.npz", samples=np.zeros((2, 6, 9)), labels=np.array(["a", "b"]))
+    code, _, err = call(
+        capsys, "run", files / "program", files / "named.npz", "--device", "golden:",
+        "-o", files / "out.npz",
+    )
+    assert code == 2
+    assert "must be integers, not <U1" in err
+    assert not (files / "out.npz").exists()
+
+
 def test_results_that_cannot_be_written(capsys: Out, files: Path) -> None:
     code, _, err = call(
         capsys, "run", files / "program", files / "samples.npy", "--device", "golden:",

@@ -23,9 +23,9 @@ def setup(readout: str = "counts") -> tuple[ss.Program, Any]:
     return program, device.run(rng.random((5, 6, 9)) < 0.5, trace=True)
 
 
-def changed(arrays: Any, layer: int, *place: int) -> Any:
+def changed(arrays: Any, layer: int, *index: int) -> Any:
     copies = [array.copy() for array in arrays]
-    copies[layer][place] ^= True
+    copies[layer][index] ^= True
     return tuple(copies)
 
 

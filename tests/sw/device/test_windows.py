@@ -59,23 +59,23 @@ def test_words_too_wide() -> None:
 
 
 def commands_of(
-    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, layout: Map | None = None
 ) -> list[bytes]:
-    """Of inputs that lie as they come, or as they are told to."""
+    """The commands of inputs, in their own order unless a layout is given."""
     size = values.shape[-1]
-    lying = lying or Map(size, 1, 1, size)
+    layout = layout or Map(size, 1, 1, size)
     commands = list(
-        input_commands(Batch(values, steps, np.array(fresh)), config, lying, config.window)
+        input_commands(Batch(values, steps, np.array(fresh)), config, layout, config.window)
     )
     assert all(command[0] == Command.INPUT for command in commands)
     return commands
 
 
 def sent(
-    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, lying: Map | None = None
+    values: Any, steps: int, fresh: list[bool], config: ArrayConfig, layout: Map | None = None
 ) -> list[tuple[dict[str, int], list[int]]]:
-    """Head and words of each window; no words if they repeat."""
-    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config, lying))
+    """The head and the words of each window; no words if they repeat."""
+    stream = b"".join(c[1:] for c in commands_of(values, steps, fresh, config, layout))
     rows, windows = -(-values.shape[-1] // config.lanes), []
     while stream:
         head, stream = WINDOW_HEAD.unpack(stream[0]), stream[1:]
@@ -101,15 +101,15 @@ def test_windows_of_spikes() -> None:
         np.testing.assert_array_equal(words, expected)
 
 
-def test_words_lie_as_they_are_told_to() -> None:
+def test_words_are_sent_in_the_order_of_the_layout() -> None:
     config, rng = ArrayConfig(lanes=4, window=4), np.random.default_rng(0)
     pixels = rng.integers(0, 16, (2, 3, 2, 5)).astype(np.uint16)
     spikes = rng.random((1, 4, 3, 2, 5)) < 0.4
     for values, words in ((pixels, pixels), (spikes, [sum(spikes[0, t] * 2**t for t in range(4))])):
         flat = values.reshape(*values.shape[:-3], 30)
         came = sent(flat, 4, [True] * len(values), config, Map(3, 2, 5, 3))
-        for (_, lying), word in zip(came, words, strict=True):
-            assert lying == np.moveaxis(word, 0, 2).reshape(-1).tolist()
+        for (_, found), word in zip(came, words, strict=True):
+            assert found == np.moveaxis(word, 0, 2).reshape(-1).tolist()
 
 
 def test_one_window_is_first_and_last() -> None:
@@ -137,10 +137,9 @@ def test_commands_are_full_but_the_last() -> None:
     assert b"".join(c[1:] for c in commands) == 2 * window
 
 
-def test_many_samples_are_encoded_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_samples_are_encoded_like_each_of_them() -> None:
     config = ArrayConfig(window=2)
     spikes = np.random.default_rng(1).random((150, 7, 30)) < 0.2
-    whole = sent(spikes, 7, [True] * 150, config)
-    monkeypatch.setattr("stablespike.device.windows._WINDOWS_AT_ONCE", 1)
-    assert sent(spikes, 7, [True] * 150, config) == whole
-    assert len(whole) == 150 * 4
+    windows = sent(spikes, 7, [True] * 150, config)
+    assert len(windows) == 150 * 4
+    assert windows == [window for one in spikes for window in sent(one[None], 7, [True], config)]

@@ -72,9 +72,9 @@ def test_words_count_once_for_every_field_they_are_in():
     """A 3 x 3 map under 2 x 2 kernels: a corner is in 1 field, a side in 2, the middle in 4."""
     layer = ss.Conv2d(np.ones((5, 1, 2, 2)), neuron=ss.Neuron(threshold=99))
     network = ss.Network(ss.PixelInput((1, 3, 3), 4), [layer])
-    for place, fields in ((0, 1), (1, 2), (4, 4)):
+    for index, fields in ((0, 1), (1, 2), (4, 4)):
         pixels = np.zeros((1, 1, 3, 3), dtype=int)
-        pixels.reshape(-1)[place] = 5
+        pixels.reshape(-1)[index] = 5
         result = Golden(network).run(pixels, 4, trace=True)
         shares = [Share(0, 2, 0, 4), Share(2, 1, 0, 4)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
@@ -84,7 +84,7 @@ def test_words_count_once_for_every_field_they_are_in():
         shares = [Share(0, 3, 0, 2), Share(0, 3, 2, 2)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
-        assert row["lower_bound"] == 3 * (2 if place == 4 else fields)
+        assert row["lower_bound"] == 3 * (2 if index == 4 else fields)
 
 
 def test_own_spikes_of_the_step_before_are_events():

@@ -133,8 +133,8 @@ def test_a_difference_is_named_by_step_and_neuron():
     bad.trace[0][1, 5, 2, 1, 3] ^= True
     found = compare(good, bad, device.program)
     assert (found.word_mismatches, found.words) == (1, 2 * 2 * 6 * (64 + 5))
-    place = found.first
-    assert (place.sample, place.layer, place.step, place.neuron) == (1, 0, 5, 2 * 16 + 4 + 3)
+    first = found.first
+    assert (first.sample, first.layer, first.step, first.neuron) == (1, 0, 5, 2 * 16 + 4 + 3)
 
 
 def test_other_devices_refuse_such_a_program():

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import stablespike as ss
 import torch
-from stablespike.cli import main
 from stablespike.device.open import Device
-from stablespike.program.program import save_program
 
 
 @pytest.fixture
@@ -46,13 +44,3 @@ def test_a_timeout_is_positive(uri: str, timeout: float) -> None:
 def test_tensors_numpy_has_no_type_for(device: Device) -> None:
     with pytest.raises(TypeError, match="samples must be an array of integers"):
         device.run(torch.zeros(1, 4, 3, dtype=torch.bfloat16))
-
-
-def test_labels_are_integers(tmp_path, device: Device, capsys) -> None:
-    save_program(device.program, tmp_path / "p.st")
-    np.savez(tmp_path / "s.npz", samples=np.zeros((2, 4, 3)), labels=np.array(["a", "b"]))
-    code = main(["run", str(tmp_path / "p.st"), str(tmp_path / "s.npz"), "--device", "golden:",
-                 "-o", str(tmp_path / "r.npz")])
-    assert code == 2
-    assert "must be integers, not <U1" in capsys.readouterr().err
-    assert not (tmp_path / "r.npz").exists()
