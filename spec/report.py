@@ -19,8 +19,8 @@ from .layout import Field, Layout, bits_for
 from .task import KERNEL_HIGH, POSITIONS_HIGH
 
 __all__ = [
-    "BUSY_BITS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_fields", "counter_values",
-    "counter_words",
+    "BUSY_BITS", "END_WORDS", "HEAD", "HEAD_WORDS", "PLACE", "STALL_MAX", "ReportKind",
+    "counter_fields", "counter_values", "counter_words", "fired_most",
 ]
 
 
@@ -45,8 +45,13 @@ class ReportKind(enum.IntEnum):
 HEAD = Layout("report head", (Field("kind", 3), Field("length", 7), Field("layer", 6)))
 PLACE = Layout("report place", (Field("group", 10), Field("core", 6)))
 
+HEAD_WORDS = 2
+"""Words of a packet in front of its own: ``HEAD`` and ``PLACE``."""
+
 STALL_MAX = (1 << 16) - 1
 BUSY_BITS = 32
+END_WORDS = BUSY_BITS // 16
+"""Words of an END packet: the busy time."""
 
 
 def fired_most(config: ArrayConfig) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..spec import ArrayConfig, task_layout
-from ..spec.report import counter_words
+from ..spec import ArrayConfig, timing
+from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
 from .estimate_convolution import estimate_maps
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate", "typical_cycles"]
 
-FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
-SWAP_TO_DRAIN = 2
-SENT_TO_READABLE = 2  # write-back state, spike memory; four more for the bus of several cores
-WRITTEN_BACK = 3  # two row states and the one that finds no report to send
 _TYPICAL_WINDOWS = 32
-TASK_READ = 3  # between two tasks of a side, besides one cycle per word
-PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
-PACKET_HEAD = 2  # words before its own
-SETTLED = 1  # from a window's being taken to its first row, and from its last result to its time
 
 _Sends = Generator[tuple[int, int], int | None, list[int]]
 """Yields when a packet is there and its words, is sent when its first word is taken."""
@@ -54,30 +46,19 @@ class _Model:
         self.config: ArrayConfig = program.config
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
-        layout = task_layout(self.config)
-        self.scan_read = TASK_READ + len(layout.scan)
-        self.neuron_read = TASK_READ + len(layout.neuron)
         self.merger = self.turn = 0  # when it is free for a packet, and the core it looks at
-        stages = 5 if self.config.synaptic_current else 3
         self.chained = self.config.chain > 1
-        self.latency = stages * self.config.neuron_steps - 1 + self.chained
         self.moving = self.config.chain if self.chained else 0
-        self.found_to_issued = FOUND_TO_ISSUED + self.chained
-        beats, several = self.config.row_beats, self.config.cores > 1
-        self.sent_to_readable = SENT_TO_READABLE + (4 if several else beats > 1) + self.chained
-        self.row_sent = (beats - 1) * (1 + 2 * several)  # cycles its parts are behind one another
-        self.buffered = self.chained and several  # words on their way to the merger
-        if self.buffered:
-            # A register at the core that sends and one at each that receives.
-            self.sent_to_readable += 2
-            self.row_sent += beats - 1
+        # Cycles by which a row's last beat is behind its first one.
+        self.row_sent = (self.config.row_beats - 1) * timing.beat_interval(self.config)
+        self.buffered = self.chained and self.config.cores > 1  # words on their way to the merger
 
     def drained(self, neurons: int, steps: int, aligned: bool) -> int:
         """Cycles from a swap until the group is done, its row ``aligned`` if anything reads it."""
         passes = -(-steps // self.config.neuron_steps)
-        before = (passes - 1) * max(neurons, self.latency + 2)
-        start = SWAP_TO_DRAIN + 3 * self.chained
-        return start + before + (self.config.lanes if aligned else neurons) + self.latency + 1
+        return timing.swap_to_start(self.config) + timing.drain_cycles(
+            self.config, neurons, passes, aligned=aligned
+        )
 
     def reads_spikes(self, run: int) -> bool:
         """Whether the words of spikes are what a run sends to the host."""
@@ -114,8 +95,8 @@ class _Model:
         if task and self.counters and run < len(network.layers):
             packets.append((sum(count for _, count in counter_words(self.config)), 0, True))
         if task and window and run == runs - 1:
-            packets.append((2, 0, True))
-        return [(PACKET_HEAD + words, after, tells) for words, after, tells in packets]
+            packets.append((END_WORDS, 0, True))
+        return [(HEAD_WORDS + words, after, tells) for words, after, tells in packets]
 
     def looked_at(self, core: int, at: int, cores: int) -> int:
         """Cycle in which the merger, a core further in each, finds a packet there since ``at``."""
@@ -160,7 +141,7 @@ class _Model:
                 if events or end_of_group:
                     if len(core.loads) >= config.row_queue:
                         found = max(found, core.loads[-config.row_queue])
-                    begin = max(core.issuer, found + self.found_to_issued)
+                    begin = max(core.issuer, found + timing.found_to_issued(config))
                     core.loads.append(begin)
                     core.issuer = begin + max(1, events)
                     ended, busy = core.issuer - 1, events > 0
@@ -175,25 +156,25 @@ class _Model:
             aligned = bool(sends) or self.program.network.readout != "membrane"
             complete = swap + (self.drained(neurons, steps, aligned) if share.groups else 1)
             on_bus = sends * self.row_sent
-            sent.append(complete + self.sent_to_readable + on_bus)
+            sent.append(complete + timing.row_to_flags(config) + on_bus)
             window = run == len(self.program.layer_tags) - 1
-            core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
+            core.neuron = complete + timing.WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
             if self.chained:
                 core.neuron += 1 if share.groups and self.thins(run) else -1
             elif share.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
             core.settled = core.neuron
             for length, after, tells in self.reports(run, neurons, final, is_last, window):
-                begin = core.neuron + PACKET_CHOSEN
+                begin = core.neuron + timing.PACKET_CHOSEN
                 taken = yield begin + self.buffered, length
                 assert taken is not None
                 core.neuron = max(begin, taken - 2 * self.buffered) + length - 1 + after
                 core.settled = core.settled if tells else core.neuron
             if is_last:
-                core.neuron += self.neuron_read
+                core.neuron += timing.neuron_task_cycles(config)
         core.loads = core.loads[-config.row_queue :]
         # Rows in order may be read a cycle before it is known that the map is complete.
-        core.finder = max(core.finder, max(ready) + 2 * in_order) + self.scan_read
+        core.finder = max(core.finder, max(ready) + 2 * in_order) + timing.scan_task_cycles(config)
         return sent if share.groups else []
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
@@ -233,7 +214,7 @@ class _Model:
                     for cycle in rows:  # one after the other over the bus
                         last = max(cycle, last + config.row_beats)
                     ready = [last + late] * len(rows)
-        return max(core.settled for core in self.cores) + SETTLED
+        return max(core.settled for core in self.cores) + timing.settled_to_time(config)
 
 
 def estimate(

@@ -13,8 +13,8 @@ from ..mapping.partitions import Share, grid, order
 from ..mapping.plan import field_size
 from ..mapping.tasks import in_order, sent_kinds
 from ..network.network import Conv2d, Layer
-from ..spec.report import counter_words
-from ..spec.task import task_layout
+from ..spec import timing
+from ..spec.report import END_WORDS, counter_words
 from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ..support.immutable import Shape
 
 __all__ = ["estimate_maps"]
-
-TASK_READ = 3  # between two tasks of a side, besides one cycle per word; of neurons one more
-END_WORDS = 2
-SETTLED = 2  # until the time is taken
 
 Integers = npt.NDArray[np.int64]
 
@@ -61,10 +57,9 @@ class _Model:
     ) -> None:
         self.program, self.counters = program, counters
         network, config = program.network, program.config
-        self.timing = Timing(config)
-        layout = task_layout(config)
-        self.scan_read = TASK_READ + len(layout.scan)
-        self.neuron_read = TASK_READ + 1 + len(layout.neuron)
+        self.model = Timing(config)
+        self.scan_read = timing.scan_task_cycles(config)
+        self.neuron_read = timing.neuron_task_cycles(config)
         self.windows = len(words[0]) * program.windows
         maps = Maps(network, config)
         self.runs, self.events = [], []
@@ -90,14 +85,14 @@ class _Model:
     def run(self, lag: Integers) -> tuple[Integers, Integers, Integers]:
         """Of every window, from when its first task is read: when the next one's is, when it ends,
         and by how much the neuron side of each core is behind that."""
-        program, timing = self.program, self.timing
+        program, model = self.program, self.model
         network, config = program.network, program.config
         steps = np.full(self.windows, program.window)
         short = program.steps % program.window
         if short:
             steps[program.windows - 1 :: program.windows] = short
         final = np.arange(self.windows) % program.windows == program.windows - 1
-        bus, merger = Bus(self.windows), Merger(timing, self.windows)
+        bus, merger = Bus(self.windows), Merger(model, self.windows)
         begin = np.full((self.windows, config.cores), self.scan_read, dtype=np.int64)
         state = State(begin, np.maximum(lag, 0) + self.neuron_read, begin)
         ready = np.zeros(self.windows, dtype=np.int64)
@@ -120,7 +115,7 @@ class _Model:
                 end=END_WORDS if tag == tags[-1][0] else 0,
             )
             state, sent, settled = run_task(
-                timing, state, self.runs[i], self.events[i], emits, passes, ready,
+                model, state, self.runs[i], self.events[i], emits, passes, ready,
                 in_order(network, program.groups, i), final, bus, merger,
             )
             state.scan = state.scan + self.scan_read
@@ -131,7 +126,7 @@ class _Model:
         if config.cores > 1:
             scanned = scanned.max(axis=1)[:, None]
         lags = state.neuron - self.neuron_read - scanned
-        return scanned[:, 0], settled.max(axis=1) + SETTLED, lags
+        return scanned[:, 0], settled.max(axis=1) + timing.settled_to_time(config), lags
 
 
 def _runs(

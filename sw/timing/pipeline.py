@@ -11,18 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..spec import timing
 from ..spec.array import ArrayConfig
+from ..spec.report import HEAD_WORDS
 
 __all__ = ["Runs", "Timing", "run_task"]
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-WALKED = 6  # from a task's start to its first field
-AHEAD = 6  # fields on their way between walker and finder
-FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
-CHOSEN = 2  # cycles until a packet's first word waits at the merger
-HEAD = 2  # words in front of a packet's own
 
 
 @dataclass(frozen=True)
@@ -74,19 +70,14 @@ class Timing:
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         self.chained, self.several = config.chain > 1, config.cores > 1
-        stages = 5 if config.synaptic_current else 3
-        self.latency = stages * config.neuron_steps - 1 + self.chained
-        self.length = max(config.lanes, self.latency + 3)
-        self.found_to_issued = FOUND_TO_ISSUED + self.chained
-        self.swap_to_start = 4 if self.chained else 1
-        late = stages * (config.neuron_steps - 1)
-        self.late = max(0, config.lanes + late - self.length)
-        self.memory_free = 1 + max(0, late - config.chain - 4)
-        # Cycles from a core's part to its next: the bus chooses it, and takes it, of chained lanes
-        # by way of a register.
-        self.spaced = 1 + self.several * (2 + self.chained)
-        # From a part's coming out of the emission to its being read as flags.
-        self.readable = 2 + 3 * self.several + (config.row_beats > 1) + 2 * self.chained
+        self.latency = timing.neuron_latency(config)
+        self.length = timing.pass_length(config)
+        self.found_to_issued = timing.found_to_issued(config)
+        self.swap_to_start = timing.swap_to_start(config)
+        self.late = timing.late_sums(config)
+        self.memory_free = 1 + timing.swap_wait(config)
+        self.spaced = timing.beat_interval(config)
+        self.readable = timing.beat_to_flags(config)
 
 
 class Bus:
@@ -109,15 +100,15 @@ class Bus:
 class Merger:
     """Takes packets in turn, a core further in each cycle that it finds none."""
 
-    def __init__(self, timing: Timing, windows: int) -> None:
-        self.cores = timing.config.cores
-        self.buffered = timing.chained and timing.several  # words on their way
+    def __init__(self, model: Timing, windows: int) -> None:
+        self.cores = model.config.cores
+        self.buffered = model.chained and model.several  # words on their way
         self.free, self.turn = (np.zeros((windows, 1), dtype=np.int64) for _ in range(2))
 
     def take(self, at: Integers, there: Bools, words: int | Integers) -> Integers:
         """When cores go on that have packets of so many words to send at ``at``, and others."""
-        length = np.broadcast_to(HEAD + words, at.shape)
-        chosen = at + CHOSEN
+        length = np.broadcast_to(HEAD_WORDS + words, at.shape)
+        chosen = at + timing.PACKET_CHOSEN
         done, waiting = at.copy(), np.broadcast_to(there, at.shape).copy()
         core, never = np.arange(self.cores), np.iinfo(np.int64).max
         for _ in range(int(waiting.sum(axis=1).max(initial=0))):
@@ -146,7 +137,7 @@ class State:
 
 
 def run_task(
-    timing: Timing, state: State, runs: Runs, events: Integers, emits: Emits, passes: Integers,
+    model: Timing, state: State, runs: Runs, events: Integers, emits: Emits, passes: Integers,
     ready: Integers, in_order: bool, final: Bools, bus: Bus, merger: Merger,
 ) -> tuple[State, Integers, Integers]:
     """Run a task: the state behind it, when the last row of each window is readable, and when each
@@ -160,50 +151,51 @@ def run_task(
     ready : (windows,) when the map is complete; ``in_order`` its rows are read as they come.
     final : (windows,) those that are their sample's last.
     """
-    config = timing.config
-    walker, finder = state.scan + WALKED, state.scan + WALKED
+    config = model.config
+    walker, finder = state.scan + timing.ADDRESS_LATENCY, state.scan + timing.ADDRESS_LATENCY
     issuer, free = state.issuer, state.neuron
     settled, last_row = state.neuron, np.zeros(len(events), dtype=np.int64)
     start = np.full_like(finder, -(1 << 40))
     done, before = start, start  # emission of the group before, and of the one before that
     complete = ready[:, None]
-    span = timing.length * passes
+    span = model.length * passes
     # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
     trails = emits.membrane and not emits.rows
     gone = start  # they are through
     # Cores without a share are done when the map is there, and tell so before the others.
     idle: Bools = ~np.asarray(runs.there.any(axis=0))
     waited = np.maximum(finder, complete + 1)
-    nothing = np.maximum(waited + timing.found_to_issued + 2, free) + 2
+    nothing = np.maximum(waited + model.found_to_issued + 2, free) + 2
     told = merger.take(nothing, idle, emits.counters) if emits.counters else nothing
     for r, there in enumerate(runs.there):
         rows = runs.rows[r]
         issued = np.maximum(1, events[:, runs.position[r]])
         busy = events[:, runs.position[r]] > 0
-        walked = np.maximum(walker, finder - AHEAD) + runs.kernel_rows + 2
+        walked = np.maximum(walker, finder - timing.RANGES_AHEAD)
+        walked = walked + runs.kernel_rows + timing.POSITION_CYCLES
         found = np.maximum(finder + np.maximum(rows, 1), walked + 1)
         if r == 0 and not in_order:
             found = np.maximum(found, complete + rows)
         first = found - np.maximum(rows, 1) + 1
         if r == 0 and in_order:
             found = np.maximum(found, complete + 1)
-        end = np.maximum(issuer, first + timing.found_to_issued) + issued
-        end = np.maximum(end, found + timing.found_to_issued + 1)
-        swap = np.maximum(end if timing.chained else end + busy, free)
-        begin = np.maximum(swap + timing.swap_to_start, start + span)
+        end = np.maximum(issuer, first + model.found_to_issued) + issued
+        end = np.maximum(end, found + model.found_to_issued + 1)
+        swap = np.maximum(end if model.chained else end + busy, free)
+        begin = np.maximum(swap + model.swap_to_start, start + span)
         begin = np.maximum(begin, np.maximum(done, gone) if emits.membrane else before)
         lanes = runs.lanes[r] if trails else config.lanes
-        full = begin + timing.length * (passes - 1) + lanes + timing.latency + 1
-        taken = np.maximum(full + 1 + timing.chained, done)
-        out = taken + 2
+        full = begin + model.length * (passes - 1) + lanes + model.latency + 1
+        taken = np.maximum(full + 1 + model.chained, done)
+        out = taken + timing.OUTPUT_START
         emitting = np.broadcast_to(runs.emits[r] & there, out.shape)
         for kind in range(emits.rows):
             if kind < emits.sent:
                 through = bus.take(out, emitting, config.row_beats)
-                through = np.maximum(through, out + timing.spaced * (config.row_beats - 1) + 1)
+                through = np.maximum(through, out + model.spaced * (config.row_beats - 1) + 1)
                 out = np.where(emitting, through, out + config.row_beats)
                 row = np.where(emitting, through, 0).max(axis=1)
-                last_row = np.maximum(last_row, row + timing.readable)
+                last_row = np.maximum(last_row, row + model.readable)
             else:
                 out = out + config.row_beats
         if emits.packet:
@@ -215,11 +207,11 @@ def run_task(
         walker, finder, issuer, free, start, before, done, gone = (
             np.where(there, new, old) for new, old in (
                 (walked, walker), (found, finder),
-                (swap + config.chain if timing.chained else swap, issuer),
-                (begin + timing.memory_free if timing.chained else begin + span + timing.late,
+                (swap + config.chain if model.chained else swap, issuer),
+                (begin + model.memory_free if model.chained else begin + span + model.late,
                  free),
                 (begin, start), (done, before), (out, done),
-                (begin + span + timing.late + 1 if trails else gone, gone),
+                (begin + span + model.late + 1 if trails else gone, gone),
             )
         )
     finder = np.where(idle, waited, finder)
