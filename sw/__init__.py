@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         SumPool2d,
     )
     from .program.compiler import compile
-    from .program.program import Program, load_program, save_program
+    from .program.files import load_program, save_program
+    from .program.program import Program
     from .spec.array import ArrayConfig
     from .support.errors import (
         DeviceError,
@@ -74,7 +75,8 @@ _MODULES = {
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),
-    ".program.program": ("Program", "load_program", "save_program"),
+    ".program.files": ("load_program", "save_program"),
+    ".program.program": ("Program",),
     ".spec.array": ("ArrayConfig",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -125,7 +125,7 @@ def compile_(
     """Map a network onto an array."""
     from ..network.files import check_place, load
     from ..program.compiler import compile
-    from ..program.program import save_program
+    from ..program.files import save_program
 
     check_place(out)
     program = compile(load(network), array=array, steps=steps, device=device)
@@ -141,7 +141,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Say what a program needs, how it is split, and what it is estimated to take."""
-    from ..program.program import load_program
+    from ..program.files import load_program
 
     _report(load_program(program), as_json)
 

@@ -151,22 +151,22 @@ class Assembler:
         program = self._program
         ends = []
         for i, store in enumerate(pending.stores["counters"]):
-            busy = [c for c, share in enumerate(program.groups[i]) if share.groups]
+            busy = [c for c, share in enumerate(program.tiles[i]) if share.groups]
             by, at = {}, 0
             for name, words in counter_words(program.config):
                 by[name] = _number(store[:, :, busy, at : at + words])
                 at += words
-            shares = [program.groups[i][c] for c in busy]
+            shares = [program.tiles[i][c] for c in busy]
             groups = np.array([share.groups for share in shares])
             size = group_size(program.network, program.config, i)
             neurons = np.array([
-                min(program.network.layers[i].channels, (share.first + share.groups) * size)
-                - share.first * size
+                min(program.network.layers[i].channels, (share.first_group + share.groups) * size)
+                - share.first_group * size
                 for share in shares
             ])
             events, odd = np.divmod(by["issued"], groups)
             # The first of the cores of the same positions, whose fields are the same.
-            starts = [share.start for share in shares]
+            starts = [share.first_cell for share in shares]
             first = [starts.index(start) for start in starts]
             if odd.any() or (events != events[:, :, first]).any():
                 raise LinkError(

@@ -89,13 +89,13 @@ class ReportPlan:
                 always += len(emitted[0])
             if self._counters and not again:
                 self.places[ReportKind.COUNTERS, tag, core] = Place("counters", layer, [], [])
-                always += self._program.groups[layer][core].groups > 0
+                always += self._program.tiles[layer][core].groups > 0
         return always, at_last
 
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
         """Rows and numbers of the packets of what a core computes of a layer, and of what it emits
         of that, in the order in which they come."""
-        network, share = self._program.network, self._program.groups[layer][core]
+        network, share = self._program.network, self._program.tiles[layer][core]
         runs = order(
             share, network.layers[layer], network.input_shapes[layer],
             group_size(network, self._program.config, layer),

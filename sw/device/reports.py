@@ -121,7 +121,7 @@ class Collector:
         store = pending.stores[known.store][known.index]
         if kind == ReportKind.COUNTERS:
             store[sample, window, core] = words
-            self._came[core] += self._program.groups[known.index][core].groups > 0
+            self._came[core] += self._program.tiles[known.index][core].groups > 0
             return
         number = self._seen[core][kind, tag]
         if number >= len(known.rows):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.partitions import Share, grid
+from ..mapping.partitions import Tile, grid
 from ..network.network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, popcount
@@ -88,7 +88,7 @@ def count(
     spikes: Sequence[npt.NDArray[np.bool_]],
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
-    shares: Sequence[Sequence[Share]],
+    shares: Sequence[Sequence[Tile]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[Any]:
     """(batch, layers) counters of ``COUNTER_DTYPE``.
@@ -96,7 +96,7 @@ def count(
     Parameters
     ----------
     samples, spikes, skeleton, window : as for ``source_words``.
-    shares : per layer, per core, what the core computes (``Program.groups``).
+    shares : per layer, per core, what the core computes (``Program.tiles``).
     before : per layer (batch, neurons), the spikes of the step before the first (``r`` of the state
         it goes on from); None for samples that start afresh.
 
@@ -132,13 +132,13 @@ def count(
     return counters
 
 
-def _parts(shares: Sequence[Share]) -> dict[Share, list[int]]:
+def _parts(shares: Sequence[Tile]) -> dict[Tile, list[int]]:
     """The groups of each core, by a share of the positions that are theirs: cores of the same ones
     meet the same events."""
-    parts: dict[tuple[int, int], tuple[Share, list[int]]] = {}
+    parts: dict[tuple[int, int], tuple[Tile, list[int]]] = {}
     for share in shares:
         if share.groups:
-            _, groups = parts.setdefault((share.start, share.windows), (share, []))
+            _, groups = parts.setdefault((share.first_cell, share.cells), (share, []))
             groups.append(share.groups)
     return dict(parts.values())
 

@@ -126,7 +126,7 @@ def _able(network: Network, config: ArrayConfig) -> ArrayConfig:
 
 def _counted(plan: Plan) -> dict[str, int]:
     """What a core counts of positions."""
-    return {_POSITIONS: max(split.positions for split in plan.splits)}
+    return {_POSITIONS: max(partitioning.positions for partitioning in plan.partitions)}
 
 
 def problems(

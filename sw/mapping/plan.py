@@ -1,4 +1,4 @@
-"""What a network takes of an array: its maps, the shares of the cores, and their memories."""
+"""What a network takes of an array: its maps, the tiles of the cores, and their memories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..network.network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.task import POSITIONS_HIGH
 from .maps import Map, Maps, group_size
-from .partitions import Grid, Share, Split, grid, splits
+from .partitions import Grid, Partitioning, Tile, grid, partitionings
 
 __all__ = ["Plan", "field_size", "group_rows", "make_plans", "state_groups"]
 
@@ -39,15 +39,15 @@ class Plan:
     """
 
     maps: Maps
-    splits: tuple[Split, ...]
+    partitions: tuple[Partitioning, ...]
     stateless: bool
     state_needed: int
     needed: dict[str, int]
 
     @property
-    def shares(self) -> tuple[tuple[Share, ...], ...]:
-        """Per layer, per core, its share."""
-        return tuple(split.shares for split in self.splits)
+    def tiles(self) -> tuple[tuple[Tile, ...], ...]:
+        """Per layer, per core, its tile."""
+        return tuple(partitioning.tiles for partitioning in self.partitions)
 
 
 def field_size(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
@@ -66,9 +66,9 @@ def group_rows(layer: Layer, maps: Maps, index: int) -> int:
     return maps.own_rows(index) * maps.lanes + rows * words
 
 
-def state_groups(share: Share, there: Grid, stateless: bool) -> int:
-    """Groups of the state memory that a run of a core's share takes."""
-    return min(1, share.groups) if stateless else share.groups * there.positions(share)
+def state_groups(tile: Tile, there: Grid, stateless: bool) -> int:
+    """Groups of the state memory that a run of a core's tile takes."""
+    return min(1, tile.groups) if stateless else tile.groups * there.positions(tile)
 
 
 def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1) -> list[Plan]:
@@ -79,7 +79,7 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     """
     maps = Maps(network, config)
     options = [
-        _usable(splits(layer, shape, config.cores, group_size(network, config, i)))
+        _usable(partitionings(layer, shape, config.cores, group_size(network, config, i)))
         for i, (layer, shape) in enumerate(
             zip(network.layers, network.input_shapes, strict=True)
         )
@@ -100,7 +100,7 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
         needed = search.needed(numbers) | fixed
         return Plan(
             maps=maps,
-            splits=tuple(each[k] for each, k in zip(options, numbers, strict=True)),
+            partitions=tuple(each[k] for each, k in zip(options, numbers, strict=True)),
             stateless=stateless,
             state_needed=keeping.needed(numbers)["state_groups"] if stateless else 0,
             needed={name: needed[name] for name in config.as_dict() if name in needed},
@@ -109,7 +109,7 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     return [plan(numbers) for numbers in found or [search.frugal()]]
 
 
-def _usable(options: list[Split]) -> list[Split]:
+def _usable(options: list[Partitioning]) -> list[Partitioning]:
     """Those whose positions a core can count; if there are none, that of the fewest."""
     usable = [each for each in options if each.positions <= POSITIONS_HIGH]
     return usable or [min(options, key=lambda each: each.positions)]
@@ -119,23 +119,23 @@ class _Search:
     """Combinations of the layers' splits, each the number of one per layer."""
 
     def __init__(
-        self, network: Network, config: ArrayConfig, maps: Maps, options: list[list[Split]],
+        self, network: Network, config: ArrayConfig, maps: Maps, options: list[list[Partitioning]],
         stateless: bool,
     ) -> None:
         self.options = options
         self.there = np.array([getattr(config, name) for name in _DEALT])
-        self.needs = []  # per layer and split, (memories, cores)
+        self.needs = []  # per layer and partitioning, (memories, cores)
         for i, (layer, ways) in enumerate(zip(network.layers, options, strict=True)):
             rows, there = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
             runs = 2 if network.both and i == len(network.layers) - 1 else 1
             self.needs.append([
                 np.array([
                     (
-                        share.groups * rows,
-                        share.groups,
-                        config.state * runs * state_groups(share, there, stateless),
+                        tile.groups * rows,
+                        tile.groups,
+                        config.state * runs * state_groups(tile, there, stateless),
                     )
-                    for share in way.shares
+                    for tile in way.tiles
                 ]).T
                 for way in ways
             ])
@@ -163,7 +163,7 @@ class _Search:
     def fitting(self, most: int) -> list[tuple[int, ...]]:
         """Those of the least load that fit, of those that are tried."""
         least = sum(np.min([n.sum(axis=1) for n in each], axis=0) for each in self.needs)
-        if (least > self.there * len(self.options[0][0].shares)).any():
+        if (least > self.there * len(self.options[0][0].tiles)).any():
             return []
         return list(islice(filter(self._fits, self._in_turn()), most))
 

@@ -13,7 +13,7 @@ from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
 from .maps import Maps, group_size, lanes_each
-from .partitions import Share, grid
+from .partitions import Tile, grid
 from .plan import Plan, field_size, group_rows, state_groups
 
 __all__ = ["in_order", "runs", "sent_kinds", "task_fields", "tasks"]
@@ -38,29 +38,29 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     weight_row = group = state = 0
     here = (0, 0)
     for number, (i, again) in enumerate(runs(network)):
-        layer, share = network.layers[i], plan.splits[i].shares[core]
+        layer, tile = network.layers[i], plan.partitions[i].tiles[core]
         if not again:
             here = weight_row, group
-            weight_row += share.groups * group_rows(layer, plan.maps, i)
-            group += share.groups
-        weights, parameters = here if share.groups else (0, 0)
+            weight_row += tile.groups * group_rows(layer, plan.maps, i)
+            group += tile.groups
+        weights, parameters = here if tile.groups else (0, 0)
         fields = {
             **_source_fields(network, config, plan, i, again),
-            "groups": share.groups,
+            "groups": tile.groups,
             "weights": weights,
             "last": 0,
             **_neuron_fields(network, config, i),
             "parameters": parameters,
-            "state": state if share.groups and _has_state(config) else 0,
-            "lanes_last": _lanes_last(network, config, i, share),
-            **_destinations(network, plan.maps, i, number, share),
+            "state": state if tile.groups and _has_state(config) else 0,
+            "lanes_last": _lanes_last(network, config, i, tile),
+            **_destinations(network, plan.maps, i, number, tile),
             "monitor": not again,
             "layer": number,
         }
         if config.convolution:
-            fields |= _field_fields(network, config, plan, i, share)
-            fields |= {"gap": _gap(network, plan.maps, i, share), "stateless": plan.stateless}
-            fields |= _own_fields(network, config, plan.maps, number, share, again)
+            fields |= _field_fields(network, config, plan, i, tile)
+            fields |= {"gap": _gap(network, plan.maps, i, tile), "stateless": plan.stateless}
+            fields |= _own_fields(network, config, plan.maps, number, tile, again)
             if config.wide_weights:
                 fields |= dict.fromkeys(("paired", "halves"), lanes_each(network, config, i) == 2)
         else:
@@ -69,7 +69,7 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
             fields["weights"] //= config.lanes
         listed.append(fields)
         there = grid(layer, network.input_shapes[i])
-        state += state_groups(share, there, plan.stateless)
+        state += state_groups(tile, there, plan.stateless)
     own = plan.maps.own_rows(-1)
     if own:
         nothing = dict.fromkeys(listed[-1], 0)
@@ -85,20 +85,20 @@ def _has_state(config: ArrayConfig) -> bool:
     return config.state or not config.convolution
 
 
-def _lanes_last(network: Network, config: ArrayConfig, index: int, share: Share) -> int:
-    """Lanes of the neurons in the last group of a share."""
+def _lanes_last(network: Network, config: ArrayConfig, index: int, tile: Tile) -> int:
+    """Lanes of the neurons in the last group of a tile."""
     size, each = group_size(network, config, index), lanes_each(network, config, index)
-    before = (share.first + share.groups - 1) * size
+    before = (tile.first_group + tile.groups - 1) * size
     return each * max(0, min(size, network.layers[index].channels - before))
 
 
-def in_order(network: Network, shares: Sequence[Sequence[Share]], index: int) -> bool:
+def in_order(network: Network, tiles: Sequence[Sequence[Tile]], index: int) -> bool:
     """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
     if a single core sends them, of a single kind."""
     layer = network.layers[index]
     if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
         return False
-    senders = sum(share.groups > 0 for share in shares[index - 1])
+    senders = sum(tile.groups > 0 for tile in tiles[index - 1])
     return senders == 1 and len(sent_kinds(network, index - 1)) == 1
 
 
@@ -115,7 +115,7 @@ def _source_fields(
     kinds = 1 if external else len(sent_kinds(network, index - 1))
     return {
         "external": external,
-        "ordered": in_order(network, plan.shares, index),
+        "ordered": in_order(network, plan.tiles, index),
         "sync": external and config.cores > 1,
         "source": 0 if external else places[index],
         "wait": 0 if external or again else rows * kinds,
@@ -123,7 +123,7 @@ def _source_fields(
 
 
 def _own_fields(
-    network: Network, config: ArrayConfig, maps: Maps, number: int, share: Share, again: bool
+    network: Network, config: ArrayConfig, maps: Maps, number: int, tile: Tile, again: bool
 ) -> dict[str, int]:
     """Where the own spikes of a run of a layer lie, and those of the layer in front, if it is
     recurrent: there are two maps of either, for windows of even and of odd number."""
@@ -132,28 +132,28 @@ def _own_fields(
     index, before = min(number, len(network.layers) - 1), 0
     if index and not again and network.layers[index - 1].emit != "skeleton":
         before = maps.own_rows(index - 1)
-    own = maps.own_rows(index) if share.groups else 0
+    own = maps.own_rows(index) if tile.groups else 0
     return {
         "own": maps.own_spikes[number] if own else 0,
         "own_rows": own,
         "flip_spikes": own,
-        "flip": before if share.groups else 0,
+        "flip": before if tile.groups else 0,
     }
 
 
 def _field_fields(
-    network: Network, config: ArrayConfig, plan: Plan, index: int, share: Share
+    network: Network, config: ArrayConfig, plan: Plan, index: int, tile: Tile
 ) -> dict[str, int]:
-    """The receptive fields of a share: where they lie on the map, and how they move."""
+    """The receptive fields of a tile: where they lie on the map, and how they move."""
     layer, read = network.layers[index], plan.maps.read[index]
-    if not isinstance(layer, Conv2d) or not share.groups:
+    if not isinstance(layer, Conv2d) or not tile.groups:
         _, words = field_size(layer, read, config.lanes)
-        return _one_field(words if share.groups else 1)
+        return _one_field(words if tile.groups else 1)
     square = 1 if layer.pool_before is None else layer.pool_before.size
     (down, across), line = layer.axes(network.input_shapes[index]), read.width * read.pitch
     rows, words = field_size(layer, read, config.lanes)
     there = grid(layer, network.input_shapes[index])
-    top, left = there.corner(share.start)
+    top, left = there.corner(tile.first_cell)
     step, first = down.stride * square, (top * down.stride - down.padding) * square
     places = 1 << task_fields(config)["line"].width
     return {
@@ -171,7 +171,7 @@ def _field_fields(
         "columns": across.positions,
         "start_columns": across.positions - left,
         "start_x": (left * across.stride - across.padding) * square * read.pitch,
-        "windows": share.windows,
+        "windows": tile.cells,
         "lines": there.lines - top,
         "pool": there.pool,
     }
@@ -189,16 +189,16 @@ def _one_field(words: int) -> dict[str, int]:
     }
 
 
-def _inner(network: Network, index: int, share: Share) -> bool:
-    """Whether a share's rows go to other layers."""
-    return index < len(network.layers) - 1 and share.groups > 0
+def _inner(network: Network, index: int, tile: Tile) -> bool:
+    """Whether a tile's rows go to other layers."""
+    return index < len(network.layers) - 1 and tile.groups > 0
 
 
-def _gap(network: Network, maps: Maps, index: int, share: Share) -> int:
+def _gap(network: Network, maps: Maps, index: int, tile: Tile) -> int:
     """Rows between those of one pooled position and of the next."""
-    if not _inner(network, index, share):
+    if not _inner(network, index, tile):
         return 0
-    return maps.read[index + 1].pitch // maps.lanes - share.groups
+    return maps.read[index + 1].pitch // maps.lanes - tile.groups
 
 
 def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
@@ -210,20 +210,20 @@ def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
 
 
 def _destinations(
-    network: Network, maps: Maps, index: int, number: int, share: Share
+    network: Network, maps: Maps, index: int, number: int, tile: Tile
 ) -> dict[str, int]:
-    """Which rows a run of a layer sends of a share, and where the first one goes."""
-    sent = sent_kinds(network, index) if share.groups else ()
+    """Which rows a run of a layer sends of a tile, and where the first one goes."""
+    sent = sent_kinds(network, index) if tile.groups else ()
     fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
     fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
     if index < len(network.layers) - 1:
         written = maps.read[index + 1]
         there = grid(network.layers[index], network.input_shapes[index])
-        before = min(there.whole_before(share.start), written.height * written.width - 1)
-        first = before * (written.pitch // maps.lanes) + share.first
+        before = min(there.complete_before(tile.first_cell), written.height * written.width - 1)
+        first = before * (written.pitch // maps.lanes) + tile.first_group
         starts = {"spikes": maps.spikes[index + 1], "skeleton": maps.skeleton[index + 1]}
     else:
-        first, starts = share.first, {"spikes": maps.own_spikes[number]}
+        first, starts = tile.first_group, {"spikes": maps.own_spikes[number]}
     return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
 
 

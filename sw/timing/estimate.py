@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.mapping import Mapping
 from ..spec import ArrayConfig, timing
 from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
 from .estimate_convolution import estimate_maps
 
-if TYPE_CHECKING:
-    from ..program.program import Program
+__all__ = ["TYPICAL_ACTIVITY", "estimate", "typical_cycles"]
 
-__all__ = ["estimate", "typical_cycles"]
+TYPICAL_ACTIVITY = 0.2
+"""Share of a layer's inputs that are active in a window, where mappings are compared."""
 
 _TYPICAL_WINDOWS = 32
 
@@ -41,9 +42,9 @@ class _Core:
 
 
 class _Model:
-    def __init__(self, program: Program, counters: bool) -> None:
-        self.program = program
-        self.config: ArrayConfig = program.config
+    def __init__(self, mapping: Mapping, counters: bool) -> None:
+        self.mapping = mapping
+        self.config: ArrayConfig = mapping.config
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.turn = 0  # when it is free for a packet, and the core it looks at
@@ -62,7 +63,7 @@ class _Model:
 
     def reads_spikes(self, run: int) -> bool:
         """Whether the words of spikes are what a run sends to the host."""
-        network = self.program.network
+        network = self.mapping.network
         last = len(network.layers) - 1
         return (
             run >= last and network.readout != "membrane" and network.layers[last].emit == "spikes"
@@ -70,9 +71,9 @@ class _Model:
 
     def thins(self, run: int) -> bool:
         """Whether a run sends or reports skeletons."""
-        network = self.program.network
+        network = self.mapping.network
         last = len(network.layers) - 1
-        layer, _ = self.program.layer_tags[run]
+        layer, _ = self.mapping.layer_tags[run]
         emit = network.layers[layer].emit
         return emit != "spikes" if layer < last else (
             emit == "skeleton" and network.readout != "membrane"
@@ -83,7 +84,7 @@ class _Model:
     ) -> list[tuple[int, int, bool]]:
         """Packets after a group: cycles the merger is busy with each, after it the core alone, and
         whether it only tells of results. No ``neurons`` where the core has no part in the layer."""
-        network, runs = self.program.network, len(self.program.layer_tags)
+        network, runs = self.mapping.network, len(self.mapping.layer_tags)
         read_out = neurons and run >= len(network.layers) - 1
         packets = []
         if read_out and network.readout != "membrane":
@@ -123,7 +124,7 @@ class _Model:
             begun = {core: now}
 
     def task(
-        self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
+        self, core: _Core, run: int, tile: Any, rows: list[int], ready: list[int], steps: int,
         final: bool, outputs: int, sends: int, in_order: bool,
     ) -> _Sends:
         """Run a task; ``rows`` events per row, ``ready`` when each may be read, ``in_order`` before
@@ -132,12 +133,12 @@ class _Model:
         config = self.config
         sent = []
         last_row = len(rows) - 1
-        for g in range(max(1, share.groups)):
+        for g in range(max(1, tile.groups)):
             ended = core.issuer
             busy = False
-            for r, events in enumerate(rows if share.groups else [0]):
-                found = max(core.finder, ready[r] if share.groups else max(ready))
-                end_of_group = r == last_row or not share.groups
+            for r, events in enumerate(rows if tile.groups else [0]):
+                found = max(core.finder, ready[r] if tile.groups else max(ready))
+                end_of_group = r == last_row or not tile.groups
                 if events or end_of_group:
                     if len(core.loads) >= config.row_queue:
                         found = max(found, core.loads[-config.row_queue])
@@ -149,19 +150,19 @@ class _Model:
             # Chained lanes: a swap takes the place of events, and comes behind the last one.
             swap = max(ended + 1 + (busy and not self.chained), core.neuron)
             core.issuer = max(core.issuer, swap + self.moving)
-            is_last = g >= share.groups - 1
-            neurons = config.lanes if share.groups else 0
-            if is_last and share.groups:
-                neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
-            aligned = bool(sends) or self.program.network.readout != "membrane"
-            complete = swap + (self.drained(neurons, steps, aligned) if share.groups else 1)
+            is_last = g >= tile.groups - 1
+            neurons = config.lanes if tile.groups else 0
+            if is_last and tile.groups:
+                neurons = min(config.lanes, outputs - (tile.first_group + g) * config.lanes)
+            aligned = bool(sends) or self.mapping.network.readout != "membrane"
+            complete = swap + (self.drained(neurons, steps, aligned) if tile.groups else 1)
             on_bus = sends * self.row_sent
             sent.append(complete + timing.row_to_flags(config) + on_bus)
-            window = run == len(self.program.layer_tags) - 1
-            core.neuron = complete + timing.WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
+            window = run == len(self.mapping.layer_tags) - 1
+            core.neuron = complete + timing.WRITTEN_BACK + 1 + (on_bus if tile.groups else 0)
             if self.chained:
-                core.neuron += 1 if share.groups and self.thins(run) else -1
-            elif share.groups and self.reads_spikes(run):
+                core.neuron += 1 if tile.groups and self.thins(run) else -1
+            elif tile.groups and self.reads_spikes(run):
                 core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
             core.settled = core.neuron
             for length, after, tells in self.reports(run, neurons, final, is_last, window):
@@ -175,18 +176,18 @@ class _Model:
         core.loads = core.loads[-config.row_queue :]
         # Rows in order may be read a cycle before it is known that the map is complete.
         core.finder = max(core.finder, max(ready) + 2 * in_order) + timing.scan_task_cycles(config)
-        return sent if share.groups else []
+        return sent if tile.groups else []
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
         """Run a window; the time its END tells."""
-        network, config = self.program.network, self.config
+        network, config = self.mapping.network, self.config
         if config.cores > 1:
             start = max(max(core.issuer, core.finder) for core in self.cores)
             for core in self.cores:
                 core.finder = start
         ready: list[int] = []
         in_order = False
-        for run, (layer, kind) in self.program.layer_tags.items():
+        for run, (layer, kind) in self.mapping.layer_tags.items():
             source = words[layer]
             count = -(-len(source) // config.lanes)
             active = np.zeros(count * config.lanes, dtype=bool)
@@ -199,8 +200,8 @@ class _Model:
             emit = network.layers[layer].emit
             sends = inner * (2 if emit == "both" else 1)
             sent = self.together([
-                self.task(core, run, share, rows, ready, steps, final, outputs, sends, in_order)
-                for core, share in zip(self.cores, self.program.groups[layer], strict=True)
+                self.task(core, run, tile, rows, ready, steps, final, outputs, sends, in_order)
+                for core, tile in zip(self.cores, self.mapping.tiles[layer], strict=True)
             ])
             if inner:
                 senders = [times for times in sent if times]
@@ -218,7 +219,7 @@ class _Model:
 
 
 def estimate(
-    program: Program, words: Sequence[npt.NDArray[Any]], *, counters: bool = True
+    mapping: Mapping, words: Sequence[npt.NDArray[Any]], *, counters: bool = True
 ) -> npt.NDArray[np.int64]:
     """Cycles of samples that follow each other, the first one's alone.
 
@@ -236,43 +237,43 @@ def estimate(
     ValueError
         If the program is for the golden model only.
     """
-    if program.device is not None:
+    if mapping.device is not None:
         raise ValueError(
-            f"the program is for {program.device} only, which takes no cycles: compile its network "
+            f"the program is for {mapping.device} only, which takes no cycles: compile its network "
             "without device="
         )
-    if program.config.convolution:
-        return estimate_maps(program, words, counters)
-    model = _Model(program, counters)
-    window = program.config.window
+    if mapping.config.convolution:
+        return estimate_maps(mapping, words, counters)
+    model = _Model(mapping, counters)
+    window = mapping.config.window
     ends = [0]
     for sample in range(len(words[0])):
-        for w in range(program.windows):
-            steps = min(window, program.steps - w * window)
-            final = w == program.windows - 1
+        for w in range(mapping.windows):
+            steps = min(window, mapping.steps - w * window)
+            final = w == mapping.windows - 1
             end = model.window([layer[sample, w] for layer in words], steps, final)
         ends.append(end)
     stamps: npt.NDArray[np.int64] = np.array(ends, dtype=np.int64)
     return stamps[1:] - stamps[:-1]
 
 
-def typical_cycles(program: Program, activity: float) -> int:
+def typical_cycles(mapping: Mapping, activity: float) -> int:
     """Cycles of one sample alone with that share of every layer's inputs active in a window.
 
     Of a long sample ``_TYPICAL_WINDOWS`` are computed; the others take what the later half of those
     do on average.
     """
-    windows = min(program.windows, _TYPICAL_WINDOWS)
+    windows = min(mapping.windows, _TYPICAL_WINDOWS)
     rng = np.random.default_rng(0)
     words = []
-    for size in program.network.input_sizes:
+    for size in mapping.network.input_sizes:
         active = np.arange(size) < round(activity * size)
         words.append(np.array([[rng.permutation(active) for _ in range(windows)]]))
-    if windows == program.windows:
-        return int(estimate(program, words)[0])
+    if windows == mapping.windows:
+        return int(estimate(mapping, words)[0])
     half, all_of_them = (
-        int(estimate(replace(program, steps=n * program.config.window), words)[0])
+        int(estimate(replace(mapping, steps=n * mapping.config.window), words)[0])
         for n in (windows // 2, windows)
     )
     mean = (all_of_them - half) / (windows - windows // 2)
-    return all_of_them + round(mean * (program.windows - windows))
+    return all_of_them + round(mean * (mapping.windows - windows))

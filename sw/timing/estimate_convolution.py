@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.mapping import Mapping
 from ..mapping.maps import Map, Maps, group_size, lanes_each
-from ..mapping.partitions import Share, grid, order
+from ..mapping.partitions import Tile, grid, order
 from ..mapping.plan import field_size
 from ..mapping.tasks import in_order, sent_kinds
 from ..network.network import Conv2d, Layer
 from ..spec import timing
 from ..spec.report import END_WORDS, counter_words
+from ..support.immutable import Shape
 from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
-
-if TYPE_CHECKING:
-    from ..program.program import Program
-    from ..support.immutable import Shape
 
 __all__ = ["estimate_maps"]
 
@@ -27,7 +25,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def estimate_maps(
-    program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
+    mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
 ) -> Integers:
     """(batch,) cycles of samples that follow each other.
 
@@ -38,36 +36,36 @@ def estimate_maps(
         behind reads; others are taken for none.
     counters : whether counter packets are sent.
     """
-    model = _Model(program, words, counters)
+    model = _Model(mapping, words, counters)
     # Where the sides of a core are to each other at a window's end depends little on where they
     # were at its start.
-    lag = np.zeros((model.windows, program.config.cores), dtype=np.int64)
+    lag = np.zeros((model.windows, mapping.config.cores), dtype=np.int64)
     for _ in range(2):
         scanned, ended, lags = model.run(lag)
         lag = np.concatenate([lag[:1] * 0, lags[:-1]])
     starts = np.concatenate([[0], np.cumsum(scanned)[:-1]])
-    ends = (starts + ended).reshape(-1, program.windows)[:, -1]
+    ends = (starts + ended).reshape(-1, mapping.windows)[:, -1]
     # The first window's first task was read before it was there.
     return np.asarray(np.diff(ends, prepend=model.scan_read - 1))
 
 
 class _Model:
     def __init__(
-        self, program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
+        self, mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
     ) -> None:
-        self.program, self.counters = program, counters
-        network, config = program.network, program.config
+        self.mapping, self.counters = mapping, counters
+        network, config = mapping.network, mapping.config
         self.model = Timing(config)
         self.scan_read = timing.scan_task_cycles(config)
         self.neuron_read = timing.neuron_task_cycles(config)
-        self.windows = len(words[0]) * program.windows
+        self.windows = len(words[0]) * mapping.windows
         maps = Maps(network, config)
         self.runs, self.events = [], []
         for i, layer in enumerate(network.layers):
             shape = network.input_shapes[i]
             size, each = group_size(network, config, i), lanes_each(network, config, i)
-            self.runs.append(_runs(layer, shape, maps, i, program.groups[i], size, each))
-            active = words[i][:, : program.windows].reshape(self.windows, -1) != 0
+            self.runs.append(_runs(layer, shape, maps, i, mapping.tiles[i], size, each))
+            active = words[i][:, : mapping.windows].reshape(self.windows, -1) != 0
             events = _events(layer, shape, active)
             if layer.recurrent is not None:
                 events = events + self._own_events(words, i)
@@ -76,7 +74,7 @@ class _Model:
     def _own_events(self, words: Sequence[npt.NDArray[Any]], index: int) -> Integers:
         """(windows, 1) spikes of a recurrent layer in the window before, where the layer behind
         reads them; else none."""
-        network, count = self.program.network, self.program.windows
+        network, count = self.mapping.network, self.mapping.windows
         if index + 1 == len(network.layers) or network.layers[index].emit == "skeleton":
             return np.zeros((self.windows, 1), dtype=np.int64)
         fired = np.count_nonzero(words[index + 1][:, :count], axis=2)
@@ -85,13 +83,13 @@ class _Model:
     def run(self, lag: Integers) -> tuple[Integers, Integers, Integers]:
         """Of every window, from when its first task is read: when the next one's is, when it ends,
         and by how much the neuron side of each core is behind that."""
-        program, model = self.program, self.model
-        network, config = program.network, program.config
-        steps = np.full(self.windows, program.window)
-        short = program.steps % program.window
+        mapping, model = self.mapping, self.model
+        network, config = mapping.network, mapping.config
+        steps = np.full(self.windows, mapping.window)
+        short = mapping.steps % mapping.window
         if short:
-            steps[program.windows - 1 :: program.windows] = short
-        final = np.arange(self.windows) % program.windows == program.windows - 1
+            steps[mapping.windows - 1 :: mapping.windows] = short
+        final = np.arange(self.windows) % mapping.windows == mapping.windows - 1
         bus, merger = Bus(self.windows), Merger(model, self.windows)
         begin = np.full((self.windows, config.cores), self.scan_read, dtype=np.int64)
         state = State(begin, np.maximum(lag, 0) + self.neuron_read, begin)
@@ -99,7 +97,7 @@ class _Model:
         passes = (-(-steps // config.neuron_steps))[:, None]
         last = len(network.layers) - 1
         settled = begin
-        tags = list(program.layer_tags.items())
+        tags = list(mapping.layer_tags.items())
         for tag, (i, kind) in tags:
             kinds = len(sent_kinds(network, i))
             read_out = i == last
@@ -116,7 +114,7 @@ class _Model:
             )
             state, sent, settled = run_task(
                 model, state, self.runs[i], self.events[i], emits, passes, ready,
-                in_order(network, program.groups, i), final, bus, merger,
+                in_order(network, mapping.tiles, i), final, bus, merger,
             )
             state.scan = state.scan + self.scan_read
             state.neuron = state.neuron + self.neuron_read
@@ -130,15 +128,15 @@ class _Model:
 
 
 def _runs(
-    layer: Layer, shape: Shape, maps: Maps, index: int, shares: Sequence[Share], size: int,
+    layer: Layer, shape: Shape, maps: Maps, index: int, tiles: Sequence[Tile], size: int,
     each: int,
 ) -> Runs:
     there = grid(layer, shape)
     flags = _flag_rows(layer, shape, maps.read[index], maps.lanes)
-    orders = [order(share, layer, shape, size) for share in shares]
+    orders = [order(tile, layer, shape, size) for tile in tiles]
     longest = max(len(each.y) for each in orders)
-    position, rows, lanes = (np.zeros((longest, len(shares)), dtype=np.int64) for _ in range(3))
-    present, emits = (np.zeros((longest, len(shares)), dtype=bool) for _ in range(2))
+    position, rows, lanes = (np.zeros((longest, len(tiles)), dtype=np.int64) for _ in range(3))
+    present, emits = (np.zeros((longest, len(tiles)), dtype=bool) for _ in range(2))
     for core, runs in enumerate(orders):
         count = len(runs.y)
         present[:count, core] = True

@@ -23,7 +23,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of the cores' shares of a layer; run ``r`` of all cores is row ``r``.
+    """The runs of the cores' tiles of a layer; run ``r`` of all cores is row ``r``.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ def run_task(
     # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
     trails = emits.membrane and not emits.rows
     gone = start  # they are through
-    # Cores without a share are done when the map is there, and tell so before the others.
+    # Cores without a tile are done when the map is there, and tell so before the others.
     idle: Bools = ~np.asarray(runs.there.any(axis=0))
     waited = np.maximum(finder, complete + 1)
     nothing = np.maximum(waited + model.found_to_issued + 2, free) + 2

@@ -10,7 +10,7 @@ import stablespike as ss
 import torch
 from stablespike.cli import main
 from stablespike.device.open import Device
-from stablespike.program.program import save_program
+from stablespike.program.files import save_program
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.golden.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden.golden import Golden
-from stablespike.mapping.partitions import Share, grid
+from stablespike.mapping.partitions import Tile, grid
 from stablespike.spec import reference
 
 
@@ -87,14 +87,14 @@ def met(layer, shape, words):
 
 def any_share(rng, layer, shape):
     """Some groups, in some windows of the pool."""
-    windows = grid(layer, shape).windows
+    windows = grid(layer, shape).cells
     start, stop = (0, 1) if windows == 1 else sorted(rng.integers(0, windows + 1, 2).tolist())
-    return Share(0, int(rng.integers(0, 5)), start, stop - start)
+    return Tile(0, int(rng.integers(0, 5)), start, stop - start)
 
 
 def dense(*groups):
     """Shares of a dense layer of so many groups a core."""
-    return [Share(0, count) for count in groups]
+    return [Tile(0, count) for count in groups]
 
 
 @given(
@@ -151,12 +151,12 @@ def test_words_count_once_for_every_field_they_are_in():
         pixels = np.zeros((1, 1, 3, 3), dtype=int)
         pixels.reshape(-1)[place] = 5
         result = Golden(network).run(pixels, 4, trace=True)
-        shares = [Share(0, 2, 0, 4), Share(2, 1, 0, 4)]
+        shares = [Tile(0, 2, 0, 4), Tile(2, 1, 0, 4)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert (row["sops"], row["lower_bound"]) == (2 * fields * 5, 2 * fields)
         # By positions, a core meets the events of its own only.
-        shares = [Share(0, 3, 0, 2), Share(0, 3, 2, 2)]
+        shares = [Tile(0, 3, 0, 2), Tile(0, 3, 2, 2)]
         row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert row["lower_bound"] == 3 * (2 if place == 4 else fields)

@@ -65,7 +65,7 @@ def test_a_run_is_what_the_reference_says(seed):
             assert result.trace[i].shape == (3, steps, *shape)
             assert result.trace[i][n].reshape(steps, -1).tolist() == expected.spikes[i]
     counted = count(
-        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.groups
+        network, samples, result.trace, result.skeleton, ARRAY.window, device.program.tiles
     )
     for name in COUNTER_DTYPE.names:
         assert (result.layer_counters[name] == counted[name]).all()

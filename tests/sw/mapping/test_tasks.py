@@ -1,4 +1,4 @@
-"""Tasks: the words and weights their fields meet add up to the convolution, share by share."""
+"""Tasks: the words and weights their fields meet add up to the convolution, tile by tile."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from array_model import CoreModel, core_tasks
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps
-from stablespike.mapping.partitions import order, splits
+from stablespike.mapping.partitions import order, partitionings
 from stablespike.mapping.plan import make_plans
-from stablespike.program.compiler import _image
+from stablespike.program.images import core_image
 from stablespike.program.program import Program
 from stablespike.spec import reference, task_layout
 
@@ -25,10 +25,11 @@ def all_splits(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[
     """Programs that deal one layer in each of the ways there are."""
     [plan], programs = make_plans(network, config, 4), []
     layer, shape = network.layers[index], network.input_shapes[index]
-    for split in splits(layer, shape, config.cores, config.lanes):
-        dealt = replace(plan, splits=(*plan.splits[:index], split, *plan.splits[index + 1 :]))
-        images = tuple(_image(network, config, dealt, core) for core in range(config.cores))
-        programs.append(Program(network, config, 4, dealt.shares, images, {}, plan.needed))
+    for partitioning in partitionings(layer, shape, config.cores, config.lanes):
+        ways = (*plan.partitions[:index], partitioning, *plan.partitions[index + 1 :])
+        dealt = replace(plan, partitions=ways)
+        images = tuple(core_image(network, config, dealt, core) for core in range(config.cores))
+        programs.append(Program(network, config, 4, ways, images, {}, plan.needed))
     return programs
 
 
@@ -75,15 +76,15 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         expected = sums(layer, shape, values)
         for program in all_splits(network, config, index):
             covered = np.zeros(expected.shape, dtype=int)
-            for core, share in enumerate(program.groups[index]):
+            for core, tile in enumerate(program.tiles[index]):
                 model = CoreModel(program, core)
-                runs = order(share, layer, shape, lanes)
+                runs = order(tile, layer, shape, lanes)
                 mine = model.runs[index]
-                if not share.groups:
+                if not tile.groups:
                     assert not mine
                     continue
                 for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
-                    assert run.group == group - share.first
+                    assert run.group == group - tile.first_group
                     met = memory[run.places]
                     made = met @ model.weights[run.weights]
                     channels = slice(group * lanes, (group + 1) * lanes)
@@ -158,7 +159,7 @@ def test_shares_of_positions_begin_anywhere_in_a_row() -> None:
     )
     program = ss.compile(network, CONFIG, 4)
     one, other = (core_tasks(program, core)[0] for core in range(2))
-    assert [s[2:] for s in program.groups[0]] == [(0, 12), (12, 13)]
+    assert [s[2:] for s in program.tiles[0]] == [(0, 12), (12, 13)]
     names = "first_y", "start_x", "start_columns", "lines", "windows"
     assert picked([one, other], *names) == [(-1, -4, 5, 5, 12), (3, 12, 3, 3, 13)]
     assert (other["first_line"], other["first_x"], other["columns"]) == (3 * 36, -4, 5)

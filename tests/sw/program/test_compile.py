@@ -1,4 +1,4 @@
-"""Compiling: shares, images, tasks; everything that does not fit is named with its figures."""
+"""Compiling: tiles, images, tasks; everything that does not fit is named with its figures."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def network(*sizes: int, **options: object) -> ss.Network:
 @given(outputs=st.integers(1, 200), cores=st.integers(1, 8), lanes=st.sampled_from([4, 8, 16]))
 def test_shares_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
     config = ss.ArrayConfig(cores=cores, lanes=lanes)
-    (shares,) = ss.compile(network(3, outputs), config, 4).groups
-    counts = [share.groups for share in shares]
+    (tiles,) = ss.compile(network(3, outputs), config, 4).tiles
+    counts = [tile.groups for tile in tiles]
     assert sum(counts) == -(-outputs // lanes)
     assert max(counts) - min(counts) <= 1
     at = 0
-    for share in shares:
-        assert share.first == at
-        at += share.groups
+    for tile in tiles:
+        assert tile.first_group == at
+        at += tile.groups
 
 
 def test_weights_lie_as_the_scanner_reads_them() -> None:
@@ -235,7 +235,9 @@ def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
         typical_cycles(program, 0.2)
     ss.save_program(program, tmp_path / "p.safetensors")
     again = ss.load_program(tmp_path / "p.safetensors")
-    assert (again.network, again.device, again.groups) == (maps(), "golden:", program.groups)
+    assert (again.network, again.device, again.partitions) == (
+        maps(), "golden:", program.partitions
+    )
     large = ss.compile(network(500, 900), "icebreaker", 4, device="golden:")
     assert (large.window, large.device) == (4, "golden:")
     assert ss.compile(network(5, 6), SMALL, 4).device is None
