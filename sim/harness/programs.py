@@ -11,7 +11,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.lib.ports import beat_layout, window_layout, write_layout
-from stablespike.mapping.maps import Map, group_size, input_map, lanes_each, written_map
+from stablespike.mapping.maps import Map, group_size, input_map, lanes_per_channel, written_map
 from stablespike.mapping.partitions import Order, Tile, grid, order
 from stablespike.program.files import load_program
 from stablespike.program.program import Program
@@ -175,7 +175,7 @@ class _Received:
         network, index = self.program.network, self.program.layer_tags[tag][0]
         layer, shape = network.layers[index], network.input_shapes[index]
         made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
-        each = lanes_each(network, self.program.config, index)
+        each = lanes_per_channel(network, self.program.config, index)
         return written_map(made(shape), self.program.config.lanes, each)
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
@@ -200,7 +200,8 @@ class _Received:
         found: list[int] = []
         for at in range(lying.rows(lanes)):
             body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
-            assert len(body) == min(lanes, lying.channels * lying.each - at % groups * lanes)
+            there = lying.channels * lying.lanes_per_channel - at % groups * lanes
+            assert len(body) == min(lanes, there)
             found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
         values: list[int] = lying.gathered(np.array(found)).tolist()
         return values

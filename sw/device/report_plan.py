@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..mapping.maps import Map, group_size, lanes_each, written_map
+from ..mapping.maps import Map, group_size, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
 from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
@@ -110,7 +110,7 @@ class ReportPlan:
 def written_maps(program: Program) -> tuple[list[Map], Map]:
     """How the rows of every layer's neurons lie here, and those of the readout."""
     network, config = program.network, program.config
-    each = [lanes_each(network, config, i) for i in range(len(network.layers))]
+    each = [lanes_per_channel(network, config, i) for i in range(len(network.layers))]
     neurons = [
         written_map(shape, config.lanes, lanes)
         for shape, lanes in zip(network.neuron_shapes, each, strict=True)

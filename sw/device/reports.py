@@ -7,7 +7,7 @@ from collections import Counter, deque
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import lanes_each
+from ..mapping.maps import lanes_per_channel
 from ..program.program import Program
 from ..spec.report import HEAD, PLACE, ReportKind
 from ..support.errors import LinkError
@@ -145,7 +145,7 @@ class Collector:
     def _lanes_of(self, row: int) -> int:
         """Lanes of the neurons in a row of the last layer."""
         network, config = self._program.network, self._program.config
-        lanes = network.layers[-1].channels * lanes_each(network, config, -1)
+        lanes = network.layers[-1].channels * lanes_per_channel(network, config, -1)
         return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:

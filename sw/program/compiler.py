@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mapping.constraints import complaint, problems, width_problems
+from ..mapping.constraints import describe, violations, width_violations
 from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
@@ -73,9 +73,9 @@ def compile(
     if device is not None:
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
     plans = make_plans(network, config, steps, _COMPARED)
-    found = list(problems(network, config, steps, plans[0]))
+    found = list(violations(network, config, steps, plans[0]))
     if found:
-        raise DoesNotFit(complaint(found, network, config, steps))
+        raise DoesNotFit(describe(found, network, config, steps))
 
     def cycles(plan: Plan) -> int:
         return typical_cycles(Mapping(network, config, steps, plan.partitions), TYPICAL_ACTIVITY)
@@ -101,7 +101,7 @@ def _registers(network: Network, config: ArrayConfig, plan: Plan) -> dict[Regist
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
     """A program without memory contents; only widths can be too small."""
-    found = list(width_problems(network, config, steps))
+    found = list(width_violations(network, config, steps))
     if found:
         raise DoesNotFit(
             f"the network does not fit the array: {'; '.join(each.text for each in found)} (an "

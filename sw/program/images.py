@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import Map, Maps, group_size, lanes_each
+from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
 from ..mapping.partitions import Tile
-from ..mapping.plan import Plan, field_size
+from ..mapping.plan import Plan, kernel_extent
 from ..mapping.tasks import tasks
 from ..network.network import Conv2d, Network
 from ..samples.words import pack_rows
@@ -47,7 +47,7 @@ def core_image(
         zip(network.layers, plan.partitions, strict=True)
     ):
         tile = partitioning.tiles[core]
-        size, lanes = group_size(network, config, i), lanes_each(network, config, i)
+        size, lanes = group_size(network, config, i), lanes_per_channel(network, config, i)
         weights.append(_weight_rows(network, config, i, plan.maps, tile))
         bias, threshold = (
             _on_lanes(_groups_of(tile, values, size), lanes)
@@ -95,14 +95,14 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
     """(channels, words) weights of a layer for every word of its kernel, row by row; of a dense
     layer for every word of the map it reads, in whole rows."""
     layer = network.layers[index]
-    rows, words = field_size(layer, read, lanes)
+    rows, words = kernel_extent(layer, read, lanes)
     if isinstance(layer, Conv2d):
         # A sum pool in front repeats each weight over the words that are summed.
         square = 1 if layer.pool_before is None else layer.pool_before.size
         kernel = layer.weight.repeat(square, axis=2).repeat(square, axis=3)
         kernel = np.moveaxis(kernel, 1, 3)
         layout = np.zeros((*kernel.shape[:3], read.pitch), dtype=np.int64)
-        layout[..., read.heard] = kernel
+        layout[..., read.channel_slice] = kernel
         return layout.reshape(len(layout), -1)
     matrix = read.spread(network.folded_weight(index))
     return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
@@ -113,12 +113,12 @@ def _weight_rows(
 ) -> Integers:
     """(rows, lanes) weights of a tile, group behind group. A group has a row for every word of the
     recurrent map, if the layer reads one, then a row for every word of its kernel."""
-    lanes, own = config.lanes, maps.own[index]
+    lanes, own = config.lanes, maps.recurrent[index]
     matrix = _kernel(network, index, maps.read[index], lanes)
     recurrent = network.layers[index].recurrent
     if own is not None and recurrent is not None:
         matrix = np.concatenate([own.spread(recurrent), matrix], axis=1)
     part = _groups_of(tile, matrix, group_size(network, config, index))
-    part = _split_weights(part, lanes_each(network, config, index))
+    part = _split_weights(part, lanes_per_channel(network, config, index))
     # A row of the memory holds word j of group g: one weight for each lane.
     return part.reshape(tile.groups, lanes, part.shape[1]).transpose(0, 2, 1).reshape(-1, lanes)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
-from ..mapping.maps import Map, Maps, group_size, lanes_each
+from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
 from ..mapping.partitions import Tile, grid, order
-from ..mapping.plan import field_size
+from ..mapping.plan import kernel_extent
 from ..mapping.tasks import in_order, sent_kinds
 from ..network.network import Conv2d, Layer
 from ..spec import timing
@@ -63,7 +63,7 @@ class _Model:
         self.runs, self.events = [], []
         for i, layer in enumerate(network.layers):
             shape = network.input_shapes[i]
-            size, each = group_size(network, config, i), lanes_each(network, config, i)
+            size, each = group_size(network, config, i), lanes_per_channel(network, config, i)
             self.runs.append(_runs(layer, shape, maps, i, mapping.tiles[i], size, each))
             active = words[i][:, : mapping.windows].reshape(self.windows, -1) != 0
             events = _events(layer, shape, active)
@@ -141,10 +141,10 @@ def _runs(
         count = len(runs.y)
         present[:count, core] = True
         position[:count, core] = runs.y * there.columns + runs.x
-        rows[:count, core] = flags[runs.y, runs.x] + maps.own_rows(index)
+        rows[:count, core] = flags[runs.y, runs.x] + maps.recurrent_rows(index)
         lanes[:count, core] = each * np.minimum(size, layer.channels - runs.group * size)
         emits[runs.emitted, core] = True
-    kernel_rows, _ = field_size(layer, maps.read[index], maps.lanes)
+    kernel_rows, _ = kernel_extent(layer, maps.read[index], maps.lanes)
     return Runs(present, position, rows, kernel_rows, lanes, emits)
 
 

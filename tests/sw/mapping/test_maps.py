@@ -72,9 +72,9 @@ def test_own_spikes_lie_twice_for_each_run() -> None:
     )
     maps = Maps(network, ss.ArrayConfig(lanes=4))
     # A row of input, twice; of every layer two rows, twice; two places for skeletons; the last run.
-    assert maps.own_spikes == [2, 6, 10, 14, 22]
+    assert maps.recurrent_spikes == [2, 6, 10, 14, 22]
     assert (maps.spikes, maps.skeleton) == ([0, 2, 6, 10], [0, 18, 20, 18])
-    assert (maps.own_rows(0), maps.total) == (2, 26)
+    assert (maps.recurrent_rows(0), maps.total) == (2, 26)
 
 
 def test_every_other_map_lies_in_the_same_place() -> None:
