@@ -1,4 +1,4 @@
-"""Shares: every neuron is one core's, in whole pools, and in the order in which it is reported."""
+"""Tiles: every neuron is one core's, in whole pools, and in the order in which it is reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def layers(draw: st.DrawFn) -> tuple[ss.Conv2d, tuple[int, int, int]]:
 
 
 @given(layers(), st.integers(1, 8), st.sampled_from([4, 8, 16]))
-def test_every_split_covers_a_layer(made, cores, lanes) -> None:
+def test_every_partitioning_covers_a_layer(made, cores, lanes) -> None:
     layer, shape = made
     there = grid(layer, shape)
     lines, columns = there.lines, there.columns
@@ -86,7 +86,7 @@ def test_runs_go_pool_by_pool_and_group_by_group() -> None:
     assert runs.emitted_rows.tolist() == [1, 2]
 
 
-def test_a_core_without_a_share_computes_nothing() -> None:
+def test_a_core_without_groups_computes_nothing() -> None:
     *_, idle = partitionings(layer_of(4, 2), (1, 3, 3), 3, 4)[0].tiles
     assert (idle.groups, idle.cells) == (0, 0)
     assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 4).rows)

@@ -21,7 +21,7 @@ from stablespike.spec import reference, task_layout
 NEURON = ss.Neuron(threshold=1)
 
 
-def all_splits(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
+def all_partitionings(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
     """Programs that deal one layer in each of the ways there are."""
     [plan], programs = make_plans(network, config, 4), []
     layer, shape = network.layers[index], network.input_shapes[index]
@@ -74,7 +74,7 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         memory[silent] = rng.integers(0, 1 << 8, int(silent.sum()))
         memory = np.pad(memory, (0, lanes), constant_values=255)
         expected = sums(layer, shape, values)
-        for program in all_splits(network, config, index):
+        for program in all_partitionings(network, config, index):
             covered = np.zeros(expected.shape, dtype=int)
             for core, tile in enumerate(program.tiles[index]):
                 model = CoreModel(program, core)
@@ -136,7 +136,7 @@ def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
     assert {name: second[name] for name in dense} == dense
 
 
-def test_shares_of_channels_leave_gaps() -> None:
+def test_tiles_of_channels_leave_gaps() -> None:
     program = ss.compile(maps_network(), CONFIG, 4)
     tasks = [core_tasks(program, core) for core in range(2)]
     assert [task["gap"] for task, _ in tasks] == [1, 1]
@@ -149,7 +149,7 @@ def test_shares_of_channels_leave_gaps() -> None:
     assert idle["wait"] == busy["wait"] == 4
 
 
-def test_shares_of_positions_begin_anywhere_in_a_row() -> None:
+def test_tiles_of_positions_begin_anywhere_in_a_row() -> None:
     network = ss.Network(
         ss.SpikeInput((4, 9, 9)),
         [
@@ -218,7 +218,7 @@ def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
     ]
 
 
-def test_a_core_without_a_share_of_a_recurrent_layer_only_waits() -> None:
+def test_a_core_without_groups_of_a_recurrent_layer_only_waits() -> None:
     idle = recurrent_tasks("spikes", 3)[0]
     assert picked(idle, "groups", "own_rows", "wait", "last") == [
         (0, 0, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1)

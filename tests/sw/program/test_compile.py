@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stablespike.samples.words import pack_rows
 from stablespike.spec import preset, task_layout
 from stablespike.spec.link import Register, Space
-from stablespike.support.errors import DoesNotFit, FileError
+from stablespike.support.errors import DoesNotFit
 from stablespike.support.values import signed_bits, signed_range
 from stablespike.timing.estimate import typical_cycles
 
@@ -36,7 +36,7 @@ def network(*sizes: int, **options: object) -> ss.Network:
 
 
 @given(outputs=st.integers(1, 200), cores=st.integers(1, 8), lanes=st.sampled_from([4, 8, 16]))
-def test_shares_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
+def test_tiles_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
     config = ss.ArrayConfig(cores=cores, lanes=lanes)
     (tiles,) = ss.compile(network(3, outputs), config, 4).tiles
     counts = [tile.groups for tile in tiles]
@@ -339,31 +339,9 @@ def test_the_longest_sample_is_reported() -> None:
     assert typical_cycles(program, 0.2) == pytest.approx(256 * short, rel=0.01)
 
 
-def test_a_program_is_read_back(tmp_path: Path) -> None:
-    program = ss.compile(network(5, 10, 3), SMALL, 9)
-    ss.save_program(program, tmp_path / "p.safetensors")
-    again = ss.load_program(tmp_path / "p.safetensors")
-    assert (again.network, again.config, again.steps) == (program.network, SMALL, 9)
-    for mine, theirs in zip(program.images, again.images, strict=True):
-        assert all((mine[space] == theirs[space]).all() for space in mine)
-
-
-def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "p.safetensors"
-    ss.save_program(ss.compile(network(5, 10, 3), SMALL, 9), path)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FileError, match="truncated"):
-        ss.load_program(path)
-
-
 def test_the_report_says_what_is_needed() -> None:
     text = ss.compile(network(5, 10, 3), SMALL, 9).report()
     assert re.search(r"weight rows +36 +64", text)
     assert "3 window(s)" in text
     assert "layers[1] (Dense 10 -> 3)" in text
     assert "cycles per sample" in text
-
-
-def test_a_directory_is_no_program(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="is a directory"):
-        ss.load_program(tmp_path)
