@@ -47,10 +47,6 @@ PACKET_CHOSEN = 2
 """Cycles from when a core turns to its reports until a packet's first word waits at the merger."""
 
 
-def _chained(config: ArrayConfig) -> int:
-    return int(config.chain > 1)
-
-
 def _several(config: ArrayConfig) -> int:
     return int(config.cores > 1)
 
@@ -69,12 +65,12 @@ def neuron_task_cycles(config: ArrayConfig) -> int:
 def found_to_issued(config: ArrayConfig) -> int:
     """Cycles from when the finder reads a row of flags to the row's first event: flags, queue,
     output of the queue, issuer; with chained lanes a register behind the flags."""
-    return 4 + _chained(config)
+    return 4 + config.pipelined
 
 
 def swap_to_start(config: ArrayConfig) -> int:
     """Cycles from a swap to the drain's ``start``, which reads the first neuron a cycle later."""
-    return 1 + LEAVING * _chained(config)
+    return 1 + LEAVING * config.pipelined
 
 
 def step_stages(config: ArrayConfig) -> int:
@@ -85,7 +81,7 @@ def step_stages(config: ArrayConfig) -> int:
 
 def input_stages(config: ArrayConfig) -> int:
     """Pipeline stages of the neuron unit in front of its first step."""
-    return _chained(config)
+    return int(config.pipelined)
 
 
 def neuron_latency(config: ArrayConfig) -> int:
@@ -133,23 +129,23 @@ def swap_wait(config: ArrayConfig) -> int:
 def beat_interval(config: ArrayConfig) -> int:
     """Cycles from a beat of a row on the bus to the same core's next one. Among several cores the
     bus chooses a core and then takes the beat; of chained lanes by way of a register."""
-    return 1 + _several(config) * (2 + _chained(config))
+    return 1 + _several(config) * (2 + config.pipelined)
 
 
 def row_to_flags(config: ArrayConfig) -> int:
     """Cycles from the last neuron's leaving a dense core to when the finder of a core may read the
     row's flags, for a row of one beat: output, spike memory, and the registers of the bus."""
-    several, chained = _several(config), _chained(config)
+    several = _several(config)
     bus = 4 if several else int(config.row_beats > 1)
     # With chained lanes the scanner sees a cycle later what has become available; of several cores
     # there is one more register at the core that sends, and one at each that receives.
-    return 2 + bus + chained * (1 + 2 * several)
+    return 2 + bus + config.pipelined * (1 + 2 * several)
 
 
 def beat_to_flags(config: ArrayConfig) -> int:
     """Cycles from when the bus takes the last beat of a row to when the finder of a core may read
     its flags, with convolution."""
-    return 2 + 3 * _several(config) + (config.row_beats > 1) + 2 * _chained(config)
+    return 2 + 3 * _several(config) + (config.row_beats > 1) + 2 * config.pipelined
 
 
 def settled_to_time(config: ArrayConfig) -> int:

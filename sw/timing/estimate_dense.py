@@ -128,12 +128,12 @@ class _Model:
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.looked = 0  # when it is free for a packet, and the core it looks at
-        self.chained, several = self.config.chain > 1, self.config.cores > 1
-        self.moving = self.config.chain if self.chained else 0
+        several = self.config.cores > 1
+        self.moving = self.config.chain if self.config.pipelined else 0
         # Cycles by which the last beat of a row is behind the first one.
         self.row_sent = (self.config.row_beats - 1) * timing.beat_interval(self.config)
         # Cycles on the way to the merger, by way of a register; as many back.
-        self.to_merger = int(self.chained and several)
+        self.to_merger = int(self.config.pipelined and several)
         self.last = len(mapping.network.layers) - 1
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
@@ -162,7 +162,8 @@ class _Model:
             if inner:
                 senders = [times for times in sent if times]
                 in_order = len(senders) == 1 and emit != "both"
-                late = (emit != "spikes") * (1 + self.chained)  # the skeleton takes these more
+                # A skeleton is made behind the spikes.
+                late = (emit != "spikes") * (1 + config.pipelined)
                 ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
         return max(core.settled for core in self.cores) + timing.settled_to_time(config)
 
@@ -258,7 +259,7 @@ class _Model:
             core.finder = found + 1
         # With chained lanes a swap takes the place of events and comes behind the last one; without
         # it waits until the last event has been added.
-        swap = max(ended + 1 + (busy and not self.chained), core.neuron)
+        swap = max(ended + 1 + (busy and not self.config.pipelined), core.neuron)
         core.issuer = max(core.issuer, swap + self.moving)
         return swap
 
@@ -284,7 +285,7 @@ class _Model:
         layer, _ = self.mapping.layer_tags[run]
         emit, inner = network.layers[layer].emit, layer < self.last
         words = not inner and network.readout != "membrane"
-        if self.chained:
+        if self.config.pipelined:
             # A state of its own makes a skeleton; where there is none, it and its row are left out.
             skeleton = emit != "spikes" if inner else words and emit == "skeleton"
             return timing.WRITTEN_BACK + (1 if computes and skeleton else -1)

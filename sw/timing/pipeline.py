@@ -164,7 +164,6 @@ class Cores:
         self, config: ArrayConfig, steps: Integers, final: Bools, lag: Integers
     ) -> None:
         self.config = config
-        self.chained, self.several = config.chain > 1, config.cores > 1
         self.passes = (-(-steps // config.neuron_steps))[:, None]
         self.final = final[:, None]
         self.scan = np.full(lag.shape, timing.scan_task_cycles(config), dtype=np.int64)
@@ -237,7 +236,7 @@ class Cores:
         end = np.maximum(end, finder + latency + 1)
         # With chained lanes a swap takes the place of events and comes behind the last one; without
         # it waits until the last event has been added.
-        swap = np.maximum(end if self.chained else end + (events > 0), done.free)
+        swap = np.maximum(end if self.config.pipelined else end + (events > 0), done.free)
         return _Progress(
             generator=generator, finder=finder, issuer=swap, free=done.free, start=done.start,
             sent=done.sent, sent_before=done.sent, gone=done.gone, settled=done.settled,
@@ -249,7 +248,7 @@ class Cores:
         length = timing.pass_length(config)
         span = length * self.passes
         begin = np.maximum(after.issuer + timing.swap_to_start(config), done.start + span)
-        if self.chained:
+        if self.config.pipelined:
             after.issuer = after.issuer + config.chain
         # Groups are at most two: one enters while the other one leaves. With membranes it is one.
         begin = np.maximum(
@@ -260,7 +259,7 @@ class Cores:
         lanes = task.runs.lanes[r] if trails else config.lanes
         left = begin + span + timing.late_sums(config)
         after.start = begin
-        after.free = begin + 1 + timing.swap_wait(config) if self.chained else left
+        after.free = begin + 1 + timing.swap_wait(config) if self.config.pipelined else left
         if trails:
             after.gone = left + 1
         last_pass: Integers = begin + length * (self.passes - 1)
@@ -273,7 +272,7 @@ class Cores:
         sends may be read, (windows,)."""
         config, output, runs = self.config, task.output, task.runs
         last_row = np.zeros(len(full), dtype=np.int64)
-        taken = np.maximum(full + 1 + self.chained, done.sent)
+        taken = np.maximum(full + 1 + self.config.pipelined, done.sent)
         out = taken + timing.OUTPUT_START
         emits = np.broadcast_to(runs.emits[r] & runs.there[r], out.shape)
         beats = timing.beat_interval(config) * (config.row_beats - 1) + 1
@@ -316,7 +315,7 @@ class _Merger:
     def __init__(self, config: ArrayConfig, windows: int) -> None:
         self.cores = config.cores
         # Cycles on the way to the merger, by way of a register; as many back.
-        self.distance = int(config.chain > 1 and config.cores > 1)
+        self.distance = int(config.pipelined and config.cores > 1)
         self.free, self.looked = (np.zeros((windows, 1), dtype=np.int64) for _ in range(2))
 
     def take(self, at: Integers, there: Bools, words: int | Integers) -> Integers:
