@@ -1,30 +1,38 @@
 """The link: frames, commands, registers and the answer to ``hello``.
 
-On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes:
+On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes,
+with the CRC little endian and of all bytes before it::
 
     kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4)
 
-(little endian, of all before it).
-
-Nothing in a frame takes effect before its CRC holds. Both sides number their DATA frames from 0
-(modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
+Nothing in a frame takes effect before its CRC was checked. Both sides number their DATA frames from
+0 (modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
 INFO: the number of DATA frames of the other side that were executed (device) or taken (host),
-modulo 256, so it is also the next one expected.
+modulo 256, so it is also the number of the next frame that is expected.
 
-host -> device
-    HELLO  body: nonce (4). Starts session ``nonce & 0xff`` unless it is the running one's own
-           nonce again: everything but the memories is reset, both sides count from 0.
-    DATA   body: one command. At most ``receive_bytes`` of unacknowledged bodies, each counted
-           with 1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
-    ACK    no body, ``seq`` 0. With ``RESEND`` in ``kind``: a frame of the device's is missing, or
-           nothing came for a while: the device sends all that is not acknowledged again, and an
-           ACK.
-device -> host
-    INFO   body: nonce (4), then the fields of ``INFO``: the answer to HELLO.
-    DATA   body: a piece of the byte stream of reports (``spec.report``); its cuts mean nothing.
-    ACK    no body; sent when something was executed and no DATA is on its way. With ``RESEND``: a
-           frame of the host's is missing.
-    ``FAULT`` in ``kind`` of any device frame but INFO: a command was refused since HELLO.
+From the host to the device:
+
+HELLO
+    Body: nonce (4). Starts session ``nonce & 0xff``, unless it is the nonce of the running session
+    again. Everything but the memories is reset, and both sides count from 0.
+DATA
+    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, each counted with
+    1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
+ACK
+    No body, ``seq`` 0. With ``RESEND`` in ``kind`` a frame of the device is missing, or nothing
+    came for a while: the device sends again all that is not acknowledged, and an ACK.
+
+From the device to the host:
+
+INFO
+    Body: nonce (4), then what ``pack_info`` gives. The answer to HELLO.
+DATA
+    Body: a piece of the byte stream of reports (``spec.report``); where it is cut means nothing.
+ACK
+    No body. Sent when something was executed and no DATA is on its way. With ``RESEND`` a frame of
+    the host is missing.
+
+``FAULT`` in ``kind`` of any frame of the device but INFO: a command was refused since HELLO.
 
 Frames of another session than the running one are ignored. The device never blocks on a frame it
 has no room for: it drops it, and go-back-N repairs that.
@@ -41,29 +49,10 @@ from .array import LIMITS, ArrayConfig
 from .layout import Field, Layout, bits_for
 
 __all__ = [
-    "BAUD_DEFAULT",
-    "BAUD_TOLERANCE",
-    "BODY_BYTES",
-    "BREAK_BITS",
-    "BUILD_ID_BYTES",
-    "CLOCKS_PER_BIT_MIN",
-    "CRC_BYTES",
-    "DATA_IN_FLIGHT",
-    "FAULT",
-    "FRAME_BYTES",
-    "HEADER_BYTES",
-    "KIND_MASK",
-    "MAGIC",
-    "RESEND",
-    "VERSION",
-    "WINDOW_HEAD",
-    "Command",
-    "Kind",
-    "Register",
-    "ReportFlags",
-    "Space",
-    "pack_info",
-    "unpack_info",
+    "BAUD_DEFAULT", "BAUD_TOLERANCE", "BODY_BYTES", "BREAK_BITS", "BUILD_ID_BYTES",
+    "CLOCKS_PER_BIT_MIN", "CRC_BYTES", "DATA_IN_FLIGHT", "FAULT", "FRAME_BYTES", "HEADER_BYTES",
+    "KIND_MASK", "MAGIC", "RESEND", "VERSION", "WINDOW_HEAD", "Command", "Kind", "Register",
+    "ReportFlags", "Space", "pack_info", "unpack_info",
 ]
 
 FRAME_BYTES = 254

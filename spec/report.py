@@ -1,4 +1,4 @@
-"""Reports: what the cores send to the host, as packets of 16-bit words, low byte first.
+"""Reports: what the cores send to the host, as packets of 16-bit words, low byte first::
 
     word 0: kind (3) | length (7) | layer (6)      length: words after word 1
     word 1: group (10) | core (6)
