@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..samples.events import LAST, bin_events, places, steps_of
+from ..samples.events import LAST, bin_events, event_positions, steps_of
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -49,7 +49,7 @@ class Feed:
             goes back in time; the first one is named, and none of the call's is taken.
         """
         self._going()
-        where = places("events", events, self._shape)
+        where = event_positions("events", events, self._shape)
         step = steps_of("events", events, LAST, self._bin_time, self._start)
         if not len(step):
             return
