@@ -12,11 +12,9 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.samples.words import pack_rows
 from stablespike.spec import preset, task_layout
 from stablespike.spec.link import Register, Space
 from stablespike.support.errors import DoesNotFit
-from stablespike.support.values import signed_bits, signed_range
 from stablespike.timing.estimate import typical_cycles
 
 pytestmark = pytest.mark.usefixtures("dense_presets")
@@ -210,14 +208,15 @@ def maps() -> ss.Network:
 
 
 def test_options_that_the_array_lacks_are_named() -> None:
-    message = (
-        "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution; "
-        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence (device='golden:' "
-        "compiles it for the golden model alone; it fits no preset, but an ArrayConfig like this "
-        "with convolution=True, recurrence=True)"
-    )
-    with pytest.raises(DoesNotFit, match=re.escape(message)):
+    with pytest.raises(DoesNotFit) as raised:
         ss.compile(maps(), "icebreaker", 4)
+    for part in (
+        "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution",
+        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence",
+        "device='golden:'",
+        "an ArrayConfig like this with convolution=True, recurrence=True",
+    ):
+        assert part in str(raised.value)
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
@@ -304,31 +303,6 @@ def test_wrong_arguments(arguments, error, message) -> None:
     given_network, *others = arguments
     with pytest.raises(error, match=message):
         ss.compile(network(2, 2) if given_network is None else given_network, *others)
-
-
-@given(low=st.integers(-(1 << 20), 1 << 20), high=st.integers(-(1 << 20), 1 << 20))
-def test_signed_bits_are_the_fewest(low: int, high: int) -> None:
-    low, high = sorted((low, high))
-
-    def hold(bits: int) -> bool:
-        lowest, highest = signed_range(bits)
-        return lowest <= low and high <= highest
-
-    bits = signed_bits(low, high)
-    assert hold(bits)
-    assert bits == 1 or not hold(bits - 1)
-
-
-@pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
-def test_images_are_packed_in_blocks(width: int, lanes: int, monkeypatch) -> None:
-    monkeypatch.setattr("stablespike.samples.words._BITS_AT_ONCE", 5 * width * lanes)
-    high = 1 << (width - 1)
-    rows = np.random.default_rng(width).integers(-high, high, (23, lanes))
-    packed = pack_rows(rows, width)
-    assert packed.dtype == np.uint16
-    for row, words in zip(rows.tolist(), packed.tolist(), strict=True):
-        value = sum((number & (2 * high - 1)) << width * i for i, number in enumerate(row))
-        assert value == sum(word << 16 * i for i, word in enumerate(words))
 
 
 def test_the_longest_sample_is_reported() -> None:
