@@ -48,7 +48,7 @@ def test_every_partitioning_covers_a_layer(made, cores, lanes) -> None:
             if len(runs.emitted_rows):
                 before = there.complete_before(tile.first_cell) * groups + tile.first_group
                 assert runs.emitted_rows[0] == before
-        # Even but for one window, one group.
+        # Even but for one cell, one group.
         for name in ("groups", "cells"):
             dealt = {getattr(tile, name) for tile in partitioning.tiles if tile.groups}
             assert max(dealt) - min(dealt) <= 1
@@ -74,7 +74,7 @@ def test_a_dense_layer_is_dealt_by_groups(outputs, cores, lanes) -> None:
 
 
 def test_runs_go_pool_by_pool_and_group_by_group() -> None:
-    """2 x 3 positions in pools of 2: the last column is computed, but in no whole pool."""
+    """2 x 3 positions in pools of 2: the last column is computed, but its cell is incomplete."""
     layer = layer_of(8, 2)
     runs = order(Tile(1, 2, 0, 2), layer, (1, 3, 4), 4)
     pool = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -92,12 +92,12 @@ def test_a_core_without_groups_computes_nothing() -> None:
     assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 4).rows)
 
 
-def test_parts_begin_anywhere_in_a_row() -> None:
-    """5 x 3 positions in pools of 2, so 3 x 2 windows, over 4 cores."""
+def test_tiles_begin_anywhere_in_a_row() -> None:
+    """5 x 3 positions in pools of 2, so 3 x 2 cells, over 4 cores."""
     by_positions = partitionings(layer_of(4, 2), (1, 6, 4), 4, 4)[0]
     assert [(s.first_cell, s.cells) for s in by_positions.tiles] == [(0, 1), (1, 2), (3, 1), (4, 2)]
     there = grid(layer_of(4, 2), (1, 6, 4))
     assert [there.positions(tile) for tile in by_positions.tiles] == [4, 6, 2, 3]
     assert (str(by_positions), by_positions.load) == ("1 x 4", 6)
-    # Whole windows are the left one of each but the last row.
-    assert [there.complete_before(window) for window in range(7)] == [0, 1, 1, 2, 2, 2, 2]
+    # Complete cells are the left one of each but the last row.
+    assert [there.complete_before(cell) for cell in range(7)] == [0, 1, 1, 2, 2, 2, 2]

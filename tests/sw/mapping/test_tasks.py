@@ -55,7 +55,7 @@ def sums(layer: Any, shape: tuple[int, ...], values: Any) -> Any:
 def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
     rng = np.random.default_rng(seed)
     network = random_maps(rng, recurrent=False)
-    # Few rows make places narrow, so that those above the map come round to it.
+    # Few rows make addresses narrow, so that those above the map come round to it.
     config = ss.ArrayConfig(
         cores=cores, lanes=lanes, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
         spike_rows=256, neuron_groups=64, state_groups=1024, convolution=True,
@@ -67,10 +67,10 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         zip(network.layers, network.input_shapes, strict=True)
     ):
         values = rng.integers(0, 1 << 8, network.input_sizes[index])
-        lying = plan.maps.read[index]
-        memory = lying.spread(values)
-        # What lies in silent lanes and behind the map meets no weight, or is not met.
-        silent = lying.spread(np.ones(len(values), dtype=int)) == 0
+        layout = plan.maps.read[index]
+        memory = layout.spread(values)
+        # What is in silent lanes and behind the map has no weight, or is in no receptive field.
+        silent = layout.spread(np.ones(len(values), dtype=int)) == 0
         memory[silent] = rng.integers(0, 1 << 8, int(silent.sum()))
         memory = np.pad(memory, (0, lanes), constant_values=255)
         expected = sums(layer, shape, values)
@@ -85,14 +85,14 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
                     continue
                 for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
                     assert run.group == group - tile.first_group
-                    met = memory[run.places]
+                    met = memory[run.addresses]
                     made = met @ model.weights[run.weights]
                     channels = slice(group * lanes, (group + 1) * lanes)
                     wanted = expected[channels, y, x]
                     assert made[: len(wanted)].tolist() == wanted.tolist()
                     assert not made[len(wanted) :].any()
                     covered[channels, y, x] += 1
-                emitted = [i for i, run in enumerate(mine) if run.whole]
+                emitted = [i for i, run in enumerate(mine) if run.completes]
                 assert emitted == runs.emitted.tolist()
             assert (covered == 1).all()
 

@@ -39,12 +39,12 @@ def test_runs_are_those_of_the_tasks(seed: int) -> None:
                 mine = list(field_runs(core_tasks(program, core)[layer], program))
                 assert len(mine) == np.count_nonzero(runs.there[:, core])
                 for r, run in enumerate(mine):
-                    flags = set((run.places // ARRAY.lanes).tolist())
-                    assert runs.emits[r, core] == run.whole
+                    flags = set((run.addresses // ARRAY.lanes).tolist())
+                    assert runs.emits[r, core] == run.completes
                     # A row that ends a kernel row and begins the next one is looked at twice.
                     assert len(flags) <= runs.rows[r, core] <= len(flags) + runs.kernel_rows
                     met = events[runs.position[r, core]]
-                    assert met == np.count_nonzero(memory[run.places])
+                    assert met == np.count_nonzero(memory[run.addresses])
 
 
 def convolved(**options: object) -> ss.Network:
