@@ -44,7 +44,7 @@ def run(network: ss.Network, config: ArrayConfig, steps: int, samples: Any) -> d
     table = [{name: counted[name][:, i].mean() for name in counted.dtype.names or ()}
              for i in range(counted.shape[1])]
     bounds = neuron_bound(program).tolist()
-    cores = [sum(share.groups > 0 for share in shares) for shares in program.groups]
+    cores = [sum(share.groups > 0 for share in shares) for shares in program.tiles]
     layers = [
         {
             "layer": network.layer_name(i),

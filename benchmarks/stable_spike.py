@@ -102,7 +102,7 @@ def hardware(network: ss.Network, samples: np.ndarray[Any, Any], steps: int) -> 
     window = program.config.window
     words = source_words(network, samples, traced.spikes, traced.skeleton, window)
     counters = count(
-        network, samples, traced.spikes, traced.skeleton, window, program.groups
+        network, samples, traced.spikes, traced.skeleton, window, program.tiles
     )
     return {
         "sops": float(summed(counters)["sops"].mean()),

@@ -34,7 +34,6 @@ _POWERS = (
     "row_beats",
 )
 
-
 _OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weights")
 
 
@@ -44,40 +43,62 @@ class ArrayConfig:
 
     Parameters
     ----------
-    cores : number of cores P on the spike bus.
-    lanes : output channels L a core accumulates at once; also the spike words in a row of the
+    cores : int
+        Number of cores P on the spike bus.
+    lanes : int
+        Output channels L that a core accumulates at once; also the spike words in a row of the
         spike memory and of the bus. A power of two.
-    window : time steps T in a spike word. A power of two.
-    neuron_steps : steps R the neuron unit takes in one pass; divides ``window``.
-    weight_bits : 4 or 8, signed.
-    acc_bits : width of a lane's accumulators, in weight steps.
-    state_bits : width V of the membrane, ``fraction_bits`` of them fraction.
-    fraction_bits : F; thresholds and biases are in units of ``2**-F`` weight steps.
-    weight_rows : rows of L weights a core holds, at least L.
-    spike_rows : rows of L spike words a core holds (input maps twice: they are double-buffered).
-    neuron_groups : groups of L neurons (output channels) a core holds parameters for.
-    state_groups : groups of L neurons a core keeps state for between windows; those of a map are
-        one for every position and group.
-    tasks : entries of a core's task list.
-    row_queue : rows with spikes the scanner finds ahead of the lanes.
-    receive_bytes, result_bytes : the link's buffers; powers of two.
-    chain : lanes that empty through one another, in as many cycles, into a small memory that is
-        drained afterwards; 1: every accumulator has a register behind it, and all are emptied in
-        one cycle. Divides ``lanes``.
-    row_beats : cycles a row of spike words takes on the bus and into the spike memories; divides
+    window : int
+        Time steps T in a spike word. A power of two.
+    neuron_steps : int
+        Steps R that the neuron unit takes in one pass; divides ``window``.
+    weight_bits : int
+        Width of a weight, 4 or 8, signed.
+    acc_bits : int
+        Width of a lane's accumulators, in weight steps.
+    state_bits : int
+        Width V of the membrane, ``fraction_bits`` of them fraction.
+    fraction_bits : int
+        F; thresholds and biases are in units of ``2**-F`` weight steps.
+    weight_rows : int
+        Rows of L weights that a core holds, at least L.
+    spike_rows : int
+        Rows of L spike words that a core holds; the input map is there twice.
+    neuron_groups : int
+        Groups of L neurons (output channels) that a core holds parameters for.
+    state_groups : int
+        Groups of L neurons that a core keeps the state of between windows. A convolution takes one
+        for every position and group.
+    tasks : int
+        Entries of a core's task list.
+    row_queue : int
+        Rows with spikes that the scanner finds ahead of the lanes.
+    receive_bytes, result_bytes : int
+        Sizes of the link's buffers; powers of two.
+    chain : int
+        Lanes that empty through one another, in as many cycles, into a small memory that is
+        drained afterwards; divides ``lanes``. With 1 every accumulator has a register behind it,
+        and all are emptied in one cycle.
+    row_beats : int
+        Cycles that a row of spike words takes on the bus and into the spike memories; divides
         ``lanes``.
-    state : keep membranes between windows. Without it a sample is one window.
-    synaptic_current : a leaky synaptic current (CUBA) in front of the membrane.
-    convolution : receptive fields and max pools; a group's neurons enter while those of the one
-        before leave. A beat of a row must have 16 bits at least.
-    recurrence : layers that read their own spikes of the step before; takes ``convolution``.
-    wide_weights : layers of 8-bit weights on lanes of 4 bits, two for a neuron; takes
-        ``convolution``.
+    state : bool
+        Keep membranes between windows. Without it a sample is one window.
+    synaptic_current : bool
+        A leaky synaptic current (CUBA) in front of the membrane.
+    convolution : bool
+        Receptive fields and max pools; a group's neurons enter the neuron unit while those of the
+        group before leave it. A beat of a row must have at least 16 bits.
+    recurrence : bool
+        Layers that read their own spikes of the step before; needs ``convolution``.
+    wide_weights : bool
+        Layers of 8-bit weights on lanes of 4 bits, two lanes for a neuron; needs ``convolution``.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the field, the value and what is allowed.
+        If a field has a value that is not allowed. The message names the field, the value and what
+        is allowed.
     """
 
     cores: int = 1
@@ -106,50 +127,59 @@ class ArrayConfig:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
             if field.name in _OPTIONS:
-                if not isinstance(value, bool):
-                    raise TypeError(f"{field.name} must be True or False, not {value!r}")
-                continue
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{field.name} must be an integer, not {value!r}")
-            low, high = LIMITS[field.name]
-            power = "a power of two " if field.name in _POWERS else ""
-            if not low <= value <= high or (power and value & (value - 1)):
-                raise ValueError(f"{field.name} must be {power}from {low} to {high}, not {value}")
+                self._check_option(field.name)
+            else:
+                self._check_number(field.name)
+        self._check_widths()
+        self._check_counts()
+
+    def _check_option(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+        if value and name in ("recurrence", "wide_weights") and not self.convolution:
+            raise ValueError(f"{name} must be False where convolution is, not True")
+
+    def _check_number(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an integer, not {value!r}")
+        low, high = LIMITS[name]
+        power = "a power of two " if name in _POWERS else ""
+        if not low <= value <= high or (power and value & (value - 1)):
+            raise ValueError(f"{name} must be {power}from {low} to {high}, not {value}")
+
+    def _check_widths(self) -> None:
         if self.weight_bits not in (4, 8):
             raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits}")
-        if self.neuron_steps > self.window:
+        if self.wide_weights and self.weight_bits != 4:
+            raise ValueError(f"wide_weights needs weight_bits of 4, not {self.weight_bits}")
+        if self.acc_bits <= self.weight_bits:
             raise ValueError(
-                f"neuron_steps must be at most window ({self.window}), not {self.neuron_steps}"
+                f"acc_bits must be more than weight_bits ({self.weight_bits}), not {self.acc_bits}"
             )
-        for name in ("chain", "row_beats"):
-            if getattr(self, name) > self.lanes:
-                raise ValueError(
-                    f"{name} must be at most lanes ({self.lanes}), not {getattr(self, name)}"
-                )
         if self.fraction_bits > self.state_bits - 4:
             raise ValueError(
                 f"fraction_bits must be at most state_bits - 4 ({self.state_bits - 4}), "
                 f"not {self.fraction_bits}"
             )
+
+    def _check_counts(self) -> None:
+        for name, of in (("neuron_steps", "window"), ("chain", "lanes"), ("row_beats", "lanes")):
+            if getattr(self, name) > getattr(self, of):
+                raise ValueError(
+                    f"{name} must be at most {of} ({getattr(self, of)}), not {getattr(self, name)}"
+                )
         if self.weight_rows < self.lanes:
             raise ValueError(
                 f"weight_rows must be at least lanes ({self.lanes}), not {self.weight_rows}"
             )
-        for name in ("recurrence", "wide_weights"):
-            if getattr(self, name) and not self.convolution:
-                raise ValueError(f"{name} must be False where convolution is, not True")
-        if self.wide_weights and self.weight_bits != 4:
-            raise ValueError(f"wide_weights needs weight_bits of 4, not {self.weight_bits}")
+        # A beat carries a whole number of the 16-bit words in which rows are reported.
         if self.convolution and self.row_beats > 1 and self.row_bits // self.row_beats < 16:
             raise ValueError(
                 f"row_beats must be at most {max(1, self.row_bits // 16)} for rows of "
                 f"{self.row_bits} bits with convolution, not {self.row_beats}"
-            )
-        if self.acc_bits <= self.weight_bits:
-            raise ValueError(
-                f"acc_bits must be more than weight_bits ({self.weight_bits}), not {self.acc_bits}"
             )
 
     @property
@@ -173,11 +203,21 @@ class ArrayConfig:
         return -(-self.row_bits // 16)
 
     @property
+    def pipelined(self) -> bool:
+        """Whether the array has registers for the clock.
+
+        A large array, which has chained lanes, takes a register wherever a path would be long or
+        would cross the device. A small one spares the cells, and the cycle.
+        """
+        return self.chain > 1
+
+    @property
     def passes(self) -> int:
         """Passes of the neuron unit over a group of a full window."""
         return self.window // self.neuron_steps
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields by name, in order."""
         return asdict(self)
 
 
@@ -259,10 +299,15 @@ PRESETS: dict[str, ArrayConfig] = {
 def preset(name: str) -> ArrayConfig:
     """The configuration of that name.
 
+    Parameters
+    ----------
+    name : str
+        Name of a preset.
+
     Raises
     ------
     ValueError
-        If there is none; the message lists those there are.
+        If there is no preset of that name; the message lists all of them.
     """
     try:
         return PRESETS[name]

@@ -2,17 +2,22 @@
 
 The input map is cut into rows of L words (``lanes``), the last one padded with zero words.
 
-bitmap  Eight rows at a time: one summary byte, bit ``r`` set where row ``r`` has a word that is
-        not 0; then for each such row ``ceil(L / 8)`` mask bytes, bit ``l`` set where word ``l`` is
-        not 0, and the words that are not 0, ``window`` bits each, packed from the low bit up, the
-        last byte filled with zeros. With ``window`` = 1 the mask says it all and no words follow.
-sparse  as bitmap, with other bytes for a row's mask: for each word that is not 0 its lane, bit 7
-        set in the last one. The words are in the order of lanes, whatever that of the bytes is; a
-        lane named twice has one word, and the bits between lane and bit 7 are ignored. Only on
-        arrays with ``convolution``.
-dense   every row: all its L words, packed the same way.
+bitmap
+    Eight rows at a time: one summary byte, in which bit ``r`` is set if row ``r`` has a word that
+    is not 0. For each such row ``ceil(L / 8)`` mask bytes follow, in which bit ``l`` is set if word
+    ``l`` is not 0, then the words that are not 0. A word has ``window`` bits; words are packed from
+    the low bit up, and the last byte is filled with zeros. With a ``window`` of 1 the mask says
+    everything, and no words follow.
+sparse
+    As bitmap, but the mask of a row has a byte for each word that is not 0: its lane, with bit 7
+    set in the last byte. The words are in the order of their lanes, whatever the order of the bytes
+    is. A lane that is named twice has one word, and the bits between the lane and bit 7 are
+    ignored. Only on arrays with ``convolution``.
+dense
+    For every row all its L words, packed the same way.
 
-Half words (``Register.INPUT_HALF``): all words have ``window / 2`` bits here, the upper ones are 0.
+With half words (``Register.INPUT_HALF``) all words have ``window / 2`` bits here; the upper half of
+the words in the spike memory is 0.
 """
 
 from __future__ import annotations
@@ -28,11 +33,13 @@ from .array import ArrayConfig
 __all__ = ["Encoding", "check_words", "decode_rows", "encode_rows", "encodings", "word_bits"]
 
 SUMMARY_ROWS = 8
+"""Rows of a summary byte."""
 LAST_LANE = 0x80
+"""Set in the last lane of a sparse row."""
 
 
 class Encoding(enum.IntEnum):
-    """What follows the head of a window: its bits ``dense`` and ``repeat``, as a number."""
+    """What follows the head of a window: the head's bits ``dense`` and ``repeat`` as a number."""
 
     BITMAP = 0
     DENSE = 1
@@ -41,28 +48,34 @@ class Encoding(enum.IntEnum):
 
     @classmethod
     def of(cls, head: Mapping[str, int]) -> Encoding:
-        """That of a head's fields."""
+        """The encoding that the fields of a head name."""
         return cls(head["dense"] + 2 * head["repeat"])
 
     @property
     def head(self) -> dict[str, int]:
-        """Its fields of the head."""
+        """The fields of a head that name it."""
         return {"dense": self & 1, "repeat": self >> 1}
 
 
 def encodings(config: ArrayConfig) -> tuple[Encoding, ...]:
-    """Those of rows that an array knows, the fastest first."""
+    """The encodings of rows that an array knows, the one that it decodes fastest first."""
     sparse = (Encoding.SPARSE,) if config.convolution else ()
     return (Encoding.DENSE, Encoding.BITMAP, *sparse)
 
 
 def word_bits(config: ArrayConfig, half: bool) -> int:
-    """Bits of a word of the stream."""
+    """Bits of a word in the stream, of a whole or of a ``half`` word."""
     return config.window // 2 if half else config.window
 
 
 def check_words(words: npt.NDArray[np.integer], width: int) -> None:
-    """Refuse words that do not fit ``width`` bits."""
+    """Refuse words that do not fit ``width`` bits.
+
+    Raises
+    ------
+    ValueError
+        If one does not; the message names the lowest and the highest word.
+    """
     high = (1 << width) - 1
     if words.size and not 0 <= words.min() <= words.max() <= high:
         raise ValueError(
@@ -74,7 +87,24 @@ def check_words(words: npt.NDArray[np.integer], width: int) -> None:
 def encode_rows(
     words: npt.NDArray[np.integer], encoding: Encoding, config: ArrayConfig, half: bool = False
 ) -> bytes:
-    """A flat map of words in an encoding."""
+    """The bytes of a window's rows.
+
+    Parameters
+    ----------
+    words : (inputs,) integer array
+        The words of the input map.
+    encoding : Encoding
+        Any but ``REPEAT``.
+    config : ArrayConfig
+        The array.
+    half : bool
+        Whether the words travel as half words.
+
+    Raises
+    ------
+    ValueError
+        If a word does not fit.
+    """
     width, out = word_bits(config, half), bytearray()
     flat = np.asarray(words, dtype=np.int64).reshape(-1)
     check_words(flat, width)
@@ -106,9 +136,23 @@ def _pack(words: npt.NDArray[np.int64], width: int) -> bytes:
 def decode_rows(
     data: bytes, rows: int, encoding: Encoding, config: ArrayConfig, half: bool = False
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """(rows, lanes) words of the encoded window that ``data`` begins with, and its bytes.
+    """The words of an encoded window; the reference for the device's decoder.
 
-    The reference for the device's decoder.
+    Parameters
+    ----------
+    data : bytes
+        What begins with the encoded window; more may follow.
+    rows : int
+        Rows of the window.
+    encoding, config, half
+        As for ``encode_rows``.
+
+    Returns
+    -------
+    words : (rows, lanes) int64 array
+        The words.
+    used : int
+        Bytes of the window.
 
     Raises
     ------

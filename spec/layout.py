@@ -1,4 +1,4 @@
-"""Bit layouts as plain tables: both sides of the link derive theirs from these."""
+"""Bit layouts as plain tables, from which both sides of the link derive theirs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ def bits_for(maximum: int) -> int:
 
 @dataclass(frozen=True)
 class Field:
-    """A named integer of ``width`` bits, two's complement if ``signed``."""
+    """A named integer in a layout.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    width : int
+        Its bits.
+    signed : bool
+        Whether it is in two's complement.
+    """
 
     name: str
     width: int
@@ -32,7 +42,7 @@ class Field:
         return (1 << (self.width - self.signed)) - 1
 
     def encode(self, value: int) -> int:
-        """Two's complement bits of ``value``.
+        """The bits of ``value``.
 
         Raises
         ------
@@ -47,14 +57,22 @@ class Field:
         return value & ((1 << self.width) - 1)
 
     def decode(self, bits: int) -> int:
-        """The value of the lowest ``width`` of these bits; what lies above them is ignored."""
+        """The value in the lowest ``width`` bits; the bits above them are ignored."""
         bits &= (1 << self.width) - 1
         return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Fields side by side, the first in the lowest bits."""
+    """Fields side by side, the first in the lowest bits.
+
+    Attributes
+    ----------
+    name : str
+        Its name, for messages.
+    fields : tuple of Field
+        Its fields.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -65,12 +83,12 @@ class Layout:
         return sum(field.width for field in self.fields)
 
     def pack(self, values: Mapping[str, int]) -> int:
-        """One integer from a value for every field; no field may be missing or unknown.
+        """One integer from a value for every field.
 
         Raises
         ------
         ValueError
-            If names differ from the layout's, or a value does not fit.
+            If a field is missing or unknown, or a value does not fit.
         """
         names = {field.name for field in self.fields}
         if names != set(values):
@@ -93,7 +111,22 @@ class Layout:
 
 
 def pack_words(name: str, fields: Iterable[Field], width: int) -> tuple[Layout, ...]:
-    """Distribute fields over words of at most ``width`` bits, first fit, none across two words."""
+    """Distribute fields over words: each goes to the first word that has room for it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the words; a number is added to each.
+    fields : iterable of Field
+        The fields.
+    width : int
+        The most bits of a word.
+
+    Raises
+    ------
+    ValueError
+        If a field is wider than a word.
+    """
     bins: list[list[Field]] = []
     for field in fields:
         if field.width > width:

@@ -1,30 +1,38 @@
 """The link: frames, commands, registers and the answer to ``hello``.
 
-On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes:
+On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes,
+with the CRC little endian and of all bytes before it::
 
     kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4)
 
-(little endian, of all before it).
-
-Nothing in a frame takes effect before its CRC holds. Both sides number their DATA frames from 0
-(modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
+Nothing in a frame takes effect before its CRC was checked. Both sides number their DATA frames from
+0 (modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
 INFO: the number of DATA frames of the other side that were executed (device) or taken (host),
-modulo 256, so it is also the next one expected.
+modulo 256, so it is also the number of the next frame that is expected.
 
-host -> device
-    HELLO  body: nonce (4). Starts session ``nonce & 0xff`` unless it is the running one's own
-           nonce again: everything but the memories is reset, both sides count from 0.
-    DATA   body: one command. At most ``receive_bytes`` of unacknowledged bodies, each counted
-           with 1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
-    ACK    no body, ``seq`` 0. With ``RESEND`` in ``kind``: a frame of the device's is missing, or
-           nothing came for a while: the device sends all that is not acknowledged again, and an
-           ACK.
-device -> host
-    INFO   body: nonce (4), then the fields of ``INFO``: the answer to HELLO.
-    DATA   body: a piece of the byte stream of reports (``spec.report``); its cuts mean nothing.
-    ACK    no body; sent when something was executed and no DATA is on its way. With ``RESEND``: a
-           frame of the host's is missing.
-    ``FAULT`` in ``kind`` of any device frame but INFO: a command was refused since HELLO.
+From the host to the device:
+
+HELLO
+    Body: nonce (4). Starts session ``nonce & 0xff``, unless it is the nonce of the running session
+    again. Everything but the memories is reset, and both sides count from 0.
+DATA
+    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, each counted with
+    1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
+ACK
+    No body, ``seq`` 0. With ``RESEND`` in ``kind`` a frame of the device is missing, or nothing
+    came for a while: the device sends again all that is not acknowledged, and an ACK.
+
+From the device to the host:
+
+INFO
+    Body: nonce (4), then what ``pack_info`` gives. The answer to HELLO.
+DATA
+    Body: a piece of the byte stream of reports (``spec.report``); where it is cut means nothing.
+ACK
+    No body. Sent when something was executed and no DATA is on its way. With ``RESEND`` a frame of
+    the host is missing.
+
+``FAULT`` in ``kind`` of any frame of the device but INFO: a command was refused since HELLO.
 
 Frames of another session than the running one are ignored. The device never blocks on a frame it
 has no room for: it drops it, and go-back-N repairs that.
@@ -41,29 +49,10 @@ from .array import LIMITS, ArrayConfig
 from .layout import Field, Layout, bits_for
 
 __all__ = [
-    "BAUD_DEFAULT",
-    "BAUD_TOLERANCE",
-    "BODY_BYTES",
-    "BREAK_BITS",
-    "BUILD_ID_BYTES",
-    "CLOCKS_PER_BIT_MIN",
-    "CRC_BYTES",
-    "DATA_IN_FLIGHT",
-    "FAULT",
-    "FRAME_BYTES",
-    "HEADER_BYTES",
-    "KIND_MASK",
-    "MAGIC",
-    "RESEND",
-    "VERSION",
-    "WINDOW_HEAD",
-    "Command",
-    "Kind",
-    "Register",
-    "ReportFlags",
-    "Space",
-    "pack_info",
-    "unpack_info",
+    "BAUD_DEFAULT", "BAUD_TOLERANCE", "BODY_BYTES", "BREAK_BITS", "BUILD_ID_BYTES",
+    "CLOCKS_PER_BIT_MIN", "CRC_BYTES", "DATA_IN_FLIGHT", "FAULT", "FRAME_BYTES", "HEADER_BYTES",
+    "KIND_MASK", "MAGIC", "RESEND", "VERSION", "WINDOW_HEAD", "Command", "Kind", "Register",
+    "ReportFlags", "Space", "pack_info", "unpack_info",
 ]
 
 FRAME_BYTES = 254
@@ -72,22 +61,25 @@ CRC_BYTES = 4
 BODY_BYTES = FRAME_BYTES - HEADER_BYTES - CRC_BYTES
 
 DATA_IN_FLIGHT = 127
-"""DATA frames of the host that may be unacknowledged: less than half the sequence numbers, so that
-neither a frame sent again nor one that comes late is taken for a new one."""
+"""DATA frames of the host that may be unacknowledged: fewer than half of the sequence numbers, so
+that neither a frame that is sent again nor one that comes late is taken for a new one."""
 
 KIND_MASK = 0x0F
 RESEND = 0x40
 FAULT = 0x80
 
 BAUD_DEFAULT = 115200
+"""Bits per second at the start of a session."""
 BAUD_TOLERANCE = Fraction(1, 100)
-"""How far the clock divided may be from a rate."""
+"""How far a device's rate, its clock divided by a whole number, may be from the one asked for."""
 CLOCKS_PER_BIT_MIN = 6
-BREAK_BITS = 32  # a line held low this many bit times of BAUD_DEFAULT makes that the rate again
+"""The fewest clocks per bit with which a UART samples reliably."""
+BREAK_BITS = 32
+"""A line that is low for so many bit times of BAUD_DEFAULT makes that the rate again."""
 
 
 class Kind(enum.IntEnum):
-    """The low bits of a frame's first byte; never 0, so that noise of zeros is no frame."""
+    """The low bits of a frame's first byte; never 0, so that noise of zeros is not a frame."""
 
     HELLO = 1
     INFO = 2
@@ -96,13 +88,18 @@ class Kind(enum.IntEnum):
 
 
 class Command(enum.IntEnum):
-    """The first byte of a DATA body from the host; multi-byte numbers are little endian.
+    """The first byte of a DATA body from the host; numbers of several bytes are little endian.
 
-    WRITE     core (1), space (1), row (3), then 16-bit words: a row of the space is written word by
-              word from its lowest bits, then the next row. A write may not end inside a row.
-    REGISTER  register (1), value (2).
-    INPUT     a piece of the byte stream of windows; its cuts mean nothing. Of each window:
-              ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), none if it repeats.
+    Attributes
+    ----------
+    WRITE
+        core (1), space (1), row (3), then 16-bit words: a row of the space is written word by word
+        from its lowest bits, then the next row. A write may not end inside a row.
+    REGISTER
+        register (1), value (2).
+    INPUT
+        A piece of the byte stream of windows; where it is cut means nothing. For each window:
+        ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), or none if it repeats.
     """
 
     WRITE = 1
@@ -111,7 +108,7 @@ class Command(enum.IntEnum):
 
 
 class Space(enum.IntEnum):
-    """Memories of a core the host writes."""
+    """The memories of a core that the host writes."""
 
     WEIGHTS = 0
     BIASES = 1
@@ -122,12 +119,19 @@ class Space(enum.IntEnum):
 class Register(enum.IntEnum):
     """Registers of the device.
 
-    INPUT_ROWS  rows of the input map.
-    INPUT_BASE  bus row of its first buffer; the second follows INPUT_ROWS later.
-    REPORTS     ``ReportFlags``.
-    BAUD        clocks per bit from the next frame after the ACK of this one (UART links), from
-                CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
-    INPUT_HALF  1: the words of windows come as T / 2 bits; only on arrays with ``half_words``.
+    Attributes
+    ----------
+    INPUT_ROWS
+        Rows of the input map.
+    INPUT_BASE
+        First row of the input map's first copy; the second copy follows behind it.
+    REPORTS
+        ``ReportFlags``.
+    BAUD
+        Clocks per bit from the next frame after the ACK of this one (UART links), from
+        CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
+    INPUT_HALF
+        1 if the words of windows travel as T / 2 bits; only on arrays with ``half_words``.
     """
 
     INPUT_ROWS = 0
@@ -140,15 +144,18 @@ class Register(enum.IntEnum):
 WINDOW_HEAD = Layout(
     "window head",
     (
-        Field("steps", bits_for(LIMITS["window"][1] - 1)),  # steps - 1
-        Field("first", 1),  # of its sample: not set, the state of the window before carries on
-        Field("last", 1),  # of its sample
-        Field("dense", 1),  # encoding rather than bitmap
-        Field("repeat", 1),  # the words of the window before: no rows follow
+        Field("steps", bits_for(LIMITS["window"][1] - 1)),
+        Field("first", 1),
+        Field("last", 1),
+        Field("dense", 1),
+        Field("repeat", 1),
     ),
 )
-"""The byte before a window's rows. ``dense`` and ``repeat`` together: rows in the sparse encoding;
-on arrays that do not know it, ``repeat``."""
+"""The byte before a window's rows: its steps less 1, whether it is the ``first`` window of its
+sample (otherwise it goes on from the state of the window before) and the ``last`` one, and the
+encoding. ``dense`` rows are in the dense encoding, others in bitmaps; with ``repeat`` the words are
+those of the window before, and no rows follow. Both together stand for the sparse encoding; on
+arrays that do not know it, for ``repeat``."""
 
 
 class ReportFlags(enum.IntFlag):
@@ -168,18 +175,42 @@ _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
 def pack_info(
     config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
 ) -> bytes:
-    """What a device says of itself after the nonce: magic, version, build, clock, array."""
+    """What a device says of itself after the nonce: magic, version, build, clock, array.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+    build_id : bytes
+        The build, ``BUILD_ID_BYTES`` of them.
+    clock_hz : int
+        Clock frequency in Hz; 0 if it is not known.
+    """
     values = (int(getattr(config, name)) for name in _CONFIG_FIELDS)
     return _INFO.pack(MAGIC, VERSION, build_id, clock_hz, *values)
 
 
 def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
-    """The array, the build ID and the clock in Hz (0: none given) from INFO's body after the nonce.
+    """The array, the build ID and the clock from what ``pack_info`` packed.
+
+    Parameters
+    ----------
+    info : bytes
+        The body of INFO after the nonce.
+
+    Returns
+    -------
+    config : ArrayConfig
+        The array.
+    build_id : bytes
+        The build.
+    clock_hz : int
+        Clock frequency in Hz; 0 if the device does not know it.
 
     Raises
     ------
     ValueError
-        If it is no StableSpike device, or speaks another version of the protocol.
+        If it is not a StableSpike device, or speaks another version of the protocol.
     """
     if info[:4] != MAGIC:
         raise ValueError(f"not a StableSpike device: it answered {info[:4]!r}, not {MAGIC!r}")

@@ -1,7 +1,8 @@
 """The numerics in plain Python integers: slow, and meant to be read beside the numerics page.
 
-A map is a flat list in C order, a word an int (bit 0 the earliest step), a network anything with
-the attributes of ``stablespike.Network``. Nothing here wraps: Python's ``>>`` is the floor shift.
+A map is a flat list in C order, a word is an int (bit 0 is the earliest step), and a network is
+anything with the attributes of ``stablespike.Network``. Nothing here wraps: Python's integers have
+no end, and its ``>>`` is the floor shift.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ __all__ = [
 
 @dataclass
 class LayerState:
-    """What a layer carries from one window to the next, an entry per neuron."""
+    """What a layer carries from one window to the next.
+
+    Attributes
+    ----------
+    v, r, q : list of int
+        Per neuron, its membrane, its spike in the last step, and its synaptic current.
+    """
 
     v: list[int]
     r: list[int]
@@ -35,6 +42,7 @@ class LayerState:
         return cls([v_init] * neurons, [0] * neurons, [0] * neurons)
 
     def copy(self) -> LayerState:
+        """A copy that does not change with this one."""
         return LayerState(list(self.v), list(self.r), list(self.q))
 
 
@@ -42,12 +50,23 @@ class LayerState:
 class ReferenceResult:
     """One sample's results.
 
-    ``words[layer][window][neuron]`` and ``skeleton_words`` are spike words, ``spikes[layer][step]
-    [neuron]`` and ``skeleton`` the same step by step: all of s and k, before emission and pooling,
-    and with ``emit="both"`` of the run on the spikes. With a recurrent layer every window is one
-    step. ``readout`` is a list of ints per output, of lists of words (of T steps, whatever the
-    windows) for "words". ``state`` has an entry per layer, and with "both" one more for the last
-    layer's run on the skeleton.
+    Spikes s and their skeleton k are those before emission and pooling; with ``emit="both"`` in
+    front of it, the last layer's are those of its run on the spikes.
+
+    Attributes
+    ----------
+    words, skeleton_words : list
+        ``words[layer][window][neuron]``: spike words of s, and of k. With a recurrent layer in the
+        network every window is one step.
+    spikes, skeleton : list
+        ``spikes[layer][step][neuron]``: s and k, step by step.
+    readout : list
+        Per output an int; for the readout "words" a list of words, each of T steps whatever the
+        windows are.
+    readout_skeleton : list or None
+        The same for the run on the skeleton; None without ``emit="both"``.
+    state : list of LayerState
+        Per layer, and with "both" one more for the last layer's run on the skeleton.
     """
 
     words: list[list[list[int]]] = field(default_factory=list)
@@ -66,7 +85,7 @@ def clamp(value: int, bits: int) -> int:
 
 
 def current(weights: Sequence[int], values: Sequence[int], bias: int, fraction_bits: int) -> int:
-    """I = b + 2**F * sum_j w[j] * x[j]; x are the inputs' bits of one step, or pixels."""
+    """I = b + 2**F * sum_j w[j] * x[j], where x are the inputs' bits in one step, or pixels."""
     total = sum(w * x for w, x in zip(weights, values, strict=True) if x)
     return bias + (1 << fraction_bits) * total
 
@@ -89,7 +108,7 @@ def sum_pool(values: Sequence[int], shape: Sequence[int], size: int) -> list[int
 def conv_shape(
     shape: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
 ) -> tuple[int, int]:
-    """Height and width of the positions a kernel takes on a (channels, height, width) map."""
+    """Rows and columns of the positions that a kernel takes on a (channels, height, width) map."""
     rows, columns = (
         (size + 2 * p - k) // s + 1
         for size, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)
@@ -104,8 +123,8 @@ def fields(
     stride: Sequence[int],
     padding: Sequence[int],
 ) -> list[list[int]]:
-    """The receptive field of every position, row by row: its values in the order of the weights of
-    one output (channel, kernel row, kernel column), 0 outside of the map."""
+    """The receptive field of every position, row by row: its values in the order of one output's
+    weights (channel, kernel row, kernel column), 0 outside of the map."""
     channels, height, width = shape
     rows, columns = conv_shape(shape, kernel, stride, padding)
     found = []
@@ -123,7 +142,26 @@ def fields(
 def neuron_step(
     neuron: Any, theta: int, v: int, r: int, q: int, i: int, state_bits: int
 ) -> tuple[int, int, int]:
-    """One neuron, one step: the new (v, s, q) from v, the spike before r, q, and the current i."""
+    """One step of one neuron.
+
+    Parameters
+    ----------
+    neuron : Neuron
+        The settings of the layer's neurons.
+    theta : int
+        The neuron's threshold.
+    v, r, q : int
+        Its membrane, its spike in the step before, and its synaptic current.
+    i : int
+        The current of the step.
+    state_bits : int
+        V, the width of membrane and synaptic current.
+
+    Returns
+    -------
+    v, s, q : int
+        The new membrane, the spike of the step, and the new synaptic current.
+    """
     if neuron.synapse_leak is not None:
         a, c = neuron.synapse_leak
         leaked = q - (0 if a is None else q >> a) - (0 if c is None else q >> c)
@@ -149,26 +187,54 @@ def skeleton(word: int, before: int) -> int:
 def or_pool(words: Sequence[int], shape: Sequence[int], size: int) -> list[int]:
     """Max pooling of spikes: the OR of words over size x size squares; odd edges are dropped."""
     channels, height, width = shape
-    pooled = []
-    for c in range(channels):
-        for y in range(height // size):
-            for x in range(width // size):
-                word = 0
-                for dy in range(size):
-                    for dx in range(size):
-                        word |= words[(c * height + y * size + dy) * width + x * size + dx]
-                pooled.append(word)
-    return pooled
+
+    def pooled(first: int) -> int:
+        word = 0
+        for dy in range(size):
+            for at in range(first + dy * width, first + dy * width + size):
+                word |= words[at]
+        return word
+
+    return [
+        pooled((c * height + y * size) * width + x * size)
+        for c in range(channels)
+        for y in range(height // size)
+        for x in range(width // size)
+    ]
 
 
-def _layer_shapes(layer: Any, shape: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape of a layer's neurons, and of what it hands on, for an input of that shape."""
-    if layer.kind == "dense":
-        return (len(layer.bias),), (len(layer.bias),)
-    pooled = _pooled_shape(shape, layer.pool_before)
-    kernel = layer.weight.shape[2:]
-    neurons = (len(layer.bias), *conv_shape(pooled, kernel, layer.stride, layer.padding))
-    return neurons, _pooled_shape(neurons, layer.pool_after)
+@dataclass(frozen=True)
+class _Run:
+    """A layer that runs. With ``emit="both"`` in front of it the last layer runs ``again``, on the
+    skeleton. ``shape`` is that of its input, ``neurons`` that of its neurons."""
+
+    layer: Any
+    shape: tuple[int, ...]
+    neurons: tuple[int, ...]
+    again: bool = False
+
+    def output(self, words: list[int], steps: int) -> list[list[int]]:
+        """What the layer puts out for these words, pooled, step by step."""
+        pool = self.layer.pool_after
+        return _bits(words if pool is None else or_pool(words, self.neurons, pool.size), steps)
+
+
+def _runs(network: Any) -> list[_Run]:
+    """The runs of a network's layers, in order."""
+    runs: list[_Run] = []
+    shape = tuple(network.input.shape)
+    for layer in network.layers:
+        neurons: tuple[int, ...] = (len(layer.bias),)
+        if layer.kind == "conv2d":
+            pooled = _pooled_shape(shape, layer.pool_before)
+            kernel = layer.weight.shape[2:]
+            neurons = (*neurons, *conv_shape(pooled, kernel, layer.stride, layer.padding))
+        runs.append(_Run(layer, shape, neurons))
+        shape = _pooled_shape(neurons, layer.pool_after)
+    if len(runs) > 1 and runs[-2].layer.emit == "both":
+        last = runs[-1]
+        runs.append(_Run(last.layer, last.shape, last.neurons, again=True))
+    return runs
 
 
 def _pooled_shape(shape: Sequence[int], pool: Any) -> tuple[int, ...]:
@@ -179,14 +245,10 @@ def _pooled_shape(shape: Sequence[int], pool: Any) -> tuple[int, ...]:
 
 
 def _layer_window(
-    layer: Any,
-    shape: Sequence[int],
-    inputs: list[list[int]],
-    state: LayerState,
-    fraction_bits: int,
-    state_bits: int,
+    run: _Run, inputs: list[list[int]], state: LayerState, fraction_bits: int, state_bits: int
 ) -> tuple[list[int], list[int]]:
     """Spike and skeleton words of a window; ``inputs[t]`` are the values of step t."""
+    layer, shape = run.layer, run.shape
     weights = layer.weight.reshape(len(layer.bias), -1).tolist()
     recurrent = None if layer.recurrent is None else layer.recurrent.tolist()
     bias, theta = layer.bias.tolist(), layer.threshold.tolist()
@@ -195,14 +257,16 @@ def _layer_window(
     for t, values in enumerate(inputs):
         if layer.pool_before is not None:
             values = sum_pool(values, shape, layer.pool_before.size)
-        # What each neuron of a channel meets; a dense layer is one position that meets it all.
-        met = [values]
+        # A dense layer is a single position, whose receptive field is everything.
+        receptive = [values]
         if layer.kind == "conv2d":
-            met = fields(values, pooled, layer.weight.shape[2:], layer.stride, layer.padding)
+            receptive = fields(
+                values, pooled, layer.weight.shape[2:], layer.stride, layer.padding
+            )
         last = list(state.r)
         for n in range(len(state.v)):
-            channel, position = divmod(n, len(met))
-            i = current(weights[channel], met[position], bias[channel], fraction_bits)
+            channel, position = divmod(n, len(receptive))
+            i = current(weights[channel], receptive[position], bias[channel], fraction_bits)
             if recurrent is not None:
                 i = current(recurrent[n], last, i, fraction_bits)
             state.v[n], state.r[n], state.q[n] = neuron_step(
@@ -230,82 +294,65 @@ def run(
 
     Parameters
     ----------
-    network : a ``stablespike.Network``, or anything with its attributes.
-    sample : (steps, *shape) zeros and ones, or (*shape) pixels.
-    steps : N, steps of the sample.
-    window : T, steps of all windows but the last; with a recurrent layer windows have 1 step.
-    carry : ``state`` of an earlier result, to go on from; None starts afresh.
-    state_bits : V, width of membrane and synaptic current.
+    network : Network
+        A ``stablespike.Network``, or anything with its attributes.
+    sample : array_like
+        (steps, *shape) zeros and ones, or (*shape) pixels.
+    steps : int
+        N, the steps of the sample.
+    window : int
+        T, the steps of all windows but the last; with a recurrent layer windows have 1 step.
+    carry : sequence of LayerState or None
+        ``state`` of an earlier result, to go on from; None starts afresh.
+    state_bits : int
+        V, the width of membrane and synaptic current.
     """
-    layers, last = list(network.layers), len(network.layers) - 1
+    runs, last = _runs(network), len(network.layers) - 1
+    recurrent = any(layer.recurrent is not None for layer in network.layers)
+    length = 1 if recurrent else window
     pixels = network.input.kind == "pixels"
-    both = last > 0 and layers[last - 1].emit == "both"
     flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1).tolist()
-    length = 1 if any(layer.recurrent is not None for layer in layers) else window
-    shapes = [tuple(network.input.shape)]
-    neurons: list[tuple[int, ...]] = []
-    for layer in layers:
-        made, handed_on = _layer_shapes(layer, shapes[-1])
-        neurons.append(made)
-        shapes.append(handed_on)
-    # The layers that run, with the layer each stands for: the last one twice with "both".
-    runs = [*layers, layers[last]] if both else layers
-    if carry is None:
-        state = [
-            LayerState.fresh(prod(neurons[min(i, last)]), layer.neuron.v_init)
-            for i, layer in enumerate(runs)
-        ]
-    else:
-        state = [entry.copy() for entry in carry]
+    layers = range(last + 1)
     result = ReferenceResult(
         words=[[] for _ in layers],
         skeleton_words=[[] for _ in layers],
         spikes=[[] for _ in layers],
         skeleton=[[] for _ in layers],
-        state=state,
+        state=[LayerState.fresh(prod(run.neurons), run.layer.neuron.v_init) for run in runs],
     )
-    emitted: list[list[list[int]]] = [[] for _ in runs]  # of the runs that are read: by step
+    if carry is not None:
+        result.state = [entry.copy() for entry in carry]
+    emitted: list[list[list[int]]] = [[] for _ in runs]  # per run and step
 
     for first in range(0, steps, length):
         n = min(length, steps - first)
         inputs: list[list[int]] = flat * n if pixels else flat[first : first + n]
         inputs_skeleton: list[list[int]] = []
-        for i, layer in enumerate(runs):
-            branch, place = i > last, min(i, last)
+        for i, run in enumerate(runs):
             words, stable = _layer_window(
-                layer,
-                shapes[place],
-                inputs_skeleton if branch else inputs,
-                state[i],
-                network.fraction_bits,
-                state_bits,
+                run, inputs_skeleton if run.again else inputs, result.state[i],
+                network.fraction_bits, state_bits,
             )
-            handed = {
-                emit: _bits(_pooled(each, neurons[place], layer.pool_after), n)
-                for emit, each in (("spikes", words), ("skeleton", stable))
-            }
-            if i >= last:
-                emitted[i] += handed["skeleton" if layer.emit == "skeleton" else "spikes"]
-            if not branch:
+            output = run.output(stable if run.layer.emit == "skeleton" else words, n)
+            emitted[i] += output
+            if i < last:
+                inputs, inputs_skeleton = output, run.output(stable, n)
+            if not run.again:
                 result.words[i].append(words)
                 result.skeleton_words[i].append(stable)
                 result.spikes[i] += _bits(words, n)
                 result.skeleton[i] += _bits(stable, n)
-            if i < last:
-                inputs_skeleton = handed["skeleton"]
-                inputs = handed["skeleton" if layer.emit == "skeleton" else "spikes"]
 
-    result.readout = _readout(network.readout, emitted[last], state[last], window)
-    if both:
-        result.readout_skeleton = _readout(network.readout, emitted[-1], state[-1], window)
+    result.readout = _readout(network.readout, emitted[last], result.state[last], window)
+    if runs[-1].again:
+        result.readout_skeleton = _readout(
+            network.readout, emitted[-1], result.state[-1], window
+        )
     return result
 
 
-def _pooled(words: list[int], shape: Sequence[int], pool: Any) -> list[int]:
-    return words if pool is None else or_pool(words, shape, pool.size)
-
-
 def _readout(kind: str, steps: list[list[int]], state: LayerState, window: int) -> list[Any]:
+    """The readout of a layer that emitted this, step by step, and is left in this state."""
     if kind == "membrane":
         return list(state.v)
     by_neuron = list(zip(*steps, strict=True))

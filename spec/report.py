@@ -1,13 +1,13 @@
-"""Reports: what the cores send to the host, as packets of 16-bit words, low byte first.
+"""Reports: what the cores send to the host, as packets of 16-bit words, low byte first::
 
     word 0: kind (3) | length (7) | layer (6)      length: words after word 1
     word 1: group (10) | core (6)
     then ``length`` words
 
-``group`` counts the core's own groups of the task, modulo 1024: with convolution, those of every
-position, in the order in which they are computed: pooled position, group, position in the pool.
-WORDS packets, one for each pooled position and group, have the number of the last one in it.
-Packets of one core come in order; those of several cores interleave, packet by packet.
+``group`` counts the groups that the core computes in the task, modulo 1024. With convolution it
+counts them at every position, in the order in which they are computed: cell of the max pool, group,
+position in the cell. A WORDS packet, one for each cell and group, has the number of the last
+position. Packets of one core come in order; those of several cores interleave packet by packet.
 """
 
 from __future__ import annotations
@@ -19,19 +19,28 @@ from .layout import Field, Layout, bits_for
 from .task import KERNEL_HIGH, POSITIONS_HIGH
 
 __all__ = [
-    "BUSY_BITS", "HEAD", "PLACE", "STALL_MAX", "ReportKind", "counter_fields", "counter_values",
-    "counter_words",
+    "BUSY_BITS", "END_WORDS", "HEAD", "HEAD_WORDS", "PLACE", "STALL_MAX", "ReportKind",
+    "counter_fields", "counter_values", "counter_words", "fired_most",
 ]
 
 
 class ReportKind(enum.IntEnum):
-    """TRACE_SPIKES, TRACE_SKELETON: a group's row before emission, ``row_chunks`` words, spike
-    word of lane 0 lowest (monitored tasks, with ReportFlags.TRACE).
-    WORDS: the emitted row of a last layer, likewise.
-    MEMBRANE: v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
-    COUNTERS: ``counter_fields`` of a monitored task, in order, each in as few words as it takes,
-    the lowest first; after the task's last group.
-    END: the core is done with a window; the busy time at its last result (low, high word).
+    """What a packet reports.
+
+    Attributes
+    ----------
+    TRACE_SPIKES, TRACE_SKELETON
+        A group's row before emission: ``row_chunks`` words, the spike word of lane 0 lowest. Of
+        monitored tasks, with ``ReportFlags.TRACE``.
+    WORDS
+        The emitted row of a last layer, in the same form.
+    MEMBRANE
+        v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
+    COUNTERS
+        ``counter_fields`` of a monitored task, in order, each in as few words as it needs, the
+        lowest first. Behind the task's last group, with ``ReportFlags.COUNTERS``.
+    END
+        The core is done with a window: the busy time at its last result, low word first.
     """
 
     TRACE_SPIKES = 0
@@ -45,12 +54,19 @@ class ReportKind(enum.IntEnum):
 HEAD = Layout("report head", (Field("kind", 3), Field("length", 7), Field("layer", 6)))
 PLACE = Layout("report place", (Field("group", 10), Field("core", 6)))
 
+HEAD_WORDS = 2
+"""Words of a packet in front of its own: ``HEAD`` and ``PLACE``."""
+
 STALL_MAX = (1 << 16) - 1
+"""Where the counters of stalls saturate."""
 BUSY_BITS = 32
+"""Bits of the device's busy time."""
+END_WORDS = BUSY_BITS // 16
+"""Words of an END packet: the busy time."""
 
 
 def fired_most(config: ArrayConfig) -> int:
-    """Most spikes a core's task can have in a window."""
+    """The most spikes that a core's task can have in a window."""
     groups = config.neuron_groups
     if config.convolution:
         groups *= POSITIONS_HIGH
@@ -58,16 +74,19 @@ def fired_most(config: ArrayConfig) -> int:
 
 
 def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
-    """What a COUNTERS packet says of one core's task in one window, wide enough never to wrap.
+    """What a COUNTERS packet says of one core's task in one window.
 
-    ``issued`` weight rows fetched (each by an event of its own, from a place of its own; with
-    convolution at every position, and a word is in the fields of up to 7 by 7 of them);
-    ``popcount`` bits set in the words that fetched them; ``spikes`` and ``stable`` spikes of its
-    neurons; ``wait`` and ``drain`` cycles the lanes stood still waiting for rows of an inner map or
-    for other cores, and for the neuron unit (they saturate at ``STALL_MAX``); ``end`` the device's
-    busy time when the task's last row and result were out. Busy time counts the cycles in which a
-    window is under way in some core, from when its task list starts to its last result, modulo
-    ``2**BUSY_BITS``.
+    Counters are wide enough never to wrap, except where it says otherwise.
+
+    - ``issued``: weight rows that were fetched, one for each event and group. With convolution a
+      word is an event at every position in whose receptive field it is, which are up to 7 by 7.
+    - ``popcount``: bits set in the words that fetched them.
+    - ``spikes``, ``stable``: spikes of the task's neurons, and of their skeleton.
+    - ``wait``: cycles in which the lanes stood still for rows of an inner map or for other cores;
+      ``drain``: the same for the neuron unit. They saturate at ``STALL_MAX``.
+    - ``end``: the device's busy time when the task's last row and result were out. Busy time counts
+      the cycles in which a window is under way in some core, from the start of its task list to its
+      last result, modulo ``2**BUSY_BITS``.
     """
     fired = bits_for(fired_most(config))
     fetched = config.weight_rows
@@ -85,12 +104,19 @@ def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
 
 
 def counter_words(config: ArrayConfig) -> tuple[tuple[str, int], ...]:
-    """Names of the counters in packet order, with the 16-bit words each one takes."""
+    """The counters in packet order: the name of each, and the 16-bit words it takes."""
     return tuple((field.name, -(-field.width // 16)) for field in counter_fields(config))
 
 
 def counter_values(words: list[int], config: ArrayConfig) -> dict[str, int]:
-    """The named counters out of a COUNTERS packet's words.
+    """The counters in a COUNTERS packet, by name.
+
+    Parameters
+    ----------
+    words : list of int
+        The words of the packet behind its head.
+    config : ArrayConfig
+        The array.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Tasks: what a core is told of one layer's share, as words of its task memory.
+"""Tasks: what a core is told of its tile of a layer, as words of its task memory.
 
-A task is ``scan`` words (what the scanner walks) followed by ``neuron`` words (what the neuron
-unit computes and where the rows go). A core runs its list once per window, from entry 0 to the
-one marked ``last``.
+A task is ``scan`` words (what the scan side reads) followed by ``neuron`` words (what the neuron
+side computes, and where its rows go). A core runs its list once per window, from entry 0 to the one
+that is marked ``last``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ __all__ = [
 ]
 
 TASK_WORD_BITS = 32
+"""Bits of a word of the task memory."""
 KERNEL_HIGH = 7
 """Largest height and width of a kernel."""
 POSITIONS_HIGH = 1 << 14
-"""Most positions of a core's share."""
+"""Most positions of a tile."""
 LEAK_BITS = 4
+"""Bits of a leak's shift."""
 LAYER_BITS = 6
+"""Bits of the tag that reports carry."""
 PLACE_BITS = 10
-"""Of map rows, and of positions along an axis."""
+"""Bits of a number of map rows, and of positions along an axis."""
 STEP_BITS = 6
-"""Of rows of a kernel (of the pool in front times those), of what it moves down by, of a pool."""
+"""Bits of a number of kernel rows (times those of the sum pool in front), of the map rows that a
+kernel moves down by, and of the size of a max pool."""
 
 
 class Reset(enum.IntEnum):
@@ -41,23 +45,40 @@ class Reset(enum.IntEnum):
 
 @dataclass(frozen=True)
 class TaskLayout:
-    """The words of a task for one array; ``stride`` words are set aside for each task."""
+    """The words of a task for one array.
+
+    Attributes
+    ----------
+    scan, neuron : tuple of Layout
+        The words of either side.
+    """
 
     scan: tuple[Layout, ...]
     neuron: tuple[Layout, ...]
 
     @property
     def words(self) -> tuple[Layout, ...]:
-        """All words of a task, in the order they are in memory."""
+        """All words of a task, in the order in which they are in memory."""
         return self.scan + self.neuron
 
     @property
     def stride(self) -> int:
-        """Words from one task's first to the next one's, a power of two."""
+        """Words from the first one of a task to the first one of the next, a power of two."""
         return 1 << (len(self.words) - 1).bit_length()
 
     def pack(self, values: dict[str, int]) -> list[int]:
-        """The words of one task, ``stride`` of them; refuses unknown, missing and large values."""
+        """The words of one task, ``stride`` of them.
+
+        Parameters
+        ----------
+        values : dict of str to int
+            A value for every field.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown, or a value does not fit.
+        """
         known = {field.name for word in self.words for field in word.fields}
         if known != set(values):
             raise ValueError(f"a task has the fields {sorted(known)}, not {sorted(values)}")
@@ -65,9 +86,9 @@ class TaskLayout:
         return words + [0] * (self.stride - len(words))
 
     def unpack(self, words: list[int]) -> dict[str, int]:
-        """The fields of the task in ``words``, with or without the rest of its stride."""
+        """The values of the fields of a task, from its words; the rest of its stride is ignored."""
         values: dict[str, int] = {}
-        for layout, word in zip(self.words, words, strict=False):  # the rest of the stride is empty
+        for layout, word in zip(self.words, words, strict=False):
             values |= layout.unpack(word)
         return values
 
@@ -75,70 +96,134 @@ class TaskLayout:
 def task_layout(config: ArrayConfig) -> TaskLayout:
     """The task layout of an array.
 
-    Scan fields: ``source`` first row of the map read (the input window's own base is added when
-    ``external``), ``groups`` of L outputs this core computes (0: only take part in waiting),
-    ``wait`` rows of an inner map to have received, ``ordered`` they come in address order, so row
-    ``r`` may be read once ``r + 1`` are there, ``sync`` start only when every core has come this
-    far, ``last`` of the list. Then ``rows`` in the map and ``weights``, first of its runs of L
-    weight rows (one for each row read, so those of a group follow on those of the one before).
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
-    With ``convolution`` instead of these two: ``weights``, the first weight row, one for each word
-    of the kernel, row by row, those of a group behind those of the one before. Places on the map
-    are words from its first: ``line`` from a map row to the next, of which the first ``width``
-    words are read, in ``height`` map rows; ``span`` words of each of the ``kernel_rows``. The
-    kernel's first position begins in map row ``first_y`` (``first_line`` is its place, modulo all
-    places), every row of positions at word ``first_x``, and moves on by ``step_x`` words, then by
-    ``step_y`` map rows (``step_line`` words), over ``columns`` by ``lines`` positions, in windows
-    of ``pool`` by ``pool`` of them. A core computes ``windows`` of these: the first of them is at
-    word ``start_x`` of the first row, with ``start_columns`` positions from there to its end. What
-    of a kernel lies outside of the map is left out. A dense layer is a single position with a
-    single kernel row.
+    Notes
+    -----
+    **Scan fields of every array**
 
-    Neuron fields: ``parameters`` and ``state`` first group of L in their memories, ``lanes_last``
-    neurons in the last group, leak shifts with their enables, ``reset``, ``delayed`` (reset at the
-    next step), ``strict`` (u > theta), ``fires``, ``pixels`` (accumulators are bit planes),
-    ``v_init``; ``spikes_row`` / ``skeleton_row`` destination of group 0 on the bus with their
-    enables ``send_*``; ``report_*`` to the host; ``monitor`` counters and trace; ``layer`` the tag
-    of reports. With ``convolution``: ``gap`` rows between those of one pooled position and of the
-    next, ``stateless`` every position has the same places in the state memory. With ``recurrence``:
-    ``flip_spikes`` is added to ``spikes_row`` in windows of odd number. With ``wide_weights``:
-    ``halves``, as ``paired``.
+    - ``external``: the map that is read is the input window's; otherwise it is an inner map.
+    - ``source``: first row of the map. If ``external``, the base of the window's copy is added.
+    - ``groups``: groups of L outputs that this core computes; 0 only takes part in waiting.
+    - ``wait``: rows of an inner map that must have been received.
+    - ``ordered``: the rows come in the order of their addresses, so row ``r`` may be read once
+      ``r + 1`` of them are there.
+    - ``sync``: start only when every core has come this far.
+    - ``last``: the last task of the list.
+
+    **Scan fields without convolution**
+
+    - ``rows``: rows of the map.
+    - ``weights``: number of the first run of L weight rows. A group has one run for each row of the
+      map, behind the runs of the group before.
+
+    **Scan fields with convolution**
+
+    A dense layer is a single position with a single kernel row. What lies outside of the map is
+    left out of a receptive field. Addresses on the map count words from its first one.
+
+    - ``weights``: first weight row. A group has one for each word of the kernel, row by row, behind
+      those of the group before.
+    - ``line``, ``width``, ``height``: words from a map row to the next, words of a map row that are
+      read, and map rows.
+    - ``span``, ``kernel_rows``: words of a kernel row, and kernel rows.
+    - ``first_y``, ``first_line``: map row at which the kernel begins at the first position, and the
+      address of that row, modulo all addresses that the field holds.
+    - ``first_x``: word of the map row at which the kernel begins at the first position of a line.
+    - ``step_x``: words by which the kernel moves on from a position to the next.
+    - ``step_y``, ``step_line``: map rows by which it moves on from a line of positions to the next,
+      and the same in words.
+    - ``columns``, ``lines``: positions in a line, and lines of positions.
+    - ``pool``: positions along each side of a cell of the max pool.
+    - ``windows``: cells that this core computes.
+    - ``start_x``, ``start_columns``: word at which the kernel begins at the first position of the
+      first cell, and the positions from there to the end of the line.
+    - ``own``, ``own_rows`` (with recurrence): first row and rows of the recurrent map; no rows if
+      the layer is not recurrent.
+    - ``flip`` (with recurrence): ping-pong offset of ``source``, added in windows of odd number.
+    - ``paired`` (with wide weights): weights are split over two lanes.
+
+    **Neuron fields of every array**
+
+    - ``leak_a``, ``leak_c``, ``synapse_a``, ``synapse_c``: shifts of the leaks, each with its
+      enable ``_on``; ``synapse_on`` enables the synaptic current. The latter are there only with
+      synaptic current.
+    - ``reset``: a ``Reset``; ``delayed``: it takes place at the next step.
+    - ``strict``: a neuron fires if ``u > theta``; otherwise if ``u >= theta``.
+    - ``fires``: neurons fire at all.
+    - ``pixels``: accumulators are bit planes of pixels, not time steps.
+    - ``v_init``: the membrane at the start of a sample.
+    - ``parameters``, ``state``: first group of L in the memories of parameters and of state.
+    - ``lanes_last``: lanes with a neuron in the last group.
+    - ``send_spikes``, ``send_skeleton``: rows go to the bus; ``spikes_row``, ``skeleton_row``: the
+      row to which the first one goes.
+    - ``report_spikes``, ``report_skeleton``, ``report_membrane``: what goes to the host.
+    - ``monitor``: counters and traces are reported.
+    - ``layer``: the tag of reports.
+
+    **Neuron fields with convolution**
+
+    - ``gap``: rows of other cores between the last row of a pooled position and the first of the
+      next.
+    - ``stateless``: every position has the same address in the state memory.
+    - ``flip_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
+    - ``halves`` (with wide weights): as ``paired``.
     """
-    row = bits_for(config.spike_rows - 1)
-    group = bits_for(config.neuron_groups - 1)
-    scan = [
+    scan = _scan_fields(config)
+    scan += _convolution_scan_fields(config) if config.convolution else [
+        Field("rows", bits_for(config.spike_rows)),
+        Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
+    ]
+    neuron = _neuron_fields(config)
+    return TaskLayout(
+        pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)
+    )
+
+
+def _row(config: ArrayConfig) -> int:
+    """Bits of the number of a row in the spike memory."""
+    return bits_for(config.spike_rows - 1)
+
+
+def _scan_fields(config: ArrayConfig) -> list[Field]:
+    return [
         Field("external", 1),
         Field("ordered", 1),
         Field("sync", 1),
         Field("last", 1),
-        Field("source", row),
+        Field("source", _row(config)),
         Field("groups", bits_for(config.neuron_groups)),
-        Field("wait", bits_for(2 * config.spike_rows)),
+        Field("wait", bits_for(2 * config.spike_rows)),  # rows of spikes and of skeletons
     ]
-    if config.convolution:
-        place = bits_for(config.spike_rows * config.lanes)
-        scan += [
-            Field("weights", bits_for(config.weight_rows - 1)),
-            *(Field(name, place) for name in ("line", "width", "span", "first_line")),
-            *(Field(name, place + 1, signed=True) for name in ("first_x", "start_x")),
-            *(Field(name, place) for name in ("step_x", "step_line")),
-            Field("first_y", PLACE_BITS + 1, signed=True),
-            *(Field(name, PLACE_BITS) for name in ("height", "columns", "start_columns", "lines")),
-            Field("windows", bits_for(POSITIONS_HIGH)),
-            *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
-        ]
-        if config.recurrence:
-            scan += [Field("own", row), Field("flip", row),
-                     Field("own_rows", bits_for(config.spike_rows))]
-        if config.wide_weights:
-            scan.append(Field("paired", 1))
-    else:
-        scan += [
-            Field("rows", bits_for(config.spike_rows)),
-            Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
-        ]
+
+
+def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
+    address = bits_for(config.spike_rows * config.lanes)
+    fields = [
+        Field("weights", bits_for(config.weight_rows - 1)),
+        *(Field(name, address) for name in ("line", "width", "span", "first_line")),
+        *(Field(name, address + 1, signed=True) for name in ("first_x", "start_x")),
+        *(Field(name, address) for name in ("step_x", "step_line")),
+        Field("first_y", PLACE_BITS + 1, signed=True),
+        *(Field(name, PLACE_BITS) for name in ("height", "columns", "start_columns", "lines")),
+        Field("windows", bits_for(POSITIONS_HIGH)),
+        *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
+    ]
+    if config.recurrence:
+        fields += [Field("own", _row(config)), Field("flip", _row(config)),
+                   Field("own_rows", bits_for(config.spike_rows))]
+    if config.wide_weights:
+        fields.append(Field("paired", 1))
+    return fields
+
+
+def _neuron_fields(config: ArrayConfig) -> list[Field]:
     leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]
-    neuron = [
+    row = _row(config)
+    return [
         *(Field(f"leak_{f.name}", f.width) for f in leak),
         *(Field(f"synapse_{f.name}", f.width) for f in leak if config.synaptic_current),
         *([Field("synapse_on", 1)] if config.synaptic_current else []),
@@ -148,7 +233,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         Field("fires", 1),
         Field("pixels", 1),
         Field("v_init", config.state_bits, signed=True),
-        Field("parameters", group),
+        Field("parameters", bits_for(config.neuron_groups - 1)),
         Field("state", bits_for(config.state_groups - 1)),
         Field("lanes_last", bits_for(config.lanes)),
         Field("spikes_row", row),
@@ -164,6 +249,3 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
         *([Field("flip_spikes", row)] if config.recurrence else []),
         *([Field("halves", 1)] if config.wide_weights else []),
     ]
-    return TaskLayout(
-        pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)
-    )

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from .network.fidelity import Fidelity
     from .network.files import load, save
     from .program.compiler import compile
-    from .program.program import Program, load_program, save_program
+    from .program.files import load_program, save_program
+    from .program.program import Program
     from .spec.array import ArrayConfig, preset
     from .support.errors import (
         DeviceError,
@@ -81,7 +82,8 @@ _MODULES = {
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),
-    ".program.program": ("Program", "load_program", "save_program"),
+    ".program.files": ("load_program", "save_program"),
+    ".program.program": ("Program",),
     ".spec.array": ("ArrayConfig", "preset"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

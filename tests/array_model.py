@@ -1,13 +1,14 @@
 """A plain interpreter of programs: what the tasks, weights and parameters of every core say.
 
-It walks the fields of a task exactly as ``spec.task`` has it, on spike memories that hold nothing
-but the rows that were sent there, and computes neurons with the plain-integer reference.
+It walks the receptive fields of a task exactly as ``spec.task`` has it, on spike memories that hold
+nothing but the rows that were sent there, and computes neurons with the plain-integer reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,18 +21,28 @@ Array = np.ndarray[Any, Any]
 
 
 class Run(NamedTuple):
-    """One group at one position: the words in its field and their weight rows, both numbers.
+    """One group at one position.
 
-    ``own`` weight rows of the words of its own spikes, ``whole`` ends a pool window all of which is
-    there.
+    Attributes
+    ----------
+    group : int
+        The group, counted from the tile's first one.
+    recurrent : int64 array
+        Weight rows for the words of the recurrent map.
+    addresses, weights : int64 array
+        The words in the receptive field, from the map's first one, and their weight rows.
+    first : bool
+        It is the first position of a cell of the pool.
+    completes : bool
+        It is the last position of a complete cell.
     """
 
     group: int
-    own: Array
-    places: Array
+    recurrent: Array
+    addresses: Array
     weights: Array
     first: bool
-    whole: bool
+    completes: bool
 
 
 class Row(NamedTuple):
@@ -61,7 +72,7 @@ def core_tasks(program: Any, core: int) -> list[dict[str, int]]:
 
 
 def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
-    """The runs of a task in the order of computation, places counted from the map's first word."""
+    """The runs of a task in the order of computation."""
     config = program.config
     if not config.convolution:
         span = task["rows"] * config.lanes
@@ -70,45 +81,43 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
             yield Run(group, weights[:0], np.arange(span), weights, True, True)
         return
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
-    everywhere = 1 << widths["first_line"]
-    pool, own = task["pool"], np.arange(task.get("own_rows", 0) * config.lanes)
-    size = len(own) + task["kernel_rows"] * task["span"]
+    modulus = 1 << widths["first_line"]
+    pool, recurrent = task["pool"], np.arange(task.get("own_rows", 0) * config.lanes)
+    size = len(recurrent) + task["kernel_rows"] * task["span"]
     top, x, left = 0, task["start_x"], task["start_columns"]
     for _ in range(task["windows"]):
         high, wide = min(pool, task["lines"] - top), min(pool, left)
-        for group in range(task["groups"]):
-            for dy in range(high):
-                for dx in range(wide):
-                    places, rows = field(task, top + dy, x + dx * task["step_x"], everywhere)
-                    last = (dy, dx) == (pool - 1, pool - 1)
-                    first = task["weights"] + group * size
-                    yield Run(
-                        group, first + own, places, first + len(own) + rows,
-                        (dy, dx) == (0, 0), last and high == wide == pool,
-                    )
+        for group, dy, dx in product(range(task["groups"]), range(high), range(wide)):
+            addresses, rows = field(task, top + dy, x + dx * task["step_x"], modulus)
+            last = (dy, dx) == (pool - 1, pool - 1)
+            first = task["weights"] + group * size
+            yield Run(
+                group, first + recurrent, addresses, first + len(recurrent) + rows,
+                (dy, dx) == (0, 0), last and high == wide == pool,
+            )
         x, left = x + pool * task["step_x"], left - pool
         if left <= 0:
             top, x, left = top + pool, task["first_x"], task["columns"]
 
 
-def field(task: dict[str, int], line: int, left: int, everywhere: int) -> tuple[Array, Array]:
-    """Places on the map, and words of the kernel, of the position in that row of positions that
-    begins at word ``left``."""
+def field(task: dict[str, int], line: int, left: int, modulus: int) -> tuple[Array, Array]:
+    """The receptive field of the position in that line of positions that begins at word ``left``:
+    addresses on the map, modulo all that a task's field holds, and words of the kernel."""
     y = task["first_y"] + line * task["step_y"]
-    at = (task["first_line"] + line * task["step_line"]) % everywhere
+    at = (task["first_line"] + line * task["step_line"]) % modulus
     x = left + np.arange(task["span"])
     inside = (x >= 0) & (x < task["width"])
-    places, rows = [], []
+    addresses, rows = [], []
     for k in range(task["kernel_rows"]):
         if 0 <= y + k < task["height"]:
-            places.append((at + k * task["line"]) % everywhere + x[inside])
+            addresses.append((at + k * task["line"]) % modulus + x[inside])
             rows.append(k * task["span"] + np.flatnonzero(inside))
     none = np.zeros(0, dtype=np.int64)
-    return np.concatenate([none, *places]), np.concatenate([none, *rows])
+    return np.concatenate([none, *addresses]), np.concatenate([none, *rows])
 
 
 def task_neuron(task: dict[str, int]) -> Neuron:
-    """What the neuron fields say; thresholds are elsewhere."""
+    """The neuron of a task's neuron fields; thresholds are in a memory of their own."""
     def leak(prefix: str) -> tuple[int | None, int | None]:
         a, c = (task[f"{prefix}_{n}"] if task[f"{prefix}_{n}_on"] else None for n in "ac")
         return a, c
@@ -123,7 +132,7 @@ def task_neuron(task: dict[str, int]) -> Neuron:
 
 @dataclass(frozen=True)
 class Window:
-    """A window on its way: where its input lies, and what is reported of it."""
+    """A window: where its input is, and what is reported of it."""
 
     steps: int
     first: bool
@@ -168,9 +177,9 @@ class CoreModel:
         pooled: dict[str, list[int]] = {}
         at = 0
         for index, run in enumerate(self.runs[number]):
-            mine = np.zeros(0, dtype=int) if window.first else recurrent[: len(run.own)]
-            met = np.concatenate([mine, words[run.places]])
-            run = run._replace(weights=np.concatenate([run.own[: len(mine)], run.weights]))
+            mine = np.zeros(0, dtype=int) if window.first else recurrent[: len(run.recurrent)]
+            met = np.concatenate([mine, words[run.addresses]])
+            run = run._replace(weights=np.concatenate([run.recurrent[: len(mine)], run.weights]))
             totals["issued"] += int(np.count_nonzero(met))
             totals["popcount"] += sum(int(word).bit_count() for word in met)
             fired, stable, membranes = self._neurons(number, index, run, met, window)
@@ -188,7 +197,7 @@ class CoreModel:
             for kind, row in (("spikes", fired), ("skeleton", stable)):
                 before = [0] * lanes if run.first else pooled[kind]
                 pooled[kind] = [a | b for a, b in zip(before, row, strict=True)]
-            if not run.whole:
+            if not run.completes:
                 continue
             for kind, row in pooled.items():
                 if task[f"send_{kind}"]:

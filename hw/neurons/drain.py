@@ -7,18 +7,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
+from stablespike.spec.timing import (
+    input_stages,
+    pass_length,
+    sequential_pass,
+    step_stages,
+)
 
 from ..scan.lanes import current_bits, sum_bits
 from ..scan.row_queue import NO_COLLISION
-from .neuron_unit import entry, latency, stages
 
-__all__ = ["Drain", "pass_length"]
-
-
-def pass_length(config: ArrayConfig) -> int:
-    """Cycles of a pass with convolution: a neuron, and all of a group, has left before it is its
-    turn again."""
-    return max(config.lanes, latency(config) + 3)
+__all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
@@ -28,8 +27,8 @@ class Drain(wiring.Component):
     at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
     all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
 
-    A group of n neurons takes ``(passes - 1) * max(n, latency + 2) + L + latency + 2`` cycles from
-    ``start`` to ``finished``; n in place of L where its row need not be aligned.
+    A group of n neurons takes ``drain_cycles`` cycles (``spec.timing``) from ``start`` to
+    ``finished``.
 
     Members
     -------
@@ -109,7 +108,7 @@ class Drain(wiring.Component):
             exists = Const(1)
             self._walk(m, number, last_pass)
 
-        # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
+        # Step i of the pass takes its sum `step_stages * i` cycles after step 0: its chain waits.
         enters = Signal(data.StructLayout({"read": 1, "number": number.shape(), "low": 1}))
         m.d.comb += [
             enters.read.eq(self.read), enters.number.eq(number), enters.low.eq(self._low(self.lane))
@@ -140,7 +139,7 @@ class Drain(wiring.Component):
                     m.d.sync += taken.eq((high << 4) + shown.as_unsigned())
             m.d.comb += self.taken[i].eq(taken)
             if i < parallel - 1:
-                for _ in range(stages(config)):
+                for _ in range(step_stages(config)):
                     later = Signal(enters.shape(), name=f"enters{i}", reset_less=True)
                     m.d.sync += later.eq(enters)
                     before, enters = enters, later
@@ -151,7 +150,7 @@ class Drain(wiring.Component):
 
         # The neuron unit of large arrays has a register for the sum: there the planes are added by
         # pairs before this one and the pairs behind it.
-        size = 2 if entry(config) else config.window
+        size = 2 if input_stages(config) else config.window
         combined = Signal(self.current.shape())
         parts = []
         planes = list(self.sums)
@@ -194,10 +193,10 @@ class Drain(wiring.Component):
     def _walk(self, m: Module, number: Signal, last_pass: Value) -> None:
         """The group's passes, then what aligns its row."""
         config = self.config
-        shortest = latency(config) + 2
+        shortest = sequential_pass(config, 1)
         beat = Signal(range(max(config.lanes, shortest) + 1))
         length = Signal.like(beat)
-        domain = m.d.sync if entry(config) else m.d.comb
+        domain = m.d.sync if input_stages(config) else m.d.comb
         domain += length.eq(self.neurons)
         if config.passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
+from stablespike.spec.timing import input_stages, neuron_latency
 
 from ..lib.layouts import struct
 from ..scan.lanes import current_bits, sum_bits
@@ -15,22 +16,7 @@ from ..vendor.replicated import own
 
 TAG_BITS = 2
 
-__all__ = ["TAG_BITS", "NeuronUnit", "entry", "latency", "stages", "state_layout"]
-
-
-def stages(config: ArrayConfig) -> int:
-    """Cycles a step takes."""
-    return 5 if config.synaptic_current else 3
-
-
-def entry(config: ArrayConfig) -> int:
-    """Cycles before the first step: large arrays take a register behind the memories."""
-    return int(config.chain > 1)
-
-
-def latency(config: ArrayConfig) -> int:
-    """Cycles from a neuron's entering to its leaving."""
-    return stages(config) * config.neuron_steps - 1 + entry(config)
+__all__ = ["TAG_BITS", "NeuronUnit", "state_layout"]
 
 
 def state_layout(config: ArrayConfig) -> data.StructLayout:
@@ -42,11 +28,11 @@ def state_layout(config: ArrayConfig) -> data.StructLayout:
 class NeuronUnit(wiring.Component):
     """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
 
-    A neuron may enter every cycle. A step takes ``stages`` cycles: leak, integrate, fire, and two
-    in front of them for a synaptic current; arrays of chained lanes have one more in front of the
-    first step. Step ``i`` takes its sum ``stages * i`` cycles after the neuron entered; the neuron
-    leaves with its last step, ``latency`` cycles after it entered, and each step gives its spike
-    ``stages`` cycles after the one before.
+    A neuron may enter every cycle. A step takes ``step_stages`` cycles: leak, integrate, fire, and
+    two in front of them for a synaptic current; ``input_stages`` come before the first step. Step
+    ``i`` takes its sum ``step_stages * i`` cycles after the neuron entered. The neuron leaves with
+    its last step, ``neuron_latency`` cycles after it entered, and each step gives its spike
+    ``step_stages`` cycles after the one before (all of them in ``spec.timing``).
 
     Members
     -------
@@ -155,14 +141,14 @@ class NeuronUnit(wiring.Component):
         arriving: dict[str, Value] = {
             "current": self.current, **{f"sum{i}": total for i, total in enumerate(self.sums)}
         }
-        if entry(config):
+        for _ in range(input_stages(config)):
             held = clock({**neuron, **arriving})
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
 
         for i in range(config.neuron_steps):
             settings = self.settings
-            if entry(config):
+            if input_stages(config):
                 # A step's own, near it.
                 near = own(m, platform, f"settings{i}", settings.as_value())
                 settings = data.View(settings.shape(), near)
@@ -214,7 +200,7 @@ class NeuronUnit(wiring.Component):
 
             above = named(neuron["u"] - neuron["theta"])
             # Where the clock is fast, not behind the difference.
-            equal = ~((neuron["u"] ^ neuron["theta"]) if entry(config) else above).any()
+            equal = ~((neuron["u"] ^ neuron["theta"]) if input_stages(config) else above).any()
             spike = named(settings.fires & ~above[-1] & ~(settings.strict & equal))
             v = Signal(signed(bits), name=f"v_after_{i}")
             m.d.comb += v.eq(neuron["u"])
@@ -243,9 +229,10 @@ class NeuronUnit(wiring.Component):
                 kept += ["tag", "before"] if config.convolution else []
                 neuron = clock({**{key: neuron[key] for key in kept}, **after})
 
+        assert len(under_way) == neuron_latency(config), "spec.timing counts other stages"
         m.d.comb += [self.done.eq(neuron["valid"]), self.done_lane.eq(neuron["lane"])]
         inside = Cat(under_way).any()
-        if entry(config):
+        if input_stages(config):
             # The same from a register: who is inside was one stage before, or entered.
             inside = Signal()
             m.d.sync += inside.eq(self.valid | Cat(under_way[:-1]).any())

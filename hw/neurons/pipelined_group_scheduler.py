@@ -7,16 +7,12 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 from stablespike.spec.report import PLACE
+from stablespike.spec.timing import swap_wait
 
 from ..scan.scanner import mark_layout
 from .group_scheduler import groups_signature
-from .neuron_unit import stages
 
 __all__ = ["Overlap"]
-
-LEAVING = 3
-"""Cycles from a swap to the lanes, with chained lanes."""
-
 
 class Overlap(wiring.Component):
     """Lets groups follow each other: one in the lanes' memory, one entering the neuron unit, one
@@ -90,7 +86,7 @@ class Overlap(wiring.Component):
         # The memory of chained lanes holds two groups, but what is read of one last, of the last
         # steps, must be gone before it is written again.
         if config.chain > 1:
-            wait = max(0, stages(config) * (config.neuron_steps - 1) - config.chain - LEAVING - 1)
+            wait = swap_wait(config)
             waiting = Signal(range(wait + 1))
             m.d.comb += swappable.eq(waiting == 0)
             with m.If(self.start):

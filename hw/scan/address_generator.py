@@ -14,16 +14,14 @@ from .scanner import field_layout, mark_layout
 
 __all__ = ["FieldWalker"]
 
-LATENCY = 6
-
 
 class FieldWalker(wiring.Component):
     """Of a task, one field for every kernel row that lies on the map, clipped to it.
 
     The order is that of ``spec.report``: pooled positions, groups, positions in the pool, kernel
     rows. A kernel row is looked at per cycle, on the map or not, and a position takes two more; the
-    first field comes ``LATENCY`` cycles after ``start``. The last field of a position has the mark
-    of its group.
+    first field comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last field
+    of a position has the mark of its group.
 
     Members
     -------

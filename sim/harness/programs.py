@@ -11,9 +11,10 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.lib.ports import beat_layout, window_layout, write_layout
-from stablespike.mapping.maps import Map, group_size, input_map, lanes_each, written_map
-from stablespike.mapping.partitions import Order, grid, order
-from stablespike.program.program import Program, Share, load_program
+from stablespike.mapping.maps import Map, group_size, input_map, lanes_per_channel, written_map
+from stablespike.mapping.partitions import Order, Tile, grid, order
+from stablespike.program.files import load_program
+from stablespike.program.program import Program
 from stablespike.spec import reference
 from stablespike.spec.link import Register, ReportFlags
 from stablespike.spec.report import PLACE, ReportKind, counter_values
@@ -135,11 +136,11 @@ class _Received:
         self.counters: dict[tuple[int, int, int], dict[str, int]] = {}
         self.orders: dict[tuple[int, int], Order] = {
             (i, core): order(
-                share, layer, program.network.input_shapes[i],
+                tile, layer, program.network.input_shapes[i],
                 group_size(program.network, program.config, i),
             )
             for i, layer in enumerate(program.network.layers)
-            for core, share in enumerate(program.groups[i])
+            for core, tile in enumerate(program.tiles[i])
         }
         ended: Counter[int] = Counter()
         seen: Counter[tuple[ReportKind, int, int, int]] = Counter()
@@ -174,7 +175,7 @@ class _Received:
         network, index = self.program.network, self.program.layer_tags[tag][0]
         layer, shape = network.layers[index], network.input_shapes[index]
         made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
-        each = lanes_each(network, self.program.config, index)
+        each = lanes_per_channel(network, self.program.config, index)
         return written_map(made(shape), self.program.config.lanes, each)
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
@@ -199,7 +200,8 @@ class _Received:
         found: list[int] = []
         for at in range(lying.rows(lanes)):
             body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
-            assert len(body) == min(lanes, lying.channels * lying.each - at % groups * lanes)
+            there = lying.channels * lying.lanes_per_channel - at % groups * lanes
+            assert len(body) == min(lanes, there)
             found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
         values: list[int] = lying.gathered(np.array(found)).tolist()
         return values
@@ -264,13 +266,13 @@ def _check_counters(
     read, back, fired, stable = maps
     network = program.network
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
-    for core, share in enumerate(program.groups[layer]):
+    for core, tile in enumerate(program.tiles[layer]):
         values = received.counters.pop((layer, core, window))
-        mine = grid(network.layers[layer], shape).computed(share)
+        mine = grid(network.layers[layer], shape).computed(tile)
         readers = network.layers[layer].fan_out(shape, mine)
-        met = [share.groups * int(n) for n in readers] + [share.groups] * len(back)
+        met = [tile.groups * int(n) for n in readers] + [tile.groups] * len(back)
         read_all = read + back
-        own = _neurons(share, neurons, mine, group_size(network, program.config, layer))
+        own = _neurons(tile, neurons, mine, group_size(network, program.config, layer))
         expected = {
             "issued": sum(n for n, word in zip(met, read_all, strict=True) if word),
             "popcount": sum(n * word.bit_count() for n, word in zip(met, read_all, strict=True)),
@@ -281,10 +283,10 @@ def _check_counters(
 
 
 def _neurons(
-    share: Share, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], size: int
+    tile: Tile, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], size: int
 ) -> Words:
-    """The neurons of a share, of a layer of that shape, at these positions."""
+    """The neurons of a tile, of a layer of that shape, at these positions."""
     numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
-    channels = slice(share.first * size, (share.first + share.groups) * size)
+    channels = slice(tile.first_group * size, (tile.first_group + tile.groups) * size)
     mine: Words = numbers[channels, positions].reshape(-1).tolist()
     return mine

@@ -79,7 +79,7 @@ def run_bench(
         if result.link_bytes.total:
             figures["link_bytes_per_image"] = result.link_bytes.total / len(result)
             figures["cycles_per_image"] = float(result.counters["cycles"].mean())
-            figures |= utilization(program, result)
+            figures |= utilization(program, result.counters, result.layer_counters)
         if simulated is not None and isinstance(device, LinkDevice):
             ran = int(getattr(device.transport, "cycles", 0)) - simulated
             figures["simulated_cycles_per_second"] = ran / seconds

@@ -160,7 +160,7 @@ def compile_(
     """Compile a network for an array."""
     from ..network.files import check_writable, load
     from ..program.compiler import compile
-    from ..program.program import save_program
+    from ..program.files import save_program
 
     check_writable(out)  # before the work, not after it
     program = compile(load(network), array=array, steps=steps, device=device)
@@ -176,7 +176,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Show what a program needs, how it is divided among cores, and how long it should take."""
-    from ..program.program import load_program
+    from ..program.files import load_program
 
     _report(load_program(program), as_json)
 

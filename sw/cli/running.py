@@ -76,7 +76,7 @@ def run(
     from ..device.open import open_device
     from ..device.result import Result
     from ..network.files import atomic_file, check_writable
-    from ..program.program import load_program
+    from ..program.files import load_program
     from ..samples.files import check_labels, read_samples, split_batches
 
     loaded = load_program(given.program)
@@ -119,7 +119,7 @@ def verify(
     """Compare a device with the golden model: every spike word, readout and counter."""
     from ..device.open import open_device
     from ..device.verify import Comparison, compare
-    from ..program.program import load_program
+    from ..program.files import load_program
     from ..samples.files import read_samples, split_batches
 
     loaded = load_program(given.program)
@@ -171,7 +171,7 @@ def _figures(program: Program, result: Result) -> dict[str, Any]:
     }
     if (counters["cycles"] > 0).all():  # golden has no cycles
         figures["cycles_per_sample"] = float(counters["cycles"].mean())
-        figures |= utilization(program, result)
+        figures |= utilization(program, result.counters, result.layer_counters)
     if result.link_bytes.total:
         figures["link_bytes_per_sample"] = result.link_bytes.total / len(result)
     return figures

@@ -192,23 +192,23 @@ class Assembler:
         program = self._program
         ends = []
         for i, store in enumerate(pending.stores["counters"]):
-            busy = [c for c, share in enumerate(program.groups[i]) if share.groups]
+            busy = [c for c, tile in enumerate(program.tiles[i]) if tile.groups]
             by, at = {}, 0
             for name, words in counter_words(program.config):
                 by[name] = _number(store[:, :, busy, at : at + words])
                 at += words
-            shares = [program.groups[i][c] for c in busy]
-            groups = np.array([share.groups for share in shares])
+            tiles = [program.tiles[i][c] for c in busy]
+            groups = np.array([tile.groups for tile in tiles])
             size = group_size(program.network, program.config, i)
             neurons = np.array([
-                min(program.network.layers[i].channels, (share.first + share.groups) * size)
-                - share.first * size
-                for share in shares
+                min(program.network.layers[i].channels, (tile.first_group + tile.groups) * size)
+                - tile.first_group * size
+                for tile in tiles
             ])
             # A core fetches a row for each of its groups and each event of its positions.
             events, odd = np.divmod(by["issued"], groups)
             # Cores that compute the same positions have the same events: count them once.
-            starts = [share.start for share in shares]
+            starts = [tile.first_cell for tile in tiles]
             first = [starts.index(start) for start in starts]
             if odd.any() or (events != events[:, :, first]).any():
                 raise LinkError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..samples.events import LAST, bin_events, places, steps_of
+from ..samples.events import LAST, bin_events, event_positions, steps_of
 
 __all__ = ["EventWindower"]
 
@@ -67,7 +67,7 @@ class EventWindower:
             goes back in time. The first such event is named, and no event of the call is taken.
         """
         self._check_running()
-        position = places("events", events, self._shape)
+        position = event_positions("events", events, self._shape)
         step = steps_of("events", events, LAST, self._bin_time, self._start)
         if not len(step):
             return

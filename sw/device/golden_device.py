@@ -117,7 +117,7 @@ class GoldenDevice(Device):
         if counters:
             before = None if state is None else [entry.r for entry in state]
             counted = count(
-                network, samples, out.spikes, out.skeleton, config.window, self.program.groups,
+                network, samples, out.spikes, out.skeleton, config.window, self.program.tiles,
                 before,
             )
             for name in COUNTER_DTYPE.names or ():

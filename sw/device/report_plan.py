@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..mapping.maps import Map, group_size, lanes_each, written_map
+from ..mapping.maps import Map, group_size, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
 from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
@@ -106,7 +106,7 @@ class ReportPlan:
                 always += len(emitted[0])
             if self._counters and not again:
                 found[ReportKind.COUNTERS] = Destination("counters", layer, [], [])
-                always += self._program.groups[layer][core].groups > 0
+                always += self._program.tiles[layer][core].groups > 0
             for cause, destination in found.items():
                 self.destinations[cause, tag, core] = destination
         return always, at_last
@@ -114,9 +114,9 @@ class ReportPlan:
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
         """The rows and the group numbers of the packets in the order in which they come: of all
         rows that a core computes of a layer, and of those that it emits."""
-        network, share = self._program.network, self._program.groups[layer][core]
+        network, tile = self._program.network, self._program.tiles[layer][core]
         runs = order(
-            share, network.layers[layer], network.input_shapes[layer],
+            tile, network.layers[layer], network.input_shapes[layer],
             group_size(network, self._program.config, layer),
         )
         numbers = np.arange(len(runs.rows)) & _GROUP_MASK
@@ -129,7 +129,7 @@ class ReportPlan:
 def written_maps(program: Program) -> tuple[list[Map], Map]:
     """The layouts of the rows of every layer's neurons, and that of the readout's."""
     network, config = program.network, program.config
-    each = [lanes_each(network, config, i) for i in range(len(network.layers))]
+    each = [lanes_per_channel(network, config, i) for i in range(len(network.layers))]
     neurons = [
         written_map(shape, config.lanes, lanes)
         for shape, lanes in zip(network.neuron_shapes, each, strict=True)

@@ -7,7 +7,7 @@ from collections import Counter, deque
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import lanes_each
+from ..mapping.maps import lanes_per_channel
 from ..program.program import Program
 from ..spec.report import HEAD, PLACE, ReportKind
 from ..support.errors import LinkError
@@ -128,7 +128,7 @@ class Collector:
         if kind == ReportKind.COUNTERS:
             # A core without groups may report its counters or not: they are not expected.
             store[sample, window, core] = words
-            self._came[core] += self._program.groups[target.index][core].groups > 0
+            self._came[core] += self._program.tiles[target.index][core].groups > 0
             return
         # The packets of a core come in order, so each one's row is known from their count; the
         # group number, which is only its low bits, must agree.
@@ -154,7 +154,7 @@ class Collector:
     def _lanes_of(self, row: int) -> int:
         """The number of neurons in a row of the last layer."""
         network, config = self._program.network, self._program.config
-        lanes = network.layers[-1].channels * lanes_each(network, config, -1)
+        lanes = network.layers[-1].channels * lanes_per_channel(network, config, -1)
         return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.partitions import Share, grid
+from ..mapping.partitions import Tile, grid
 from ..network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, popcount
@@ -108,7 +108,7 @@ def count(
     spikes: Sequence[npt.NDArray[np.bool_]],
     skeleton: Sequence[npt.NDArray[np.bool_]],
     window: int,
-    shares: Sequence[Sequence[Share]],
+    tiles: Sequence[Sequence[Tile]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[Any]:
     """The counters of samples.
@@ -125,8 +125,8 @@ def count(
         Per layer its stable spikes, of the same shape.
     window : int
         T. With a recurrent layer, windows have one step all the same.
-    shares : sequence of sequence of Share
-        Per layer, per core, what the core computes (``Program.groups``).
+    tiles : sequence of sequence of Tile
+        Per layer, per core, what the core computes (``Program.tiles``).
     before : sequence of array of bool or None
         Per layer (batch, neurons), the spikes of the step before the first: ``r`` of the state that
         the samples go on from. None for samples that start afresh.
@@ -139,10 +139,10 @@ def count(
     Raises
     ------
     TypeError, ValueError
-        If the traces, the samples or ``shares`` do not fit the network.
+        If the traces, the samples or ``tiles`` do not fit the network.
     """
-    if len(shares) != len(network.layers):
-        raise ValueError(f"shares must be of {len(network.layers)} layers, not {len(shares)}")
+    if len(tiles) != len(network.layers):
+        raise ValueError(f"tiles must be of {len(network.layers)} layers, not {len(tiles)}")
     sources = source_words(network, samples, spikes, skeleton, window)
     counters = np.zeros((len(spikes[0]), len(network.layers)), dtype=COUNTER_DTYPE)
     for i, (layer, words) in enumerate(zip(network.layers, sources, strict=True)):
@@ -160,23 +160,23 @@ def count(
         # Cores compute windows at the same time, so the one with the most rows bounds each window.
         busiest = np.zeros_like(own)
         there = grid(layer, shape)
-        for share, groups in _parts(shares[i]).items():
+        for tile, groups in _parts(tiles[i]).items():
             # Only dense layers, of one position, read their own spikes.
-            events = active @ layer.fan_out(shape, there.computed(share)) + own
+            events = active @ layer.fan_out(shape, there.computed(tile)) + own
             rows["issued"] += events.sum(axis=1) * sum(groups)
             busiest = np.maximum(busiest, events * max(groups))
         rows["lower_bound"] = busiest.sum(axis=1)
     return counters
 
 
-def _parts(shares: Sequence[Share]) -> dict[Share, list[int]]:
-    """The groups of each core, by one share of each range of positions: cores that compute the same
+def _parts(tiles: Sequence[Tile]) -> dict[Tile, list[int]]:
+    """The groups of each core, by one tile of each range of positions: cores that compute the same
     positions have the same events."""
-    parts: dict[tuple[int, int], tuple[Share, list[int]]] = {}
-    for share in shares:
-        if share.groups:
-            _, groups = parts.setdefault((share.start, share.windows), (share, []))
-            groups.append(share.groups)
+    parts: dict[tuple[int, int], tuple[Tile, list[int]]] = {}
+    for tile in tiles:
+        if tile.groups:
+            _, groups = parts.setdefault((tile.first_cell, tile.cells), (tile, []))
+            groups.append(tile.groups)
     return dict(parts.values())
 
 

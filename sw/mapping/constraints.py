@@ -1,4 +1,4 @@
-"""Whether an array can run a network exactly: everything that keeps it, and what would do."""
+"""Constraints: everything that keeps an array from running a network exactly, and what would do."""
 
 from __future__ import annotations
 
@@ -8,21 +8,30 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..network import Conv2d, Network
 from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
 from ..support.values import signed_bits, signed_range
-from .maps import lanes_each
+from .maps import lanes_per_channel
 from .plan import Plan, make_plans
 from .tasks import task_fields, tasks
 
-__all__ = ["Problem", "complaint", "problems", "width_problems"]
+__all__ = ["Violation", "describe", "violations", "width_violations"]
 
 
-class Problem(NamedTuple):
-    """Why an array cannot run a network exactly, and its fields' values that would do."""
+class Violation(NamedTuple):
+    """A constraint that a network violates on an array.
+
+    Attributes
+    ----------
+    text : str
+        What is too large, with what is needed and what is there.
+    remedy : dict of str to int
+        Fields of ``ArrayConfig`` and the values they would have to have.
+    """
 
     text: str
     remedy: dict[str, int]
@@ -36,16 +45,16 @@ _FIXED = {
     "step_y": ("vertical stride with its sum pool", STEP_BITS),
     "pool": ("max pool size", STEP_BITS),
 }
-"""Fields of tasks that are of one width in every array: what they hold, and its bits."""
+"""Fields of tasks that have one width in every array: what they hold, and their bits."""
 
-_PLACES = {
+_ADDRESSES = {
     "line": "words of a map row",
     "width": "words of a map row that count",
     "span": "words of a kernel row",
     "step_x": "words the kernel moves on by",
     "first_x": "words of padding",
 }
-"""Fields of tasks that are as wide as the spike memory is large."""
+"""Fields of tasks whose width follows from the size of the spike memory."""
 
 _POSITIONS = "positions of a core"
 _HIGH = {
@@ -56,18 +65,31 @@ _HIGH = {
 """The most of anything that an array can have."""
 
 
-def complaint(
-    found: list[Problem], network: Network, config: ArrayConfig, steps: int
+def describe(
+    found: list[Violation], network: Network, config: ArrayConfig, steps: int
 ) -> str:
-    """What is said of a network's problems on an array: them, and a preset and array that do."""
+    """The message about a network's violations on an array: what they are, a preset that fits, and
+    what to change in the array.
+
+    Parameters
+    ----------
+    found : list of Violation
+        At least one.
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    steps : int
+        Steps of a sample.
+    """
     others = [
         name for name, other in PRESETS.items()
-        if other != config and not any(problems(network, other, steps))
+        if other != config and not any(violations(network, other, steps))
     ]
     fits = f"it fits the preset {others[0]!r}, or" if others else "it fits no preset, but"
     remedy: dict[str, int] = {}
-    for problem in found:
-        for name, value in problem.remedy.items():
+    for violation in found:
+        for name, value in violation.remedy.items():
             remedy[name] = max(value, remedy.get(name, value))
     if _beyond(remedy):
         larger = _larger(network, config, steps)
@@ -81,14 +103,14 @@ def complaint(
     )
     limits = ", ".join(f"{name} is at most {_HIGH[name]}" for name in beyond)
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
-    if _able(network, config) != config:
+    if _with_options(network, config) != config:
         hint = f"device='golden:' compiles it for the golden model alone; {hint}"
-    whole = "; ".join(problem.text for problem in found)
-    return f"the network does not fit the array: {whole} ({hint})"
+    texts = "; ".join(violation.text for violation in found)
+    return f"the network does not fit the array: {texts} ({hint})"
 
 
 def _beyond(values: dict[str, int]) -> list[str]:
-    """What no array has that much of."""
+    """The names of which no array can have that much."""
     return [name for name, value in values.items() if name in _HIGH and value > _HIGH[name]]
 
 
@@ -100,9 +122,11 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
     )
     for wider, more in product(lanes, cores):
         rows = max(wider, config.weight_rows)
-        array = _able(network, replace(config, cores=more, lanes=wider, weight_rows=rows))
+        array = _with_options(
+            network, replace(config, cores=more, lanes=wider, weight_rows=rows)
+        )
         [plan] = make_plans(network, array, steps)
-        if not _beyond(plan.needed) and not _beyond(_counted(plan)):
+        if not _beyond(plan.needed) and not _beyond({_POSITIONS: _positions(plan)}):
             memories = {
                 name: max(count, getattr(array, name)) for name, count in plan.needed.items()
             }
@@ -110,8 +134,9 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
     return {}
 
 
-def _able(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array, with the options the network's layers take, and beats that go with those."""
+def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
+    """The array with the options that the network's layers take, and no more beats than those
+    allow."""
     recurrence = network.recurrent and not config.recurrence
     convolution = not config.convolution and (
         recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
@@ -124,59 +149,71 @@ def _able(network: Network, config: ArrayConfig) -> ArrayConfig:
     )
 
 
-def _counted(plan: Plan) -> dict[str, int]:
-    """What a core counts of positions."""
-    return {_POSITIONS: max(split.positions for split in plan.splits)}
+def _positions(plan: Plan) -> int:
+    """Positions of the largest tile."""
+    return max(partitioning.positions for partitioning in plan.partitions)
 
 
-def problems(
+def violations(
     network: Network, config: ArrayConfig, steps: int, plan: Plan | None = None
-) -> Iterator[Problem]:
+) -> Iterator[Violation]:
     """Everything that keeps the array from running the network exactly.
 
     Parameters
     ----------
-    plan : of the network on the array, if there is one already.
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    steps : int
+        Steps of a sample.
+    plan : Plan or None
+        A plan for the network on the array, if there is one already.
     """
-    able = _able(network, config)
+    able = _with_options(network, config)
     if able != config:
-        yield from _unable(network, config, able)
+        yield from _option_violations(network, config, able)
     if plan is None or able != config:
         [plan] = make_plans(network, able, steps)
     for name, needed in plan.needed.items():
         there = getattr(config, name)
         if needed > there:
             yield _too_few(name.replace("_", " "), needed, there, {name: needed})
-    for name, needed in _counted(plan).items():
-        if needed > _HIGH[name]:
-            yield _too_few(name, needed, _HIGH[name], {name: needed})
+    positions = _positions(plan)
+    if positions > POSITIONS_HIGH:
+        yield _too_few(_POSITIONS, positions, POSITIONS_HIGH, {_POSITIONS: positions})
     if able.convolution:
-        yield from _field_problems(network, able, plan)
-    yield from width_problems(network, config, steps)
+        yield from _field_violations(network, able, plan)
+    yield from width_violations(network, config, steps)
 
 
-def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Problem:
-    return Problem(f"{what}: {needed} needed, {there} there", remedy)
+def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Violation:
+    return Violation(f"{what}: {needed} needed, {there} there", remedy)
 
 
-def _unable(network: Network, config: ArrayConfig, able: ArrayConfig) -> Iterator[Problem]:
+def _option_violations(
+    network: Network, config: ArrayConfig, able: ArrayConfig
+) -> Iterator[Violation]:
     """The layers that take an option which the array lacks."""
-    remedy = {
-        name: value for name, value in able.as_dict().items() if config.as_dict()[name] != value
-    }
-    for option, there in (("convolution", config.convolution), ("recurrence", config.recurrence)):
-        names = [name for name, each in PRESETS.items() if getattr(each, option)]
+    there = config.as_dict()
+    remedy = {name: value for name, value in able.as_dict().items() if there[name] != value}
+    for option in ("convolution", "recurrence"):
+        if there[option]:
+            continue
+        names = [name for name, other in PRESETS.items() if getattr(other, option)]
         have = f" (the presets {', '.join(map(repr, names))} have it)" if names else ""
         for i, layer in enumerate(network.layers):
-            needs = {
+            takes = {
                 "convolution": isinstance(layer, Conv2d), "recurrence": layer.recurrent is not None,
             }
-            if needs[option] and not there:
-                yield Problem(f"{network.layer_name(i)}: the array has no {option}{have}", remedy)
+            if takes[option]:
+                text = f"{network.layer_name(i)}: the array has no {option}{have}"
+                yield Violation(text, remedy)
 
 
-def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterator[Problem]:
-    """What the fields of tasks do not hold, once a layer; what memories hold is not looked at."""
+def _field_violations(network: Network, config: ArrayConfig, plan: Plan) -> Iterator[Violation]:
+    """The values that fields of tasks do not hold, each once for a layer. Addresses of rows are not
+    looked at: they follow from the memories, which are checked by themselves."""
     known = task_fields(config)
     told = set()
     listed = [task for core in range(config.cores) for task in tasks(network, config, plan, core)]
@@ -190,49 +227,74 @@ def _field_problems(network: Network, config: ArrayConfig, plan: Plan) -> Iterat
             prefix = network.layer_name(layer)
             if name in _FIXED:
                 what, bits = _FIXED[name]
-                high = (1 << bits) - 1
-                yield _too_few(f"{prefix}: {what}", value, high, {what: value})
-            elif name in _PLACES and plan.maps.total <= config.spike_rows:
+                yield _too_few(f"{prefix}: {what}", value, (1 << bits) - 1, {what: value})
+            elif name in _ADDRESSES and plan.maps.total <= config.spike_rows:
                 yield _too_few(
-                    f"{prefix}: {_PLACES[name]}", abs(value), field.maximum,
+                    f"{prefix}: {_ADDRESSES[name]}", abs(value), field.maximum,
                     {"spike_rows": -(-abs(value) // config.lanes)},
                 )
 
 
-def width_problems(network: Network, config: ArrayConfig, steps: int) -> Iterator[Problem]:
-    """What no amount of memory would change."""
+def width_violations(
+    network: Network, config: ArrayConfig, steps: int
+) -> Iterator[Violation]:
+    """What no amount of memory would change: widths, and samples longer than a window on an array
+    without state memory.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    steps : int
+        Steps of a sample.
+    """
     fraction = network.fraction_bits
     if fraction != config.fraction_bits:
-        yield Problem(
+        yield Violation(
             f"fraction_bits: the network has {fraction}, the array {config.fraction_bits}",
             {"fraction_bits": fraction, "state_bits": max(config.state_bits, fraction + 4)},
         )
     if network.input.kind == "pixels" and network.input.bits > config.window:
-        yield Problem(
+        yield Violation(
             f"pixels of {network.input.bits} bits, the window takes {config.window}",
             {"window": 1 << (network.input.bits - 1).bit_length()},
         )
     window = network.window(config.window)
     if steps > window and not config.state:
-        yield Problem(
+        yield Violation(
             f"{steps} steps: without state memory a sample is one window of {window}",
             {"state": True},
         )
     for i in range(len(network.layers)):
-        yield from _layer_problems(network, config, i)
+        yield from _weight_violations(network, config, i)
+        yield from _neuron_violations(network, config, i)
+        if lanes_per_channel(network, config, i) == 2:
+            yield from _split_sum_violations(network, config, i)
+        else:
+            yield from _sum_violations(network, config, i)
 
 
-def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[Problem]:
-    layer, name = network.layers[index], network.layer_name(index)
-    neuron = layer.neuron
+def _weight_violations(
+    network: Network, config: ArrayConfig, index: int
+) -> Iterator[Violation]:
     bits = network.layer_weight_bits(index)
     if bits > config.weight_bits and not config.wide_weights:
-        yield Problem(
-            f"{name}: weights of {bits} bits, the lanes take {config.weight_bits}",
+        yield Violation(
+            f"{network.layer_name(index)}: weights of {bits} bits, the lanes take "
+            f"{config.weight_bits}",
             {"weight_bits": bits, "acc_bits": max(config.acc_bits, bits + 1)},
         )
+
+
+def _neuron_violations(
+    network: Network, config: ArrayConfig, index: int
+) -> Iterator[Violation]:
+    layer, name = network.layers[index], network.layer_name(index)
+    neuron = layer.neuron
     if neuron.synapse_leak is not None and not config.synaptic_current:
-        yield Problem(
+        yield Violation(
             f"{name}: synapse_leak, but the array has no synaptic current",
             {"synaptic_current": True},
         )
@@ -244,43 +306,47 @@ def _layer_problems(network: Network, config: ArrayConfig, index: int) -> Iterat
     for what, array in values.items():
         outside = np.flatnonzero((array < low) | (array > high))
         if outside.size:
-            yield Problem(
+            yield Violation(
                 f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
                 f"membranes of {config.state_bits} bits take {low} to {high}",
                 {"state_bits": signed_bits(int(array.min()), int(array.max()))},
             )
-    if lanes_each(network, config, index) == 2:
-        yield from _half_problems(network, config, index)
-        return
+
+
+def _first(wrong: npt.NDArray[np.bool_]) -> int | None:
+    """The first neuron for which it is so."""
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _sum_violations(network: Network, config: ArrayConfig, index: int) -> Iterator[Violation]:
     low, high = signed_range(config.acc_bits)
-    below, above = layer.sum_bounds(network.input_shapes[index])
-    outside = np.flatnonzero((above > high) | (below < low))
-    if outside.size:
-        worst = int(outside[0])
-        yield Problem(
-            f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])}, "
-            f"accumulators of {config.acc_bits} bits hold {low} to {high}",
+    below, above = network.layers[index].sum_bounds(network.input_shapes[index])
+    neuron = _first((above > high) | (below < low))
+    if neuron is not None:
+        yield Violation(
+            f"{network.layer_name(index)}: the sums of neuron {neuron} reach {int(below[neuron])} "
+            f"to {int(above[neuron])}, accumulators of {config.acc_bits} bits hold {low} to {high}",
             {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
         )
 
 
-def _half_problems(network: Network, config: ArrayConfig, index: int) -> Iterator[Problem]:
-    """Of weights on two lanes, sums of the signed high halves and of the low ones without a sign
-    are in accumulators of their own."""
-    layer, shape, name = (
-        network.layers[index], network.input_shapes[index], network.layer_name(index)
-    )
+def _split_sum_violations(
+    network: Network, config: ArrayConfig, index: int
+) -> Iterator[Violation]:
+    """Weights that are split over two lanes have two sums, each in an accumulator of its own: that
+    of the signed high halves, and that of the unsigned low halves."""
+    layer, shape = network.layers[index], network.input_shapes[index]
     low, high = signed_range(config.acc_bits)
     below, above = layer.sum_bounds(shape, lambda weight: weight >> 4)
     _, most = layer.sum_bounds(shape, lambda weight: weight & 15)
     room = (1 << config.acc_bits) - 1
-    outside = np.flatnonzero((above > high) | (below < low) | (most > room))
-    if outside.size:
-        worst = int(outside[0])
-        yield Problem(
-            f"{name}: the sums of neuron {worst} reach {int(below[worst])} to {int(above[worst])} "
-            f"over the high halves of its weights and 0 to {int(most[worst])} over the low ones, "
-            f"accumulators of {config.acc_bits} bits hold {low} to {high} and 0 to {room}",
+    neuron = _first((above > high) | (below < low) | (most > room))
+    if neuron is not None:
+        yield Violation(
+            f"{network.layer_name(index)}: the sums of neuron {neuron} reach {int(below[neuron])} "
+            f"to {int(above[neuron])} over the high halves of its weights and 0 to "
+            f"{int(most[neuron])} over the low ones, accumulators of {config.acc_bits} bits hold "
+            f"{low} to {high} and 0 to {room}",
             {"acc_bits": max(
                 signed_bits(int(below.min()), int(above.max())), int(most.max()).bit_length()
             )},

@@ -1,10 +1,11 @@
-"""Maps of spike words: the order their words lie in, and the rows they take.
+"""Maps of spike words: the layout of a map, and where the maps are in the spike memory.
 
-A map is stored height, width, channel. What a layer writes has whole rows of L words at each place
-(the lanes behind its last channel are silent), so that the row of a place and group is one the core
-that computes it can send. Where a neuron takes two lanes, its word is on the second of them, and
-the first is silent. An input map in front of a convolution is packed; one in front of a dense
-layer, like everything the host sends and gets, is in C order (channel, height, width).
+A map is stored by height, then width, then channel. A map that a layer writes has whole rows of L
+words at each position (lanes behind the last channel are silent), so that the row of a position and
+a group is one that the core which computes it can send by itself. Where a neuron takes two lanes,
+its word is on the second of them and the first is silent. The input map of a convolution is packed.
+The input map of a dense layer is in C order (channel, height, width), as is everything the host
+sends and gets.
 """
 
 from __future__ import annotations
@@ -20,70 +21,86 @@ from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..support.immutable import Shape
 
-__all__ = ["Map", "Maps", "group_size", "input_map", "lanes_each", "written_map"]
-
-Integers = npt.NDArray[np.int64]
+__all__ = ["Map", "Maps", "group_size", "input_map", "lanes_per_channel", "written_map"]
 
 
 @dataclass(frozen=True)
 class Map:
-    """How the words of a map lie.
+    """The layout of a map's words.
 
     Attributes
     ----------
-    channels, height, width : of the map.
-    pitch : words from one place to the next; those without a channel are silent.
-    each : words of a channel, of which the last is its own.
+    channels, height, width : int
+        Shape of the map.
+    pitch : int
+        Words from one position to the next; those without a channel are silent.
+    lanes_per_channel : int
+        Words of a channel; the last of them has its spikes, the others are silent.
     """
 
     channels: int
     height: int
     width: int
     pitch: int
-    each: int = 1
+    lanes_per_channel: int = 1
 
     @property
     def words(self) -> int:
-        """Of all its places, silent ones included."""
+        """Words of all positions, silent ones included."""
         return self.height * self.width * self.pitch
 
     def rows(self, lanes: int) -> int:
-        """Rows of L words it takes."""
+        """Rows of ``lanes`` words that the map takes."""
         return -(-self.words // lanes)
 
     @property
-    def heard(self) -> slice:
-        """Words of the channels, among those of a place."""
-        return slice(self.each - 1, self.channels * self.each, self.each)
+    def channel_slice(self) -> slice:
+        """The words of the channels among those of a position."""
+        return slice(
+            self.lanes_per_channel - 1, self.channels * self.lanes_per_channel,
+            self.lanes_per_channel,
+        )
 
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(..., words) as they lie, 0 where they are silent, of (..., flat) values in C order."""
-        lead, places = values.shape[:-1], self.height * self.width
-        lying = np.zeros((*lead, places, self.pitch), dtype=values.dtype)
-        channels = values.reshape(*lead, self.channels, places)
-        lying[..., self.heard] = np.swapaxes(channels, -1, -2)
-        return lying.reshape(*lead, self.words)
+        """From C order to the layout.
+
+        Parameters
+        ----------
+        values : (..., channels * height * width) array
+            Values in C order.
+
+        Returns
+        -------
+        (..., words) array
+            The values in the map's layout, 0 in silent words.
+        """
+        lead, positions = values.shape[:-1], self.height * self.width
+        layout = np.zeros((*lead, positions, self.pitch), dtype=values.dtype)
+        channels = values.reshape(*lead, self.channels, positions)
+        layout[..., self.channel_slice] = np.swapaxes(channels, -1, -2)
+        return layout.reshape(*lead, self.words)
 
     def gathered(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(..., flat) values in C order of (..., words) as they lie: the way back."""
+        """From the layout to C order: the inverse of ``spread``."""
         lead = values.shape[:-1]
-        places = values.reshape(*lead, self.height * self.width, self.pitch)
-        return np.swapaxes(places[..., self.heard], -1, -2).reshape(*lead, -1)
+        positions = values.reshape(*lead, self.height * self.width, self.pitch)
+        return np.swapaxes(positions[..., self.channel_slice], -1, -2).reshape(*lead, -1)
 
 
-def lanes_each(network: Network, config: ArrayConfig, index: int) -> int:
-    """Lanes of a neuron of a layer: two where the array has those for weights that are too wide."""
+def lanes_per_channel(network: Network, config: ArrayConfig, index: int) -> int:
+    """Lanes of a neuron of a layer: 2 if its weights are too wide for one and the array can split
+    them over two, else 1."""
     wide = network.layer_weight_bits(index) > config.weight_bits
     return 2 if config.wide_weights and wide else 1
 
 
 def group_size(network: Network, config: ArrayConfig, index: int) -> int:
-    """Output channels of a group of a layer."""
-    return config.lanes // lanes_each(network, config, index)
+    """Outputs (output channels) in a group of a layer."""
+    return config.lanes // lanes_per_channel(network, config, index)
 
 
 def input_map(network: Network) -> Map:
-    """How the words the host sends lie."""
+    """The layout of the words that the host sends."""
     shape = network.input.shape
     if isinstance(network.layers[0], Conv2d):
         channels, height, width = shape
@@ -91,71 +108,101 @@ def input_map(network: Network) -> Map:
     return Map(prod(shape), 1, 1, prod(shape))
 
 
-def written_map(shape: Shape, lanes: int, each: int = 1) -> Map:
-    """How what a layer writes lies: (channels,), or (channels, height, width)."""
+def written_map(shape: Shape, lanes: int, lanes_per_channel: int = 1) -> Map:
+    """The layout of what a layer writes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels,), or (channels, height, width).
+    lanes : int
+        L of the array.
+    lanes_per_channel : int
+        Lanes of a neuron.
+    """
     channels, height, width = (*shape, 1, 1)[:3]
-    return Map(channels, height, width, -(-channels * each // lanes) * lanes, each)
+    pitch = -(-channels * lanes_per_channel // lanes) * lanes
+    return Map(channels, height, width, pitch, lanes_per_channel)
 
 
 class Maps:
-    """Where the maps between the layers lie: rows of L words, the same in every core and on the
-    bus. The input map lies there twice (one buffer is filled while the other is read), and so does
-    that of a recurrent layer's spikes, once for each of its runs: what it writes in windows of even
-    number, and behind that in those of odd number. Layers behind it read the same one. All others
-    take turns in two places.
+    """Where the maps between the layers are: rows of L words, the same in every core and on the
+    bus.
+
+    The input map is there twice: one copy is filled while the other is read. A recurrent map, the
+    spikes a layer reads of itself, is there twice as well for each run of the layer: it is read
+    from the copy that the window before wrote. The next layer reads the recurrent map, too. All
+    other maps alternate between two addresses.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
 
     Attributes
     ----------
-    lanes : L.
-    read : per layer, the map it reads.
-    own : per layer, the map of its own spikes that it reads; None of one that is not recurrent.
-    inputs : rows of the input map.
-    spikes, skeleton : per layer, the first row of what it reads of either kind.
-    own_spikes : per run of a layer, the first row of its own spikes, if it reads them.
-    total : rows of all of them.
+    lanes : int
+        L of the array.
+    read : tuple of Map
+        Per layer, the map it reads.
+    recurrent : tuple of Map or None
+        Per layer, the map of its own spikes; None for a layer that is not recurrent.
+    inputs : int
+        Rows of the input map.
+    spikes, skeleton : list of int
+        Per layer, the first row of the spikes, or of the skeleton, that it reads.
+    recurrent_spikes : list of int
+        Per run of a layer, the first row of its recurrent map.
+    total : int
+        Rows of all maps together.
     """
 
     def __init__(self, network: Network, config: ArrayConfig) -> None:
         self.lanes = lanes = config.lanes
+        layers = network.layers
         written = [
-            written_map(layer.output_shape(shape), lanes, lanes_each(network, config, i))
-            for i, (layer, shape) in enumerate(
-                zip(network.layers, network.input_shapes, strict=True)
-            )
+            written_map(layer.output_shape(shape), lanes, lanes_per_channel(network, config, i))
+            for i, (layer, shape) in enumerate(zip(layers, network.input_shapes, strict=True))
         ]
         self.read = (input_map(network), *written[:-1])
-        self.own = tuple(
-            None if layer.recurrent is None else lying
-            for layer, lying in zip(network.layers, written, strict=True)
+        self.recurrent = tuple(
+            None if layer.recurrent is None else map_
+            for layer, map_ in zip(layers, written, strict=True)
         )
         self.inputs = self.read[0].rows(lanes)
         at = 2 * self.inputs
-        own = []  # first row of each layer's own spikes
-        for i, _ in enumerate(network.layers):
-            own.append(at)
-            at += 2 * self.own_rows(i)
-        # A layer writes when nobody reads any more what its input was made of: every other map
-        # lies in the same place.
-        inner = list(zip(network.layers[:-1], written, strict=False))
-        emitted = [
-            {"spikes": lying.rows(lanes) * (layer.recurrent is None and layer.emit != "skeleton"),
-             "skeleton": lying.rows(lanes) * (layer.emit != "spikes")}
-            for layer, lying in inner
+        self.recurrent_spikes = []
+        for i in range(len(layers)):
+            self.recurrent_spikes.append(at)
+            at += 2 * self.recurrent_rows(i)
+        # When a layer writes, nobody reads any more what its own input was computed from: every
+        # other map can be at the same address.
+        rows = [map_.rows(lanes) for map_ in written[:-1]]
+        spikes = [
+            count * (layer.recurrent is None and layer.emit != "skeleton")
+            for count, layer in zip(rows, layers, strict=False)
         ]
-        places = [at, at + max((sum(rows.values()) for rows in emitted[::2]), default=0)]
+        skeleton = [
+            count * (layer.emit != "spikes") for count, layer in zip(rows, layers, strict=False)
+        ]
+        both = [sum(pair) for pair in zip(spikes, skeleton, strict=True)]
+        even = at
+        odd = even + max(both[::2], default=0)
+        at = odd + max(both[1::2], default=0)
         self.spikes, self.skeleton = [0], [0]
-        for i, rows in enumerate(emitted):
-            place = places[i % 2]
-            self.spikes.append(place if self.own[i] is None else own[i])
-            self.skeleton.append(place + rows["spikes"])
-        at = places[1] + max((sum(rows.values()) for rows in emitted[1::2]), default=0)
-        self.own_spikes = own
+        for i, count in enumerate(spikes):
+            address = odd if i % 2 else even
+            recurrent = self.recurrent[i] is not None
+            self.spikes.append(self.recurrent_spikes[i] if recurrent else address)
+            self.skeleton.append(address + count)
         if network.both:
-            self.own_spikes.append(at)
-            at += 2 * self.own_rows(-1)
+            self.recurrent_spikes.append(at)
+            at += 2 * self.recurrent_rows(-1)
         self.total = at
 
-    def own_rows(self, index: int) -> int:
-        """Rows of a layer's own spikes in a window; 0 if it does not read them."""
-        own = self.own[index]
-        return 0 if own is None else own.rows(self.lanes)
+    def recurrent_rows(self, index: int) -> int:
+        """Rows of a layer's recurrent map; 0 if the layer has none."""
+        recurrent = self.recurrent[index]
+        return 0 if recurrent is None else recurrent.rows(self.lanes)

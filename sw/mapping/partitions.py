@@ -1,4 +1,4 @@
-"""How a layer is dealt to the cores, and the order in which a core computes its share."""
+"""How a layer is partitioned over the cores, and the order in which a core computes its tile."""
 
 from __future__ import annotations
 
@@ -12,58 +12,74 @@ import numpy.typing as npt
 from ..network import Conv2d, Layer
 from ..support.immutable import Shape
 
-__all__ = ["Grid", "Order", "Share", "Split", "grid", "order", "splits"]
+__all__ = ["Grid", "Order", "Partitioning", "Tile", "grid", "order", "partitionings"]
 
 Integers = npt.NDArray[np.int64]
 
 
-class Share(NamedTuple):
-    """What one core computes of a layer: ``groups`` groups of outputs (output channels) from
-    group ``first`` on, in ``windows`` windows of its max pool from number ``start`` on, row by row
-    (without a pool, at as many positions; a dense layer has one)."""
-
-    first: int
-    groups: int
-    start: int = 0
-    windows: int = 1
-
-
-@dataclass(frozen=True)
-class Split:
-    """One way to deal a layer.
+class Tile(NamedTuple):
+    """What one core computes of a layer: some of its groups, at some of its positions.
 
     Attributes
     ----------
-    shares : of each core.
-    channels, parts : that its groups and its positions are cut into.
-    positions : of the core that has most.
-    load : groups times positions of the fullest core.
+    first_group : int
+        The first group of outputs (of output channels with convolution).
+    groups : int
+        Number of groups; 0 for a core that computes nothing of the layer.
+    first_cell : int
+        The first cell of the layer's max pool, row by row. Without a pool every position is a cell.
+    cells : int
+        Number of cells; a dense layer has one.
     """
 
-    shares: tuple[Share, ...]
-    channels: int
-    parts: int
+    first_group: int
+    groups: int
+    first_cell: int = 0
+    cells: int = 1
+
+
+@dataclass(frozen=True)
+class Partitioning:
+    """One way to partition a layer.
+
+    Attributes
+    ----------
+    tiles : tuple of Tile
+        The tile of each core.
+    channel_parts, position_parts : int
+        Parts into which the groups and the positions are cut. A tile is one part of each.
+    positions : int
+        Positions of the largest tile.
+    load : int
+        Groups times positions of the largest tile.
+    """
+
+    tiles: tuple[Tile, ...]
+    channel_parts: int
+    position_parts: int
     positions: int
     load: int
 
     @property
     def groups(self) -> int:
-        """Of the core that has most."""
-        return max(share.groups for share in self.shares)
+        """Groups of the tile that has most of them."""
+        return max(tile.groups for tile in self.tiles)
 
     def __str__(self) -> str:
-        return f"{self.channels} x {self.parts}"
+        return f"{self.channel_parts} x {self.position_parts}"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The positions of a layer with an input of some shape, and the windows of its max pool; those
-    at the right and at the bottom may be cut off.
+    """The positions of a layer, and the cells of its max pool. The pool drops incomplete cells at
+    the right and at the bottom.
 
     Attributes
     ----------
-    lines, columns : rows of positions, and positions in each.
-    pool : positions along each side of a window.
+    lines, columns : int
+        Rows of positions, and positions in each row.
+    pool : int
+        Positions along each side of a cell.
     """
 
     lines: int
@@ -71,51 +87,53 @@ class Grid:
     pool: int
 
     @property
-    def across(self) -> int:
-        """Windows in a row of them."""
+    def cells_across(self) -> int:
+        """Cells in a row of cells, an incomplete one included."""
         return -(-self.columns // self.pool)
 
     @property
-    def windows(self) -> int:
-        """All windows."""
-        return -(-self.lines // self.pool) * self.across
+    def cells(self) -> int:
+        """All cells, incomplete ones included."""
+        return -(-self.lines // self.pool) * self.cells_across
 
-    def corner(self, window: int) -> tuple[int, int]:
-        """Row and column of a window's first position."""
-        down, across = divmod(window, self.across)
+    def corner(self, cell: int) -> tuple[int, int]:
+        """Row and column of a cell's first position."""
+        down, across = divmod(cell, self.cells_across)
         return down * self.pool, across * self.pool
 
-    def whole_before(self, window: int) -> int:
-        """Windows before this one that are not cut off."""
-        down, across = divmod(window, self.across)
-        wide = self.columns // self.pool
-        return min(down, self.lines // self.pool) * wide + (
-            min(across, wide) if down < self.lines // self.pool else 0
-        )
+    def complete_before(self, cell: int) -> int:
+        """Number of complete cells in front of this one."""
+        down, across = divmod(cell, self.cells_across)
+        high, wide = self.lines // self.pool, self.columns // self.pool
+        return min(down, high) * wide + (min(across, wide) if down < high else 0)
 
-    def computed(self, share: Share) -> npt.NDArray[np.bool_]:
-        """(lines, columns) positions that are a share's."""
+    def computed(self, tile: Tile) -> npt.NDArray[np.bool_]:
+        """(lines, columns) positions that a tile computes."""
         down = -(-self.lines // self.pool)
-        mine = np.zeros(self.windows, dtype=bool)
-        if share.groups:
-            mine[share.start : share.start + share.windows] = True
-        each = mine.reshape(down, self.across).repeat(self.pool, axis=0).repeat(self.pool, axis=1)
-        return each[: self.lines, : self.columns]
+        cells = np.zeros(self.cells, dtype=bool)
+        if tile.groups:
+            cells[tile.first_cell : tile.first_cell + tile.cells] = True
+        rows = cells.reshape(down, self.cells_across).repeat(self.pool, axis=0)
+        return rows.repeat(self.pool, axis=1)[: self.lines, : self.columns]
 
-    def positions(self, share: Share) -> int:
-        """How many positions are a share's."""
-        return int(np.count_nonzero(self.computed(share)))
+    def positions(self, tile: Tile) -> int:
+        """Number of positions that a tile computes."""
+        return int(np.count_nonzero(self.computed(tile)))
 
 
 class Order(NamedTuple):
-    """The runs of a core over its share of a layer, each a group at a position.
+    """The runs of a core over its tile, each a group at a position, in order.
 
     Attributes
     ----------
-    y, x, group : (runs,) row and column of the position among all of the layer's, and the group.
-    rows : (runs,) row of its neurons in a map of them all.
-    emitted : (emitted rows,) the run that completes each.
-    emitted_rows : (emitted rows,) its row in the map the layer writes.
+    y, x, group : (runs,) int64 array
+        Row and column of the position among all of the layer's, and the group.
+    rows : (runs,) int64 array
+        Row of the run's neurons in a map of all neurons.
+    emitted : (emitted rows,) int64 array
+        The run that completes each row of the map the layer writes.
+    emitted_rows : (emitted rows,) int64 array
+        The number of that row.
     """
 
     y: Integers
@@ -127,63 +145,84 @@ class Order(NamedTuple):
 
 
 def grid(layer: Layer, shape: Shape) -> Grid:
-    """The positions of a layer with an input of that shape."""
+    """The positions of a layer with an input of that shape; a dense layer has one."""
     if not isinstance(layer, Conv2d):
         return Grid(1, 1, 1)
     _, lines, columns = layer.neuron_shape(shape)
     return Grid(lines, columns, 1 if layer.pool_after is None else layer.pool_after.size)
 
 
-def splits(layer: Layer, shape: Shape, cores: int, size: int) -> list[Split]:
-    """The ways to deal a layer with an input of that shape, in groups of that size, the best one
-    first.
+def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Partitioning]:
+    """The ways to partition a layer, the best one first.
 
-    Groups are dealt evenly, in order, and so are positions, in whole windows of the max pool. A
-    part is a core's; cores beyond the parts there are have nothing to compute. The best one has the
-    least load, and of several the fewest weights. A dense layer has one way: its groups over all
-    cores.
+    Groups are dealt to the parts evenly and in order, and so are positions, in whole cells of the
+    max pool. The best partitioning has the least load, and among several of the same load the
+    fewest weights. A dense layer has one: its groups over all cores.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    shape : tuple of int
+        Shape of the layer's input.
+    cores : int
+        Cores of the array; those beyond the parts compute nothing.
+    size : int
+        Outputs (output channels) in a group.
+
+    Returns
+    -------
+    list of Partitioning
+        At least one.
     """
-    groups, there = -(-layer.channels // size), grid(layer, shape)
+    groups, positions = -(-layer.channels // size), grid(layer, shape)
     if not isinstance(layer, Conv2d):
-        dealt = tuple(Share(first, count) for first, count in _dealt(groups, cores))
-        return [Split(dealt, min(cores, groups), 1, 1, max(share.groups for share in dealt))]
+        tiles = tuple(Tile(first, count) for first, count in _dealt(groups, cores))
+        return [Partitioning(tiles, min(cores, groups), 1, 1, max(tile.groups for tile in tiles))]
     found = [
-        _cut(there, groups, channels, cores) for channels in range(1, min(cores, groups) + 1)
+        _partitioned(positions, groups, parts, cores) for parts in range(1, min(cores, groups) + 1)
     ]
-    return sorted(found, key=lambda each: (each.load, each.groups))
+    return sorted(found, key=lambda way: (way.load, way.groups))
 
 
 def _dealt(count: int, parts: int) -> list[tuple[int, int]]:
-    """First and number of the things of each part."""
+    """First and number of the things in each part."""
     bounds = [count * part // parts for part in range(parts + 1)]
     return [(a, b - a) for a, b in pairwise(bounds)]
 
 
-def _cut(there: Grid, groups: int, channels: int, cores: int) -> Split:
-    """Into so many parts of the groups, and as many of the positions as there are cores for."""
-    parts = min(cores // channels, there.windows)
-    shares = [
-        Share(first, count, start, windows)
-        for start, windows in _dealt(there.windows, parts)
-        for first, count in _dealt(groups, channels)
+def _partitioned(there: Grid, groups: int, channel_parts: int, cores: int) -> Partitioning:
+    """The groups in so many parts, the positions in as many as there are cores for."""
+    position_parts = min(cores // channel_parts, there.cells)
+    tiles = [
+        Tile(first, count, cell, cells)
+        for cell, cells in _dealt(there.cells, position_parts)
+        for first, count in _dealt(groups, channel_parts)
     ]
-    positions = [there.positions(share) for share in shares]
-    load = max(each * share.groups for each, share in zip(positions, shares, strict=True))
-    idle = [Share(0, 0, 0, 0)] * (cores - len(shares))
-    return Split((*shares, *idle), channels, parts, max(positions), load)
+    positions = [there.positions(tile) for tile in tiles]
+    load = max(count * tile.groups for count, tile in zip(positions, tiles, strict=True))
+    idle = [Tile(0, 0, 0, 0)] * (cores - len(tiles))
+    return Partitioning((*tiles, *idle), channel_parts, position_parts, max(positions), load)
 
 
-def order(share: Share, layer: Layer, shape: Shape, size: int) -> Order:
-    """The runs of a core over its share, in groups of that size: window by window of the max pool,
-    group by group, row and column in the window. Of windows that are cut off at the edges, what is
-    there is computed, but not emitted."""
+def order(tile: Tile, layer: Layer, shape: Shape, size: int) -> Order:
+    """The runs of a core over its tile: cell by cell of the max pool, in a cell group by group, for
+    a group row by row. Incomplete cells are computed, as their spikes count, but not emitted.
+
+    Parameters
+    ----------
+    tile : Tile
+        The tile.
+    layer, shape, size
+        As for ``partitionings``.
+    """
     groups, there = -(-layer.channels // size), grid(layer, shape)
     runs: list[tuple[int, int, int]] = []
     emitted: list[int] = []
-    for window in range(share.start, share.start + share.windows):
-        top, left = there.corner(window)
+    for cell in range(tile.first_cell, tile.first_cell + tile.cells):
+        top, left = there.corner(cell)
         high, wide = min(there.pool, there.lines - top), min(there.pool, there.columns - left)
-        for group in range(share.first, share.first + share.groups):
+        for group in range(tile.first_group, tile.first_group + tile.groups):
             runs += [(top + dy, left + dx, group) for dy in range(high) for dx in range(wide)]
             if high == wide == there.pool:
                 emitted.append(len(runs) - 1)
@@ -191,6 +230,8 @@ def order(share: Share, layer: Layer, shape: Shape, size: int) -> Order:
     last = np.array(emitted, dtype=np.int64)
     pooled = y[last] // there.pool * (there.columns // there.pool) + x[last] // there.pool
     return Order(
-        y, x, group_of, (y * there.columns + x) * groups + group_of, last,
-        pooled * groups + group_of[last],
+        y=y, x=x, group=group_of,
+        rows=(y * there.columns + x) * groups + group_of,
+        emitted=last,
+        emitted_rows=pooled * groups + group_of[last],
     )

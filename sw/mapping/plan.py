@@ -1,4 +1,4 @@
-"""What a network takes of an array: its maps, the shares of the cores, and their memories."""
+"""Plans: which partitionings of the layers an array has the memories for."""
 
 from __future__ import annotations
 
@@ -14,45 +14,55 @@ from ..network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.task import POSITIONS_HIGH
 from .maps import Map, Maps, group_size
-from .partitions import Grid, Share, Split, grid, splits
+from .partitions import Grid, Partitioning, Tile, grid, partitionings
 
-__all__ = ["Plan", "field_size", "group_rows", "make_plans", "state_groups"]
+__all__ = ["Plan", "group_rows", "kernel_extent", "make_plans", "state_groups"]
 
-_TRIED = 2048  # combinations of the layers' splits, the best ones first
-_DEALT = ("weight_rows", "neuron_groups", "state_groups")
+_TRIED = 2048  # combinations of partitionings, the best ones first; a few layers have thousands
+_DIVIDED = ("weight_rows", "neuron_groups", "state_groups")
+"""Memories that a layer's partitioning divides between the cores."""
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network on an array, whether it fits there or not.
+    """How a network is laid out on an array, whether it fits there or not.
 
     Attributes
     ----------
-    maps : where they lie.
-    splits : per layer, how it is dealt to the cores.
-    stateless : membranes are not kept beyond a window, for want of room or of a memory for them:
-        one group of the state memory does for a run of a layer.
-    state_needed : if there is no room, the groups the fullest core would need to keep them; else 0.
-    needed : entries of each memory that the fullest core needs, by the field that sizes it.
+    maps : Maps
+        Where the maps are.
+    partitions : tuple of Partitioning
+        Per layer, how it is partitioned over the cores.
+    stateless : bool
+        Membranes are not kept beyond a window, for want of room or of a memory for them: one group
+        of the state memory is enough for a run of a layer.
+    state_needed : int
+        If there is no room, the state groups the fullest core would need to keep membranes; else 0.
+    needed : dict of str to int
+        Entries of each memory that the fullest core needs, by the field of ``ArrayConfig`` that
+        sizes the memory.
     """
 
     maps: Maps
-    splits: tuple[Split, ...]
+    partitions: tuple[Partitioning, ...]
     stateless: bool
     state_needed: int
     needed: dict[str, int]
 
     @property
-    def shares(self) -> tuple[tuple[Share, ...], ...]:
-        """Per layer, per core, its share."""
-        return tuple(split.shares for split in self.splits)
+    def tiles(self) -> tuple[tuple[Tile, ...], ...]:
+        """Per layer, the tile of each core."""
+        return tuple(partitioning.tiles for partitioning in self.partitions)
 
 
-def field_size(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
-    """Rows of the kernel of a layer that reads this map, and words of each; sum pools in front
-    are part of it. A dense layer's is the whole map, with the words behind it in its last row."""
+def kernel_extent(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
+    """Rows of a layer's kernel on the map it reads, and words of each row.
+
+    A sum pool in front is part of the kernel. The kernel of a dense layer is one row, the whole
+    map, with the silent words at its end.
+    """
     if not isinstance(layer, Conv2d):
         return 1, read.rows(lanes) * lanes
     square = 1 if layer.pool_before is None else layer.pool_before.size
@@ -61,128 +71,149 @@ def field_size(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
 
 
 def group_rows(layer: Layer, maps: Maps, index: int) -> int:
-    """Weight rows of a group: one for each word of its own spikes, and of its kernel."""
-    rows, words = field_size(layer, maps.read[index], maps.lanes)
-    return maps.own_rows(index) * maps.lanes + rows * words
+    """Weight rows of a group: one for each word of the layer's recurrent map, and of its kernel."""
+    rows, words = kernel_extent(layer, maps.read[index], maps.lanes)
+    return maps.recurrent_rows(index) * maps.lanes + rows * words
 
 
-def state_groups(share: Share, there: Grid, stateless: bool) -> int:
-    """Groups of the state memory that a run of a core's share takes."""
-    return min(1, share.groups) if stateless else share.groups * there.positions(share)
+def state_groups(tile: Tile, positions: Grid, stateless: bool) -> int:
+    """Groups of the state memory that a run of a tile takes."""
+    return min(1, tile.groups) if stateless else tile.groups * positions.positions(tile)
 
 
 def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1) -> list[Plan]:
-    """Plans that fit, at most so many, those of the least load first; if none does, a frugal one.
+    """Plans for a network on an array.
 
-    They keep membranes, if one of them can. Samples of a single window may do without, on arrays
-    that can.
+    Plans keep membranes, if one that does fits. Samples of a single window may do without, on
+    arrays with convolution.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    steps : int
+        Steps of a sample.
+    most : int
+        The most plans to return.
+
+    Returns
+    -------
+    list of Plan
+        Plans that fit, those of the least load first. If none does, the one that needs the least.
     """
     maps = Maps(network, config)
-    options = [
-        _usable(splits(layer, shape, config.cores, group_size(network, config, i)))
+    ways = [
+        _usable(partitionings(layer, shape, config.cores, group_size(network, config, i)))
         for i, (layer, shape) in enumerate(
             zip(network.layers, network.input_shapes, strict=True)
         )
     ]
     one_window = steps <= network.window(config.window)
-    ways = [False] if config.state or not config.convolution else []
-    ways += [True] if config.convolution and one_window else []
-    for stateless in ways or [True]:
-        search = _Search(network, config, maps, options, stateless)
+    allowed = [False] if config.state or not config.convolution else []
+    allowed += [True] if config.convolution and one_window else []
+    for stateless in allowed or [True]:
+        search = _Search(network, config, maps, ways, stateless)
         found = search.fitting(most)
         if found:
             break
-    keeping = _Search(network, config, maps, options, stateless=False)
+    keeping = _Search(network, config, maps, ways, stateless=False)
+    # A task at the end waits for the rows that a recurrent last layer sends to itself.
     waits = network.layers[-1].recurrent is not None
     fixed = {"spike_rows": maps.total, "tasks": len(network.layers) + network.both + waits}
 
-    def plan(numbers: tuple[int, ...]) -> Plan:
-        needed = search.needed(numbers) | fixed
+    def plan(choice: tuple[int, ...]) -> Plan:
+        needed = search.needed(choice) | fixed
         return Plan(
             maps=maps,
-            splits=tuple(each[k] for each, k in zip(options, numbers, strict=True)),
+            partitions=tuple(each[k] for each, k in zip(ways, choice, strict=True)),
             stateless=stateless,
-            state_needed=keeping.needed(numbers)["state_groups"] if stateless else 0,
+            state_needed=keeping.needed(choice)["state_groups"] if stateless else 0,
             needed={name: needed[name] for name in config.as_dict() if name in needed},
         )
 
-    return [plan(numbers) for numbers in found or [search.frugal()]]
+    return [plan(choice) for choice in found or [search.frugal()]]
 
 
-def _usable(options: list[Split]) -> list[Split]:
-    """Those whose positions a core can count; if there are none, that of the fewest."""
-    usable = [each for each in options if each.positions <= POSITIONS_HIGH]
-    return usable or [min(options, key=lambda each: each.positions)]
+def _usable(ways: list[Partitioning]) -> list[Partitioning]:
+    """Those whose positions a core can count; if there are none, the one with the fewest."""
+    usable = [way for way in ways if way.positions <= POSITIONS_HIGH]
+    return usable or [min(ways, key=lambda way: way.positions)]
 
 
 class _Search:
-    """Combinations of the layers' splits, each the number of one per layer."""
+    """A search over the layers' partitionings; a choice is a number of a way for each layer."""
 
     def __init__(
-        self, network: Network, config: ArrayConfig, maps: Maps, options: list[list[Split]],
+        self, network: Network, config: ArrayConfig, maps: Maps, ways: list[list[Partitioning]],
         stateless: bool,
     ) -> None:
-        self.options = options
-        self.there = np.array([getattr(config, name) for name in _DEALT])
-        self.needs = []  # per layer and split, (memories, cores)
-        for i, (layer, ways) in enumerate(zip(network.layers, options, strict=True)):
-            rows, there = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
+        self.ways = ways
+        self.there = np.array([getattr(config, name) for name in _DIVIDED])
+        self.needs: list[list[Integers]] = []  # per layer and way, (memories, cores)
+        for i, (layer, options) in enumerate(zip(network.layers, ways, strict=True)):
+            rows, positions = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
             runs = 2 if network.both and i == len(network.layers) - 1 else 1
             self.needs.append([
                 np.array([
                     (
-                        share.groups * rows,
-                        share.groups,
-                        config.state * runs * state_groups(share, there, stateless),
+                        tile.groups * rows,
+                        tile.groups,
+                        config.state * runs * state_groups(tile, positions, stateless),
                     )
-                    for share in way.shares
+                    for tile in way.tiles
                 ]).T
-                for way in ways
+                for way in options
             ])
 
-    def needed(self, numbers: Sequence[int]) -> dict[str, int]:
+    def needed(self, choice: Sequence[int]) -> dict[str, int]:
         """Entries of each memory that the fullest core needs."""
-        return dict(zip(_DEALT, self._fullest(numbers).tolist(), strict=True))
+        return dict(zip(_DIVIDED, self._fullest(choice).tolist(), strict=True))
 
-    def _fullest(self, numbers: Sequence[int]) -> Integers:
-        each = (needs[k] for needs, k in zip(self.needs, numbers, strict=True))
-        whole: Integers = np.add.reduce(list(each)).max(axis=1)
-        return whole
+    def _fullest(self, choice: Sequence[int]) -> Integers:
+        """(memories,) entries that the fullest core needs."""
+        chosen = [needs[k] for needs, k in zip(self.needs, choice, strict=True)]
+        fullest: Integers = np.add.reduce(chosen).max(axis=1)
+        return fullest
 
-    def _fits(self, numbers: Sequence[int]) -> bool:
-        return bool((self._fullest(numbers) <= self.there).all())
+    def _fits(self, choice: Sequence[int]) -> bool:
+        return bool((self._fullest(choice) <= self.there).all())
 
     def frugal(self) -> tuple[int, ...]:
-        """One whose layers each take the least of the memory they take most of."""
+        """The choice in which each layer takes the least of the memory it takes most of."""
         worst = [
-            [float((needs.max(axis=1) / self.there).max()) for needs in each]
-            for each in self.needs
+            [float((needs.max(axis=1) / self.there).max()) for needs in options]
+            for options in self.needs
         ]
-        return tuple(each.index(min(each)) for each in worst)
+        return tuple(shares.index(min(shares)) for shares in worst)
 
     def fitting(self, most: int) -> list[tuple[int, ...]]:
-        """Those of the least load that fit, of those that are tried."""
-        least = sum(np.min([n.sum(axis=1) for n in each], axis=0) for each in self.needs)
-        if (least > self.there * len(self.options[0][0].shares)).any():
+        """Choices of the least load that fit, among those that are tried."""
+        # If even the least of each layer is more than all cores have, none of them fits.
+        least = sum(np.min([n.sum(axis=1) for n in options], axis=0) for options in self.needs)
+        cores = len(self.ways[0][0].tiles)
+        if (least > self.there * cores).any():
             return []
-        return list(islice(filter(self._fits, self._in_turn()), most))
+        return list(islice(filter(self._fits, self._by_load()), most))
 
-    def _in_turn(self) -> Iterator[tuple[int, ...]]:
-        """Those of the least load, in order, then the frugal one."""
-        def entry(numbers: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-            loads = (ways[k].load for ways, k in zip(self.options, numbers, strict=True))
-            return sum(loads), numbers
+    def _by_load(self) -> Iterator[tuple[int, ...]]:
+        """Choices in order of their load, at most ``_TRIED``; then the frugal one."""
+        def queued(choice: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+            loads = (ways[k].load for ways, k in zip(self.ways, choice, strict=True))
+            return sum(loads), choice
 
-        waiting = [entry((0,) * len(self.options))]
-        known = {waiting[0][1]}
+        # Ways are sorted by load: from a choice all others are reached by the next way of a layer.
+        queue = [queued((0,) * len(self.ways))]
+        known = {queue[0][1]}
         for _ in range(_TRIED):
-            if not waiting:
+            if not queue:
                 return
-            _, numbers = heappop(waiting)
-            yield numbers
-            for i, k in enumerate(numbers):
-                after = (*numbers[:i], k + 1, *numbers[i + 1 :])
-                if k + 1 < len(self.options[i]) and after not in known:
-                    known.add(after)
-                    heappush(waiting, entry(after))
+            _, choice = heappop(queue)
+            yield choice
+            for i, k in enumerate(choice):
+                following = (*choice[:i], k + 1, *choice[i + 1 :])
+                if k + 1 < len(self.ways[i]) and following not in known:
+                    known.add(following)
+                    heappush(queue, queued(following))
         yield self.frugal()

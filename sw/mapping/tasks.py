@@ -1,204 +1,30 @@
 """The tasks of a core: one for each run of a layer, as values of the fields of ``spec.task``.
 
 Every row that is sent is waited for in its window: by the layer behind, which reads it, or by a
-task at the end that does nothing else.
+task at the end of the list that does nothing else. So no row of a window arrives in the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..network import Conv2d, Network
+from ..network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
-from .maps import Maps, group_size, lanes_each
-from .partitions import Share, grid
-from .plan import Plan, field_size, group_rows, state_groups
+from .maps import Map, group_size, lanes_per_channel
+from .partitions import Grid, Tile, grid
+from .plan import Plan, group_rows, kernel_extent, state_groups
 
-__all__ = ["in_order", "runs", "sent_kinds", "task_fields", "tasks"]
+__all__ = ["in_order", "sent_kinds", "task_fields", "tasks"]
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
-
-
-def runs(network: Network) -> list[tuple[int, bool]]:
-    """The layers as they run, and whether one runs again, on the skeleton."""
-    last = len(network.layers) - 1
-    return [*((i, False) for i in range(last + 1)), *([(last, True)] if network.both else [])]
 
 
 def task_fields(config: ArrayConfig) -> dict[str, Field]:
     """The fields of an array's tasks, by name."""
     return {field.name: field for word in task_layout(config).words for field in word.fields}
-
-
-def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[dict[str, int]]:
-    """The values of every field, for each task of a core."""
-    listed = []
-    weight_row = group = state = 0
-    here = (0, 0)
-    for number, (i, again) in enumerate(runs(network)):
-        layer, share = network.layers[i], plan.splits[i].shares[core]
-        if not again:
-            here = weight_row, group
-            weight_row += share.groups * group_rows(layer, plan.maps, i)
-            group += share.groups
-        weights, parameters = here if share.groups else (0, 0)
-        fields = {
-            **_source_fields(network, config, plan, i, again),
-            "groups": share.groups,
-            "weights": weights,
-            "last": 0,
-            **_neuron_fields(network, config, i),
-            "parameters": parameters,
-            "state": state if share.groups and _has_state(config) else 0,
-            "lanes_last": _lanes_last(network, config, i, share),
-            **_destinations(network, plan.maps, i, number, share),
-            "monitor": not again,
-            "layer": number,
-        }
-        if config.convolution:
-            fields |= _field_fields(network, config, plan, i, share)
-            fields |= {"gap": _gap(network, plan.maps, i, share), "stateless": plan.stateless}
-            fields |= _own_fields(network, config, plan.maps, number, share, again)
-            if config.wide_weights:
-                fields |= dict.fromkeys(("paired", "halves"), lanes_each(network, config, i) == 2)
-        else:
-            fields |= {"rows": plan.maps.read[i].rows(config.lanes)}
-            # The scanner counts runs of L weight rows.
-            fields["weights"] //= config.lanes
-        listed.append(fields)
-        there = grid(layer, network.input_shapes[i])
-        state += state_groups(share, there, plan.stateless)
-    own = plan.maps.own_rows(-1)
-    if own:
-        nothing = dict.fromkeys(listed[-1], 0)
-        listed.append(nothing | _one_field(1) | {
-            "wait": own * (2 if network.both else 1), "layer": listed[-1]["layer"],
-        })
-    listed[-1]["last"] = 1
-    return listed
-
-
-def _has_state(config: ArrayConfig) -> bool:
-    """Whether the place of a state means anything; dense arrays are told one in any case."""
-    return config.state or not config.convolution
-
-
-def _lanes_last(network: Network, config: ArrayConfig, index: int, share: Share) -> int:
-    """Lanes of the neurons in the last group of a share."""
-    size, each = group_size(network, config, index), lanes_each(network, config, index)
-    before = (share.first + share.groups - 1) * size
-    return each * max(0, min(size, network.layers[index].channels - before))
-
-
-def in_order(network: Network, shares: Sequence[Sequence[Share]], index: int) -> bool:
-    """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
-    if a single core sends them, of a single kind."""
-    layer = network.layers[index]
-    if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
-        return False
-    senders = sum(share.groups > 0 for share in shares[index - 1])
-    return senders == 1 and len(sent_kinds(network, index - 1)) == 1
-
-
-def _source_fields(
-    network: Network, config: ArrayConfig, plan: Plan, index: int, again: bool
-) -> dict[str, int]:
-    """Which map the run of a layer reads, and when. Rows are waited for once, before the first
-    run."""
-    external = index == 0
-    emit = "spikes" if external else network.layers[index - 1].emit
-    rows = plan.maps.read[index].rows(config.lanes)
-    skeleton = again or emit == "skeleton"
-    places = plan.maps.skeleton if skeleton else plan.maps.spikes
-    kinds = 1 if external else len(sent_kinds(network, index - 1))
-    return {
-        "external": external,
-        "ordered": in_order(network, plan.shares, index),
-        "sync": external and config.cores > 1,
-        "source": 0 if external else places[index],
-        "wait": 0 if external or again else rows * kinds,
-    }
-
-
-def _own_fields(
-    network: Network, config: ArrayConfig, maps: Maps, number: int, share: Share, again: bool
-) -> dict[str, int]:
-    """Where the own spikes of a run of a layer lie, and those of the layer in front, if it is
-    recurrent: there are two maps of either, for windows of even and of odd number."""
-    if not config.recurrence:
-        return {}
-    index, before = min(number, len(network.layers) - 1), 0
-    if index and not again and network.layers[index - 1].emit != "skeleton":
-        before = maps.own_rows(index - 1)
-    own = maps.own_rows(index) if share.groups else 0
-    return {
-        "own": maps.own_spikes[number] if own else 0,
-        "own_rows": own,
-        "flip_spikes": own,
-        "flip": before if share.groups else 0,
-    }
-
-
-def _field_fields(
-    network: Network, config: ArrayConfig, plan: Plan, index: int, share: Share
-) -> dict[str, int]:
-    """The receptive fields of a share: where they lie on the map, and how they move."""
-    layer, read = network.layers[index], plan.maps.read[index]
-    if not isinstance(layer, Conv2d) or not share.groups:
-        _, words = field_size(layer, read, config.lanes)
-        return _one_field(words if share.groups else 1)
-    square = 1 if layer.pool_before is None else layer.pool_before.size
-    (down, across), line = layer.axes(network.input_shapes[index]), read.width * read.pitch
-    rows, words = field_size(layer, read, config.lanes)
-    there = grid(layer, network.input_shapes[index])
-    top, left = there.corner(share.start)
-    step, first = down.stride * square, (top * down.stride - down.padding) * square
-    places = 1 << task_fields(config)["line"].width
-    return {
-        "line": line,
-        "width": across.pooled_size * square * read.pitch,
-        "height": down.pooled_size * square,
-        "span": words,
-        "kernel_rows": rows,
-        "first_x": -across.padding * square * read.pitch,
-        "step_x": across.stride * square * read.pitch,
-        "first_y": first,
-        "first_line": first * line % places,
-        "step_y": step,
-        "step_line": step * line % places,
-        "columns": across.positions,
-        "start_columns": across.positions - left,
-        "start_x": (left * across.stride - across.padding) * square * read.pitch,
-        "windows": share.windows,
-        "lines": there.lines - top,
-        "pool": there.pool,
-    }
-
-
-def _one_field(words: int) -> dict[str, int]:
-    """A single position, whose field is all of a map of one row."""
-    still = ("first_x", "start_x", "first_y", "first_line", "step_x", "step_y", "step_line")
-    return {
-        **dict.fromkeys(("line", "width", "span"), words),
-        **dict.fromkeys(
-            ("height", "kernel_rows", "columns", "start_columns", "lines", "windows", "pool"), 1
-        ),
-        **dict.fromkeys(still, 0),
-    }
-
-
-def _inner(network: Network, index: int, share: Share) -> bool:
-    """Whether a share's rows go to other layers."""
-    return index < len(network.layers) - 1 and share.groups > 0
-
-
-def _gap(network: Network, maps: Maps, index: int, share: Share) -> int:
-    """Rows between those of one pooled position and of the next."""
-    if not _inner(network, index, share):
-        return 0
-    return maps.read[index + 1].pitch // maps.lanes - share.groups
 
 
 def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
@@ -209,50 +35,273 @@ def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
     return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
 
 
-def _destinations(
-    network: Network, maps: Maps, index: int, number: int, share: Share
-) -> dict[str, int]:
-    """Which rows a run of a layer sends of a share, and where the first one goes."""
-    sent = sent_kinds(network, index) if share.groups else ()
-    fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
-    fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
-    if index < len(network.layers) - 1:
-        written = maps.read[index + 1]
-        there = grid(network.layers[index], network.input_shapes[index])
-        before = min(there.whole_before(share.start), written.height * written.width - 1)
-        first = before * (written.pitch // maps.lanes) + share.first
-        starts = {"spikes": maps.spikes[index + 1], "skeleton": maps.skeleton[index + 1]}
-    else:
-        first, starts = share.first, {"spikes": maps.own_spikes[number]}
-    return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
-
-
-def _neuron_fields(network: Network, config: ArrayConfig, index: int) -> dict[str, int]:
+def in_order(network: Network, tiles: Sequence[Sequence[Tile]], index: int) -> bool:
+    """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
+    if a single core sends the rows, of a single kind."""
     layer = network.layers[index]
-    neuron = layer.neuron
-    last = index == len(network.layers) - 1
+    if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
+        return False
+    senders = sum(tile.groups > 0 for tile in tiles[index - 1])
+    return senders == 1 and len(sent_kinds(network, index - 1)) == 1
 
-    def leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
-        fields = {}
-        for name, shift in zip("ac", shifts or (None, None), strict=True):
-            fields[f"{prefix}_{name}"] = shift or 0
-            fields[f"{prefix}_{name}_on"] = shift is not None
+
+def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[dict[str, int]]:
+    """The task list of a core.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    plan : Plan
+        How the network is laid out on the array.
+    core : int
+        Number of the core.
+
+    Returns
+    -------
+    list of dict of str to int
+        Per task, the value of every field; values may be too large for their field.
+    """
+    last = len(network.layers) - 1
+    numbers = [*range(last + 1), *([last] if network.both else [])]
+    listed = []
+    weight_row = group = state = 0
+    for number, index in enumerate(numbers):
+        run = _Run(network, config, plan, core, number, index)
+        tile = run.tile
+        if not run.again:  # the run on the skeleton has the same weights and parameters
+            weights, parameters = weight_row, group
+            weight_row += tile.groups * group_rows(run.layer, plan.maps, index)
+            group += tile.groups
+        fields = run.fields() | {
+            "weights": weights if tile.groups else 0,
+            "parameters": parameters if tile.groups else 0,
+            # Dense arrays have a state address in any case, others only with a state memory.
+            "state": state if tile.groups and (config.state or not config.convolution) else 0,
+        }
+        if not config.convolution:
+            fields["weights"] //= config.lanes  # the scanner counts runs of L weight rows
+        listed.append(fields)
+        state += state_groups(tile, run.grid, plan.stateless)
+    recurrent = plan.maps.recurrent_rows(-1)
+    if recurrent:
+        nothing = dict.fromkeys(listed[-1], 0)
+        listed.append(nothing | _single_position(1) | {
+            "wait": recurrent * (2 if network.both else 1), "layer": listed[-1]["layer"],
+        })
+    listed[-1]["last"] = 1
+    return listed
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of a layer on a core.
+
+    Attributes
+    ----------
+    network, config, plan, core
+        As for ``tasks``.
+    number : int
+        Number of the run, which reports name.
+    index : int
+        Number of the layer; with ``emit="both"`` the last layer runs again, on the skeleton.
+    """
+
+    network: Network
+    config: ArrayConfig
+    plan: Plan
+    core: int
+    number: int
+    index: int
+
+    @property
+    def again(self) -> bool:
+        """Whether it is the run on the skeleton."""
+        return self.number > self.index
+
+    @property
+    def layer(self) -> Layer:
+        return self.network.layers[self.index]
+
+    @property
+    def inner(self) -> bool:
+        """Whether another layer is behind this one."""
+        return self.index < len(self.network.layers) - 1
+
+    @property
+    def tile(self) -> Tile:
+        return self.plan.partitions[self.index].tiles[self.core]
+
+    @property
+    def grid(self) -> Grid:
+        return grid(self.layer, self.network.input_shapes[self.index])
+
+    @property
+    def read(self) -> Map:
+        return self.plan.maps.read[self.index]
+
+    def fields(self) -> dict[str, int]:
+        """All fields but the addresses of the weights, the parameters and the state."""
+        fields = {
+            **self._source(),
+            "groups": self.tile.groups,
+            "last": 0,
+            **self._neuron(),
+            "lanes_last": self._lanes_last(),
+            **self._destinations(),
+            "monitor": not self.again,
+            "layer": self.number,
+        }
+        if not self.config.convolution:
+            return fields | {"rows": self.read.rows(self.config.lanes)}
+        fields |= self._receptive_fields()
+        fields |= {"gap": self._gap(), "stateless": self.plan.stateless}
+        if self.config.recurrence:
+            fields |= self._recurrent()
+        if self.config.wide_weights:
+            wide = lanes_per_channel(self.network, self.config, self.index) == 2
+            fields |= dict.fromkeys(("paired", "halves"), wide)
         return fields
 
-    fields: dict[str, int] = leak("leak", neuron.leak)
-    if config.synaptic_current:
-        fields |= leak("synapse", neuron.synapse_leak)
-        fields["synapse_on"] = neuron.synapse_leak is not None
-    reports = last and network.readout != "membrane"
+    def _lanes_last(self) -> int:
+        """Lanes of the neurons in the tile's last group."""
+        size = group_size(self.network, self.config, self.index)
+        before = (self.tile.first_group + self.tile.groups - 1) * size
+        lanes = lanes_per_channel(self.network, self.config, self.index)
+        return lanes * max(0, min(size, self.layer.channels - before))
+
+    def _source(self) -> dict[str, int]:
+        """Which map the run reads, and when. Rows are waited for once, before the first run."""
+        network, maps = self.network, self.plan.maps
+        if self.index == 0:
+            return {
+                "external": 1, "ordered": 0, "sync": self.config.cores > 1, "source": 0, "wait": 0,
+            }
+        emit = network.layers[self.index - 1].emit
+        addresses = maps.skeleton if self.again or emit == "skeleton" else maps.spikes
+        rows = self.read.rows(self.config.lanes) * len(sent_kinds(network, self.index - 1))
+        return {
+            "external": 0,
+            "ordered": in_order(network, self.plan.tiles, self.index),
+            "sync": 0,
+            "source": addresses[self.index],
+            "wait": 0 if self.again else rows,
+        }
+
+    def _recurrent(self) -> dict[str, int]:
+        """Where the run's recurrent map is, and the ping-pong offsets: from the copy of the map for
+        windows of even number to that for odd ones, of the layer's own map and of that of the layer
+        in front, if that is recurrent and this one reads it."""
+        maps, index = self.plan.maps, self.index
+        if not self.tile.groups:
+            return dict.fromkeys(("own", "own_rows", "flip_spikes", "flip"), 0)
+        reads_spikes = not self.again and self.network.layers[index - 1].emit != "skeleton"
+        rows = maps.recurrent_rows(index)
+        return {
+            "own": maps.recurrent_spikes[self.number] if rows else 0,
+            "own_rows": rows,
+            "flip_spikes": rows,
+            "flip": maps.recurrent_rows(index - 1) if index and reads_spikes else 0,
+        }
+
+    def _receptive_fields(self) -> dict[str, int]:
+        """The receptive fields of the tile: where they are on the map, and how they move."""
+        layer, read, tile = self.layer, self.read, self.tile
+        rows, words = kernel_extent(layer, read, self.config.lanes)
+        if not isinstance(layer, Conv2d) or not tile.groups:
+            return _single_position(words if tile.groups else 1)
+        square = 1 if layer.pool_before is None else layer.pool_before.size
+        (down, across), line = layer.axes(self.network.input_shapes[self.index]), (
+            read.width * read.pitch
+        )
+        top, left = self.grid.corner(tile.first_cell)
+        step, first = down.stride * square, (top * down.stride - down.padding) * square
+        # Addresses above the map come round to it: they are counted modulo all that a field holds.
+        addresses = 1 << task_fields(self.config)["line"].width
+        return {
+            "line": line,
+            "width": across.pooled_size * square * read.pitch,
+            "height": down.pooled_size * square,
+            "span": words,
+            "kernel_rows": rows,
+            "first_x": -across.padding * square * read.pitch,
+            "step_x": across.stride * square * read.pitch,
+            "first_y": first,
+            "first_line": first * line % addresses,
+            "step_y": step,
+            "step_line": step * line % addresses,
+            "columns": across.positions,
+            "start_columns": across.positions - left,
+            "start_x": (left * across.stride - across.padding) * square * read.pitch,
+            "windows": tile.cells,
+            "lines": self.grid.lines - top,
+            "pool": self.grid.pool,
+        }
+
+    def _gap(self) -> int:
+        """Rows of other cores between the last row of a pooled position and the first of the
+        next."""
+        if not self.inner or not self.tile.groups:
+            return 0
+        return self.plan.maps.read[self.index + 1].pitch // self.config.lanes - self.tile.groups
+
+    def _destinations(self) -> dict[str, int]:
+        """Which rows the run sends, and where the first one goes."""
+        maps, tile = self.plan.maps, self.tile
+        sent = sent_kinds(self.network, self.index) if tile.groups else ()
+        fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
+        fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
+        if not self.inner:
+            starts, first = {"spikes": maps.recurrent_spikes[self.number]}, tile.first_group
+            return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
+        written = maps.read[self.index + 1]
+        # A tile of incomplete cells only sends no row; its address must be on the map all the same.
+        before = min(
+            self.grid.complete_before(tile.first_cell), written.height * written.width - 1
+        )
+        first = before * (written.pitch // self.config.lanes) + tile.first_group
+        starts = {"spikes": maps.spikes[self.index + 1], "skeleton": maps.skeleton[self.index + 1]}
+        return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
+
+    def _neuron(self) -> dict[str, int]:
+        """What a neuron computes, and what is reported of it."""
+        layer, readout, neuron = self.layer, self.network.readout, self.layer.neuron
+        fields = _leak("leak", neuron.leak)
+        if self.config.synaptic_current:
+            fields |= _leak("synapse", neuron.synapse_leak)
+            fields["synapse_on"] = neuron.synapse_leak is not None
+        words = not self.inner and readout != "membrane"
+        return {
+            **fields,
+            "reset": _RESETS[neuron.reset],
+            "delayed": neuron.reset_timing == "next_step",
+            "strict": neuron.compare == "gt",
+            "fires": neuron.fires,
+            "pixels": self.index == 0 and self.network.input.kind == "pixels",
+            "v_init": neuron.v_init,
+            "report_spikes": words and layer.emit == "spikes",
+            "report_skeleton": words and layer.emit == "skeleton",
+            "report_membrane": not self.inner and readout == "membrane",
+        }
+
+
+def _leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
+    fields = {}
+    for name, shift in zip("ac", shifts or (None, None), strict=True):
+        fields[f"{prefix}_{name}"] = shift or 0
+        fields[f"{prefix}_{name}_on"] = shift is not None
+    return fields
+
+
+def _single_position(words: int) -> dict[str, int]:
+    """One position, whose receptive field is all of a map of one row."""
+    still = ("first_x", "start_x", "first_y", "first_line", "step_x", "step_y", "step_line")
     return {
-        **fields,
-        "reset": _RESETS[neuron.reset],
-        "delayed": neuron.reset_timing == "next_step",
-        "strict": neuron.compare == "gt",
-        "fires": neuron.fires,
-        "pixels": index == 0 and network.input.kind == "pixels",
-        "v_init": neuron.v_init,
-        "report_spikes": reports and layer.emit == "spikes",
-        "report_skeleton": reports and layer.emit == "skeleton",
-        "report_membrane": last and network.readout == "membrane",
+        **dict.fromkeys(("line", "width", "span"), words),
+        **dict.fromkeys(
+            ("height", "kernel_rows", "columns", "start_columns", "lines", "windows", "pool"), 1
+        ),
+        **dict.fromkeys(still, 0),
     }

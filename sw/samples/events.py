@@ -1,4 +1,4 @@
-"""Recordings of events (address and time) binned into the steps of a sample."""
+"""Recordings of events (addresses and times), binned into the steps of a sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LAST", "bin_events", "is_recordings", "places", "steps_of"]
+__all__ = ["LAST", "bin_events", "event_positions", "is_recordings", "steps_of"]
 
 _AXES = ("p", "y", "x")
 _LARGEST = sys.float_info.max
@@ -35,31 +35,63 @@ def bin_events(
     start: float = 0,
     late: str = "refuse",
 ) -> npt.NDArray[np.bool_]:
-    """Spikes of recordings; events that meet in one place and step are one spike.
+    """The spikes of recordings; events at one position in one step are one spike.
 
     Parameters
     ----------
-    recordings : a structured array per sample with the fields ``t`` and ``x``, and ``y``, ``p``
-        where the input has these axes. Times in any unit, as integers or floats, none before the
-        one in front of it.
-    shape : of the input, (x,), (y, x) or (p, y, x).
-    steps : steps of a sample.
-    bin_time : length dt of a step in units of ``t``; step k is from ``start + k dt`` on, up to
-        but without ``start + (k + 1) dt``.
-    bin_count : instead of ``bin_time``: each recording, from ``start`` to its last event, is cut
-        into this many steps of equal length (rounded up to a whole one for integer times).
-    start : where the first step begins.
-    late : events behind the last step: "refuse" or "drop".
+    recordings : sequence of structured arrays
+        An array per sample with the fields ``t`` and ``x``, and ``y`` and ``p`` where the input has
+        these axes. Times are integers or floats in any unit, in ascending order.
+    shape : tuple of int
+        Shape of the input: (x,), (y, x) or (p, y, x).
+    steps : int
+        Steps of a sample.
+    bin_time : float or None
+        Length dt of a step in units of ``t``. Step k begins at ``start + k dt`` and ends before
+        ``start + (k + 1) dt``.
+    bin_count : int or None
+        Instead of ``bin_time``: each recording, from ``start`` to its last event, is cut into this
+        many steps of equal length, rounded up to an integer for integer times.
+    start : float
+        Where the first step begins.
+    late : str
+        Events behind the last step: "refuse" or "drop".
 
     Returns
     -------
-    (batch, steps, *shape) bool.
+    (batch, steps, ...) bool array
+        The spikes, with the shape of the input behind the steps.
 
     Raises
     ------
     TypeError, ValueError
         Naming the argument or the recording, its first event at fault, and what is allowed.
     """
+    _check_binning(bin_time, bin_count, start, late)
+    if bin_count is not None and bin_count != steps:
+        raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
+    if len(shape) > len(_AXES):
+        raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
+    spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
+    for i, events in enumerate(recordings):
+        position = event_positions(f"samples[{i}]", events, shape)
+        step = steps_of(f"samples[{i}]", events, steps, bin_time, start)
+        inside = step < steps
+        if late == "refuse" and not inside.all():
+            first = int(np.argmin(inside))
+            raise ValueError(
+                f"samples[{i}] has {int((~inside).sum())} events behind the last of {steps} steps "
+                f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
+                "late 'drop' leaves them out"
+            )
+        at: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in position))
+        spikes[at] = True
+    return spikes
+
+
+def _check_binning(
+    bin_time: float | None, bin_count: int | None, start: float, late: str
+) -> None:
     if (bin_time is None) == (bin_count is None):
         raise ValueError(
             "event samples need bin_time (length of a step) or bin_count (number of steps), one "
@@ -72,31 +104,12 @@ def bin_events(
             isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating))
         ):
             raise TypeError(f"{name} must be a number, in units of the field t, not {value!r}")
-        if isinstance(value, int) and abs(value) > _LARGEST:
+        if isinstance(value, int) and abs(value) > _LARGEST:  # compared as a float below
             raise ValueError(f"{name} must be at most {_LARGEST:g} in size, not {value}")
     if bin_time is not None and not 0 < bin_time < float("inf"):
         raise ValueError(f"bin_time must be more than 0, not {bin_time!r}")
     if not -float("inf") < start < float("inf"):
         raise ValueError(f"start must be a finite number, not {start!r}")
-    if bin_count is not None and bin_count != steps:
-        raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
-    if len(shape) > len(_AXES):
-        raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
-    spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
-    for i, events in enumerate(recordings):
-        where = places(f"samples[{i}]", events, shape)
-        step = steps_of(f"samples[{i}]", events, steps, bin_time, start)
-        inside = step < steps
-        if late == "refuse" and not inside.all():
-            first = int(np.argmin(inside))
-            raise ValueError(
-                f"samples[{i}] has {int((~inside).sum())} events behind the last of {steps} steps "
-                f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
-                "late 'drop' leaves them out"
-            )
-        at: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in where))
-        spikes[at] = True
-    return spikes
 
 
 def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
@@ -112,28 +125,43 @@ def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
     return values
 
 
-def places(
+def event_positions(
     name: str, events: npt.NDArray[Any], shape: tuple[int, ...]
 ) -> list[npt.NDArray[np.int64]]:
-    """Per axis of the shape, where the events are; refuses those outside of it."""
+    """Where the events are, one array for each axis of the input.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the events.
+    events : structured array
+        The events.
+    shape : tuple of int
+        Shape of the input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is missing or has another kind of values, or an event is outside of the shape.
+    """
     found = []
     for field, size in zip(_AXES[-len(shape) :], shape, strict=True):
         values = _field(name, events, field)
-        place = values.astype(np.int64)
-        bad = (place < 0) | (place >= size)
+        position = values.astype(np.int64)
+        bad = (position < 0) | (position >= size)
         if bad.any():
             first = int(np.argmax(bad))
             raise ValueError(
                 f"{name} field {field!r} must be from 0 to {size - 1}, not {values[first]} "
                 f"(event {first})"
             )
-        found.append(place)
+        found.append(position)
     return found
 
 
 def _times(name: str, events: npt.NDArray[Any], start: float) -> npt.NDArray[Any]:
-    """When the events are, int64 if they can be; refuses times before ``start``, that are not
-    finite, or that go back."""
+    """The times of the events, int64 if they fit; refuses times before ``start``, times that are
+    not finite, and times that go back."""
     when = _field(name, events, "t")
     if when.dtype.kind in "iu":
         large = len(when) and when.max() > LAST
@@ -162,11 +190,26 @@ def steps_of(
     bin_time: float | None,
     start: float,
 ) -> npt.NDArray[np.int64]:
-    """The step of each event, ``steps`` for all that are later; refuses times that ``bin_events``
-    does."""
+    """The step of each event; ``steps`` for all that are later.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the events.
+    events : structured array
+        The events.
+    steps, bin_time, start
+        As for ``bin_events``; without ``bin_time`` the recording is cut into ``steps``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``bin_events``, for times that are not allowed.
+    """
     when = _times(name, events, start)
     if not len(when):
         return np.zeros(0, dtype=np.int64)
+    # Integers as long as nothing is rounded or overflows: a float has only 53 bits for a time.
     exact = (
         when.dtype.kind == "i"
         and float(start).is_integer()

@@ -1,4 +1,4 @@
-"""Files of samples, for the command line."""
+"""Files of samples, as the command line reads them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ __all__ = ["check_labels", "read_samples", "split_batches"]
 
 
 def read_samples(path: Path) -> tuple[Any, Any]:
-    """Samples, and labels or None, from a file.
+    """Samples and labels from a file of numpy's.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` file of samples, or a ``.npz`` file with an array ``samples``, with a single
+        array, or with event arrays only; in a ``.npz`` file there may be ``labels``.
+
+    Returns
+    -------
+    samples : array or list of structured arrays
+        The samples.
+    labels : array or None
+        The labels, if there are any.
 
     Raises
     ------
     FileError
-        If there is none, or not one of samples.
+        If there is no such file, or it has no samples.
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -57,9 +70,23 @@ def read_samples(path: Path) -> tuple[Any, Any]:
 def check_labels(labels: Any, values: Any, time_axis: int, path: Path) -> None:
     """Refuse labels that are not one integer per sample.
 
+    Parameters
+    ----------
+    labels : array
+        The labels.
+    values : array or list
+        The samples.
+    time_axis : int
+        0 if the samples' first axis is time, else 1.
+    path : Path
+        The file, for messages.
+
     Raises
     ------
-    TypeError, ValueError
+    TypeError
+        If the labels are not integers.
+    ValueError
+        If there are more or fewer of them than samples.
     """
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels in {path} must be integers, not {labels.dtype}")
@@ -71,12 +98,21 @@ def check_labels(labels: Any, values: Any, time_axis: int, path: Path) -> None:
 
 
 def split_batches(values: Any, size: int, time_axis: int) -> list[Any]:
-    """Samples in batches of ``size``, the last one of what is left.
+    """Samples in batches of ``size``; the last one has what is left.
+
+    Parameters
+    ----------
+    values : array or list
+        The samples.
+    size : int
+        Samples of a batch.
+    time_axis : int
+        0 if the samples' first axis is time, else 1.
 
     Raises
     ------
     ValueError
-        If there is no sample.
+        If there is no sample, or not an array of them.
     """
     if isinstance(values, list):
         return [values[at : at + size] for at in range(0, len(values), size)]

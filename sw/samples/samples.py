@@ -13,17 +13,17 @@ from ..support.values import as_array, exact_int
 __all__ = ["STEPS_MAX", "check_samples", "check_steps"]
 
 STEPS_MAX = 1 << 16
-"""Steps of one sample: no counter of the array ends there, but a computer holds its spikes."""
-_BLOCK_VALUES = 1 << 14
+"""The most steps of a sample: the array has no such limit, but a computer must hold its spikes."""
+_BLOCK_VALUES = 1 << 14  # checked at once, so that they stay in the processor's cache
 
 
 def check_steps(steps: Any) -> int:
-    """Steps of one sample.
+    """The steps of a sample as an int.
 
     Raises
     ------
     TypeError, ValueError
-        If they are no integer from 1 to ``STEPS_MAX``.
+        If ``steps`` is not an integer from 1 to ``STEPS_MAX``.
     """
     try:
         return exact_int("steps", steps, 1, STEPS_MAX)
@@ -42,15 +42,25 @@ def check_samples(
 
     Parameters
     ----------
-    samples : (batch, steps, *shape) zeros and ones for a ``SpikeInput``, with ``time_axis=0``
-        (steps, batch, *shape); (batch, *shape) pixels for a ``PixelInput``. A list, array or tensor
-        of bools, integers, or floats that are whole numbers.
-    steps : steps per sample; needed for pixels, and checked against spikes where it is given.
+    network : Network
+        The network.
+    samples : array_like
+        Zeros and ones for a ``SpikeInput``, of the shape ``(batch, steps, *shape)``, or
+        ``(steps, batch, *shape)`` with a ``time_axis`` of 0; for a ``PixelInput`` pixels of the
+        shape ``(batch, *shape)``. A list, array or tensor of bools, integers, or floats that are
+        whole numbers.
+    steps : int or None
+        Steps of a sample; needed for pixels, and checked against the spikes if it is given.
+    time_axis : int
+        0 or 1, the axis of the steps.
 
     Returns
     -------
-    flat, steps : (batch, steps, inputs) or (batch, inputs), of the dtype given; a view where
-        possible.
+    flat : array
+        (batch, steps, inputs) spikes or (batch, inputs) pixels in the dtype of the samples; a view
+        where possible.
+    steps : int
+        Steps of a sample.
 
     Raises
     ------
@@ -82,21 +92,22 @@ def check_samples(
 
 
 def _allowed(block: npt.NDArray[Any], high: int) -> bool:
-    whole = block.dtype.kind != "f" or bool((np.floor(block) == block).all())
-    return whole and bool(block.min() >= 0 and block.max() <= high)
+    integers = block.dtype.kind != "f" or bool((np.floor(block) == block).all())
+    return integers and bool(block.min() >= 0 and block.max() <= high)
 
 
 def _check_values(array: npt.NDArray[Any], high: int) -> None:
+    """Refuse values that are not integers from 0 to ``high``."""
     if array.dtype.kind == "b" or not array.size:
         return
-    # In blocks that stay in the cache: this is on the way of every run.
+    # Every run of a device comes through here: block by block it is several times as fast.
     rows = max(1, _BLOCK_VALUES * len(array) // array.size)
     if all(_allowed(array[at : at + rows], high) for at in range(0, len(array), rows)):
         return
     good = (array >= 0) & (array <= high)
     if array.dtype.kind == "f":
         good &= np.floor(array) == array
-    place = tuple(int(i) for i in np.argwhere(~good)[0])
+    index = tuple(int(i) for i in np.argwhere(~good)[0])
     raise ValueError(
-        f"samples must be whole numbers from 0 to {high}, not {array[place]} (at {list(place)})"
+        f"samples must be whole numbers from 0 to {high}, not {array[index]} (at {list(index)})"
     )

@@ -1,4 +1,4 @@
-"""Spike words and readouts on the host: steps packed into words, words counted and compared."""
+"""Spike words on the host: steps packed into words, bits counted, readouts compared."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from ..support.values import exact_int
 __all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict"]
 
 _BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
-_BITS_AT_ONCE = 1 << 20  # taken apart into an integer of 8 bytes each
+_BITS_AT_ONCE = 1 << 20  # each takes 8 bytes on the way
 
 
 def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uint16]:
-    """(batch, windows, ...) spike words of (batch, steps, ...) spikes, bit 0 the earliest step.
+    """Spikes as spike words.
 
-    ``windows`` is ``ceil(steps / window)``; the steps the last window lacks are 0.
+    Parameters
+    ----------
+    spikes : (batch, steps, ...) bool array
+        The spikes.
+    window : int
+        Steps of a word.
+
+    Returns
+    -------
+    (batch, ceil(steps / window), ...) uint16 array
+        Words, bit 0 the earliest step. The steps that the last window lacks are 0.
 
     Raises
     ------
     TypeError, ValueError
-        If ``window`` is none an array can have.
+        If ``window`` is not one that an array can have.
     """
     window = exact_int("window", window, *LIMITS["window"])
     batch, steps, *shape = spikes.shape
@@ -36,7 +46,7 @@ def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uin
 
 
 def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
-    """Bits set in each word (unsigned, at most 16 bits)."""
+    """The number of bits that are set in each word, of at most 16 bits without a sign."""
     wide = words.astype(np.uint16)
     counts: npt.NDArray[np.int64] = (_BYTE_COUNTS[wide & 0xFF] + _BYTE_COUNTS[wide >> 8]).astype(
         np.int64
@@ -45,12 +55,20 @@ def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
 
 
 def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
-    """(batch,) index of the highest count or membrane (popcount for "words"), the lowest on a tie.
+    """The predictions of a readout: the output with the highest count or membrane, or the most
+    bits in its words; the lowest index on a tie.
 
     Parameters
     ----------
-    readout : (batch, outputs), or (batch, outputs, windows) words.
-    kind : the network's ``readout``.
+    readout : int64 array
+        (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
+    kind : str
+        The network's ``readout``.
+
+    Returns
+    -------
+    (batch,) int64 array
+        The indices of the outputs.
     """
     scores = popcount(readout).sum(axis=-1) if kind == "words" else readout
     prediction: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
@@ -58,7 +76,20 @@ def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
 
 
 def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.uint8]:
-    """(..., bytes) of (..., n) values, the lowest ``width`` bits of each side by side."""
+    """Values side by side in bytes.
+
+    Parameters
+    ----------
+    values : (..., n) integer array
+        The values.
+    width : int
+        The lowest bits of each value that are taken.
+
+    Returns
+    -------
+    (..., ceil(n * width / 8)) uint8 array
+        The first value in the lowest bits of the first byte.
+    """
     shifts = np.arange(width, dtype=values.dtype)
     bits = (values[..., None] >> shifts & np.asarray(1, values.dtype)).astype(np.uint8)
     flat = bits.reshape(*values.shape[:-1], values.shape[-1] * width)
@@ -66,7 +97,20 @@ def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[n
 
 
 def pack_rows(rows: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint16]:
-    """(rows, chunks) of 16 bits from (rows, n) values of ``width`` bits, the first one lowest."""
+    """Rows of values in chunks of 16 bits.
+
+    Parameters
+    ----------
+    rows : (rows, n) int64 array
+        Values of ``width`` bits.
+    width : int
+        Bits of a value; those of a row are a multiple of 16.
+
+    Returns
+    -------
+    (rows, n * width / 16) uint16 array
+        The first value in the lowest bits of the first chunk.
+    """
     bits = rows.shape[1] * width
     image = np.empty((len(rows), bits // 16), dtype=np.uint16)
     at_once = max(1, _BITS_AT_ONCE // bits)

@@ -1,297 +1,90 @@
-"""Cycle estimate: when rows are found, events issued, groups swapped, drained and written back.
-
-A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
-cycles their docstrings state; the link is taken as fast enough. ``estimate_maps`` is that of arrays
-with convolution.
-"""
+"""The cycle estimate: how long samples take on an array, without a device."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..spec import ArrayConfig, task_layout
-from ..spec.report import counter_words
-from .estimate_convolution import estimate_maps
+from ..mapping.mapping import Mapping
+from .estimate_convolution import estimate_convolution
+from .estimate_dense import estimate_dense
 
-if TYPE_CHECKING:
-    from ..program.program import Program
+__all__ = ["TYPICAL_ACTIVITY", "estimate", "typical_cycles"]
 
-__all__ = ["estimate", "typical_cycles"]
+TYPICAL_ACTIVITY = 0.2
+"""Share of a layer's inputs that are active in a window, where mappings are compared."""
 
-FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
-SWAP_TO_DRAIN = 2
-SENT_TO_READABLE = 2  # write-back state, spike memory; four more for the bus of several cores
-WRITTEN_BACK = 3  # two row states and the one that finds no report to send
-_TYPICAL_WINDOWS = 32
-TASK_READ = 3  # between two tasks of a side, besides one cycle per word
-PACKET_CHOSEN = 2  # cycles until its first word waits at the merger
-PACKET_HEAD = 2  # words before its own
-SETTLED = 1  # from a window's being taken to its first row, and from its last result to its time
-
-_Sends = Generator[tuple[int, int], int | None, list[int]]
-"""Yields when a packet is there and its words, is sent when its first word is taken."""
-
-
-@dataclass
-class _Core:
-    """Cycle at which each part of a core is next free."""
-
-    finder: int = 0
-    issuer: int = 0
-    neuron: int = 0
-    settled: int = 0  # that of the last window, when all its results were out
-    loads: list[int] = field(default_factory=list)
-
-
-class _Model:
-    def __init__(self, program: Program, counters: bool) -> None:
-        self.program = program
-        self.config: ArrayConfig = program.config
-        self.counters = counters
-        self.cores = [_Core() for _ in range(self.config.cores)]
-        layout = task_layout(self.config)
-        self.scan_read = TASK_READ + len(layout.scan)
-        self.neuron_read = TASK_READ + len(layout.neuron)
-        self.merger = self.turn = 0  # when it is free for a packet, and the core it looks at
-        stages = 5 if self.config.synaptic_current else 3
-        self.chained = self.config.chain > 1
-        self.latency = stages * self.config.neuron_steps - 1 + self.chained
-        self.moving = self.config.chain if self.chained else 0
-        self.found_to_issued = FOUND_TO_ISSUED + self.chained
-        beats, several = self.config.row_beats, self.config.cores > 1
-        self.sent_to_readable = SENT_TO_READABLE + (4 if several else beats > 1) + self.chained
-        self.row_sent = (beats - 1) * (1 + 2 * several)  # cycles its parts are behind one another
-        self.buffered = self.chained and several  # words on their way to the merger
-        if self.buffered:
-            # A register at the core that sends and one at each that receives.
-            self.sent_to_readable += 2
-            self.row_sent += beats - 1
-
-    def drained(self, neurons: int, steps: int, aligned: bool) -> int:
-        """Cycles from a swap until the group is done, its row ``aligned`` if anything reads it."""
-        passes = -(-steps // self.config.neuron_steps)
-        before = (passes - 1) * max(neurons, self.latency + 2)
-        start = SWAP_TO_DRAIN + 3 * self.chained
-        return start + before + (self.config.lanes if aligned else neurons) + self.latency + 1
-
-    def reads_spikes(self, run: int) -> bool:
-        """Whether the words of spikes are what a run sends to the host."""
-        network = self.program.network
-        last = len(network.layers) - 1
-        return (
-            run >= last and network.readout != "membrane" and network.layers[last].emit == "spikes"
-        )
-
-    def thins(self, run: int) -> bool:
-        """Whether a run sends or reports skeletons."""
-        network = self.program.network
-        last = len(network.layers) - 1
-        layer, _ = self.program.layer_tags[run]
-        emit = network.layers[layer].emit
-        return emit != "spikes" if layer < last else (
-            emit == "skeleton" and network.readout != "membrane"
-        )
-
-    def reports(
-        self, run: int, neurons: int, final: bool, task: bool, window: bool
-    ) -> list[tuple[int, int, bool]]:
-        """Packets after a group: cycles the merger is busy with each, after it the core alone, and
-        whether it only tells of results. No ``neurons`` where the core has no part in the layer."""
-        network, runs = self.program.network, len(self.program.layer_tags)
-        read_out = neurons and run >= len(network.layers) - 1
-        packets = []
-        if read_out and network.readout != "membrane":
-            chunks = self.config.row_chunks
-            turn = 16 // self.config.window if chunks > 1 else 0
-            packets.append((chunks + (chunks - 1) * turn, turn, False))
-        if read_out and network.readout == "membrane" and final:
-            packets.append((neurons, 0, False))
-        if task and self.counters and run < len(network.layers):
-            packets.append((sum(count for _, count in counter_words(self.config)), 0, True))
-        if task and window and run == runs - 1:
-            packets.append((2, 0, True))
-        return [(PACKET_HEAD + words, after, tells) for words, after, tells in packets]
-
-    def looked_at(self, core: int, at: int, cores: int) -> int:
-        """Cycle in which the merger, a core further in each, finds a packet there since ``at``."""
-        begin = max(self.merger, at)
-        return begin + (core - self.turn - (begin - self.merger)) % cores
-
-    def together(self, tasks: Sequence[_Sends]) -> list[list[int]]:
-        """Run a task on every core, their packets one at a time and in turn."""
-        sent: list[list[int]] = [[] for _ in tasks]
-        waiting: dict[int, tuple[int, int]] = {}
-        begun: dict[int, int | None] = dict.fromkeys(range(len(tasks)))
-        while True:
-            for core, begin in begun.items():
-                try:
-                    waiting[core] = tasks[core].send(begin)
-                except StopIteration as stop:
-                    sent[core] = stop.value
-            if not waiting:
-                return sent
-            now, core = min((self.looked_at(core, at, len(tasks)), core)
-                            for core, (at, _) in waiting.items())
-            _, length = waiting.pop(core)
-            self.merger, self.turn = now + length, core + 1
-            begun = {core: now}
-
-    def task(
-        self, core: _Core, run: int, share: Any, rows: list[int], ready: list[int], steps: int,
-        final: bool, outputs: int, sends: int, in_order: bool,
-    ) -> _Sends:
-        """Run a task; ``rows`` events per row, ``ready`` when each may be read, ``in_order`` before
-        the map is complete, ``sends`` rows of a group that go to the bus. Returns the cycles the
-        last of them are readable by others."""
-        config = self.config
-        sent = []
-        last_row = len(rows) - 1
-        for g in range(max(1, share.groups)):
-            ended = core.issuer
-            busy = False
-            for r, events in enumerate(rows if share.groups else [0]):
-                found = max(core.finder, ready[r] if share.groups else max(ready))
-                end_of_group = r == last_row or not share.groups
-                if events or end_of_group:
-                    if len(core.loads) >= config.row_queue:
-                        found = max(found, core.loads[-config.row_queue])
-                    begin = max(core.issuer, found + self.found_to_issued)
-                    core.loads.append(begin)
-                    core.issuer = begin + max(1, events)
-                    ended, busy = core.issuer - 1, events > 0
-                core.finder = found + 1
-            # Chained lanes: a swap takes the place of events, and comes behind the last one.
-            swap = max(ended + 1 + (busy and not self.chained), core.neuron)
-            core.issuer = max(core.issuer, swap + self.moving)
-            is_last = g >= share.groups - 1
-            neurons = config.lanes if share.groups else 0
-            if is_last and share.groups:
-                neurons = min(config.lanes, outputs - (share.first + g) * config.lanes)
-            aligned = bool(sends) or self.program.network.readout != "membrane"
-            complete = swap + (self.drained(neurons, steps, aligned) if share.groups else 1)
-            on_bus = sends * self.row_sent
-            sent.append(complete + self.sent_to_readable + on_bus)
-            window = run == len(self.program.layer_tags) - 1
-            core.neuron = complete + WRITTEN_BACK + 1 + (on_bus if share.groups else 0)
-            if self.chained:
-                core.neuron += 1 if share.groups and self.thins(run) else -1
-            elif share.groups and self.reads_spikes(run):
-                core.neuron -= 1  # nothing is of the skeleton: its row state is not entered
-            core.settled = core.neuron
-            for length, after, tells in self.reports(run, neurons, final, is_last, window):
-                begin = core.neuron + PACKET_CHOSEN
-                taken = yield begin + self.buffered, length
-                assert taken is not None
-                core.neuron = max(begin, taken - 2 * self.buffered) + length - 1 + after
-                core.settled = core.settled if tells else core.neuron
-            if is_last:
-                core.neuron += self.neuron_read
-        core.loads = core.loads[-config.row_queue :]
-        # Rows in order may be read a cycle before it is known that the map is complete.
-        core.finder = max(core.finder, max(ready) + 2 * in_order) + self.scan_read
-        return sent if share.groups else []
-
-    def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
-        """Run a window; the time its END tells."""
-        network, config = self.program.network, self.config
-        if config.cores > 1:
-            start = max(max(core.issuer, core.finder) for core in self.cores)
-            for core in self.cores:
-                core.finder = start
-        ready: list[int] = []
-        in_order = False
-        for run, (layer, kind) in self.program.layer_tags.items():
-            source = words[layer]
-            count = -(-len(source) // config.lanes)
-            active = np.zeros(count * config.lanes, dtype=bool)
-            active[: len(source)] = source != 0
-            rows = active.reshape(count, config.lanes).sum(axis=1).tolist()
-            outputs = network.layers[layer].channels
-            if run == 0:
-                ready = [0] * count
-            inner = kind == "spikes" and layer < len(network.layers) - 1
-            emit = network.layers[layer].emit
-            sends = inner * (2 if emit == "both" else 1)
-            sent = self.together([
-                self.task(core, run, share, rows, ready, steps, final, outputs, sends, in_order)
-                for core, share in zip(self.cores, self.program.groups[layer], strict=True)
-            ])
-            if inner:
-                senders = [times for times in sent if times]
-                late = (emit != "spikes") * (1 + self.chained)
-                in_order = len(senders) == 1 and emit != "both"
-                if in_order:
-                    ready = [cycle + late for cycle in senders[0]]
-                else:
-                    rows = sorted(cycle for times in senders for cycle in times)
-                    last = 0
-                    for cycle in rows:  # one after the other over the bus
-                        last = max(cycle, last + config.row_beats)
-                    ready = [last + late] * len(rows)
-        return max(core.settled for core in self.cores) + SETTLED
+_TYPICAL_WINDOWS = 32  # of a long sample; the others take as long on average
 
 
 def estimate(
-    program: Program, words: Sequence[npt.NDArray[Any]], *, counters: bool = True
+    mapping: Mapping, words: Sequence[npt.NDArray[Any]], *, counters: bool = True
 ) -> npt.NDArray[np.int64]:
-    """Cycles of samples that follow each other, the first one's alone.
+    """Cycles of samples that follow each other.
 
     Parameters
     ----------
-    words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``).
-    counters : as for ``Device.run``: whether counter packets are sent.
+    mapping : Mapping
+        A network on an array, for instance a program.
+    words : sequence of (batch, windows, inputs) arrays
+        Per layer, the words it reads (``counters.source_words``).
+    counters : bool
+        Whether counter packets are sent, as for ``Device.run``.
 
     Returns
     -------
-    (batch,) cycles from the end of the sample before (the first: from its start) to its end.
+    (batch,) int64 array
+        Cycles from the end of the sample before to the end of each; for the first one from its own
+        start.
 
     Raises
     ------
     ValueError
-        If the program is for the golden model only.
+        If the mapping is for the golden model only.
     """
-    if program.device is not None:
+    if mapping.device is not None:
         raise ValueError(
-            f"the program is for {program.device} only, which takes no cycles: compile its network "
+            f"the program is for {mapping.device} only, which takes no cycles: compile its network "
             "without device="
         )
-    if program.config.convolution:
-        return estimate_maps(program, words, counters)
-    model = _Model(program, counters)
-    window = program.config.window
-    ends = [0]
-    for sample in range(len(words[0])):
-        for w in range(program.windows):
-            steps = min(window, program.steps - w * window)
-            final = w == program.windows - 1
-            end = model.window([layer[sample, w] for layer in words], steps, final)
-        ends.append(end)
-    stamps: npt.NDArray[np.int64] = np.array(ends, dtype=np.int64)
-    return stamps[1:] - stamps[:-1]
+    if mapping.config.convolution:
+        return estimate_convolution(mapping, words, counters)
+    return estimate_dense(mapping, words, counters)
 
 
-def typical_cycles(program: Program, activity: float) -> int:
-    """Cycles of one sample alone with that share of every layer's inputs active in a window.
+def typical_cycles(mapping: Mapping, activity: float) -> int:
+    """Cycles of one sample alone with a share of every layer's inputs active in a window.
 
-    Of a long sample ``_TYPICAL_WINDOWS`` are computed; the others take what the later half of those
+    For a long sample the first windows are computed; the others take what the later half of those
     do on average.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        A network on an array, for instance a program.
+    activity : float
+        The share of inputs, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the mapping is for the golden model only.
     """
-    windows = min(program.windows, _TYPICAL_WINDOWS)
+    windows = min(mapping.windows, _TYPICAL_WINDOWS)
     rng = np.random.default_rng(0)
     words = []
-    for size in program.network.input_sizes:
+    for size in mapping.network.input_sizes:
         active = np.arange(size) < round(activity * size)
         words.append(np.array([[rng.permutation(active) for _ in range(windows)]]))
-    if windows == program.windows:
-        return int(estimate(program, words)[0])
-    half, all_of_them = (
-        int(estimate(replace(program, steps=n * program.config.window), words)[0])
+    if windows == mapping.windows:
+        return int(estimate(mapping, words)[0])
+    half, computed = (
+        int(estimate(replace(mapping, steps=n * mapping.config.window), words)[0])
         for n in (windows // 2, windows)
     )
-    mean = (all_of_them - half) / (windows - windows // 2)
-    return all_of_them + round(mean * (program.windows - windows))
+    mean = (computed - half) / (windows - windows // 2)
+    return computed + round(mean * (mapping.windows - windows))

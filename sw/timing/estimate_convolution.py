@@ -1,171 +1,104 @@
-"""Cycle estimate for arrays with convolution: ``pipeline`` for every task of every window."""
+"""Cycle estimate for arrays with convolution: ``pipeline`` for every task of every window.
+
+Within a few percent of what a device takes. The link is taken to be fast enough.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import Map, Maps, group_size, lanes_each
-from ..mapping.partitions import Share, grid, order
-from ..mapping.plan import field_size
+from ..mapping.mapping import Mapping
+from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
+from ..mapping.partitions import grid, order
+from ..mapping.plan import kernel_extent
 from ..mapping.tasks import in_order, sent_kinds
 from ..network import Conv2d, Layer
-from ..spec.report import counter_words
-from ..spec.task import task_layout
-from .pipeline import Bus, Emits, Merger, Runs, State, Timing, run_task
+from ..spec import timing
+from ..spec.report import END_WORDS, counter_words
+from ..support.immutable import Shape
+from .pipeline import Cores, Output, Runs, Task
 
-if TYPE_CHECKING:
-    from ..program.program import Program
-    from ..support.immutable import Shape
-
-__all__ = ["estimate_maps"]
-
-TASK_READ = 3  # between two tasks of a side, besides one cycle per word; of neurons one more
-END_WORDS = 2
-SETTLED = 2  # until the time is taken
+__all__ = ["estimate_convolution", "field_events", "layer_runs"]
 
 Integers = npt.NDArray[np.int64]
 
 
-def estimate_maps(
-    program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
+def estimate_convolution(
+    mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
 ) -> Integers:
     """(batch,) cycles of samples that follow each other.
 
     Parameters
     ----------
-    words : per layer the (batch, windows, inputs) words it reads (``counters.source_words``), of at
-        least the program's windows. Own spikes of a recurrent layer are known from what the layer
-        behind reads; others are taken for none.
-    counters : whether counter packets are sent.
+    mapping, counters
+        As for ``estimate``.
+    words
+        As for ``estimate``, for at least the windows of the mapping. The spikes that a recurrent
+        layer reads of itself are known from what the layer behind reads; where that is the
+        skeleton, or there is none, they are taken to be none.
     """
-    model = _Model(program, words, counters)
-    # Where the sides of a core are to each other at a window's end depends little on where they
-    # were at its start.
-    lag = np.zeros((model.windows, program.config.cores), dtype=np.int64)
+    model = _Model(mapping, words, counters)
+    # How far apart the two sides of a core are at the end of a window depends little on how far
+    # apart they were at its start, so that windows can be computed together, twice.
+    lag = np.zeros((model.windows, mapping.config.cores), dtype=np.int64)
     for _ in range(2):
         scanned, ended, lags = model.run(lag)
         lag = np.concatenate([lag[:1] * 0, lags[:-1]])
     starts = np.concatenate([[0], np.cumsum(scanned)[:-1]])
-    ends = (starts + ended).reshape(-1, program.windows)[:, -1]
-    # The first window's first task was read before it was there.
-    return np.asarray(np.diff(ends, prepend=model.scan_read - 1))
+    ends = (starts + ended).reshape(-1, mapping.windows)[:, -1]
+    # The first task was read before the first window was there.
+    return np.asarray(np.diff(ends, prepend=timing.scan_task_cycles(mapping.config) - 1))
 
 
-class _Model:
-    def __init__(
-        self, program: Program, words: Sequence[npt.NDArray[Any]], counters: bool
-    ) -> None:
-        self.program, self.counters = program, counters
-        network, config = program.network, program.config
-        self.timing = Timing(config)
-        layout = task_layout(config)
-        self.scan_read = TASK_READ + len(layout.scan)
-        self.neuron_read = TASK_READ + 1 + len(layout.neuron)
-        self.windows = len(words[0]) * program.windows
-        maps = Maps(network, config)
-        self.runs, self.events = [], []
-        for i, layer in enumerate(network.layers):
-            shape = network.input_shapes[i]
-            size, each = group_size(network, config, i), lanes_each(network, config, i)
-            self.runs.append(_runs(layer, shape, maps, i, program.groups[i], size, each))
-            active = words[i][:, : program.windows].reshape(self.windows, -1) != 0
-            events = _events(layer, shape, active)
-            if layer.recurrent is not None:
-                events = events + self._own_events(words, i)
-            self.events.append(events)
-
-    def _own_events(self, words: Sequence[npt.NDArray[Any]], index: int) -> Integers:
-        """(windows, 1) spikes of a recurrent layer in the window before, where the layer behind
-        reads them; else none."""
-        network, count = self.program.network, self.program.windows
-        if index + 1 == len(network.layers) or network.layers[index].emit == "skeleton":
-            return np.zeros((self.windows, 1), dtype=np.int64)
-        fired = np.count_nonzero(words[index + 1][:, :count], axis=2)
-        return np.asarray(np.pad(fired[:, :-1], ((0, 0), (1, 0))).reshape(-1, 1))
-
-    def run(self, lag: Integers) -> tuple[Integers, Integers, Integers]:
-        """Of every window, from when its first task is read: when the next one's is, when it ends,
-        and by how much the neuron side of each core is behind that."""
-        program, timing = self.program, self.timing
-        network, config = program.network, program.config
-        steps = np.full(self.windows, program.window)
-        short = program.steps % program.window
-        if short:
-            steps[program.windows - 1 :: program.windows] = short
-        final = np.arange(self.windows) % program.windows == program.windows - 1
-        bus, merger = Bus(self.windows), Merger(timing, self.windows)
-        begin = np.full((self.windows, config.cores), self.scan_read, dtype=np.int64)
-        state = State(begin, np.maximum(lag, 0) + self.neuron_read, begin)
-        ready = np.zeros(self.windows, dtype=np.int64)
-        passes = (-(-steps // config.neuron_steps))[:, None]
-        last = len(network.layers) - 1
-        settled = begin
-        tags = list(program.layer_tags.items())
-        for tag, (i, kind) in tags:
-            kinds = len(sent_kinds(network, i))
-            read_out = i == last
-            emits = Emits(
-                rows=kinds + (read_out and network.readout != "membrane" and not kinds),
-                sent=kinds,
-                packet=config.row_chunks if read_out and network.readout != "membrane" else 0,
-                membrane=read_out and network.readout == "membrane",
-                counters=(
-                    sum(count for _, count in counter_words(config))
-                    if self.counters and kind == "spikes" else 0
-                ),
-                end=END_WORDS if tag == tags[-1][0] else 0,
-            )
-            state, sent, settled = run_task(
-                timing, state, self.runs[i], self.events[i], emits, passes, ready,
-                in_order(network, program.groups, i), final, bus, merger,
-            )
-            state.scan = state.scan + self.scan_read
-            state.neuron = state.neuron + self.neuron_read
-            if tag < last:
-                ready = sent
-        scanned = state.scan - self.scan_read
-        if config.cores > 1:
-            scanned = scanned.max(axis=1)[:, None]
-        lags = state.neuron - self.neuron_read - scanned
-        return scanned[:, 0], settled.max(axis=1) + SETTLED, lags
+def layer_runs(mapping: Mapping, index: int) -> Runs:
+    """The runs of the cores over their tiles of a layer."""
+    network, config, maps = mapping.network, mapping.config, Maps(mapping.network, mapping.config)
+    layer, shape = network.layers[index], network.input_shapes[index]
+    size = group_size(network, config, index)
+    positions = grid(layer, shape)
+    flags = _flag_rows(layer, shape, maps.read[index], config.lanes)
+    orders = [order(tile, layer, shape, size) for tile in mapping.tiles[index]]
+    runs = max(len(each.y) for each in orders), len(orders)
+    position, rows, lanes = (np.zeros(runs, dtype=np.int64) for _ in range(3))
+    there, emits = (np.zeros(runs, dtype=bool) for _ in range(2))
+    for core, each in enumerate(orders):
+        count = len(each.y)
+        there[:count, core] = True
+        position[:count, core] = each.y * positions.columns + each.x
+        rows[:count, core] = flags[each.y, each.x] + maps.recurrent_rows(index)
+        lanes[:count, core] = lanes_per_channel(network, config, index) * np.minimum(
+            size, layer.channels - each.group * size
+        )
+        emits[each.emitted, core] = True
+    kernel_rows, _ = kernel_extent(layer, maps.read[index], config.lanes)
+    return Runs(there, position, rows, kernel_rows, lanes, emits)
 
 
-def _runs(
-    layer: Layer, shape: Shape, maps: Maps, index: int, shares: Sequence[Share], size: int,
-    each: int,
-) -> Runs:
-    there = grid(layer, shape)
-    flags = _flag_rows(layer, shape, maps.read[index], maps.lanes)
-    orders = [order(share, layer, shape, size) for share in shares]
-    longest = max(len(each.y) for each in orders)
-    position, rows, lanes = (np.zeros((longest, len(shares)), dtype=np.int64) for _ in range(3))
-    present, emits = (np.zeros((longest, len(shares)), dtype=bool) for _ in range(2))
-    for core, runs in enumerate(orders):
-        count = len(runs.y)
-        present[:count, core] = True
-        position[:count, core] = runs.y * there.columns + runs.x
-        rows[:count, core] = flags[runs.y, runs.x] + maps.own_rows(index)
-        lanes[:count, core] = each * np.minimum(size, layer.channels - runs.group * size)
-        emits[runs.emitted, core] = True
-    kernel_rows, _ = field_size(layer, maps.read[index], maps.lanes)
-    return Runs(present, position, rows, kernel_rows, lanes, emits)
+def field_events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Integers:
+    """(windows, positions) words that are not 0 in the receptive field of each position.
 
-
-def _events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Integers:
-    """(windows, positions) words in the field of each."""
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    shape : tuple of int
+        Shape of its input.
+    active : (windows, inputs) bool array
+        Which of its inputs have a word that is not 0.
+    """
     if not isinstance(layer, Conv2d):
         return np.asarray(np.count_nonzero(active, axis=1, keepdims=True))
     down, across = (axis.receptive_fields().astype(np.int64) for axis in layer.axes(shape))
-    places = active.reshape(len(active), *shape).sum(axis=1)
-    return np.asarray((down @ places @ across.T).reshape(len(active), -1))
+    words = active.reshape(len(active), *shape).sum(axis=1)
+    return np.asarray((down @ words @ across.T).reshape(len(active), -1))
 
 
 def _flag_rows(layer: Layer, shape: Shape, read: Map, lanes: int) -> Integers:
-    """(rows, columns) rows of flags that the field of each position touches."""
+    """(rows, columns) rows of flags that the receptive field of each position touches."""
     if not isinstance(layer, Conv2d):
         return np.full((1, 1), read.rows(lanes))
     down, across = layer.axes(shape)
@@ -175,7 +108,88 @@ def _flag_rows(layer: Layer, shape: Shape, read: Map, lanes: int) -> Integers:
     )
     total = np.zeros((down.positions, across.positions), dtype=np.int64)
     for y in range(down.positions):
-        places = np.arange(top[y], bottom[y])[:, None] * read.width
-        begin, end = ((places + each) * read.pitch for each in (left, right))
+        lines = np.arange(top[y], bottom[y])[:, None] * read.width
+        begin, end = ((lines + edge) * read.pitch for edge in (left, right))
         total[y] = np.where(begin < end, (end - 1) // lanes - begin // lanes + 1, 0).sum(axis=0)
     return total
+
+
+class _Model:
+    """A network on an array in some windows, which are computed together."""
+
+    def __init__(
+        self, mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
+    ) -> None:
+        self.mapping, self.counters = mapping, counters
+        network = mapping.network
+        self.windows = len(words[0]) * mapping.windows
+        self.runs, self.events = [], []
+        for i, layer in enumerate(network.layers):
+            self.runs.append(layer_runs(mapping, i))
+            active = words[i][:, : mapping.windows].reshape(self.windows, -1) != 0
+            events = field_events(layer, network.input_shapes[i], active)
+            if layer.recurrent is not None:
+                events = events + self._recurrent_events(words, i)
+            self.events.append(events)
+
+    def _recurrent_events(self, words: Sequence[npt.NDArray[Any]], index: int) -> Integers:
+        """(windows, 1) spikes of a recurrent layer in the window before, where the layer behind
+        reads them; else none."""
+        network, count = self.mapping.network, self.mapping.windows
+        if index + 1 == len(network.layers) or network.layers[index].emit == "skeleton":
+            return np.zeros((self.windows, 1), dtype=np.int64)
+        fired = np.count_nonzero(words[index + 1][:, :count], axis=2)
+        return np.asarray(np.pad(fired[:, :-1], ((0, 0), (1, 0))).reshape(-1, 1))
+
+    def run(self, lag: Integers) -> tuple[Integers, Integers, Integers]:
+        """Run all tasks in all windows.
+
+        Parameters
+        ----------
+        lag : (windows, cores) int64 array
+            By how much the neuron side of each core starts behind the scan side.
+
+        Returns
+        -------
+        scanned, ended : (windows,) int64 array
+            Cycles from when a window's first task is read to when the next window's one is, and to
+            the window's end.
+        lags : (windows, cores) int64 array
+            By how much the neuron sides are behind then.
+        """
+        mapping, config = self.mapping, self.mapping.config
+        number = np.arange(self.windows) % mapping.windows
+        steps = np.minimum(mapping.window, mapping.steps - number * mapping.window)
+        cores = Cores(config, steps, number == mapping.windows - 1, lag)
+        ready = np.zeros(self.windows, dtype=np.int64)
+        last = len(mapping.network.layers) - 1
+        for tag, (i, kind) in mapping.layer_tags.items():
+            task = Task(
+                self.runs[i], self.events[i], self._output(tag, i, kind),
+                in_order(mapping.network, mapping.tiles, i),
+            )
+            sent = cores.run(task, ready)
+            if tag < last:
+                ready = sent
+        scanned = cores.scan - timing.scan_task_cycles(config)
+        if config.cores > 1:  # the first task waits until all cores have come to it
+            scanned = scanned.max(axis=1)[:, None]
+        lags = cores.neuron - timing.neuron_task_cycles(config) - scanned
+        ended = cores.settled.max(axis=1) + timing.settled_to_time(config)
+        return scanned[:, 0], ended, lags
+
+    def _output(self, tag: int, index: int, kind: str) -> Output:
+        """What leaves the cores in a run of a layer."""
+        network, config = self.mapping.network, self.mapping.config
+        kinds = len(sent_kinds(network, index))
+        last = index == len(network.layers) - 1
+        words, membrane = last and network.readout != "membrane", network.readout == "membrane"
+        counters = sum(count for _, count in counter_words(config))
+        return Output(
+            rows=kinds + (words and not kinds),
+            sent=kinds,
+            packet=config.row_chunks if words else 0,
+            membrane=last and membrane,
+            counters=counters if self.counters and kind == "spikes" else 0,
+            end=END_WORDS if tag == len(self.mapping.layer_tags) - 1 else 0,
+        )

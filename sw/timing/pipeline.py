@@ -1,42 +1,47 @@
-"""Cycles of a task on the cores of an array with convolution, group run by group run.
+"""The cores of an array with convolution at work on a task, run by run: a group at a position.
 
-A model of walker, finder, issuer, neuron unit, emission, bus and report merger in the cycles that
-their docstrings state. All times are (windows, cores); those of windows are independent.
+A model of address generator, finder, issuer, lanes, neuron unit, output, bus and report merger, in
+the cycles that ``spec.timing`` gives. Windows are independent of each other and are computed
+together: all times are (windows, cores) arrays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
+from ..spec import timing
 from ..spec.array import ArrayConfig
+from ..spec.report import HEAD_WORDS
 
-__all__ = ["Runs", "Timing", "run_task"]
+__all__ = ["Cores", "Output", "Runs", "Task"]
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-WALKED = 6  # from a task's start to its first field
-AHEAD = 6  # fields on their way between walker and finder
-FOUND_TO_ISSUED = 4  # flags, queue, output of the queue, issuer
-CHOSEN = 2  # cycles until a packet's first word waits at the merger
-HEAD = 2  # words in front of a packet's own
+_LONG_AGO = -(1 << 40)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of the cores' shares of a layer; run ``r`` of all cores is row ``r``.
+    """The runs of the cores over their tiles of a layer; run ``r`` of all cores is row ``r``.
 
     Attributes
     ----------
-    there : (runs, cores) whether a core has as many.
-    position : (runs, cores) position, among all of the layer's.
-    rows : (runs, cores) rows of flags that its field touches.
-    kernel_rows : of a field, on the map or not.
-    lanes : (runs, cores) lanes of the group's neurons.
-    emits : (runs, cores) whether a pool is complete with it.
+    there : (runs, cores) bool array
+        Whether a core has that many runs.
+    position : (runs, cores) int64 array
+        Number of the position, among all of the layer's.
+    rows : (runs, cores) int64 array
+        Rows of flags that the receptive field touches.
+    kernel_rows : int
+        Rows of the kernel, on the map or not.
+    lanes : (runs, cores) int64 array
+        Lanes of the group's neurons.
+    emits : (runs, cores) bool array
+        Whether a cell of the max pool is complete with the run.
     """
 
     there: Bools
@@ -48,16 +53,22 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Emits:
-    """What leaves with a group.
+class Output:
+    """What leaves the cores during a task.
 
     Attributes
     ----------
-    rows : kinds of rows, each sent or reported. sent : of these, on the bus.
-    packet : words of a packet with each complete pool; 0 for none.
-    membrane : a packet of a word for each neuron with each group, in the last window of a sample.
-        No group is started before the one before is out.
-    counters, end : words of a packet behind the task; 0 for none.
+    rows : int
+        Kinds of rows (spikes, skeleton), each sent or reported.
+    sent : int
+        Kinds that go to the bus.
+    packet : int
+        Words of a packet with each complete cell of the pool; 0 for none.
+    membrane : bool
+        A packet with a word for each neuron follows each group, in the last window of a sample. No
+        group is started before the one before is out.
+    counters, end : int
+        Words of a packet behind the task; 0 for none.
     """
 
     rows: int
@@ -68,166 +79,262 @@ class Emits:
     end: int
 
 
-class Timing:
-    """Constants of an array."""
+@dataclass(frozen=True)
+class Task:
+    """A run of a layer on all cores.
 
-    def __init__(self, config: ArrayConfig) -> None:
+    Attributes
+    ----------
+    runs : Runs
+        Its groups and positions.
+    events : (windows, positions) int64 array
+        Words in each receptive field that are not 0.
+    output : Output
+        What leaves the cores.
+    in_order : bool
+        The rows of the map are read as they come.
+    """
+
+    runs: Runs
+    events: Integers
+    output: Output
+    in_order: bool
+
+
+@dataclass
+class _Progress:
+    """The cycle in which each part of a core is done with the runs so far.
+
+    Attributes
+    ----------
+    generator, finder, issuer : (windows, cores) int64 array
+        The scan side.
+    free : (windows, cores) int64 array
+        A group may leave the lanes.
+    start : (windows, cores) int64 array
+        The last group started to enter the neuron unit.
+    sent, sent_before : (windows, cores) int64 array
+        The output of the last group, and of the one before that.
+    gone : (windows, cores) int64 array
+        The lanes behind the last neuron of a group are through.
+    settled : (windows, cores) int64 array
+        The last results are out.
+    """
+
+    generator: Integers
+    finder: Integers
+    issuer: Integers
+    free: Integers
+    start: Integers
+    sent: Integers
+    sent_before: Integers
+    gone: Integers
+    settled: Integers
+
+    def advance(self, there: Bools, after: _Progress) -> None:
+        """Go on to ``after`` on the cores that have a run there."""
+        for part in fields(self):
+            now, then = getattr(self, part.name), getattr(after, part.name)
+            setattr(self, part.name, np.where(there, then, now))
+
+
+class Cores:
+    """The cores of an array, in some windows, from when the first task is read.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+    steps : (windows,) int64 array
+        Steps of each window.
+    final : (windows,) bool array
+        Whether the window is its sample's last.
+    lag : (windows, cores) int64 array
+        By how much the neuron side starts behind the scan side.
+
+    Attributes
+    ----------
+    scan, neuron : (windows, cores) int64 array
+        When the scan side and the neuron side may begin the next task.
+    settled : (windows, cores) int64 array
+        When the results of the last task were out.
+    """
+
+    def __init__(
+        self, config: ArrayConfig, steps: Integers, final: Bools, lag: Integers
+    ) -> None:
         self.config = config
-        self.chained, self.several = config.chain > 1, config.cores > 1
-        stages = 5 if config.synaptic_current else 3
-        self.latency = stages * config.neuron_steps - 1 + self.chained
-        self.length = max(config.lanes, self.latency + 3)
-        self.found_to_issued = FOUND_TO_ISSUED + self.chained
-        self.swap_to_start = 4 if self.chained else 1
-        late = stages * (config.neuron_steps - 1)
-        self.late = max(0, config.lanes + late - self.length)
-        self.memory_free = 1 + max(0, late - config.chain - 4)
-        # Cycles from a core's part to its next: the bus chooses it, and takes it, of chained lanes
-        # by way of a register.
-        self.spaced = 1 + self.several * (2 + self.chained)
-        # From a part's coming out of the emission to its being read as flags.
-        self.readable = 2 + 3 * self.several + (config.row_beats > 1) + 2 * self.chained
+        self.passes = (-(-steps // config.neuron_steps))[:, None]
+        self.final = final[:, None]
+        self.scan = np.full(lag.shape, timing.scan_task_cycles(config), dtype=np.int64)
+        self.neuron = np.maximum(lag, 0) + timing.neuron_task_cycles(config)
+        self.settled = self._issuer = self.scan
+        self._bus = _Bus(len(lag))
+        self._merger = _Merger(config, len(lag))
+
+    def run(self, task: Task, ready: Integers) -> Integers:
+        """Run a task.
+
+        Parameters
+        ----------
+        task : Task
+            The task.
+        ready : (windows,) int64 array
+            When the map that it reads is complete.
+
+        Returns
+        -------
+        (windows,) int64 array
+            When the last row that it sends may be read.
+        """
+        runs, output = task.runs, task.output
+        complete = ready[:, None]
+        start = self.scan + timing.ADDRESS_LATENCY
+        never = np.full_like(start, _LONG_AGO)
+        done = _Progress(
+            generator=start, finder=start, issuer=self._issuer, free=self.neuron, start=never,
+            sent=never, sent_before=never, gone=never, settled=self.neuron,
+        )
+        # Cores that compute nothing are done when the map is there, and tell so before the others.
+        idle: Bools = ~np.asarray(runs.there.any(axis=0))
+        waited = np.maximum(start, complete + 1)
+        nothing = np.maximum(waited + timing.found_to_issued(self.config) + 2, self.neuron) + 2
+        told = self._merger.take(nothing, idle, output.counters) if output.counters else nothing
+        last_row = np.zeros(len(ready), dtype=np.int64)
+        for r, there in enumerate(runs.there):
+            after = self._scanned(task, r, done, complete)
+            full = self._computed(task, r, done, after)
+            last_row = np.maximum(last_row, self._sent(task, r, done, after, full))
+            done.advance(there, after)
+        finder = np.where(idle, waited, done.finder)
+        sent = np.where(idle, told, done.sent)
+        if output.counters:
+            sent = self._merger.take(sent, ~idle, output.counters)
+        if output.end:
+            sent = self._merger.take(sent, np.ones_like(idle), output.end)
+        self.scan = np.maximum(finder, complete) + timing.scan_task_cycles(self.config)
+        self.neuron = np.maximum(sent, done.gone) + timing.neuron_task_cycles(self.config)
+        self._issuer = done.issuer
+        self.settled = np.where(idle, nothing, done.settled)
+        return last_row
+
+    def _scanned(self, task: Task, r: int, done: _Progress, complete: Integers) -> _Progress:
+        """The scan side of a run; ``issuer`` is done with the swap of its group."""
+        runs = task.runs
+        rows, events = runs.rows[r], task.events[:, runs.position[r]]
+        generator = np.maximum(done.generator, done.finder - timing.RANGES_AHEAD)
+        generator = generator + runs.kernel_rows + timing.POSITION_CYCLES
+        # A field that touches no row takes a cycle all the same.
+        finder = np.maximum(done.finder + np.maximum(rows, 1), generator + 1)
+        if r == 0 and not task.in_order:
+            finder = np.maximum(finder, complete + rows)
+        first = finder - np.maximum(rows, 1) + 1
+        if r == 0 and task.in_order:
+            finder = np.maximum(finder, complete + 1)
+        latency = timing.found_to_issued(self.config)
+        end = np.maximum(done.issuer, first + latency) + np.maximum(1, events)
+        end = np.maximum(end, finder + latency + 1)
+        # With chained lanes a swap takes the place of events and comes behind the last one; without
+        # it waits until the last event has been added.
+        swap = np.maximum(end if self.config.pipelined else end + (events > 0), done.free)
+        return _Progress(
+            generator=generator, finder=finder, issuer=swap, free=done.free, start=done.start,
+            sent=done.sent, sent_before=done.sent, gone=done.gone, settled=done.settled,
+        )
+
+    def _computed(self, task: Task, r: int, done: _Progress, after: _Progress) -> Integers:
+        """The neuron unit in a run; returns when the row of the group is complete."""
+        config, output = self.config, task.output
+        length = timing.pass_length(config)
+        span = length * self.passes
+        begin = np.maximum(after.issuer + timing.swap_to_start(config), done.start + span)
+        if self.config.pipelined:
+            after.issuer = after.issuer + config.chain
+        # Groups are at most two: one enters while the other one leaves. With membranes it is one.
+        begin = np.maximum(
+            begin, np.maximum(done.sent, done.gone) if output.membrane else done.sent_before
+        )
+        # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
+        trails = output.membrane and not output.rows
+        lanes = task.runs.lanes[r] if trails else config.lanes
+        left = begin + span + timing.late_sums(config)
+        after.start = begin
+        after.free = begin + 1 + timing.swap_wait(config) if self.config.pipelined else left
+        if trails:
+            after.gone = left + 1
+        last_pass: Integers = begin + length * (self.passes - 1)
+        return last_pass + lanes + timing.neuron_latency(config) + 1
+
+    def _sent(
+        self, task: Task, r: int, done: _Progress, after: _Progress, full: Integers
+    ) -> Integers:
+        """The output of a run whose row is complete at ``full``; returns when the last row that it
+        sends may be read, (windows,)."""
+        config, output, runs = self.config, task.output, task.runs
+        last_row = np.zeros(len(full), dtype=np.int64)
+        taken = np.maximum(full + 1 + self.config.pipelined, done.sent)
+        out = taken + timing.OUTPUT_START
+        emits = np.broadcast_to(runs.emits[r] & runs.there[r], out.shape)
+        beats = timing.beat_interval(config) * (config.row_beats - 1) + 1
+        for kind in range(output.rows):
+            if kind >= output.sent:
+                out = out + config.row_beats
+                continue
+            through = np.maximum(self._bus.take(out, emits, config.row_beats), out + beats)
+            out = np.where(emits, through, out + config.row_beats)
+            row = np.where(emits, through, 0).max(axis=1)
+            last_row = np.maximum(last_row, row + timing.beat_to_flags(config))
+        if output.packet:
+            out = self._merger.take(out, emits, output.packet)
+        if output.membrane:
+            out = self._merger.take(out, self.final & runs.there[r], runs.lanes[r])
+        after.settled, after.sent = out, out + 1
+        return last_row
 
 
-class Bus:
-    """Takes a part of a row per cycle; of several cores' in the order in which they come."""
+class _Bus:
+    """Takes a beat of a row per cycle; of several cores' rows in the order in which they come."""
 
     def __init__(self, windows: int) -> None:
         self.free: Integers = np.zeros(windows, dtype=np.int64)
 
-    def take(self, at: Integers, there: Bools, length: int) -> Integers:
-        """When rows of so many parts, there at ``at`` where ``there`` is one, are through."""
+    def take(self, at: Integers, there: Bools, beats: int) -> Integers:
+        """When rows of so many beats are through, where there is one, that are there at ``at``."""
         done = at.copy()
         windows = np.arange(len(at))
         for core in np.argsort(at, axis=1, kind="stable").T:
             here, begin = there[windows, core], np.maximum(self.free, at[windows, core])
-            self.free = np.where(here, begin + length, self.free)
-            done[windows, core] = np.where(here, begin + length, done[windows, core])
+            self.free = np.where(here, begin + beats, self.free)
+            done[windows, core] = np.where(here, begin + beats, done[windows, core])
         return done
 
 
-class Merger:
-    """Takes packets in turn, a core further in each cycle that it finds none."""
+class _Merger:
+    """Takes packets in turn; looks at one core further in each cycle in which it finds none."""
 
-    def __init__(self, timing: Timing, windows: int) -> None:
-        self.cores = timing.config.cores
-        self.buffered = timing.chained and timing.several  # words on their way
-        self.free, self.turn = (np.zeros((windows, 1), dtype=np.int64) for _ in range(2))
+    def __init__(self, config: ArrayConfig, windows: int) -> None:
+        self.cores = config.cores
+        # Cycles on the way to the merger, by way of a register; as many back.
+        self.distance = int(config.pipelined and config.cores > 1)
+        self.free, self.looked = (np.zeros((windows, 1), dtype=np.int64) for _ in range(2))
 
     def take(self, at: Integers, there: Bools, words: int | Integers) -> Integers:
-        """When cores go on that have packets of so many words to send at ``at``, and others."""
-        length = np.broadcast_to(HEAD + words, at.shape)
-        chosen = at + CHOSEN
+        """When cores go on, of which some have a packet of so many words to send at ``at``."""
+        length = np.broadcast_to(HEAD_WORDS + words, at.shape)
+        chosen = at + timing.PACKET_CHOSEN
         done, waiting = at.copy(), np.broadcast_to(there, at.shape).copy()
         core, never = np.arange(self.cores), np.iinfo(np.int64).max
         for _ in range(int(waiting.sum(axis=1).max(initial=0))):
-            begin = np.maximum(self.free, chosen + self.buffered)
-            looked = begin + (core - self.turn - (begin - self.free)) % self.cores
+            begin = np.maximum(self.free, chosen + self.distance)
+            looked = begin + (core - self.looked - (begin - self.free)) % self.cores
             looked = np.where(waiting, looked, never)
             first = looked.argmin(axis=1)[:, None]
             now = np.take_along_axis(looked, first, axis=1)
             mine = waiting & (core == first)
-            gone = np.maximum(chosen, now - 2 * self.buffered) + length - 1
+            gone = np.maximum(chosen, now - 2 * self.distance) + length - 1
             done = np.where(mine, gone, done)
             some = mine.any(axis=1)[:, None]
             self.free = np.where(some, now + np.take_along_axis(length, first, axis=1), self.free)
-            self.turn = np.where(some, first + 1, self.turn)
+            self.looked = np.where(some, first + 1, self.looked)
             waiting &= ~mine
         return done
-
-
-@dataclass
-class State:
-    """Where a core's two sides are: when its walker and its neuron side may begin a task."""
-
-    scan: Integers
-    neuron: Integers
-    issuer: Integers
-
-
-def run_task(
-    timing: Timing, state: State, runs: Runs, events: Integers, emits: Emits, passes: Integers,
-    ready: Integers, in_order: bool, final: Bools, bus: Bus, merger: Merger,
-) -> tuple[State, Integers, Integers]:
-    """Run a task: the state behind it, when the last row of each window is readable, and when each
-    core settles.
-
-    Parameters
-    ----------
-    state : in front of it.
-    events : (windows, positions) of a field there.
-    passes : (windows, 1) over a group.
-    ready : (windows,) when the map is complete; ``in_order`` its rows are read as they come.
-    final : (windows,) those that are their sample's last.
-    """
-    config = timing.config
-    walker, finder = state.scan + WALKED, state.scan + WALKED
-    issuer, free = state.issuer, state.neuron
-    settled, last_row = state.neuron, np.zeros(len(events), dtype=np.int64)
-    start = np.full_like(finder, -(1 << 40))
-    done, before = start, start  # emission of the group before, and of the one before that
-    complete = ready[:, None]
-    span = timing.length * passes
-    # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
-    trails = emits.membrane and not emits.rows
-    gone = start  # they are through
-    # Cores without a share are done when the map is there, and tell so before the others.
-    idle: Bools = ~np.asarray(runs.there.any(axis=0))
-    waited = np.maximum(finder, complete + 1)
-    nothing = np.maximum(waited + timing.found_to_issued + 2, free) + 2
-    told = merger.take(nothing, idle, emits.counters) if emits.counters else nothing
-    for r, there in enumerate(runs.there):
-        rows = runs.rows[r]
-        issued = np.maximum(1, events[:, runs.position[r]])
-        busy = events[:, runs.position[r]] > 0
-        walked = np.maximum(walker, finder - AHEAD) + runs.kernel_rows + 2
-        found = np.maximum(finder + np.maximum(rows, 1), walked + 1)
-        if r == 0 and not in_order:
-            found = np.maximum(found, complete + rows)
-        first = found - np.maximum(rows, 1) + 1
-        if r == 0 and in_order:
-            found = np.maximum(found, complete + 1)
-        end = np.maximum(issuer, first + timing.found_to_issued) + issued
-        end = np.maximum(end, found + timing.found_to_issued + 1)
-        swap = np.maximum(end if timing.chained else end + busy, free)
-        begin = np.maximum(swap + timing.swap_to_start, start + span)
-        begin = np.maximum(begin, np.maximum(done, gone) if emits.membrane else before)
-        lanes = runs.lanes[r] if trails else config.lanes
-        full = begin + timing.length * (passes - 1) + lanes + timing.latency + 1
-        taken = np.maximum(full + 1 + timing.chained, done)
-        out = taken + 2
-        emitting = np.broadcast_to(runs.emits[r] & there, out.shape)
-        for kind in range(emits.rows):
-            if kind < emits.sent:
-                through = bus.take(out, emitting, config.row_beats)
-                through = np.maximum(through, out + timing.spaced * (config.row_beats - 1) + 1)
-                out = np.where(emitting, through, out + config.row_beats)
-                row = np.where(emitting, through, 0).max(axis=1)
-                last_row = np.maximum(last_row, row + timing.readable)
-            else:
-                out = out + config.row_beats
-        if emits.packet:
-            out = merger.take(out, emitting, emits.packet)
-        if emits.membrane:
-            out = merger.take(out, final[:, None] & there, runs.lanes[r])
-        settled = np.where(there, out, settled)
-        out = out + 1
-        walker, finder, issuer, free, start, before, done, gone = (
-            np.where(there, new, old) for new, old in (
-                (walked, walker), (found, finder),
-                (swap + config.chain if timing.chained else swap, issuer),
-                (begin + timing.memory_free if timing.chained else begin + span + timing.late,
-                 free),
-                (begin, start), (done, before), (out, done),
-                (begin + span + timing.late + 1 if trails else gone, gone),
-            )
-        )
-    finder = np.where(idle, waited, finder)
-    settled = np.where(idle, nothing, settled)
-    done = np.where(idle, told, done)
-    if emits.counters:
-        done = merger.take(done, ~idle, emits.counters)
-    if emits.end:
-        done = merger.take(done, np.ones_like(idle), emits.end)
-    done = np.maximum(done, gone)
-    return State(np.maximum(finder, complete), done, issuer), last_row, settled

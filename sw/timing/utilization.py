@@ -2,60 +2,90 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from ..device.result import Result
+from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
 from ..mapping.partitions import grid
-from ..program.program import Program
 
 __all__ = ["neuron_bound", "utilization"]
 
+Table = npt.NDArray[Any]
 
-def neuron_bound(program: Program) -> npt.NDArray[np.int64]:
-    """(layers,) cycles of a sample in which the neuron unit of the fullest core must be busy:
-    neurons, R steps of one at a time. A run on the skeleton is not among them."""
-    network, config = program.network, program.config
-    full, rest = divmod(program.steps, program.window)
-    passes = full * -(-program.window // config.neuron_steps) + -(-rest // config.neuron_steps)
+
+def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
+    """The least cycles that a layer takes for its neurons.
+
+    A neuron unit takes one neuron per cycle, for ``neuron_steps`` steps of it.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        A network on an array, for instance a program.
+
+    Returns
+    -------
+    (layers,) int64 array
+        Cycles of a sample in which the neuron unit of the fullest core is busy. A run on the
+        skeleton is not counted.
+    """
+    network, config = mapping.network, mapping.config
+    full, rest = divmod(mapping.steps, mapping.window)
+    passes = full * -(-mapping.window // config.neuron_steps) + -(-rest // config.neuron_steps)
     fullest = []
     for i, layer in enumerate(network.layers):
-        there, size = grid(layer, network.input_shapes[i]), group_size(network, config, i)
-        ends = [(share, (share.first + share.groups) * size) for share in program.groups[i]]
+        positions, size = grid(layer, network.input_shapes[i]), group_size(network, config, i)
         fullest.append(max(
-            there.positions(share) * (min(layer.channels, end) - share.first * size)
-            for share, end in ends if share.groups
+            positions.positions(tile) * (
+                min(layer.channels, (tile.first_group + tile.groups) * size)
+                - tile.first_group * size
+            )
+            for tile in mapping.tiles[i] if tile.groups
         ))
     return np.array(fullest, dtype=np.int64) * passes
 
 
-def _swaps(program: Program) -> int:
-    """Cycles of a sample in which lanes hand over a group, over all cores."""
-    network, config = program.network, program.config
-    windows = -(-program.steps // program.window)
+def _swap_cycles(mapping: Mapping) -> int:
+    """Cycles of a sample in which the lanes hand over a group, over all cores."""
+    network = mapping.network
     groups = sum(
-        share.groups * grid(network.layers[i], network.input_shapes[i]).positions(share)
-        for i, _ in program.layer_tags.values() for share in program.groups[i]
+        tile.groups * grid(network.layers[i], network.input_shapes[i]).positions(tile)
+        for i, _ in mapping.layer_tags.values() for tile in mapping.tiles[i]
     )
-    return windows * groups * config.chain
+    return mapping.windows * groups * mapping.config.chain
 
 
-def utilization(program: Program, result: Result) -> dict[str, float]:
-    """Shares of the cycles of a run with counters: ``utilization`` those the lanes of the busiest
-    core of each layer need, ``utilization_bound`` those its lanes or its neuron unit need, the
-    larger of both layer by layer. Then where the lanes of all cores were not adding: ``lost_wait``
-    for rows or other cores, ``lost_drain`` for the neuron unit, ``lost_swap`` while a group left
-    them, ``lost_rest`` between tasks."""
-    cycles, layers = int(result.counters["cycles"].sum()), result.layer_counters
-    bound = np.maximum(layers["lower_bound"], neuron_bound(program))
-    everywhere = cycles * program.config.cores
-    lost = {name: int(result.counters[name].sum()) for name in ("wait", "drain")}
-    lost["swap"] = len(result.counters) * _swaps(program)
-    rest = everywhere - int(result.counters["issued"].sum()) - sum(lost.values())
+def utilization(mapping: Mapping, counters: Table, layer_counters: Table) -> dict[str, float]:
+    """Shares of the cycles of a run.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        The program that ran.
+    counters, layer_counters : structured array
+        The counters of the result, (batch,) and (batch, layers).
+
+    Returns
+    -------
+    dict of str to float
+        ``utilization``: cycles that the lanes of the busiest core need, layer by layer.
+        ``utilization_bound``: the same or the cycles that its neuron unit needs, whichever is more.
+        Then the cycles of all cores in which the lanes did not add: ``lost_wait`` for rows or other
+        cores, ``lost_drain`` for the neuron unit, ``lost_swap`` while a group left them, and
+        ``lost_rest`` between tasks.
+    """
+    cycles = int(counters["cycles"].sum())
+    bound = np.maximum(layer_counters["lower_bound"], neuron_bound(mapping))
+    everywhere = cycles * mapping.config.cores
+    lost = {name: int(counters[name].sum()) for name in ("wait", "drain")}
+    lost["swap"] = len(counters) * _swap_cycles(mapping)
+    rest = everywhere - int(counters["issued"].sum()) - sum(lost.values())
     return {
-        "utilization": float(result.counters["lower_bound"].sum() / cycles),
+        "utilization": float(counters["lower_bound"].sum() / cycles),
         "utilization_bound": float(bound.sum() / cycles),
-        **{f"lost_{name}": each / everywhere for name, each in lost.items()},
+        **{f"lost_{name}": count / everywhere for name, count in lost.items()},
         "lost_rest": max(0, rest) / everywhere,
     }

@@ -1,8 +1,7 @@
-import re
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from stablespike.spec import link
 from stablespike.spec.array import PRESETS, ArrayConfig
@@ -37,10 +36,9 @@ def test_another_version():
 @given(st.integers(5, 200))
 def test_wrong_lengths(length):
     info = link.pack_info(ArrayConfig())
-    if length != len(info):
-        message = re.escape(f"the device described itself in {length} bytes, not {len(info)}")
-        with pytest.raises(ValueError, match=message):
-            link.unpack_info((info + bytes(200))[:length])
+    assume(length != len(info))
+    with pytest.raises(ValueError, match=f"in {length} bytes, not {len(info)}"):
+        link.unpack_info((info + bytes(200))[:length])
 
 
 def test_a_frame_is_made_of_its_parts():

@@ -129,7 +129,7 @@ class Board:
             spikes, stable = result.words[layer][0], result.skeleton_words[layer][0]
             values_read = result.readout if run == "spikes" else result.readout_skeleton
             issued = []
-            for core, (first, groups, *_) in enumerate(program.groups[layer]):
+            for core, (first, groups, *_) in enumerate(program.tiles[layer]):
                 source = [word for word in emitted[layer] if word]
                 issued.append(len(source) * groups)
                 for group in range(groups):
@@ -154,7 +154,7 @@ class Board:
                 continue
             self.clock += max(issued) + 10
             if reports & ReportFlags.COUNTERS:
-                for core, (first, groups, *_) in enumerate(program.groups[layer]):
+                for core, (first, groups, *_) in enumerate(program.tiles[layer]):
                     lanes = slice(first * config.lanes, (first + groups) * config.lanes)
                     values = {
                         "issued": issued[core],

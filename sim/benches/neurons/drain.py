@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.neurons.neuron_unit import latency, stages
 from stablespike.spec import ArrayConfig
+from stablespike.spec.timing import drain_cycles, neuron_latency, step_stages
 
 from ...harness.blocks import array_config, cycle, value, weighted
 from ...harness.streams import Bench, start
@@ -44,7 +44,7 @@ class Group:
         """Cycles from the one with ``start`` to the one with ``finished``."""
         bench, config = self.bench, self.config
         width, parallel = config.acc_bits, config.neuron_steps
-        wait, span = latency(config), stages(config)
+        wait, span = neuron_latency(config), step_stages(config)
         reading, age, finished = -1, 0, False
         # The sums that steps take later: (cycle, step, lane, first).
         promised: dict[tuple[int, int], int] = {}
@@ -101,14 +101,12 @@ async def empties_groups_of_every_size(dut):
     config = array_config()
     bench = await start(dut)
     random = bench.random
-    shortest = latency(config) + 2
     sizes = [(n, s) for n in range(1, config.lanes + 1) for s in range(1, config.window + 1)]
     for neurons, steps in [*sizes[:: max(1, len(sizes) // 60)], (config.lanes, config.window)]:
         for pixels in (False, True):
             group = Group(bench, config, neurons, steps, pixels)
             took = await group.run()
-            between = (group.passes - 1) * max(neurons, shortest)
-            expected = between + (config.lanes if group.align else neurons) + shortest
+            expected = drain_cycles(config, neurons, group.passes, aligned=bool(group.align))
             assert took == expected, (neurons, steps, took, expected)
             for _ in range(random.choice([0, 0, 3])):
                 await cycle(bench, start=0, under_way=0)

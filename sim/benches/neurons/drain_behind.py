@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import cocotb
-from stablespike.hw.neurons.drain import pass_length
-from stablespike.hw.neurons.neuron_unit import stages
 from stablespike.hw.scan.lanes import current_bits, sum_bits
 from stablespike.spec import ArrayConfig
+from stablespike.spec.timing import pass_length, step_stages
 
 from ...harness.blocks import array_config, cycle, value, weighted
 from ...harness.streams import Bench, start
@@ -76,7 +75,7 @@ class Task:
         """All groups, every cycle of them checked."""
         bench, config = self.bench, self.config
         lanes, parallel, length = config.lanes, config.neuron_steps, pass_length(config)
-        passes, span = -(-self.steps // parallel), stages(config)
+        passes, span = -(-self.steps // parallel), step_stages(config)
         at = [0] * config.window
         reads: dict[int, tuple[Group, int, int]] = {}  # by the cycle: group, lane, pass
         taken: dict[int, list[tuple[Group, int, int]]] = {}  # group, lane, step

@@ -13,13 +13,11 @@ from random import Random
 import cocotb
 from cocotb.triggers import Timer
 from stablespike.hw.lib.layouts import struct
-from stablespike.hw.neurons.drain import pass_length
-from stablespike.hw.neurons.neuron_unit import latency, stages
-from stablespike.hw.neurons.pipelined_group_scheduler import LEAVING
 from stablespike.hw.scan.scanner import mark_layout
 from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import PLACE
+from stablespike.spec.timing import LEAVING, neuron_latency, pass_length, sum_lag, swap_to_start
 
 from ...harness.blocks import array_config, neuron_settings, value
 from ...harness.streams import Bench, pack, start, unpack
@@ -113,7 +111,7 @@ class Surroundings:
         """The memory behind the lanes has room for it."""
         config = self.config
         assert not self.to_start, "a group is still to start"
-        late = stages(config) * (config.neuron_steps - 1)
+        late = sum_lag(config)
         real = [g for g in self.groups if g.started >= 0]
         if config.chain == 1:
             assert all(cycle + late <= self.now for cycle in self.reads), "sums are overwritten"
@@ -126,7 +124,7 @@ class Surroundings:
     async def step(self) -> None:
         bench, config, dut, random = self.bench, self.config, self.bench.dut, self.bench.random
         now = self.now
-        late = stages(config) * (config.neuron_steps - 1)
+        late = sum_lag(config)
         self.loading -= self.loading >= 0
         loaded = self.task is not None and self.loading < 0
         await bench.tick()
@@ -175,7 +173,7 @@ class Surroundings:
             if group.mark["empty"]:
                 group.emit = now + 1
             else:
-                self.arrives[now + 1 + LEAVING * (config.chain > 1)] = group
+                self.arrives[now + swap_to_start(config)] = group
                 self.to_start.append(group)
                 self.to_take.append(group)
         self._enter(bool(value(bench, "start")))
@@ -198,7 +196,7 @@ class Surroundings:
             assert value(bench, "state") == group.state
             mark = unpack(mark_layout(config), value(bench, "mark_entering"))
             assert mark == group.mark
-            tag, done = value(bench, "odd"), now + 1 + latency(config)
+            tag, done = value(bench, "odd"), now + 1 + neuron_latency(config)
             self.leaves[done] = group, tag
             written = done + (config.chain > 1)
             if last:
@@ -211,7 +209,7 @@ class Surroundings:
         group = self.to_start.pop(0)
         assert now >= self.end, "the drain is not ready"
         assert now not in self.arrives
-        assert group.swapped + 1 + LEAVING * (config.chain > 1) <= now
+        assert group.swapped + swap_to_start(config) <= now
         at = self.groups.index(group)
         if group.task.at["report_membrane"]:
             assert all(0 <= g.emitted < now for g in self.groups[:at])
@@ -289,7 +287,7 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
     chained = config.chain > 1
     length = pass_length(config)
     passes = -(-steps // config.neuron_steps)
-    late = stages(config) * (config.neuron_steps - 1)
+    late = sum_lag(config)
     starts: list[int] = [0]
     emitted: list[int] = []
     for number in range(count):
@@ -305,7 +303,8 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
             starts.append(max(ready, emitted[-2] + 1 if number > 1 else 0))
         yield starts[-1]
         # Read, in the neuron unit, complete, taken, emitted.
-        complete = starts[-1] + (passes - 1) * length + config.lanes + 2 + latency(config) + chained
+        complete = starts[-1] + (passes - 1) * length + config.lanes + 2
+        complete += neuron_latency(config) + chained
         taken = max(complete, emitted[-1] + 1 if emitted else 0)
         emitted.append(taken + 1 + emission)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import cocotb
 from stablespike.hw.lib.layouts import struct
-from stablespike.hw.scan.address_generator import LATENCY
 from stablespike.hw.scan.scanner import field_layout
 from stablespike.spec import ArrayConfig, task_layout
+from stablespike.spec.timing import ADDRESS_LATENCY
 
 from ...harness.blocks import array_config, value
 from ...harness.streams import Bench, pack, start, unpack
@@ -188,5 +188,5 @@ async def takes_a_kernel_row_per_cycle(dut):
     await bench.until(lambda: not value(bench, "busy"), "the walk to end")
     cycles = [cycle for cycle, _ in sink.monitor.transfers]
     assert len(cycles) == 2 * 9 * 2
-    expected = [LATENCY + 4 * position + row for position in range(18) for row in range(2)]
+    expected = [ADDRESS_LATENCY + 4 * position + row for position in range(18) for row in range(2)]
     assert [c - begun for c in cycles] == expected, (begun, cycles)

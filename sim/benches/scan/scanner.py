@@ -10,6 +10,7 @@ import cocotb
 import numpy as np
 from stablespike.hw.scan.scanner import event_layout, field_layout, mark_layout
 from stablespike.spec import ArrayConfig, bits_for
+from stablespike.spec.timing import found_to_issued
 
 from ...harness.blocks import array_config, cycle, value
 from ...harness.streams import Bench, Monitor, pack, start, unpack
@@ -20,7 +21,7 @@ Event = tuple[int, int, int, int]
 
 def first_event(config: ArrayConfig) -> int:
     """Cycles from a field's transfer to its first event."""
-    return 6 if config.chain > 1 else 5
+    return 1 + found_to_issued(config)
 
 
 def weight_mask(config: ArrayConfig) -> int:

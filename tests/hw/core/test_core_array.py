@@ -6,7 +6,7 @@ from random_networks import random_maps, random_network, random_samples
 from stablespike import Conv2d, compile
 from stablespike.hw.array import CoreArray
 from stablespike.hw.core.core import Core
-from stablespike.program.program import save_program
+from stablespike.program.files import save_program
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 from stablespike.support.errors import DoesNotFit

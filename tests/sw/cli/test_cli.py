@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from stablespike.cli import main
 from stablespike.cli.console import plain
-from stablespike.program.program import load_program
+from stablespike.program.files import load_program
 from verbs import Out, call
 
 
@@ -82,7 +82,7 @@ def test_interrupted(capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stablespike.program.program.load_program", interrupt)
+    monkeypatch.setattr("stablespike.program.files.load_program", interrupt)
     code, _, err = call(capsys, "report", files / "program")
     assert code == 130
     assert err == "interrupted\n"
@@ -92,7 +92,7 @@ def test_a_fault_of_ours_is_not_hidden(files: Path, monkeypatch: pytest.MonkeyPa
     def fail(path: Path) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("stablespike.program.program.load_program", fail)
+    monkeypatch.setattr("stablespike.program.files.load_program", fail)
     with pytest.raises(ZeroDivisionError):
         main(["report", str(files / "program")])
 
@@ -139,7 +139,7 @@ def test_other_errors_of_the_system(
     def fail(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("stablespike.program.program.load_program", fail)
+    monkeypatch.setattr("stablespike.program.files.load_program", fail)
     code, _, err = call(capsys, "report", files / "program")
     assert code == 3
     assert err == f"error: [Errno 13] Permission denied: '{files / 'program'}'\n"
@@ -152,7 +152,7 @@ def test_log_lines(capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch) ->
         logger.warning("important")
         return load_program(path)
 
-    monkeypatch.setattr("stablespike.program.program.load_program", log)
+    monkeypatch.setattr("stablespike.program.files.load_program", log)
     both = "detail\nimportant\n"
     for option, lines in (("-q", ""), ("-v", both), ("-vv", both)):
         assert call(capsys, "report", files / "program", option)[2] == lines

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stablespike.program.program import load_program
+from stablespike.program.files import load_program
 from verbs import Out, call
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from board_model import Board
-from stablespike.program.program import load_program
+from stablespike.program.files import load_program
 from verbs import Out, call
 
 

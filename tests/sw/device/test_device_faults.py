@@ -224,7 +224,7 @@ def test_cores_that_disagree() -> None:
 def test_counters_of_cores_without_groups() -> None:
     """Whether a core that has nothing to do reports counters or not."""
     program = program_of(small(outputs=2))
-    (empty,) = [core for core, share in enumerate(program.groups[1]) if not share.groups]
+    (empty,) = [core for core, share in enumerate(program.tiles[1]) if not share.groups]
     for drop in (False, True):
         device, board, _ = board_device(program)
 

@@ -155,7 +155,8 @@ def test_cores_of_the_same_positions_that_disagree() -> None:
     """Four cores, two for the channels by two for the positions: only those of the same agree."""
     network = one_layer((1, 6, 6), 8)
     program = ss.compile(network, replace(ARRAY, cores=4), 4)
-    assert [(s.first, s.start) for s in program.groups[0]] == [(0, 0), (1, 0), (0, 18), (1, 18)]
+    firsts = [(tile.first_group, tile.first_cell) for tile in program.tiles[0]]
+    assert firsts == [(0, 0), (1, 0), (0, 18), (1, 18)]
     device, board = interpreted(program)
     samples = np.zeros((1, 4, 1, 6, 6), dtype=bool)
     samples[0, :, 0, 0] = True  # events for the upper cores only

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.golden.counters import COUNTER_DTYPE, consistency, count, source_words, totals
 from stablespike.golden.golden import Golden
-from stablespike.mapping.partitions import Share, grid
+from stablespike.mapping.partitions import Tile, grid
 
 
-def any_share(rng, layer, shape):
-    """Some groups, in some windows of the pool."""
-    windows = grid(layer, shape).windows
-    start, stop = (0, 1) if windows == 1 else sorted(rng.integers(0, windows + 1, 2).tolist())
-    return Share(0, int(rng.integers(0, 5)), start, stop - start)
+def any_tile(rng, layer, shape):
+    """Some groups, in some cells of the pool."""
+    cells = grid(layer, shape).cells
+    start, stop = (0, 1) if cells == 1 else sorted(rng.integers(0, cells + 1, 2).tolist())
+    return Tile(0, int(rng.integers(0, 5)), start, stop - start)
 
 
 def dense(*groups):
-    """Shares of a dense layer of so many groups a core."""
-    return [Share(0, count) for count in groups]
+    """Tiles of a dense layer of so many groups a core."""
+    return [Tile(0, count) for count in groups]
 
 
 @given(
@@ -33,15 +33,15 @@ def test_counters_equal_those_by_hand(seed, steps, window, cores, maps):
     rng = np.random.default_rng(seed)
     network = random_maps(rng) if maps else random_network(rng, width=(1, 12))
     samples = random_samples(rng, network, 2, steps)
-    shares = [
-        [any_share(rng, layer, shape) for _ in range(cores)]
+    tiles = [
+        [any_tile(rng, layer, shape) for _ in range(cores)]
         for layer, shape in zip(network.layers, network.input_shapes, strict=True)
     ]
     result = Golden(network).run(samples, steps, trace=True)
-    counters = count(network, samples, result.spikes, result.skeleton, window, shares)
+    counters = count(network, samples, result.spikes, result.skeleton, window, tiles)
     assert counters.dtype == COUNTER_DTYPE
     for n, sample in enumerate(samples):
-        assert counters[n].tolist() == counters_by_hand(network, sample, steps, window, shares)
+        assert counters[n].tolist() == counters_by_hand(network, sample, steps, window, tiles)
     total = totals(counters)
     for name in COUNTER_DTYPE.names:
         assert total[name].tolist() == counters[name].sum(axis=1).tolist()
@@ -76,13 +76,13 @@ def test_words_count_once_for_every_field_they_are_in():
         pixels = np.zeros((1, 1, 3, 3), dtype=int)
         pixels.reshape(-1)[index] = 5
         result = Golden(network).run(pixels, 4, trace=True)
-        shares = [Share(0, 2, 0, 4), Share(2, 1, 0, 4)]
-        row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
+        tiles = [Tile(0, 2, 0, 4), Tile(2, 1, 0, 4)]
+        row = count(network, pixels, result.spikes, result.skeleton, 4, [tiles])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert (row["sops"], row["lower_bound"]) == (2 * fields * 5, 2 * fields)
         # By positions, a core meets the events of its own only.
-        shares = [Share(0, 3, 0, 2), Share(0, 3, 2, 2)]
-        row = count(network, pixels, result.spikes, result.skeleton, 4, [shares])[0, 0]
+        tiles = [Tile(0, 3, 0, 2), Tile(0, 3, 2, 2)]
+        row = count(network, pixels, result.spikes, result.skeleton, 4, [tiles])[0, 0]
         assert (row["events"], row["issued"]) == (fields, 3 * fields)
         assert row["lower_bound"] == 3 * (2 if index == 4 else fields)
 
@@ -104,7 +104,7 @@ def test_wrong_traces_and_shares():
     network = random_network(np.random.default_rng(0), depth=(2, 2))
     samples = random_samples(np.random.default_rng(0), network, 1, 4)
     result = Golden(network).run(samples, 4, trace=True)
-    with pytest.raises(ValueError, match="shares must be of 2 layers, not 1"):
+    with pytest.raises(ValueError, match="tiles must be of 2 layers, not 1"):
         count(network, samples, result.spikes, result.skeleton, 4, [dense(1)])
     with pytest.raises(ValueError, match=r"of 2 layers \(run with trace=True\), not 0 and 0"):
         count(network, samples, (), (), 4, [dense(1), dense(1)])

@@ -67,7 +67,7 @@ def test_a_run_is_what_the_reference_says(seed):
         for i, shape in enumerate(network.neuron_shapes):
             assert result.trace[i].shape == (3, steps, *shape)
             assert result.trace[i][n].reshape(steps, -1).tolist() == expected.spikes[i]
-        counted = counters_by_hand(network, sample, steps, ARRAY.window, device.program.groups)
+        counted = counters_by_hand(network, sample, steps, ARRAY.window, device.program.tiles)
         assert result.layer_counters[n][list(COUNTER_DTYPE.names)].tolist() == counted
     assert (result.layer_counters["cycles"] == -1).all()
     assert compare(result, device.run(samples, trace=True), device.program).mismatches == 0

@@ -1,4 +1,4 @@
-"""Shares: every neuron is one core's, in whole pools, and in the order in which it is reported."""
+"""Tiles: every neuron is one core's, in whole pools, and in the order in which it is reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.mapping.partitions import Share, grid, order, splits
+from stablespike.mapping.partitions import Tile, grid, order, partitionings
 
 NEURON = ss.Neuron(threshold=1)
 
@@ -27,56 +27,56 @@ def layers(draw: st.DrawFn) -> tuple[ss.Conv2d, tuple[int, int, int]]:
 
 
 @given(layers(), st.integers(1, 8), st.sampled_from([4, 8, 16]))
-def test_every_split_covers_a_layer(made, cores, lanes) -> None:
+def test_every_partitioning_covers_a_layer(made, cores, lanes) -> None:
     layer, shape = made
     there = grid(layer, shape)
     lines, columns = there.lines, there.columns
     groups = -(-layer.channels // lanes)
     written = layer.output_shape(shape)
-    options = splits(layer, shape, cores, lanes)
-    for split in options:
-        assert len(split.shares) == cores
+    options = partitionings(layer, shape, cores, lanes)
+    for partitioning in options:
+        assert len(partitioning.tiles) == cores
         computed: Counter[int] = Counter()
         emitted: Counter[int] = Counter()
-        for share in split.shares:
-            runs = order(share, layer, shape, lanes)
-            mine = there.computed(share)
-            assert len(runs.rows) == share.groups * there.positions(share)
+        for tile in partitioning.tiles:
+            runs = order(tile, layer, shape, lanes)
+            mine = there.computed(tile)
+            assert len(runs.rows) == tile.groups * there.positions(tile)
             assert {*zip(*np.nonzero(mine), strict=True)} == {*zip(runs.y, runs.x, strict=True)}
             computed.update(runs.rows.tolist())
             emitted.update(runs.emitted_rows.tolist())
             if len(runs.emitted_rows):
-                before = there.whole_before(share.start) * groups + share.first
+                before = there.complete_before(tile.first_cell) * groups + tile.first_group
                 assert runs.emitted_rows[0] == before
-        # Even but for one window, one group.
-        for name in ("groups", "windows"):
-            dealt = {getattr(share, name) for share in split.shares if share.groups}
+        # Even but for one cell, one group.
+        for name in ("groups", "cells"):
+            dealt = {getattr(tile, name) for tile in partitioning.tiles if tile.groups}
             assert max(dealt) - min(dealt) <= 1
         assert computed == Counter(range(groups * lines * columns))
         assert emitted == Counter(range(groups * written[1] * written[2]))
-        assert split.load == max(s.groups * there.positions(s) for s in split.shares)
-        assert split.positions == max(there.positions(s) for s in split.shares)
-    assert options[0].load == min(split.load for split in options)
-    ties = [split.groups for split in options if split.load == options[0].load]
+        assert partitioning.load == max(s.groups * there.positions(s) for s in partitioning.tiles)
+        assert partitioning.positions == max(there.positions(s) for s in partitioning.tiles)
+    assert options[0].load == min(partitioning.load for partitioning in options)
+    ties = [partitioning.groups for partitioning in options if partitioning.load == options[0].load]
     assert options[0].groups == min(ties)
 
 
 @given(st.integers(1, 300), st.integers(1, 8), st.sampled_from([4, 16]))
 def test_a_dense_layer_is_dealt_by_groups(outputs, cores, lanes) -> None:
     layer = ss.Dense(np.ones((outputs, 2)), neuron=NEURON)
-    (split,) = splits(layer, (2,), cores, lanes)
-    counts = [share.groups for share in split.shares]
+    (partitioning,) = partitionings(layer, (2,), cores, lanes)
+    counts = [tile.groups for tile in partitioning.tiles]
     assert sum(counts) == -(-outputs // lanes)
     assert max(counts) - min(counts) <= 1
-    assert all(share[2:] == (0, 1) for share in split.shares)
-    rows = [row for s in split.shares for row in order(s, layer, (2,), lanes).rows.tolist()]
+    assert all(tile[2:] == (0, 1) for tile in partitioning.tiles)
+    rows = [row for s in partitioning.tiles for row in order(s, layer, (2,), lanes).rows.tolist()]
     assert rows == list(range(sum(counts)))
 
 
 def test_runs_go_pool_by_pool_and_group_by_group() -> None:
-    """2 x 3 positions in pools of 2: the last column is computed, but in no whole pool."""
+    """2 x 3 positions in pools of 2: the last column is computed, but its cell is incomplete."""
     layer = layer_of(8, 2)
-    runs = order(Share(1, 2, 0, 2), layer, (1, 3, 4), 4)
+    runs = order(Tile(1, 2, 0, 2), layer, (1, 3, 4), 4)
     pool = [(0, 0), (0, 1), (1, 0), (1, 1)]
     edge = [(0, 2), (1, 2)]
     assert list(zip(runs.y, runs.x, runs.group, strict=True)) == [
@@ -86,18 +86,18 @@ def test_runs_go_pool_by_pool_and_group_by_group() -> None:
     assert runs.emitted_rows.tolist() == [1, 2]
 
 
-def test_a_core_without_a_share_computes_nothing() -> None:
-    *_, idle = splits(layer_of(4, 2), (1, 3, 3), 3, 4)[0].shares
-    assert (idle.groups, idle.windows) == (0, 0)
+def test_a_core_without_groups_computes_nothing() -> None:
+    *_, idle = partitionings(layer_of(4, 2), (1, 3, 3), 3, 4)[0].tiles
+    assert (idle.groups, idle.cells) == (0, 0)
     assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 4).rows)
 
 
-def test_parts_begin_anywhere_in_a_row() -> None:
-    """5 x 3 positions in pools of 2, so 3 x 2 windows, over 4 cores."""
-    by_positions = splits(layer_of(4, 2), (1, 6, 4), 4, 4)[0]
-    assert [(s.start, s.windows) for s in by_positions.shares] == [(0, 1), (1, 2), (3, 1), (4, 2)]
+def test_tiles_begin_anywhere_in_a_row() -> None:
+    """5 x 3 positions in pools of 2, so 3 x 2 cells, over 4 cores."""
+    by_positions = partitionings(layer_of(4, 2), (1, 6, 4), 4, 4)[0]
+    assert [(s.first_cell, s.cells) for s in by_positions.tiles] == [(0, 1), (1, 2), (3, 1), (4, 2)]
     there = grid(layer_of(4, 2), (1, 6, 4))
-    assert [there.positions(share) for share in by_positions.shares] == [4, 6, 2, 3]
+    assert [there.positions(tile) for tile in by_positions.tiles] == [4, 6, 2, 3]
     assert (str(by_positions), by_positions.load) == ("1 x 4", 6)
-    # Whole windows are the left one of each but the last row.
-    assert [there.whole_before(window) for window in range(7)] == [0, 1, 1, 2, 2, 2, 2]
+    # Complete cells are the left one of each but the last row.
+    assert [there.complete_before(cell) for cell in range(7)] == [0, 1, 1, 2, 2, 2, 2]

@@ -1,4 +1,4 @@
-"""Tasks: the words and weights their fields meet add up to the convolution, share by share."""
+"""Tasks: the words and weights their fields meet add up to the convolution, tile by tile."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from array_model import CoreModel, core_tasks
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps
-from stablespike.mapping.partitions import order, splits
+from stablespike.mapping.partitions import order, partitionings
 from stablespike.mapping.plan import make_plans
-from stablespike.program.compiler import _image
+from stablespike.program.images import core_image
 from stablespike.program.program import Program
 from stablespike.spec import reference, task_layout
 
 NEURON = ss.Neuron(threshold=1)
 
 
-def all_splits(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
+def all_partitionings(network: ss.Network, config: ss.ArrayConfig, index: int) -> list[Program]:
     """Programs that deal one layer in each of the ways there are."""
     [plan], programs = make_plans(network, config, 4), []
     layer, shape = network.layers[index], network.input_shapes[index]
-    for split in splits(layer, shape, config.cores, config.lanes):
-        dealt = replace(plan, splits=(*plan.splits[:index], split, *plan.splits[index + 1 :]))
-        images = tuple(_image(network, config, dealt, core) for core in range(config.cores))
-        programs.append(Program(network, config, 4, dealt.shares, images, {}, plan.needed))
+    for partitioning in partitionings(layer, shape, config.cores, config.lanes):
+        ways = (*plan.partitions[:index], partitioning, *plan.partitions[index + 1 :])
+        dealt = replace(plan, partitions=ways)
+        images = tuple(core_image(network, config, dealt, core) for core in range(config.cores))
+        programs.append(Program(network, config, 4, ways, images, {}, plan.needed))
     return programs
 
 
@@ -54,7 +55,7 @@ def sums(layer: Any, shape: tuple[int, ...], values: Any) -> Any:
 def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
     rng = np.random.default_rng(seed)
     network = random_maps(rng, recurrent=False)
-    # Few rows make places narrow, so that those above the map come round to it.
+    # Few rows make addresses narrow, so that those above the map come round to it.
     config = ss.ArrayConfig(
         cores=cores, lanes=lanes, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
         spike_rows=256, neuron_groups=64, state_groups=1024, convolution=True,
@@ -66,32 +67,32 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         zip(network.layers, network.input_shapes, strict=True)
     ):
         values = rng.integers(0, 1 << 8, network.input_sizes[index])
-        lying = plan.maps.read[index]
-        memory = lying.spread(values)
-        # What lies in silent lanes and behind the map meets no weight, or is not met.
-        silent = lying.spread(np.ones(len(values), dtype=int)) == 0
+        layout = plan.maps.read[index]
+        memory = layout.spread(values)
+        # What is in silent lanes and behind the map has no weight, or is in no receptive field.
+        silent = layout.spread(np.ones(len(values), dtype=int)) == 0
         memory[silent] = rng.integers(0, 1 << 8, int(silent.sum()))
         memory = np.pad(memory, (0, lanes), constant_values=255)
         expected = sums(layer, shape, values)
-        for program in all_splits(network, config, index):
+        for program in all_partitionings(network, config, index):
             covered = np.zeros(expected.shape, dtype=int)
-            for core, share in enumerate(program.groups[index]):
+            for core, tile in enumerate(program.tiles[index]):
                 model = CoreModel(program, core)
-                runs = order(share, layer, shape, lanes)
+                runs = order(tile, layer, shape, lanes)
                 mine = model.runs[index]
-                if not share.groups:
+                if not tile.groups:
                     assert not mine
                     continue
                 for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
-                    assert run.group == group - share.first
-                    met = memory[run.places]
+                    assert run.group == group - tile.first_group
+                    met = memory[run.addresses]
                     made = met @ model.weights[run.weights]
                     channels = slice(group * lanes, (group + 1) * lanes)
                     wanted = expected[channels, y, x]
                     assert made[: len(wanted)].tolist() == wanted.tolist()
                     assert not made[len(wanted) :].any()
                     covered[channels, y, x] += 1
-                emitted = [i for i, run in enumerate(mine) if run.whole]
+                emitted = [i for i, run in enumerate(mine) if run.completes]
                 assert emitted == runs.emitted.tolist()
             assert (covered == 1).all()
 
@@ -135,7 +136,7 @@ def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
     assert {name: second[name] for name in dense} == dense
 
 
-def test_shares_of_channels_leave_gaps() -> None:
+def test_tiles_of_channels_leave_gaps() -> None:
     program = ss.compile(maps_network(), CONFIG, 4)
     tasks = [core_tasks(program, core) for core in range(2)]
     assert [task["gap"] for task, _ in tasks] == [1, 1]
@@ -148,7 +149,7 @@ def test_shares_of_channels_leave_gaps() -> None:
     assert idle["wait"] == busy["wait"] == 4
 
 
-def test_shares_of_positions_begin_anywhere_in_a_row() -> None:
+def test_tiles_of_positions_begin_anywhere_in_a_row() -> None:
     network = ss.Network(
         ss.SpikeInput((4, 9, 9)),
         [
@@ -158,7 +159,7 @@ def test_shares_of_positions_begin_anywhere_in_a_row() -> None:
     )
     program = ss.compile(network, CONFIG, 4)
     one, other = (core_tasks(program, core)[0] for core in range(2))
-    assert [s[2:] for s in program.groups[0]] == [(0, 12), (12, 13)]
+    assert [s[2:] for s in program.tiles[0]] == [(0, 12), (12, 13)]
     names = "first_y", "start_x", "start_columns", "lines", "windows"
     assert picked([one, other], *names) == [(-1, -4, 5, 5, 12), (3, 12, 3, 3, 13)]
     assert (other["first_line"], other["first_x"], other["columns"]) == (3 * 36, -4, 5)
@@ -217,7 +218,7 @@ def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
     ]
 
 
-def test_a_core_without_a_share_of_a_recurrent_layer_only_waits() -> None:
+def test_a_core_without_groups_of_a_recurrent_layer_only_waits() -> None:
     idle = recurrent_tasks("spikes", 3)[0]
     assert picked(idle, "groups", "own_rows", "wait", "last") == [
         (0, 0, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1)

@@ -1,4 +1,4 @@
-"""Compiling: shares, images, tasks; everything that does not fit is named with its figures."""
+"""Compiling: tiles, images, tasks; everything that does not fit is named with its figures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.samples.words import pack_rows
 from stablespike.spec import preset, task_layout
 from stablespike.spec.link import Register, Space
-from stablespike.support.errors import DoesNotFit, FileError
-from stablespike.support.values import signed_bits, signed_range
+from stablespike.support.errors import DoesNotFit
 from stablespike.timing.estimate import typical_cycles
 
 pytestmark = pytest.mark.usefixtures("dense_presets")
@@ -36,16 +34,16 @@ def network(*sizes: int, **options: object) -> ss.Network:
 
 
 @given(outputs=st.integers(1, 200), cores=st.integers(1, 8), lanes=st.sampled_from([4, 8, 16]))
-def test_shares_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
+def test_tiles_cover_a_layer_evenly(outputs: int, cores: int, lanes: int) -> None:
     config = ss.ArrayConfig(cores=cores, lanes=lanes)
-    (shares,) = ss.compile(network(3, outputs), config, 4).groups
-    counts = [share.groups for share in shares]
+    (tiles,) = ss.compile(network(3, outputs), config, 4).tiles
+    counts = [tile.groups for tile in tiles]
     assert sum(counts) == -(-outputs // lanes)
     assert max(counts) - min(counts) <= 1
     at = 0
-    for share in shares:
-        assert share.first == at
-        at += share.groups
+    for tile in tiles:
+        assert tile.first_group == at
+        at += tile.groups
 
 
 def test_weights_lie_as_the_scanner_reads_them() -> None:
@@ -210,14 +208,15 @@ def maps() -> ss.Network:
 
 
 def test_options_that_the_array_lacks_are_named() -> None:
-    message = (
-        "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution; "
-        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence (device='golden:' "
-        "compiles it for the golden model alone; it fits no preset, but an ArrayConfig like this "
-        "with convolution=True, recurrence=True)"
-    )
-    with pytest.raises(DoesNotFit, match=re.escape(message)):
+    with pytest.raises(DoesNotFit) as raised:
         ss.compile(maps(), "icebreaker", 4)
+    for part in (
+        "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution",
+        "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence",
+        "device='golden:'",
+        "an ArrayConfig like this with convolution=True, recurrence=True",
+    ):
+        assert part in str(raised.value)
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
@@ -235,7 +234,9 @@ def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
         typical_cycles(program, 0.2)
     ss.save_program(program, tmp_path / "p.safetensors")
     again = ss.load_program(tmp_path / "p.safetensors")
-    assert (again.network, again.device, again.groups) == (maps(), "golden:", program.groups)
+    assert (again.network, again.device, again.partitions) == (
+        maps(), "golden:", program.partitions
+    )
     large = ss.compile(network(500, 900), "icebreaker", 4, device="golden:")
     assert (large.window, large.device) == (4, "golden:")
     assert ss.compile(network(5, 6), SMALL, 4).device is None
@@ -304,31 +305,6 @@ def test_wrong_arguments(arguments, error, message) -> None:
         ss.compile(network(2, 2) if given_network is None else given_network, *others)
 
 
-@given(low=st.integers(-(1 << 20), 1 << 20), high=st.integers(-(1 << 20), 1 << 20))
-def test_signed_bits_are_the_fewest(low: int, high: int) -> None:
-    low, high = sorted((low, high))
-
-    def hold(bits: int) -> bool:
-        lowest, highest = signed_range(bits)
-        return lowest <= low and high <= highest
-
-    bits = signed_bits(low, high)
-    assert hold(bits)
-    assert bits == 1 or not hold(bits - 1)
-
-
-@pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
-def test_images_are_packed_in_blocks(width: int, lanes: int, monkeypatch) -> None:
-    monkeypatch.setattr("stablespike.samples.words._BITS_AT_ONCE", 5 * width * lanes)
-    high = 1 << (width - 1)
-    rows = np.random.default_rng(width).integers(-high, high, (23, lanes))
-    packed = pack_rows(rows, width)
-    assert packed.dtype == np.uint16
-    for row, words in zip(rows.tolist(), packed.tolist(), strict=True):
-        value = sum((number & (2 * high - 1)) << width * i for i, number in enumerate(row))
-        assert value == sum(word << 16 * i for i, word in enumerate(words))
-
-
 def test_the_longest_sample_is_reported() -> None:
     program = ss.compile(network(40, 20), ss.ArrayConfig(), 65_536)
     report = program.report()
@@ -337,31 +313,9 @@ def test_the_longest_sample_is_reported() -> None:
     assert typical_cycles(program, 0.2) == pytest.approx(256 * short, rel=0.01)
 
 
-def test_a_program_is_read_back(tmp_path: Path) -> None:
-    program = ss.compile(network(5, 10, 3), SMALL, 9)
-    ss.save_program(program, tmp_path / "p.safetensors")
-    again = ss.load_program(tmp_path / "p.safetensors")
-    assert (again.network, again.config, again.steps) == (program.network, SMALL, 9)
-    for mine, theirs in zip(program.images, again.images, strict=True):
-        assert all((mine[space] == theirs[space]).all() for space in mine)
-
-
-def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "p.safetensors"
-    ss.save_program(ss.compile(network(5, 10, 3), SMALL, 9), path)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FileError, match="truncated"):
-        ss.load_program(path)
-
-
 def test_the_report_says_what_is_needed() -> None:
     text = ss.compile(network(5, 10, 3), SMALL, 9).report()
     assert re.search(r"weight rows +36 +64", text)
     assert "3 window(s)" in text
     assert "layers[1] (Dense 10 -> 3)" in text
     assert "cycles per sample" in text
-
-
-def test_a_directory_is_no_program(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="is a directory"):
-        ss.load_program(tmp_path)

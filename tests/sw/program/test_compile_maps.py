@@ -125,11 +125,11 @@ def test_memories_decide_between_splits() -> None:
     network = convolved((1, 10, 6), 8)
     cores = replace(MAPS, cores=2)
     by_channels = ss.compile(network, replace(cores, weight_rows=16), 8)
-    assert [s[:2] for s in by_channels.groups[0]] == [(0, 1), (1, 1)]
+    assert [s[:2] for s in by_channels.tiles[0]] == [(0, 1), (1, 1)]
     assert (by_channels.needed["weight_rows"], by_channels.needed["state_groups"]) == (9, 32)
     odd = convolved((1, 10, 6), 12)
     by_positions = ss.compile(odd, cores, 8)
-    assert [s[2:] for s in by_positions.groups[0]] == [(0, 16), (16, 16)]
+    assert [s[2:] for s in by_positions.tiles[0]] == [(0, 16), (16, 16)]
     assert by_positions.needed["weight_rows"] == 27
     assert re.search(
         r"\(1 x 2: positions over 2 cores, 48 groups of neurons on the fullest; 2 x 1 would be 64, "
@@ -137,7 +137,7 @@ def test_memories_decide_between_splits() -> None:
         by_positions.report(),
     )
     tight = ss.compile(odd, replace(cores, weight_rows=18), 8)
-    assert [s.groups for s in tight.groups[0]] == [1, 2]
+    assert [s.groups for s in tight.tiles[0]] == [1, 2]
     assert "channels over 2 cores, 64 groups of neurons on the fullest; 1 x 2 would be 48, but" in (
         tight.report()
     )
@@ -147,7 +147,7 @@ def test_the_cycle_estimate_decides_between_equal_loads() -> None:
     network = convolved((1, 10, 8), 8)
     program = ss.compile(network, replace(MAPS, cores=2), 8)
     compared = [
-        typical_cycles(replace(program, groups=plan.shares), 0.2)
+        typical_cycles(replace(program, partitions=plan.partitions), 0.2)
         for plan in make_plans(network, program.config, 8, most=4)
     ]
     assert len(set(compared)) > 1
@@ -162,11 +162,11 @@ def test_the_best_that_fits_of_many_combinations() -> None:
     network = ss.Network(ss.SpikeInput((2, 8, 8)), layers)
     array = replace(MAPS, cores=2, spike_rows=512, neuron_groups=16)
     free = ss.compile(network, array, 8)
-    assert [[s.groups for s in shares] for shares in free.groups] == [[3, 3], [3, 3]]
+    assert [[s.groups for s in tiles] for tiles in free.tiles] == [[3, 3], [3, 3]]
     whole = 3 * 9 * (2 + 12)
     assert free.needed["weight_rows"] == whole
     tight = ss.compile(network, replace(array, weight_rows=whole - 1), 8)
-    assert sorted([s.groups for s in shares] for shares in tight.groups) == [[1, 2], [3, 3]]
+    assert sorted([s.groups for s in tiles] for tiles in tight.tiles) == [[1, 2], [3, 3]]
 
 
 def test_membranes_without_room_are_given_up_in_samples_of_one_window() -> None:

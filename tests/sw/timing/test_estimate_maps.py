@@ -12,7 +12,7 @@ from random_networks import random_maps
 from stablespike.golden.counters import source_words
 from stablespike.mapping.maps import Maps
 from stablespike.timing.estimate import estimate, typical_cycles
-from stablespike.timing.estimate_convolution import _Model
+from stablespike.timing.estimate_convolution import field_events, layer_runs
 
 ARRAY = ss.ArrayConfig(
     cores=3, lanes=4, window=4, neuron_steps=2, weight_bits=8, acc_bits=24, weight_rows=1 << 14,
@@ -27,21 +27,24 @@ def test_runs_are_those_of_the_tasks(seed: int) -> None:
     program = ss.compile(network, ARRAY, 8)
     density = rng.choice([0.1, 1])
     words = [(rng.random((1, 2, size)) < density) * 15 for size in network.input_sizes]
-    maps, model = Maps(network, ARRAY), _Model(program, words, counters=True)
+    maps = Maps(network, ARRAY)
     for window in range(2):
-        for layer, runs in enumerate(model.runs):
+        for layer, shape in enumerate(network.input_shapes):
+            runs = layer_runs(program, layer)
+            active = words[layer][:, window] != 0
+            events = field_events(network.layers[layer], shape, active)[0]
             memory = maps.read[layer].spread(words[layer][0, window])
             memory = np.pad(memory, (0, ARRAY.lanes))
             for core in range(ARRAY.cores):
                 mine = list(field_runs(core_tasks(program, core)[layer], program))
                 assert len(mine) == np.count_nonzero(runs.there[:, core])
                 for r, run in enumerate(mine):
-                    flags = set((run.places // ARRAY.lanes).tolist())
-                    assert runs.emits[r, core] == run.whole
+                    flags = set((run.addresses // ARRAY.lanes).tolist())
+                    assert runs.emits[r, core] == run.completes
                     # A row that ends a kernel row and begins the next one is looked at twice.
                     assert len(flags) <= runs.rows[r, core] <= len(flags) + runs.kernel_rows
-                    events = model.events[layer][window, runs.position[r, core]]
-                    assert events == np.count_nonzero(memory[run.places])
+                    met = events[runs.position[r, core]]
+                    assert met == np.count_nonzero(memory[run.addresses])
 
 
 def convolved(**options: object) -> ss.Network:

@@ -53,7 +53,7 @@ def test_shares_of_the_cycles() -> None:
     )
     bound = neuron_bound(program)[0]
     assert bound > 100
-    found = utilization(program, result)
+    found = utilization(program, result.counters, result.layer_counters)
     assert found == pytest.approx({
         "utilization": 0.4, "utilization_bound": (bound + 300) / 1000, "lost_wait": 0.02,
         "lost_drain": 0.025, "lost_swap": 51 / 2000, "lost_rest": 1 - 0.225 - 0.045 - 51 / 2000,

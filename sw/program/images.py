@@ -1,0 +1,124 @@
+"""The memory contents of the cores: weights, biases, thresholds and tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
+from ..mapping.partitions import Tile
+from ..mapping.plan import Plan, kernel_extent
+from ..mapping.tasks import tasks
+from ..network import Conv2d, Network
+from ..samples.words import pack_rows
+from ..spec import ArrayConfig, task_layout
+from ..spec.link import Space
+from ..spec.task import TASK_WORD_BITS
+
+__all__ = ["Image", "core_image"]
+
+Image = npt.NDArray[np.uint16]
+"""Rows of a memory, (rows, 16-bit chunks), the lowest chunk first."""
+
+Integers = npt.NDArray[np.int64]
+
+_PARAMETER_BITS = 16
+
+
+def core_image(
+    network: Network, config: ArrayConfig, plan: Plan, core: int
+) -> dict[Space, Image]:
+    """The contents of a core's memories from row 0 on; memories without contents are left out.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    config : ArrayConfig
+        The array.
+    plan : Plan
+        How the network is laid out on the array.
+    core : int
+        Number of the core.
+    """
+    layout = task_layout(config)
+    weights, biases, thresholds = [], [], []
+    for i, (layer, partitioning) in enumerate(
+        zip(network.layers, plan.partitions, strict=True)
+    ):
+        tile = partitioning.tiles[core]
+        size, lanes = group_size(network, config, i), lanes_per_channel(network, config, i)
+        weights.append(_weight_rows(network, config, i, plan.maps, tile))
+        bias, threshold = (
+            _on_lanes(_groups_of(tile, values, size), lanes)
+            for values in (layer.bias, layer.threshold)
+        )
+        biases.append(bias)
+        # A lane without a neuron must not fire, so its threshold is above the membrane of 0.
+        thresholds.append(np.maximum(1, threshold))
+    listed = [layout.pack(fields) for fields in tasks(network, config, plan, core)]
+    words = np.array(listed, dtype=np.int64).reshape(-1, 1)
+    image = {
+        Space.BIASES: pack_rows(np.concatenate(biases).reshape(-1, 1), _PARAMETER_BITS),
+        Space.THRESHOLDS: pack_rows(np.concatenate(thresholds).reshape(-1, 1), _PARAMETER_BITS),
+        Space.WEIGHTS: pack_rows(np.concatenate(weights), config.weight_bits),
+        Space.TASKS: pack_rows(words, TASK_WORD_BITS),
+    }
+    return {space: rows for space, rows in image.items() if len(rows)}
+
+
+def _groups_of(tile: Tile, values: Integers, size: int) -> Integers:
+    """(groups * size, ...) of a tile's outputs, the last group filled with zeros."""
+    part = values[tile.first_group * size : (tile.first_group + tile.groups) * size]
+    missing = tile.groups * size - len(part)
+    return np.pad(part, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+
+
+def _on_lanes(values: Integers, lanes: int) -> Integers:
+    """(neurons * lanes, ...) with the value of each neuron on the last one of its lanes."""
+    layout = np.zeros((len(values) * lanes, *values.shape[1:]), dtype=np.int64)
+    layout[lanes - 1 :: lanes] = values
+    return layout
+
+
+def _split_weights(weights: Integers, lanes: int) -> Integers:
+    """(neurons * lanes, ...) weights; of two lanes the first has the signed high half of each
+    weight, the second the unsigned low half."""
+    if lanes == 1:
+        return weights
+    split = _on_lanes(weights & 15, lanes)
+    split[::2] = weights >> 4
+    return split
+
+
+def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
+    """(channels, words) weights of a layer for every word of its kernel, row by row; of a dense
+    layer for every word of the map it reads, in whole rows."""
+    layer = network.layers[index]
+    rows, words = kernel_extent(layer, read, lanes)
+    if isinstance(layer, Conv2d):
+        # A sum pool in front repeats each weight over the words that are summed.
+        square = 1 if layer.pool_before is None else layer.pool_before.size
+        kernel = layer.weight.repeat(square, axis=2).repeat(square, axis=3)
+        kernel = np.moveaxis(kernel, 1, 3)
+        layout = np.zeros((*kernel.shape[:3], read.pitch), dtype=np.int64)
+        layout[..., read.channel_slice] = kernel
+        return layout.reshape(len(layout), -1)
+    matrix = read.spread(network.folded_weight(index))
+    return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
+
+
+def _weight_rows(
+    network: Network, config: ArrayConfig, index: int, maps: Maps, tile: Tile
+) -> Integers:
+    """(rows, lanes) weights of a tile, group behind group. A group has a row for every word of the
+    recurrent map, if the layer reads one, then a row for every word of its kernel."""
+    lanes, own = config.lanes, maps.recurrent[index]
+    matrix = _kernel(network, index, maps.read[index], lanes)
+    recurrent = network.layers[index].recurrent
+    if own is not None and recurrent is not None:
+        matrix = np.concatenate([own.spread(recurrent), matrix], axis=1)
+    part = _groups_of(tile, matrix, group_size(network, config, index))
+    part = _split_weights(part, lanes_per_channel(network, config, index))
+    # A row of the memory holds word j of group g: one weight for each lane.
+    return part.reshape(tile.groups, lanes, part.shape[1]).transpose(0, 2, 1).reshape(-1, lanes)

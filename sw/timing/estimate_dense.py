@@ -1,0 +1,313 @@
+"""Cycle estimate for arrays without convolution, exact to the cycle for one core.
+
+A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
+cycles that ``spec.timing`` gives. The link is taken to be fast enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..mapping.mapping import Mapping
+from ..mapping.partitions import Tile
+from ..spec import timing
+from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
+
+__all__ = ["estimate_dense"]
+
+_Sends = Generator[tuple[int, int], int, list[int]]
+"""A task on a core. It yields when a packet is there and its words, and is sent the cycle in which
+the merger takes the packet's first word. It returns when each of its rows may be read by others."""
+
+
+def estimate_dense(
+    mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
+) -> npt.NDArray[np.int64]:
+    """(batch,) cycles of samples that follow each other.
+
+    Parameters
+    ----------
+    mapping, words, counters
+        As for ``estimate``.
+    """
+    model = _Model(mapping, counters)
+    window = mapping.config.window
+    ends = [0]
+    for sample in range(len(words[0])):
+        for w in range(mapping.windows):
+            steps = min(window, mapping.steps - w * window)
+            final = w == mapping.windows - 1
+            end = model.window([layer[sample, w] for layer in words], steps, final)
+        ends.append(end)
+    stamps: npt.NDArray[np.int64] = np.array(ends, dtype=np.int64)
+    return stamps[1:] - stamps[:-1]
+
+
+@dataclass
+class _Core:
+    """The cycle in which each part of a core is free.
+
+    Attributes
+    ----------
+    finder, issuer, neuron : int
+        The scanner's two halves, and the neuron side.
+    settled : int
+        When all results of the last window were out.
+    loads : list of int
+        When the issuer took each of the last rows from the queue between the two halves.
+    """
+
+    finder: int = 0
+    issuer: int = 0
+    neuron: int = 0
+    settled: int = 0
+    loads: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run of a layer in a window, as all cores compute it.
+
+    Attributes
+    ----------
+    run, layer : int
+        Number of the run, and of the layer.
+    events : list of int
+        Events in each row of the map.
+    ready : list of int
+        The cycle in which each row may be read.
+    in_order : bool
+        Rows may be read before the map is complete.
+    steps : int
+        Steps of the window.
+    final : bool
+        The window is its sample's last.
+    sends : int
+        Rows of a group that go to the bus.
+    """
+
+    run: int
+    layer: int
+    events: list[int]
+    ready: list[int]
+    in_order: bool
+    steps: int
+    final: bool
+    sends: int
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """A packet of reports.
+
+    Attributes
+    ----------
+    words : int
+        Cycles in which the merger is busy with it.
+    behind : int
+        Cycles that the core alone takes behind it.
+    results : bool
+        Whether it has results, or only tells of them.
+    """
+
+    words: int
+    behind: int = 0
+    results: bool = True
+
+
+class _Model:
+    """The state of the cores and of the merger, window after window."""
+
+    def __init__(self, mapping: Mapping, counters: bool) -> None:
+        self.mapping, self.config = mapping, mapping.config
+        self.counters = counters
+        self.cores = [_Core() for _ in range(self.config.cores)]
+        self.merger = self.looked = 0  # when it is free for a packet, and the core it looks at
+        several = self.config.cores > 1
+        self.moving = self.config.chain if self.config.pipelined else 0
+        # Cycles by which the last beat of a row is behind the first one.
+        self.row_sent = (self.config.row_beats - 1) * timing.beat_interval(self.config)
+        # Cycles on the way to the merger, by way of a register; as many back.
+        self.to_merger = int(self.config.pipelined and several)
+        self.last = len(mapping.network.layers) - 1
+
+    def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
+        """Run a window; returns the time that its END tells."""
+        network, config = self.mapping.network, self.config
+        if config.cores > 1:  # the first task waits until all cores have come to it
+            start = max(max(core.issuer, core.finder) for core in self.cores)
+            for core in self.cores:
+                core.finder = start
+        ready: list[int] = []
+        in_order = False
+        for run, (layer, kind) in self.mapping.layer_tags.items():
+            events = self._events(words[layer])
+            if run == 0:  # the input is there before its window is taken
+                ready = [0] * len(events)
+            emit = network.layers[layer].emit
+            inner = kind == "spikes" and layer < self.last
+            task = _Task(
+                run, layer, events, ready, in_order, steps, final,
+                sends=inner * (2 if emit == "both" else 1),
+            )
+            sent = self._together([
+                self._task(core, tile, task)
+                for core, tile in zip(self.cores, self.mapping.tiles[layer], strict=True)
+            ])
+            if inner:
+                senders = [times for times in sent if times]
+                in_order = len(senders) == 1 and emit != "both"
+                # A skeleton is made behind the spikes.
+                late = (emit != "spikes") * (1 + config.pipelined)
+                ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
+        return max(core.settled for core in self.cores) + timing.settled_to_time(config)
+
+    def _events(self, words: npt.NDArray[Any]) -> list[int]:
+        """Words of each row that are not 0."""
+        lanes = self.config.lanes
+        active = np.pad(words != 0, (0, -len(words) % lanes))
+        counts: list[int] = active.reshape(-1, lanes).sum(axis=1).tolist()
+        return counts
+
+    def _on_bus(self, senders: list[list[int]], in_order: bool) -> list[int]:
+        """When each row of a map may be read, of rows that are sent at these cycles."""
+        if in_order:
+            return senders[0]
+        cycles = sorted(cycle for times in senders for cycle in times)
+        last = 0
+        for cycle in cycles:  # one row after the other
+            last = max(cycle, last + self.config.row_beats)
+        return [last] * len(cycles)
+
+    def _together(self, tasks: Sequence[_Sends]) -> list[list[int]]:
+        """Run a task on every core, with the packets of the cores one at a time and in turn."""
+        sent: list[list[int]] = [[] for _ in tasks]
+        waiting: dict[int, tuple[int, int]] = {}
+
+        def go_on(core: int, begin: int | None) -> None:
+            try:
+                waiting[core] = next(tasks[core]) if begin is None else tasks[core].send(begin)
+            except StopIteration as stop:
+                sent[core] = stop.value
+
+        for core in range(len(tasks)):
+            go_on(core, None)
+        while waiting:
+            now, core = min(
+                (self._looked_at(core, at), core) for core, (at, _) in waiting.items()
+            )
+            _, length = waiting.pop(core)
+            self.merger, self.looked = now + length, core + 1
+            go_on(core, now)
+        return sent
+
+    def _looked_at(self, core: int, at: int) -> int:
+        """The cycle in which the merger finds a packet of a core that is there since ``at``; it
+        looks at one core further in each."""
+        begin = max(self.merger, at)
+        return begin + (core - self.looked - (begin - self.merger)) % len(self.cores)
+
+    def _task(self, core: _Core, tile: Tile, task: _Task) -> _Sends:
+        """Run a task on a core; one without groups waits for the map, and only tells of that."""
+        config = self.config
+        sent = []
+        for group in range(max(1, tile.groups)):
+            swap = self._swap(core, task, computes=tile.groups > 0)
+            neurons = self._neurons(tile, group, task.layer)
+            on_bus = task.sends * self.row_sent
+            complete = swap + (self._drained(neurons, task) if tile.groups else 1)
+            sent.append(complete + timing.row_to_flags(config) + on_bus)
+            core.neuron = complete + 1 + self._output_cycles(task.run, computes=tile.groups > 0)
+            core.neuron += on_bus if tile.groups else 0
+            core.settled = core.neuron
+            is_last = group >= tile.groups - 1
+            for packet in self._packets(task, neurons, is_last):
+                begin = core.neuron + timing.PACKET_CHOSEN
+                taken = yield begin + self.to_merger, packet.words
+                gone = max(begin, taken - 2 * self.to_merger)
+                core.neuron = gone + packet.words - 1 + packet.behind
+                if packet.results:
+                    core.settled = core.neuron
+        core.neuron += timing.neuron_task_cycles(config)
+        core.loads = core.loads[-config.row_queue :]
+        # It is known a cycle after the last row that the map is complete; rows in order may be read
+        # without that.
+        complete = max(task.ready) + 2 * task.in_order
+        core.finder = max(core.finder, complete) + timing.scan_task_cycles(config)
+        return sent if tile.groups else []
+
+    def _swap(self, core: _Core, task: _Task, *, computes: bool) -> int:
+        """Scan the map for a group; the cycle in which the group leaves the lanes."""
+        rows = list(zip(task.events, task.ready, strict=False))
+        if not computes:
+            rows = [(0, max(task.ready))]
+        ended, busy = core.issuer, False
+        for number, (events, ready) in enumerate(rows):
+            found = max(core.finder, ready)
+            if events or number == len(rows) - 1:
+                if len(core.loads) >= self.config.row_queue:  # the queue is full
+                    found = max(found, core.loads[-self.config.row_queue])
+                begin = max(core.issuer, found + timing.found_to_issued(self.config))
+                core.loads.append(begin)
+                core.issuer = begin + max(1, events)
+                ended, busy = core.issuer - 1, events > 0
+            core.finder = found + 1
+        # With chained lanes a swap takes the place of events and comes behind the last one; without
+        # it waits until the last event has been added.
+        swap = max(ended + 1 + (busy and not self.config.pipelined), core.neuron)
+        core.issuer = max(core.issuer, swap + self.moving)
+        return swap
+
+    def _neurons(self, tile: Tile, group: int, layer: int) -> int:
+        """Neurons in a group of a tile; 0 in a tile without groups."""
+        if not tile.groups:
+            return 0
+        before = (tile.first_group + group) * self.config.lanes
+        return min(self.config.lanes, self.mapping.network.layers[layer].channels - before)
+
+    def _drained(self, neurons: int, task: _Task) -> int:
+        """Cycles from a swap until the last neuron of the group has left."""
+        passes = -(-task.steps // self.config.neuron_steps)
+        # A row that is sent or reported is aligned.
+        aligned = task.sends > 0 or self.mapping.network.readout != "membrane"
+        return timing.swap_to_start(self.config) + timing.drain_cycles(
+            self.config, neurons, passes, aligned=aligned
+        )
+
+    def _output_cycles(self, run: int, *, computes: bool) -> int:
+        """Cycles of the output for a group, without its reports and the further beats of a row."""
+        network = self.mapping.network
+        layer, _ = self.mapping.layer_tags[run]
+        emit, inner = network.layers[layer].emit, layer < self.last
+        words = not inner and network.readout != "membrane"
+        if self.config.pipelined:
+            # A state of its own makes a skeleton; where there is none, it and its row are left out.
+            skeleton = emit != "spikes" if inner else words and emit == "skeleton"
+            return timing.WRITTEN_BACK + (1 if computes and skeleton else -1)
+        # Where spikes are reported and no skeleton, the state of the latter is not entered.
+        return timing.WRITTEN_BACK - (computes and words and emit == "spikes")
+
+    def _packets(self, task: _Task, neurons: int, is_last: bool) -> list[_Packet]:
+        """The packets behind a group; of no neurons where the core computes nothing."""
+        network, config = self.mapping.network, self.config
+        packets = []
+        if neurons and task.run >= self.last:
+            if network.readout != "membrane":
+                chunks = config.row_chunks
+                # A row of several words is rotated between them.
+                rotation = 16 // config.window if chunks > 1 else 0
+                words = chunks + (chunks - 1) * rotation
+                packets.append(_Packet(HEAD_WORDS + words, rotation))
+            elif task.final:
+                packets.append(_Packet(HEAD_WORDS + neurons))
+        if is_last and self.counters and task.run <= self.last:
+            words = sum(count for _, count in counter_words(config))
+            packets.append(_Packet(HEAD_WORDS + words, results=False))
+        if is_last and task.run == len(self.mapping.layer_tags) - 1:
+            packets.append(_Packet(HEAD_WORDS + END_WORDS, results=False))
+        return packets
