@@ -12,10 +12,11 @@ from typing import Any
 from ..support.cache import user_cache
 from ..support.errors import FileError
 
-__all__ = ["DATA_VARIABLE", "DatasetError", "data_folder", "fetch", "remedy"]
+__all__ = ["DATA_VARIABLE", "SPLITS", "DatasetError", "check_md5", "data_folder", "fetch"]
 
 DATA_VARIABLE = "STABLESPIKE_DATA"
 """Environment variable with the folder of the data sets."""
+SPLITS = ("train", "test")
 _TIMEOUT_S = 30
 
 
@@ -98,11 +99,37 @@ def fetch(
     )
 
 
-def remedy(named: bool) -> str:
-    """Return what to do about a file that is not the data set's."""
+def check_md5(
+    found: str, wanted: str, where: str | Path, name: str, what: str, named: bool
+) -> None:
+    """Refuse a file with another MD5 than that of a data set.
+
+    Parameters
+    ----------
+    found : str
+        The MD5 of what was read.
+    wanted : str
+        The MD5 of the data set.
+    where : str or Path
+        Where it was read from.
+    name : str
+        What it should be.
+    what : str
+        What the MD5 is of.
+    named : bool
+        Whether the user named the folder, and must put the right file there.
+
+    Raises
+    ------
+    DatasetError
+        If they differ.
+    """
+    if found == wanted:
+        return
+    remedy = "delete it and fetch it again"
     if named:
-        return "it belongs to another data set, or was changed: replace it by the right file"
-    return "delete it and fetch it again"
+        remedy = "it belongs to another data set, or was changed: replace it by the right file"
+    raise DatasetError(f"{where} is not {name}: {what} is {found}, not {wanted}; {remedy}")
 
 
 def _keep(data: bytes, file: Path) -> None:

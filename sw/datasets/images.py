@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .files import DatasetError, data_folder, fetch, remedy
+from ..support.values import exact_choice
+from .files import SPLITS, DatasetError, check_md5, data_folder, fetch
 
 __all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder", "pixels",
            "shipped_mnist", "shipped_path"]
@@ -20,7 +21,7 @@ __all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder
 Images = npt.NDArray[np.uint8]
 
 SIDE = 28
-_SPLITS = {
+_FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
@@ -154,15 +155,16 @@ def fashion_mnist(
 def _images(
     source: Source, split: str, path: str | os.PathLike[str] | None
 ) -> tuple[Images, Images]:
-    if split not in _SPLITS:
-        raise ValueError(f"split must be one of {sorted(_SPLITS)}, not {split!r}")
+    exact_choice("split", split, SPLITS)
     folder, named = data_folder(source.folder, path)
     contents = []
-    for name in _SPLITS[split]:
+    for name in _FILES[split]:
 
         def checked(packed: bytes, where: str, name: str = name) -> bytes:
             data = _unpack(packed, where)
-            _check_md5(data, source, name, where, named)
+            found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            what = f"{source.name}'s {name}"
+            check_md5(found, source.md5[name], where, what, "its unpacked MD5", named)
             return data
 
         addresses = [mirror + name for mirror in source.mirrors]
@@ -269,15 +271,6 @@ def _unpack(packed: bytes, source: Path | str) -> bytes:
         raise DatasetError(
             f"{source} is truncated or not a gzip file ({error}): delete it and fetch it again"
         ) from error
-
-
-def _check_md5(data: bytes, source: Source, name: str, where: str, named: bool) -> None:
-    found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if found != source.md5[name]:
-        raise DatasetError(
-            f"{where} is not {source.name}'s {name}: its unpacked MD5 is {found}, "
-            f"not {source.md5[name]}; {remedy(named)}"
-        )
 
 
 def _parse_idx(data: bytes, source: Path | str) -> Images:

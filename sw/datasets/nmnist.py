@@ -17,9 +17,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .files import DatasetError, data_folder, fetch, remedy
+from ..support.values import exact_choice
+from .files import SPLITS, DatasetError, check_md5, data_folder, fetch
 
-__all__ = ["EVENT_DTYPE", "NMNIST_SHAPE", "nmnist", "nmnist_small", "parse_events"]
+__all__ = [
+    "ARCHIVES", "EVENT_DTYPE", "NMNIST_SHAPE", "SMALL_MD5", "SMALL_MIRRORS", "nmnist",
+    "nmnist_small", "parse_events",
+]
 
 EVENT_DTYPE = np.dtype([("t", np.int64), ("x", np.uint8), ("y", np.uint8), ("p", np.uint8)])
 NMNIST_SHAPE = (2, 34, 34)
@@ -32,7 +36,7 @@ _EVENT_BYTES = 5
 # An event in this row is a tick of the camera's clock, which says that so much time has passed.
 _OVERFLOW_Y, _OVERFLOW_US = 240, 1 << 13
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
-_WHOLE = {
+ARCHIVES = {
     "train": (
         "Train.zip",
         _MENDELEY + "39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",
@@ -44,12 +48,14 @@ _WHOLE = {
         "69ca8762b2fe404d9b9bad1103e97832",
     ),
 }
+"""File, address and MD5 of each split."""
 _SMALL_LISTS = ("train1K.txt", "test100.txt")
-_SMALL_MD5 = "05c47a7028c97db5c9bd400101c1b11c"
+SMALL_MD5 = "05c47a7028c97db5c9bd400101c1b11c"
+"""MD5 of all recordings of the small data set, with their numbers and labels."""
 _SMALL_FOLDER = "NMNISTsmall"
 _SMALL_ARCHIVES = ("NMNISTsmall.zip", "nmnist-small.tar.gz")
 _SLAYER = "https://raw.githubusercontent.com/bamsumit/slayerPytorch/master/example/"
-_SMALL_MIRRORS = (
+SMALL_MIRRORS = (
     _SLAYER + "NMNISTsmall.zip",
     _SLAYER + "02_NMNIST_MLP/NMNISTsmall.zip",
 )
@@ -83,16 +89,12 @@ def nmnist(
     DatasetError
         If the file is missing and cannot be downloaded, is damaged, or is not N-MNIST's.
     """
-    if split not in _WHOLE:
-        raise ValueError(f"split must be one of {sorted(_WHOLE)}, not {split!r}")
-    name, address, md5 = _WHOLE[split]
+    exact_choice("split", split, SPLITS)
+    name, address, md5 = ARCHIVES[split]
 
     def check(data: bytes, where: str) -> None:
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        if found != md5:
-            raise DatasetError(
-                f"{where} is not N-MNIST's {name}: its MD5 is {found}, not {md5}; {remedy(named)}"
-            )
+        check_md5(found, md5, where, f"N-MNIST's {name}", "its MD5", named)
 
     folder, named = data_folder("nmnist", path)
     data = fetch(name, [address], folder, named, check)
@@ -140,7 +142,7 @@ def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings
     def check(data: bytes, where: str) -> None:
         _small(_from_archive(data, where), Path(where), named)
 
-    data = fetch(file.name, _SMALL_MIRRORS, folder, named, check)
+    data = fetch(file.name, SMALL_MIRRORS, folder, named, check)
     return _small(_from_archive(data, str(file)), file, named)
 
 
@@ -246,9 +248,6 @@ def _small(read: Callable[[str], bytes], where: Path, named: bool) -> tuple[Reco
             digest.update(b"%d %d\n" % (number, label) + data)
             recordings.append(parse_events(data, where / f"{number}.bs2"))
             labels.append(label)
-    if digest.hexdigest() != _SMALL_MD5:
-        raise DatasetError(
-            f"{where} is not {_SMALL_FOLDER}: the MD5 of its recordings is {digest.hexdigest()}, "
-            f"not {_SMALL_MD5}; {remedy(named)}"
-        )
+    what = "the MD5 of its recordings"
+    check_md5(digest.hexdigest(), SMALL_MD5, where, _SMALL_FOLDER, what, named)
     return recordings, np.array(labels, np.uint8)

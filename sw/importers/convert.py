@@ -66,6 +66,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         if index == 0:
             layer = replace(layer, weight=layer.weight * factor)
         scale = _scale(settings.scale, index, network.layers)
+        # The states of the layer are ``divisor`` times the model's, and so is its scale.
         scale = None if scale is None else scale * layer.divisor
         try:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
@@ -233,6 +234,7 @@ def _integer(layer: FloatLayer, index: int, quantized: Quantized, settings: Sett
         fires=cell.fires,
         synapse_leak=synapse_leak,
     )
+    # The matrix has the recurrent weights behind the others, as they share the neuron's scale.
     inputs = prod(layer.weight.shape[1:])
     weight = quantized.weight[:, :inputs].reshape(layer.weight.shape)
     shared: dict[str, Any] = {
@@ -265,7 +267,7 @@ def _layer_report(
     values = [quantized.bias, np.array([quantized.v_init])]
     values += [] if quantized.threshold is None else [quantized.threshold]
     exact = quantized.exact and used == cell.decay and synapse_used == cell.synapse_decay
-    half = 1 << (settings.bits(index) - 1)
+    half = 1 << (settings.bits(index) - 1)  # a ratio beyond -half - 0.5 .. half - 0.5 was clipped
     steps: int | None = 0
     if exact:
         steps = exact_steps(leak, synapse_leak, np.concatenate(values), settings.fraction_bits)

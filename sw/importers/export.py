@@ -193,7 +193,7 @@ def _neurons(
     for shifts in (neuron.leak, neuron.synapse_leak or (None, None)):
         if leak_factor(shifts) < 0:
             raise NotExpressible(
-                name, kind, f"the leak {shifts} turns the sign of the state, which no time "
+                name, kind, f"the leak {shifts} inverts the sign of the state, which no time "
                 "constant does", "a leak of at most all of it",
             )
     # NIR has one per neuron, and the neurons of a channel share theirs.

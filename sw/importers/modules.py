@@ -23,6 +23,7 @@ from .settings import Settings
 
 __all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
 
+# They do nothing in evaluation mode.
 _SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 

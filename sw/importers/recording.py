@@ -83,7 +83,7 @@ class Recorder:
         if isinstance(output, torch.Tensor):
             tagged = self.tag(output)
             self.made.append((name, tagged))
-            return tagged.clone()
+            return tagged.clone()  # the model may change it in place
         if isinstance(output, tuple):
             values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
             self.made += [

@@ -114,6 +114,7 @@ class Cell:
         v = np.full(current.shape[1:], float(self.v_init))
         r, q = np.zeros(v.shape), np.zeros(v.shape)
         spikes = np.zeros(current.shape, dtype=np.bool_)
+        # ``r`` are the spikes of the step before until the membrane is compared, then this step's.
         late = self.reset == "subtract" and self.reset_timing == "next_step"
         for t, each in enumerate(current + self.bias + self.recurrent_bias):
             if self.recurrent is not None:

@@ -156,6 +156,7 @@ def write(
         If the file cannot be written.
     """
     record = {**header, "format": file_format, "version": version}
+    # Sorted and without spaces: equal headers are equal bytes.
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     data = safetensors.numpy.save(tensors, metadata={_KEY: text})
     with atomic_file(path) as file:

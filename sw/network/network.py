@@ -83,6 +83,8 @@ class Network(Equal):
                 raise TypeError(f"layers[{i}] must be a Dense or a Conv2d, not {layer!r}")
             if layer.weight_bits is None:
                 layer.check_weights(f"layers[{i}].", self.weight_bits)
+            # Only the last layer can run twice, on the spikes and on the skeleton: no layer behind
+            # it would have to choose between two results.
             if layer.emit == "both" and i != len(self.layers) - 2:
                 raise ValueError(
                     f"layers[{i}].emit must be 'spikes' or 'skeleton': 'both' is for the layer "

@@ -118,6 +118,7 @@ def closest_leak(decay: float) -> Leak:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"decay must be from 0 to 1, not {decay}")
+    # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
     shifts = range(1 << LEAK_BITS)
     choices: list[Leak] = [(None, None), *((a, None) for a in shifts)]
     choices += [(a, c) for a in shifts for c in shifts if 0 < a <= c]
@@ -348,6 +349,8 @@ def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
     per_row = thetas is not None and not layer.v_init
     low, high = signed_range(bits)
     one = 2.0**fraction_bits
+    # The scale at which the largest weight is just in range, and the smallest at which bias and
+    # threshold are.
     largest = np.maximum(weight.max(1) / high, weight.min(1) / low)
     finest = np.abs(layer.bias) * one / _HIGH
     if thetas is not None:

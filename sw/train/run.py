@@ -127,6 +127,7 @@ class Run:
         if str(self.device) not in self.devices.split(", "):
             self.devices += (", " if self.devices else "") + str(self.device)
         right = self.accuracy(self.held)
+        # Of epochs that are equally good, the later one: it was trained at a lower rate.
         if right >= self.best or plan.choose == "last":
             self.best, self.best_epoch, self.best_state = right, self.epoch, self._copy()
         self.seconds += time.perf_counter() - began

@@ -63,6 +63,7 @@ class Weights(torch.nn.Module):
         full = 2.0 ** (acc_bits - 1) / copies
         with torch.no_grad():
             integers, scale = self()
+            # Just inside of what rounds to the extreme integers, so that a small step leaves them.
             self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)
             for sign in (1.0, -1.0):
                 total = (sign * integers).clamp_(min=0).sum(1)

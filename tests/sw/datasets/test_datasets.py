@@ -101,7 +101,7 @@ def test_reads_path_variable_and_cache(small: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_split(small: Path):
-    with pytest.raises(ValueError, match=r"split must be one of \['test', 'train'\], not 'valid'"):
+    with pytest.raises(ValueError, match=r"split must be one of 'train', 'test', not 'valid'"):
         mnist("valid", small)
 
 

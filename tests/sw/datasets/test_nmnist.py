@@ -43,7 +43,7 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
             data, _ = recording(number)
             contents[f"{number}.bs2"] = data
             digest.update(b"%d %d\n" % (number, label) + data)
-    monkeypatch.setattr(module, "_SMALL_MD5", digest.hexdigest())
+    monkeypatch.setattr(module, "SMALL_MD5", digest.hexdigest())
     return contents
 
 
@@ -100,7 +100,7 @@ def test_downloads_once_from_the_second_mirror(
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     check(nmnist_small())
     check(nmnist_small())
-    assert asked == list(module._SMALL_MIRRORS)
+    assert asked == list(module.SMALL_MIRRORS)
 
 
 def test_missing_says_where_to_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -136,11 +136,11 @@ def test_whole_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DatasetError, match=r"is not N-MNIST's Test.zip: its MD5 is"):
         nmnist("test", tmp_path)
     md5 = hashlib.md5(memory.getvalue(), usedforsecurity=False).hexdigest()
-    monkeypatch.setitem(module._WHOLE, "test", ("Test.zip", "https://there", md5))
+    monkeypatch.setitem(module.ARCHIVES, "test", ("Test.zip", "https://there", md5))
     recordings, labels = nmnist("test", tmp_path)
     assert labels.tolist() == [2, 7]
     assert np.array_equal(recordings[0]["t"], recording(1)[1][:, 0])
-    with pytest.raises(ValueError, match=r"split must be one of \['test', 'train'\], not 'all'"):
+    with pytest.raises(ValueError, match=r"split must be one of 'train', 'test', not 'all'"):
         nmnist("all", tmp_path)
 
 

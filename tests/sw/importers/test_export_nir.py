@@ -99,7 +99,7 @@ def test_random_networks_there_and_back():
             for name in ("leak", "synapse_leak", "reset", "reset_timing", "compare", "v_init"):
                 assert getattr(mine.neuron, name) == getattr(other.neuron, name), (seed, name)
     assert there > 30
-    for reason in ("skeleton", "turns the sign", "does not leak"):
+    for reason in ("skeleton", "inverts the sign", "does not leak"):
         assert sum(reason in each for each in reasons) > 3
     assert len(reasons) < 250
 
