@@ -30,7 +30,7 @@ BATCH = 500
 
 def busy_time(device: Device) -> int:
     """Of a board at its last result, in cycles; 0 where there is none."""
-    return int(getattr(device, "_busy_time", 0))
+    return device.busy_time
 
 
 def main() -> int:
