@@ -30,7 +30,7 @@ BATCH = 500
 
 def busy_time(device: Device) -> int:
     """Return the time of a board at its last result, in cycles; 0 before the first."""
-    return int(device._busy_time)
+    return device.busy_time
 
 
 def main() -> int:

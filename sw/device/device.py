@@ -88,6 +88,14 @@ class Device(abc.ABC):
         """Bytes to and from the device since it was opened."""
         return LinkBytes()
 
+    @property
+    def busy_time(self) -> int:
+        """Cycles in which the array was busy, modulo 2**32, at the end of the last result.
+
+        They count from the beginning of the session. 0 for ``golden:``.
+        """
+        return 0
+
     def load(self, program: Program) -> None:
         """Load a program in place of the one before.
 

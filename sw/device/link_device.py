@@ -84,6 +84,10 @@ class LinkDevice(Device):
     def link_bytes(self) -> LinkBytes:
         return self._connection.link_bytes
 
+    @property
+    def busy_time(self) -> int:
+        return self._connection.busy_time
+
     def _close(self) -> None:
         self._drop()
         self._connection.transport.close()

@@ -114,6 +114,7 @@ def test_golden_has_no_cycles() -> None:
         assert (result.layer_counters[name] == NO_HARDWARE).all()
     assert (result.counters["sops"] > 0).all()
     assert result.link_bytes.total == 0
+    assert ss.open_device("golden:").busy_time == 0
 
 
 def test_golden_in_parts_is_golden_whole() -> None:
@@ -139,6 +140,7 @@ def test_cycles(begin: int) -> None:
         before = board.clock
         result = device.run(each)
         assert result.counters["cycles"].sum() == board.clock - before
+        assert device.busy_time == (board.clock + 1) % (1 << 32)  # core 1 ends a cycle later
         layers = result.layer_counters
         np.testing.assert_array_equal(layers["cycles"].sum(axis=1), result.counters["cycles"])
         assert (layers["wait"] == 2 * 2 * 2).all()
