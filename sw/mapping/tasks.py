@@ -45,17 +45,13 @@ def in_order(network: Network, tiles: Sequence[Sequence[Tile]], index: int) -> b
     return senders == 1 and len(sent_kinds(network, index - 1)) == 1
 
 
-def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[dict[str, int]]:
+def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     """The task list of a core.
 
     Parameters
     ----------
-    network : Network
-        The network.
-    config : ArrayConfig
-        The array.
     plan : Plan
-        How the network is laid out on the array.
+        A network laid out on an array.
     core : int
         Number of the core.
 
@@ -64,12 +60,11 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     list of dict of str to int
         Per task, the value of every field; values may be too large for their field.
     """
-    last = len(network.layers) - 1
-    numbers = [*range(last + 1), *([last] if network.both else [])]
+    config = plan.config
     listed = []
     weight_row = group = state = 0
-    for number, index in enumerate(numbers):
-        run = _Run(network, config, plan, core, number, index)
+    for number, (index, _) in plan.layer_tags.items():
+        run = _Run(plan, core, number, index)
         tile = run.tile
         if not run.again:  # the run on the skeleton has the same weights and parameters
             weights, parameters = weight_row, group
@@ -89,7 +84,7 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     if recurrent:
         nothing = dict.fromkeys(listed[-1], 0)
         listed.append(nothing | _single_position(1) | {
-            "wait": recurrent * (2 if network.both else 1), "layer": listed[-1]["layer"],
+            "wait": recurrent * (2 if plan.network.both else 1), "layer": listed[-1]["layer"],
         })
     listed[-1]["last"] = 1
     return listed
@@ -101,7 +96,7 @@ class _Run:
 
     Attributes
     ----------
-    network, config, plan, core
+    plan, core
         As for ``tasks``.
     number : int
         Number of the run, which reports name.
@@ -109,12 +104,18 @@ class _Run:
         Number of the layer; with ``emit="both"`` the last layer runs again, on the skeleton.
     """
 
-    network: Network
-    config: ArrayConfig
     plan: Plan
     core: int
     number: int
     index: int
+
+    @property
+    def network(self) -> Network:
+        return self.plan.network
+
+    @property
+    def config(self) -> ArrayConfig:
+        return self.plan.config
 
     @property
     def again(self) -> bool:
