@@ -6,7 +6,6 @@ task at the end of the list that does nothing else. So no row of a window arrive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..network.network import Conv2d, Layer, Network
@@ -14,10 +13,10 @@ from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
 from .maps import Map, group_size, lanes_per_channel
-from .partitions import Grid, Tile, grid
+from .partitions import Grid, Tile
 from .plan import Plan, group_rows, kernel_extent, state_groups
 
-__all__ = ["in_order", "sent_kinds", "task_fields", "tasks"]
+__all__ = ["task_fields", "tasks"]
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
 
@@ -25,24 +24,6 @@ _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
 def task_fields(config: ArrayConfig) -> dict[str, Field]:
     """The fields of an array's tasks, by name."""
     return {field.name: field for word in task_layout(config).words for field in word.fields}
-
-
-def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
-    """The kinds of rows a layer sends: those the layer behind reads, and those it reads itself."""
-    layer, inner = network.layers[index], index < len(network.layers) - 1
-    spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
-    skeleton = inner and layer.emit != "spikes"
-    return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
-
-
-def in_order(network: Network, tiles: Sequence[Sequence[Tile]], index: int) -> bool:
-    """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
-    if a single core sends the rows, of a single kind."""
-    layer = network.layers[index]
-    if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
-        return False
-    senders = sum(tile.groups > 0 for tile in tiles[index - 1])
-    return senders == 1 and len(sent_kinds(network, index - 1)) == 1
 
 
 def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
@@ -137,7 +118,7 @@ class _Run:
 
     @property
     def grid(self) -> Grid:
-        return grid(self.layer, self.network.input_shapes[self.index])
+        return self.plan.grid(self.index)
 
     @property
     def read(self) -> Map:
@@ -182,10 +163,10 @@ class _Run:
             }
         emit = network.layers[self.index - 1].emit
         addresses = maps.skeleton if self.again or emit == "skeleton" else maps.spikes
-        rows = self.read.rows(self.config.lanes) * len(sent_kinds(network, self.index - 1))
+        rows = self.read.rows(self.config.lanes) * len(self.plan.sent_kinds(self.index - 1))
         return {
             "external": 0,
-            "ordered": in_order(network, self.plan.tiles, self.index),
+            "ordered": self.plan.reads_in_order(self.index),
             "sync": 0,
             "source": addresses[self.index],
             "wait": 0 if self.again else rows,
@@ -251,7 +232,7 @@ class _Run:
     def _destinations(self) -> dict[str, int]:
         """Which rows the run sends, and where the first one goes."""
         maps, tile = self.plan.maps, self.tile
-        sent = sent_kinds(self.network, self.index) if tile.groups else ()
+        sent = self.plan.sent_kinds(self.index) if tile.groups else ()
         fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
         fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
         if not self.inner:
