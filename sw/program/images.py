@@ -17,8 +17,8 @@ from ..spec.task import TASK_WORD_BITS
 
 __all__ = ["Image", "core_image"]
 
+# Rows of a memory, (rows, 16-bit chunks), the lowest chunk first.
 Image = npt.NDArray[np.uint16]
-"""Rows of a memory, (rows, 16-bit chunks), the lowest chunk first."""
 
 Integers = npt.NDArray[np.int64]
 
