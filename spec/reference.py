@@ -297,7 +297,7 @@ def run(
     network : Network
         A ``stablespike.Network``, or anything with its attributes.
     sample : array_like
-        (steps, *shape) zeros and ones, or (*shape) pixels.
+        Zeros and ones of the shape ``(steps, *shape)``, or pixels of the input's shape.
     steps : int
         N, the steps of the sample.
     window : int

@@ -1,4 +1,4 @@
-"""Random networks over every setting of the numerics, with samples for them."""
+"""Random networks over every setting of the numerics, and samples for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
 
 
 def _scale(rng: np.random.Generator, highest: int) -> int:
-    """From thresholds that always fire to membranes that saturate."""
+    """The size of thresholds and biases: some always fire, some make membranes saturate."""
     return min(highest, int(rng.choice([8, 100, 1000, highest])))
 
 
@@ -55,7 +55,21 @@ def random_network(
     pixel_bits: int = 8,
     synapse: bool = True,
 ) -> ss.Network:
-    """A network; ``depth`` and ``width`` are inclusive ranges, ``pixel_bits`` the most."""
+    """A network of dense layers.
+
+    Parameters
+    ----------
+    rng : Generator
+        What all is drawn from.
+    weight_bits, fraction_bits, state_bits : int
+        As of the array.
+    depth, width : tuple of int
+        The least and the most layers, and outputs of a layer.
+    pixel_bits : int
+        The most bits of a pixel.
+    synapse : bool
+        Whether layers may have a synaptic current.
+    """
     layers, count = [], int(rng.integers(depth[0], depth[1] + 1))
     pooled = width[1] >= 8 and rng.random() < 0.25
     shape: tuple[int, ...] = (2, 5, 4) if pooled else (int(rng.integers(width[0], width[1] + 1)),)
@@ -94,8 +108,17 @@ def random_maps(
     recurrent: bool = True,
     wide: bool = True,
 ) -> ss.Network:
-    """Convolutions with pools of both kinds, then dense layers, some recurrent; mixed widths where
-    ``wide``."""
+    """A network of convolutions with pools of both kinds, then dense layers.
+
+    Parameters
+    ----------
+    rng, weight_bits, fraction_bits, state_bits, pixel_bits, synapse
+        As for ``random_network``.
+    recurrent : bool
+        Whether dense layers may be recurrent.
+    wide : bool
+        Whether layers may have weights of 8 bits beside those of ``weight_bits``.
+    """
     shape = tuple(int(rng.integers(low, high)) for low, high in ((1, 4), (2, 9), (2, 9)))
     source: ss.SpikeInput | ss.PixelInput = ss.SpikeInput(shape)
     if rng.random() < 0.4:
@@ -105,14 +128,14 @@ def random_maps(
     count = max(1, convolutions + dense)
     for i in range(count):
         outputs = int(rng.integers(1, 6))
-        own = 8 if wide and rng.random() < 0.2 else None
-        low, high = -(1 << ((own or weight_bits) - 1)), 1 << ((own or weight_bits) - 1)
+        bits = 8 if wide and rng.random() < 0.2 else None
+        low, high = -(1 << ((bits or weight_bits) - 1)), 1 << ((bits or weight_bits) - 1)
         scale = _scale(rng, (1 << (state_bits - 1)) - 1)
         settings: dict[str, Any] = {
             "bias": rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
             "neuron": _neuron(rng, outputs, scale, synapse),
             "emit": str(rng.choice(("spikes", "skeleton"))),
-            "weight_bits": own,
+            "weight_bits": bits,
         }
         if i == count - 2 and rng.random() < 0.4:
             settings["emit"] = "both"
@@ -127,7 +150,7 @@ def random_maps(
             layers.append(ss.Dense(rng.integers(low, high, (outputs, size)), **settings))
         else:
             kernel = [int(k) for k in rng.choice((1, 2, 3, 3, 4, 5, 7), 2)]
-            # Enough of it that the kernel fits, less than the kernel.
+            # So much padding that the kernel fits, but less than the kernel.
             padding = [
                 int(rng.integers(max(0, -(-(k - size) // 2)), k))
                 for k, size in zip(kernel, pooled[1:], strict=True)
@@ -148,7 +171,7 @@ def random_maps(
 def random_samples(
     rng: np.random.Generator, network: ss.Network, batch: int, steps: int
 ) -> np.ndarray[Any, Any]:
-    """Samples for a network: from silent over sparse to saturated, by chance."""
+    """A batch of samples for a network, which is silent, sparse, dense or full."""
     density = rng.choice([0, 0.05, 0.3, 1])
     if isinstance(network.input, ss.PixelInput):
         shape = (batch, *network.input.shape)

@@ -183,7 +183,7 @@ def violations(
     if positions > POSITIONS_HIGH:
         yield _too_few(_POSITIONS, positions, POSITIONS_HIGH, {_POSITIONS: positions})
     if able.convolution:
-        yield from _field_violations(network, able, plan)
+        yield from _field_violations(plan)
     yield from width_violations(network, config, steps)
 
 
@@ -211,14 +211,14 @@ def _option_violations(
                 yield Violation(text, remedy)
 
 
-def _field_violations(network: Network, config: ArrayConfig, plan: Plan) -> Iterator[Violation]:
+def _field_violations(plan: Plan) -> Iterator[Violation]:
     """The values that fields of tasks do not hold, each once for a layer. Addresses of rows are not
     looked at: they follow from the memories, which are checked by themselves."""
+    network, config = plan.network, plan.config
     known = task_fields(config)
     told = set()
-    listed = [task for core in range(config.cores) for task in tasks(network, config, plan, core)]
-    for task in listed:
-        layer = min(task["layer"], len(network.layers) - 1)
+    for task in (task for core in range(config.cores) for task in tasks(plan, core)):
+        layer, _ = plan.layer_tags[task["layer"]]
         for name, value in task.items():
             field = known[name]
             if field.minimum <= value <= field.maximum or (layer, name) in told:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..network import Network
+from ..network import Conv2d, Network
 from ..spec import ArrayConfig
-from .partitions import Partitioning, Tile
+from .partitions import Grid, Partitioning, Tile, grid
 
 __all__ = ["Mapping"]
 
@@ -63,3 +63,24 @@ class Mapping:
         if self.network.both:
             tags[len(tags)] = (len(tags) - 1, "skeleton")
         return tags
+
+    def grid(self, index: int) -> Grid:
+        """The positions of a layer."""
+        return grid(self.network.layers[index], self.network.input_shapes[index])
+
+    def sent_kinds(self, index: int) -> tuple[str, ...]:
+        """The kinds of rows that a layer sends: those that the layer behind reads, and those that
+        it reads itself."""
+        layer, inner = self.network.layers[index], index < len(self.network.layers) - 1
+        spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
+        skeleton = inner and layer.emit != "spikes"
+        return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
+
+    def reads_in_order(self, index: int) -> bool:
+        """Whether a layer reads the rows of its map as they come: a dense layer that is not
+        recurrent, if a single core sends the rows, of a single kind."""
+        layer = self.network.layers[index]
+        if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
+            return False
+        senders = sum(tile.groups > 0 for tile in self.tiles[index - 1])
+        return senders == 1 and len(self.sent_kinds(index - 1)) == 1

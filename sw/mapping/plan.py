@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.task import POSITIONS_HIGH
+from .mapping import Mapping
 from .maps import Map, Maps, group_size
 from .partitions import Grid, Partitioning, Tile, grid, partitionings
 
@@ -26,15 +27,15 @@ Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a network is laid out on an array, whether it fits there or not.
+class Plan(Mapping):
+    """A mapping with its layout in the memories, whether it fits there or not.
 
     Attributes
     ----------
+    network, config, steps, partitions, device
+        As of ``Mapping``.
     maps : Maps
         Where the maps are.
-    partitions : tuple of Partitioning
-        Per layer, how it is partitioned over the cores.
     stateless : bool
         Membranes are not kept beyond a window, for want of room or of a memory for them: one group
         of the state memory is enough for a run of a layer.
@@ -46,15 +47,9 @@ class Plan:
     """
 
     maps: Maps
-    partitions: tuple[Partitioning, ...]
     stateless: bool
     state_needed: int
     needed: dict[str, int]
-
-    @property
-    def tiles(self) -> tuple[tuple[Tile, ...], ...]:
-        """Per layer, the tile of each core."""
-        return tuple(partitioning.tiles for partitioning in self.partitions)
 
 
 def kernel_extent(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
@@ -126,8 +121,9 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     def plan(choice: tuple[int, ...]) -> Plan:
         needed = search.needed(choice) | fixed
         return Plan(
-            maps=maps,
+            network, config, steps,
             partitions=tuple(each[k] for each, k in zip(ways, choice, strict=True)),
+            maps=maps,
             stateless=stateless,
             state_needed=keeping.needed(choice)["state_groups"] if stateless else 0,
             needed={name: needed[name] for name in config.as_dict() if name in needed},

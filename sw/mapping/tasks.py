@@ -6,7 +6,6 @@ task at the end of the list that does nothing else. So no row of a window arrive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..network import Conv2d, Layer, Network
@@ -14,10 +13,10 @@ from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
 from .maps import Map, group_size, lanes_per_channel
-from .partitions import Grid, Tile, grid
+from .partitions import Grid, Tile
 from .plan import Plan, group_rows, kernel_extent, state_groups
 
-__all__ = ["in_order", "sent_kinds", "task_fields", "tasks"]
+__all__ = ["task_fields", "tasks"]
 
 _RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
 
@@ -27,35 +26,13 @@ def task_fields(config: ArrayConfig) -> dict[str, Field]:
     return {field.name: field for word in task_layout(config).words for field in word.fields}
 
 
-def sent_kinds(network: Network, index: int) -> tuple[str, ...]:
-    """The kinds of rows a layer sends: those the layer behind reads, and those it reads itself."""
-    layer, inner = network.layers[index], index < len(network.layers) - 1
-    spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
-    skeleton = inner and layer.emit != "spikes"
-    return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
-
-
-def in_order(network: Network, tiles: Sequence[Sequence[Tile]], index: int) -> bool:
-    """Whether a layer reads the rows of its map as they come: a dense layer that is not recurrent,
-    if a single core sends the rows, of a single kind."""
-    layer = network.layers[index]
-    if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
-        return False
-    senders = sum(tile.groups > 0 for tile in tiles[index - 1])
-    return senders == 1 and len(sent_kinds(network, index - 1)) == 1
-
-
-def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[dict[str, int]]:
+def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     """The task list of a core.
 
     Parameters
     ----------
-    network : Network
-        The network.
-    config : ArrayConfig
-        The array.
     plan : Plan
-        How the network is laid out on the array.
+        A network laid out on an array.
     core : int
         Number of the core.
 
@@ -64,12 +41,11 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     list of dict of str to int
         Per task, the value of every field; values may be too large for their field.
     """
-    last = len(network.layers) - 1
-    numbers = [*range(last + 1), *([last] if network.both else [])]
+    config = plan.config
     listed = []
     weight_row = group = state = 0
-    for number, index in enumerate(numbers):
-        run = _Run(network, config, plan, core, number, index)
+    for number, (index, _) in plan.layer_tags.items():
+        run = _Run(plan, core, number, index)
         tile = run.tile
         if not run.again:  # the run on the skeleton has the same weights and parameters
             weights, parameters = weight_row, group
@@ -89,7 +65,7 @@ def tasks(network: Network, config: ArrayConfig, plan: Plan, core: int) -> list[
     if recurrent:
         nothing = dict.fromkeys(listed[-1], 0)
         listed.append(nothing | _single_position(1) | {
-            "wait": recurrent * (2 if network.both else 1), "layer": listed[-1]["layer"],
+            "wait": recurrent * (2 if plan.network.both else 1), "layer": listed[-1]["layer"],
         })
     listed[-1]["last"] = 1
     return listed
@@ -101,7 +77,7 @@ class _Run:
 
     Attributes
     ----------
-    network, config, plan, core
+    plan, core
         As for ``tasks``.
     number : int
         Number of the run, which reports name.
@@ -109,12 +85,18 @@ class _Run:
         Number of the layer; with ``emit="both"`` the last layer runs again, on the skeleton.
     """
 
-    network: Network
-    config: ArrayConfig
     plan: Plan
     core: int
     number: int
     index: int
+
+    @property
+    def network(self) -> Network:
+        return self.plan.network
+
+    @property
+    def config(self) -> ArrayConfig:
+        return self.plan.config
 
     @property
     def again(self) -> bool:
@@ -136,7 +118,7 @@ class _Run:
 
     @property
     def grid(self) -> Grid:
-        return grid(self.layer, self.network.input_shapes[self.index])
+        return self.plan.grid(self.index)
 
     @property
     def read(self) -> Map:
@@ -181,10 +163,10 @@ class _Run:
             }
         emit = network.layers[self.index - 1].emit
         addresses = maps.skeleton if self.again or emit == "skeleton" else maps.spikes
-        rows = self.read.rows(self.config.lanes) * len(sent_kinds(network, self.index - 1))
+        rows = self.read.rows(self.config.lanes) * len(self.plan.sent_kinds(self.index - 1))
         return {
             "external": 0,
-            "ordered": in_order(network, self.plan.tiles, self.index),
+            "ordered": self.plan.reads_in_order(self.index),
             "sync": 0,
             "source": addresses[self.index],
             "wait": 0 if self.again else rows,
@@ -250,7 +232,7 @@ class _Run:
     def _destinations(self) -> dict[str, int]:
         """Which rows the run sends, and where the first one goes."""
         maps, tile = self.plan.maps, self.tile
-        sent = sent_kinds(self.network, self.index) if tile.groups else ()
+        sent = self.plan.sent_kinds(self.index) if tile.groups else ()
         fields = {f"send_{kind}": int(kind in sent) for kind in ("spikes", "skeleton")}
         fields |= dict.fromkeys(("spikes_row", "skeleton_row"), 0)
         if not self.inner:

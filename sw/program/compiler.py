@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..mapping.constraints import describe, violations, width_violations
-from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
@@ -76,26 +75,24 @@ def compile(
     found = list(violations(network, config, steps, plans[0]))
     if found:
         raise DoesNotFit(describe(found, network, config, steps))
-
-    def cycles(plan: Plan) -> int:
-        return typical_cycles(Mapping(network, config, steps, plan.partitions), TYPICAL_ACTIVITY)
-
-    plan = min(plans, key=cycles) if len(plans) > 1 else plans[0]
+    plan = plans[0]
+    if len(plans) > 1:
+        plan = min(plans, key=lambda plan: typical_cycles(plan, TYPICAL_ACTIVITY))
     return Program(
         network, config, steps, plan.partitions,
-        images=tuple(core_image(network, config, plan, core) for core in range(config.cores)),
-        registers=_registers(network, config, plan),
+        images=tuple(core_image(plan, core) for core in range(config.cores)),
+        registers=_registers(plan),
         needed=plan.needed,
         state_needed=plan.state_needed,
     )
 
 
-def _registers(network: Network, config: ArrayConfig, plan: Plan) -> dict[Register, int]:
+def _registers(plan: Plan) -> dict[Register, int]:
     registers = {Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0}
-    if config.half_words:
-        source = network.input
-        bits = source.bits if source.kind == "pixels" else network.window(config.window)
-        registers[Register.INPUT_HALF] = int(bits <= config.window // 2)
+    if plan.config.half_words:
+        source = plan.network.input
+        bits = source.bits if source.kind == "pixels" else plan.window
+        registers[Register.INPUT_HALF] = int(bits <= plan.config.window // 2)
     return registers
 
 

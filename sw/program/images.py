@@ -5,42 +5,37 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
+from ..mapping.maps import Map, group_size, lanes_per_channel
 from ..mapping.partitions import Tile
 from ..mapping.plan import Plan, kernel_extent
 from ..mapping.tasks import tasks
 from ..network import Conv2d, Network
 from ..samples.words import pack_rows
-from ..spec import ArrayConfig, task_layout
+from ..spec import task_layout
 from ..spec.link import Space
 from ..spec.task import TASK_WORD_BITS
 
 __all__ = ["Image", "core_image"]
 
+# Rows of a memory, (rows, 16-bit chunks), the lowest chunk first.
 Image = npt.NDArray[np.uint16]
-"""Rows of a memory, (rows, 16-bit chunks), the lowest chunk first."""
 
 Integers = npt.NDArray[np.int64]
 
 _PARAMETER_BITS = 16
 
 
-def core_image(
-    network: Network, config: ArrayConfig, plan: Plan, core: int
-) -> dict[Space, Image]:
+def core_image(plan: Plan, core: int) -> dict[Space, Image]:
     """The contents of a core's memories from row 0 on; memories without contents are left out.
 
     Parameters
     ----------
-    network : Network
-        The network.
-    config : ArrayConfig
-        The array.
     plan : Plan
-        How the network is laid out on the array.
+        A network laid out on an array.
     core : int
         Number of the core.
     """
+    network, config = plan.network, plan.config
     layout = task_layout(config)
     weights, biases, thresholds = [], [], []
     for i, (layer, partitioning) in enumerate(
@@ -48,7 +43,7 @@ def core_image(
     ):
         tile = partitioning.tiles[core]
         size, lanes = group_size(network, config, i), lanes_per_channel(network, config, i)
-        weights.append(_weight_rows(network, config, i, plan.maps, tile))
+        weights.append(_weight_rows(plan, i, tile))
         bias, threshold = (
             _on_lanes(_groups_of(tile, values, size), lanes)
             for values in (layer.bias, layer.threshold)
@@ -56,7 +51,7 @@ def core_image(
         biases.append(bias)
         # A lane without a neuron must not fire, so its threshold is above the membrane of 0.
         thresholds.append(np.maximum(1, threshold))
-    listed = [layout.pack(fields) for fields in tasks(network, config, plan, core)]
+    listed = [layout.pack(fields) for fields in tasks(plan, core)]
     words = np.array(listed, dtype=np.int64).reshape(-1, 1)
     image = {
         Space.BIASES: pack_rows(np.concatenate(biases).reshape(-1, 1), _PARAMETER_BITS),
@@ -108,16 +103,14 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
     return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
 
 
-def _weight_rows(
-    network: Network, config: ArrayConfig, index: int, maps: Maps, tile: Tile
-) -> Integers:
+def _weight_rows(plan: Plan, index: int, tile: Tile) -> Integers:
     """(rows, lanes) weights of a tile, group behind group. A group has a row for every word of the
     recurrent map, if the layer reads one, then a row for every word of its kernel."""
-    lanes, own = config.lanes, maps.recurrent[index]
-    matrix = _kernel(network, index, maps.read[index], lanes)
-    recurrent = network.layers[index].recurrent
-    if own is not None and recurrent is not None:
-        matrix = np.concatenate([own.spread(recurrent), matrix], axis=1)
+    network, config, lanes = plan.network, plan.config, plan.config.lanes
+    matrix = _kernel(network, index, plan.maps.read[index], lanes)
+    map_, recurrent = plan.maps.recurrent[index], network.layers[index].recurrent
+    if map_ is not None and recurrent is not None:
+        matrix = np.concatenate([map_.spread(recurrent), matrix], axis=1)
     part = _groups_of(tile, matrix, group_size(network, config, index))
     part = _split_weights(part, lanes_per_channel(network, config, index))
     # A row of the memory holds word j of group g: one weight for each lane.

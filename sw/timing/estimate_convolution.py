@@ -13,9 +13,8 @@ import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
 from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
-from ..mapping.partitions import grid, order
+from ..mapping.partitions import order
 from ..mapping.plan import kernel_extent
-from ..mapping.tasks import in_order, sent_kinds
 from ..network import Conv2d, Layer
 from ..spec import timing
 from ..spec.report import END_WORDS, counter_words
@@ -59,7 +58,7 @@ def layer_runs(mapping: Mapping, index: int) -> Runs:
     network, config, maps = mapping.network, mapping.config, Maps(mapping.network, mapping.config)
     layer, shape = network.layers[index], network.input_shapes[index]
     size = group_size(network, config, index)
-    positions = grid(layer, shape)
+    positions = mapping.grid(index)
     flags = _flag_rows(layer, shape, maps.read[index], config.lanes)
     orders = [order(tile, layer, shape, size) for tile in mapping.tiles[index]]
     runs = max(len(each.y) for each in orders), len(orders)
@@ -166,7 +165,7 @@ class _Model:
         for tag, (i, kind) in mapping.layer_tags.items():
             task = Task(
                 self.runs[i], self.events[i], self._output(tag, i, kind),
-                in_order(mapping.network, mapping.tiles, i),
+                mapping.reads_in_order(i),
             )
             sent = cores.run(task, ready)
             if tag < last:
@@ -181,7 +180,7 @@ class _Model:
     def _output(self, tag: int, index: int, kind: str) -> Output:
         """What leaves the cores in a run of a layer."""
         network, config = self.mapping.network, self.mapping.config
-        kinds = len(sent_kinds(network, index))
+        kinds = len(self.mapping.sent_kinds(index))
         last = index == len(network.layers) - 1
         words, membrane = last and network.readout != "membrane", network.readout == "membrane"
         counters = sum(count for _, count in counter_words(config))

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
-from ..mapping.partitions import grid
 
 __all__ = ["neuron_bound", "utilization"]
 
@@ -37,7 +36,7 @@ def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
     passes = full * -(-mapping.window // config.neuron_steps) + -(-rest // config.neuron_steps)
     fullest = []
     for i, layer in enumerate(network.layers):
-        positions, size = grid(layer, network.input_shapes[i]), group_size(network, config, i)
+        positions, size = mapping.grid(i), group_size(network, config, i)
         fullest.append(max(
             positions.positions(tile) * (
                 min(layer.channels, (tile.first_group + tile.groups) * size)
@@ -50,9 +49,8 @@ def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
 
 def _swap_cycles(mapping: Mapping) -> int:
     """Cycles of a sample in which the lanes hand over a group, over all cores."""
-    network = mapping.network
     groups = sum(
-        tile.groups * grid(network.layers[i], network.input_shapes[i]).positions(tile)
+        tile.groups * mapping.grid(i).positions(tile)
         for i, _ in mapping.layer_tags.values() for tile in mapping.tiles[i]
     )
     return mapping.windows * groups * mapping.config.chain

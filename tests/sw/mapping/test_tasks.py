@@ -28,7 +28,7 @@ def all_partitionings(network: ss.Network, config: ss.ArrayConfig, index: int) -
     for partitioning in partitionings(layer, shape, config.cores, config.lanes):
         ways = (*plan.partitions[:index], partitioning, *plan.partitions[index + 1 :])
         dealt = replace(plan, partitions=ways)
-        images = tuple(core_image(network, config, dealt, core) for core in range(config.cores))
+        images = tuple(core_image(dealt, core) for core in range(config.cores))
         programs.append(Program(network, config, 4, ways, images, {}, plan.needed))
     return programs
 
