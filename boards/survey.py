@@ -14,7 +14,7 @@ from typing import Any
 
 from stablespike.support.errors import StableSpikeError
 
-from .build import Build, build
+from .build import Build, Trials, build
 from .registry import BOARDS, board
 
 __all__ = ["LOGIC_GROWTH", "RATE_LOSS", "figures", "main", "regressions"]
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in chosen.boards or list(BOARDS):
         try:
             done = build(
-                board(name), seeds=chosen.seeds, allow_timing_failure=True,
+                board(name), trials=Trials(chosen.seeds), allow_timing_failure=True,
                 progress=lambda line, name=name: print(f"{name}: {line}", flush=True),
             )
         except StableSpikeError as error:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stablespike.boards.build import build, build_id
+from stablespike.boards.build import Trials, build, build_id
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools, versions
 from stablespike.spec import ArrayConfig
@@ -79,13 +79,15 @@ def test_the_identity_is_of_all_that_makes_the_build(monkeypatch, icebreaker, sm
 def test_the_fastest_seed_is_kept(fake, icebreaker, small):
     fake.rates = {1: 25.0, 2: 27.5, 3: ToolError("it gave up"), 4: 26.0}
     lines = []
-    done = build(icebreaker, config=small, seeds=4, jobs=2, progress=lines.append)
+    done = build(
+        icebreaker, config=small, trials=Trials(4, jobs=2), progress=lines.append
+    )
     assert (done.seed, done.fmax_mhz) == (2, 27.5)
     assert done.seeds == {"1": 25.0, "2": 27.5, "3": None, "4": 26.0}
     assert fake.calls[-1] == ("icepack", ("2.asc", "top.bin"))
     assert "seed 3: failed" in lines
     with pytest.raises(ToolError, match="it gave up"):
-        build(icebreaker, config=small, first_seed=3)
+        build(icebreaker, config=small, trials=Trials(first_seed=3))
 
 
 def test_missed_timing_is_an_error_with_the_worst_path(fake, icebreaker, small):
@@ -205,9 +207,9 @@ def test_missing_tools_name_the_extra(monkeypatch, tmp_path):
         ({"jobs": True}, TypeError, "jobs must be an integer, not True"),
     ],
 )
-def test_wrong_options_are_refused(icebreaker, small, options, error, message):
+def test_wrong_numbers_of_trials_are_refused(options, error, message):
     with pytest.raises(error, match=message):
-        build(icebreaker, config=small, **options)
+        Trials(**options)
 
 
 def test_memory_that_does_not_fit_is_refused_before_synthesis(fake, small):
