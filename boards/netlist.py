@@ -1,6 +1,7 @@
 """Reads the memories out of the RTLIL that Amaranth writes.
 
-Lines are recognized by their indentation, as Amaranth 0.5 writes them; the rest of RTLIL is skipped.
+Amaranth 0.5 indents each kind of line alike, which is how lines are recognized here; the others are
+skipped.
 """
 
 from __future__ import annotations

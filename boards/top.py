@@ -66,7 +66,7 @@ class Top(Elaboratable):
         if board.reset is not None:
             m.submodules.button = button = io.Buffer("i", self._port(platform, board.reset))
             pressed = button.i
-        # The domain ``settle`` leaves reset first, and its counter then ends the reset of the array.
+        # The domain ``settle`` leaves reset first; its counter then ends the reset of the array.
         m.domains.settle = settle = ClockDomain("settle", local=True)
         m.domains.sync = sync = ClockDomain("sync")
         m.d.comb += [settle.clk.eq(clock), sync.clk.eq(clock)]
