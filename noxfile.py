@@ -8,13 +8,13 @@ nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_venv = "yes"
 
-# The last release whose plain wheel runs on the CPU alone: later ones bring several GB of CUDA,
-# which nothing here uses. An installed torch from 2.2 on does as well outside of nox.
+# The last release whose plain wheel is for the CPU only: later ones bring several GB of CUDA, which
+# nothing here uses. Outside of nox, any installed torch from 2.2 on will do.
 TORCH = "torch==2.13.0"
 
-# The longest benches are parameters of one test: a worker that is done takes of another's.
+# The longest benches are parameters of one test, so an idle worker takes over tests of a busy one.
 WORKERS = ("-n", "auto", "--dist", "worksteal")
-# One thread each: the workers already fill the processors.
+# One thread per worker: the workers already fill the processors.
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -25,16 +25,20 @@ def install(session: nox.Session, extra: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The shipped network on the simulated board, against the golden model."""
+    """Run the shipped network on the simulated board and compare it with the golden model."""
     install(session, "sim")
     session.run("stablespike", "demo", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite, with branch coverage of spec/ and sw/; arguments go to pytest instead."""
+    """Run the whole suite, with branch coverage of spec/ and sw/.
+
+    Arguments of the session replace those given to pytest here. The log ends with the slowest
+    tests.
+    """
     install(session, "test")
-    arguments = session.posargs or [*WORKERS, "--cov", "--cov-fail-under=90"]
+    arguments = session.posargs or [*WORKERS, "--cov", "--cov-fail-under=90", "--durations=20"]
     session.run("pytest", *arguments, env=THREADS)
 
 
@@ -56,14 +60,31 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def sim(session: nox.Session) -> None:
-    """Every cocotb bench, and the simulated board's own tests."""
+    """Run every cocotb bench and the tests of the simulated board."""
     install(session, "test")
     session.run("pytest", *WORKERS, "tests/hw", "tests/sim", *session.posargs, env=THREADS)
 
 
 @nox.session
+def elaboration(session: nox.Session) -> None:
+    """Run the tests that elaborate gateware with Amaranth as it is installed.
+
+    The other sessions replace its memory emitter with a faster one (tests/quick_elaboration.py).
+    Left out are the tests of whole simulated boards: they find their Verilog in the cache and so
+    elaborate nothing. Both emitters write the same text, so the compiled models in the cache serve
+    both.
+    """
+    install(session, "test")
+    paths = session.posargs or [
+        "tests/hw", "tests/sim/harness", "tests/sim/board/test_accelerator.py", "tests/boards",
+        "-m", "not slow",
+    ]
+    session.run("pytest", *WORKERS, *paths, env={"STABLESPIKE_AMARANTH": "1", **THREADS})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Speed of the golden model against snnTorch, and of the simulated board."""
+    """Measure the golden model against snnTorch, and the simulated board."""
     install(session, "sim")
     session.install("snntorch>=1.0,<2")
     session.run("python", "benchmarks/golden.py")
@@ -72,7 +93,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def dialects(session: nox.Session) -> None:
-    """Imported networks against the neurons of snnTorch, SpikingJelly and Norse."""
+    """Compare imported networks with the neurons of snnTorch, SpikingJelly and Norse."""
     install(session, "import")
     session.install("norse>=1.1,<2")
     session.run("python", "benchmarks/dialects.py", *session.posargs, env=THREADS)
@@ -80,7 +101,7 @@ def dialects(session: nox.Session) -> None:
 
 @nox.session
 def sinabs(session: nox.Session) -> None:
-    """A layer of ours against the neuron of sinabs, which needs an older nir."""
+    """Compare a layer with the neuron of sinabs, which needs an older nir."""
     install(session, "golden")
     session.install("sinabs>=3.1,<4")
     session.run("python", "benchmarks/sinabs_iaf.py", env=THREADS)
@@ -88,7 +109,7 @@ def sinabs(session: nox.Session) -> None:
 
 @nox.session
 def boards(session: nox.Session) -> None:
-    """Bitstreams of all boards, their figures in docs/results/boards.json; hours."""
+    """Build the bitstreams of all boards, with figures in docs/results/boards.json: hours."""
     session.install(".[build]")
     arguments = session.posargs or ["--seeds", "2"]
     session.run("python", "-m", "stablespike.boards.survey", *arguments,
@@ -97,7 +118,7 @@ def boards(session: nox.Session) -> None:
 
 @nox.session
 def record(session: nox.Session) -> None:
-    """Changes the record of the icebreaker's logic and clock that CI compares with."""
+    """Change the record of the icebreaker's logic and clock that CI compares builds with."""
     session.install(".[build]")
     session.run("python", "-m", "stablespike.boards.survey", "icebreaker", *session.posargs,
                 "-o", "boards/record.json")
@@ -105,43 +126,45 @@ def record(session: nox.Session) -> None:
 
 @nox.session
 def train_step(session: nox.Session) -> None:
-    """Time of a training step with the integer-exact forward pass, against the float one."""
+    """Time a training step with the integer-exact forward pass and with the float one."""
     install(session, "train")
     session.run("python", "benchmarks/train_step.py", *session.posargs, env=THREADS)
 
 
 @nox.session
 def stable_spike(session: nox.Session) -> None:
-    """Stable Spike's losses over seeds, hours; finished runs are kept, so it can be stopped."""
+    """Train with Stable Spike's losses over seeds: hours. A restart skips finished runs."""
     install(session, "experiments")
     session.run("python", "benchmarks/stable_spike.py", *session.posargs, env=THREADS)
 
 
 @nox.session
 def inference_and(session: nox.Session) -> None:
-    """Skeleton inference, agreement and consistency on the networks of ``stable_spike``."""
+    """Measure skeleton inference, agreement and consistency of ``stable_spike``'s networks."""
     install(session, "experiments")
     session.run("python", "benchmarks/inference_and.py", *session.posargs, env=THREADS)
 
 
 @nox.session
 def mnist10k(session: nox.Session) -> None:
-    """All 10,000 MNIST test images on the simulated board, every spike word against golden."""
+    """Run all 10,000 MNIST test images on the simulated board; every spike word is compared."""
     install(session, "sim")
     session.run("python", "benchmarks/mnist10k.py", *session.posargs)
 
 
 @nox.session
 def netlist(session: nox.Session) -> None:
-    """MNIST images through the netlists of two boards, every spike word against golden."""
+    """Run MNIST images on the netlists of two boards; every spike word is compared."""
     install(session, "sim,build")
     session.run("python", "benchmarks/netlist.py", *session.posargs)
 
 
 @nox.session
 def figures(session: nox.Session) -> None:
-    """A benchmark by its name, and its arguments: ``nox -s figures -- peers -o FILE``, or
-    ``bitstream``, ``convolution``, ``explore``, ``link``."""
+    """Run the benchmark of a name with arguments: ``nox -s figures -- peers -o FILE``.
+
+    The others are ``bitstream``, ``convolution``, ``explore`` and ``link``.
+    """
     if not session.posargs:
         session.error("name a benchmark: bitstream, convolution, explore, link or peers")
     install(session, "sim,build")
@@ -151,21 +174,22 @@ def figures(session: nox.Session) -> None:
 
 @nox.session
 def cells(session: nox.Session) -> None:
-    """Memories and multipliers of every family, as mapped, against what was written."""
+    """Compare memories and multipliers of every family, as mapped, with the gateware."""
     install(session, "test")
-    session.run("pytest", "tests/sim/test_cells.py", *session.posargs,
+    session.run("pytest", "tests/sim/netlist/test_cells.py", *session.posargs,
                 env={"STABLESPIKE_CELLS": "1", **THREADS})
 
 
 @nox.session
 def random500(session: nox.Session) -> None:
-    """500 random networks and more, and 500 with maps: plain integers, golden, simulated board.
+    """Run more than 500 random dense networks and 500 with maps, each in three ways.
 
-    As many on each of the arrays of ``test_random`` as make 500 on 13 of them, and of those of
-    ``test_random_maps`` on 7; pytest says how many networks passed.
+    Plain integers, the golden model and the simulated board must agree. Each array of
+    ``test_random`` runs 39 networks, and each of ``test_random_maps`` 75; pytest says how many
+    passed.
     """
     install(session, "test")
     for tests, each in (("test_random", 39), ("test_random_maps", 75)):
         count = {"STABLESPIKE_RANDOM_NETWORKS": str(each), **THREADS}
-        session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/{tests}.py",
+        session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/board/{tests}.py",
                     *session.posargs, env=count)

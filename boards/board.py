@@ -1,4 +1,4 @@
-"""What a board is: device, pins, clock, link, and the array that goes on it."""
+"""Description of a board: device, pins, clock, link, and the array it carries."""
 
 from __future__ import annotations
 
@@ -24,22 +24,33 @@ if TYPE_CHECKING:
 __all__ = ["FLOW", "PLACED", "PROJECT", "ROUTED", "Board", "Figures"]
 
 ROUTED = "routed in CI"
-PLACED = "routed"  # figures in docs/results/boards.json
-FLOW = "flow run in CI"  # with little behind the UART
+"""State of a board whose whole array is placed and routed in CI, against a record."""
+PLACED = "routed"
+"""State of a board whose whole array was routed; the figures are in docs/results/boards.json."""
+FLOW = "flow run in CI"
+"""State of a board whose tools run in CI, on a small design in place of the array."""
 PROJECT = "project only"
+"""State of a board for which only the files of a vendor's tool are made."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What place and route found with one seed.
+    """Results of place and route with one seed.
 
     Attributes
     ----------
-    seed : of the placer.
-    clocks : per clock net the rate reached and the one asked for, in MHz.
-    used, available : cells of the device, by the placer's names.
-    path : the critical path: steps of (kind, nanoseconds, cell before, cell behind).
-    seconds : it took.
+    seed : int
+        Seed of the placer.
+    clocks : dict of str to (float, float)
+        For each clock net the rate it reaches and the requested rate, in MHz.
+    used : dict of str to int
+        Cells used, by nextpnr's names.
+    available : dict of str to int
+        Cells of the device, by the same names.
+    path : tuple of (str, float, str, str)
+        Steps of the critical path: kind, nanoseconds, cell it starts at, cell it ends at.
+    seconds : float
+        Run time of nextpnr.
     """
 
     seed: int
@@ -52,23 +63,42 @@ class Figures:
 
 @dataclass(frozen=True)
 class Board(abc.ABC):
-    """A board: a subclass per family of devices, an instance per board.
+    """A board: each family of devices is a subclass, each board an instance.
 
     Attributes
     ----------
-    name : what ``stablespike build`` is told. title : what it is sold as.
-    device : the part.
-    definition : ``module:class`` of its pins in amaranth-boards.
-    array : preset of the array that goes on it.
-    oscillator_hz, target_hz : of the crystal, and what the array is to be clocked with.
-    chip : what is between USB and the UART.
-    leds : resource of each role (``alive``, ``busy``, ``error``) there is an LED for, as
-        ``name:number`` or ``name:number.signal``.
-    reset : resource of the button that resets, None without one.
-    resources : name of the definition's list of further resources to add.
-    uart : where the definition has none: pins to and from the board, their connector, attributes.
-    loader : options of openFPGALoader that name the board.
-    state : whether it was placed and routed, by whom. seed : of the placer.
+    name : str
+        Name of the board in ``stablespike build``.
+    title : str
+        Name under which the board is sold.
+    device : str
+        Part number of the FPGA.
+    definition : str
+        ``module:class`` of its pins in amaranth-boards.
+    array : str
+        Preset of the array it carries.
+    oscillator_hz : int
+        Rate of the crystal.
+    target_hz : int
+        Requested clock rate of the array.
+    chip : SerialChip
+        Chip between USB and the UART.
+    leds : dict of str to str
+        Resource of the LED for each of the roles ``alive``, ``busy`` and ``error``, as
+        ``name:number`` or ``name:number.signal``. A role without an LED is left out.
+    reset : str or None
+        Resource of the reset button.
+    resources : str or None
+        Attribute of the definition that lists further resources to add.
+    uart : tuple or None
+        UART of a board whose definition has none: pin to the board, pin from the board, their
+        connector, and the pins' attributes.
+    loader : tuple of str
+        Options of openFPGALoader that select the board.
+    state : str
+        How far the build was tested: ``ROUTED``, ``PLACED``, ``FLOW`` or ``PROJECT``.
+    seed : int
+        Seed of the placer.
     """
 
     name: str
@@ -88,40 +118,40 @@ class Board(abc.ABC):
     seed: int = 1
 
     family = ""
-    """Of the device."""
+    """Family of the device."""
     cells: ClassVar[dict[str, str]] = {}
-    """What the report counts, and what its kinds of cells of the netlist begin with."""
+    """Counts of the report, each with a pattern for the cell types of the netlist it adds up."""
     logic_cells: ClassVar[tuple[str, ...]] = ()
-    """The placer's names of what it counts as logic cells."""
+    """nextpnr's names of the cells that the report counts as logic cells."""
     ram: ClassVar[BlockRam]
-    """Its block RAM."""
+    """Block RAM of the device."""
     project: ClassVar[tuple[str, ...]] = ()
-    """Files for a vendor's tool, where that alone makes the bitstream."""
+    """Files for the vendor's tool, if no open tool makes the bitstream."""
 
     @property
     def config(self) -> ArrayConfig:
-        """The array of its preset."""
+        """Configuration of the preset ``array``."""
         return preset(self.array)
 
     @property
     def pll(self) -> Pll | None:
-        """The PLL's setting; None where the crystal's own rate is the clock."""
+        """Setting of the PLL; None if the crystal drives the array directly."""
         if self.target_hz == self.oscillator_hz:
             return None
         return self.find_pll(self.oscillator_hz, self.target_hz)
 
     @property
     def clock_hz(self) -> int:
-        """The array's clock as it really is."""
+        """Clock rate of the array, which may differ a little from ``target_hz``."""
         return self.pll.clock_hz if self.pll else self.oscillator_hz
 
     @property
     def baud(self) -> int:
-        """The highest rate of its link."""
+        """Highest baud rate of the link."""
         return fastest_baud(self.chip, self.clock_hz)
 
     def platform(self) -> Any:
-        """A new amaranth platform, for pins and constraints.
+        """A new Amaranth platform, for pins and constraints.
 
         Raises
         ------
@@ -151,16 +181,16 @@ class Board(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def find_pll(input_hz: int, output_hz: int) -> Pll:
-        """The device's PLL setting for a rate."""
+        """The PLL setting of the device for an output rate."""
 
     @abc.abstractmethod
     def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
-        """Put the PLL between the crystal's pin and ``clock``."""
+        """Add the PLL between the crystal's pin and ``clock``."""
 
     @property
     @abc.abstractmethod
     def constraints(self) -> str:
-        """Suffix of the file of pins and rates."""
+        """Suffix of the constraints file, which holds pins and clock rates."""
 
     @property
     @abc.abstractmethod
@@ -170,25 +200,25 @@ class Board(abc.ABC):
     @property
     @abc.abstractmethod
     def packages(self) -> tuple[str, ...]:
-        """Distributions of the tools, whose versions are part of the build."""
+        """Python distributions of the tools; their versions are part of the build ID."""
 
     @property
     @abc.abstractmethod
     def memory(self) -> dict[str, int]:
-        """Blocks of memory there are, by kind."""
+        """Memory blocks of the device, by kind."""
 
     @property
     @abc.abstractmethod
     def synthesis(self) -> str:
-        """yosys commands from ``top`` as read to the netlist."""
+        """yosys commands that turn the design, once read, into a netlist."""
 
-    def finish(self, netlist: Path) -> None:  # noqa: B027 (few have anything to do)
-        """Change yosys' netlist, a JSON file, before it is placed."""
+    def finish(self, netlist: Path) -> None:  # noqa: B027 (most families change nothing)
+        """Change the JSON netlist that yosys wrote, before place and route."""
 
     @abc.abstractmethod
     def place(self, tools: Tools, seed: int) -> Figures:
-        """Place and route ``top.json`` into files named after the seed."""
+        """Place and route ``top.json``; the files written are named after the seed."""
 
     @abc.abstractmethod
     def pack(self, tools: Tools, seed: int) -> None:
-        """Make ``top.<bitstream>`` of a seed's files."""
+        """Turn the files of a seed into ``top.<bitstream>``."""

@@ -1,4 +1,4 @@
-"""A build: once for what it is made of, kept in the cache, with its report."""
+"""Builds of bitstreams: each is made once and then kept in the cache, with its report."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from .board import Board, Figures
 from .flow import project, synthesize
 from .memory import check_fit, totals
 from .netlist import memories
+from .registry import BOARDS
 from .report import fmax, in_words, is_met, overfull
 from .tools import Tools, versions
 
-__all__ = ["Build", "build", "build_id"]
+__all__ = ["Build", "Trials", "build", "build_id"]
 
 Progress = Callable[[str], None]
 
@@ -37,22 +38,60 @@ _REPORT = "build.json"
 
 @dataclass(frozen=True)
 class Build:
-    """What a build gave. Clocks in MHz, times in ns and seconds.
+    """Results of a build. Those of place and route are None or empty for a vendor's project.
 
     Attributes
     ----------
-    board, device, array : names. build_id : hex, what ``hello`` returns.
-    slots_per_cycle : of the array.
-    clock_mhz : what the array is clocked with. fmax_mhz : what it could be, at most.
-    met : whether every clock of ``clocks``, by net (reached, wanted), can be had.
-    logic_cells, luts, registers, block_rams, dsps : used. memory : blocks by kind, (used, there).
-    used, available : everything the placer counts.
-    critical_path : in words.
-    baud : the fastest of the link.
-    seed : the best one. seeds : fmax of all that were tried; None of those that failed.
-    seconds : per stage. versions : of the tools.
-    bitstream : the file; of a board with a vendor's tool, the folder of its project.
-    project : whether it is such a folder.
+    board : str
+        Name of the board.
+    device : str
+        Part number of its FPGA.
+    array : str
+        Name of the array.
+    build_id : str
+        Build ID in hex, as the device reports it.
+    slots_per_cycle : int
+        Synaptic slots of the array per clock cycle.
+    clock_mhz : float
+        Clock rate of the array.
+    fmax_mhz : float or None
+        Highest clock rate that place and route found possible.
+    met : bool
+        Whether every clock reaches its requested rate.
+    logic_cells : int or None
+        Logic cells used, as the placer counts them.
+    luts : int or None
+        LUTs of the netlist.
+    registers : int or None
+        Registers of the netlist.
+    block_rams : int or None
+        Block RAMs of the netlist.
+    dsps : int or None
+        Multipliers of the netlist.
+    memory : dict of str to list of int
+        Memory blocks needed and available, by kind.
+    clocks : dict of str to list of float
+        Rate reached and rate requested of each clock net, in MHz.
+    used : dict of str to int
+        Cells used, by nextpnr's names.
+    available : dict of str to int
+        Cells of the device, by the same names.
+    critical_path : str
+        Critical path in words, delays in ns.
+    baud : int
+        Highest baud rate of the link.
+    seed : int or None
+        Seed of this bitstream: the one with the fastest clock.
+    seeds : dict of str to (float or None)
+        ``fmax_mhz`` of each seed tried; None where place and route failed.
+    seconds : dict of str to float
+        Run time of each stage.
+    versions : dict of str to str
+        Versions of the tools.
+    bitstream : str
+        Path of the bitstream, or of the folder of a vendor's project.
+    project : bool
+        Whether ``bitstream`` is the folder of a vendor's project.
     """
 
     board: str
@@ -85,8 +124,44 @@ class Build:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Trials:
+    """How many seeds of the placer a build tries.
+
+    Attributes
+    ----------
+    seeds : int
+        Number of seeds; the bitstream with the fastest clock is kept.
+    first_seed : int or None
+        Lowest seed; the board's own if None.
+    jobs : int or None
+        Seeds tried at the same time; one per processor if None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is not a positive integer.
+    """
+
+    seeds: int = 1
+    first_seed: int | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None and each.name != "seeds":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{each.name} must be an integer, not {value!r}")
+            if value < 1:
+                raise ValueError(f"{each.name} must be at least 1, not {value}")
+
+
 def build_id(board: Board, config: ArrayConfig) -> bytes:
-    """What ``hello`` returns: a hash of configuration, sources, options and tool versions.
+    """The build ID that the device reports.
+
+    It is a hash of the configuration, the board, the sources and the versions of the tools.
 
     Raises
     ------
@@ -108,66 +183,71 @@ def build(
     *,
     config: ArrayConfig | None = None,
     array: str | None = None,
-    seeds: int = 1,
-    first_seed: int | None = None,
-    jobs: int | None = None,
+    trials: Trials = Trials(),
     allow_timing_failure: bool = False,
     progress: Progress = lambda line: None,
 ) -> Build:
-    """The bitstream of a board, built now or found in the cache.
+    """Build the bitstream of a board, or find it in the cache.
 
     Parameters
     ----------
-    board : of ``boards.registry``.
-    config, array : another array than the board's own, and its name.
-    seeds : how many to try; the one with the fastest clock is kept.
-    first_seed : the lowest of them; the board's own if None.
-    jobs : how many to try at once; one per processor if None.
-    allow_timing_failure : return a build that misses its clock.
-    progress : told of each stage, in a line.
+    board : Board
+        A board of ``boards.registry``.
+    config : ArrayConfig, optional
+        Another array than the board's own.
+    array : str, optional
+        Name of that array.
+    trials : Trials
+        Seeds to try.
+    allow_timing_failure : bool
+        Whether to return a build that misses its clock.
+    progress : callable
+        Called with a line of text at each stage.
+
+    Returns
+    -------
+    Build
+        The build with the fastest clock.
 
     Raises
     ------
-    TypeError, ValueError
-        If ``seeds``, ``first_seed`` or ``jobs`` is no positive integer.
     DoesNotFit
-        If the device has not enough memory or logic; says by how much, and what would do.
+        If the device has too little memory or logic; says how much is missing and what would fit.
     TimingError
-        If no seed reaches the clock; names the worst path. The build is kept all the same.
+        If no seed reaches the clock; names the worst path. The build stays in the cache.
     ToolError
         If a tool is missing or fails.
     """
-    first = board.seed if first_seed is None else first_seed
-    counts = {"seeds": seeds, "first_seed": first, "jobs": os.cpu_count() if jobs is None else jobs}
-    for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{name} must be an integer, not {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
     config = config or board.config
     array = array or board.array
+    first = board.seed if trials.first_seed is None else trials.first_seed
     identity = build_id(board, config)
     job = _Job(
-        board, config, array, identity, range(first, first + seeds), counts["jobs"] or 1, progress
+        board, config, array, identity, range(first, first + trials.seeds),
+        trials.jobs or os.cpu_count() or 1, progress,
     )
-    key = digest(identity, array, f"{first} {seeds}")
+    # ``jobs`` is left out: it changes how long a build takes, not what it makes.
+    key = digest(identity, array, f"{first} {trials.seeds}")
     folder = cached("bitstream", key, job.run)
     if not job.ran:
         progress(f"{board.name}: unchanged, build {identity.hex()} is in the cache")
     found = json.loads((folder / _REPORT).read_text())
-    place = folder if found["project"] else folder / f"top.{board.bitstream}"
-    result = Build(**{**found, "bitstream": str(place)})
+    # The report was written in a folder that the cache renamed when the build was complete.
+    bitstream = folder if found["project"] else folder / f"top.{board.bitstream}"
+    result = Build(**{**found, "bitstream": str(bitstream)})
     if not result.met and not allow_timing_failure:
         raise TimingError(
             f"{board.name} reaches {result.fmax_mhz:.1f} MHz, not {result.clock_mhz:g} MHz, with "
-            f"{_count(seeds, 'seed')}; the worst path: {result.critical_path}. Try more seeds "
-            "(--seeds 8), or take the bitstream as it is (--allow-timing-failure)"
+            f"{_count(trials.seeds, 'seed')}; the worst path: {result.critical_path}. Try more "
+            "seeds (--seeds 8), or accept the bitstream with --allow-timing-failure"
         )
     return result
 
 
 @dataclass
 class _Job:
+    """One build; ``ran`` tells whether it ran or the cache had its result."""
+
     board: Board
     config: ArrayConfig
     array: str
@@ -178,7 +258,7 @@ class _Job:
     ran: bool = False
 
     def run(self, folder: Path) -> None:
-        """Everything, into a folder."""
+        """Run all stages, in a folder that is empty."""
         self.ran = True
         tools = Tools(folder)
         seconds: dict[str, float] = {}
@@ -210,6 +290,7 @@ class _Job:
             finally:
                 seconds[name] = round(time.monotonic() - began, 1)
 
+        # Memories are counted before yosys runs: it takes minutes to find out that they do not fit.
         def elaborated(text: str) -> None:
             memory.update(self._fit(text))
             self.progress(f"synthesis: yosys for {board.device}")
@@ -224,16 +305,20 @@ class _Job:
             f"{min(self.jobs, len(self.seeds))} at once, for {board.clock_hz / 1e6:g} MHz"
         )
         tried = stage("place and route", lambda: self._place(tools))
-        # Of equals the lowest seed, whichever was done first.
+        # Among equally fast seeds the lowest wins, not the one that finished first.
         best = max((tried[seed] for seed in sorted(tried) if tried[seed]), key=fmax)
         self.progress(f"bitstream: seed {best.seed}")
         stage("bitstream", lambda: board.pack(tools, best.seed))
         return self._result(memory, best, tried, seconds, cells)
 
     def _fit(self, rtlil: str) -> dict[str, list[int]]:
-        """Blocks of memory needed and there, by kind."""
-        from .registry import BOARDS
+        """Memory blocks needed and available, by kind.
 
+        Raises
+        ------
+        DoesNotFit
+            If there are too few.
+        """
         board = self.board
         found = check_fit(
             f"the array {self.array} on {board.name} ({board.device})", memories(rtlil), board.ram,
@@ -244,7 +329,13 @@ class _Job:
         return {kind: [counts.get(kind, 0), there] for kind, there in board.memory.items()}
 
     def _place(self, tools: Tools) -> dict[int, Figures | None]:
-        """Figures of every seed; None of those the tool gave up on."""
+        """Figures of every seed; None for those that nextpnr gave up on.
+
+        Raises
+        ------
+        ToolError
+            If nextpnr gave up on all of them.
+        """
         tried: dict[int, Figures | None] = {}
         errors: list[ToolError] = []
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -253,18 +344,18 @@ class _Job:
             }
             try:
                 for future in as_completed(futures):
-                    seed = futures[future]
-                    try:
-                        tried[seed] = figures = future.result()
-                    except ToolError as error:
+                    seed, error = futures[future], future.exception()
+                    if isinstance(error, ToolError):
                         tried[seed] = None
                         errors.append(error)
                         self.progress(f"seed {seed}: failed")
                     else:
+                        tried[seed] = figures = future.result()
                         self.progress(
                             f"seed {seed}: {fmax(figures):.1f} MHz in {figures.seconds:.0f} s"
                         )
             except BaseException:
+                # Otherwise the pool would wait here for tools that may run for an hour.
                 tools.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -274,7 +365,7 @@ class _Job:
         return tried
 
     def _check_logic(self, log: Path) -> None:
-        """Refuse what the placer counted too much of."""
+        """Say which cells are too many, if the placer's log counts any."""
         short = overfull(log.read_text()) if log.is_file() else {}
         if short:
             counts = ", ".join(
@@ -336,7 +427,8 @@ class _Job:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Makes SIGTERM an exception, so that the tools end with this process."""
+    """Turn SIGTERM into an exception, so that the tools end with this process."""
+    # Python allows signal handlers in the main thread only.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -352,7 +444,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _cells(folder: Path, board: Board) -> dict[str, int]:
-    """What the netlist is made of, by the board's names."""
+    """Cells of the netlist, added up by the names in ``board.cells``."""
     found = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
     return {
         name: sum(count for kind, count in found.items() if re.match(pattern, kind))

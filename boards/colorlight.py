@@ -1,6 +1,7 @@
 """Colorlight 5A-75B, revision 7.0.
 
-The UART is at J19: KEY+ to the board, DATA_LED- from it. That takes its only LED and its button.
+The UART uses the pins of J19: KEY+ to the board, DATA_LED- from it. That leaves neither the board's
+only LED nor its button to the array.
 """
 
 from .ecp5 import Ecp5Board

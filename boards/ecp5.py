@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 from .board import Board, Figures
 from .floorplan import anchor
 from .memory import BlockRam
+from .nextpnr import place_and_route
 from .pll import Pll, ecp5_pll
-from .report import read_figures
 
 if TYPE_CHECKING:
     from amaranth.hdl import Module, Signal
@@ -35,11 +34,12 @@ _DEVICE = {
 
 @dataclass(frozen=True)
 class Ecp5Board(Board):
-    """A board with an ECP5; ``device`` is as ``LFE5U-25F-6CABGA381``.
+    """A board with an ECP5; ``device`` is a full part number such as ``LFE5U-25F-6CABGA381``.
 
     Attributes
     ----------
-    pack_options : of ecppack.
+    pack_options : tuple of str
+        Options of ecppack.
     """
 
     pack_options: tuple[str, ...] = ("--compress",)
@@ -54,6 +54,7 @@ class Ecp5Board(Board):
         "dsps": r"MULT18X18D",
     }
     logic_cells = ("TRELLIS_COMB",)
+    # Shapes of Lattice FPGA-TN-02204; the costs are those of yosys (see ``memory``).
     ram = BlockRam(
         "DP16KD", ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)), 9, 128,
         lut_rows=16,
@@ -76,13 +77,14 @@ class Ecp5Board(Board):
         feedback = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
-            # Analog settings, as Lattice's own tool writes them for any rate.
+            # Analog settings; Lattice's own tool writes these for every rate.
             a_ICP_CURRENT="12",
             a_LPF_RESISTOR="8",
             a_MFG_ENABLE_FILTEROPAMP="1",
             a_MFG_GMCREF_SEL="2",
             a_FREQUENCY_PIN_CLKI=f"{pll.input_hz / 1e6:g}",
             a_FREQUENCY_PIN_CLKOS=f"{pll.clock_hz / 1e6:g}",
+            # The loop is closed over CLKOP, so that CLKOS may have any divider.
             p_FEEDBK_PATH="CLKOP",
             p_CLKOP_ENABLE="ENABLED",
             p_CLKOS_ENABLE="ENABLED",
@@ -112,8 +114,7 @@ class Ecp5Board(Board):
         )
 
     def finish(self, netlist: Path) -> None:
-        """Leave carry outs without a reader unconnected: nextpnr makes two cells of each name. And
-        keep the block RAMs of a core together."""
+        """Disconnect unread carry outputs, and keep the block RAMs of each core together."""
         design = json.loads(netlist.read_text())
         named = design["modules"]["top"]["cells"]
         anchor(named, self.device.split("-")[1])
@@ -125,6 +126,7 @@ class Ecp5Board(Board):
             if cell["port_directions"][port] == "input"
             for bit in bits
         }
+        # nextpnr spends two cells on each connected carry output, even if nothing reads it.
         for cell in cells:
             if cell["type"] == "CCU2C" and not read.intersection(cell["connections"]["COUT"]):
                 cell["connections"]["COUT"] = ["x"]
@@ -132,15 +134,11 @@ class Ecp5Board(Board):
 
     def place(self, tools: Tools, seed: int) -> Figures:
         part, rest = self.device.rsplit("-", 1)
-        began = time.monotonic()
-        tools.run(
-            "nextpnr-ecp5", _DEVICE[part], "--speed", rest[0], "--package", rest[1:],
-            "--json", "top.json", "--lpf", "top.lpf", "--freq", f"{self.clock_hz / 1e6:.6f}",
-            "--seed", str(seed), "--textcfg", f"{seed}.config", "--report", f"{seed}.json",
-            "--log", f"{seed}.log", "--timing-allow-fail", "--router", "router2",
+        return place_and_route(
+            tools, "nextpnr-ecp5", self.clock_hz, seed, _DEVICE[part], "--speed", rest[0],
+            "--package", rest[1:], "--lpf", "top.lpf", "--textcfg", f"{seed}.config",
+            "--router", "router2",
         )
-        report = tools.folder / f"{seed}.json"
-        return read_figures(report, seed, time.monotonic() - began)
 
     def pack(self, tools: Tools, seed: int) -> None:
         tools.run("ecppack", *self.pack_options, f"{seed}.config", "top.bit")

@@ -1,4 +1,4 @@
-"""From a board to a bitstream."""
+"""From a board and an array to a synthesized netlist, or to a project for a vendor's tool."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .tools import Tools
 
 __all__ = ["READ", "elaborate", "project", "synthesize"]
 
-# No memory of the gateware reads a row in the cycle that writes it, or else does not use what it
-# read: what such a read gives need not be built. Reads without a clock and transparent ones are
-# defined whatever is written.
+# Wherever the gateware reads a row in the cycle that writes it, it does not use what it read. yosys
+# would add logic around the block RAM to return the old row, as the RTLIL of Amaranth says; marking
+# the result of such a read as undefined avoids that. Transparent reads and reads without a clock
+# keep their meaning.
 READ = """\
 read_rtlil top.il
 select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1 %i
@@ -29,7 +30,7 @@ write_json top.json
 
 
 def elaborate(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> None:
-    """Write ``top.il``, and the constraints of its pins and rates, into a folder."""
+    """Write ``top.il`` and the constraints file with pins and clock rates into a folder."""
     from .top import Top
 
     plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
@@ -45,21 +46,27 @@ def synthesize(
     tools: Tools | None = None,
     elaborated: Callable[[str], None] = lambda rtlil: None,
 ) -> Path:
-    """Synthesize a board's gateware.
+    """Synthesize the gateware of a board.
 
     Parameters
     ----------
-    board : of ``boards.registry``.
-    folder : for ``top.il``, constraints, script, yosys' log and the netlist.
-    config : of the array; the board's own if None.
-    build_id : what ``hello`` returns.
-    tools : that run in ``folder``.
-    elaborated : called with the RTLIL before yosys is.
+    board : Board
+        A board of ``boards.registry``.
+    folder : Path
+        Folder for ``top.il``, the constraints, the script, yosys' log and the netlist.
+    config : ArrayConfig, optional
+        Configuration of the array; the board's own if None.
+    build_id : bytes
+        Build ID that the device reports.
+    tools : Tools, optional
+        Tools that run in ``folder``.
+    elaborated : callable
+        Called with the RTLIL before yosys runs.
 
     Returns
     -------
     Path
-        ``top.json``, yosys' netlist of module ``top``. Its pins are named by amaranth-boards, such
+        ``top.json``, yosys' netlist of the module ``top``. amaranth-boards names its ports, such
         as ``uart_0__rx__io``.
 
     Raises
@@ -77,12 +84,28 @@ def synthesize(
 
 
 def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> str:
-    """Write the project for a vendor's tool into a folder; the RTLIL of the accelerator in it.
+    """Write the project for a vendor's tool into a folder.
+
+    Parameters
+    ----------
+    board : Board
+        A board of ``boards.registry`` with a vendor's tool.
+    config : ArrayConfig
+        Configuration of the array.
+    build_id : bytes
+        Build ID that the device reports.
+    folder : Path
+        Folder for the project.
+
+    Returns
+    -------
+    str
+        RTLIL of the accelerator, from which the memories are counted.
 
     Raises
     ------
     ToolError
-        If amaranth is not installed.
+        If amaranth-boards is not installed.
     """
     from amaranth.back import rtlil
     from stablespike.hw.accelerator import UartAccelerator
@@ -96,5 +119,6 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         f"{board.title}: only the vendor's tool makes its bitstream. Run here:\n\n"
         "    vivado -mode batch -source top.tcl\n"
     )
+    # The project itself holds Verilog, in which memories cannot be counted.
     accelerator = UartAccelerator(config, build_id, clock_hz=board.clock_hz)
     return str(rtlil.convert(accelerator, emit_src=False))

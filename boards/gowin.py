@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
 from .memory import BlockRam
+from .nextpnr import place_and_route
 from .pll import Pll, gowin_pll
-from .report import read_figures
 
 if TYPE_CHECKING:
     from amaranth.hdl import Module, Signal
@@ -22,11 +21,12 @@ __all__ = ["GowinBoard"]
 
 @dataclass(frozen=True)
 class GowinBoard(Board):
-    """A board with a GW1NR-9C; ``device`` is the whole part number.
+    """A board with a GW1NR-9C; ``device`` is the full part number.
 
     Attributes
     ----------
-    pack_options : of gowin_pack.
+    pack_options : tuple of str
+        Options of gowin_pack.
     """
 
     pack_options: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class GowinBoard(Board):
         "dsps": r"MULT",
     }
     logic_cells = ("LUT4", "ALU")
+    # Shapes of Gowin UG285; the costs are those of yosys (see ``memory``).
     ram = BlockRam(
         "BSRAM", ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)), 9, 128,
         lut_rows=16,
@@ -70,6 +71,7 @@ class GowinBoard(Board):
             i_CLKFB=0,
             i_RESET=0,
             i_RESET_P=0,
+            # The dividers are the static parameters; these pins would set them at run time.
             i_FBDSEL=Const(0, 6),
             i_IDSEL=Const(0, 6),
             i_ODSEL=Const(0, 6),
@@ -81,15 +83,12 @@ class GowinBoard(Board):
         )
 
     def place(self, tools: Tools, seed: int) -> Figures:
-        began = time.monotonic()
-        tools.run(
-            "nextpnr-himbaechel-gowin", "--device", self.device, "--vopt", "family=GW1N-9C",
-            "--vopt", "cst=top.cst", "--json", "top.json", "--write", f"{seed}.placed.json",
-            "--freq", f"{self.clock_hz / 1e6:.6f}", "--seed", str(seed),
-            "--report", f"{seed}.json", "--log", f"{seed}.log", "--timing-allow-fail",
+        return place_and_route(
+            tools, "nextpnr-himbaechel-gowin", self.clock_hz, seed, "--device", self.device,
+            # The revision C of the die: the part number alone does not tell it from the first one.
+            "--vopt", "family=GW1N-9C", "--vopt", "cst=top.cst",
+            "--write", f"{seed}.placed.json",
         )
-        report = tools.folder / f"{seed}.json"
-        return read_figures(report, seed, time.monotonic() - began)
 
     def pack(self, tools: Tools, seed: int) -> None:
         tools.run(

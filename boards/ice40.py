@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .board import Board, Figures
 from .memory import BlockRam
+from .nextpnr import place_and_route
 from .pll import Pll, ice40_pll
-from .report import read_figures
 
 if TYPE_CHECKING:
     from amaranth.hdl import Module, Signal
@@ -22,8 +21,9 @@ __all__ = ["Ice40Board"]
 _SYNTHESIS_DEVICE = {"iCE40UP5K": "u", "iCE40HX8K": "hx"}
 _PLACE_DEVICE = {"iCE40UP5K": "--up5k", "iCE40HX8K": "--hx8k"}
 
-# Every sum a carry chain of its own: as one sum of many terms yosys would build it from full adders
-# of two cells a bit.
+# Runs alumacc before synth_ice40 does, so that each sum keeps a carry chain of its own: yosys would
+# merge a tree of sums into one sum of many terms, whose full adders take two cells per bit. The
+# attribute ``keep`` on the wires between the sums prevents that.
 _SUMS = """\
 hierarchy -top top
 proc
@@ -48,7 +48,8 @@ class Ice40Board(Board):
 
     Attributes
     ----------
-    pll_pad : the crystal is at a PLL's own pin, which then is the PLL's alone.
+    pll_pad : bool
+        Whether the crystal is at the PLL's dedicated pin, which then has no other use.
     """
 
     pll_pad: bool = False
@@ -62,6 +63,7 @@ class Ice40Board(Board):
         "luts": r"SB_LUT4", "registers": r"SB_DFF", "block_rams": r"SB_RAM40", "dsps": r"SB_MAC16"
     }
     logic_cells = ("ICESTORM_LC",)
+    # Shapes of Lattice FPGA-TN-02002; the costs are those of yosys (see ``memory``).
     ram = BlockRam("EBR", ((2048, 2), (1024, 4), (512, 8), (256, 16)), 1, 64)
 
     @property
@@ -72,8 +74,9 @@ class Ice40Board(Board):
     @property
     def synthesis(self) -> str:
         device, _ = self.device.split("-")
-        # Not -dsp: it takes the multipliers there are for bare ones. Registers of fewer than 5 bits
-        # get no clock enable net of their own: a tile has one for its eight cells.
+        # Without -dsp: yosys would spend the few multipliers on bare multiplications, and the
+        # gateware instantiates them itself. Registers of fewer than 5 bits get no clock enable net
+        # of their own, because the eight cells of a tile share one.
         return (
             f"{_SUMS}"
             f"synth_ice40 -device {_SYNTHESIS_DEVICE[device]} "
@@ -106,15 +109,10 @@ class Ice40Board(Board):
 
     def place(self, tools: Tools, seed: int) -> Figures:
         device, package = self.device.split("-")
-        began = time.monotonic()
-        tools.run(
-            "nextpnr-ice40", _PLACE_DEVICE[device], "--package", package.lower(),
-            "--json", "top.json", "--pcf", "top.pcf", "--freq", f"{self.clock_hz / 1e6:.6f}",
-            "--seed", str(seed), "--asc", f"{seed}.asc", "--report", f"{seed}.json",
-            "--log", f"{seed}.log", "--timing-allow-fail",
+        return place_and_route(
+            tools, "nextpnr-ice40", self.clock_hz, seed, _PLACE_DEVICE[device],
+            "--package", package.lower(), "--pcf", "top.pcf", "--asc", f"{seed}.asc",
         )
-        report = tools.folder / f"{seed}.json"
-        return read_figures(report, seed, time.monotonic() - began)
 
     def pack(self, tools: Tools, seed: int) -> None:
         tools.run("icepack", f"{seed}.asc", "top.bin")

@@ -1,7 +1,7 @@
-"""Memories of the gateware in blocks of a device, before synthesis.
+"""Counts the memory blocks that the gateware needs, before synthesis.
 
-yosys chooses between block RAM, LUT RAM and registers by cost; the same costs (those of its own
-descriptions of the devices, share/*/brams*.txt) choose here.
+yosys chooses between block RAM, LUT RAM and registers by cost. Here the same costs decide; they are
+those of yosys' own descriptions of the devices, share/*/brams*.txt.
 """
 
 from __future__ import annotations
@@ -15,20 +15,30 @@ from .netlist import Memory
 
 __all__ = ["BlockRam", "Need", "check_fit", "fits", "needs", "totals"]
 
-_ROM_COST = 16  # as many bits of a ROM in LUTs are worth a bit of RAM in registers
-_SPRAM = (16384, 16)
+_ROM_COST = 16  # yosys counts so many bits of a ROM in LUTs as one bit of RAM in registers
+_SPRAM = (16384, 16)  # rows and bits of an iCE40UP5K's SPRAM, Lattice FPGA-TN-02022
 
 
 @dataclass(frozen=True)
 class BlockRam:
-    """A device's block RAM.
+    """Block RAM and LUT RAM of a device.
 
     Attributes
     ----------
-    name : of a block. shapes : (rows, bits) one may have.
-    byte : bits that are written by themselves; a part of a row takes whole ones.
-    cost : of a block, where a bit of a register costs 1.
-    lut_rows, lut_bits, lut_cost : of a piece of LUT RAM; no rows where there is none.
+    name : str
+        Name of a block.
+    shapes : tuple of (int, int)
+        Rows and bits per row that a block may have.
+    byte : int
+        Bits that share a write enable. A part of a row with its own write enable takes a multiple.
+    cost : int
+        Cost of a block; a register bit costs 1.
+    lut_rows : int
+        Rows of a piece of LUT RAM; 0 if the device has none.
+    lut_bits : int
+        Bits per row of a piece of LUT RAM.
+    lut_cost : int
+        Cost of a piece of LUT RAM.
     """
 
     name: str
@@ -40,14 +50,14 @@ class BlockRam:
     lut_cost: int = 4
 
     def blocks(self, memory: Memory) -> int:
-        """Blocks it takes; 0 where it goes into LUTs or registers."""
+        """Blocks that a memory takes; 0 if it goes into LUTs or registers."""
         lanes = max(1, memory.lanes)
         part = memory.width // lanes
         blocks = min(
             -(-memory.depth // rows) * self._columns(memory.width, part, lanes, bits)
             for rows, bits in self.shapes
         )
-        if memory.style == "block":
+        if memory.style == "block":  # the attribute ram_style overrides the costs
             return blocks
         logic = memory.bits if memory.lanes else memory.bits / _ROM_COST
         if blocks * self.cost >= logic:
@@ -59,9 +69,10 @@ class BlockRam:
         return blocks
 
     def _columns(self, width: int, part: int, lanes: int, bits: int) -> int:
-        """Blocks side by side."""
+        """Blocks next to each other, in the shape with this many bits per row."""
         if lanes == 1:
             return -(-width // bits)
+        # Lanes that share a write enable in the block would be written together.
         padded = -(-part // self.byte) * self.byte
         if padded > bits:
             return lanes * -(-part // bits)
@@ -74,7 +85,12 @@ class Need:
 
     Attributes
     ----------
-    memory : the memory. kind : name of the blocks. count : of them.
+    memory : Memory
+        The memory.
+    kind : str
+        Name of the blocks.
+    count : int
+        Number of blocks.
     """
 
     memory: Memory
@@ -83,7 +99,7 @@ class Need:
 
 
 def needs(memories: Iterable[Memory], ram: BlockRam) -> list[Need]:
-    """What the memories take, those in LUTs and registers left out."""
+    """Blocks of each memory, without the memories that go into LUTs or registers."""
     found = []
     for memory in memories:
         if memory.style == "spram":
@@ -94,7 +110,7 @@ def needs(memories: Iterable[Memory], ram: BlockRam) -> list[Need]:
 
 
 def totals(found: Iterable[Need]) -> dict[str, int]:
-    """Blocks by kind."""
+    """Number of blocks of each kind."""
     sums: dict[str, int] = {}
     for need in found:
         sums[need.kind] = sums.get(need.kind, 0) + need.count
@@ -102,7 +118,7 @@ def totals(found: Iterable[Need]) -> dict[str, int]:
 
 
 def fits(found: Iterable[Need], available: dict[str, int]) -> bool:
-    """Whether there are as many blocks."""
+    """Whether the blocks available suffice."""
     return all(count <= available.get(kind, 0) for kind, count in totals(found).items())
 
 
@@ -114,17 +130,33 @@ def check_fit(
     weight_rows: int,
     others: Iterable[tuple[str, BlockRam, dict[str, int]]] = (),
 ) -> list[Need]:
-    """Refuse memories a device has no blocks for.
+    """Check that a device has enough memory blocks for the gateware.
 
     Parameters
     ----------
-    title : of array and device. memories : of the gateware. ram, available : the device's.
-    weight_rows : of the array. others : boards to name if they would do.
+    title : str
+        Array and device, for the message.
+    memories : list of Memory
+        Memories of the gateware.
+    ram : BlockRam
+        Block RAM of the device.
+    available : dict of str to int
+        Blocks of the device, by kind.
+    weight_rows : int
+        Weight rows of the array.
+    others : iterable of (str, BlockRam, dict)
+        Name, block RAM and available blocks of other boards, which the message suggests if the
+        memories fit them.
+
+    Returns
+    -------
+    list of Need
+        Blocks of each memory.
 
     Raises
     ------
     DoesNotFit
-        Says how many blocks are missing, what takes most of them, and what would fit.
+        If there are too few; says how many are missing, what takes most, and what would fit.
     """
     found = needs(memories, ram)
     if fits(found, available):
@@ -138,8 +170,8 @@ def check_fit(
     largest: dict[str, int] = {}
     for need in found:
         if need.kind in kinds:
-            place = _place(need.memory)
-            largest[place] = largest.get(place, 0) + need.count
+            part = _part(need.memory)
+            largest[part] = largest.get(part, 0) + need.count
     most = sorted(largest.items(), key=lambda each: -each[1])[:3]
     advice = _fewer_weights(memories, ram, available, weight_rows)
     boards = [
@@ -149,20 +181,20 @@ def check_fit(
         advice.append(f"it would fit {', '.join(boards[:4])}")
     raise DoesNotFit(
         f"{title} does not fit: it needs {'; '.join(short)} (most of them: "
-        f"{', '.join(f'{place} {count}' for place, count in most)}); "
+        f"{', '.join(f'{part} {count}' for part, count in most)}); "
         + ("; ".join(advice) or "choose an array with fewer weight_rows, cores or lanes")
     )
 
 
-def _place(memory: Memory) -> str:
-    """What part of the array a memory belongs to, cores taken together."""
-    parts = [part for part in memory.place if part not in ("top", "accelerator", "array")]
+def _part(memory: Memory) -> str:
+    """The part of the array that a memory belongs to; all cores count as one."""
+    parts = [part for part in memory.path if part not in ("top", "accelerator", "array")]
     parts = ["cores" if part.startswith("core") else part for part in parts]
     return ".".join(parts[:2] if len(parts) > 1 else [*parts, memory.name.split("$")[0]])
 
 
 def _inferred(memories: Iterable[Memory]) -> list[Memory]:
-    """The same memories on a device that has no SPRAM."""
+    """The same memories for a device without SPRAM."""
     depth, width = _SPRAM
     return [
         replace(memory, width=width, depth=depth, lanes=1, style="")
@@ -175,8 +207,8 @@ def _inferred(memories: Iterable[Memory]) -> list[Memory]:
 def _fewer_weights(
     memories: list[Memory], ram: BlockRam, available: dict[str, int], rows: int
 ) -> list[str]:
-    """The most weight rows, halved as often as needed, with which it would fit."""
-    weights = [m for m in memories if m.place[-1] == "weights" and m.style != "spram"]
+    """Advice to halve ``weight_rows``, as often as needed; empty if that never fits."""
+    weights = [m for m in memories if m.path[-1] == "weights" and m.style != "spram"]
     while weights and rows >= 32:
         rows //= 2
         smaller = [

@@ -1,4 +1,8 @@
-"""The memories in RTLIL as Amaranth writes it."""
+"""Reads the memories out of the RTLIL that Amaranth writes.
+
+Amaranth 0.5 indents each kind of line alike, which is how lines are recognized here; the others are
+skipped.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,18 @@ class Memory:
 
     Attributes
     ----------
-    module, name : where it is. width, depth : of its rows.
-    lanes : parts of a row that are written by themselves; 0 of what is never written.
-    style : ``ram_style`` it asks for, ``spram`` of an instance of that, "" for none.
+    module : str
+        Module that holds the memory, with the path to it.
+    name : str
+        Name of the memory in its module.
+    width : int
+        Bits of a row.
+    depth : int
+        Number of rows.
+    lanes : int
+        Parts of a row with a write enable of their own; 0 if the memory is never written.
+    style : str
+        The ``ram_style`` the gateware asks for, ``spram`` for an instance of SPRAM, or "".
     """
 
     module: str
@@ -39,13 +52,13 @@ class Memory:
         return self.width * self.depth
 
     @property
-    def place(self) -> tuple[str, ...]:
-        """Where it is, without the numbers that tell modules of one name apart."""
+    def path(self) -> tuple[str, ...]:
+        """Names of the modules from the top down, without the numbers that make them unique."""
         return tuple(part.split("$")[0] for part in self.module.split("."))
 
 
 def memories(rtlil: str) -> list[Memory]:
-    """All memories, and the instances of SPRAM, in the order of the text."""
+    """All memories and instances of SPRAM, in the order of the text."""
     done: list[Memory] = []
     found: dict[str, Memory] = {}
     module, style, memory, writes = "", "", "", False
@@ -70,7 +83,7 @@ def memories(rtlil: str) -> list[Memory]:
 
 
 def _signals(enables: str) -> int:
-    """Different bits among those that enable the bits of a row."""
+    """Number of different signals among the write enables of a row's bits."""
     different = set()
     for name, first, last in _BITS.findall(enables):
         for bit in range(int(last or first), int(first) + 1):

@@ -1,6 +1,6 @@
 """OrangeCrab r0.2, in two sizes.
 
-It has no USB-serial chip: the UART is at the pins 0 (to the board) and 1 (from it) of its header.
+The board has no USB-serial chip: the UART uses pins 0 (to the board) and 1 (from it) of its header.
 """
 
 from .board import FLOW, PLACED
@@ -9,7 +9,8 @@ from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
 
-# 784-128-10 without counters takes 4 us at 81.6 MHz on the 85F; 84 MHz divides to 3 Mbaud.
+# The 85F reaches 4 us for 784-128-10 without counters from 81.6 MHz on. 84 MHz also divides to
+# 3 Mbaud, the highest rate of the adapter.
 _RATES = {"25F": 80_000_000, "85F": 84_000_000}
 
 BOARDS = tuple(

@@ -1,4 +1,4 @@
-"""Every board there is."""
+"""The supported boards."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ BOARDS: dict[str, Board] = {
 
 
 def board(name: str) -> Board:
-    """The board of that name.
+    """The board with a name.
 
     Raises
     ------
     ValueError
-        If there is none; the message lists the names that are near.
+        If there is none; the message lists similar names.
     """
     if name in BOARDS:
         return BOARDS[name]

@@ -1,4 +1,4 @@
-"""USB-serial chips: the rates they can be set to."""
+"""USB-serial chips and the baud rates they support."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ class SerialChip:
 
     Attributes
     ----------
-    name : of the chip.
-    base_hz : what it divides its rates from, in eighths from 2 on, and by 1 and 1.5.
-    highest : the highest rate it is trusted with.
+    name : str
+        Name of the chip.
+    base_hz : int
+        Clock that the chip divides its rates from: by 1, by 1.5, and from 2 on in steps of 1/8.
+    highest : int
+        Highest rate to use, in baud.
     """
 
     name: str
@@ -27,30 +30,32 @@ class SerialChip:
     highest: int
 
     def rates(self) -> Iterator[Fraction]:
-        """Rates from the highest down to ``BAUD_DEFAULT``, as far as they are whole."""
+        """Rates from the highest down to ``BAUD_DEFAULT``, as far as they are integers."""
         for eighths in (8, 12, *range(16, 8 * self.base_hz // BAUD_DEFAULT + 1)):
             rate = Fraction(8 * self.base_hz, eighths)
             if rate <= self.highest and rate.denominator == 1:
                 yield rate
 
 
-# FTDI AN_120: divisors of 3 MHz, of 12 MHz for the high-speed chips.
+# FTDI AN_120: the base is 3 MHz, and 12 MHz for the high-speed chips.
 FT2232H = SerialChip("FT2232H", 12_000_000, 12_000_000)
 FT231X = SerialChip("FT231X", 3_000_000, 3_000_000)
-# The Tang Nano's debugger is a BL702 with firmware that takes the usual rates up to 2 Mbaud.
+# The Tang Nano's debugger is a BL702; its firmware supports the usual rates up to 2 Mbaud.
 BL702 = SerialChip("BL702", 2_000_000, 2_000_000)
-# A board without a USB-serial chip: any 3.3 V adapter of the usual kind.
+# For boards without a USB-serial chip: a common 3.3 V adapter.
 ADAPTER = SerialChip("3.3 V adapter", 3_000_000, 3_000_000)
 
 
 def fastest_baud(chip: SerialChip, clock_hz: int) -> int:
-    """The highest rate of the chip that the clock divides to within 1 %, with at least
+    """The highest rate that chip and clock have in common.
+
+    The clock must divide to the rate within ``BAUD_TOLERANCE``, with at least
     ``CLOCKS_PER_BIT_MIN`` clocks per bit.
 
     Raises
     ------
     ValueError
-        If there is none from ``BAUD_DEFAULT`` on.
+        If there is no such rate from ``BAUD_DEFAULT`` up.
     """
     for rate in chip.rates():
         divisor = round(clock_hz / rate)

@@ -1,8 +1,8 @@
-"""Build boards and keep their figures: the table of all, and the record of one.
+"""Builds boards and writes their figures: the table of all boards, or the record of one.
 
     python -m stablespike.boards.survey [BOARD ...] -o FILE [--seeds N]
 
-Boards in the file that are not built now keep their figures.
+Boards that are in the file but not built now keep their figures.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 from stablespike.support.errors import StableSpikeError
 
-from .build import Build, build
+from .build import Build, Trials, build
 from .registry import BOARDS, board
 
 __all__ = ["LOGIC_GROWTH", "RATE_LOSS", "figures", "main", "regressions"]
 
 LOGIC_GROWTH = 0.05
-"""Part by which logic cells may grow against the record."""
+"""Fraction by which the logic cells may exceed the record."""
 RATE_LOSS = 0.10
-"""Part by which the clock may fall against the record."""
+"""Fraction by which the clock may fall below the record."""
 
 _KEPT = (
     "device", "array", "slots_per_cycle", "clock_mhz", "fmax_mhz", "met", "logic_cells", "luts",
@@ -32,13 +32,13 @@ _KEPT = (
 
 
 def figures(done: Build) -> dict[str, Any]:
-    """What is kept of a build."""
+    """The figures of a build that the file holds."""
     values = done.as_dict()
     return {name: values[name] for name in _KEPT}
 
 
 def regressions(done: Build, record: dict[str, Any]) -> list[str]:
-    """What became worse than the record allows, in words."""
+    """Figures that are worse than the record allows, each in a sentence."""
     found = []
     cells, rate = done.logic_cells or 0, done.fmax_mhz or 0.0
     if cells > (1 + LOGIC_GROWTH) * record["logic_cells"]:
@@ -55,7 +55,7 @@ def regressions(done: Build, record: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 1 if a board could not be built or misses its clock."""
+    """Run the command; return 1 if a board could not be built or misses its clock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("boards", nargs="*", metavar="BOARD", help="all of them if none is named")
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in chosen.boards or list(BOARDS):
         try:
             done = build(
-                board(name), seeds=chosen.seeds, allow_timing_failure=True,
+                board(name), trials=Trials(chosen.seeds), allow_timing_failure=True,
                 progress=lambda line, name=name: print(f"{name}: {line}", flush=True),
             )
         except StableSpikeError as error:
@@ -77,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         failed |= not done.met
         kept[name] = figures(done)
+        # Written after each board: all of them take hours.
         text = json.dumps({each: kept[each] for each in BOARDS if each in kept}, indent=2)
         chosen.output.write_text(text + "\n")
     return int(failed)

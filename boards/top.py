@@ -20,12 +20,17 @@ _SETTLE_SECONDS = 15e-6  # an iCE40's block RAM reads zeros for 3 us after confi
 class Top(Elaboratable):
     """The accelerator at a board's pins.
 
-    Reset lasts from configuration until the PLL has locked and 15 us more, and while the board's
+    Reset lasts from configuration until 15 us after the PLL has locked, and while the board's
     reset button is pressed.
 
     Parameters
     ----------
-    board : where it goes. config : of the array. build_id : what ``hello`` returns.
+    board : Board
+        Board with the pins.
+    config : ArrayConfig
+        Configuration of the array.
+    build_id : bytes
+        Build ID that the device reports.
     """
 
     def __init__(self, board: Board, config: ArrayConfig, build_id: bytes) -> None:
@@ -61,6 +66,7 @@ class Top(Elaboratable):
         if board.reset is not None:
             m.submodules.button = button = io.Buffer("i", self._port(platform, board.reset))
             pressed = button.i
+        # The domain ``settle`` leaves reset first; its counter then ends the reset of the array.
         m.domains.settle = settle = ClockDomain("settle", local=True)
         m.domains.sync = sync = ClockDomain("sync")
         m.d.comb += [settle.clk.eq(clock), sync.clk.eq(clock)]
@@ -75,9 +81,10 @@ class Top(Elaboratable):
 
     def _port(self, platform: Any, resource: str) -> Any:
         """The port of ``name:number`` or ``name:number.signal``."""
-        place, _, signal = resource.partition(".")
-        if place not in self._ports:
-            name, _, number = place.partition(":")
-            self._ports[place] = platform.request(name, int(number), dir="-")
-        port = self._ports[place]
+        numbered, _, signal = resource.partition(".")
+        # A resource can be requested once only, and several LEDs may be signals of one.
+        if numbered not in self._ports:
+            name, _, number = numbered.partition(":")
+            self._ports[numbered] = platform.request(name, int(number), dir="-")
+        port = self._ports[numbered]
         return getattr(port, signal) if signal else port

@@ -6,9 +6,9 @@ from .serial import FT231X
 
 __all__ = ["BOARDS"]
 
-# The open tools use all 24 k LUT of a 12F: it is the same chip as a 25F.
+# A 12F is the same chip as a 25F, and the open tools use all of its 24 k LUTs.
 _ARRAYS = {"12F": "ecp5-25f", "25F": "ecp5-25f", "45F": "ecp5-45f", "85F": "ecp5-85f"}
-# In the slowest grade the 85F's clock depends on the placer's luck: 62 to 77 MHz, by seed.
+# In this slowest speed grade the 85F reaches 62 to 77 MHz, depending on the seed.
 _RATES = {"12F": 80_000_000, "25F": 80_000_000, "45F": 80_000_000, "85F": 60_000_000}
 
 BOARDS = tuple(

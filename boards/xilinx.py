@@ -1,4 +1,4 @@
-"""Boards with an Artix-7: the complete project for Vivado, which alone makes the bitstream."""
+"""Boards with an Artix-7: a complete project for Vivado, the only tool for their bitstreams."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class XilinxBoard(Board):
     bitstream = ""
     packages = ()
     find_pll = staticmethod(artix_pll)
+    # Shapes of AMD UG473; a RAMB36 counts as two.
     ram = BlockRam(
         "RAMB18", ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)), 9, 128,
         lut_rows=32,
@@ -44,6 +45,7 @@ class XilinxBoard(Board):
         from amaranth.hdl import Instance, Signal
         from amaranth.lib import io
 
+        # A feedback without a buffer is allowed: nothing needs the clock's phase at the pin.
         m.submodules.crystal = buffer = io.Buffer("i", pin)
         feedback, made = Signal(), Signal()
         m.submodules.pll = Instance(
@@ -68,5 +70,5 @@ class XilinxBoard(Board):
 
     def _refusal(self) -> ToolError:
         return ToolError(
-            f"{self.title} needs AMD's Vivado: build its project, and run vivado on top.tcl there"
+            f"{self.title} needs AMD's Vivado: build its project, and run vivado on its top.tcl"
         )

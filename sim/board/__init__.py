@@ -1,1 +1,1 @@
-"""The simulated board that a user runs: the gateware as a native library."""
+"""The simulated board: gateware as a native library. Imports hw, spec and support."""

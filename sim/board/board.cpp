@@ -1,8 +1,8 @@
 // The simulated board: clocks a verilated accelerator and carries bytes to and from it.
 //
-// Compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1 at a settable number of
-// clocks per bit; without, over the byte streams rx and tx, at most one byte a clock each way.
-// The board is never reset; its registers start from their initial values.
+// If compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1, at a settable number of
+// clocks per bit. Otherwise they go over the byte streams rx and tx, at most one byte per clock each
+// way. The board is never reset; its registers start from their initial values.
 
 #include <cstdint>
 #include <memory>
@@ -22,11 +22,11 @@ struct Board {
     uint64_t cycles = 0;
 #ifdef BOARD_UART
     uint32_t divisor = 1;
-    uint32_t sending = 0;   // bits still to send, the next one lowest
-    int send_bits = 0;      // how many
+    uint32_t sending = 0;   // bits still to send, the next one in bit 0
+    int send_bits = 0;      // number of these bits
     uint32_t send_clocks = 0;
     uint32_t received = 0;
-    int receive_bits = -1;  // -1: waiting for a start bit
+    int receive_bits = -1;  // -1 while it waits for a start bit
     uint32_t receive_clocks = 0;
 #endif
 
@@ -41,7 +41,7 @@ struct Board {
 
     ~Board() { top->final(); }
 
-    // Inputs written since the last edge reach the outputs.
+    // Lets inputs written since the last edge reach the outputs.
     void settle() {
         top->clock = 0;
         top->eval();
@@ -55,7 +55,7 @@ struct Board {
     }
 
 #ifdef BOARD_UART
-    // Whether the byte was taken: it is when its start bit begins.
+    // Drives rx for one clock. Returns whether the byte was taken: when its start bit begins.
     bool send(const uint8_t* next) {
         bool taken = false;
         if (send_clocks == 0) {
@@ -82,7 +82,7 @@ struct Board {
             if (!line) {
                 receive_bits = 0;
                 received = 0;
-                receive_clocks = divisor / 2;
+                receive_clocks = divisor / 2;  // bits are sampled in their middle
             }
             return -1;
         }
@@ -104,7 +104,7 @@ EXPORT void* board_create() { return new Board; }
 
 EXPORT void board_destroy(void* handle) { delete static_cast<Board*>(handle); }
 
-// Of a netlist with faults built in: which one is present from now on, 0 for none.
+// Selects the fault of a netlist with built-in faults; 0 for none.
 #ifdef BOARD_FAULTS
 EXPORT void board_set_fault(void* handle, uint32_t fault) {
     static_cast<Board*>(handle)->top->fault = fault;
@@ -113,9 +113,12 @@ EXPORT void board_set_fault(void* handle, uint32_t fault) {
 
 EXPORT uint64_t board_cycles(void* handle) { return static_cast<Board*>(handle)->cycles; }
 
-// Runs until one of: `limit` clocks; `room` bytes came out; after the first byte out, `quiet` clocks
-// without another one or `gather` clocks in all; all input taken, and `idle` clocks with nothing out.
-// Returns the clocks run; *taken and *came count bytes.
+// Runs until the first of these events:
+// - `limit` clocks have passed;
+// - `room` bytes came out;
+// - after the first byte out, `quiet` clocks passed without another one, or `gather` clocks in all;
+// - all input is taken, and `idle` clocks passed with nothing out.
+// Returns the number of clocks; *taken and *came are the bytes in and out.
 EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint64_t* taken,
                           uint8_t* out, uint64_t room, uint64_t* came, uint64_t limit,
                           uint64_t idle, uint64_t quiet, uint64_t gather) {
@@ -134,7 +137,7 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
 #else
         top.rx_valid = used < length;
         if (used < length) top.rx_payload = in[used];
-        board.settle();
+        board.settle();  // rx_ready and tx_valid may depend on the inputs within the clock
         bool taking = used < length && top.rx_ready;
         int byte = top.tx_valid ? int(top.tx_payload) : -1;
         top.clock = 1;
@@ -158,12 +161,12 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
 }
 
 #ifdef BOARD_UART
-// Clocks per bit of this side, from the next byte on.
+// Sets the clocks per bit of this side, from the next byte on.
 EXPORT void board_set_divisor(void* handle, uint32_t divisor) {
     static_cast<Board*>(handle)->divisor = divisor;
 }
 
-// Holds rx low for `clocks`, then high for as long; what the device says meanwhile is lost.
+// Holds rx low for `clocks`, then high for as long. Bytes from the device are lost meanwhile.
 EXPORT void board_break(void* handle, uint64_t clocks) {
     Board& board = *static_cast<Board*>(handle);
     for (int level = 0; level < 2; ++level) {

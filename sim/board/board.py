@@ -1,4 +1,4 @@
-"""The simulated board: the accelerator's gateware as a native library, behind a byte transport."""
+"""The simulated board: a native library made of the gateware, behind a byte transport."""
 
 from __future__ import annotations
 
@@ -22,26 +22,32 @@ from .verilog import accelerator_verilog
 __all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
 
 CLOCK_HZ = 24_000_000
-"""What the simulated board says of its clock: the one every preset is meant to reach."""
+"""Clock rate that the simulated board reports; every preset is meant to reach it."""
 
 _HARNESS = Path(__file__).with_name("board.cpp")
 _LIBRARY = "board.so"
 _VERILATE = (
-    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
-    "-Wno-lint", "--prefix", "Vboard", "--top-module", "board",
+    "--cc", "-O3",
+    # Undefined values may become whatever is fastest: all registers have an initial value.
+    "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+    # The text is generated; Verilator's style warnings about it would only fill the log.
+    "-Wno-fatal", "-Wno-lint",
+    "--prefix", "Vboard", "--top-module", "board",
     # In pieces: compilers take more than linear time for one long function.
     "--output-split", "40000", "--output-split-cfuncs", "1000",
 )
+# Symbols are hidden because models with the same class names are loaded into one process.
 _COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
 _QUICK = ("-O0", *_COMPILE[1:])
-_UNIT = 2_000_000   # bytes of C++ compiled at once
+_UNIT = 2_000_000  # bytes of C++ in one compilation
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
-_IDLE = 200_000     # clocks without output after which nothing more is expected for now
-_SLICE = 100_000    # clocks between two looks at the time, and at Ctrl-C
-_QUIET = 48         # clocks without a byte that end a batch of output
-_GATHER = 512       # clocks a batch may take: the host's answers must not wait for long
-_ROOM = 1 << 16
+# All in clocks, except for the last one.
+_IDLE = 200_000   # without output: then nothing more is expected for now
+_SLICE = 100_000  # between two checks of the time, and of Ctrl-C
+_QUIET = 48       # without a byte: this ends a batch of output
+_GATHER = 512     # longest batch, because the answers of the host must not wait for long
+_ROOM = 1 << 16   # bytes of the output buffer
 
 _log = logging.getLogger(__name__)
 
@@ -53,19 +59,28 @@ def board_library(
     faults: bool = False,
     compile_flags: tuple[str, ...] = _COMPILE,
 ) -> Path:
-    """The native library of a top module ``board``, built now or found in the cache.
+    """Build the native library of a top module ``board``, or find it in the cache.
 
     Parameters
     ----------
-    verilog : as ``board_verilog`` makes it.
-    uart : whether it has the UART's pins rather than byte streams.
-    faults : whether it has a pin ``fault``.
-    compile_flags : of the C++ compiler.
+    verilog : str
+        Text as ``board_verilog`` returns it.
+    uart : bool
+        Whether the module has the UART's pins rather than byte streams.
+    faults : bool
+        Whether the module has a pin ``fault``.
+    compile_flags : tuple of str
+        Flags of the C++ compiler.
+
+    Returns
+    -------
+    Path
+        The shared library.
 
     Raises
     ------
     ToolError
-        If verilator or a compiler is missing, or fails.
+        If Verilator or the compiler is missing or fails.
     """
     tool, cxx = verilator(), compiler()
     flags = compile_flags + ("-DBOARD_UART",) * uart + ("-DBOARD_FAULTS",) * faults
@@ -89,13 +104,18 @@ def board_library(
 
 
 def _units(folder: Path) -> list[Path]:
-    """The sources in a folder in fewer ones: reading the headers takes longer than most of them."""
+    """Join the sources of a folder into fewer files.
+
+    Reading Verilator's headers takes longer than compiling most of the sources. Those that
+    Verilator calls slow run once per model, so ``_compile`` does not optimize them.
+    """
+    sources = sorted(folder.glob("*.cpp"))
     units = []
     for kind in ("", "__Slow"):
         parts: list[list[Path]] = []
         room = 0
-        for source in sorted(folder.glob("*.cpp")):
-            if source not in units and ("__Slow" in source.name) == bool(kind):
+        for source in sources:
+            if ("__Slow" in source.name) == bool(kind):
                 room -= source.stat().st_size
                 if room < 0:
                     parts.append([])
@@ -108,7 +128,7 @@ def _units(folder: Path) -> list[Path]:
 
 
 def _compile(sources: list[Path], flags: tuple[str, ...], folder: Path) -> list[str]:
-    """Object files of the sources, in ``folder``, as many at once as there are processors."""
+    """Compile sources into ``folder``, one per processor at a time, and return the objects."""
     include, cxx = verilator().root / "include", compiler().path
     options = [*flags, "-I.", f"-I{include}", f"-I{include / 'vltstd'}"]
     objects = [str(folder / f"{path.stem}.o") for path in sources]
@@ -123,7 +143,7 @@ def _compile(sources: list[Path], flags: tuple[str, ...], folder: Path) -> list[
 
 
 def _runtime(flags: tuple[str, ...]) -> list[str]:
-    """Verilator's own part of a library, the same for every model."""
+    """Objects of Verilator's runtime, which are the same for every model."""
     sources = [verilator().root / "include" / name for name in _RUNTIME]
     key = digest(" ".join(flags), verilator().version, compiler().version)
 
@@ -148,7 +168,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
 
 
 class _Library:
-    """The functions of a board's library, with their types."""
+    """Functions of a board's library, with their types."""
 
     def __init__(self, path: Path, uart: bool, faults: bool) -> None:
         library = ctypes.CDLL(str(path))
@@ -176,25 +196,32 @@ class _Library:
 
 
 class SimTransport:
-    """Bytes to and from a simulated board. Its clock runs only inside ``read``.
+    """Carries bytes to and from a simulated board, whose clock runs only inside ``read``.
 
     Parameters
     ----------
-    config : the array on the board.
-    uart : through the UART's pins, a bit at a time, rather than the link's byte streams.
-    clock_hz : what the board says of its clock; with ``uart``, rates are divided down from it.
-    verilog : of other gateware with the same pins (``board_verilog``).
-    quick : compile without optimizing, for runs shorter than a compilation.
-    fault : of a netlist with faults built in: which one is present, 0 for none.
+    config : ArrayConfig
+        Configuration of the array.
+    uart : bool
+        Whether bytes go through the UART's pins, bit by bit, rather than the link's byte streams.
+    clock_hz : int
+        Clock rate that the board reports. With ``uart``, baud rates are divided down from it.
+    verilog : str, optional
+        Other gateware with the same pins, as ``board_verilog`` returns it.
+    quick : bool
+        Whether to compile without optimization, for runs shorter than a compilation.
+    fault : int, optional
+        For a netlist with faults built in: the fault that is present, 0 for none.
 
     Attributes
     ----------
-    name : for messages.
+    name : str
+        Name for messages.
 
     Raises
     ------
     ToolError
-        If the gateware cannot be built here; names what is missing.
+        If the gateware cannot be built on this machine; names what is missing.
     """
 
     def __init__(
@@ -229,31 +256,33 @@ class SimTransport:
 
     @property
     def cycles(self) -> int:
-        """Clocks since reset."""
+        """Clock cycles since the board was made."""
         if self._handle is None:
             return self._final_cycles
         return int(self._library.cycles(self._handle))
 
     def write(self, data: bytes) -> None:
-        """Queue bytes; they go out while ``read`` runs the clock."""
+        """Queue bytes, which are sent while ``read`` runs the clock."""
         self._open()
         self._pending += bytes(data)
 
     def read(self, timeout: float) -> bytes:
-        """Run the clock until output has come, and go on while more of it follows closely.
+        """Run the clock until the board sends, and for as long as more bytes follow closely.
 
         Parameters
         ----------
-        timeout : seconds of real time; 0 returns at once, with nothing.
+        timeout : float
+            Seconds of real time; 0 returns at once, with nothing.
 
         Returns
         -------
         bytes
-            Nothing after ``timeout``, or when the board has taken all input and has been quiet for
-            as long as makes it likely that it waits for more.
+            Bytes sent by the board. None after ``timeout``, or once the board has taken all input
+            and then been silent for so long that it probably waits for more.
         """
         handle = self._open()
         deadline = time.monotonic() + timeout
+        # At the UART's pins a byte takes 10 bits, so the limits are multiples of a bit.
         bit = self._divisor or 1
         quiet, gather = (_QUIET, _GATHER) if not self._uart else (24 * bit, 400 * bit)
         idle, ran = max(_IDLE, 100 * bit), 0
@@ -274,7 +303,7 @@ class SimTransport:
         return b""
 
     def reset(self) -> None:
-        """Forget what was queued; with ``uart``, a break and the default rate."""
+        """Discard queued bytes; with ``uart``, also send a break and return to the default rate."""
         handle = self._open()
         self._pending = b""
         if self._uart:
@@ -282,12 +311,12 @@ class SimTransport:
             self._library.send_break(handle, 4 * BREAK_BITS * self._divisor)
 
     def set_baud(self, baud: int) -> None:
-        """Go on at another rate, from the next byte.
+        """Change the baud rate, from the next byte on.
 
         Raises
         ------
         LinkError
-            If there is no UART, or the board's clock does not allow the rate.
+            If there is no UART, or the clock of the board is too slow for the rate.
         """
         handle = self._open()
         if not self._uart:
@@ -302,13 +331,14 @@ class SimTransport:
         self._library.set_divisor(handle, divisor)
 
     def close(self) -> None:
-        """Free the model; closing twice does no harm."""
+        """Free the model. Closing it again does nothing."""
         if self._handle is not None:
             self._final_cycles = self.cycles
             self._library.destroy(self._handle)
             self._handle = None
 
     def __del__(self) -> None:
+        # The model is C++ memory, of which Python's collector knows nothing.
         self.close()
 
     def _open(self) -> int:

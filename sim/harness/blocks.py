@@ -1,4 +1,4 @@
-"""What the benches of the array's blocks share: pins cycle by cycle, task fields, packets."""
+"""Pins cycle by cycle, task fields and report packets, for the benches of the array's blocks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = [
 
 
 def array_config() -> ArrayConfig:
-    """The array configuration the bench was given as its parameter ``config``."""
+    """The array configuration in the bench's parameter ``config``."""
     return ArrayConfig(**parameters()["config"])
 
 
 async def cycle(bench: Bench, **pins: int) -> None:
-    """Begin the next clock cycle with these inputs; returns when its outputs may be read."""
+    """Start the next clock cycle with these inputs, and return when its outputs may be read."""
     await bench.tick()
     for name, bits in pins.items():
         getattr(bench.dut, name).value = bits
@@ -33,12 +33,12 @@ async def cycle(bench: Bench, **pins: int) -> None:
 
 
 def value(bench: Bench, name: str) -> int:
-    """An output, unsigned."""
+    """Value of an output, unsigned."""
     return int(getattr(bench.dut, name).value)
 
 
 def weighted(random: Random, low: int, high: int) -> int:
-    """A number of a range, often at or near its ends or zero."""
+    """A random number of a range, often at or near its ends or zero."""
     if random.random() < 0.6:
         return random.randint(low, high)
     near = random.choice([low, high, max(low, min(high, 0))]) + random.choice([-1, 0, 0, 1])
@@ -46,7 +46,7 @@ def weighted(random: Random, low: int, high: int) -> int:
 
 
 def random_neuron(random: Random, config: ArrayConfig, threshold: int = 1, **fixed: Any) -> Neuron:
-    """A neuron setting out of all there are."""
+    """Random settings of a neuron; ``fixed`` gives some of them."""
     top = (1 << (config.state_bits - 1)) - 1
 
     def leak() -> tuple[int | None, int | None]:
@@ -66,7 +66,7 @@ def random_neuron(random: Random, config: ArrayConfig, threshold: int = 1, **fix
 
 
 def neuron_settings(config: ArrayConfig, neuron: Neuron, **fields: int) -> int:
-    """The neuron fields of a task as one integer; those not given are 0."""
+    """The neuron fields of a task as one integer; fields that are not given are 0."""
     values: dict[str, int] = {
         field.name: 0 for word in task_layout(config).neuron for field in word.fields
     }
@@ -98,7 +98,21 @@ def neuron_settings(config: ArrayConfig, neuron: Neuron, **fields: int) -> int:
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet of ``spec.report``."""
+    """A report packet, as ``spec.report`` defines it.
+
+    Attributes
+    ----------
+    kind : ReportKind
+        Kind of the packet.
+    layer : int
+        Tag of the layer.
+    group : int
+        Number of the neuron group.
+    core : int
+        Core that sent it.
+    body : tuple of int
+        Words of 16 bits.
+    """
 
     kind: ReportKind
     layer: int
@@ -108,29 +122,29 @@ class Packet:
 
     @property
     def row(self) -> int:
-        """The words of the body as one integer."""
+        """The body as one integer; the first word is the lowest."""
         return sum(word << (16 * i) for i, word in enumerate(self.body))
 
     def words(self, layout_last: int = 1 << 16) -> list[int]:
-        """The packet as payloads of a report stream; ``layout_last`` is the bit of ``last``."""
+        """The packet as payloads of a report stream; ``layout_last`` marks the last one."""
         head = HEAD.pack({"kind": self.kind, "length": len(self.body), "layer": self.layer})
         words = [head, PLACE.pack({"group": self.group, "core": self.core}), *self.body]
         return [*words[:-1], words[-1] | layout_last]
 
 
 def packets(payloads: Iterable[int]) -> list[Packet]:
-    """The packets in payloads of a report stream; fails where one is cut or its length is wrong."""
+    """The packets in the payloads of a report stream; fails if one is cut or has a wrong length."""
     found, words = [], []
     for payload in payloads:
         words.append(payload & 0xFFFF)
         if payload >> 16:
             assert len(words) >= 2, f"a packet of {len(words)} words"
-            head, place = HEAD.unpack(words[0]), PLACE.unpack(words[1])
+            head, origin = HEAD.unpack(words[0]), PLACE.unpack(words[1])
             body = tuple(words[2:])
             assert head["length"] == len(body), f"{len(body)} words, the head says {head['length']}"
             found.append(
                 Packet(
-                    ReportKind(head["kind"]), head["layer"], place["group"], place["core"], body
+                    ReportKind(head["kind"]), head["layer"], origin["group"], origin["core"], body
                 )
             )
             words = []

@@ -1,4 +1,8 @@
-"""Frames and a host's end of the link for benches: independent of the driver and the gateware."""
+"""Frames, and a model of the host, for benches of the link.
+
+It shares nothing with the driver or the gateware except ``spec.link``, so that one mistake cannot
+be in both.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,21 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Frame:
-    """A decoded frame; ``kind`` with its flags."""
+    """A decoded frame.
+
+    Attributes
+    ----------
+    kind : int
+        Kind, with its flags.
+    session : int
+        Session.
+    seq : int
+        Number of the frame.
+    ack : int
+        Number up to which the sender has received frames.
+    body : bytes
+        Body.
+    """
 
     kind: int
     session: int
@@ -38,13 +56,13 @@ class Frame:
 
 
 def frame(kind: int, session: int = 0, seq: int = 0, ack: int = 0, body: bytes = b"") -> bytes:
-    """A frame as it is on the wire, its closing zero included."""
+    """A frame as it appears on the wire, with the zero that ends it."""
     raw = bytes((kind, session & 0xFF, seq & 0xFF, ack & 0xFF)) + body
     return cobs.encode(raw + zlib.crc32(raw).to_bytes(CRC_BYTES, "little")) + b"\0"
 
 
 def read_frame(wire: bytes) -> Frame | None:
-    """The frame in bytes up to, without, a zero; None if it is damaged."""
+    """The frame in the bytes before a zero; None if it is damaged."""
     try:
         raw = cobs.decode(wire)
     except cobs.DecodeError:
@@ -58,22 +76,26 @@ def read_frame(wire: bytes) -> Frame | None:
 
 
 def write_command(core: int, space: int, row: int, words: list[int]) -> bytes:
+    """A WRITE command for the words of a row."""
     data = b"".join(word.to_bytes(2, "little") for word in words)
     return bytes((Command.WRITE, core, space)) + row.to_bytes(3, "little") + data
 
 
 def register_command(register: int, value: int) -> bytes:
+    """A REGISTER command."""
     return bytes((Command.REGISTER, register)) + value.to_bytes(2, "little")
 
 
 def window_head(
     steps: int, first: int = 0, last: int = 0, encoding: Encoding = Encoding.BITMAP
 ) -> bytes:
+    """The head byte of a window."""
     fields = {"steps": steps - 1, "first": first, "last": last, **encoding.head}
     return bytes((WINDOW_HEAD.pack(fields),))
 
 
 def input_command(data: bytes) -> bytes:
+    """An INPUT command."""
     return bytes((Command.INPUT,)) + data
 
 
@@ -81,7 +103,7 @@ def encode_window(
     words: list[int], config: ArrayConfig, steps: int, first: int, last: int, rng: random.Random,
     half: bool = False,
 ) -> bytes:
-    """A window as it is in the stream, in a random encoding."""
+    """A window as it appears in the stream, in a random encoding."""
     import numpy as np
 
     encoding = rng.choice(encodings(config))
@@ -90,7 +112,7 @@ def encode_window(
 
 
 def cut_stream(stream: bytes, rng: random.Random, longest: int = 245) -> list[bytes]:
-    """INPUT commands of random lengths."""
+    """INPUT commands of random lengths for the bytes of a stream."""
     out = []
     while stream:
         cut = rng.choice([1, rng.randrange(1, longest + 1), longest])
@@ -101,7 +123,21 @@ def cut_stream(stream: bytes, rng: random.Random, longest: int = 245) -> list[by
 
 @dataclass
 class Damage:
-    """What happens to frames on their way: the chance of each."""
+    """Probabilities of what may happen to a frame on its way.
+
+    Attributes
+    ----------
+    lost : float
+        The frame does not arrive.
+    damaged : float
+        A bit is flipped, or a byte is lost or doubled.
+    doubled : float
+        The frame arrives twice.
+    swapped : float
+        The frame arrives after the next one.
+    noise : float
+        Random bytes follow.
+    """
 
     lost: float = 0.0
     damaged: float = 0.0
@@ -110,7 +146,7 @@ class Damage:
     noise: float = 0.0
 
     def carry(self, wire: bytes, rng: random.Random, late: list[bytes]) -> list[bytes]:
-        """What arrives of a frame; ``late`` holds back those that arrive after the next."""
+        """What arrives of a frame; ``late`` keeps frames that arrive after the next one."""
         out = [] if rng.random() < self.lost else [wire]
         if out and rng.random() < self.damaged:
             at = rng.randrange(len(wire))
@@ -131,18 +167,30 @@ class Damage:
 
 
 class HostModel:
-    """Sends commands and takes reports as ``spec.link`` says; time is the caller's cycles.
+    """Sends commands and receives reports according to ``spec.link``.
 
     Attributes
     ----------
-    commands : still to be sent; append to it.
-    reports : bytes taken so far.
-    acked : commands the device has executed.
-    faults : frames with ``FAULT`` seen.
-    info : body of the INFO frame, None before it came.
+    commands : deque of bytes
+        Commands to send; append to it.
+    reports : bytearray
+        Report bytes received.
+    frames : list of Frame
+        Frames received.
+    info : bytes or None
+        Body of the INFO frame; None until it arrives.
+    acked : int
+        Number of commands that the device has acknowledged.
+    faults : int
+        Number of frames with ``FAULT``.
+    broken : int
+        Number of damaged frames.
+    resent : int
+        Number of commands sent again.
     """
 
     TIMEOUT = 3000
+    """Cycles without an acknowledgement after which commands are sent again."""
 
     def __init__(self, config: ArrayConfig, nonce: bytes, rng: random.Random) -> None:
         self.config, self.nonce, self.rng = config, nonce, rng
@@ -160,12 +208,15 @@ class HostModel:
 
     @property
     def done(self) -> bool:
+        """Whether the session is open and the device has executed all commands."""
         return self.info is not None and not self.commands and not self._sent
 
     def hello(self) -> bytes:
+        """The frame that opens a session."""
         return frame(Kind.HELLO, self.session, 0, 0, self.nonce)
 
     def receive(self, data: bytes, now: int) -> None:
+        """Take bytes from the device, in the cycle ``now``."""
         self._raw += data
         while 0 in self._raw:
             at = self._raw.index(0)
@@ -191,6 +242,7 @@ class HostModel:
             self._last = now
         if kind == Kind.DATA:
             ahead = (got.seq - self._taken) & 0xFF
+            # Half of the numbers lie ahead: those frames were lost. The others came before.
             if ahead == 0:
                 self.reports += got.body
                 self._taken += 1
@@ -206,7 +258,7 @@ class HostModel:
         self._sent.clear()
 
     def transmit(self, now: int) -> list[bytes]:
-        """Frames to send now."""
+        """Frames to send in the cycle ``now``."""
         if self.info is None:
             if now - self._last < self.TIMEOUT:
                 return []
@@ -216,6 +268,7 @@ class HostModel:
         if now - self._last >= self.TIMEOUT:
             self._last, self._ask = now, True
             self._again()
+        # At most half of the numbers may be on their way, and the device has to buffer them all.
         while self.commands and len(self._sent) < 127:
             used = sum(len(body) + 1 for body in self._sent)
             if used + len(self.commands[0]) + 1 > self.config.receive_bytes:

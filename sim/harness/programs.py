@@ -1,4 +1,4 @@
-"""Compiled programs on a core or an array in a bench: load, run samples, check every report."""
+"""Loads compiled programs in a bench, runs samples, and checks every report."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Words = list[int]
 
 
 def cases(folder: str) -> Iterator[tuple[Program, npt.NDArray[np.int64]]]:
-    """Programs and a sample for each, from the files of a folder."""
+    """The programs in a folder, each with a sample."""
     for path in sorted(Path(folder).glob("*.npy")):
         yield load_program(path.with_suffix(".program")), np.load(path)
 
 
 def watch_room(bench: Bench) -> None:
-    """Fail if ``ready`` of the stream of windows falls before a window was taken."""
+    """Fail if ``ready`` of the stream of windows falls before a window is taken."""
 
     async def watch() -> None:
         up = False
@@ -52,7 +52,7 @@ def watch_room(bench: Bench) -> None:
 
 
 async def load(bench: Bench, program: Program) -> None:
-    """Write a program through the pins ``writes``, a chunk per cycle."""
+    """Write a program through the port ``writes``, one chunk per cycle."""
     layout = write_layout(program.config)
     for core, space, first, rows in program.writes():
         for row, chunks in enumerate(rows, first):
@@ -66,7 +66,7 @@ async def load(bench: Bench, program: Program) -> None:
 
 
 def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Words:
-    """The input's words of a window, in C order."""
+    """The input words of a window, in C order."""
     if program.network.input.kind == "pixels":
         return [int(word) for word in sample.reshape(-1)]
     length = program.window
@@ -77,7 +77,7 @@ def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Word
 def windows(
     program: Program, sample: npt.NDArray[np.int64]
 ) -> Iterator[tuple[list[int], int]]:
-    """Per window of a sample, the parts of its input rows and the window, as payloads."""
+    """For each window of a sample, payloads of its input rows and of the window itself."""
     config, count = program.config, program.registers[Register.INPUT_ROWS]
     layout, part = beat_layout(config), config.lanes // config.row_beats
     for number in range(program.windows):
@@ -100,7 +100,7 @@ def windows(
 
 
 def _window(program: Program, number: int, base: int) -> int:
-    """A window of a sample of its own."""
+    """Payload of a window of a sample that is not continued from another one."""
     steps = min(program.window, program.steps - number * program.window)
     return pack(window_layout(program.config), {
         "steps": steps - 1, "first": int(number == 0), "last": int(number == program.windows - 1),
@@ -109,7 +109,7 @@ def _window(program: Program, number: int, base: int) -> int:
 
 
 async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
-    """The words up to the last of ``count`` END packets, taken out."""
+    """Wait for ``count`` END packets, and take the words up to the last of them."""
     at = seen = 0
     head = True
 
@@ -128,7 +128,7 @@ async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
 
 
 class _Received:
-    """Reports by what they are of, each at most once: rows by their place in the layer's map."""
+    """Reports, each at most once: rows by kind, layer, window and position in the layer's map."""
 
     def __init__(self, program: Program, packets: Iterable[Packet]) -> None:
         self.program = program
@@ -149,13 +149,13 @@ class _Received:
             if packet.kind == ReportKind.END:
                 ended[packet.core] += 1
                 continue
-            place = packet.layer, packet.core, window
+            origin = packet.layer, packet.core, window
             if packet.kind == ReportKind.COUNTERS:
-                assert place not in self.counters
-                self.counters[place] = counter_values(list(packet.body), program.config)
+                assert origin not in self.counters
+                self.counters[origin] = counter_values(list(packet.body), program.config)
                 continue
-            number = seen[(packet.kind, *place)]
-            seen[(packet.kind, *place)] += 1
+            number = seen[(packet.kind, *origin)]
+            seen[(packet.kind, *origin)] += 1
             row, group = self._row(packet, number)
             assert packet.group == group, (packet, number)
             key = packet.kind, packet.layer, window, row
@@ -164,14 +164,14 @@ class _Received:
         assert ended == dict.fromkeys(range(program.config.cores), program.windows)
 
     def _row(self, packet: Packet, number: int) -> tuple[int, int]:
-        """Where the row of a core's packet of that number lies, and the group it has to name."""
+        """Position of a packet's row in the layer's map, and the group the packet must name."""
         runs = self.orders[self.program.layer_tags[packet.layer][0], packet.core]
         if packet.kind == ReportKind.WORDS:
             return int(runs.emitted_rows[number]), int(runs.emitted[number]) % _NUMBERS
         return int(runs.rows[number]), number % _NUMBERS
 
     def map(self, kind: ReportKind, tag: int) -> Map:
-        """How the rows of that kind lie."""
+        """Layout of the rows of a kind."""
         network, index = self.program.network, self.program.layer_tags[tag][0]
         layer, shape = network.layers[index], network.input_shapes[index]
         made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
@@ -179,7 +179,7 @@ class _Received:
         return written_map(made(shape), self.program.config.lanes, each)
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
-        """A layer's words of a window in C order, complete, taken out."""
+        """Take all words of a layer in a window, in C order."""
         config, lying = self.program.config, self.map(kind, tag)
         found: Words = []
         for at in range(lying.rows(config.lanes)):
@@ -194,7 +194,7 @@ class _Received:
         return words
 
     def membranes(self, tag: int) -> list[int]:
-        """A layer's membranes after the sample in C order, taken out."""
+        """Take all membranes of a layer after the sample, in C order."""
         lanes, lying = self.program.config.lanes, self.map(ReportKind.MEMBRANE, tag)
         last, groups = self.program.windows - 1, lying.pitch // lanes
         found: list[int] = []
@@ -210,7 +210,7 @@ class _Received:
 def check(
     program: Program, sample: npt.NDArray[np.int64], packets: Iterable[Packet], flags: int
 ) -> None:
-    """Every report of a sample against the plain reference, and none beside them."""
+    """Compare every report of a sample with the plain reference; fail on any other report."""
     network, config = program.network, program.config
     plain = reference.run(
         network, sample, program.steps, config.window, state_bits=config.state_bits
@@ -249,7 +249,7 @@ def check(
 
 
 def _joined(words: Iterable[int], program: Program) -> Words:
-    """Words of the array's window from those of the program's."""
+    """Words of the array's window length, made of words of the program's."""
     steps = [word >> t & 1 for word in words for t in range(program.window)][: program.steps]
     width = program.config.window
     return [
@@ -262,7 +262,7 @@ def _check_counters(
     program: Program, received: _Received, layer: int, window: int,
     maps: tuple[Words, Words, Words, Words],
 ) -> None:
-    """Of a layer that reads words, ``back`` of its own, and makes others."""
+    """Check the counters of a layer; ``maps`` are its input, fed back, fired and stable words."""
     read, back, fired, stable = maps
     network = program.network
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]

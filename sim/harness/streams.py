@@ -1,8 +1,8 @@
-"""What cocotb benches share: clock and reset, stream drivers, a protocol monitor, a cycle guard.
+"""Clock, reset, stream drivers, a protocol monitor and a cycle guard for cocotb benches.
 
 Every driver here writes right after a rising edge and reads at the falling edge that follows, when
-all combinational paths have settled; what is seen there is what the next rising edge acts on,
-whatever the simulator's order of events. Benches that drive pins themselves do the same:
+all combinational paths have settled. The values there are those that the next rising edge acts on,
+in whatever order the simulator handles its events. Benches that drive pins themselves do the same:
 ``await bench.tick()``, write, ``await bench.settle()``, read.
 """
 
@@ -25,24 +25,30 @@ from .bench import INPUTS, PARAMETERS
 __all__ = ["Bench", "Monitor", "Sink", "Source", "pack", "parameters", "start", "unpack"]
 
 CYCLE_LIMIT = 100_000
+"""Cycles after which a test fails, unless ``start`` is given another limit."""
 
 
 def parameters() -> dict[str, Any]:
-    """The parameters ``run_bench`` was given."""
+    """The parameters that were passed to ``run_bench``."""
     return dict(json.loads(os.environ.get(PARAMETERS, "{}")))
 
 
 async def start(dut: Any, *, limit: int = CYCLE_LIMIT, period_ns: int = 10) -> Bench:
-    """Zero every input, start the clock, reset, and guard the test against running for ever.
+    """Zero every input, start the clock, reset the device, and start the cycle guard.
 
-    Returns right after a rising edge, out of reset.
+    It returns right after the rising edge that ends the reset.
 
     Parameters
     ----------
-    limit : cycles after which the test fails.
+    dut : handle
+        cocotb's handle of the device.
+    limit : int
+        Cycles after which the test fails.
+    period_ns : int
+        Clock period in nanoseconds.
     """
     for name in json.loads(os.environ.get(INPUTS, "[]")):
-        if hasattr(dut, name):
+        if hasattr(dut, name):  # Amaranth leaves out pins of no bits
             getattr(dut, name).value = 0
     bench = Bench(dut, limit, period_ns)
     Clock(dut.clk, period_ns, unit="ns").start()
@@ -57,12 +63,16 @@ async def start(dut: Any, *, limit: int = CYCLE_LIMIT, period_ns: int = 10) -> B
 
 
 class Bench:
-    """A device under test with a running clock, and the guard over it; made by ``start``.
+    """A device under test with a running clock and a cycle guard; ``start`` makes it.
 
     Attributes
     ----------
-    dut : cocotb's handle.
-    random : seeded by the run's seed; all stimulus comes from it.
+    dut : handle
+        cocotb's handle of the device.
+    limit : int
+        Cycles after which the test fails.
+    random : random.Random
+        Source of all stimulus, seeded with the seed of the run.
     """
 
     def __init__(self, dut: Any, limit: int, period_ns: int) -> None:
@@ -75,8 +85,10 @@ class Bench:
         self._waiting = "the test to end"
 
     async def tick(self, count: int = 1) -> None:
-        """Wait for that many rising edges."""
-        if count > 1:  # past all but the last, whether now is an edge that rises or one that falls
+        """Wait for a number of rising edges."""
+        # A timer is much faster than waiting for each edge. It ends in the quarter before the last
+        # edge, whether the present edge rises or falls.
+        if count > 1:
             await Timer((4 * count - 3) * self._period / 4, "ns")
         if count > 0:
             await self._rise
@@ -86,9 +98,9 @@ class Bench:
         await self._fall
 
     async def until(self, condition: Callable[[], Any], what: str = "a condition") -> None:
-        """Return after the rising edge that ends the first cycle in which ``condition()`` holds.
+        """Wait for the rising edge that ends the first cycle in which ``condition()`` holds.
 
-        The cycle guard fails the test, naming ``what``, if none does.
+        If that never happens, the cycle guard fails the test and names ``what``.
         """
         before, self._waiting = self._waiting, what
         await self.settle()
@@ -109,26 +121,27 @@ class Bench:
         return int((get_sim_time("ns") - self._origin) // self._period)
 
     def source(self, name: str, stall: float = 0.0) -> Source:
-        """Drive the stream ``name`` into the device."""
+        """Drive the input stream ``name`` of the device."""
         return Source(self, name, stall)
 
     def sink(self, name: str, stall: float = 0.0) -> Sink:
-        """Take from the stream ``name`` of the device."""
+        """Take payloads from the output stream ``name`` of the device."""
         return Sink(self, name, stall)
 
     def monitor(self, name: str) -> Monitor:
-        """Watch the stream ``name``, whoever drives and takes it."""
+        """Watch the stream ``name``, which something else drives and takes."""
         return Monitor(self, name)
 
 
 class Monitor:
     """Checks the stream rule and records transfers.
 
-    The rule: once valid is up, neither it nor the payload changes until the transfer.
+    The rule is that once valid is up, neither valid nor the payload changes until the transfer.
 
     Attributes
     ----------
-    transfers : (cycle, payload) of each, in order.
+    transfers : list of (int, int)
+        Cycle and payload of each transfer, in order.
     """
 
     def __init__(self, bench: Bench, name: str) -> None:
@@ -146,6 +159,7 @@ class Monitor:
         held: int | None = None
         up = RisingEdge(self._valid)
         while True:
+            # Waiting for the edge of valid costs nothing in the cycles of an idle stream.
             if held is None and not self._valid.value:
                 await up
             await self.bench.settle()
@@ -162,11 +176,18 @@ class Monitor:
 
 
 class Source:
-    """Puts payloads into a stream, in order, with random pauses of garbage between them.
+    """Puts payloads into a stream, in order, with random pauses between them.
+
+    During a pause valid is low, and the payload is random.
 
     Parameters
     ----------
-    stall : chance of a pause in a cycle in which a payload is waiting.
+    bench : Bench
+        Bench of the device.
+    name : str
+        Name of the stream.
+    stall : float
+        Probability of a pause in a cycle in which a payload is waiting.
     """
 
     def __init__(self, bench: Bench, name: str, stall: float = 0.0) -> None:
@@ -177,16 +198,16 @@ class Source:
         cocotb.start_soon(self._drive())
 
     def put(self, payloads: int | Iterable[int]) -> None:
-        """Queue one payload or several."""
+        """Queue one payload or several of them."""
         self._queue.extend([payloads] if isinstance(payloads, int) else payloads)
 
     @property
     def idle(self) -> bool:
-        """Everything queued was taken."""
+        """Whether the device has taken all queued payloads."""
         return not self._queue and not self._busy
 
     async def send(self, payloads: int | Iterable[int]) -> None:
-        """Queue payloads and wait until all were taken."""
+        """Queue payloads and wait until the device has taken them."""
         self.put(payloads)
         await self.bench.until(lambda: self.idle, f"{self.name} to take its payloads")
 
@@ -213,10 +234,22 @@ class Source:
 class Sink:
     """Takes payloads from a stream, with random pauses.
 
+    If there are pauses, ready also waits for valid now and then. A device whose valid waits for
+    ready, which streams must not do, then stops and trips the cycle guard.
+
     Parameters
     ----------
-    stall : chance of ready being low in a cycle; with any, ready also waits for valid now and
-        then, so that a device whose valid waits for ready stops and trips the cycle guard.
+    bench : Bench
+        Bench of the device.
+    name : str
+        Name of the stream.
+    stall : float
+        Probability that ready is low in a cycle.
+
+    Attributes
+    ----------
+    received : deque of int
+        Payloads that ``take`` has not returned yet.
     """
 
     def __init__(self, bench: Bench, name: str, stall: float = 0.0) -> None:
@@ -226,7 +259,7 @@ class Sink:
         cocotb.start_soon(self._drive())
 
     async def take(self, count: int = 1) -> list[int]:
-        """The next ``count`` payloads."""
+        """Wait for the next ``count`` payloads and return them."""
         await self.bench.until(
             lambda: len(self.received) >= count, f"{count} payloads from {self.name}"
         )
@@ -257,7 +290,15 @@ class Sink:
 
 
 def pack(layout: Any, values: Mapping[str, Any] | Iterable[Any] | int) -> int:
-    """The integer an Amaranth layout's fields make; refuses what does not fit or is missing."""
+    """Pack the fields of an Amaranth layout into an integer.
+
+    Amaranth's own ``Layout.const`` truncates values silently.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing or unknown, or a value does not fit.
+    """
     from amaranth.hdl import Shape
     from amaranth.lib import data
 
@@ -284,7 +325,7 @@ def pack(layout: Any, values: Mapping[str, Any] | Iterable[Any] | int) -> int:
 
 
 def unpack(layout: Any, bits: int) -> Any:
-    """The fields of an Amaranth layout as a dict, list or integer, nested alike."""
+    """The fields of an Amaranth layout, as a dict, list or integer of the same nesting."""
     from amaranth.hdl import Shape
     from amaranth.lib import data
 

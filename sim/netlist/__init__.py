@@ -1,1 +1,1 @@
-"""Synthesized netlists as simulated boards."""
+"""Synthesized netlists as simulated boards; imports boards, hw, spec and support."""

@@ -1,4 +1,4 @@
-"""The netlist of a board's bitstream, ready for the simulated board."""
+"""The netlist of a board, ready for the simulated board."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ _FILE = "top.json"
 
 @dataclass(frozen=True)
 class BoardNetlist:
-    """A board's netlist.
+    """The netlist of a board.
 
     Attributes
     ----------
-    board : whose. config : of its array.
-    sha256 : of the file that nextpnr is given.
-    netlist : its content.
+    board : Board
+        The board.
+    config : ArrayConfig
+        Configuration of its array.
+    sha256 : str
+        Hash of the file that nextpnr takes.
+    netlist : Netlist
+        Content of that file.
     """
 
     board: Board
@@ -40,12 +45,17 @@ class BoardNetlist:
     netlist: Netlist
 
     def verilog(self, netlist: Netlist | None = None) -> str:
-        """For the simulated board, with UART pins; of another netlist with the same ports, too.
+        """Verilog for the simulated board, with UART pins.
+
+        Parameters
+        ----------
+        netlist : Netlist, optional
+            Another netlist with the same ports.
 
         Raises
         ------
         ToolError
-            If it cannot be simulated faithfully.
+            If the netlist cannot be simulated faithfully.
         """
         platform = self.board.platform()
         pins = {
@@ -58,9 +68,9 @@ class BoardNetlist:
 
 
 def released(platform: Any, resource: str) -> dict[str, int]:
-    """The level of a button that is not pressed, under its port's name."""
-    place, _, signal = resource.partition(".")
-    name, _, number = place.partition(":")
+    """Level of a button that is not pressed, by the name of its port."""
+    numbered, _, signal = resource.partition(".")
+    name, _, number = numbered.partition(":")
     found = platform.lookup(name, int(number))
     for each in found.ios:
         if signal and each.name == signal:
@@ -69,26 +79,30 @@ def released(platform: Any, resource: str) -> dict[str, int]:
 
 
 def board_netlist(name: str, config: ArrayConfig | None = None) -> BoardNetlist:
-    """Synthesize a board's gateware as its build does, or find the netlist in the cache.
+    """Synthesize the gateware of a board as its build does, or find the netlist in the cache.
 
     Parameters
     ----------
-    name : of the board. config : of another array than its own.
+    name : str
+        Name of the board.
+    config : ArrayConfig, optional
+        Another array than the board's own.
 
     Raises
     ------
     ValueError
-        If there is no such board; lists the near names.
+        If there is no such board; lists similar names.
     ToolError
-        If a tool is missing or fails, or the cells of the board's device have no models here.
+        If a tool is missing or fails, or there are no models for the cells of the device.
     """
     board = find_board(name)
     if board.family not in FAMILIES:
         raise ToolError(
-            f"the netlist of {name} cannot be simulated: there are models of the cells of "
+            f"the netlist of {name} cannot be simulated: there are models for the cells of "
             f"{' and '.join(FAMILIES)} only, not of {board.family}"
         )
     config = config or board.config
+    # The build ID of the bitstream: the netlist is then the same, bit for bit.
     identity = build_id(board, config)
 
     def build(folder: Path) -> None:

@@ -1,9 +1,10 @@
 // ECP5 block RAM and multiplier for netlist simulation, after Lattice's ECP5 Memory Usage Guide
-// (FPGA-TN-02204) and sysDSP Usage Guide (FPGA-TN-02205). netlist.py gathers numbered pins and the
+// (FPGA-TN-02204) and sysDSP Usage Guide (FPGA-TN-02205). netlist.py joins numbered pins and the
 // initial values, gives both ports one clock, and refuses resets that are not tied off.
 //
-// What the hardware leaves undefined is made wrong on purpose: a bit that one port reads in the
-// cycle the other one writes it, or both write, comes out inverted.
+// What the hardware leaves undefined is wrong here on purpose, so that a test sees its use: a bit
+// that one port reads in the cycle in which the other port writes it is inverted, and so is a bit
+// that both ports write.
 
 module DP16KD #(
     parameter DATA_WIDTH_A = 18, DATA_WIDTH_B = 18,
@@ -20,9 +21,9 @@ module DP16KD #(
     input CEA, CEB, OCEA, OCEB, WEA, WEB,
     output [17:0] DOA, DOB
 );
-    // 512 rows of four bytes of 9 bits. Ports of 1, 2 and 4 bits use 8 bits of a byte; those of 18
-    // and 36 have byte enables at the lowest address pins. A port of 36 bits takes the data pins of
-    // both: A then only writes, and B only reads.
+    // 512 rows of four bytes of 9 bits. Ports of 1, 2 and 4 bits use 8 bits of a byte. Ports of 18
+    // and 36 bits have byte enables at the lowest address pins. A port of 36 bits takes the data
+    // pins of both ports: A then only writes, and B only reads.
     localparam PSEUDO = DATA_WIDTH_A == 36, WIDE = DATA_WIDTH_B == 36;
 
     reg [35:0] rows [0:511];
@@ -31,8 +32,8 @@ module DP16KD #(
     wire same = rowa == rowb;
     wire ona, onb, wea, web;
     wire [35:0] maska, maskb, reada, readb;
-    wire [35:0] writea = place(DATA_WIDTH_A == 36 ? {DIB, DIA} : {18'b0, DIA}, DATA_WIDTH_A, ADA);
-    wire [35:0] writeb = place({18'b0, DIB}, DATA_WIDTH_B, ADB);
+    wire [35:0] writea = aligned(DATA_WIDTH_A == 36 ? {DIB, DIA} : {18'b0, DIA}, DATA_WIDTH_A, ADA);
+    wire [35:0] writeb = aligned({18'b0, DIB}, DATA_WIDTH_B, ADB);
 
     function [5:0] first(input integer width, input [13:0] address);
         case (width)
@@ -45,8 +46,8 @@ module DP16KD #(
         endcase
     endfunction
 
-    function [35:0] place(input [35:0] bits, input integer width, input [13:0] address);
-        place = bits << first(width, address);
+    function [35:0] aligned(input [35:0] bits, input integer width, input [13:0] address);
+        aligned = bits << first(width, address);
     endfunction
 
     function [35:0] taken(input [35:0] row, input integer width, input [13:0] address);
@@ -56,8 +57,8 @@ module DP16KD #(
     function [35:0] enabled(input integer width, input [13:0] address);
         case (width)
             36: enabled = {{9{address[3]}}, {9{address[2]}}, {9{address[1]}}, {9{address[0]}}};
-            18: enabled = place({18'b0, {9{address[1]}}, {9{address[0]}}}, 18, address);
-            default: enabled = place((36'b1 << width) - 1, width, address);
+            18: enabled = aligned({18'b0, {9{address[1]}}, {9{address[0]}}}, 18, address);
+            default: enabled = aligned((36'b1 << width) - 1, width, address);
         endcase
     endfunction
 
@@ -97,7 +98,7 @@ module DP16KD #(
                 : taken(readb, DATA_WIDTH_B, ADB);
     end
 
-    // The lower half of a port of 36 bits comes out at A.
+    // The lower half of a 36-bit port appears at the pins of A.
     wire [17:0] latcha = WIDE ? outb[17:0] : outa[17:0];
     wire [17:0] latchb = WIDE ? outb[35:18] : outb[17:0];
     reg [17:0] rega = 0, regb = 0;
@@ -109,7 +110,7 @@ module DP16KD #(
     assign DOB = REGMODE_B == "OUTREG" ? regb : latchb;
 endmodule
 
-// Without its registers and shift inputs, which have no pins here.
+// The model has no pins for registers and shift inputs: a netlist that uses them does not compile.
 module MULT18X18D (
     input [17:0] A, B, C,
     input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,

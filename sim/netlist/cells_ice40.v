@@ -1,9 +1,9 @@
 // iCE40 memories for netlist simulation, after Lattice's Memory Usage Guide for iCE40 Devices
 // (FPGA-TN-02002) and its SPRAM usage guide (FPGA-TN-02022).
 //
-// What the hardware leaves undefined is made wrong on purpose: a bit read in the cycle it is
-// written in comes out inverted, and so does the single-port RAM's output after a write; that RAM
-// starts with anything but zeros.
+// What the hardware leaves undefined is wrong here on purpose, so that a test sees its use: a bit
+// that is read in the cycle in which it is written is inverted, and so is the output of the
+// single-port RAM after a write. That RAM starts with arbitrary values.
 
 module SB_RAM40_4K #(
     parameter [1:0] READ_MODE = 0, WRITE_MODE = 0,

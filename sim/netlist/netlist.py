@@ -1,7 +1,8 @@
-"""A synthesized netlist, as nextpnr takes it, as Verilog for the simulated board.
+"""Turns a synthesized netlist, as nextpnr takes it, into Verilog for the simulated board.
 
-Nothing is optimized or left out: cell for cell, tables as expressions, the rest as instances of the
-models of ``cells``. Pads and PLLs become wires, so that the board's clock is the array's.
+Nothing is optimized or left out. Each look-up table becomes an expression, and each other cell an
+instance of its model in ``cells``. Pads and PLLs become wires, so that the clock of the board is
+that of the array.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _FAMILY = {"SB_": "ice40", "TRELLIS_": "ecp5"}
 _TABLES = {"SB_LUT4": ("LUT_INIT", ("I0", "I1", "I2", "I3"), "O"),
            "LUT4": ("INIT", ("A", "B", "C", "D"), "Z")}
 _PLLS = {
-    # input, outputs that are its clock
+    # input pin, output pins
     "SB_PLL40_PAD": ("PACKAGEPIN", ("PLLOUTGLOBAL", "PLLOUTCORE")),
     "SB_PLL40_CORE": ("REFERENCECLK", ("PLLOUTGLOBAL", "PLLOUTCORE")),
     "EHXPLLL": ("CLKI", ("CLKOP", "CLKOS", "CLKOS2", "CLKOS3")),
@@ -37,7 +38,25 @@ _PLLS = {
 
 @dataclass(frozen=True)
 class _Pad:
-    """A kind of pad: its pins, the parameter that says what it is, and when it is plain."""
+    """A kind of pad.
+
+    Attributes
+    ----------
+    pin : str
+        Port at the package.
+    into : str
+        Port towards the logic.
+    out : str
+        Port from the logic.
+    parameter : str
+        Parameter that sets the direction.
+    input : str
+        Its value for an input without a register.
+    outputs : tuple of str
+        Its values for an output without a register.
+    drive : tuple of (str, str)
+        Port that enables the output, and the level at which it is always enabled.
+    """
 
     pin: str
     into: str
@@ -45,7 +64,7 @@ class _Pad:
     parameter: str
     input: str
     outputs: tuple[str, ...]
-    drive: tuple[str, str]  # pin that makes it drive where it is connected, and its level
+    drive: tuple[str, str]
 
 
 _PADS = {
@@ -53,11 +72,13 @@ _PADS = {
                   ("OUTPUT_ENABLE", "1")),
     "TRELLIS_IO": _Pad("B", "O", "I", "DIR", "INPUT", ("OUTPUT", "BIDIR"), ("T", "0")),
 }
-_INPUTS = ("clock", "rx", "rx_payload", "rx_valid")  # pins of the harness
+_INPUTS = ("clock", "rx", "rx_payload", "rx_valid")  # pins that the harness drives
+# Comments of yosys, and the ECP5's global reset: the simulation starts after it.
 _IGNORED = ("$scopeinfo", "SGSR", "GSR")
+# Cells with a port per bit, such as DOA0 to DOA17; our models have buses.
 _GATHERED = ("DP16KD", "MULT18X18D")
 _TIED = {
-    # pins that must be constant, and what
+    # ports that must be constant, with their level: the models leave them out
     "DP16KD": {"RSTA": "0", "RSTB": "0"},
     "SB_SPRAM256KA": {"STANDBY": "0", "SLEEP": "0", "POWEROFF": "1"},
 }
@@ -70,8 +91,10 @@ class Netlist:
 
     Attributes
     ----------
-    ports : direction and bits of each, by name.
-    cells : as in yosys's JSON, by name.
+    ports : mapping of str to (str, list of int or str)
+        Direction and bits of each port, by name.
+    cells : mapping of str to dict
+        Cells as in yosys' JSON, by name.
     """
 
     ports: Mapping[str, tuple[str, list[Bit]]]
@@ -84,7 +107,7 @@ class Netlist:
         Raises
         ------
         ToolError
-            If it is of cells of neither.
+            If the cells belong to neither.
         """
         kinds = Counter(cell["type"] for cell in self.cells.values())
         for prefix, family in _FAMILY.items():
@@ -96,37 +119,54 @@ class Netlist:
 
     @property
     def kinds(self) -> Counter[str]:
-        """How many cells there are of each kind."""
+        """Number of cells of each kind."""
         kinds = Counter(cell["type"] for cell in self.cells.values())
         return Counter({kind: n for kind, n in kinds.items() if kind not in _IGNORED})
 
 
 def read_netlist(path: str | Path, top: str = "top") -> Netlist:
-    """Read yosys's JSON.
+    """Read a JSON netlist that yosys wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+    top : str
+        Name of the top module.
 
     Raises
     ------
     FileError
-        If it is none, or has no such module.
+        If the file is not such a netlist, or has no such module.
     """
     try:
         module = json.loads(Path(path).read_text())["modules"][top]
         ports = {name: (port["direction"], port["bits"]) for name, port in module["ports"].items()}
         return Netlist(ports, module["cells"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is no netlist of yosys with a module {top!r} ({error})") from None
+        raise FileError(
+            f"{path} is not a netlist of yosys with a module {top!r} ({error}): write it with "
+            "yosys' write_json"
+        ) from None
 
 
 Fault = tuple[str, int]
-"""A table's cell by name, and the bit of it that is the other one."""
+"""Name of a look-up table's cell, and the number of the table's bit that is flipped."""
 
 
 def random_faults(netlist: Netlist, count: int, seed: int) -> list[Fault]:
-    """Single flipped bits of tables, at random: of inputs that are not tied off.
+    """Pick random faults, each a flipped bit in a different look-up table.
+
+    Bits that constant inputs make unreachable are never picked.
 
     Parameters
     ----------
-    count : how many; at most as many as there are tables.
+    netlist : Netlist
+        Netlist with the tables.
+    count : int
+        Number of faults; at most the number of tables.
+    seed : int
+        Seed of the random choice.
     """
     tables = sorted(name for name, cell in netlist.cells.items() if cell["type"] in _TABLES)
     rng = random.Random(seed)
@@ -134,8 +174,8 @@ def random_faults(netlist: Netlist, count: int, seed: int) -> list[Fault]:
     for name in rng.sample(tables, count):
         connections = netlist.cells[name]["connections"]
         bits = [connections[pin][0] for pin in _TABLES[netlist.cells[name]["type"]][1]]
-        places = [rng.getrandbits(1) if isinstance(bit, int) else bit == "1" for bit in bits]
-        faults.append((name, sum(place << i for i, place in enumerate(places))))
+        levels = [rng.getrandbits(1) if isinstance(bit, int) else bit == "1" for bit in bits]
+        faults.append((name, sum(level << i for i, level in enumerate(levels))))
     return faults
 
 
@@ -145,25 +185,32 @@ def netlist_verilog(
     levels: Mapping[str, int] | None = None,
     faults: Sequence[Fault] = (),
 ) -> str:
-    """Verilog of a module ``board`` for the simulated board's harness, models included.
+    """Verilog of a module ``board`` for the harness of the simulated board, with all models.
 
     Parameters
     ----------
-    pins : the netlist's port behind each pin of ``board``: ``clock``, and ``rx`` and ``tx``, or
-        the byte streams' ``rx_payload`` and so on.
-    levels : of further inputs; 0 where none is given.
-    faults : built in, to be chosen at a further pin ``fault``: 1 for the first of them.
+    netlist : Netlist
+        Netlist of iCE40 or ECP5 cells.
+    pins : mapping of str to str
+        Port of the netlist for each pin of ``board``: ``clock``, and ``rx`` and ``tx`` or the
+        signals of the byte streams, such as ``rx_payload``.
+    levels : mapping of str to int, optional
+        Levels of further input ports; 0 for those that are not listed.
+    faults : sequence of (str, int)
+        Faults to build in. A pin ``fault`` selects one: 1 is the first, 0 none.
 
     Raises
     ------
     ToolError
-        If the netlist cannot be simulated faithfully; names the cell and why.
+        If the netlist cannot be simulated faithfully; names the cell and the reason.
     """
     models = cell_models(netlist.family)
     return "\n".join([*_Writer(netlist, faults).module(pins, levels or {}), models])
 
 
 class _Writer:
+    """Writes the module ``board``, and notes which nets are used and driven."""
+
     def __init__(self, netlist: Netlist, faults: Sequence[Fault]) -> None:
         self.netlist = netlist
         self.faults = {name: (number, bit) for number, (name, bit) in enumerate(faults, 1)}
@@ -202,7 +249,7 @@ class _Writer:
             ) from None
 
     def _is_input(self, name: str) -> bool:
-        """Whether it is an input, or behind an input pad or a PLL."""
+        """Whether a port is an input; the port of a pad has the direction ``inout``."""
         direction, bits = self.netlist.ports[name]
         for cell in self.netlist.cells.values():
             pad = _PADS.get(cell["type"])
@@ -218,7 +265,7 @@ class _Writer:
         if isinstance(bit, int):
             self.nets.add(bit)
             return f"n{bit}"
-        return "1'b1" if bit == "1" else "1'b0"  # a bit nobody cares about is tied low
+        return "1'b1" if bit == "1" else "1'b0"  # undefined bits are tied low
 
     def _bus(self, bits: Sequence[Bit]) -> str:
         return f"{{{', '.join(self._net(bit) for bit in reversed(bits))}}}"
@@ -232,8 +279,8 @@ class _Writer:
         for pin, level in _TIED.get(kind, {}).items():
             if connections.get(pin, [level]) != [level]:
                 raise ToolError(
-                    f"{kind} {name} has {pin} driven by logic; only a constant {level} is known to "
-                    "be right: keep resets and power modes off its memory"
+                    f"{kind} {name} has {pin} driven by logic, but its model knows only a constant "
+                    f"{level}: keep resets and power modes off the memory"
                 )
         if kind in _TABLES:
             parameter, inputs, output = _TABLES[kind]
@@ -250,6 +297,7 @@ class _Writer:
             return self._pll(kind, connections)
         if kind in _PADS:
             return self._pad(name, cell)
+        # nextpnr takes an output at "x" as unconnected (see boards/ecp5.py).
         unread = set()
         for pin, direction in cell.get("port_directions", {}).items():
             if direction == "output" and connections.get(pin) == ["x"]:
@@ -285,13 +333,19 @@ class _Writer:
         drive, level = pad.drive
         if (setting not in pad.outputs or connections.get(drive, [level]) != [level]
                 or connections.get(pad.into)):
-            raise ToolError(f"{kind} {name} is neither a plain input nor a plain output")
+            raise ToolError(
+                f"{kind} {name} is neither a plain input nor a plain output: keep registers and "
+                "output enables out of the pads"
+            )
         return self._assign(connections[pad.pin], self._net(connections[pad.out][0]))
 
     def _gathered(
         self, kind: str, name: str, cell: Mapping[str, Any]
     ) -> tuple[dict[str, str], dict[str, list[Bit]]]:
-        """Parameters and pins with numbered ones in one; block RAM with one clock."""
+        """Parameters and ports of a cell with a port per bit, joined into buses.
+
+        A block RAM gets one clock for both ports.
+        """
         parameters, values = {}, {}
         for key, value in cell["parameters"].items():
             if key.startswith("INITVAL_"):
@@ -301,7 +355,7 @@ class _Writer:
         if values:
             parameters["INITVAL"] = "".join(
                 values.get(i, "").rjust(320, "0") for i in reversed(range(64))
-            )
+            )  # a DP16KD has 64 parameters of 320 bits
         buses: dict[str, list[Bit]] = {}
         for pin, bits in cell["connections"].items():
             match = _NUMBERED.fullmatch(pin)
@@ -309,16 +363,19 @@ class _Writer:
                 buses[pin] = bits
                 continue
             bus = buses.setdefault(match[1], [])
-            place = int(match[2])
-            bus += ["x"] * (place + 1 - len(bus))
-            bus[place] = bits[0] if bits else "x"
+            index = int(match[2])
+            bus += ["x"] * (index + 1 - len(bus))
+            bus[index] = bits[0] if bits else "x"
         if kind == "DP16KD":
             for pin in ("RSTA", "RSTB"):
                 buses.pop(pin, None)
             clocks = {buses.pop(pin, ["0"])[0] for pin in ("CLKA", "CLKB")} - {"0", "1", "x"}
             muxes = [self._parameter(cell, f"{pin}MUX") for pin in ("CLKA", "CLKB")]
             if len(clocks) != 1 or muxes != ["CLKA", "CLKB"]:
-                raise ToolError(f"DP16KD {name} must have one clock, rising, at both ports")
+                raise ToolError(
+                    f"DP16KD {name} must have the same clock at both ports, with rising edges: "
+                    "give its memory one clock domain"
+                )
             buses["CLK"] = list(clocks)
         return parameters, buses
 
@@ -327,11 +384,13 @@ class _Writer:
         if wrong:
             raise ToolError(
                 f"{len(wrong)} nets of the netlist are not driven exactly once, the first is bit "
-                f"{min(wrong)}: a cell's kind or port is not known here"
+                f"{min(wrong)}: netlist.py must learn the kind of cell that drives it"
             )
 
 
 def _value(value: str) -> str:
+    """A parameter in Verilog: a number if it consists of bits, or else a string."""
+    # yosys appends a space to a string that consists of bits.
     if re.fullmatch("[01xz]+", value):
         return f"{len(value)}'b{value.replace('x', '0').replace('z', '0')}"
     return f'"{value.rstrip()}"'

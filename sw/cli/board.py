@@ -152,6 +152,7 @@ def _build(
     from ..spec import preset
 
     with needs("build"):
+        from ..boards.build import Trials
         from ..boards.build import build as run
         from ..boards.registry import board
 
@@ -159,7 +160,7 @@ def _build(
     config = preset(array) if array is not None else None
     with stages() as stage:
         return run(
-            there, config=config, array=array, seeds=seeds, first_seed=seed, jobs=jobs,
+            there, config=config, array=array, trials=Trials(seeds, seed, jobs),
             allow_timing_failure=allow, progress=stage,
         )
 

@@ -1,20 +1,24 @@
-"""An array that is quick to synthesize, and boards whose tools are not run."""
+"""A small array, and stand-ins for the tools that build boards."""
 
 import json
+import os
 
 import pytest
+from stablespike.boards import flow
 from stablespike.boards.registry import BOARDS
+from stablespike.boards.tools import Tools
 from stablespike.spec import ArrayConfig
 
 
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
+def empty_cache(monkeypatch, tmp_path):
+    """Every test starts without builds of others."""
     monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")
 def small():
-    """16 slots."""
+    """An array of 16 slots, which is quick to elaborate and to synthesize."""
     return ArrayConfig(
         lanes=4, acc_bits=12, weight_rows=2048, spike_rows=64, neuron_groups=16, tasks=4,
         receive_bytes=512, result_bytes=512, synaptic_current=False,
@@ -22,7 +26,7 @@ def small():
 
 
 def report(achieved: float, wanted: float = 24.0) -> str:
-    """What nextpnr writes of a seed that reached ``achieved`` MHz."""
+    """The report nextpnr writes for a seed that reached ``achieved`` MHz."""
     def step(kind, delay, before, behind):
         return {"type": kind, "delay": delay, "from": {"cell": before}, "to": {"cell": behind}}
 
@@ -46,11 +50,14 @@ def report(achieved: float, wanted: float = 24.0) -> str:
 
 
 class FakeTools:
-    """In place of ``Tools.run``: writes what the tools would.
+    """Replaces ``Tools.run`` and writes the files that the tools would write.
 
     Attributes
     ----------
-    rates : fmax by seed, or the error to raise. calls : (tool, arguments) so far.
+    rates : dict
+        fmax by seed, or the error to raise.
+    calls : list
+        Tools and arguments so far.
     """
 
     def __init__(self):
@@ -74,13 +81,44 @@ class FakeTools:
         return ""
 
 
-@pytest.fixture
-def fake(monkeypatch):
-    from stablespike.boards.tools import Tools
+@pytest.fixture(scope="session")
+def elaborations():
+    """The files of gateware that was elaborated, by board and configuration."""
+    return {}
 
-    tools = FakeTools()
+
+@pytest.fixture
+def fake(monkeypatch, elaborations):
+    """Tools that are not run, on gateware that is elaborated once for all tests.
+
+    The files then hold the build ID of the first test, which only the real tools would read.
+    """
+    tools, elaborate = FakeTools(), flow.elaborate
+
+    def once(board, config, build_id, folder):
+        key = board.name, board.target_hz, config
+        if key not in elaborations:
+            elaborate(board, config, build_id, folder)
+            elaborations[key] = {path.name: path.read_text() for path in folder.iterdir()}
+        for name, text in elaborations[key].items():
+            (folder / name).write_text(text)
+
     monkeypatch.setattr(Tools, "run", lambda self, *arguments: tools(self, *arguments))
+    monkeypatch.setattr(flow, "elaborate", once)
     return tools
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """Puts a module in place of a tool's wheel, for the processes that run tools."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+    def put(module, text):
+        (folder / f"{module}.py").write_text(text)
+
+    return put
 
 
 @pytest.fixture
@@ -90,11 +128,9 @@ def icebreaker():
 
 @pytest.fixture
 def versioned(monkeypatch):
-    """Sources that a test changes."""
+    """The digest of the sources, which a test may change."""
     from stablespike.boards import build
 
     state = {"sources": "first"}
     monkeypatch.setattr(build, "source_digest", lambda *packages: state["sources"])
     return state
-
-

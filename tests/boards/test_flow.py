@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.boards import top
 from stablespike.boards.board import ROUTED
-from stablespike.boards.build import build
+from stablespike.boards.build import Trials, build
 from stablespike.boards.registry import BOARDS
 from stablespike.spec.link import BUILD_ID_BYTES
 
@@ -66,7 +66,7 @@ def test_carry_outs_that_nothing_reads_are_left_open(tmp_path):
 def test_bitstream(name, monkeypatch):
     monkeypatch.setattr(top, "UartAccelerator", Little)
     board, seeds = BOARDS[name], 2 if name == "hx8k" else 1
-    done = build(board, seeds=seeds, jobs=seeds)
+    done = build(board, trials=Trials(seeds, jobs=seeds))
     assert done.met
     assert list(done.seeds) == [str(board.seed + i) for i in range(seeds)]
     assert done.fmax_mhz == max(done.seeds.values())

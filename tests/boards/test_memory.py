@@ -51,7 +51,7 @@ def test_blocks_are_yosys_blocks(name, array, small, tmp_path):
 def test_memories_are_those_of_the_configuration(small, tmp_path):
     elaborate(BOARDS["hx8k"], replace(small, cores=2), bytes(16), tmp_path)
     found = memories((tmp_path / "top.il").read_text())
-    weights = [each for each in found if each.place[-1] == "weights"]
+    weights = [each for each in found if each.path[-1] == "weights"]
     assert [(each.width, each.depth, each.lanes) for each in weights] == [(16, 2048, 1)] * 2
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stablespike.boards.build import build
+from stablespike.boards.build import Trials, build
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.survey import regressions
 
@@ -17,7 +17,7 @@ RECORD = Path(__file__).parents[2] / "boards" / "record.json"
 @pytest.mark.slow
 def test_the_icebreaker_is_no_worse_than_the_record():
     record = json.loads(RECORD.read_text())["icebreaker"]
-    done = build(BOARDS["icebreaker"], first_seed=record["seed"])
+    done = build(BOARDS["icebreaker"], trials=Trials(first_seed=record["seed"]))
     assert done.met
     assert regressions(done, record) == []
     assert done.slots_per_cycle == record["slots_per_cycle"]

@@ -1,4 +1,4 @@
-"""What the tests change of Amaranth: it writes the same, and coverage goes on afterwards."""
+"""The patch of Amaranth that tests use: it writes the same text, and coverage goes on after it."""
 
 import sys
 
@@ -18,21 +18,24 @@ def text():
 
 
 def test_memories_are_as_amaranth_writes_them(monkeypatch):
+    monkeypatch.setattr(rtlil.ModuleEmitter, "emit_memory", quick_elaboration.emit_memory)
     quick = text()
     monkeypatch.setattr(rtlil.ModuleEmitter, "emit_memory", quick_elaboration.AMARANTHS)
     assert text() == quick
     assert quick.count("$meminit_v2") == 3
 
 
-def test_the_trace_function_is_that_of_before():
+def test_the_trace_function_is_restored():
     def tracing(*_):
         return tracing
 
+    seen = []
     before = sys.gettrace()
     sys.settrace(tracing)
     try:
-        text()
+        quick_elaboration.unmeasured(lambda: seen.append(sys.gettrace()))()
         after = sys.gettrace()
     finally:
         sys.settrace(before)
+    assert seen == [None]
     assert after is tracing

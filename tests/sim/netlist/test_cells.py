@@ -54,7 +54,11 @@ class Exercise(wiring.Component):
 
     Parameters
     ----------
-    clash : use what a read that meets a write gives, although it is undefined.
+    shapes : list of Shape
+        Memories to exercise.
+    clash : bool
+        Whether to use what a read returns in the cycle of a write, although it is undefined.
+        Then there are only the memories, without a multiplier and a host's memory.
     """
 
     rx: In(stream.Signature(8))
@@ -73,7 +77,8 @@ class Exercise(wiring.Component):
         with m.If(self.rx.valid):
             m.d.sync += state.eq((mixed ^ (mixed << 17)[:64]) ^ self.rx.payload)
         seen = [self.memory(m, i, shape, state) for i, shape in enumerate(self.shapes)]
-        seen += [self.product(m, state), self.host_memory(m, state)]
+        if not self.clash:
+            seen += [self.product(m, state), self.host_memory(m, state)]
         folded = 0
         for bits in seen:
             for at in range(0, len(bits), 8):

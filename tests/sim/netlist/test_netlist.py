@@ -123,7 +123,7 @@ def small(**cells):
 
 def test_a_netlist_needs_a_file_of_yosys(tmp_path):
     path = tmp_path / "top.json"
-    with pytest.raises(FileError, match=r"top.json is no netlist of yosys with a module 'top'"):
+    with pytest.raises(FileError, match=r"top\.json .* module 'top' .*: write it with yosys'"):
         read_netlist(path)
     path.write_text(json.dumps({"modules": {"other": {}}}))
     with pytest.raises(FileError, match="'top'"):
@@ -137,7 +137,7 @@ def test_ports_and_cells_that_are_not_there():
         netlist_verilog(small(), {**UART_PINS, "clock": "clk12"})
     with pytest.raises(ToolError, match="must be of iCE40 or ECP5 cells, not of DFF"):
         netlist_verilog(Netlist({}, {"a": cell("DFF", {})}), UART_PINS)
-    with pytest.raises(ToolError, match=r"1 nets .* not driven exactly once.*bit 9"):
+    with pytest.raises(ToolError, match=r"1 nets .* not driven .*bit 9: netlist\.py must learn"):
         netlist_verilog(small(a=cell("SB_DFF", {"C": [2], "D": [9], "Q": [10]})), UART_PINS)
 
 
@@ -147,13 +147,13 @@ def test_what_has_no_faithful_model_is_refused():
     with pytest.raises(ToolError, match=r"DP16KD ram has RSTA driven by logic.*keep resets"):
         netlist_verilog(small(ram=cell("DP16KD", memory, **muxes)), UART_PINS)
     memory |= {"RSTA": ["0"], "CLKB": [3]}
-    with pytest.raises(ToolError, match="DP16KD ram must have one clock"):
+    with pytest.raises(ToolError, match=r"DP16KD ram must have the same clock.*one clock domain"):
         netlist_verilog(small(ram=cell("DP16KD", memory, **muxes)), UART_PINS)
     with pytest.raises(ToolError, match="SB_SPRAM256KA ram has SLEEP driven by logic"):
         netlist_verilog(small(ram=cell("SB_SPRAM256KA", {"SLEEP": [3]})), UART_PINS)
     pad = cell("SB_IO", {"PACKAGE_PIN": [4], "D_OUT_0": [3], "OUTPUT_ENABLE": [3]},
                PIN_TYPE="101001")
-    with pytest.raises(ToolError, match="SB_IO pad is neither a plain input nor a plain output"):
+    with pytest.raises(ToolError, match=r"SB_IO pad is neither a plain input .*: keep registers"):
         netlist_verilog(small(pad=pad), UART_PINS)
 
 
