@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.ports import (
     REPORT_FLAG_BITS,
     beat_layout,
@@ -30,11 +29,11 @@ from ..neurons.pool import PoolUnit
 from ..neurons.skeleton import SkeletonUnit
 from ..scan.chained_lanes import ChainedLanes
 from ..scan.lanes import Lanes
-from ..scan.row_queue import NO_COLLISION
 from ..scan.scan_counters import ScanCounters
 from ..scan.scanner import Scanner, mark_layout
 from ..scan.sequencer import Sequencer
 from ..scan.spike_memory import SpikeMemory
+from ..vendor.memory import collision_free_memory
 from .host_memory import HostMemory
 from .task_reader import TaskReader
 
@@ -71,7 +70,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
+        self.config, self.index = config, check_int("index", index, 0, config.cores - 1)
         super().__init__(
             {
                 "writes": In(writes_signature(config)),
@@ -348,9 +347,7 @@ class Core(wiring.Component):
 
         # Parameters and state of the neuron that enters.
         depth = config.state_groups * config.lanes if config.state else config.lanes
-        m.submodules.state = state = Memory(
-            shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.state = state = collision_free_memory(state_layout(config), depth)
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         reads = drain.occupied if config.convolution else drain.read

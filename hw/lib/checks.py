@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["whole"]
+__all__ = ["check_int"]
 
 
-def whole(name: str, value: int, low: int, high: int | None = None) -> int:
+def check_int(name: str, value: int, low: int, high: int | None = None) -> int:
     """``value``, if it is an integer from ``low`` to ``high`` (None: without end).
 
     Raises

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["StreamBuffer", "StreamRegister"]
+__all__ = ["SkidBuffer", "StreamRegister"]
 
 
 class StreamRegister(wiring.Component):
@@ -39,7 +39,7 @@ class StreamRegister(wiring.Component):
         return m
 
 
-class StreamBuffer(wiring.Component):
+class SkidBuffer(wiring.Component):
     """Cuts ``payload``, ``valid`` and ``ready`` of a stream, by room for two.
 
     Latency one cycle; a transfer per cycle.

@@ -2,11 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.link import FRAME_BYTES
 
-from ..scan.row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 
 __all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]
 
@@ -99,9 +98,7 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = Memory(
-            shape=9 if self.marked else 8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.buffer = buffer = collision_free_memory(8 + self.marked, 2 * _HALF)
         write, read = buffer.write_port(), buffer.read_port()
         assert FRAME_BYTES + 2 <= _HALF
 

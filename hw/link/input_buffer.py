@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 from .receiver import command_layout
 
 __all__ = ["Handover"]
@@ -36,7 +36,7 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.bytes = between = StreamBuffer(command_layout())
+        m.submodules.bytes = between = SkidBuffer(command_layout())
         waiting = Signal()  # for the loader to take the last one
         answered, bad, dropping = Signal(), Signal(), Signal()
         passed = Signal()

@@ -15,7 +15,7 @@ from ..lib.ports import (
     windows_signature,
     writes_signature,
 )
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 from .cobs import CobsEncoder
 from .command import CommandUnit
 from .input_buffer import Handover
@@ -88,7 +88,7 @@ class Link(wiring.Component):
         large = self.config.chain > 1
         if large:
             # At their clock commands cannot come straight out of memory, nor frames go into it.
-            m.submodules.behind = behind = restarted(StreamBuffer(command_layout()))
+            m.submodules.behind = behind = restarted(SkidBuffer(command_layout()))
             m.submodules.handover = handover = restarted(Handover())
             wiring.connect(m, receiver.commands, behind.i)
             wiring.connect(m, behind.o, command.commands)

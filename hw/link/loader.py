@@ -15,7 +15,7 @@ from stablespike.spec.link import WINDOW_HEAD
 from ..lib.bits import at_most, lowest
 from ..lib.layouts import struct
 from ..lib.ports import rows_signature, windows_signature
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 
 __all__ = ["Loader"]
 
@@ -83,7 +83,7 @@ class Loader(wiring.Component):
         rows = rows_signature(self.config).create()
         if self.config.chain > 1:
             # What goes on all over a large array cannot be waited for in the same cycle.
-            m.submodules.ahead = ahead = StreamBuffer(rows.payload.shape())
+            m.submodules.ahead = ahead = SkidBuffer(rows.payload.shape())
             connect(m, rows, ahead.i)
             connect(m, ahead.o, flipped(self.rows))
             m.d.comb += on_the_way.eq(ahead.o.valid)

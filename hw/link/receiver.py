@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import (
@@ -17,8 +16,8 @@ from stablespike.spec.link import (
     Kind,
 )
 
-from ..scan.row_queue import NO_COLLISION
 from ..vendor.devices import prefers_logic
+from ..vendor.memory import collision_free_memory
 from .cobs import CobsDecoder
 from .crc import Crc32
 
@@ -86,9 +85,7 @@ class CommandRing(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=command_layout(), depth=self.depth, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.memory = memory = collision_free_memory(command_layout(), self.depth)
         write, read = memory.write_port(), memory.read_port()
         level = Signal(range(self.depth + 1))
         head, tail = Signal(range(self.depth)), Signal(range(self.depth))
@@ -160,12 +157,9 @@ class Receiver(wiring.Component):
         m.submodules.cobs = cobs = CobsDecoder()
         m.submodules.crc = crc = Crc32()
         m.submodules.ring = ring = CommandRing(self.config.receive_bytes)
-        m.submodules.buffer = buffer = Memory(
-            shape=8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
-        )
-        m.submodules.running = running = Memory(
-            shape=8, depth=NONCE_BYTES, init=[],
-            attrs={} if prefers_logic(platform) else {"ram_style": "block", **NO_COLLISION},
+        m.submodules.buffer = buffer = collision_free_memory(8, 2 * _HALF)
+        m.submodules.running = running = collision_free_memory(
+            8, NONCE_BYTES, block=not prefers_logic(platform)
         )
         wiring.connect(m, wiring.flipped(self.i), cobs.i)
         wiring.connect(m, ring.o, wiring.flipped(self.commands))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import (
@@ -17,7 +16,7 @@ from stablespike.spec.link import (
 )
 
 from ..lib.ports import reports_signature
-from ..scan.row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 from .cobs import encoded_layout
 from .crc import Crc32
 from .receiver import NONCE_BYTES, acknowledge_layout, nonce_layout
@@ -84,9 +83,7 @@ class Transmitter(wiring.Component):
         m.submodules.crc = crc = Crc32()
 
         words = self.config.result_bytes // 2
-        m.submodules.ring = ring = Memory(
-            shape=16, depth=words, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.ring = ring = collision_free_memory(16, words)
         fill, drain = ring.write_port(), ring.read_port()
         head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
         full, inside = Signal(), Signal()
@@ -107,9 +104,7 @@ class Transmitter(wiring.Component):
 
         # Frames by number: oldest <= number <= newest; next_word is where ``number`` begins.
         oldest, number, newest = (Signal(8, name=n) for n in ("oldest", "number", "newest"))
-        m.submodules.begins = begins = Memory(
-            shape=len(head), depth=256, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.begins = begins = collision_free_memory(len(head), 256)
         mark, begin = begins.write_port(), begins.read_port()
         again = Signal(reset_less=True)
         ack = self.acknowledged.payload
@@ -140,10 +135,9 @@ class Transmitter(wiring.Component):
         # The session's nonce, whose first byte is its name, and the answer to hello behind it.
         info = list(self.info)
         depth = NONCE_BYTES + len(info)
-        m.submodules.told = told = Memory(
-            shape=8, depth=depth, init=[0] * NONCE_BYTES + info,
-            # Written while it is read only by the nonce that is there already.
-            attrs={"ram_style": "block", **NO_COLLISION},
+        # Written while it is read only by the nonce that is there already.
+        m.submodules.told = told = collision_free_memory(
+            8, depth, [0] * NONCE_BYTES + info, block=True
         )
         keep, tell = told.write_port(), told.read_port()
         at = Signal(range(depth + 1), reset_less=True)

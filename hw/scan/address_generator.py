@@ -9,7 +9,7 @@ from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.task import PLACE_BITS, STEP_BITS
 
 from ..lib.layouts import struct
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 from .scanner import field_layout, mark_layout
 
 __all__ = ["FieldWalker"]
@@ -215,7 +215,7 @@ class FieldWalker(wiring.Component):
                 found.first.eq(clipped.line + clipped.begin),
                 found.last.eq(clipped.line + clipped.end - 1),
             ]
-        m.submodules.buffer = buffer = StreamBuffer(self.fields.payload.shape())
+        m.submodules.buffer = buffer = SkidBuffer(self.fields.payload.shape())
         connect(m, buffer.o, flipped(self.fields))
         field = buffer.i.payload
         head = found.first[:lane]

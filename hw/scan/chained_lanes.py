@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Array, Cat, Const, Instance, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from stablespike.spec import ArrayConfig
 
+from ..vendor.carry import add_or_load
 from .lanes import lanes_signature, weight_of
 
-__all__ = ["ChainedLanes", "accumulate"]
-
-
-
-def _cell(a: int, b: int, c: int, d: int) -> int:
-    """The LUT of half a CCU2C; A accumulator, B weight, C neighbour, D not moving."""
-    if d:
-        return a ^ b
-    return 1 if c else b
-
-
-_CELL_INIT = sum(_cell(i & 1, i >> 1 & 1, i >> 2 & 1, i >> 3) << i for i in range(16))
-
-
-def accumulate(
-    m: Module, name: str, acc: Value, weight: Value, ahead: Value, stay: Value, *, cells: bool
-) -> Value:
-    """``acc + weight`` while ``stay``, else ``ahead``; ``weight`` must be 0 then.
-
-    Parameters
-    ----------
-    m : gets what it takes, by ``name``.
-    acc, weight, ahead : signed; the sum is as wide as ``acc``.
-    cells : in an ECP5's cells, two bits in each, so that the choice costs nothing. Half a CCU2C
-        puts out ``LUT(A, B, C, D) ^ carry`` and hands on the carry where the LUT is 1, else the
-        LUT's value for the same A and B with C = D = 0. With D = 1 (staying) the LUT is A ^ B
-        whatever C, with D = 0 (so B = 0) it is C; the four values for C = D = 0 are B, which is
-        the carry out of A + B where A = B, and 0 where a 0 comes from ahead.
-    """
-    bits = len(acc)
-    if not cells:
-        return (Mux(stay, acc, ahead) + weight)[:bits].as_signed()
-    total = Signal(signed(bits), name=f"total_{name}")
-    carry: Value = Const(0)
-    for at in range(0, bits, 2):
-        top = min(at + 1, bits - 1)
-        after = Signal(name=f"carry_{name}_{at}")
-        pins: dict[str, Any] = {}
-        for half, bit in enumerate((at, top)):
-            pins |= {
-                f"i_A{half}": acc[bit],
-                f"i_B{half}": weight[min(bit, len(weight) - 1)],
-                f"i_C{half}": ahead[bit],
-                f"i_D{half}": stay,
-                f"p_INIT{half}": Const(_CELL_INIT, 16),
-                f"p_INJECT1_{half}": "NO",
-            }
-        pins["o_S0"] = total[at]
-        if top > at:
-            pins["o_S1"] = total[top]
-        # A carry out that goes nowhere would cost nextpnr a cell to lead it out.
-        if at + 2 < bits:
-            pins["o_COUT"] = after
-        m.submodules[f"adder_{name}_{at}"] = Instance("CCU2C", i_CIN=carry, **pins)
-        carry = after
-    return total
+__all__ = ["ChainedLanes"]
 
 
 class ChainedLanes(wiring.Component):
@@ -115,7 +59,6 @@ class ChainedLanes(wiring.Component):
         with m.If(self.swap):
             m.d.sync += at.eq(0)
 
-        cells = getattr(platform, "device", "").startswith("LFE5U")
         chain_bits = config.chain.bit_length() - 1
         lane_bits = config.lanes.bit_length() - 1
         # Two groups have room: one is read, lane after lane, while the next one comes.
@@ -139,10 +82,9 @@ class ChainedLanes(wiring.Component):
                     acc = Signal(
                         signed(config.acc_bits), name=f"acc_{lane}_{step}", reset_less=True
                     )
-                    total = accumulate(
-                        m, f"{lane}_{step}", acc,
-                        weight_of(config, weights, low, lane),
-                        ahead, stay, cells=cells,
+                    total = add_or_load(
+                        m, platform, f"{lane}_{step}", acc,
+                        weight_of(config, weights, low, lane), ahead, stay,
                     )
                     with m.If(enable):
                         m.d.sync += acc.eq(total)

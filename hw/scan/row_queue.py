@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
+from ..vendor.memory import collision_free_memory
 
-__all__ = ["NO_COLLISION", "RowQueue"]
-
-NO_COLLISION = {"no_rw_check": True}
-"""Attribute of a memory none of whose rows is read in the cycle it is written in (or where such a
-read is not used): spares the comparators that would define it."""
+__all__ = ["RowQueue"]
 
 
 class RowQueue(wiring.Component):
@@ -39,8 +35,8 @@ class RowQueue(wiring.Component):
     """
 
     def __init__(self, width: int, depth: int) -> None:
-        self.width = whole("width", width, 1)
-        self.depth = whole("depth", depth, 2)
+        self.width = check_int("width", width, 1)
+        self.depth = check_int("depth", depth, 2)
         if depth & (depth - 1):
             raise ValueError(f"depth must be a power of two, not {depth}")
         super().__init__(
@@ -56,9 +52,7 @@ class RowQueue(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.entries = memory = Memory(
-            shape=unsigned(self.width), depth=self.depth, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.entries = memory = collision_free_memory(self.width, self.depth)
         write, read = memory.write_port(), memory.read_port()
         fetch = Signal()
         m.d.comb += [

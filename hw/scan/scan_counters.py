@@ -9,7 +9,7 @@ from stablespike.spec import ArrayConfig, Layout
 from stablespike.spec.report import counter_fields
 
 from ..lib.layouts import struct
-from ..vendor.multiplier import Held
+from ..vendor.multiplier import EnableRegister
 
 __all__ = ["ScanCounters", "scan_counts"]
 
@@ -61,7 +61,7 @@ class ScanCounters(wiring.Component):
             m.d.sync += now.drain.eq(now.drain + 1)
         with m.If(self.close):
             m.d.sync += now.eq(0)
-        m.submodules.held = held = Held(len(now.as_value()))
+        m.submodules.held = held = EnableRegister(len(now.as_value()))
         m.d.comb += [
             held.i.eq(now), held.load.eq(self.close), self.counts.as_value().eq(held.o),
         ]

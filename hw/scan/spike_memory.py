@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
 from ..lib.ports import beat_layout
-from .row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 
 __all__ = ["SpikeMemory"]
 
@@ -48,13 +47,10 @@ class SpikeMemory(wiring.Component):
         config, written = self.config, self.written
         beats, window = config.row_beats, config.window
         lanes = config.lanes // beats
-        m.submodules.words = words = Memory(
-            shape=unsigned(lanes * window), depth=config.spike_rows * beats, init=[],
-            attrs=NO_COLLISION,
+        m.submodules.words = words = collision_free_memory(
+            lanes * window, config.spike_rows * beats
         )
-        m.submodules.flags = flags = Memory(
-            shape=unsigned(config.lanes), depth=config.spike_rows, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.flags = flags = collision_free_memory(config.lanes, config.spike_rows)
         write_words = words.write_port()
         write_flags = flags.write_port(granularity=lanes if beats > 1 else None)
         read_words, read_flags = words.read_port(), flags.read_port()
