@@ -189,7 +189,7 @@ class Core(wiring.Component):
             scanner.flags.eq(spikes.flags),
             spikes.flags_row.eq(scanner.flags_row),
         ]
-        connect(m, sequencer.fields, scanner.fields)
+        connect(m, sequencer.ranges, scanner.ranges)
         # From here on chained lanes, of large arrays, have a register more for the sake of the
         # clock; a group that leaves takes the place of an event there.
         chained = config.chain > 1
@@ -197,9 +197,9 @@ class Core(wiring.Component):
         domain = m.d.sync if chained else m.d.comb
         domain += [fetch.eq(scanner.issue), event.eq(scanner.event)]
         if config.wide_weights:
-            paired = Signal()
-            m.d.sync += paired.eq(event.paired)
-            domain += lanes.low.eq(paired)
+            wide = Signal()
+            m.d.sync += wide.eq(event.wide)
+            domain += lanes.low.eq(wide)
         issued, chosen = Signal(), Signal()
         beat_bits = config.row_beats.bit_length() - 1
         lane = Signal(unsigned(len(event.lane) - beat_bits))

@@ -117,7 +117,7 @@ class Emission(wiring.Component):
         ]
         m.d.sync += beat.eq(beat + moves)
         with m.If(self.done):
-            m.d.sync += fresh.eq(self.mark.turn | self.mark.task)
+            m.d.sync += fresh.eq(self.mark.last_position | self.mark.task)
             with m.If(self.mark.emit):
                 m.d.sync += place.eq(place + 1 + Mux(self.mark.short, settings.gap, 0))
             with m.If(self.mark.task):

@@ -10,7 +10,6 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Valu
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..lib.checks import check_int
 from .devices import has_multipliers
 
 __all__ = ["Count", "Delay", "EnableRegister", "subtract_shifted"]
@@ -63,15 +62,10 @@ class EnableRegister(wiring.Component):
         ``o`` becomes ``i`` at the end of this cycle.
     o : Out(width)
         The value loaded last; undefined before the first load.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``width`` is not an integer of at least 1.
     """
 
     def __init__(self, width: int) -> None:
-        self.width = check_int("width", width, 1)
+        self.width = width
         super().__init__({"i": In(width), "load": In(1), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
@@ -100,15 +94,10 @@ class Delay(wiring.Component):
         A value per cycle.
     o : Out(width)
         ``i`` of two cycles ago.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``width`` is not an integer of at least 1.
     """
 
     def __init__(self, width: int) -> None:
-        self.width = check_int("width", width, 1)
+        self.width = width
         super().__init__({"i": In(width), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
