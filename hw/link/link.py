@@ -119,16 +119,15 @@ class Link(wiring.Component):
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         made = Signal()  # a byte of a frame is on its way to the encoder
-        if large:
-            m.d.sync += [
-                made.eq(transmitter.o.valid & ~receiver.clear),
-                encoder.i.payload.eq(transmitter.o.payload),
-            ]
-            m.d.comb += [
-                encoder.i.valid.eq(made), transmitter.o.ready.eq(encoder.i.ready & ~made)
-            ]
-        else:
-            wiring.connect(m, transmitter.o, encoder.i)
+        domain = m.d.sync if large else m.d.comb
+        domain += [
+            made.eq(transmitter.o.valid & ~receiver.clear),
+            encoder.i.payload.eq(transmitter.o.payload),
+        ]
+        m.d.comb += [
+            encoder.i.valid.eq(made),
+            transmitter.room.eq(encoder.i.ready & ~made),
+        ]
         m.d.comb += [
             loader.rows_total.eq(command.rows_total),
             loader.place.eq(command.place),

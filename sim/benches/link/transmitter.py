@@ -23,14 +23,13 @@ class Wire:
 
     def __init__(self, bench: Bench, pause: int) -> None:
         self.bench, self.pause = bench, pause
-        self.monitor = bench.monitor("o")
         self.frames: list[Frame] = []
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
         bench, dut, raw = self.bench, self.bench.dut, bytearray()
         while True:
-            dut.o__ready.value = 1
+            dut.room.value = 1
             await bench.settle()
             closed = False
             if dut.o__valid.value:
@@ -43,7 +42,7 @@ class Wire:
                 assert len(raw) <= BODY_BYTES + 8
                 self.frames.append(Frame(raw[0], raw[1], raw[2], raw[3], bytes(raw[4:-4])))
                 raw.clear()
-                dut.o__ready.value = 0
+                dut.room.value = 0
                 await bench.tick(1 + bench.random.randrange(self.pause + 1))
 
     def take(self) -> list[Frame]:
