@@ -131,19 +131,15 @@ class CommandUnit(wiring.Component):
             "commands": In(stream.Signature(command_layout())),
             "writes": Out(writes_signature(config)),
             "bytes": Out(stream.Signature(8)),
-            "no_head": In(1),
-            "idle": In(1),
-            "hungry": In(1),
+            "no_head": In(1), "idle": In(1), "hungry": In(1),
             "rows_total": Out(bits_for(config.spike_rows)),
             "place": Out(bits_for(config.spike_rows - 1)),
             "moved": Out(1),
             "report_flags": Out(REPORT_FLAG_BITS),
             "executed": Out(8),
-            "done": Out(1),
-            "fault": Out(1),
+            "done": Out(1), "fault": Out(1),
             "baud": Out(16),
-            "baud_set": Out(1),
-            "quiet": In(1),
+            "baud_set": Out(1), "quiet": In(1),
         })
 
     def elaborate(self, platform) -> Module:

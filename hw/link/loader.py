@@ -103,9 +103,7 @@ class Loader(wiring.Component):
             "place": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
             "bytes": In(stream.Signature(8)),
-            "no_head": Out(1),
-            "idle": Out(1),
-            "hungry": Out(1),
+            "no_head": Out(1), "idle": Out(1), "hungry": Out(1),
             "rows": Out(rows_signature(config)),
             "windows": Out(windows_signature(config)),
         })

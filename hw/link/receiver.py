@@ -76,10 +76,7 @@ class Receiver(wiring.Component):
             "commands": Out(stream.Signature(command_layout())),
             "acknowledged": Out(stream.Signature(acknowledge_layout(), always_ready=True)),
             "nonce": Out(stream.Signature(nonce_layout(), always_ready=True)),
-            "clear": Out(1),
-            "greeted": Out(1),
-            "missing": Out(1),
-            "doubled": Out(1),
+            "clear": Out(1), "greeted": Out(1), "missing": Out(1), "doubled": Out(1),
         })
 
     def elaborate(self, platform) -> Module:
@@ -93,7 +90,8 @@ class Receiver(wiring.Component):
         connect(m, flipped(self.i), deframer.i)
         connect(m, queue.o, flipped(self.commands))
 
-        # Header, then nonce or body; the byte before the one addressed is at hand.
+        # A state per byte of the header, then one for those of the nonce or the body. In each the
+        # byte before the one addressed is at hand.
         at = Signal(8, init=FRAME_START)
         kind = Signal(range(max(Kind) + 1), reset_less=True)
         resend, open_, same = Signal(reset_less=True), Signal(), Signal(reset_less=True)
@@ -149,6 +147,7 @@ class Receiver(wiring.Component):
                 with m.If(~hello & ~(open_ & equal)):
                     m.next = "WAIT"
             with m.State("SEQUENCE"):
+                # Ahead of what is expected, one is missing; behind it, this one came before.
                 # A command is taken with one byte more than its body has.
                 fits = queue.level + deframer.length < queue.depth
                 m.d.sync += taken.eq(is_data & (ahead == 0) & fits)
@@ -175,6 +174,8 @@ class Receiver(wiring.Component):
                     m.d.sync += expected.eq(expected + 1)
                     m.next = "WAIT"
             with m.State("NONCE"):
+                # A hello that came twice has the nonce of the running session: it is answered
+                # again, but begins nothing.
                 m.d.comb += self.nonce.valid.eq(1)
                 m.d.sync += same.eq(same & equal)
                 with m.If(behind[:2] == 0):

@@ -72,16 +72,11 @@ class ResendBuffer(wiring.Component):
         super().__init__({
             "reports": In(reports_signature()),
             "acknowledged": In(stream.Signature(acknowledge_layout(), always_ready=True)),
-            "between": In(1),
-            "settled": Out(1),
-            "rewind": In(1),
-            "waiting": Out(1),
+            "between": In(1), "settled": Out(1), "rewind": In(1), "waiting": Out(1),
             "number": Out(8),
             "numbered": In(1),
             "word": Out(16),
-            "take": In(1),
-            "stalled": Out(1),
-            "end": Out(1),
+            "take": In(1), "stalled": Out(1), "end": Out(1),
         })
 
     def elaborate(self, platform) -> Module:

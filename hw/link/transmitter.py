@@ -86,14 +86,10 @@ class Transmitter(wiring.Component):
             "room": In(1),
             "o": Out(stream.Signature(encoded_layout(), always_ready=True)),
             "executed": In(8),
-            "done": In(1),
-            "fault": In(1),
+            "done": In(1), "fault": In(1),
             "acknowledged": In(stream.Signature(acknowledge_layout(), always_ready=True)),
             "nonce": In(stream.Signature(nonce_layout(), always_ready=True)),
-            "missing": In(1),
-            "doubled": In(1),
-            "greeted": In(1),
-            "quiet": Out(1),
+            "missing": In(1), "doubled": In(1), "greeted": In(1), "quiet": Out(1),
         })
 
     def elaborate(self, platform) -> Module:

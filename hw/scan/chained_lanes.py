@@ -17,23 +17,32 @@ class ChainedLanes(wiring.Component):
     """``Lanes`` without a shadow register per accumulator.
 
     The lanes are cut into chains of ``config.chain``. A swap moves every chain through its head
-    into a memory of as many words, one chain for each step and ``chain`` lanes, and leaves
-    zeros behind; the memories are emptied while the next group accumulates. Events and swaps take
-    effect a cycle later than in ``Lanes``; the sums are there in the second cycle after a swap,
-    lane 0 first, one more lane with each cycle. With convolution the memories hold two groups, and
-    those of every step must be shifted L times for each.
+    into a memory of as many words, one for each step and chain, and leaves zeros behind. The
+    memories are emptied while the next group accumulates. With convolution they hold two groups,
+    and those of every step must be shifted L times for each.
 
-    Throughput one event per cycle; ``chain`` cycles lost per swap, in which no event may arrive.
-    A reset is followed by one, as the accumulators themselves have none: its net would be the
-    largest there is.
+        0 --> acc 3 --> acc 2 --> acc 1 --> acc 0 --> memory --> sums       (a chain of 4)
+
+        cycle      0    1    2    3    4    5    6    7
+        add        e    -    -    -    -    e    e    e      e: an event may come
+        swap       -    *
+        moving               *    *    *    *
+        stay       *    *    -    -    -    -    *    *      the adders choose: acc + weight, or
+        sums                      l0   l1   l2   l3               the accumulator behind
+
+    Events and swaps take effect a cycle later than in ``Lanes``. ``sums`` has lane 0 from the
+    second cycle after a swap on, one more lane with each cycle. Throughput one event per cycle;
+    ``chain`` cycles are lost per swap, in which no event may arrive. A reset is followed by a swap,
+    as the accumulators themselves have no reset: its net would be the largest there is.
 
     Parameters
     ----------
-    config : of the array.
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    As of ``Lanes``.
+    As of ``lanes_signature``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -43,9 +52,9 @@ class ChainedLanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        moving, stay = Signal(init=1), Signal()
+        moving, stay = Signal(init=1), Signal()  # ``stay`` is not ``moving``, as a net of its own
         at = Signal(range(config.chain))
-        moves = Signal()  # in the next cycle
+        moves = Signal()  # ``moving`` in the next cycle
         weights = Signal.like(self.weights, reset_less=True)
         m.d.comb += moves.eq(self.swap | (moving & (at != config.chain - 1)))
         m.d.sync += [
@@ -78,6 +87,7 @@ class ChainedLanes(wiring.Component):
             heads = []
             for first in range(0, config.lanes, config.chain):
                 ahead: Value = Const(0, signed(config.acc_bits))
+                # From the end of the chain, which takes zeros, to its head.
                 for lane in reversed(range(first, first + config.chain)):
                     acc = Signal(
                         signed(config.acc_bits), name=f"acc_{lane}_{step}", reset_less=True

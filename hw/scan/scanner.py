@@ -160,9 +160,7 @@ class Finder(wiring.Component):
             "flags": In(config.lanes),
             "room": In(1),
             "found": Out(stream.Signature(found_layout(config), always_ready=True)),
-            "walking": Out(1),
-            "waiting": Out(1),
-            "reading": Out(1),
+            "walking": Out(1), "waiting": Out(1), "reading": Out(1),
         })
 
     def elaborate(self, platform) -> Module:
@@ -218,6 +216,7 @@ class Finder(wiring.Component):
         with m.If(taken):
             m.d.sync += [walk.eq(self.ranges.payload), self.walking.eq(1), done.eq(0)]
 
+        # A range begins and ends within a row: words of other positions share it.
         flags = self.flags
         if config.convolution:
             flags = flags & Cat((head <= lane) & (tail >= lane) for lane in range(lanes))
@@ -265,11 +264,9 @@ class Issuer(wiring.Component):
         super().__init__({
             "found": In(stream.Signature(found_layout(config))),
             "event": Out(event_layout(config)),
-            "issue": Out(1),
-            "hold": In(1),
+            "issue": Out(1), "hold": In(1),
             "mark": Out(mark_layout(config)),
-            "finish": Out(1),
-            "loaded": Out(1),
+            "finish": Out(1), "loaded": Out(1),
         })
 
     def elaborate(self, platform) -> Module:
@@ -287,7 +284,7 @@ class Issuer(wiring.Component):
         else:
             m.d.comb += last.eq(~rest.any())
         m.d.comb += [
-            rest.eq(row.flags & (row.flags - 1)),
+            rest.eq(row.flags & (row.flags - 1)),  # without the lowest
             self.event.row.eq(row.row),
             self.event.lane.eq(_lowest(row.flags)),
             self.event.weight.eq(
@@ -339,8 +336,7 @@ class Scanner(wiring.Component):
         super().__init__({
             **{name: finder[name] for name in outside},
             **{name: issuer[name] for name in ("event", "issue", "hold", "mark", "finish")},
-            "blocked": Out(1),
-            "idle": Out(1),
+            "blocked": Out(1), "idle": Out(1),
         })
 
     def elaborate(self, platform) -> Module:

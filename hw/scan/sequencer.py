@@ -78,18 +78,14 @@ class Sequencer(wiring.Component):
                 "base": In(unsigned(bits_for(config.spike_rows - 1))),
                 "take": Out(1),
                 **({"first": In(1)} if config.recurrence else {}),
-                "written": In(1),
-                "load": Out(1),
+                "written": In(1), "load": Out(1),
                 "task": Out(unsigned(bits_for(config.tasks - 1))),
                 "loaded": In(1),
                 "scan": In(struct(*task_layout(config).scan)),
                 "ranges": Out(stream.Signature(range_layout(config))),
                 "walked": In(1),
                 "available": Out(unsigned(bits_for(config.spike_rows))),
-                "row_received": In(1),
-                "quiet": In(1),
-                "arrived": Out(1),
-                "go": In(1),
+                "row_received": In(1), "quiet": In(1), "arrived": Out(1), "go": In(1),
             }
         )
 
@@ -107,6 +103,7 @@ class Sequencer(wiring.Component):
             m.d.comb += self.available.eq(self.config.spike_rows)
         with m.Elif(scan.ordered):
             m.d.comb += self.available.eq(received)
+        # A row may come in the very cycle in which the rows of the map are taken off the count.
         with m.If(read):
             m.d.sync += received.eq(received + self.row_received - scan.wait)
         with m.Else():
@@ -126,6 +123,7 @@ class Sequencer(wiring.Component):
         else:
             task_ends = self._group_ranges(m, base)
 
+        # The first task was read ahead; what the host writes meanwhile makes it stale.
         first, stale = Signal(), Signal(init=1)
         m.d.comb += first.eq(self.task == 0)
         with m.If(self.load):

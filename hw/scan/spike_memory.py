@@ -14,17 +14,33 @@ __all__ = ["SpikeMemory"]
 
 
 class SpikeMemory(wiring.Component):
-    """Words and flags of every map a core reads.
+    """Words and flags of every map that a core reads.
 
     A row is written in ``row_beats`` parts, lowest lanes first; what is written in one cycle can
-    be read from the next on. Flags and words are read at independent addresses, a row of flags and
-    a part of a row of words per cycle, one cycle of latency.
+    be read from the next one on. Flags and words are read at independent addresses, a row of flags
+    and a part of a row of words per cycle.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    write, written : what is on the bus; the flags are made here.
-    flags_row -> flags : bit ``l`` set where word ``l`` of the row is not 0.
-    words_row, words_beat -> words : that part of the row, word of its first lane lowest.
+    write : In(1)
+        Write ``written``.
+    written : In(beat_layout(config))
+        A part of a row, as it is on the bus; its flags are made here.
+    flags_row : In(unsigned)
+        A row.
+    flags : Out(config.lanes)
+        One cycle later: bit ``l`` is set where word ``l`` of the row is not 0.
+    words_row : In(unsigned)
+        A row, independent of ``flags_row``.
+    words_beat : In(range(config.row_beats))
+        A part of that row.
+    words : Out
+        One cycle later: the words of that part, that of its first lane lowest.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
