@@ -1,6 +1,6 @@
 """CRC-32 of a byte per cycle, by a table in block memory."""
 
-from functools import reduce
+import zlib
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -11,18 +11,14 @@ from ..vendor.devices import prefers_logic
 
 __all__ = ["CRC_RESIDUE", "Crc32", "crc_table"]
 
-_POLYNOMIAL = 0xEDB88320  # of IEEE 802.3, reflected: what zlib.crc32 computes
 CRC_RESIDUE = 0xDEBB20E3
 """The register after a frame and its CRC, whatever the frame."""
 
 
 def crc_table() -> list[int]:
     """The register 8 shifts after it held 0..255."""
-
-    def shift(value: int) -> int:
-        return value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-
-    return [reduce(lambda value, _: shift(value), range(8), byte) for byte in range(256)]
+    # zlib's begins with all ones, and inverts at the end what the shift made of its upper bytes.
+    return [zlib.crc32(bytes([byte ^ 0xFF])) ^ 0xFF << 24 for byte in range(256)]
 
 
 class Crc32(wiring.Component):

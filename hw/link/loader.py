@@ -280,24 +280,30 @@ class Loader(wiring.Component):
 
         After the last part what is left of a byte goes.
         """
-        width, byte = self.config.window, self.bytes.payload
-        mask, put = row.mask[: row.lanes], Signal()
+        width, byte, more = self.config.window, self.bytes.payload, self.bytes.valid
+        # A byte is some words, a word or half of one; with half words a word takes half the bits.
+        # ``part`` is that of the byte or the word which comes next.
         if width < 8:
-            parts = 8 // width
-            part = Signal(range(parts))
-            word = byte.word_select(part, width)
-            m.d.comb += put.eq(self.bytes.valid)
+            part = Signal(range(8 // width))
+            word, put = byte.word_select(part, width), more
+            byte_ends, next_part = part == 8 // width - 1, part + 1
         elif width == 8:
-            part = Signal()  # only of half words
+            part = Signal()
             word = Cat(Mux(part, byte[4:], byte[:4]), byte[4:] & ~self.half.replicate(4))
-            m.d.comb += put.eq(self.bytes.valid)
+            put, byte_ends, next_part = more, part | ~self.half, ~part & self.half
         else:
             part, low = Signal(), Signal(8, reset_less=True)
             word = Mux(self.half, byte, Cat(low, byte))
-            m.d.comb += put.eq(self.bytes.valid & (part | self.half))
+            put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
+        m.d.comb += row.word.eq(word)
+        mask = row.mask[: row.lanes]
         if self.config.chain > 1:
-            # The lowest lane is there before it is known that there is a word for it.
-            m.d.comb += row.used.eq(lowest(mask, Const(1)) & put.replicate(len(mask)))
+            # The lowest lane is there before it is known that there is a word for it. That is a
+            # signal, so that the state is part of it, not of what every lane gets.
+            given = Signal()
+            m.d.comb += [
+                given.eq(put), row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
+            ]
         else:
             m.d.comb += row.used.eq(lowest(mask, put))
         with m.If(row.complete):
@@ -308,18 +314,8 @@ class Loader(wiring.Component):
                 with m.If(row.port.ready & row.last):
                     m.d.sync += part.eq(0)
         with m.Else():
-            m.d.comb += self.hungry.eq(1)
-            if width < 8:
-                m.d.comb += self.bytes.ready.eq(part == parts - 1)
-            elif width == 8:
-                m.d.comb += self.bytes.ready.eq(part | ~self.half)
-            else:
-                m.d.comb += self.bytes.ready.eq(1)
-            with m.If(self.bytes.valid):
-                if width < 8:
-                    m.d.sync += part.eq(part + 1)
-                elif width == 8:
-                    m.d.sync += part.eq(~part & self.half)
-                else:
-                    m.d.sync += [part.eq(~part & ~self.half), low.eq(byte)]
-        m.d.comb += row.word.eq(word)
+            m.d.comb += [self.hungry.eq(1), self.bytes.ready.eq(byte_ends)]
+            with m.If(more):
+                m.d.sync += part.eq(next_part)
+                if width > 8:
+                    m.d.sync += low.eq(byte)
