@@ -18,9 +18,9 @@ from .lib.ports import (
     windows_signature,
     writes_signature,
 )
-from .lib.stream_registers import StreamBuffer, StreamRegister
+from .lib.stream_registers import SkidBuffer, StreamRegister
 from .vendor.multiplier import Count
-from .vendor.replicated import own
+from .vendor.replicated import replicated
 
 __all__ = ["CoreArray"]
 
@@ -94,7 +94,7 @@ class CoreArray(wiring.Component):
         cores = [Core(config, index) for index in range(config.cores)]
         m.submodules.bus = bus = SpikeBus(config)
         m.submodules.merger = merger = ReportMerger(config.cores)
-        m.submodules.reports = reports = StreamBuffer(self.reports.payload.shape())
+        m.submodules.reports = reports = SkidBuffer(self.reports.payload.shape())
         m.submodules.time = time = Count()
         connect(m, flipped(self.rows), bus.host)
         connect(m, merger.o, reports.i)
@@ -126,24 +126,24 @@ class CoreArray(wiring.Component):
             rows, packets, written, on_bus = core.rows, core.reports, Cat(write, writes), Cat(
                 bus.valid, bus.inner, bus.row
             )
-            given = own(m, platform, f"given{index}", self.windows.payload.as_value())
+            given = replicated(m, platform, f"given{index}", self.windows.payload.as_value())
             place = core
             if several:
                 # Its own reset, and registers of its own for all that goes to every core.
                 name = f"core{index}"
                 m.domains += ClockDomain(name, local=True)
-                reset = own(m, platform, f"reset{index}", ResetSignal())
+                reset = replicated(m, platform, f"reset{index}", ResetSignal())
                 m.d.comb += [ClockSignal(name).eq(ClockSignal()), ResetSignal(name).eq(reset)]
                 place = DomainRenamer(name)(core)
                 ahead = StreamRegister(rows.payload.shape(), spaced=True)
-                behind = StreamBuffer(packets.payload.shape())
+                behind = SkidBuffer(packets.payload.shape())
                 m.submodules[f"rows{index}"] = DomainRenamer(name)(ahead)
                 m.submodules[f"reports{index}"] = DomainRenamer(name)(behind)
                 connect(m, rows, ahead.i)
                 connect(m, packets, behind.i)
                 rows, packets = ahead.o, behind.o
-                written = own(m, platform, f"written{index}", written)
-                on_bus = own(m, platform, f"on_bus{index}", on_bus)
+                written = replicated(m, platform, f"written{index}", written)
+                on_bus = replicated(m, platform, f"on_bus{index}", on_bus)
             m.submodules[f"core{index}"] = place
             connect(m, rows, bus.cores[index])
             connect(m, packets, merger.i[index])

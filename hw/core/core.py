@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 from stablespike.spec.timing import LEAVING
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.ports import (
     REPORT_FLAG_BITS,
     beat_layout,
@@ -31,11 +30,11 @@ from ..neurons.pool import PoolUnit
 from ..neurons.skeleton import SkeletonUnit
 from ..scan.chained_lanes import ChainedLanes
 from ..scan.lanes import Lanes
-from ..scan.row_queue import NO_COLLISION
 from ..scan.scan_counters import ScanCounters
 from ..scan.scanner import Scanner, mark_layout
 from ..scan.sequencer import Sequencer
 from ..scan.spike_memory import SpikeMemory
+from ..vendor.memory import collision_free_memory
 from .host_memory import HostMemory
 from .task_reader import TaskReader
 
@@ -72,7 +71,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
+        self.config, self.index = config, check_int("index", index, 0, config.cores - 1)
         super().__init__(
             {
                 "writes": In(writes_signature(config)),
@@ -191,7 +190,7 @@ class Core(wiring.Component):
             scanner.flags.eq(spikes.flags),
             spikes.flags_row.eq(scanner.flags_row),
         ]
-        connect(m, sequencer.fields, scanner.fields)
+        connect(m, sequencer.ranges, scanner.ranges)
         # From here on chained lanes, of large arrays, have a register more for the sake of the
         # clock; a group that leaves takes the place of an event there.
         chained = config.chain > 1
@@ -199,9 +198,9 @@ class Core(wiring.Component):
         domain = m.d.sync if chained else m.d.comb
         domain += [fetch.eq(scanner.issue), event.eq(scanner.event)]
         if config.wide_weights:
-            paired = Signal()
-            m.d.sync += paired.eq(event.paired)
-            domain += lanes.low.eq(paired)
+            wide = Signal()
+            m.d.sync += wide.eq(event.wide)
+            domain += lanes.low.eq(wide)
         issued, chosen = Signal(), Signal()
         beat_bits = config.row_beats.bit_length() - 1
         lane = Signal(unsigned(len(event.lane) - beat_bits))
@@ -349,9 +348,7 @@ class Core(wiring.Component):
 
         # Parameters and state of the neuron that enters.
         depth = config.state_groups * config.lanes if config.state else config.lanes
-        m.submodules.state = state = Memory(
-            shape=state_layout(config), depth=depth, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.state = state = collision_free_memory(state_layout(config), depth)
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         reads = drain.occupied if config.convolution else drain.read

@@ -5,19 +5,17 @@ On an iCE40UP5K, memories of 2,048 rows and more live in its single-port RAM.
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.ports import CHUNK_BITS
-from ..scan.row_queue import NO_COLLISION
+from ..vendor.devices import has_single_port_ram
+from ..vendor.memory import collision_free_memory
+from ..vendor.spram import SPRAM_DEPTH, SPRAM_WORTH, single_port_ram
 
 __all__ = ["HostMemory", "chunks"]
-
-SPRAM_DEPTH = 16384
-SPRAM_WORTH = 2048  # rows from which on block RAM is too precious
 
 
 def chunks(width: int) -> int:
@@ -50,7 +48,7 @@ class HostMemory(wiring.Component):
     """
 
     def __init__(self, width: int, depth: int) -> None:
-        self.width, self.depth = whole("width", width, 1), whole("depth", depth, 1)
+        self.width, self.depth = check_int("width", width, 1), check_int("depth", depth, 1)
         address = max(1, (depth - 1).bit_length())
         super().__init__(
             {
@@ -66,7 +64,7 @@ class HostMemory(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if getattr(platform, "device", "").startswith("iCE40UP") and self.depth >= SPRAM_WORTH:
+        if has_single_port_ram(platform) and self.depth >= SPRAM_WORTH:
             self.single_port(m)
         else:
             self.inferred(m)
@@ -84,25 +82,15 @@ class HostMemory(wiring.Component):
             m.d.sync += bank.eq(address[14:])
         for b in range(banks):
             for chunk in range(chunks(self.width)):
-                data = Signal(CHUNK_BITS)
                 here = Signal()
                 write = Signal()
                 m.d.comb += [
                     here.eq(address[14:] == b if banks > 1 else 1),
                     write.eq(self.write & here & (self.write_chunk == chunk)),
                 ]
-                m.submodules[f"spram_{b}_{chunk}"] = Instance(
-                    "SB_SPRAM256KA",
-                    i_CLOCK=ClockSignal(),
-                    i_ADDRESS=address[:14],
-                    i_DATAIN=self.write_data,
-                    i_MASKWREN=0b1111,
-                    i_WREN=write,
-                    i_CHIPSELECT=here & (write | (self.enable & ~self.write)),
-                    i_STANDBY=0,
-                    i_SLEEP=0,
-                    i_POWEROFF=1,
-                    o_DATAOUT=data,
+                data = single_port_ram(
+                    m, f"spram_{b}_{chunk}", address[:14],
+                    here & (write | (self.enable & ~self.write)), write, self.write_data,
                 )
                 part = self.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
                 with m.If(bank == b):
@@ -112,9 +100,7 @@ class HostMemory(wiring.Component):
         """A memory for the tools to map, its rows whole chunks where there are several."""
         count = chunks(self.width)
         stored = count * CHUNK_BITS if count > 1 else self.width
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(stored), depth=self.depth, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.memory = memory = collision_free_memory(stored, self.depth)
         write = memory.write_port(granularity=CHUNK_BITS if count > 1 else None)
         read = memory.read_port()
         m.d.comb += [

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Layout, bits_for, task_layout
 from stablespike.spec.task import TASK_WORD_BITS
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.layouts import struct
-from ..vendor.multiplier import Held
+from ..vendor.multiplier import EnableRegister
 
 __all__ = ["TaskReader", "task_rows"]
 
@@ -28,7 +28,7 @@ class TaskReader(wiring.Component):
     Parameters
     ----------
     config : of the array. words : layouts of the words read. first : the first one's place in
-        the task. held : number of the word that is kept in a ``Held``, if any.
+        the task. held : number of the word that is kept in a ``EnableRegister``, if any.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class TaskReader(wiring.Component):
     def __init__(
         self, config: ArrayConfig, words: tuple[Layout, ...], first: int, held: int | None = None
     ) -> None:
-        self.words, self.first, self.held = words, whole("first", first, 0), held
+        self.words, self.first, self.held = words, check_int("first", first, 0), held
         self.stride = task_layout(config).stride
         if not words:
             raise ValueError("words must be at least one layout, not none")
@@ -75,7 +75,7 @@ class TaskReader(wiring.Component):
         registers = [Signal(struct(layout), name=f"word{i}", reset_less=True)
                      for i, layout in enumerate(self.words)]
         if self.held is not None:
-            m.submodules.held = held = Held(TASK_WORD_BITS)
+            m.submodules.held = held = EnableRegister(TASK_WORD_BITS)
             m.d.comb += [
                 held.i.eq(self.data), held.load.eq(arriving[self.held]),
                 registers[self.held].as_value().eq(held.o),

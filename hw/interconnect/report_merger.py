@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.ports import reports_signature
 
 __all__ = ["ReportMerger"]
@@ -29,7 +29,7 @@ class ReportMerger(wiring.Component):
     """
 
     def __init__(self, cores: int) -> None:
-        self.cores = whole("cores", cores, 1)
+        self.cores = check_int("cores", cores, 1)
         super().__init__(
             {"i": In(reports_signature()).array(cores), "o": Out(reports_signature())}
         )

@@ -1,1 +1,4 @@
-"""Parts that any block may use: stream registers, ports, layouts, bit functions, checks."""
+"""Parts that any block may use: queues, stream registers, ports, layouts, bits, checks.
+
+They import ``spec`` and, for memories, ``hw.vendor``.
+"""

@@ -1,4 +1,4 @@
-"""Functions of many bits."""
+"""Combinational functions of many bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,23 @@ __all__ = ["at_most", "lowest"]
 
 
 def at_most(bits: Value, limit: int) -> Value:
-    """Whether no more than 1 or 2 bits are set: how many, up to 3, of ever more of them."""
+    """Whether no more than ``limit`` bits are set.
+
+    A tree, since a sum would be slow: for ever larger groups of bits whether at least one and at
+    least two are set, and whether two groups together have three.
+
+    Parameters
+    ----------
+    bits : Value
+        A power of two of them.
+    limit : int
+        1 or 2.
+
+    Returns
+    -------
+    Value
+        One bit.
+    """
     counts = [(bit, Const(0)) for bit in bits]  # at least one; at least two
     three: list[Value] = []
     while len(counts) > 1:
@@ -24,7 +40,22 @@ def at_most(bits: Value, limit: int) -> Value:
 
 
 def lowest(mask: Value, enable: Value) -> Value:
-    """The lowest bit set in ``mask``, alone, if ``enable``; by groups of four, a LUT's inputs."""
+    """The lowest bit that is set in ``mask``, alone, or none unless ``enable``.
+
+    It is found by groups of four bits, as a LUT has four inputs.
+
+    Parameters
+    ----------
+    mask : Value
+        Of any width.
+    enable : Value
+        One bit.
+
+    Returns
+    -------
+    Value
+        As wide as ``mask``.
+    """
     groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
     found, before = [], ~enable
     for group in groups:

@@ -1,12 +1,28 @@
-"""Checks of what components are made with."""
+"""Checks of the parameters of components."""
 
 from __future__ import annotations
 
-__all__ = ["whole"]
+__all__ = ["check_int"]
 
 
-def whole(name: str, value: int, low: int, high: int | None = None) -> int:
-    """``value``, if it is an integer from ``low`` to ``high`` (None: without end).
+def check_int(name: str, value: int, low: int, high: int | None = None) -> int:
+    """Check that a parameter is an integer in a range.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : int
+        What was given for it.
+    low : int
+        The lowest value allowed.
+    high : int or None
+        The highest value allowed; None for any.
+
+    Returns
+    -------
+    int
+        ``value``.
 
     Raises
     ------

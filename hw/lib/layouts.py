@@ -10,7 +10,18 @@ __all__ = ["struct"]
 
 
 def struct(*layouts: Layout) -> data.StructLayout:
-    """One ``StructLayout`` with the fields of all ``layouts``, in order, first field lowest."""
+    """The fields of some layouts as one.
+
+    Parameters
+    ----------
+    *layouts : Layout
+        Layouts of ``spec``, whose fields have different names.
+
+    Returns
+    -------
+    StructLayout
+        All fields in order, the first one lowest.
+    """
     return data.StructLayout(
         {
             field.name: signed(field.width) if field.signed else unsigned(field.width)

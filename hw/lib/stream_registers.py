@@ -6,21 +6,27 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["StreamBuffer", "StreamRegister"]
+__all__ = ["SkidBuffer", "StreamRegister"]
 
 
 class StreamRegister(wiring.Component):
-    """Cuts ``payload`` and ``valid`` of a stream; ``ready`` passes through, unless ``spaced``.
+    """A register for ``payload`` and ``valid`` of a stream; ``ready`` passes through.
 
-    Latency one cycle; a transfer per cycle, spaced: every other cycle.
+    Latency one cycle. Throughput a transfer per cycle, or every other cycle if ``spaced``.
 
     Parameters
     ----------
-    shape : of the payload. spaced : cut ``ready`` too.
+    shape : ShapeLike
+        Of the payload.
+    spaced : bool
+        ``ready`` does not pass through either: it is up while the register is empty.
 
     Members
     -------
-    i, o : the stream.
+    i : In(stream.Signature(shape))
+        The stream.
+    o : Out(stream.Signature(shape))
+        The same, a cycle later.
     """
 
     def __init__(self, shape: ShapeLike, *, spaced: bool = False) -> None:
@@ -39,18 +45,22 @@ class StreamRegister(wiring.Component):
         return m
 
 
-class StreamBuffer(wiring.Component):
-    """Cuts ``payload``, ``valid`` and ``ready`` of a stream, by room for two.
+class SkidBuffer(wiring.Component):
+    """Registers for ``payload``, ``valid`` and ``ready`` of a stream; it has room for two.
 
-    Latency one cycle; a transfer per cycle.
+    Latency one cycle, throughput a transfer per cycle.
 
     Parameters
     ----------
-    shape : of the payload.
+    shape : ShapeLike
+        Of the payload.
 
     Members
     -------
-    i, o : the stream.
+    i : In(stream.Signature(shape))
+        The stream.
+    o : Out(stream.Signature(shape))
+        The same, a cycle later.
     """
 
     def __init__(self, shape: ShapeLike) -> None:
@@ -71,6 +81,7 @@ class StreamBuffer(wiring.Component):
             ]
         with m.Elif(self.i.valid):
             m.d.sync += full.eq(1)
+        # Loaded whether needed or not, so that its enable is one register.
         with m.If(~full):
             m.d.sync += spare.eq(self.i.payload)
         return m

@@ -2,11 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.link import FRAME_BYTES
 
-from ..scan.row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 
 __all__ = ["CobsDecoder", "CobsEncoder", "decoded_layout", "encoded_layout"]
 
@@ -26,13 +25,15 @@ def encoded_layout() -> data.StructLayout:
 class CobsDecoder(wiring.Component):
     """Bytes on the wire to bytes of frames; combinational, one per cycle.
 
-    Any bytes are taken; after each zero it starts afresh, and zeros with nothing between them make
-    no frame. A frame that is cut short by its zero ends ``broken``.
+    Any bytes are taken. After each zero the decoder starts afresh, and zeros with nothing between
+    them make no frame. A frame that is cut short by its zero ends ``broken``.
 
     Members
     -------
-    i : bytes on the wire.
-    o : bytes of frames and their ends (``decoded_layout``).
+    i : In(stream.Signature(8))
+        Bytes on the wire.
+    o : Out(stream.Signature(decoded_layout()))
+        Bytes of frames and their ends, in the cycle of the byte on the wire.
     """
 
     i: In(stream.Signature(8))
@@ -41,8 +42,8 @@ class CobsDecoder(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         byte = self.i.payload
-        # Counts up to _CODE, where the next byte is a code: a loadable counter that counts up
-        # takes half the cells of one that counts down.
+        # Counts up to where the next byte is a code: a loadable counter that counts up takes half
+        # the cells of one that counts down.
         code_at = 0xFE
         count = Signal(8, init=code_at)
         fresh = Signal(init=1)
@@ -74,18 +75,27 @@ class CobsEncoder(wiring.Component):
     goes out when it is complete, while the next one is written. A frame of n bytes takes n + 2
     cycles in and n + 2 bytes out.
 
+        frame            11 22 00 33 00                      (n = 5, last byte with ``last``)
+        buffer           03 11 22 02 33 01 00                (a code, n bytes, the end)
+        written in cycle  2  0  1  4  3  5  6
+
     Parameters
     ----------
-    marked : the buffers have a ninth bit, which marks a frame's end: at a fast clock the byte
-        is not to be looked at.
+    marked : bool
+        The buffers have a ninth bit, which marks a frame's end. At a fast clock there is no time
+        to look at the byte itself.
 
     Members
     -------
-    i : bytes of frames, at most ``FRAME_BYTES`` in each; once the first byte of a frame is taken
-        (``ready`` is up) the others are too, without a pause.
-    restart : forget what came of a frame whose last byte was not taken yet.
-    o : bytes on the wire.
-    idle : nothing is on its way out.
+    i : In(stream.Signature(encoded_layout()))
+        Bytes of frames, at most ``FRAME_BYTES`` in each. Once ``ready`` is up for the first byte of
+        a frame it stays up to its end.
+    restart : In(1)
+        Forget what came of a frame whose last byte was not taken yet.
+    o : Out(stream.Signature(8))
+        Bytes on the wire.
+    idle : Out(1)
+        Nothing is on its way out.
     """
 
     i: In(stream.Signature(encoded_layout()))
@@ -99,17 +109,15 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = Memory(
-            shape=9 if self.marked else 8, depth=2 * _HALF, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.buffer = buffer = collision_free_memory(8 + self.marked, 2 * _HALF)
         write, read = buffer.write_port(), buffer.read_port()
         assert FRAME_BYTES + 2 <= _HALF
 
-        full = Signal(2)
-        filling, half = Signal(), Signal()
-        at = Signal(8, init=1)
-        place = Signal(8)  # of the last zero, where the next distance goes
-        run = Signal(8, init=1)
+        full = Signal(2)  # the buffers
+        filling, half = Signal(), Signal()  # the one that is written; that is sent
+        at = Signal(8, init=1)  # byte 0 is the first distance's
+        last_zero = Signal(8)  # where the next distance goes
+        run = Signal(8, init=1)  # from there on
         zero, close, finish = Signal(), Signal(), Signal()
         taken, last = Signal(), Signal()
         m.d.comb += [
@@ -118,20 +126,21 @@ class CobsEncoder(wiring.Component):
             last.eq(taken & self.i.p.last),
             zero.eq((self.i.p.data == 0) | close),
             write.en.eq(taken | close | finish),
-            write.addr.eq(Cat(Mux(zero & ~finish, place, at), filling)),
+            write.addr.eq(Cat(Mux(zero & ~finish, last_zero, at), filling)),
             write.data.eq(Mux(zero, run, self.i.p.data)),
         ]
+        # Two cycles more per frame: the last distance, then the end.
         with m.If(finish):
             m.d.comb += write.data.eq(1 << 8 if self.marked else 0)
         m.d.sync += [close.eq(last & ~self.restart), finish.eq(close)]
         with m.If(taken):
             m.d.sync += [at.eq(at + 1), run.eq(run + 1)]
             with m.If(zero):
-                m.d.sync += [run.eq(1), place.eq(at)]
+                m.d.sync += [run.eq(1), last_zero.eq(at)]
         with m.If(finish):
             m.d.sync += [filling.eq(~filling), full.bit_select(filling, 1).eq(1)]
         with m.If(finish | (self.restart & ~close)):
-            m.d.sync += [at.eq(1), run.eq(1), place.eq(0)]
+            m.d.sync += [at.eq(1), run.eq(1), last_zero.eq(0)]
 
         position = Signal(8)
         held, fetch, sent, end = Signal(), Signal(), Signal(), Signal()

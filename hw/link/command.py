@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.layout import bits_for
-from stablespike.spec.link import (
-    CLOCKS_PER_BIT_MIN,
-    Command,
-    Register,
-    Space,
-)
+from stablespike.spec.link import CLOCKS_PER_BIT_MIN, Command, Register, Space
 
 from ..lib.ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
 from .receiver import command_layout
@@ -23,6 +15,52 @@ from .receiver import command_layout
 __all__ = ["CommandUnit"]
 
 _ROW_BYTES = 3
+
+
+class _Decoder:
+    """The byte at hand, and what the states of the decoder say of it in this cycle.
+
+    Attributes
+    ----------
+    byte, last, valid : Value
+        The byte of the commands, whether it ends one, whether there is one.
+    take : Signal
+        It is taken; up unless a state says otherwise.
+    go : Signal
+        There is one and it is taken.
+    bad : Signal
+        It cannot be right.
+    may_end : Signal
+        A command may end with it.
+    silent : Signal
+        The command that ends with it was counted before.
+    low : Signal
+        The byte before it, in states that come second of two.
+    """
+
+    def __init__(self, m: Module, commands: stream.Interface) -> None:
+        self.m = m
+        self.byte, self.last, self.valid = commands.p.data, commands.p.last, commands.valid
+        self.take = Signal(init=1)
+        self.go, self.bad, self.may_end, self.silent = (
+            Signal(name=name) for name in ("go", "bad", "may_end", "silent")
+        )
+        self.low = Signal(8, name="low", reset_less=True)
+        self.word = Cat(self.low, self.byte)
+        m.d.comb += [
+            self.take.eq(1), commands.ready.eq(self.take), self.go.eq(self.valid & self.take)
+        ]
+
+    def then(self, state: str, taken: Value | None = None) -> None:
+        """What follows a byte. ``taken`` is for states that do not take every byte; the others
+        wait for nothing but it."""
+        m = self.m
+        with m.If(self.valid if taken is None else taken):
+            m.next = state
+            with m.If(self.bad):
+                m.next = "SKIP"
+            with m.If(self.last):
+                m.next = "LEAD"
 
 
 class CommandUnit(wiring.Component):
@@ -36,235 +74,257 @@ class CommandUnit(wiring.Component):
 
     Parameters
     ----------
-    config : the array.
-    slowest : most clocks per bit that may be set.
+    config : ArrayConfig
+        Of the array.
+    slowest : int
+        Most clocks per bit that may be set.
 
     Members
     -------
-    commands : see ``command_layout``.
-    writes : to the cores' memories.
-    bytes, no_head, idle, hungry : the loader's.
-    rows_total, place, moved : the loader's; registers INPUT_ROWS and INPUT_BASE.
-    half : the loader's, where the array has ``half_words``; register INPUT_HALF.
-    report_flags : register REPORTS.
-    executed : commands executed or refused, modulo 256; ``done`` is up in the cycle before it
-        counts.
-    fault : a command was refused.
-    baud, baud_set : clocks per bit, valid with the strobe; it waits for ``quiet``.
-    quiet : nothing is to be sent nor being sent, the answer to the last ``done`` included.
+    commands : In(stream.Signature(command_layout()))
+        Of the receiver.
+    writes : Out(writes_signature(config))
+        To the cores' memories.
+    bytes : Out(stream.Signature(8))
+        Of input windows, to the loader.
+    no_head : In(1)
+        The loader refuses the byte it takes.
+    idle : In(1)
+        Of the loader: no window is under way.
+    hungry : In(1)
+        Of the loader: the window under way goes on with the next byte only.
+    rows_total : Out(unsigned)
+        Register INPUT_ROWS.
+    place : Out(unsigned)
+        Register INPUT_BASE.
+    half : Out(1)
+        Register INPUT_HALF, where the array has ``half_words``.
+    moved : Out(1)
+        A strobe: one of these three is set in this cycle.
+    report_flags : Out(REPORT_FLAG_BITS)
+        Register REPORTS.
+    executed : Out(8)
+        Commands executed or refused, modulo 256.
+    done : Out(1)
+        A strobe, in the cycle before ``executed`` counts.
+    fault : Out(1)
+        A command was refused.
+    baud : Out(16)
+        Clocks per bit, while ``baud_set``.
+    baud_set : Out(1)
+        A strobe; it waits for ``quiet``.
+    quiet : In(1)
+        Nothing is to be sent nor being sent, the answer to the last ``done`` included.
     """
 
     def __init__(self, config: ArrayConfig, slowest: int = 0xFFFF) -> None:
         self.config, self.slowest = config, slowest
         half = {"half": Out(1)} if config.half_words else {}
+        self._registers = {
+            Register.INPUT_ROWS: "rows_total",
+            Register.INPUT_BASE: "place",
+            Register.REPORTS: "report_flags",
+            **({Register.INPUT_HALF: "half"} if half else {}),
+        }
         super().__init__({
             **half,
             "commands": In(stream.Signature(command_layout())),
             "writes": Out(writes_signature(config)),
             "bytes": Out(stream.Signature(8)),
-            "no_head": In(1),
-            "idle": In(1),
-            "hungry": In(1),
+            "no_head": In(1), "idle": In(1), "hungry": In(1),
             "rows_total": Out(bits_for(config.spike_rows)),
             "place": Out(bits_for(config.spike_rows - 1)),
             "moved": Out(1),
             "report_flags": Out(REPORT_FLAG_BITS),
             "executed": Out(8),
-            "done": Out(1),
-            "fault": Out(1),
+            "done": Out(1), "fault": Out(1),
             "baud": Out(16),
-            "baud_set": Out(1),
-            "quiet": In(1),
+            "baud_set": Out(1), "quiet": In(1),
         })
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        config = self.config
-        byte, last = self.commands.p.data, self.commands.p.last
-        take, go, valid = Signal(init=1), Signal(), self.commands.valid
-        bad, may_end, silent = Signal(), Signal(), Signal()
-        low = Signal(8, reset_less=True)
+        at = _Decoder(m, self.commands)
         m.d.comb += [
-            take.eq(1),
-            self.commands.ready.eq(take),
-            go.eq(self.commands.valid & take),
+            self.done.eq(at.go & at.last & ~at.silent),
+            self.bytes.payload.eq(at.byte),
         ]
+        with m.If(at.go & (at.bad | (at.last & ~at.may_end))):
+            m.d.sync += self.fault.eq(1)
+        with m.If(self.done):
+            m.d.sync += self.executed.eq(self.executed + 1)
 
+        write, register = self._write_port(m, at), self._register_file(m, at)
+        with m.FSM():
+            with m.State("LEAD"):
+                at.then("COMMAND")
+            with m.State("COMMAND"), m.Switch(at.byte):
+                with m.Case(Command.WRITE):
+                    at.then("CORE")
+                with m.Case(Command.REGISTER):
+                    at.then("REGISTER")
+                with m.Case(Command.INPUT):
+                    at.then("INPUT")
+                with m.Default():
+                    m.d.comb += at.bad.eq(1)
+                    at.then("SKIP")
+            with m.State("SKIP"):
+                m.d.comb += at.may_end.eq(1)
+                at.then("SKIP")
+            self._write_states(m, at, *write)
+            self._register_states(m, at, *register)
+            with m.State("INPUT"):
+                m.d.comb += [
+                    at.take.eq(self.bytes.ready),
+                    self.bytes.valid.eq(at.valid),
+                    at.bad.eq(self.no_head),
+                    at.may_end.eq(1),
+                ]
+                at.then("INPUT", at.go)
+        return m
+
+    def _write_states(
+        self, m: Module, at: _Decoder, load: Value, row: Value, row_exists: Value, chunk_last: Value
+    ) -> None:
+        """WRITE: core, space, three bytes of the row, then words of two bytes."""
+        with m.State("CORE"):
+            m.d.comb += [at.bad.eq(~_below(at.byte, self.config.cores)), load.core.eq(at.valid)]
+            at.then("SPACE")
+        with m.State("SPACE"):
+            m.d.comb += [at.bad.eq(~_below(at.byte, max(Space) + 1)), load.space.eq(at.valid)]
+            at.then("ROW 0")
+        for i, follower in enumerate(["ROW 1", "ROW 2", "WORD LOW"]):
+            with m.State(f"ROW {i}"):
+                m.d.comb += [
+                    load.row[i].eq(at.valid),
+                    at.bad.eq(at.byte >> max(0, len(row) - 8 * i) != 0),
+                ]
+                at.then(follower)
+        with m.State("WORD LOW"):
+            m.d.sync += at.low.eq(at.byte)
+            at.then("WORD HIGH")
+        with m.State("WORD HIGH"):
+            m.d.comb += [
+                at.bad.eq(~row_exists), at.may_end.eq(chunk_last), load.word.eq(at.valid)
+            ]
+            at.then("WORD LOW")
+
+    def _write_port(self, m: Module, at: _Decoder) -> tuple[Value, Value, Value, Value]:
+        """Where the next word goes; returns what loads it, the row, whether that exists, and
+        whether the word is its last."""
+        config, write = self.config, self.writes.payload
+        load = Signal(data.StructLayout({"core": 1, "space": 1, "row": _ROW_BYTES, "word": 1}))
+        shapes = {space: space_shape(config, space) for space in Space}
         core = Signal(range(config.cores), reset_less=True)
         space = Signal(range(max(Space) + 1), reset_less=True)
-        shapes = {space: space_shape(config, space) for space in Space}
         row = Signal(range(max(rows for rows, _ in shapes.values()) + 1), reset_less=True)
-        chunk = Signal.like(self.writes.payload.chunk)
-        chunk_last, row_there, next_row = Signal(), Signal(), Signal()
-        load_row = Signal(_ROW_BYTES)
+        chunk = Signal.like(write.chunk)
+        chunk_last, row_exists, next_row = Signal(), Signal(), Signal()
         # At the clock of large arrays what is compared is known a cycle before it is asked for.
-        large = config.chain > 1
-        ahead = m.d.sync if large else m.d.comb
+        ahead = m.d.sync if config.chain > 1 else m.d.comb
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
                 with m.Case(number):
                     ahead += [
                         chunk_last.eq(chunk == -(-bits // CHUNK_BITS) - 1),
-                        row_there.eq(_below(row, rows)),
+                        row_exists.eq(_below(row, rows)),
                     ]
         m.d.comb += [
-            self.writes.payload.core.eq(core),
-            self.writes.payload.space.eq(space),
-            self.writes.payload.row.eq(row),
-            self.writes.payload.chunk.eq(chunk),
-            self.writes.payload.data.eq(Cat(low, byte)),
+            next_row.eq(load.word & chunk_last),
+            self.writes.valid.eq(load.word & row_exists),
+            write.core.eq(core),
+            write.space.eq(space),
+            write.row.eq(row),
+            write.chunk.eq(chunk),
+            write.data.eq(at.word),
         ]
-        # As a difference, the loads cost the counter no cells of their own.
-        parts = [row[at : at + 8] for at in range(0, len(row), 8)]
-        follows = row - Cat(~load_row[i].replicate(len(part)) for i, part in enumerate(parts))
-        for i, part in enumerate(parts):
-            with m.If(load_row[i] | next_row):
-                m.d.sync += part.eq(Mux(load_row[i], byte, follows[8 * i : 8 * i + len(part)]))
+        with m.If(load.core):
+            m.d.sync += [core.eq(at.byte), chunk.eq(0)]
+        with m.If(load.space):
+            m.d.sync += space.eq(at.byte)
+        with m.If(load.word):
+            m.d.sync += chunk.eq(Mux(chunk_last, 0, chunk + 1))
+        parts = [row[low : low + 8] for low in range(0, len(row), 8)]
         assert len(parts) <= _ROW_BYTES
+        # As a difference, the loads cost the counter no cells of their own: less all ones, which is
+        # 1 more, where none is loaded.
+        follows = row - Cat(~load.row[i].replicate(len(part)) for i, part in enumerate(parts))
+        for i, part in enumerate(parts):
+            with m.If(load.row[i] | next_row):
+                m.d.sync += part.eq(Mux(load.row[i], at.byte, follows[8 * i : 8 * i + len(part)]))
+        return load, row, row_exists, chunk_last
 
-        registers = {
-            Register.INPUT_ROWS: self.rows_total,
-            Register.INPUT_BASE: self.place,
-            Register.REPORTS: self.report_flags,
-        }
-        if config.half_words:
-            registers[Register.INPUT_HALF] = self.half
-        known = max(*registers, Register.BAUD) + 1
-        register = Signal(range(known), reset_less=True)
-        value = Cat(low, byte)
-        of_map = Signal()
-        m.d.comb += of_map.eq(
-            reduce(or_, (register == each for each in registers if each != Register.REPORTS))
-        )
-        m.d.comb += self.baud.eq(value)
+    def _register_file(self, m: Module, at: _Decoder) -> tuple[Value, Value, Value]:
+        """The registers; returns what sets the one chosen, its number, and whether it has no such
+        value."""
+        register = Signal(range(max(*self._registers, Register.BAUD) + 1), reset_less=True)
+        load, out_of_range = Signal(), Signal()
+        ahead = m.d.sync if self.config.chain > 1 else m.d.comb
+        m.d.comb += self.baud.eq(at.word)
+        with m.Switch(register):
+            for number, name in self._registers.items():
+                target = getattr(self, name)
+                with m.Case(number):
+                    with m.If(load):
+                        m.d.sync += target.eq(at.word)
+                    ahead += out_of_range.eq((at.word >> len(target)).any())
+            with m.Case(Register.BAUD):
+                ahead += out_of_range.eq(
+                    _below(at.word, CLOCKS_PER_BIT_MIN) | ~_below(at.word, self.slowest + 1)
+                )
 
-        m.d.comb += self.bytes.payload.eq(byte)
+        return load, register, out_of_range
 
-        def then(state: str, taken: Value = self.commands.valid) -> None:
-            """``taken`` where not every byte is: the bytes of the other states wait for nothing."""
-            with m.If(taken):
-                m.next = state
-                with m.If(bad):
-                    m.next = "SKIP"
-                with m.If(last):
-                    m.next = "LEAD"
-
-        m.d.comb += self.done.eq(go & last & ~silent)
-        with m.If(go & (bad | (last & ~may_end))):
-            m.d.sync += self.fault.eq(1)
-        with m.If(self.done):
-            m.d.sync += self.executed.eq(self.executed + 1)
-
+    def _register_states(
+        self, m: Module, at: _Decoder, load: Value, register: Value, out_of_range: Value
+    ) -> None:
+        """REGISTER: its number and a value of two bytes."""
+        large = self.config.chain > 1
+        known = max(*self._registers, Register.BAUD) + 1
+        of_map = Cat(register == each for each in self._registers if each != Register.REPORTS).any()
         # Behind a register, since it is late; it holds until the loader gets a byte.
         hungry = Signal()
         m.d.sync += hungry.eq(self.hungry)
-
-        with m.FSM():
-            with m.State("LEAD"):
-                then("COMMAND")
-            with m.State("COMMAND"), m.Switch(byte):
-                with m.Case(Command.WRITE):
-                    then("CORE")
-                with m.Case(Command.REGISTER):
-                    then("REGISTER")
-                with m.Case(Command.INPUT):
-                    then("INPUT")
-                with m.Default():
-                    m.d.comb += bad.eq(1)
-                    then("SKIP")
-            with m.State("SKIP"):
-                m.d.comb += may_end.eq(1)
-                then("SKIP")
-
-            with m.State("CORE"):
-                m.d.comb += bad.eq(~_below(byte, config.cores))
-                with m.If(valid):
-                    m.d.sync += [core.eq(byte), chunk.eq(0)]
-                then("SPACE")
-            with m.State("SPACE"):
-                m.d.comb += bad.eq(~_below(byte, max(Space) + 1))
-                with m.If(valid):
-                    m.d.sync += space.eq(byte)
-                then("ROW 0")
-            for i, follower in enumerate(["ROW 1", "ROW 2", "WORD LOW"]):
-                with m.State(f"ROW {i}"):
-                    m.d.comb += [
-                        load_row[i].eq(valid), bad.eq(byte >> max(0, len(row) - 8 * i) != 0)
-                    ]
-                    then(follower)
-            with m.State("WORD LOW"):
-                m.d.sync += low.eq(byte)
-                then("WORD HIGH")
-            with m.State("WORD HIGH"):
-                m.d.comb += [
-                    bad.eq(~row_there),
-                    may_end.eq(chunk_last),
-                    self.writes.valid.eq(valid & row_there),
-                    next_row.eq(valid & chunk_last),
-                ]
-                with m.If(valid):
-                    m.d.sync += chunk.eq(Mux(chunk_last, 0, chunk + 1))
-                then("WORD LOW")
-
-            with m.State("REGISTER"):
-                m.d.comb += bad.eq(~_below(byte, known))
-                with m.If(valid):
-                    m.d.sync += register.eq(byte)
-                then("VALUE LOW")
-            with m.State("VALUE LOW"):
-                m.d.sync += low.eq(byte)
-                then("CHECK" if large else "VALUE HIGH")
-            if large:
-                with m.State("CHECK"):
-                    m.d.comb += take.eq(0)
-                    with m.If(valid):
-                        m.next = "VALUE HIGH"
-            out_of_range = Signal()
-            with m.State("VALUE HIGH"):
-                with m.If(of_map & ~self.idle & ~hungry):
-                    m.d.comb += take.eq(0)
-                m.d.comb += [may_end.eq(1), bad.eq(out_of_range)]
-                with m.Switch(register):
-                    for number, target in registers.items():
-                        with m.Case(number), m.If(go & last & ~bad):
-                            m.d.sync += target.eq(value)
-                with m.If(~last | (of_map & hungry)):
-                    m.d.comb += bad.eq(1)
-                m.d.comb += self.moved.eq(go & of_map & ~bad)
-                then("LEAD", go)
-                with m.If((register == Register.BAUD) & self.commands.valid):
-                    # The byte stays until the answer is out, or is skipped.
-                    m.d.comb += take.eq(0)
-                    m.next = "SKIP"
-                    with m.If(bad):
-                        m.d.sync += self.fault.eq(1)
-                    with m.Else():
-                        m.d.comb += self.done.eq(1)
-                        m.next = "BAUD"
-            with m.State("BAUD"):
-                m.d.comb += [
-                    take.eq(self.quiet), may_end.eq(1), silent.eq(1), self.baud_set.eq(go)
-                ]
-                then("LEAD", go)
-
-            with m.State("INPUT"):
-                m.d.comb += [
-                    take.eq(self.bytes.ready),
-                    self.bytes.valid.eq(self.commands.valid),
-                    bad.eq(self.no_head),
-                    may_end.eq(1),
-                ]
-                then("INPUT", go)
-
-        with m.Switch(register):
-            for number, target in registers.items():
-                with m.Case(number):
-                    ahead += out_of_range.eq((value >> len(target)).any())
-            with m.Case(Register.BAUD):
-                ahead += out_of_range.eq(
-                    _below(value, CLOCKS_PER_BIT_MIN) | ~_below(value, self.slowest + 1)
-                )
-        return m
+        with m.State("REGISTER"):
+            m.d.comb += at.bad.eq(~_below(at.byte, known))
+            with m.If(at.valid):
+                m.d.sync += register.eq(at.byte)
+            at.then("VALUE LOW")
+        with m.State("VALUE LOW"):
+            m.d.sync += at.low.eq(at.byte)
+            at.then("CHECK" if large else "VALUE HIGH")
+        if large:
+            with m.State("CHECK"):
+                m.d.comb += at.take.eq(0)
+                with m.If(at.valid):
+                    m.next = "VALUE HIGH"
+        with m.State("VALUE HIGH"):
+            m.d.comb += [
+                at.may_end.eq(1),
+                at.bad.eq(out_of_range | ~at.last | (of_map & hungry)),
+                # ``bad`` knows of ``last``, but late.
+                load.eq(at.go & at.last & ~at.bad),
+                self.moved.eq(load & of_map),
+            ]
+            with m.If(of_map & ~self.idle & ~hungry):
+                # A window is under way that may still end without another byte.
+                m.d.comb += at.take.eq(0)
+            at.then("LEAD", at.go)
+            with m.If((register == Register.BAUD) & at.valid):
+                # The byte stays until the answer is out at the old rate, or is skipped.
+                m.d.comb += at.take.eq(0)
+                m.next = "SKIP"
+                with m.If(at.bad):
+                    m.d.sync += self.fault.eq(1)
+                with m.Else():
+                    m.d.comb += self.done.eq(1)
+                    m.next = "BAUD"
+        with m.State("BAUD"):
+            m.d.comb += [
+                at.take.eq(self.quiet), at.may_end.eq(1), at.silent.eq(1),
+                self.baud_set.eq(at.go),
+            ]
+            at.then("LEAD", at.go)
 
 
 def _below(value: Value, limit: int) -> Value:

@@ -1,6 +1,6 @@
 """CRC-32 of a byte per cycle, by a table in block memory."""
 
-from functools import reduce
+import zlib
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -11,34 +11,38 @@ from ..vendor.devices import prefers_logic
 
 __all__ = ["CRC_RESIDUE", "Crc32", "crc_table"]
 
-_POLYNOMIAL = 0xEDB88320  # of IEEE 802.3, reflected: what zlib.crc32 computes
 CRC_RESIDUE = 0xDEBB20E3
 """The register after a frame and its CRC, whatever the frame."""
 
 
 def crc_table() -> list[int]:
     """The register 8 shifts after it held 0..255."""
-
-    def shift(value: int) -> int:
-        return value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-
-    return [reduce(lambda value, _: shift(value), range(8), byte) for byte in range(256)]
+    # zlib's begins with all ones, and inverts at the end what the shift made of its upper bytes.
+    return [zlib.crc32(bytes([byte ^ 0xFF])) ^ 0xFF << 24 for byte in range(256)]
 
 
 class Crc32(wiring.Component):
     """The CRC register of Ethernet and zlib, before its final inversion.
 
-    The table's output register is part of the state, so a byte costs one lookup and one XOR:
-    32 logic cells and two 256 x 16 block RAMs, a third of the parallel XOR network. Where
-    block RAM is scarce or slow, a register of its own and XORs take the table's place.
+    ``amaranth.lib.crc`` is the parallel XOR network. Here the table's output register is part of
+    the state, so that a byte costs one lookup and one XOR: 32 logic cells and two 256 x 16 block
+    RAMs, a third of the network. Where block RAM is scarce or slow, a register of its own and XORs
+    take the table's place.
 
     Members
     -------
-    valid, data : a byte; ``first`` with the first one of a frame starts afresh.
-    crc : the register one cycle after the byte. The CRC to send is its inverse, low byte first;
+    first : In(1)
+        The byte is the first one of a frame.
+    valid : In(1)
+        There is a byte.
+    data : In(8)
+        The byte.
+    crc : Out(32)
+        The register one cycle after the byte. The CRC to send is its inverse, low byte first:
         sending ``~crc[:8]`` while feeding ``crc[:8]`` as ``data`` brings up the next byte.
-    match : the bytes since ``first`` ended in their own CRC before the last one, which was 0; one
-        cycle after that one. (Seen behind the XOR, so that its cells hold the register too.)
+    match : Out(1)
+        One cycle after a byte that was 0: the bytes from ``first`` to the one before it ended in
+        their own CRC. (Seen behind the XOR, so that its cells hold the register too.)
     """
 
     first: In(1)
@@ -57,8 +61,8 @@ class Crc32(wiring.Component):
             parts = [crc_table()[1 << bit] for bit in range(8)]
             with m.If(self.valid):
                 m.d.sync += found.eq(Cat(
-                    Cat(index[bit] for bit in range(8) if parts[bit] >> place & 1).xor()
-                    for place in range(32)
+                    Cat(index[bit] for bit in range(8) if parts[bit] >> position & 1).xor()
+                    for position in range(32)
                 ))
         else:
             m.submodules.table = table = Memory(shape=32, depth=256, init=crc_table())

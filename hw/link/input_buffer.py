@@ -1,42 +1,50 @@
 """Input bytes of a command on their way to the loader, between registers."""
 
-from __future__ import annotations
-
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 from .receiver import command_layout
 
-__all__ = ["Handover"]
+__all__ = ["InputBuffer"]
 
 
-class Handover(wiring.Component):
-    """Passes a byte per cycle; the last byte of a command is taken when the loader has it.
+class InputBuffer(wiring.Component):
+    """Passes a byte per cycle, but keeps the last byte of a command until the loader has it.
 
-    Whether one of a command's bytes was refused is said with its last; the loader gets nothing
-    behind the one it refused.
+    So all that was refused of a command is known when it ends. The loader gets nothing behind a
+    byte that it refused.
+
+        cycle        0    1    2    3    4
+        i, last      b0   b1   b2*  b2*  b2*   b2 is the last byte; the other two are taken at once
+        o                 b0   b1   b2
+        refused                     r
+        i.ready, no_head                 *     b2 is taken, with what was refused
 
     Members
     -------
-    i, last : bytes of a command, and whether this is its last. no_head : with that one: a byte was
-        refused.
-    o, refused : the loader's bytes; what it says of the byte it takes.
+    i : In(stream.Signature(8))
+        Bytes of a command.
+    last : In(1)
+        This is its last byte; holds as ``i.payload`` does.
+    no_head : Out(1)
+        When that byte is taken: one of the command's bytes was refused.
+    o : Out(stream.Signature(8))
+        To the loader.
+    refused : In(1)
+        The loader refuses the byte that it takes in this cycle.
     """
 
-    def __init__(self) -> None:
-        super().__init__({
-            "i": In(stream.Signature(8)),
-            "last": In(1),
-            "no_head": Out(1),
-            "o": Out(stream.Signature(8)),
-            "refused": In(1),
-        })
+    i: In(stream.Signature(8))
+    last: In(1)
+    no_head: Out(1)
+    o: Out(stream.Signature(8))
+    refused: In(1)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.bytes = between = StreamBuffer(command_layout())
+        m.submodules.bytes = between = SkidBuffer(command_layout())
         waiting = Signal()  # for the loader to take the last one
         answered, bad, dropping = Signal(), Signal(), Signal()
         passed = Signal()

@@ -1,8 +1,20 @@
-"""The link: bytes on the wire on one side, the array on the other."""
+"""The link: bytes on the wire on one side, the array on the other.
+
+    rx --> Receiver --commands--> CommandUnit --bytes--> Loader --> rows, windows
+               |                       |  `--> writes, report_flags
+               | acknowledged, ...     | executed, ...
+               v                       v
+    tx <-- CobsEncoder <-- Transmitter <-- reports
+
+Back-pressure: the array holds up the loader, the loader the commands, and these the receiver's
+queue. A command that does not fit there is dropped, never the wire held up: acknowledgements go
+past commands that wait. The other way the wire holds up the encoder, the encoder's ``ready`` the
+next frame, and a full ring of the transmitter the reports.
+"""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
@@ -15,10 +27,10 @@ from ..lib.ports import (
     windows_signature,
     writes_signature,
 )
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 from .cobs import CobsEncoder
 from .command import CommandUnit
-from .input_buffer import Handover
+from .input_buffer import InputBuffer
 from .loader import Loader
 from .receiver import Receiver, command_layout
 from .transmitter import Transmitter
@@ -34,19 +46,39 @@ class Link(wiring.Component):
 
     Parameters
     ----------
-    config : the array.
-    build_id, clock_hz : for the answer to hello; with a clock, no rate below ``BAUD_DEFAULT`` may
-        be set.
+    config : ArrayConfig
+        Of the array.
+    build_id : bytes
+        For the answer to hello.
+    clock_hz : int
+        For the answer to hello; with a clock, no rate below ``BAUD_DEFAULT`` may be set.
 
     Members
     -------
-    rx, tx : bytes on the wire.
-    writes, rows, windows, reports : the array's (``hw.ports``).
-    report_flags : what the cores are to report.
-    clear : a strobe: a new session has begun, everything but memories is to be reset.
-    idle : nothing is on its way behind ``tx``; 1 where there is no UART.
-    baud, baud_set : clocks per bit, valid with the strobe: from the next byte on.
-    fault : a command was refused in this session.
+    rx : In(stream.Signature(8))
+        Bytes from the wire.
+    tx : Out(stream.Signature(8))
+        Bytes to the wire.
+    writes : Out(writes_signature(config))
+        To the array.
+    rows : Out(rows_signature(config))
+        To the array.
+    windows : Out(windows_signature(config))
+        To the array.
+    report_flags : Out(REPORT_FLAG_BITS)
+        What the cores are to report.
+    reports : In(reports_signature())
+        Of the array.
+    clear : Out(1)
+        A strobe: a new session has begun; everything but memories is to be reset.
+    idle : In(1)
+        Nothing is on its way behind ``tx``; 1 where there is no UART.
+    baud : Out(16)
+        Clocks per bit, while ``baud_set``.
+    baud_set : Out(1)
+        A strobe: ``baud`` is the rate from the next byte on.
+    fault : Out(1)
+        A command was refused in this session.
     """
 
     def __init__(
@@ -66,11 +98,9 @@ class Link(wiring.Component):
             "windows": Out(windows_signature(config)),
             "report_flags": Out(REPORT_FLAG_BITS),
             "reports": In(reports_signature()),
-            "clear": Out(1),
-            "idle": In(1),
+            "clear": Out(1), "idle": In(1),
             "baud": Out(16),
-            "baud_set": Out(1),
-            "fault": Out(1),
+            "baud_set": Out(1), "fault": Out(1),
         })
 
     def elaborate(self, platform) -> Module:
@@ -87,17 +117,17 @@ class Link(wiring.Component):
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
         large = self.config.chain > 1
         if large:
-            # At their clock commands cannot come straight out of memory, nor frames go into it.
-            m.submodules.behind = behind = restarted(StreamBuffer(command_layout()))
-            m.submodules.handover = handover = restarted(Handover())
-            wiring.connect(m, receiver.commands, behind.i)
-            wiring.connect(m, behind.o, command.commands)
-            wiring.connect(m, command.bytes, handover.i)
-            wiring.connect(m, handover.o, loader.bytes)
+            # At the clock of large arrays commands cannot come straight out of memory.
+            m.submodules.commands = commands = restarted(SkidBuffer(command_layout()))
+            m.submodules.inputs = inputs = restarted(InputBuffer())
+            wiring.connect(m, receiver.commands, commands.i)
+            wiring.connect(m, commands.o, command.commands)
+            wiring.connect(m, command.bytes, inputs.i)
+            wiring.connect(m, inputs.o, loader.bytes)
             m.d.comb += [
-                handover.last.eq(behind.o.p.last),
-                handover.refused.eq(loader.no_head),
-                command.no_head.eq(handover.no_head),
+                inputs.last.eq(commands.o.p.last),
+                inputs.refused.eq(loader.no_head),
+                command.no_head.eq(inputs.no_head),
             ]
         else:
             wiring.connect(m, receiver.commands, command.commands)
@@ -107,40 +137,29 @@ class Link(wiring.Component):
         wiring.connect(m, loader.rows, wiring.flipped(self.rows))
         wiring.connect(m, loader.windows, wiring.flipped(self.windows))
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
-        acknowledged, missing, doubled = Signal(), Signal(), Signal()
-        domain = m.d.sync if large else m.d.comb
-        domain += [
-            acknowledged.eq(receiver.acknowledged.valid),
-            transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),
-            missing.eq(receiver.missing),
-            doubled.eq(receiver.doubled),
-        ]
-        m.d.comb += transmitter.acknowledged.valid.eq(acknowledged)
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
-        made = Signal()  # a byte of a frame is on its way to the encoder
-        if large:
-            m.d.sync += [
-                made.eq(transmitter.o.valid & ~receiver.clear),
-                encoder.i.payload.eq(transmitter.o.payload),
-            ]
-            m.d.comb += [
-                encoder.i.valid.eq(made), transmitter.o.ready.eq(encoder.i.ready & ~made)
-            ]
-        else:
-            wiring.connect(m, transmitter.o, encoder.i)
+        # What comes late in its cycle goes by way of a register at the clock of large arrays.
+        domain = m.d.sync if large else m.d.comb
+        domain += [
+            transmitter.acknowledged.valid.eq(receiver.acknowledged.valid),
+            transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),
+            transmitter.missing.eq(receiver.missing),
+            transmitter.doubled.eq(receiver.doubled),
+            encoder.i.valid.eq(transmitter.o.valid & ~receiver.clear),
+            encoder.i.payload.eq(transmitter.o.payload),
+        ]
         m.d.comb += [
+            transmitter.room.eq(encoder.i.ready & ~encoder.i.valid),
             loader.rows_total.eq(command.rows_total),
             loader.place.eq(command.place),
             loader.moved.eq(command.moved),
             command.idle.eq(loader.idle),
             command.hungry.eq(loader.hungry),
-            command.quiet.eq(transmitter.quiet & ~made & encoder.idle & self.idle),
+            command.quiet.eq(transmitter.quiet & ~encoder.i.valid & encoder.idle & self.idle),
             transmitter.executed.eq(command.executed),
             transmitter.done.eq(command.done),
             transmitter.fault.eq(command.fault),
-            transmitter.missing.eq(missing),
-            transmitter.doubled.eq(doubled),
             transmitter.greeted.eq(receiver.greeted),
             encoder.restart.eq(receiver.clear),
             self.report_flags.eq(command.report_flags),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -15,37 +13,85 @@ from stablespike.spec.link import WINDOW_HEAD
 from ..lib.bits import at_most, lowest
 from ..lib.layouts import struct
 from ..lib.ports import rows_signature, windows_signature
-from ..lib.stream_registers import StreamBuffer
+from ..lib.stream_registers import SkidBuffer
 
 __all__ = ["Loader"]
+
+
+class _Row:
+    """The row under way, and the part of it that is put together.
+
+    Attributes
+    ----------
+    port : stream.Interface
+        To the bus.
+    advance, last : Signal
+        The part goes to the bus; it is the row's last one.
+    mask : Signal
+        Lanes that still get a word, those of the part lowest. Between rows it is 0, which sparse
+        rows begin with.
+    word, used : Signal
+        A word, and the lane of the part that gets it, if any.
+    complete : Signal
+        All lanes of the part have their words.
+    shift, mask_ends : Signal
+        A byte comes for the mask; it is the last one.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.lanes = config.lanes // config.row_beats  # of a part
+        self.port = rows_signature(config).create()
+        self.advance, self.last, self.complete, self.shift, self.mask_ends = (
+            Signal(name=name) for name in ("advance", "last", "complete", "shift", "mask_ends")
+        )
+        self.mask = Signal(config.lanes, name="mask", reset_less=not config.convolution)
+        self.word, self.used = Signal(config.window), Signal(self.lanes)
 
 
 class Loader(wiring.Component):
     """Decodes ``spec.encoding``: a silent row per cycle, else about a byte or a word per cycle.
 
-    Windows with words of their own take turns in two places, the second right behind the first;
-    one that repeats stays where the last one is. A row with words takes a cycle for each byte of
-    its mask or lanes, one for each word that is not silent (two if the word is two bytes), and one
-    on the bus; a summary byte takes one. Rows in parts take one cycle on the bus for each part.
-    With chained lanes, whose large arrays have a register there, a row takes one more.
+    Windows with words of their own take turns in two input buffers, the second right behind the
+    first; one that repeats stays where the last one is. A row with words takes a cycle for each
+    byte of its mask or lanes, one for each word that is not silent (two if the word is two bytes),
+    and one on the bus; a summary byte takes one. Rows in parts take one cycle on the bus for each
+    part. With chained lanes, whose large arrays have a register there, a row takes one more.
+
+        bytes    head | summary | mask | word word | mask | word | ...
+        rows                                       r0            r1 r2 r3
+        windows                                                           w
+
+    (Two rows with words and two silent ones; silent rows take no byte.)
 
     Parameters
     ----------
-    config : the array.
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    rows_total, place : rows of the input map and first row of its first place; to be changed only
-        while ``idle``. ``moved``, a strobe, says that they were.
-    half : words come as half of the window's bits; to be changed as ``place``. Only where the array
-        has ``half_words``.
-    bytes : of the windows, each with its head (``spec.link``).
-    no_head : the byte taken begins no window: it has more steps than a window, or repeats words
-        where there were none. Nothing else comes of it.
-    idle : no window is under way; the next byte is a head.
-    hungry : the window under way goes on with the next byte only.
-    rows, windows : to the array; a window follows its last row. Nothing of a window goes out
-        before ``windows.ready`` is up.
+    rows_total : In(unsigned)
+        Rows of the input map; to be changed only while ``idle``.
+    place : In(unsigned)
+        First row of its first buffer; likewise.
+    half : In(1)
+        Words come as half of the window's bits; likewise. Only where the array has ``half_words``.
+    moved : In(1)
+        A strobe: one of these three changes at the end of this cycle.
+    bytes : In(stream.Signature(8))
+        Of the windows, each with its head (``spec.link``).
+    no_head : Out(1)
+        The byte taken begins no window: it has more steps than a window, or repeats words where
+        there were none. Nothing else comes of it.
+    idle : Out(1)
+        No window is under way; the next byte is a head.
+    hungry : Out(1)
+        The window under way goes on with the next byte only.
+    rows : Out(rows_signature(config))
+        To the array.
+    windows : Out(windows_signature(config))
+        To the array; a window follows its last row. Nothing of a window goes out before
+        ``windows.ready`` is up.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -57,114 +103,53 @@ class Loader(wiring.Component):
             "place": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
             "bytes": In(stream.Signature(8)),
-            "no_head": Out(1),
-            "idle": Out(1),
-            "hungry": Out(1),
+            "no_head": Out(1), "idle": Out(1), "hungry": Out(1),
             "rows": Out(rows_signature(config)),
             "windows": Out(windows_signature(config)),
         })
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
-        mask_bytes, sparse = -(-lanes // 8), self.config.convolution
+        row = _Row(self.config)
+        on_the_way = self._bus(m, row)  # a part of a row
         base = Signal.like(self.place, reset_less=True)
         second = Signal()
         done = Signal.like(self.rows_total, reset_less=True)  # rows put on the bus
         here = Signal.like(self.place)
         summary = Signal(SUMMARY_ROWS, reset_less=True)
         known = Signal()  # the summary is that of the eight rows under way
-        # Its lowest lanes are those of the part under way; 0 between rows, which sparse ones take.
-        mask = Signal(lanes, reset_less=not sparse)
-        beat = Signal(range(beats))
-        mask_at = Signal(range(max(2, mask_bytes)))
-        advance, last, want_mask, shift = Signal(), Signal(), Signal(), Signal()
-        on_the_way = Signal()  # to the bus, a part of a row
-        rows = rows_signature(self.config).create()
-        if self.config.chain > 1:
-            # What goes on all over a large array cannot be waited for in the same cycle.
-            m.submodules.ahead = ahead = StreamBuffer(rows.payload.shape())
-            connect(m, rows, ahead.i)
-            connect(m, ahead.o, flipped(self.rows))
-            m.d.comb += on_the_way.eq(ahead.o.valid)
-        else:
-            connect(m, rows, flipped(self.rows))
+        want_mask = Signal()
         byte, there = self.bytes.payload, Signal()  # there have been words
         head = data.View(struct(WINDOW_HEAD), byte)
         arriving = Signal(head.shape(), reset_less=True)
+        repeats, dense, names_lanes = head.repeat, arriving.dense, Const(0)
+        if self.config.convolution:
+            # Both flags together mean sparse rows, which name their lanes.
+            repeats, dense = head.repeat & ~head.dense, arriving.dense & ~arriving.repeat
+            names_lanes = arriving.repeat
         m.d.comb += [
             here.eq(base + done),
-            rows.p.row.eq(here),
-            rows.p.beat.eq(beat),
+            row.port.p.row.eq(here),
             self.windows.p.steps.eq(arriving.steps),
             self.windows.p.first.eq(arriving.first),
             self.windows.p.last.eq(arriving.last),
             self.windows.p.base.eq(base),
-            advance.eq(rows.valid & rows.ready),
-            last.eq(beat == beats - 1),
-            shift.eq(want_mask & self.bytes.valid),
+            row.shift.eq(want_mask & self.bytes.valid),
         ]
-        m.d.sync += beat.eq(beat + advance)
-        with m.If(advance & last):
+        row_ends = row.advance & row.last
+        with m.If(row_ends):
             m.d.sync += [done.eq(done + 1), summary.eq(summary >> 1), known.eq(0)]
         with m.If(self.moved):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
         counting = Signal()  # ``complete`` does not know of the last row yet
         if self.config.chain > 1:
-            m.d.sync += [counting.eq(advance & last), complete.eq(done == self.rows_total)]
+            m.d.sync += [counting.eq(row_ends), complete.eq(done == self.rows_total)]
         else:
             m.d.sync += complete.eq(
-                Mux(advance & last, done + 1 == self.rows_total, done == self.rows_total)
+                Mux(row_ends, done + 1 == self.rows_total, done == self.rows_total)
             )
-
-        fresh = Signal()
-        m.d.comb += fresh.eq(advance | self.idle)
-        part = lanes // beats
-        used = Signal(part)  # lanes that get their word
-        done_with = Signal()  # all lanes of this part have theirs
-        if width == 1:
-            m.d.comb += rows.p.words.eq(mask[:part])
-            with m.If(fresh):
-                m.d.sync += mask.eq(0 if beats == 1 else Mux(advance, mask >> part, 0))
-        else:
-            words = Signal(part * width, reset_less=True)
-            word = Signal(width)
-            m.d.comb += rows.p.words.eq(words)
-            m.d.sync += mask[:part].eq(mask[:part] & ~used)
-            if beats > 1:
-                with m.If(advance):
-                    m.d.sync += mask.eq(mask >> part)
-            # Not as If(used): clock enables of four cells each would leave tiles half empty.
-            for lane in range(part):
-                place, chosen = words.word_select(lane, width), used[lane].replicate(width)
-                kept = place & ~chosen & ~fresh.replicate(width)
-                m.d.sync += place.eq(kept | (word & chosen))
-        loaded = Cat(mask[8:], byte) if mask_bytes > 1 else byte[:lanes]
-        whole = mask_at == mask_bytes - 1
-        repeats, dense = head.repeat, arriving.dense
-        if sparse:
-            repeats, dense = head.repeat & ~head.dense, arriving.dense & ~arriving.repeat
-            lane = byte[: (lanes - 1).bit_length()]
-            named = Cat(lane == i for i in range(lanes))
-            loaded = Mux(arriving.repeat, mask | named, loaded)
-            whole = Mux(arriving.repeat, byte[-1], whole)
-        if self.config.chain > 1:
-            # A register: it is known a cycle before.
-            m.d.sync += done_with.eq(Mux(used.any(), at_most(mask[:part], 1), ~mask[:part].any()))
-            with m.If(advance):
-                m.d.sync += done_with.eq(~mask[part : 2 * part].any())
-            with m.If(shift):
-                m.d.sync += done_with.eq(~loaded[:part].any())
-        else:
-            m.d.comb += done_with.eq(mask[:part] == 0)
-        with m.If(shift):
-            if mask_bytes == 1:
-                m.d.sync += mask.eq(loaded)
-            else:
-                m.d.sync += [mask.eq(loaded), mask_at.eq(mask_at + 1)]
-                with m.If(whole):
-                    m.d.sync += mask_at.eq(0)
+        self._mask(m, row, names_lanes)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -191,12 +176,12 @@ class Loader(wiring.Component):
                 with m.If(complete):
                     m.next = "WINDOW"
                 with m.Elif(dense):
-                    if width == 1:
+                    if self.config.window == 1:
                         m.d.comb += want_mask.eq(1)
                     else:
-                        m.d.sync += mask.eq(-1)
+                        m.d.sync += row.mask.eq(-1)
                         if self.config.chain > 1:
-                            m.d.sync += done_with.eq(0)
+                            m.d.sync += row.complete.eq(0)
                         m.next = "WORDS"
                 with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
@@ -205,19 +190,17 @@ class Loader(wiring.Component):
                 with m.Elif(summary[0]):
                     m.d.comb += want_mask.eq(1)
                 with m.Else():
-                    m.d.comb += rows.valid.eq(1)
+                    m.d.comb += row.port.valid.eq(1)
                 with m.If(want_mask):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
-                with m.If(shift & whole):
+                with m.If(row.shift & row.mask_ends):
                     m.next = "WORDS"
             with m.State("WORDS"):
-                if width == 1:
-                    m.d.comb += rows.valid.eq(1)
+                if self.config.window == 1:
+                    m.d.comb += row.port.valid.eq(1)
                 else:
-                    m.d.comb += word.eq(self._words(
-                        m, rows, mask[:part], used, last, done_with
-                    ))
-                with m.If(advance & last):
+                    self._words(m, row)
+                with m.If(row_ends):
                     m.next = "ROW"
             with m.State("WINDOW"):
                 m.d.comb += self.windows.valid.eq(~on_the_way)
@@ -225,54 +208,114 @@ class Loader(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _words(
-        self, m: Module, rows: Any, mask: Value, used: Signal, last: Signal, done_with: Signal
-    ) -> Value:
-        """Give the packed words to the lanes of ``mask``, one per cycle, then these to the bus.
+    def _bus(self, m: Module, row: _Row) -> Value:
+        """Parts of rows to the bus; returns whether one is on its way there."""
+        config = self.config
+        beat = Signal(range(config.row_beats))
+        m.d.comb += [
+            row.port.p.beat.eq(beat),
+            row.advance.eq(row.port.valid & row.port.ready),
+            row.last.eq(beat == config.row_beats - 1),
+        ]
+        m.d.sync += beat.eq(beat + row.advance)
+        if config.chain == 1:
+            connect(m, row.port, flipped(self.rows))
+            return Const(0)
+        # What goes on all over a large array cannot be waited for in the same cycle.
+        m.submodules.ahead = ahead = SkidBuffer(row.port.payload.shape())
+        connect(m, row.port, ahead.i)
+        connect(m, ahead.o, flipped(self.rows))
+        return ahead.o.valid
 
-        Returns the word for the lane ``used``. After the ``last`` lanes what is left of a byte
-        goes.
+    def _mask(self, m: Module, row: _Row, names_lanes: Value) -> None:
+        """The mask, from its bytes or with ``names_lanes`` from lanes; the words of the part."""
+        lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
+        mask, byte = row.mask, self.bytes.payload
+        fresh = Signal()
+        m.d.comb += fresh.eq(row.advance | self.idle)
+        if width == 1:
+            # The mask is the words.
+            m.d.comb += row.port.p.words.eq(mask[: row.lanes])
+            with m.If(fresh):
+                m.d.sync += mask.eq(0 if beats == 1 else Mux(row.advance, mask >> row.lanes, 0))
+        else:
+            words = Signal(row.lanes * width, reset_less=True)
+            m.d.comb += row.port.p.words.eq(words)
+            m.d.sync += mask[: row.lanes].eq(mask[: row.lanes] & ~row.used)
+            if beats > 1:
+                with m.If(row.advance):
+                    m.d.sync += mask.eq(mask >> row.lanes)
+            # Not as If(used): clock enables of four cells each would leave tiles half empty.
+            for lane in range(row.lanes):
+                word, chosen = words.word_select(lane, width), row.used[lane].replicate(width)
+                kept = word & ~chosen & ~fresh.replicate(width)
+                m.d.sync += word.eq(kept | (row.word & chosen))
+
+        mask_bytes = -(-lanes // 8)
+        number = Signal(range(max(2, mask_bytes)))
+        loaded = Cat(mask[8:], byte) if mask_bytes > 1 else byte[:lanes]
+        ends = number == mask_bytes - 1
+        if self.config.convolution:
+            lane = byte[: (lanes - 1).bit_length()]
+            loaded = Mux(names_lanes, mask | Cat(lane == i for i in range(lanes)), loaded)
+            ends = Mux(names_lanes, byte[-1], ends)
+        m.d.comb += row.mask_ends.eq(ends)
+        with m.If(row.shift):
+            m.d.sync += mask.eq(loaded)
+            if mask_bytes > 1:
+                m.d.sync += number.eq(Mux(ends, 0, number + 1))
+        here = mask[: row.lanes]
+        if self.config.chain == 1:
+            m.d.comb += row.complete.eq(here == 0)
+            return
+        # A register: it is known a cycle before.
+        m.d.sync += row.complete.eq(Mux(row.used.any(), at_most(here, 1), ~here.any()))
+        with m.If(row.advance):
+            m.d.sync += row.complete.eq(~mask[row.lanes : 2 * row.lanes].any())
+        with m.If(row.shift):
+            m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
+
+    def _words(self, m: Module, row: _Row) -> None:
+        """Give the packed words to the lanes of the mask, one per cycle, then these to the bus.
+
+        After the last part what is left of a byte goes.
         """
-        width, byte = self.config.window, self.bytes.payload
-        put = Signal()
+        width, byte, more = self.config.window, self.bytes.payload, self.bytes.valid
+        # A byte is some words, a word or half of one; with half words a word takes half the bits.
+        # ``part`` is that of the byte or the word which comes next.
         if width < 8:
-            parts = 8 // width
-            part = Signal(range(parts))
-            word = byte.word_select(part, width)
-            m.d.comb += put.eq(self.bytes.valid)
+            part = Signal(range(8 // width))
+            word, put = byte.word_select(part, width), more
+            byte_ends, next_part = part == 8 // width - 1, part + 1
         elif width == 8:
-            part = Signal()  # only of half words
+            part = Signal()
             word = Cat(Mux(part, byte[4:], byte[:4]), byte[4:] & ~self.half.replicate(4))
-            m.d.comb += put.eq(self.bytes.valid)
+            put, byte_ends, next_part = more, part | ~self.half, ~part & self.half
         else:
             part, low = Signal(), Signal(8, reset_less=True)
             word = Mux(self.half, byte, Cat(low, byte))
-            m.d.comb += put.eq(self.bytes.valid & (part | self.half))
+            put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
+        m.d.comb += row.word.eq(word)
+        mask = row.mask[: row.lanes]
         if self.config.chain > 1:
-            # The lowest lane is there before it is known that there is a word for it.
-            m.d.comb += used.eq(lowest(mask, Const(1)) & put.replicate(len(mask)))
+            # The lowest lane is there before it is known that there is a word for it. That is a
+            # signal, so that the state is part of it, not of what every lane gets.
+            given = Signal()
+            m.d.comb += [
+                given.eq(put), row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
+            ]
         else:
-            m.d.comb += used.eq(lowest(mask, put))
-        with m.If(done_with):
-            m.d.comb += rows.valid.eq(1)
+            m.d.comb += row.used.eq(lowest(mask, put))
+        with m.If(row.complete):
+            m.d.comb += row.port.valid.eq(1)
             if width <= 8:
                 # The rest of the last byte is padding.
-                m.d.comb += self.bytes.ready.eq((part != 0) & rows.ready & last)
-                with m.If(rows.ready & last):
+                m.d.comb += self.bytes.ready.eq((part != 0) & row.port.ready & row.last)
+                with m.If(row.port.ready & row.last):
                     m.d.sync += part.eq(0)
         with m.Else():
-            m.d.comb += self.hungry.eq(1)
-            if width < 8:
-                m.d.comb += self.bytes.ready.eq(part == parts - 1)
-            elif width == 8:
-                m.d.comb += self.bytes.ready.eq(part | ~self.half)
-            else:
-                m.d.comb += self.bytes.ready.eq(1)
-            with m.If(self.bytes.valid):
-                if width < 8:
-                    m.d.sync += part.eq(part + 1)
-                elif width == 8:
-                    m.d.sync += part.eq(~part & self.half)
-                else:
-                    m.d.sync += [part.eq(~part & ~self.half), low.eq(byte)]
-        return word
+            m.d.comb += [self.hungry.eq(1), self.bytes.ready.eq(byte_ends)]
+            with m.If(more):
+                m.d.sync += part.eq(next_part)
+                if width > 8:
+                    m.d.sync += low.eq(byte)

@@ -1,7 +1,5 @@
 """UART: 8 data bits, no parity, one stop bit, at a rate changed while it runs."""
 
-from __future__ import annotations
-
 import math
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -10,6 +8,8 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.layout import bits_for
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
+
+from ..lib.checks import check_int
 
 __all__ = ["Uart", "default_divisor"]
 
@@ -24,13 +24,11 @@ def default_divisor(clock_hz: int) -> int:
 
     Raises
     ------
-    ValueError
-        If the clock is too slow or too fast for it.
+    TypeError, ValueError
+        If the clock is no integer, or too slow or too fast for it.
     """
     low, high = (clocks * BAUD_DEFAULT for clocks in (CLOCKS_PER_BIT_MIN, _DIVISOR_MAX))
-    if not low <= clock_hz <= high:
-        raise ValueError(f"clock_hz must be from {low} to {high}, not {clock_hz}")
-    return round(clock_hz / BAUD_DEFAULT)
+    return round(check_int("clock_hz", clock_hz, low, high) / BAUD_DEFAULT)
 
 
 class Uart(wiring.Component):
@@ -43,37 +41,45 @@ class Uart(wiring.Component):
 
     Parameters
     ----------
-    divisor : clocks per bit of the default rate, at least ``CLOCKS_PER_BIT_MIN``.
+    divisor : int
+        Clocks per bit of the default rate, at least ``CLOCKS_PER_BIT_MIN``.
 
     Members
     -------
-    rx, tx : the pins; ``tx`` idles at 1.
-    o : bytes received. One that is not taken before the next one starts, 9 bits later at the
-        soonest, is lost: the wire does not wait.
-    i : bytes to send.
-    idle : nothing is being sent.
-    baud, baud_set : clocks per bit, at most ``divisor``, taken with the strobe, which comes while
-        ``idle``.
+    rx : In(1)
+        The pin; not synchronous.
+    tx : Out(1)
+        The pin; idles at 1.
+    o : Out
+        Bytes received: ``valid``, ``payload``, ``ready``. Not a stream, because the wire does not
+        wait: a byte that is not taken before the next one starts, 9 bits later at the soonest, is
+        lost.
+    i : In(stream.Signature(8))
+        Bytes to send.
+    idle : Out(1)
+        Nothing is being sent.
+    baud : In(16)
+        Clocks per bit, at most ``divisor``, while ``baud_set``.
+    baud_set : In(1)
+        A strobe, only while ``idle``: the new rate, for both directions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, the value and what is allowed.
     """
 
+    rx: In(1, init=1)
+    tx: Out(1, init=1)
+    o: Out(wiring.Signature({"valid": Out(1), "payload": Out(8), "ready": In(1)}))
+    i: In(stream.Signature(8))
+    idle: Out(1)
+    baud: In(_DIVISOR_BITS)
+    baud_set: In(1)
+
     def __init__(self, divisor: int) -> None:
-        if not isinstance(divisor, int) or isinstance(divisor, bool):
-            raise TypeError(f"divisor must be an integer, not {divisor!r}")
-        if not CLOCKS_PER_BIT_MIN <= divisor <= _DIVISOR_MAX:
-            raise ValueError(
-                f"divisor must be from {CLOCKS_PER_BIT_MIN} to {_DIVISOR_MAX} "
-                f"clocks per bit, not {divisor}"
-            )
-        self.divisor = divisor
-        super().__init__({
-            "rx": In(1, init=1),
-            "tx": Out(1, init=1),
-            "o": Out(stream.Signature(8)),
-            "i": In(stream.Signature(8)),
-            "idle": Out(1),
-            "baud": In(_DIVISOR_BITS),
-            "baud_set": In(1),
-        })
+        self.divisor = check_int("divisor", divisor, CLOCKS_PER_BIT_MIN, _DIVISOR_MAX)
+        super().__init__()
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -81,7 +87,7 @@ class Uart(wiring.Component):
         with m.If(self.baud_set):
             m.d.sync += divisor.eq(self.baud)
 
-        # A bit ends after divisor clocks: counting from 1, so that no bound is less 1.
+        # A bit ends after divisor clocks. Counting starts from 1, so that no bound is one less.
         sending = Signal()
         clocks = Signal.like(divisor, init=1)
         left = Signal(10)  # start, data, and a marker behind them that is never sent

@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words, fired_most
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.layouts import struct
 from ..lib.ports import reports_signature, rows_signature
 from ..scan.scan_counters import scan_counts
 from ..scan.scanner import mark_layout
-from ..vendor.multiplier import Held
+from ..vendor.multiplier import EnableRegister
 
 __all__ = ["Emission"]
 
@@ -52,7 +52,7 @@ class Emission(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
+        self.config, self.index = config, check_int("index", index, 0, config.cores - 1)
         count = unsigned(bits_for(fired_most(config)))
         super().__init__(
             {
@@ -90,7 +90,7 @@ class Emission(wiring.Component):
         config, settings = self.config, self.settings
         computed = ~self.mark.empty
         # Large arrays' time comes a cycle late.
-        m.submodules.end = end = Held(BUSY_BITS)
+        m.submodules.end = end = EnableRegister(BUSY_BITS)
         domain = m.d.sync if config.chain > 1 else m.d.comb
         domain += end.load.eq(self.settles)
         m.d.comb += end.i.eq(self.time)
@@ -117,7 +117,7 @@ class Emission(wiring.Component):
         ]
         m.d.sync += beat.eq(beat + moves)
         with m.If(self.done):
-            m.d.sync += fresh.eq(self.mark.turn | self.mark.task)
+            m.d.sync += fresh.eq(self.mark.last_position | self.mark.task)
             with m.If(self.mark.emit):
                 m.d.sync += place.eq(place + 1 + Mux(self.mark.short, settings.gap, 0))
             with m.If(self.mark.task):

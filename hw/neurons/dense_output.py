@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words
 
-from ..lib.checks import whole
+from ..lib.checks import check_int
 from ..lib.layouts import struct
 from ..lib.ports import reports_signature, rows_signature
 from ..scan.scan_counters import scan_counts
 from ..scan.scanner import mark_layout
-from ..vendor.multiplier import Held
+from ..vendor.multiplier import EnableRegister
 
 __all__ = ["Writeback"]
 
@@ -56,7 +56,7 @@ class Writeback(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, whole("index", index, 0, config.cores - 1)
+        self.config, self.index = config, check_int("index", index, 0, config.cores - 1)
         count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
         super().__init__(
             {
@@ -90,7 +90,7 @@ class Writeback(wiring.Component):
         pending = Signal(len(ReportKind))
         kind = Signal(ReportKind)
         index = Signal(unsigned(HEAD.fields[1].width))
-        m.submodules.end = end = Held(BUSY_BITS)
+        m.submodules.end = end = EnableRegister(BUSY_BITS)
         # The time of chained arrays comes a cycle late.
         domain = m.d.sync if config.chain > 1 else m.d.comb
         domain += end.load.eq(self.settles)

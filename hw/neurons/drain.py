@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 from stablespike.spec.timing import (
@@ -15,7 +14,7 @@ from stablespike.spec.timing import (
 )
 
 from ..scan.lanes import current_bits, sum_bits
-from ..scan.row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 
 __all__ = ["Drain"]
 
@@ -176,9 +175,7 @@ class Drain(wiring.Component):
         ]
         m.d.comb += self.current.eq(combined)
         if passes > 1:
-            m.submodules.kept = kept = Memory(
-                shape=combined.shape(), depth=config.lanes, init=[], attrs=NO_COLLISION
-            )
+            m.submodules.kept = kept = collision_free_memory(combined.shape(), config.lanes)
             write, read = kept.write_port(), kept.read_port()
             m.d.comb += [
                 write.en.eq(self.valid & self.first_pass),

@@ -11,8 +11,8 @@ from stablespike.spec.timing import input_stages, neuron_latency
 from ..lib.layouts import struct
 from ..scan.lanes import current_bits, sum_bits
 from ..vendor.devices import has_multipliers
-from ..vendor.multiplier import Delayed, less_share
-from ..vendor.replicated import own
+from ..vendor.multiplier import Delay, subtract_shifted
+from ..vendor.replicated import replicated
 
 TAG_BITS = 2
 
@@ -150,7 +150,7 @@ class NeuronUnit(wiring.Component):
             settings = self.settings
             if input_stages(config):
                 # A step's own, near it.
-                near = own(m, platform, f"settings{i}", settings.as_value())
+                near = replicated(m, platform, f"settings{i}", settings.as_value())
                 settings = data.View(settings.shape(), near)
             subtract = settings.reset == Reset.SUBTRACT
             zero = settings.reset == Reset.ZERO
@@ -174,15 +174,15 @@ class NeuronUnit(wiring.Component):
             if multiplied:
                 v, base = neuron["v"], neuron["base"]
                 rest = (
-                    less_share(m, "leak_a", v, *leak_a, base=v)
-                    + less_share(m, "leak_c", v, *leak_c, base=base)
+                    subtract_shifted(m, "leak_a", v, *leak_a, base=v)
+                    + subtract_shifted(m, "leak_c", v, *leak_c, base=base)
                 )
                 given = named(weighed - back)
                 # Two stages from here to the threshold; in between, only sums and ``valid``.
                 names_kept = ["lane", "steps", "first", "theta", "r"]
                 names_kept += ["tag", "before"] if config.convolution else []
                 carried = {key: neuron[key] for key in names_kept}
-                m.submodules.delayed = delayed = Delayed(len(Cat(carried.values())))
+                m.submodules.delayed = delayed = Delay(len(Cat(carried.values())))
                 m.d.comb += delayed.i.eq(Cat(carried.values()))
                 neuron = clock({"valid": neuron["valid"], "given": given})
             else:

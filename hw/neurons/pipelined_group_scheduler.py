@@ -108,7 +108,7 @@ class Overlap(wiring.Component):
                 self.parameters.eq(settings.parameters + parameters),
                 run.eq(run + 1), state.eq(state + ~settings.stateless),
             ]
-            with m.If(started.turn):
+            with m.If(started.last_position):
                 m.d.sync += parameters.eq(Mux(started.short, 0, parameters + 1))
             for i in range(2):
                 with m.If(self.odd != i):

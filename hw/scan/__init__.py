@@ -1,1 +1,4 @@
-"""The scan side of a core: from task lists to events, and events added up in the lanes."""
+"""The scan side of a core: from task lists to events, and their weights summed up in the lanes.
+
+It imports ``hw.lib`` and ``hw.vendor``.
+"""

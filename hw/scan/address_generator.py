@@ -1,234 +1,347 @@
-"""Field walker: a convolution's receptive fields as runs of words, position by position."""
+"""Address generator of a convolution: receptive fields as scan ranges, position by position.
+
+    KernelRowWalker --> row --> clipped --> found --> SkidBuffer --> ranges
+          2              3         4          5           6
+
+``row``, ``clipped`` and ``found`` are registers that move on while ``advance`` is up, which it is
+while the buffer has room. The numbers are the cycles in which the first kernel row of a task is
+there whose ``start`` is in cycle 0.
+"""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.task import PLACE_BITS, STEP_BITS
 
 from ..lib.layouts import struct
-from ..lib.stream_registers import StreamBuffer
-from .scanner import field_layout, mark_layout
+from ..lib.stream_registers import SkidBuffer
+from .scanner import mark_layout, range_layout
 
-__all__ = ["FieldWalker"]
+__all__ = ["AddressGenerator", "KernelRowWalker", "kernel_row_layout"]
 
 
-class FieldWalker(wiring.Component):
-    """Of a task, one field for every kernel row that lies on the map, clipped to it.
+def _scan_layout(config: ArrayConfig) -> data.StructLayout:
+    return struct(*task_layout(config).scan)
 
-    The order is that of ``spec.report``: pooled positions, groups, positions in the pool, kernel
-    rows. A kernel row is looked at per cycle, on the map or not, and a position takes two more; the
-    first field comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last field
-    of a position has the mark of its group.
+
+def kernel_row_layout(config: ArrayConfig) -> data.StructLayout:
+    """A row of a kernel at a position, as it lies before it is clipped to the map's width.
+
+    ``exists``: it is on the map. ``recurrent``: it is the layer's own spikes of the window before
+    instead. ``weight``: the weight row of its first word. ``x``: its first word from the start of
+    its map row, negative in the padding. ``line``: the first word of its map row. ``mark``: what
+    ends with it, on the last kernel row that is on the map.
+    """
+    scan = _scan_layout(config)
+    return data.StructLayout({
+        "exists": 1, "recurrent": 1, "mark": mark_layout(config), "weight": scan["weights"].shape,
+        "x": scan["first_x"].shape, "line": scan["line"].shape,
+    })
+
+
+def _recurrent_span(config: ArrayConfig, scan: Value) -> Value:
+    """Words of the layer's own spikes."""
+    return scan.own_rows << (config.lanes.bit_length() - 1) if config.recurrence else Const(0)
+
+
+def _task_members(config: ArrayConfig) -> dict[str, wiring.Member]:
+    return {
+        "start": In(1),
+        "scan": In(_scan_layout(config)),
+        "base": In(unsigned(bits_for(config.spike_rows - 1))),
+        **({"odd": In(1), "fresh": In(1)} if config.recurrence else {}),
+    }
+
+
+class KernelRowWalker(wiring.Component):
+    """The kernel rows of a task, on the map or not, in the order of ``spec.report``.
+
+    That is: pools, groups, positions in the pool, kernel rows. The first row comes two cycles
+    after ``start``, then one with each ``advance``; a position takes two cycles more.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    start : walk the task ``scan``; only while not ``busy``.
-    scan, base : the task, and the first row of the window's input; they hold while ``busy``.
-    odd, fresh : with recurrence: the window's number is odd, it is its sample's first; they hold.
-    busy : fields are still to come.
-    fields : to the scanner.
+    start, scan, base, odd, fresh
+        As of ``AddressGenerator``.
+    advance : In(1)
+        The row of this cycle is taken.
+    row : Out(kernel_row_layout(config))
+        The row of this cycle; ``exists`` is low while there is none.
+    origin : Out(unsigned)
+        First row of the map in the spike memory, while ``walking``.
+    walking : Out(1)
+        Rows are still to come.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "start": In(1),
-                "scan": In(struct(*task_layout(config).scan)),
-                "base": In(unsigned(bits_for(config.spike_rows - 1))),
-                **({"odd": In(1), "fresh": In(1)} if config.recurrence else {}),
-                "busy": Out(1),
-                "fields": Out(stream.Signature(field_layout(config))),
-            }
-        )
+        super().__init__({
+            **_task_members(config),
+            "advance": In(1),
+            "row": Out(kernel_row_layout(config)),
+            "origin": Out(unsigned(bits_for(config.spike_rows - 1))),
+            "walking": Out(1),
+        })
+
+    def _state(self) -> Signal:
+        """Where the walk is.
+
+        Words of the map: ``x`` along a map row, ``line`` of the row's first one. Map rows: ``y``.
+        Each is kept for the kernel row (``row_``), the position, and the corner of the pool
+        (``column_``, ``top_``): what changes seldom needs no selector that way.
+        """
+        row, scan = kernel_row_layout(self.config), _scan_layout(self.config)
+        x, line, weight = (row[name].shape for name in ("x", "line", "weight"))
+        y = signed(PLACE_BITS + STEP_BITS)
+        return Signal(data.StructLayout({
+            "column_x": x, "x": x,
+            "top_y": y, "y": y, "row_y": y,
+            "top_line": line, "line": line, "row_line": line,
+            "group_weight": weight, "weight": weight,
+            "rows_left": STEP_BITS, "down_pool": STEP_BITS, "along_pool": STEP_BITS,
+            "group": scan["groups"].shape,
+            # Positions from the corner of the pool to the ends of the map, and pools to come.
+            "columns": PLACE_BITS, "lines": PLACE_BITS, "pools": scan["windows"].shape,
+        }), reset_less=True)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         config, scan = self.config, self.scan
-        place = scan.shape()["line"].shape
-        along = signed(place.width + 1)
-        down = signed(PLACE_BITS + STEP_BITS)
-        advance = Signal()
-
-        # Where the walk is: the corner of the pool, the position in it, the kernel row. The parts
-        # that move rarely move between two positions, which saves selectors.
-        column_x, x = (Signal(along, name=n, reset_less=True) for n in ("column_x", "x"))
-        top_y, y, row_y = (Signal(down, name=n, reset_less=True) for n in ("top_y", "y", "row_y"))
-        top_line, line, row_line = (
-            Signal(place, name=n, reset_less=True) for n in ("top_line", "line", "row_line")
-        )
-        group_weight, weight = (
-            Signal(scan.shape()["weights"].shape, name=n, reset_less=True)
-            for n in ("group_weight", "weight")
-        )
-        rows_left, down_pool, along_pool = (
-            Signal(STEP_BITS, name=n, reset_less=True)
-            for n in ("rows_left", "down_pool", "along_pool")
-        )
-        group = Signal.like(scan.groups, reset_less=True)
-        columns, lines = (
-            Signal(PLACE_BITS, name=n, reset_less=True) for n in ("columns", "lines")
-        )
-        windows = Signal.like(scan.windows, reset_less=True)
-        origin = Signal.like(self.base, reset_less=True)
-        # The layer's own spikes come in front of the map, which is a single kernel row then.
-        own, recurrent, old = Signal(), Signal(), Signal()
-        own_origin, own_span = Signal.like(origin, reset_less=True), Signal(place)
-        lane = config.lanes.bit_length() - 1
-        shift = Mux(scan.external, self.base, 0)
+        now = self._state()
+        position = Signal(mark_layout(config), reset_less=True)
+        origin = Signal.like(self.origin, reset_less=True)
+        # The layer's own spikes come in front of the map, as a single kernel row.
+        recurrent, has_recurrent, exists = Signal(), Signal(), Signal()
+        offset = Mux(scan.external, self.base, 0)
         if config.recurrence:
-            m.d.comb += [
-                recurrent.eq(scan.own_rows != 0), old.eq(~self.fresh),
-                own_span.eq(scan.own_rows << lane),
-            ]
-            m.d.sync += own_origin.eq(scan.own + Mux(self.odd, 0, scan.own_rows))
-            shift = Mux(scan.external, self.base, Mux(self.odd, scan.flip, 0))
+            m.d.comb += has_recurrent.eq(scan.own_rows != 0)
+            # Ping-pong: in odd windows a recurrent layer's spikes lie at another address.
+            offset = Mux(scan.external, self.base, Mux(self.odd, scan.flip, 0))
 
-        exists, along_last, down_last, group_last, column_last, window_last = (
-            Signal(name=n) for n in (
-                "exists", "along_last", "down_last", "group_last", "column_last", "window_last"
-            )
+        in_pool, group_last, pool_last, position_last = (
+            Signal(name=n) for n in ("in_pool", "group_last", "pool_last", "position_last")
         )
-        turn = Signal()
-        position = Signal(mark_layout(config), reset_less=True)  # that of its last kernel row
+        along_last, down_last = Signal(), Signal()
         m.d.comb += [
-            exists.eq((along_pool < columns) & (down_pool < lines)),
-            along_last.eq(along_pool + 1 == scan.pool),
-            down_last.eq(down_pool + 1 == scan.pool),
-            group_last.eq(group + 1 >= scan.groups),
-            column_last.eq(columns <= scan.pool),
-            window_last.eq(windows == 1),
-            # The last position in the pool that there is.
-            turn.eq(
-                (along_last | (along_pool + 1 == columns))
-                & (down_last | (down_pool + 1 == lines))
+            # Pools at the far edges may be cut.
+            in_pool.eq((now.along_pool < now.columns) & (now.down_pool < now.lines)),
+            along_last.eq(now.along_pool + 1 == scan.pool),
+            down_last.eq(now.down_pool + 1 == scan.pool),
+            group_last.eq(now.group + 1 >= scan.groups),
+            pool_last.eq(now.pools == 1),
+            position_last.eq(
+                (along_last | (now.along_pool + 1 == now.columns))
+                & (down_last | (now.down_pool + 1 == now.lines))
             ),
         ]
-        next_x, next_y, next_line = Signal.like(x), Signal.like(y), Signal.like(line)
-        m.d.comb += [
-            next_x.eq(x + scan.step_x), next_y.eq(y + scan.step_y),
-            next_line.eq(line + scan.step_line),
-        ]
-        walking, there = Signal(), Signal()
         with m.FSM() as fsm:
-            m.d.comb += walking.eq(~fsm.ongoing("IDLE"))
+            m.d.comb += self.walking.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.sync += [
-                    down_pool.eq(0), along_pool.eq(0), group.eq(0), group_weight.eq(scan.weights),
-                    columns.eq(scan.start_columns), lines.eq(scan.lines), windows.eq(scan.windows),
-                    x.eq(scan.start_x), column_x.eq(scan.start_x),
-                    y.eq(scan.first_y), top_y.eq(scan.first_y),
-                    line.eq(scan.first_line), top_line.eq(scan.first_line),
-                    origin.eq(scan.source + shift),
+                    now.down_pool.eq(0), now.along_pool.eq(0), now.group.eq(0),
+                    now.group_weight.eq(scan.weights), now.columns.eq(scan.start_columns),
+                    now.lines.eq(scan.lines), now.pools.eq(scan.windows),
+                    now.x.eq(scan.start_x), now.column_x.eq(scan.start_x),
+                    now.y.eq(scan.first_y), now.top_y.eq(scan.first_y),
+                    now.line.eq(scan.first_line), now.top_line.eq(scan.first_line),
+                    origin.eq(scan.source + offset),
                 ]
                 with m.If(self.start):
                     m.next = "POSITION"
             with m.State("POSITION"):
                 m.d.sync += [
-                    own.eq(recurrent), row_y.eq(y), row_line.eq(line),
-                    rows_left.eq(scan.kernel_rows),
+                    recurrent.eq(has_recurrent), now.row_y.eq(now.y), now.row_line.eq(now.line),
+                    now.rows_left.eq(scan.kernel_rows),
                     position.group.eq(1), position.empty.eq(scan.groups == 0),
-                    position.short.eq(group_last), position.turn.eq(turn),
-                    position.emit.eq(turn & (columns >= scan.pool) & (lines >= scan.pool)),
-                    position.task.eq(turn & group_last & window_last),
-                    position.window.eq(turn & group_last & window_last & scan.last),
+                    position.short.eq(group_last), position.last_position.eq(position_last),
+                    position.emit.eq(
+                        position_last & (now.columns >= scan.pool) & (now.lines >= scan.pool)
+                    ),
+                    position.task.eq(position_last & group_last & pool_last),
+                    position.window.eq(position_last & group_last & pool_last & scan.last),
                 ]
                 m.next = "MOVE"
-                with m.If(exists):
-                    m.d.sync += weight.eq(group_weight)
+                with m.If(in_pool):
+                    m.d.sync += now.weight.eq(now.group_weight)
                     m.next = "ROWS"
             with m.State("ROWS"):
-                m.d.comb += there.eq(Mux(own, old, (row_y >= 0) & (row_y < scan.height)))
-                with m.If(advance):
-                    m.d.sync += [own.eq(0), weight.eq(weight + Mux(own, own_span, scan.span))]
-                    with m.If(~own):
-                        m.d.sync += [
-                            row_y.eq(row_y + 1), row_line.eq(row_line + scan.line),
-                            rows_left.eq(rows_left - 1),
-                        ]
-                        with m.If(rows_left == 1):
-                            m.next = "MOVE"
+                m.d.comb += exists.eq(Mux(
+                    recurrent, ~self.fresh if config.recurrence else 0,
+                    (now.row_y >= 0) & (now.row_y < scan.height),
+                ))
+                with m.If(self.advance):
+                    self._next_row(m, now, recurrent)
+                with m.If(self.advance & ~recurrent & (now.rows_left == 1)):
+                    m.next = "MOVE"
             with m.State("MOVE"):
+                self._next_position(m, now, along_last, down_last, group_last)
                 m.next = "POSITION"
-                m.d.sync += [along_pool.eq(along_pool + 1), x.eq(next_x)]
-                with m.If(along_last):
-                    m.d.sync += [
-                        along_pool.eq(0), x.eq(column_x), down_pool.eq(down_pool + 1),
-                        y.eq(next_y), line.eq(next_line),
-                    ]
-                    with m.If(down_last):
-                        m.d.sync += [
-                            down_pool.eq(0), group.eq(group + 1), group_weight.eq(weight),
-                            y.eq(top_y), line.eq(top_line),
-                        ]
-                        with m.If(group_last):
-                            m.d.sync += [
-                                group.eq(0), group_weight.eq(scan.weights),
-                                x.eq(next_x), column_x.eq(next_x), columns.eq(columns - scan.pool),
-                                windows.eq(windows - 1),
-                            ]
-                            with m.If(column_last):
-                                m.d.sync += [
-                                    x.eq(scan.first_x), column_x.eq(scan.first_x),
-                                    columns.eq(scan.columns), lines.eq(lines - scan.pool),
-                                    y.eq(next_y), top_y.eq(next_y),
-                                    line.eq(next_line), top_line.eq(next_line),
-                                ]
-                            with m.If(window_last):
-                                m.next = "IDLE"
-        mark = Signal(mark_layout(config))
-        with m.If(~own & ((rows_left == 1) | (row_y + 1 == scan.height))):
-            m.d.comb += mark.eq(position)
+                with m.If(along_last & down_last & group_last & pool_last):
+                    m.next = "IDLE"
 
-        # A kernel row, clipped; its first and last word; their rows.
-        carried = {"there": 1, "own": 1, "mark": mark_layout(config), "weight": weight.shape()}
-        looked = Signal(data.StructLayout({**carried, "x": along, "line": place}))
-        clipped = Signal(data.StructLayout(
-            {**carried, "begin": place, "end": place, "skipped": place, "line": place}
-        ))
-        found = Signal(data.StructLayout({**carried, "first": place, "last": place}))
-        with m.If(advance):
-            beyond = Signal(signed(place.width + 2))
-            m.d.comb += beyond.eq(looked.x + scan.span)
+        m.d.comb += [
+            self.origin.eq(origin),
+            self.row.exists.eq(exists),
+            self.row.recurrent.eq(recurrent),
+            self.row.weight.eq(now.weight),
+            self.row.x.eq(Mux(recurrent, 0, now.x)),
+            self.row.line.eq(Mux(recurrent, 0, now.row_line)),
+        ]
+        with m.If(~recurrent & ((now.rows_left == 1) | (now.row_y + 1 == scan.height))):
+            m.d.comb += self.row.mark.eq(position)
+        return m
+
+    def _next_row(self, m: Module, now: Value, recurrent: Signal) -> None:
+        span = Mux(recurrent, _recurrent_span(self.config, self.scan), self.scan.span)
+        m.d.sync += [recurrent.eq(0), now.weight.eq(now.weight + span)]
+        with m.If(~recurrent):
             m.d.sync += [
-                looked.there.eq(there), looked.own.eq(own),
-                looked.mark.eq(mark), looked.weight.eq(weight), looked.x.eq(Mux(own, 0, x)),
-                looked.line.eq(Mux(own, 0, row_line)),
+                now.row_y.eq(now.row_y + 1), now.row_line.eq(now.row_line + self.scan.line),
+                now.rows_left.eq(now.rows_left - 1),
+            ]
 
-                clipped.there.eq(looked.there), clipped.own.eq(looked.own),
-                clipped.mark.eq(looked.mark),
-                clipped.weight.eq(looked.weight), clipped.line.eq(looked.line),
-                clipped.begin.eq(Mux(looked.x < 0, 0, looked.x)),
-                clipped.skipped.eq(Mux(looked.x < 0, -looked.x, 0)),
+    def _next_position(
+        self, m: Module, now: Value, along_last: Value, down_last: Value, group_last: Value
+    ) -> None:
+        """Along the pool and down; then the next group's; then the next pool."""
+        scan = self.scan
+        next_x, next_y = Signal.like(now.x), Signal.like(now.y)
+        next_line = Signal.like(now.line)
+        m.d.comb += [
+            next_x.eq(now.x + scan.step_x), next_y.eq(now.y + scan.step_y),
+            next_line.eq(now.line + scan.step_line),
+        ]
+        m.d.sync += [now.along_pool.eq(now.along_pool + 1), now.x.eq(next_x)]
+        # Not flat, with the conditions of the levels above in each: that takes a tenth more cells.
+        with m.If(along_last):
+            m.d.sync += [
+                now.along_pool.eq(0), now.x.eq(now.column_x),
+                now.down_pool.eq(now.down_pool + 1), now.y.eq(next_y), now.line.eq(next_line),
+            ]
+            with m.If(down_last):
+                m.d.sync += [
+                    now.down_pool.eq(0), now.y.eq(now.top_y), now.line.eq(now.top_line),
+                    now.group.eq(now.group + 1), now.group_weight.eq(now.weight),
+                ]
+                with m.If(group_last):
+                    m.d.sync += [
+                        now.group.eq(0), now.group_weight.eq(scan.weights),
+                        now.x.eq(next_x), now.column_x.eq(next_x),
+                        now.columns.eq(now.columns - scan.pool), now.pools.eq(now.pools - 1),
+                    ]
+                    with m.If(now.columns <= scan.pool):
+                        m.d.sync += [
+                            now.x.eq(scan.first_x), now.column_x.eq(scan.first_x),
+                            now.columns.eq(scan.columns), now.lines.eq(now.lines - scan.pool),
+                            now.y.eq(next_y), now.top_y.eq(next_y),
+                            now.line.eq(next_line), now.top_line.eq(next_line),
+                        ]
+
+
+class AddressGenerator(wiring.Component):
+    """Of a task, a scan range for every kernel row that lies on the map, clipped to it.
+
+    A kernel row is looked at per cycle, on the map or not, and a position takes two more; the
+    first range comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last range of a position has the mark
+    of its group.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
+
+    Members
+    -------
+    start : In(1)
+        Begin the task ``scan``; only while not ``busy``.
+    scan : In(task_layout(config).scan)
+        The task; holds from ``start`` on while ``busy``.
+    base : In(unsigned)
+        First row of the window's input; holds likewise.
+    odd : In(1)
+        With recurrence: the window's number is odd; holds likewise.
+    fresh : In(1)
+        With recurrence: the window is its sample's first; holds likewise.
+    busy : Out(1)
+        Ranges are still to come.
+    ranges : Out(stream.Signature(range_layout(config)))
+        To the scanner.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            **_task_members(config),
+            "busy": Out(1),
+            "ranges": Out(stream.Signature(range_layout(config))),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, scan = self.config, self.scan
+        m.submodules.walker = walker = KernelRowWalker(config)
+        m.submodules.buffer = buffer = SkidBuffer(self.ranges.payload.shape())
+        connect(m, buffer.o, flipped(self.ranges))
+        for name in _task_members(config):
+            m.d.comb += getattr(walker, name).eq(getattr(self, name))
+
+        word = walker.row.line.shape()
+        lane_bits = config.lanes.bit_length() - 1
+        row = Signal(walker.row.shape())
+        kept = {name: field.shape for name, field in row.shape() if name not in ("x", "line")}
+        clipped = Signal(data.StructLayout(
+            {**kept, "begin": word, "end": word, "skipped": word, "line": word}
+        ))
+        found = Signal(data.StructLayout({**kept, "first": word, "last": word}))
+        advance = buffer.i.ready
+        m.d.comb += walker.advance.eq(advance)
+        with m.If(advance):
+            beyond = Signal(signed(len(row.x) + 1))
+            m.d.comb += beyond.eq(row.x + scan.span)
+            m.d.sync += [
+                row.eq(walker.row),
+
+                *(clipped[name].eq(row[name]) for name in kept),
+                clipped.line.eq(row.line),
+                clipped.begin.eq(Mux(row.x < 0, 0, row.x)),
+                clipped.skipped.eq(Mux(row.x < 0, -row.x, 0)),
                 clipped.end.eq(Mux(
-                    looked.own, own_span, Mux(beyond > scan.width, scan.width, beyond)
+                    row.recurrent, _recurrent_span(config, scan),
+                    Mux(beyond > scan.width, scan.width, beyond),
                 )),
 
-                found.there.eq(clipped.there), found.own.eq(clipped.own),
-                found.mark.eq(clipped.mark),
+                *(found[name].eq(clipped[name]) for name in kept),
                 found.weight.eq(clipped.weight + clipped.skipped),
                 found.first.eq(clipped.line + clipped.begin),
                 found.last.eq(clipped.line + clipped.end - 1),
             ]
-        m.submodules.buffer = buffer = StreamBuffer(self.fields.payload.shape())
-        connect(m, buffer.o, flipped(self.fields))
-        field = buffer.i.payload
-        head = found.first[:lane]
+
+        origin: Value = walker.origin
+        if config.recurrence:
+            recurrent_origin = Signal.like(walker.origin, reset_less=True)
+            m.d.sync += recurrent_origin.eq(scan.own + Mux(self.odd, 0, scan.own_rows))
+            origin = Mux(found.recurrent, recurrent_origin, origin)
+        out, head = buffer.i.p, found.first[:lane_bits]
         m.d.comb += [
-            advance.eq(buffer.i.ready),
-            buffer.i.valid.eq(found.there),
-            field.row.eq(Mux(found.own, own_origin, origin) + found.first[lane:]),
-            field.rows.eq(found.last[lane:] - found.first[lane:] + 1),
-            field.head.eq(head),
-            field.tail.eq(found.last[:lane]),
-            field.weight.eq(found.weight - head),
-            field.mark.eq(found.mark),
-            *([field.paired.eq(scan.paired)] if config.wide_weights else []),
+            buffer.i.valid.eq(found.exists),
+            out.row.eq(origin + found.first[lane_bits:]),
+            out.rows.eq(found.last[lane_bits:] - found.first[lane_bits:] + 1),
+            out.head.eq(head),
+            out.tail.eq(found.last[:lane_bits]),
+            # Of lane 0, so that a lane only has to be added.
+            out.weight.eq(found.weight - head),
+            out.mark.eq(found.mark),
+            *([out.wide.eq(scan.paired)] if config.wide_weights else []),
             self.busy.eq(
-                walking | looked.there | clipped.there | found.there | buffer.o.valid
+                walker.walking | row.exists | clipped.exists | found.exists | buffer.o.valid
             ),
         ]
         return m

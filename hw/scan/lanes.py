@@ -11,7 +11,25 @@ __all__ = ["Lanes", "current_bits", "lanes_signature", "sum_bits", "weight_of"]
 
 
 def lanes_signature(config: ArrayConfig) -> wiring.Signature:
-    """Of ``Lanes``, and of what can take its place."""
+    """Of ``Lanes`` and ``ChainedLanes``.
+
+    Members
+    -------
+    add : In(1)
+        Add an event.
+    word : In(config.window)
+        Its spike word.
+    weights : In(config.lanes * config.weight_bits)
+        Its row of weights, that of lane 0 lowest.
+    low : In(1)
+        With wide weights: those of odd lanes are unsigned.
+    swap : In(1)
+        The group is complete: its accumulators go to where ``sums`` comes from, and begin with 0.
+    shift : In(config.window)
+        A bit per step: its sum is the next lane's in the next cycle.
+    sums : Out(ArrayLayout(signed(config.acc_bits), config.window))
+        For each step the sum of a lane, from lane 0 on.
+    """
     return wiring.Signature(
         {
             "add": In(1),
@@ -26,17 +44,18 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
 
 
 def sum_bits(config: ArrayConfig) -> int:
-    """Of a neuron's sum in a step: an accumulator, or 16 times one and another without a sign."""
+    """Bits of a neuron's sum in a step: of an accumulator, or of 16 times one and another, unsigned
+    one."""
     return config.acc_bits + (5 if config.wide_weights else 0)
 
 
 def current_bits(config: ArrayConfig) -> int:
-    """Of a neuron's sum over its bit planes."""
+    """Bits of a neuron's sum over its bit planes."""
     return sum_bits(config) + config.window
 
 
 def weight_of(config: ArrayConfig, weights: Value, low: Value, lane: int) -> Value:
-    """A lane's weight, signed; with ``low`` (of arrays with wide weights) unsigned on odd lanes."""
+    """A lane's weight, signed; with ``low`` unsigned on odd lanes (wide weights only)."""
     weight = weights.word_select(lane, config.weight_bits)
     if config.wide_weights and lane % 2:
         return Cat(weight, weight[-1] & ~low).as_signed()
@@ -47,19 +66,27 @@ class Lanes(wiring.Component):
     """Output-stationary accumulators with an overlapped drain.
 
     Accumulator ``t`` of every lane adds the lane's weight when bit ``t`` of the word is set: the
-    bit is the register's clock enable. ``swap`` copies all of them into the shadow and clears
-    them, in one cycle in which no event may arrive. The shadow is T chains of L: chain ``t`` shows
-    lane 0 first and moves on to the next lane with ``shift[t]``.
+    bit is the register's clock enable. ``swap`` copies all of them into shadow registers and clears
+    them. The shadow is T chains of L: chain ``t`` shows lane 0 first and moves on to the next lane
+    with ``shift[t]``.
 
-    Throughput one event per cycle; one cycle lost per swap.
+        weights   w0        w1        w2
+                  |         |         |
+                  acc 0     acc 1     acc 2     add: acc += w where the word has a spike
+                  |         |         |         swap: shadow = acc, acc = 0
+        sums <--- shadow <- shadow <- shadow    shift
+
+    Throughput one event per cycle; one cycle lost per swap, in which no event may arrive. ``sums``
+    is there in the cycle after the swap.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    add, word, weights : an event's spike word and row of weights.
-    low : with wide weights: those of odd lanes are unsigned.
-    swap : accumulators into the shadow.
-    shift : one bit per chain.
-    sums : accumulator ``t`` of the lane the chain has come to.
+    As of ``lanes_signature``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -70,6 +97,7 @@ class Lanes(wiring.Component):
         m = Module()
         config = self.config
         low = self.low if config.wide_weights else Const(0)
+        # One enable per step, for all lanes.
         add = Signal(config.window)
         m.d.comb += add.eq(Cat(bit & self.add for bit in self.word))
         for step in range(config.window):

@@ -9,7 +9,7 @@ from stablespike.spec import ArrayConfig, Layout
 from stablespike.spec.report import counter_fields
 
 from ..lib.layouts import struct
-from ..vendor.multiplier import Held
+from ..vendor.multiplier import EnableRegister
 
 __all__ = ["ScanCounters", "scan_counts"]
 
@@ -26,12 +26,25 @@ def scan_counts(config: ArrayConfig) -> data.StructLayout:
 class ScanCounters(wiring.Component):
     """Counts until ``close``, when ``counts`` become those of the task and counting starts anew.
 
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
+
     Members
     -------
-    issued, word : an event is added; with which word.
-    waiting, draining : the lanes stand still in this cycle.
-    close : the task's last group is complete.
-    counts : of the task closed last.
+    issued : In(1)
+        An event is added.
+    word : In(config.window)
+        Its spike word.
+    waiting : In(1)
+        The lanes stand still in this cycle, because rows or other cores are waited for.
+    draining : In(1)
+        The lanes stand still, because the neuron side is busy.
+    close : In(1)
+        The task's last group is complete; this cycle counts for no task.
+    counts : Out(scan_counts(config))
+        Of the task closed last, from the cycle after ``close`` on.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -40,9 +53,7 @@ class ScanCounters(wiring.Component):
             {
                 "issued": In(1),
                 "word": In(config.window),
-                "waiting": In(1),
-                "draining": In(1),
-                "close": In(1),
+                "waiting": In(1), "draining": In(1), "close": In(1),
                 "counts": Out(scan_counts(config)),
             }
         )
@@ -55,13 +66,13 @@ class ScanCounters(wiring.Component):
                 now.issued.eq(now.issued + 1),
                 now.popcount.eq(now.popcount + sum(self.word[t] for t in range(len(self.word)))),
             ]
-        with m.If(self.waiting & ~now.wait.all()):
-            m.d.sync += now.wait.eq(now.wait + 1)
-        with m.If(self.draining & ~now.drain.all()):
-            m.d.sync += now.drain.eq(now.drain + 1)
+        # Waiting has no bound, so these two stay at their highest value.
+        for count, up in ((now.wait, self.waiting), (now.drain, self.draining)):
+            with m.If(up & ~count.all()):
+                m.d.sync += count.eq(count + 1)
         with m.If(self.close):
             m.d.sync += now.eq(0)
-        m.submodules.held = held = Held(len(now.as_value()))
+        m.submodules.held = held = EnableRegister(len(now.as_value()))
         m.d.comb += [
             held.i.eq(now), held.load.eq(self.close), self.counts.as_value().eq(held.o),
         ]

@@ -1,4 +1,4 @@
-"""Sequencer: walks a core's task list, window after window, and gives the scanner its fields."""
+"""Sequencer: runs a core's task list once per window and gives the scanner its scan ranges."""
 
 from __future__ import annotations
 
@@ -8,35 +8,66 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
 from ..lib.layouts import struct
-from .address_generator import FieldWalker
-from .scanner import field_layout
+from .address_generator import AddressGenerator
+from .scanner import range_layout
 
 __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """For every task of the list: wait for the other cores where it says so, then hand out one
-    field per group, with convolution those of a ``FieldWalker``.
+    """For every task: waits for the other cores where it says so, then hands out its scan ranges.
 
-    Rows of inner maps are counted as they arrive (``received``). A task may read all of its map
-    the cycle after ``wait`` rows have come, and row ``r`` of one in order when ``r + 1`` have; they
-    are taken off the count when the task has read its map. A task without groups only waits and
-    counts off.
+    Those are one per group, or with convolution those of an ``AddressGenerator``.
+
+    Rows of inner maps are counted as they arrive. A task may read all of its map in the cycle
+    after ``wait`` rows have come, and row ``r`` of a map that comes in order once ``r + 1`` have.
+    The rows are taken off the count when the task has read its map. A task without groups only
+    waits and counts off.
 
     Between two tasks the finder stands still for the words of a scan task + 3 cycles, with
-    convolution ``FieldWalker``'s latency more, while the issuer works off its queue. The first task
-    is read before its window is there, and again when the list was written.
+    convolution for the latency of ``AddressGenerator`` more; the issuer works off its queue
+    meanwhile. The first task is read before its window is there, and again when the list was
+    written.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    waiting, base, take : a window is there, with its first input row; taken when its list starts.
-    first : with recurrence: it is the first of its sample.
-    written : the task memory was.
-    load, task, loaded, scan : the task reader.
-    fields, walked, available : the scanner.
-    row_received : an inner map's row came over the bus.
-    quiet : all that was handed out has been issued.
-    arrived, go : at a ``sync``: this core is there; all are.
+    waiting : In(1)
+        A window is there; holds until ``take``.
+    base : In(unsigned)
+        First row of that window's input.
+    take : Out(1)
+        The window is taken; its task list starts.
+    first : In(1)
+        With recurrence: that window is the first one of its sample.
+    written : In(1)
+        The task memory is written in this cycle.
+    load : Out(1)
+        Read task ``task``, which is valid from the next cycle on.
+    task : Out(unsigned)
+        Number of the task to read.
+    loaded : In(1)
+        The task was read; low from the cycle after ``load`` until then.
+    scan : In(task_layout(config).scan)
+        The task, while ``loaded``.
+    ranges : Out(stream.Signature(range_layout(config)))
+        To the scanner.
+    walked : In(1)
+        Of the scanner.
+    available : Out(unsigned)
+        Rows of the map that may be read by now.
+    row_received : In(1)
+        A row of an inner map came over the bus.
+    quiet : In(1)
+        All that was handed out has been issued.
+    arrived : Out(1)
+        The task has a ``sync``, and this core has come to it.
+    go : In(1)
+        All cores have.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -47,18 +78,14 @@ class Sequencer(wiring.Component):
                 "base": In(unsigned(bits_for(config.spike_rows - 1))),
                 "take": Out(1),
                 **({"first": In(1)} if config.recurrence else {}),
-                "written": In(1),
-                "load": Out(1),
+                "written": In(1), "load": Out(1),
                 "task": Out(unsigned(bits_for(config.tasks - 1))),
                 "loaded": In(1),
                 "scan": In(struct(*task_layout(config).scan)),
-                "fields": Out(stream.Signature(field_layout(config))),
+                "ranges": Out(stream.Signature(range_layout(config))),
                 "walked": In(1),
                 "available": Out(unsigned(bits_for(config.spike_rows))),
-                "row_received": In(1),
-                "quiet": In(1),
-                "arrived": Out(1),
-                "go": In(1),
+                "row_received": In(1), "quiet": In(1), "arrived": Out(1), "go": In(1),
             }
         )
 
@@ -69,31 +96,34 @@ class Sequencer(wiring.Component):
         received = Signal.like(scan.wait)
         read = Signal()
         complete = Signal()
-        # A register: the comparison is slow, and of a map in order no row waits for it.
+        # A register, since the comparison is slow; rows of a map that comes in order do not wait
+        # for it.
         m.d.sync += complete.eq(received >= scan.wait)
         with m.If(complete):
             m.d.comb += self.available.eq(self.config.spike_rows)
         with m.Elif(scan.ordered):
             m.d.comb += self.available.eq(received)
+        # A row may come in the very cycle in which the rows of the map are taken off the count.
         with m.If(read):
             m.d.sync += received.eq(received + self.row_received - scan.wait)
         with m.Else():
             m.d.sync += received.eq(received + self.row_received)
 
-        over = Const(1)  # all fields of the task have been handed out
+        over = Const(1)  # all ranges of the task have been handed out
         if self.config.convolution:
-            m.submodules.walker = walker = FieldWalker(self.config)
-            connect(m, walker.fields, flipped(self.fields))
-            m.d.comb += [walker.scan.eq(scan), walker.base.eq(base)]
+            m.submodules.generator = generator = AddressGenerator(self.config)
+            connect(m, generator.ranges, flipped(self.ranges))
+            m.d.comb += [generator.scan.eq(scan), generator.base.eq(base)]
             if self.config.recurrence:
                 odd, fresh = Signal(init=1), Signal()
-                m.d.comb += [walker.odd.eq(odd), walker.fresh.eq(fresh)]
+                m.d.comb += [generator.odd.eq(odd), generator.fresh.eq(fresh)]
                 with m.If(self.take):
                     m.d.sync += [odd.eq(~odd), fresh.eq(self.first)]
-            over = ~walker.busy
+            over = ~generator.busy
         else:
-            task_ends = self._group_fields(m, base)
+            task_ends = self._group_ranges(m, base)
 
+        # The first task was read ahead; what the host writes meanwhile makes it stale.
         first, stale = Signal(), Signal(init=1)
         m.d.comb += first.eq(self.task == 0)
         with m.If(self.load):
@@ -116,10 +146,10 @@ class Sequencer(wiring.Component):
                     m.next = "WALK"
             with m.State("WALK"):
                 if self.config.convolution:
-                    m.d.comb += walker.start.eq(1)
+                    m.d.comb += generator.start.eq(1)
                     m.next = "READ"
                 else:
-                    m.d.comb += self.fields.valid.eq(1)
+                    m.d.comb += self.ranges.valid.eq(1)
                     with m.If(task_ends):
                         m.next = "READ"
             with m.State("READ"), m.If(over & self.walked & complete):
@@ -130,24 +160,24 @@ class Sequencer(wiring.Component):
             m.d.sync += base.eq(self.base)
         return m
 
-    def _group_fields(self, m: Module, base: Value) -> Value:
-        """The whole map, once for every group; returns whether the task's last is handed out."""
-        scan, field = self.scan, self.fields.payload
+    def _group_ranges(self, m: Module, base: Value) -> Value:
+        """The whole map once for every group; returns whether the task's last one is taken."""
+        scan, group_range = self.scan, self.ranges.payload
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
         m.d.comb += [
-            field.row.eq(scan.source),
-            field.rows.eq(scan.rows),
-            field.weight.eq(weight),
-            field.mark.group.eq(1),
-            field.mark.task.eq(group + 1 >= scan.groups),
-            field.mark.window.eq(field.mark.task & scan.last),
-            field.mark.empty.eq(scan.groups == 0),
+            group_range.row.eq(scan.source),
+            group_range.rows.eq(scan.rows),
+            group_range.weight.eq(weight),
+            group_range.mark.group.eq(1),
+            group_range.mark.task.eq(group + 1 >= scan.groups),
+            group_range.mark.window.eq(group_range.mark.task & scan.last),
+            group_range.mark.empty.eq(scan.groups == 0),
         ]
         with m.If(scan.external):
-            m.d.comb += field.row.eq(scan.source + base)
-        with m.If(self.fields.valid & self.fields.ready):
+            m.d.comb += group_range.row.eq(scan.source + base)
+        with m.If(self.ranges.valid & self.ranges.ready):
             m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.rows)]
-        with m.Elif(~self.fields.valid):
+        with m.Elif(~self.ranges.valid):
             m.d.sync += [group.eq(0), weight.eq(scan.weights)]
-        return self.fields.ready & field.mark.task
+        return self.ranges.ready & group_range.mark.task

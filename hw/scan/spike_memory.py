@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
 from ..lib.ports import beat_layout
-from .row_queue import NO_COLLISION
+from ..vendor.memory import collision_free_memory
 
 __all__ = ["SpikeMemory"]
 
 
 class SpikeMemory(wiring.Component):
-    """Words and flags of every map a core reads.
+    """Words and flags of every map that a core reads.
 
     A row is written in ``row_beats`` parts, lowest lanes first; what is written in one cycle can
-    be read from the next on. Flags and words are read at independent addresses, a row of flags and
-    a part of a row of words per cycle, one cycle of latency.
+    be read from the next one on. Flags and words are read at independent addresses, a row of flags
+    and a part of a row of words per cycle.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
 
     Members
     -------
-    write, written : what is on the bus; the flags are made here.
-    flags_row -> flags : bit ``l`` set where word ``l`` of the row is not 0.
-    words_row, words_beat -> words : that part of the row, word of its first lane lowest.
+    write : In(1)
+        Write ``written``.
+    written : In(beat_layout(config))
+        A part of a row, as it is on the bus; its flags are made here.
+    flags_row : In(unsigned)
+        A row.
+    flags : Out(config.lanes)
+        One cycle later: bit ``l`` is set where word ``l`` of the row is not 0.
+    words_row : In(unsigned)
+        A row, independent of ``flags_row``.
+    words_beat : In(range(config.row_beats))
+        A part of that row.
+    words : Out
+        One cycle later: the words of that part, that of its first lane lowest.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -48,13 +63,10 @@ class SpikeMemory(wiring.Component):
         config, written = self.config, self.written
         beats, window = config.row_beats, config.window
         lanes = config.lanes // beats
-        m.submodules.words = words = Memory(
-            shape=unsigned(lanes * window), depth=config.spike_rows * beats, init=[],
-            attrs=NO_COLLISION,
+        m.submodules.words = words = collision_free_memory(
+            lanes * window, config.spike_rows * beats
         )
-        m.submodules.flags = flags = Memory(
-            shape=unsigned(config.lanes), depth=config.spike_rows, init=[], attrs=NO_COLLISION
-        )
+        m.submodules.flags = flags = collision_free_memory(config.lanes, config.spike_rows)
         write_words = words.write_port()
         write_flags = flags.write_port(granularity=lanes if beats > 1 else None)
         read_words, read_flags = words.read_port(), flags.read_port()

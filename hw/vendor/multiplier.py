@@ -1,7 +1,7 @@
 """Registers, and the leak, in the multipliers of an iCE40UP5K.
 
-It has eight, and nothing to multiply. Each saves 32 logic cells as a register, twice that as one
-in two stages. Elsewhere the components here are plain registers.
+The device has eight, and nothing to multiply. As a register a multiplier saves 32 logic cells, as
+one of two stages it saves 64. On other devices the components here are plain registers.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Valu
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..lib.checks import whole
 from .devices import has_multipliers
 
-__all__ = ["Count", "Delayed", "Held", "less_share"]
+__all__ = ["Count", "Delay", "EnableRegister", "subtract_shifted"]
 
 _WIDTH = 32
 _HALF = 16
 
 
-def _multiplier(m: Module, name: str, output: Signal, **connections: object) -> None:
+def _multiplier(m: Module, name: str, output: Value, **connections: object) -> None:
     """An SB_MAC16 whose 32-bit ``output`` comes from its output registers."""
     inputs = {
         **{f"i_{half}": Const(0, _HALF) for half in "ABCD"},
@@ -33,86 +32,97 @@ def _multiplier(m: Module, name: str, output: Signal, **connections: object) -> 
     m.submodules[name] = Instance("SB_MAC16", **{**inputs, **connections}, o_O=output)
 
 
-class Held(wiring.Component):
-    """A register of ``width`` bits without reset: ``o`` becomes ``i`` where ``load`` is up.
+def _loaded(m: Module, name: str, i: Value, o: Value, **connections: object) -> None:
+    """``o`` is ``i`` from the output registers of as many multipliers as it takes.
+
+    The load inputs bring C and D past the adder to the output registers.
+    """
+    for low in range(0, len(i), _WIDTH):
+        value, output = Signal(_WIDTH), Signal(_WIDTH)
+        m.d.comb += [value.eq(i[low : low + _WIDTH]), o[low : low + _WIDTH].eq(output)]
+        _multiplier(
+            m, f"{name}{low}", output, i_C=value[_HALF:], i_D=value[:_HALF],
+            i_OLOADTOP=1, i_OLOADBOT=1, **connections,
+        )
+
+
+class EnableRegister(wiring.Component):
+    """A register with an enable and without reset.
 
     Parameters
     ----------
-    width : of it.
+    width : int
+        Bits of the register.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``width`` is not a whole number of at least 1.
+    Members
+    -------
+    i : In(width)
+        The value to load.
+    load : In(1)
+        ``o`` becomes ``i`` at the end of this cycle.
+    o : Out(width)
+        The value loaded last; undefined before the first load.
     """
 
     def __init__(self, width: int) -> None:
-        self.width = whole("width", width, 1)
+        self.width = width
         super().__init__({"i": In(width), "load": In(1), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if not has_multipliers(platform):
-            o = Signal(self.width, reset_less=True)
-            m.d.comb += self.o.eq(o)
-            with m.If(self.load):
-                m.d.sync += o.eq(self.i)
+        if has_multipliers(platform):
+            _loaded(m, "held", self.i, self.o, i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load)
             return m
-        for at in range(0, self.width, _WIDTH):
-            value = Signal(_WIDTH)
-            m.d.comb += value.eq(self.i[at : at + _WIDTH])
-            held = Signal(_WIDTH)
-            m.d.comb += self.o[at : at + _WIDTH].eq(held)
-            _multiplier(
-                m, f"held{at}", held, i_C=value[_HALF:], i_D=value[:_HALF],
-                i_OLOADTOP=1, i_OLOADBOT=1, i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load,
-            )
+        o = Signal(self.width, reset_less=True)
+        m.d.comb += self.o.eq(o)
+        with m.If(self.load):
+            m.d.sync += o.eq(self.i)
         return m
 
 
-class Delayed(wiring.Component):
-    """``o`` is what ``i`` was two cycles ago; no reset.
+class Delay(wiring.Component):
+    """Two registers one behind the other, without reset.
 
     Parameters
     ----------
-    width : of both.
+    width : int
+        Bits of either register.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``width`` is not a whole number of at least 1.
+    Members
+    -------
+    i : In(width)
+        A value per cycle.
+    o : Out(width)
+        ``i`` of two cycles ago.
     """
 
     def __init__(self, width: int) -> None:
-        self.width = whole("width", width, 1)
+        self.width = width
         super().__init__({"i": In(width), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if not has_multipliers(platform):
-            first, second = (
-                Signal(self.width, name=name, reset_less=True) for name in ("first", "second")
-            )
-            m.d.sync += [first.eq(self.i), second.eq(first)]
-            m.d.comb += self.o.eq(second)
+        if has_multipliers(platform):
+            # The input registers of C and D are the first stage.
+            _loaded(m, "delayed", self.i, self.o, p_C_REG=Const(1, 1), p_D_REG=Const(1, 1))
             return m
-        for at in range(0, self.width, _WIDTH):
-            value, delayed = Signal(_WIDTH), Signal(_WIDTH)
-            m.d.comb += [
-                value.eq(self.i[at : at + _WIDTH]),
-                self.o[at : at + _WIDTH].eq(delayed),
-            ]
-            _multiplier(
-                m, f"delayed{at}", delayed, i_C=value[_HALF:], i_D=value[:_HALF],
-                i_OLOADTOP=1, i_OLOADBOT=1, p_C_REG=Const(1, 1), p_D_REG=Const(1, 1),
-            )
+        first, second = (
+            Signal(self.width, name=name, reset_less=True) for name in ("first", "second")
+        )
+        m.d.sync += [first.eq(self.i), second.eq(first)]
+        m.d.comb += self.o.eq(second)
         return m
 
 
 class Count(wiring.Component):
-    """A count of 32 bits: ``o`` is the number of cycles, from reset on, in which ``up`` was up.
+    """A counter of cycles, 32 bits wide; it starts again at 0 when it is full.
 
-    ``up`` is not to be up in the first cycle behind a reset.
+    Members
+    -------
+    up : In(1)
+        This cycle counts; must be low in the first cycle after a reset.
+    o : Out(32)
+        Cycles since the reset that counted, this one not included.
     """
 
     def __init__(self) -> None:
@@ -123,6 +133,8 @@ class Count(wiring.Component):
         if not has_multipliers(platform):
             m.d.sync += self.o.eq(self.o + self.up)
             return m
+        # The output register has no reset here, so it loads C and D, which are 0, in the first
+        # cycle. From then on it adds B, which is 1, and holds unless ``up``.
         running = Signal()
         m.d.sync += running.eq(1)
         _multiplier(
@@ -134,15 +146,38 @@ class Count(wiring.Component):
 
 
 def _factor(shift: Value, on: Value) -> Value:
-    """What a value is taken times for ``-(value >> shift) << 15``, or for nothing."""
+    """The factor that makes ``-(value >> shift) << 15`` of a value, or 0 unless ``on``."""
     return Cat(on & (shift >= 15 - bit) for bit in range(_HALF)).as_signed()
 
 
-def less_share(m: Module, name: str, value: Value, shift: Value, on: Value, base: Value) -> Value:
-    """``base - (value >> shift)``, or ``base`` unless ``on``, one cycle later; by a multiplier.
+def subtract_shifted(
+    m: Module, name: str, value: Value, shift: Value, on: Value, base: Value
+) -> Value:
+    """``base - (value >> shift)``, or ``base`` unless ``on``, one cycle later, by a multiplier.
 
-    A share is rounded down, so what is left is rounded up: ``2**15 - 1`` is added to what is below
-    the point. Setup time of all inputs is that of the multiplier: 9 ns.
+    The shift is a product with a negative power of two, 15 bits below the point. It rounds down,
+    so the difference has to round up: ``2**15 - 1`` is added below the point. All inputs need the
+    multiplier's setup time of 9 ns.
+
+    Parameters
+    ----------
+    m : Module
+        Gets the multiplier.
+    name : str
+        Of the multiplier; unique in ``m``.
+    value : Value
+        Signed, at most 16 bits.
+    shift : Value
+        Unsigned, 0 to 15.
+    on : Value
+        One bit.
+    base : Value
+        Signed, at most 17 bits.
+
+    Returns
+    -------
+    Value
+        Signed, 17 bits.
     """
     total = Signal(_WIDTH, name=f"{name}_total")
     wide = Signal(signed(_WIDTH), name=f"{name}_base")

@@ -35,8 +35,18 @@ def component_verilog(component: Any, name: str) -> str:
     The text does not depend on the folder of the sources, so that it can serve as a cache key.
     """
     from amaranth.back import verilog
+    from amaranth.hdl import Const, Value
 
-    text = str(verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False))
+    # By itself Amaranth would make a port of the constant ``ready`` of a stream that is always
+    # ready, and refuse it.
+    ports = {
+        "__".join(map(str, path)): (Value.cast(value), None)
+        for path, _, value in component.signature.flatten(component)
+        if not isinstance(value, Const)
+    }
+    text = str(verilog.convert(
+        component, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
+    ))
     text = _ZEROS.sub(_loop, text)
     # An `always @*` that assigns a constant never runs, because no signal of its own changes;
     # `always_comb` also runs at time zero.

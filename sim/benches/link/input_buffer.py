@@ -1,4 +1,4 @@
-"""Bench of the handover between a model of the command decoder and one of the loader."""
+"""Bench of the input buffer between a model of the command decoder and one of the loader."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...harness.streams import start
 async def the_last_byte_is_taken_when_the_loader_has_it(dut):
     """Commands of random bytes, pauses on both sides, a byte of some refused by the loader."""
     bench = await start(dut)
+    bench.monitor("o")
     random = bench.random
     for _ in range(200):
         command = [random.getrandbits(8) for _ in range(random.choice([1, 2, 3, 12]))]

@@ -99,7 +99,7 @@ class Task:
                 last = short and turn and window == self.windows - 1
                 yield run, place, {
                     "group": 1, "task": int(last), "window": int(last and self.flags["window"]),
-                    "empty": self.flags["empty"], "short": int(short), "turn": int(turn),
+                    "empty": self.flags["empty"], "short": int(short), "last_position": int(turn),
                     "emit": int(turn and complete),
                 }
                 run += 1
@@ -250,7 +250,7 @@ async def _task(bench: Bench, task: Task, pool: PoolModel, rows: Sink, reports: 
             packets_take = sum(group.words(kind) + 3 for kind in group.kinds())
             busy = 1 + two * task.config.row_beats + packets_take
             assert took == max(busy, group.hold), group.kinds()
-        fresh = bool(mark["turn"])
+        fresh = bool(mark["last_position"])
         kinds |= {*group.kinds(), f"emit {mark['emit']}"}
     return kinds
 

@@ -64,7 +64,8 @@ class Task:
         """In the order in which they come."""
         if self.empty:
             mark = {"group": 1, "task": 1, "window": int(self.last), "empty": 1}
-            mark |= {name: self.random.getrandbits(1) for name in ("short", "turn", "emit")}
+            names = "short", "last_position", "emit"
+            mark |= {name: self.random.getrandbits(1) for name in names}
             return [Group(self, mark, 0, 0, 0, True)]
         config, found = self.config, []
         walk = list(product(range(self.windows), range(self.channels), range(self.positions)))
@@ -73,7 +74,7 @@ class Task:
             last, turn = run == len(walk) - 1, position == self.positions - 1
             mark = {
                 "group": 1, "task": int(last), "window": int(last and self.last), "empty": 0,
-                "short": int(channel == self.channels - 1), "turn": int(turn),
+                "short": int(channel == self.channels - 1), "last_position": int(turn),
                 "emit": int(turn and self.random.random() < 0.8),
             }
             state = self.at["state"] + run * (not self.at["stateless"])

@@ -1,4 +1,4 @@
-"""Bench of the field walker against the words a kernel covers, place by place."""
+"""Bench of the address generator against the words a kernel covers, position by position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import cocotb
 from stablespike.hw.lib.layouts import struct
-from stablespike.hw.scan.scanner import field_layout
+from stablespike.hw.scan.scanner import range_layout
 from stablespike.spec import ArrayConfig, task_layout
 from stablespike.spec.timing import ADDRESS_LATENCY
 
@@ -19,7 +19,7 @@ from ...harness.streams import Bench, pack, start, unpack
 
 @dataclass
 class Layer:
-    """A convolution: ``pitch`` words at each place of the map."""
+    """A convolution: ``pitch`` words for each pixel of the map."""
 
     height: int
     width: int
@@ -30,10 +30,10 @@ class Layer:
     pool: int
     groups: int
     top: int
-    lines: int  # from the share's first row to the last one there is
+    lines: int  # from the task's first row to the last one there is
     columns: int
-    begin: int  # of the share's windows, in its first row of them
-    windows: int
+    begin: int  # the first pool of the task, in its row of pools
+    pools: int
     dropped: tuple[int, int]  # map rows and columns at the far edges that are not read
 
 
@@ -64,10 +64,10 @@ def _layer(random: Random, config: ArrayConfig) -> Layer:
         lines = positions[0] - top
         across, down = -(-positions[1] // pool), -(-lines // pool)
         begin = random.choice([0, random.randrange(across)])
-        windows = random.choice([across * down - begin, random.randint(1, across * down - begin)])
+        pools = random.choice([across * down - begin, random.randint(1, across * down - begin)])
         return Layer(
             height, width, pitch, kernel, stride, padding, pool, groups, top, lines, positions[1],
-            begin, windows, dropped,
+            begin, pools, dropped,
         )
 
 
@@ -86,7 +86,7 @@ def _task(random: Random, config: ArrayConfig, layer: Layer) -> dict[str, int]:
         "step_line": layer.stride[0] * line & mask, "first_y": first_y,
         "height": layer.height - layer.dropped[0], "columns": layer.columns, "lines": layer.lines,
         "start_x": (layer.begin * layer.pool * layer.stride[1] - layer.padding[1]) * layer.pitch,
-        "start_columns": layer.columns - layer.begin * layer.pool, "windows": layer.windows,
+        "start_columns": layer.columns - layer.begin * layer.pool, "windows": layer.pools,
         "step_y": layer.stride[0], "kernel_rows": layer.kernel[0], "pool": layer.pool,
     }
 
@@ -94,19 +94,19 @@ def _task(random: Random, config: ArrayConfig, layer: Layer) -> dict[str, int]:
 def _expected(
     config: ArrayConfig, layer: Layer, task: dict[str, int], base: int
 ) -> list[tuple[list[tuple[int, int]], dict[str, int]]]:
-    """Per field, (word of the spike memory, weight row) of each word of it, and its mark."""
+    """Per range, (word of the spike memory, weight row) of each word of it, and its mark."""
     origin = (task["source"] + base * task["external"]) * config.lanes
     pool, found = layer.pool, []
     across = -(-layer.columns // pool)
-    last = layer.begin + layer.windows - 1
-    for window, group in product(range(layer.begin, last + 1), range(layer.groups)):
-        py, px = divmod(window, across)
+    last = layer.begin + layer.pools - 1
+    for pool_number, group in product(range(layer.begin, last + 1), range(layer.groups)):
+        py, px = divmod(pool_number, across)
         inside = [
             (py * pool + dy, px * pool + dx) for dy in range(pool) for dx in range(pool)
             if py * pool + dy < layer.lines and px * pool + dx < layer.columns
         ]
         for oy, ox in inside:
-            fields = []
+            ranges = []
             for ky in range(layer.kernel[0]):
                 y = (layer.top + oy) * layer.stride[0] - layer.padding[0] + ky
                 words = []
@@ -114,38 +114,38 @@ def _expected(
                     x = ox * layer.stride[1] - layer.padding[1] + kx
                     if not (0 <= y < task["height"] and 0 <= x * layer.pitch < task["width"]):
                         continue
-                    place = (y * layer.width + x) * layer.pitch
+                    word = (y * layer.width + x) * layer.pitch
                     row = (group * layer.kernel[0] + ky) * layer.kernel[1] + kx
                     words += [
-                        (origin + place + c, task["weights"] + row * layer.pitch + c)
+                        (origin + word + c, task["weights"] + row * layer.pitch + c)
                         for c in range(layer.pitch)
                     ]
                 if words:
-                    fields.append(words)
-            turn = (oy, ox) == inside[-1]
+                    ranges.append(words)
+            last_position = (oy, ox) == inside[-1]
             short = group == layer.groups - 1
-            ends = turn and short and window == last
+            ends = last_position and short and pool_number == last
             mark = {
                 "group": 1, "task": int(ends), "window": int(ends and task["last"]), "empty": 0,
-                "short": int(short), "turn": int(turn),
-                "emit": int(turn and len(inside) == pool * pool),
+                "short": int(short), "last_position": int(last_position),
+                "emit": int(last_position and len(inside) == pool * pool),
             }
-            found += [(words, dict.fromkeys(mark, 0)) for words in fields[:-1]]
-            found.append((fields[-1], mark))
+            found += [(words, dict.fromkeys(mark, 0)) for words in ranges[:-1]]
+            found.append((ranges[-1], mark))
     return found
 
 
-def _words(config: ArrayConfig, field: dict[str, Any]) -> list[tuple[int, int]]:
-    """(word, weight row) of each word of a field handed out."""
+def _words(config: ArrayConfig, scan_range: dict[str, Any]) -> list[tuple[int, int]]:
+    """(word, weight row) of each word of a range handed out."""
     lanes, mask = config.lanes, (1 << (config.weight_rows - 1).bit_length()) - 1
-    first = field["row"] * lanes + field["head"]
-    last = (field["row"] + field["rows"] - 1) * lanes + field["tail"]
-    start_row = field["row"] * lanes
-    return [(w, field["weight"] + w - start_row & mask) for w in range(first, last + 1)]
+    first = scan_range["row"] * lanes + scan_range["head"]
+    last = (scan_range["row"] + scan_range["rows"] - 1) * lanes + scan_range["tail"]
+    start_row = scan_range["row"] * lanes
+    return [(w, scan_range["weight"] + w - start_row & mask) for w in range(first, last + 1)]
 
 
 async def _begin(bench: Bench, scan: int, base: int) -> None:
-    """Start a task and see its first field come as documented, if it is on the map."""
+    """Start a task and end its first cycle."""
     dut = bench.dut
     dut.scan.value, dut.base.value, dut.start.value = scan, base, 1
     await bench.tick()
@@ -154,11 +154,11 @@ async def _begin(bench: Bench, scan: int, base: int) -> None:
 
 @cocotb.test()
 async def walks_every_position(dut):
-    """Pads, strides, pools, edges that are dropped, shares of rows and groups; random stalls."""
+    """Pads, strides, pools, edges that are dropped, parts of the rows and groups; random stalls."""
     config = array_config()
     bench = await start(dut, limit=400_000)
     random = bench.random
-    sink = bench.sink("fields")
+    sink = bench.sink("ranges")
     scan_layout = struct(*task_layout(config).scan)
     for number in range(60):
         layer = _layer(random, config)
@@ -166,13 +166,13 @@ async def walks_every_position(dut):
         sink.stall = random.choice([0, 0, 0.3, 0.8])
         await _begin(bench, pack(scan_layout, task), base)
         await bench.until(lambda: not value(bench, "busy"), "the walk to end")
-        fields = [unpack(field_layout(config), each) for each in sink.received]
+        ranges = [unpack(range_layout(config), each) for each in sink.received]
         sink.received.clear()
         expected = _expected(config, layer, task, base)
-        assert [_words(config, field) for field in fields] == [w for w, _ in expected], (
+        assert [_words(config, each) for each in ranges] == [w for w, _ in expected], (
             number, layer
         )
-        assert [field["mark"] for field in fields] == [mark for _, mark in expected], layer
+        assert [each["mark"] for each in ranges] == [mark for _, mark in expected], layer
 
 
 @cocotb.test()
@@ -180,7 +180,7 @@ async def takes_a_kernel_row_per_cycle(dut):
     """And two more between positions, groups and lines of a map without padding."""
     config = array_config()
     bench = await start(dut)
-    sink = bench.sink("fields")
+    sink = bench.sink("ranges")
     layer = Layer(4, 4, 1, (2, 2), (1, 1), (0, 0), 1, 2, 0, 3, 3, 0, 9, (0, 0))
     task = _task(bench.random, config, layer)
     begun = bench.cycle

@@ -8,7 +8,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from stablespike.hw.scan.scanner import event_layout, field_layout, mark_layout
+from stablespike.hw.scan.scanner import event_layout, mark_layout, range_layout
 from stablespike.spec import ArrayConfig, bits_for
 from stablespike.spec.timing import found_to_issued
 
@@ -16,11 +16,11 @@ from ...harness.blocks import array_config, cycle, value
 from ...harness.streams import Bench, Monitor, pack, start, unpack
 
 Event = tuple[int, int, int, int]
-"""Row, lane, weight, paired."""
+"""Row, lane, weight, wide."""
 
 
 def first_event(config: ArrayConfig) -> int:
-    """Cycles from a field's transfer to its first event."""
+    """Cycles from a range's transfer to its first event."""
     return 1 + found_to_issued(config)
 
 
@@ -31,7 +31,7 @@ def weight_mask(config: ArrayConfig) -> int:
 
 @dataclass
 class Walk:
-    """A field, and when its rows may be read; ``ends`` are ``head`` and ``tail``."""
+    """A scan range, and when its rows may be read; ``ends`` are ``head`` and ``tail``."""
 
     row: int
     rows: int
@@ -39,7 +39,7 @@ class Walk:
     mark: dict[str, int]
     ordered: bool = False
     ends: tuple[int, int] = (0, 0)
-    paired: int = 0
+    wide: int = 0
     accepted: int = -1
     events: list[Event] = field(default_factory=list)
 
@@ -47,15 +47,15 @@ class Walk:
         return pack(layout, {
             "row": self.row, "rows": self.rows, "weight": self.weight, "mark": self.mark,
             **(dict(zip(("head", "tail"), self.ends, strict=True)) if config.convolution else {}),
-            **({"paired": self.paired} if config.wide_weights else {}),
+            **({"wide": self.wide} if config.wide_weights else {}),
         })
 
     def event(self, config: ArrayConfig, row: int, lane: int) -> Event:
-        """That of a word of the field's ``row``: where it is, and where its weights are."""
+        """That of a word of the range's ``row``: where it is, and where its weights are."""
         weight = (self.weight + row) * config.lanes + lane
         if config.convolution:  # the lane is still to be added, modulo all there are
             weight = self.weight + row * config.lanes & weight_mask(config)
-        return self.row + row, lane, weight, self.paired
+        return self.row + row, lane, weight, self.wide
 
     def inside(self, config: ArrayConfig, row: int, lane: int) -> bool:
         head, tail = self.ends if config.convolution else (0, config.lanes - 1)
@@ -71,8 +71,8 @@ def _walk(
     mark["empty"] = int(random.random() < 0.1)
     wide: dict[str, Any] = {}
     if config.convolution:
-        # Several fields make a group, the marks are the last one's.
-        mark |= {name: random.getrandbits(1) for name in ("short", "turn", "emit")}
+        # Several ranges make a group, the marks are the last one's.
+        mark |= {name: random.getrandbits(1) for name in ("short", "last_position", "emit")}
         if not mark["empty"] and random.random() < 0.5:
             mark = dict.fromkeys(mark, 0)
         ends = sorted(random.randrange(config.lanes) for _ in range(2))
@@ -80,7 +80,7 @@ def _walk(
             random.shuffle(ends)
         wide = {"ends": tuple(ends), "weight": random.randint(0, weight_mask(config))}
     if config.wide_weights:
-        wide["paired"] = random.getrandbits(1)
+        wide["wide"] = random.getrandbits(1)
     walk = Walk(**{
         "row": random.randint(0, config.spike_rows - rows),
         "rows": rows,
@@ -100,19 +100,19 @@ def _walk(
 
 
 class Driver:
-    """Fields, flags one cycle after their row, rows that become available, and hold."""
+    """Ranges, flags one cycle after their row, rows that become available, and hold."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, flags: np.ndarray) -> None:
         self.bench, self.config = bench, config
         self.rows = [sum(int(bit) << i for i, bit in enumerate(row)) for row in flags]
-        self.monitor = Monitor(bench, "fields")
+        self.monitor = Monitor(bench, "ranges")
         self.walked: list[Walk] = []
         self.events: list[Event] = []
         self.marks: list[tuple[int, dict[str, int], int]] = []
         self.at: list[int] = []
         self.available = config.spike_rows
         self._event, self._mark = event_layout(config), mark_layout(config)
-        self._field = field_layout(config)
+        self._range = range_layout(config)
         self._offered: tuple[Walk | None, int] = (None, 0)
         self._flags = 0
 
@@ -120,14 +120,14 @@ class Driver:
         """A cycle, offering ``walk``; returns whether the scanner took it."""
         bench, config = self.bench, self.config
         await cycle(
-            bench, fields__valid=int(walk is not None), available=self.available,
-            fields__payload=self._payload(walk), hold=int(hold), flags=self._flags,
+            bench, ranges__valid=int(walk is not None), available=self.available,
+            ranges__payload=self._payload(walk), hold=int(hold), flags=self._flags,
         )
         if value(bench, "issue"):
             assert not hold
             event = unpack(self._event, value(bench, "event"))
             names = ("row", "lane", "weight")
-            self.events.append((*(event[name] for name in names), event.get("paired", 0)))
+            self.events.append((*(event[name] for name in names), event.get("wide", 0)))
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold
@@ -141,12 +141,12 @@ class Driver:
             self.rows[row] if there and row < len(self.rows)
             else bench.random.getrandbits(config.lanes)
         )
-        taken = walk is not None and bool(value(bench, "fields__ready"))
+        taken = walk is not None and bool(value(bench, "ranges__ready"))
         if walk is not None and taken:
             walk.accepted = bench.cycle
             self.walked.append(walk)
             self.available = 0 if walk.ordered else config.spike_rows
-            if config.chain > 1:  # it is the field's from its transfer on
+            if config.chain > 1:  # it is the range's from its transfer on
                 bench.dut.available.value = self.available
         elif self.available < config.spike_rows and bench.random.random() < growth:
             self.available += 1
@@ -154,13 +154,13 @@ class Driver:
 
     def _payload(self, walk: Walk | None) -> int:
         if walk is None:
-            return self.bench.random.getrandbits(self._field.size)
+            return self.bench.random.getrandbits(self._range.size)
         if self._offered[0] is not walk:
-            self._offered = walk, walk.payload(self.config, self._field)
+            self._offered = walk, walk.payload(self.config, self._range)
         return self._offered[1]
 
     def check(self) -> None:
-        """Events and marks are those of the fields walked, in order."""
+        """Events and marks are those of the ranges walked, in order."""
         expected, ends = [], []
         for walk in self.walked:
             expected += walk.events
@@ -189,7 +189,7 @@ async def _drain(driver: Driver) -> None:
 
 @cocotb.test()
 async def issues_every_event_in_order(dut):
-    """Fields with silent and full rows; random holds, pauses, and rows that come one by one."""
+    """Ranges with silent and full rows; random holds, pauses, and rows that come one by one."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
@@ -209,7 +209,7 @@ async def issues_every_event_in_order(dut):
 
 @cocotb.test()
 async def issues_an_event_per_cycle(dut):
-    """Back to back fields of rows with spikes: the first event as documented, no gap."""
+    """Back to back ranges of rows with spikes: the first event as documented, no gap."""
     config = array_config()
     bench = await start(dut)
     random = bench.random

@@ -6,7 +6,7 @@ from random import Random
 
 import cocotb
 from stablespike.hw.lib.layouts import struct
-from stablespike.hw.scan.scanner import field_layout
+from stablespike.hw.scan.scanner import range_layout
 from stablespike.spec import ArrayConfig, task_layout
 
 from ...harness.blocks import array_config, cycle, value
@@ -26,7 +26,7 @@ def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict
     }
 
 
-def _fields(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
+def _ranges(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
     """What the scanner is to get of a task."""
     count = max(1, task["groups"])
     return [
@@ -48,7 +48,7 @@ class Surroundings:
 
     def __init__(self, bench: Bench, config: ArrayConfig, tasks: list[dict[str, int]], hurry: bool):
         self.bench, self.config, self.tasks, self.hurry = bench, config, tasks, hurry
-        self.monitor = Monitor(bench, "fields")
+        self.monitor = Monitor(bench, "ranges")
         layout = struct(*task_layout(config).scan)
         self.scans = [pack(layout, task) for task in tasks]
         self.garbage = layout.size
@@ -59,11 +59,11 @@ class Surroundings:
         self.stale = True  # the list was written since the task was asked for
         self.received = 0
         self.complete: bool | None = None  # the rows waited for had come in the cycle before
-        self.walk: list[int] | None = None  # rows of the field and those done
-        self.left = 0  # fields of the task still to come
+        self.walk: list[int] | None = None  # rows of the range and those done
+        self.left = 0  # ranges of the task still to come
         self.reading = False
         self.go = self.synced = False
-        self.fields: list[dict[str, object]] = []
+        self.ranges: list[dict[str, object]] = []
         self.reads: list[int] = []
         self.takes: list[int] = []
         self.transfers: list[int] = []
@@ -89,7 +89,7 @@ class Surroundings:
         scan = self.scans[self.current] if self.loaded else random.getrandbits(self.garbage)
         await cycle(
             bench, waiting=int(waiting), base=base, loaded=int(self.loaded), scan=scan,
-            walked=int(walked), fields__ready=int(walked), row_received=int(row),
+            walked=int(walked), ranges__ready=int(walked), row_received=int(row),
             quiet=int(quiet), go=int(self.go), written=int(written),
         )
         if self.asked:
@@ -97,7 +97,7 @@ class Surroundings:
             self.loads.append(self.current)
         task = self.tasks[self.current]
         valid, load, take, arrived = (
-            bool(value(bench, name)) for name in ("fields__valid", "load", "take", "arrived")
+            bool(value(bench, name)) for name in ("ranges__valid", "load", "take", "arrived")
         )
         self.loading -= self.loading >= 0
         self.synced |= self.go
@@ -129,10 +129,10 @@ class Surroundings:
             assert self.left
             assert self.synced or not task["sync"], "started before the other cores were there"
             if walked:
-                field = unpack(field_layout(self.config), value(bench, "fields__payload"))
-                self.fields.append(field)
+                scan_range = unpack(range_layout(self.config), value(bench, "ranges__payload"))
+                self.ranges.append(scan_range)
                 self.transfers.append(bench.cycle)
-                self.walk, self.left = [field["rows"], 0], self.left - 1
+                self.walk, self.left = [scan_range["rows"], 0], self.left - 1
                 self.reading = self.left == 0
         if load:
             assert self.asked or (self.stale and value(bench, "task") == 0)
@@ -170,8 +170,8 @@ async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) ->
             assert not await around.step(False, random.randrange(config.spike_rows), row)
         assert rows == 0, "a task was read before its rows were there"
         assert around.received == 0
-        expected += [field for task in tasks for field in _fields(config, task, base)]
-    assert around.fields == expected
+        expected += [each for task in tasks for each in _ranges(config, task, base)]
+    assert around.ranges == expected
     await around.step(False, 0, False)
     assert around.loads == [*range(1, count), 0] * windows
     return around
@@ -188,7 +188,7 @@ async def runs_task_lists(dut):
 
 @cocotb.test()
 async def loses_as_many_cycles_between_tasks_as_documented(dut):
-    """The next task's field comes the words of a scan task and 3 cycles after the last row, a
+    """The next task's range comes the words of a scan task and 3 cycles after the last row, a
     window's first one the cycle after the window is taken."""
     config = array_config()
     bench = await start(dut)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib.memory import Memory
-from stablespike.hw.core import host_memory as memory
 from stablespike.hw.core.host_memory import HostMemory
+from stablespike.hw.vendor import spram
 from stablespike.sim.harness.bench import run_bench
 from wrapped import Wrapped
 
@@ -54,7 +54,7 @@ def test_single_port(width, depth, monkeypatch):
         made.append(kind)
         return single_port_ram(kind, **pins)
 
-    monkeypatch.setattr(memory, "Instance", instance)
+    monkeypatch.setattr(spram, "Instance", instance)
     component = Wrapped(HostMemory(width, depth), "iCE40UP5K")
     parameters = {"width": width, "depth": depth}
     assert run_bench(component, BENCH, name="SinglePort", parameters=parameters) == 1
@@ -63,7 +63,7 @@ def test_single_port(width, depth, monkeypatch):
 
 @pytest.mark.parametrize(("device", "depth"), [("iCE40UP5K", 2047), ("LFE5U-85F", 20000)])
 def test_single_port_only_where_it_is_and_pays(device, depth, monkeypatch):
-    monkeypatch.setattr(memory, "Instance", lambda kind, **pins: pytest.fail(kind))
+    monkeypatch.setattr(spram, "Instance", lambda kind, **pins: pytest.fail(kind))
     HostMemory(16, depth).elaborate(SimpleNamespace(device=device))
 
 

@@ -1,7 +1,7 @@
 """Registers in a stream."""
 
 import pytest
-from stablespike.hw.lib.stream_registers import StreamBuffer, StreamRegister
+from stablespike.hw.lib.stream_registers import SkidBuffer, StreamRegister
 from stablespike.sim.harness.bench import run_bench
 
 
@@ -17,6 +17,6 @@ def test_stream_register(spaced, stall):
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_stream_buffer(stall):
     assert run_bench(
-        StreamBuffer(9), "stablespike.sim.benches.lib.stream_registers",
+        SkidBuffer(9), "stablespike.sim.benches.lib.stream_registers",
         parameters={"stall": stall, "spaced": False},
     ) == 1

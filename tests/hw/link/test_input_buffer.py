@@ -1,8 +1,8 @@
-"""Handover."""
+"""Input buffer."""
 
-from stablespike.hw.link.input_buffer import Handover
+from stablespike.hw.link.input_buffer import InputBuffer
 from stablespike.sim.harness.bench import run_bench
 
 
-def test_handover():
-    assert run_bench(Handover(), "stablespike.sim.benches.link.input_buffer") == 2
+def test_input_buffer():
+    assert run_bench(InputBuffer(), "stablespike.sim.benches.link.input_buffer") == 2

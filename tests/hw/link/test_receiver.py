@@ -1,7 +1,7 @@
 """The receiver."""
 
 import pytest
-from stablespike.hw.link.receiver import CommandRing, Receiver
+from stablespike.hw.link.receiver import Receiver
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import preset
 
@@ -13,9 +13,3 @@ def test_receiver(stall, array):
     parameters = {"config": config.as_dict(), "stall": stall}
     assert run_bench(Receiver(config), "stablespike.sim.benches.link.receiver",
                      parameters=parameters) == 6
-
-
-@pytest.mark.parametrize("depth", [0, 1, 12])
-def test_refuses_ring_depth(depth):
-    with pytest.raises(ValueError, match=f"depth must be a power of two .*, not {depth}"):
-        CommandRing(depth)

@@ -20,7 +20,7 @@ def test_default_divisor():
 
 @pytest.mark.parametrize("divisor", [5, 4097])
 def test_refuses_divisor(divisor):
-    with pytest.raises(ValueError, match=f"divisor must be from 6 to 4096 .* not {divisor}"):
+    with pytest.raises(ValueError, match=f"divisor must be from 6 to 4096, not {divisor}"):
         Uart(divisor)
 
 

@@ -1,7 +1,7 @@
-"""Field walker."""
+"""Address generator."""
 
 import pytest
-from stablespike.hw.scan.address_generator import FieldWalker
+from stablespike.hw.scan.address_generator import AddressGenerator
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
@@ -12,9 +12,9 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_fields(name):
+def test_ranges(name):
     config = CONFIGS[name]
     assert run_bench(
-        FieldWalker(config), "stablespike.sim.benches.scan.address_generator",
+        AddressGenerator(config), "stablespike.sim.benches.scan.address_generator",
         parameters={"config": config}
     ) == 2

@@ -1,4 +1,4 @@
-"""Bench of the row queue against a model of its every cycle."""
+"""Bench of the queue against a model of its every cycle."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ async def passes_everything_in_order(dut):
     depth, width = parameters()["depth"], parameters()["width"]
     bench = await start(dut)
     random = bench.random
+    bench.monitor("o")
     stored: deque[int] = deque()
     head = None
     passed = full = empty = 0
@@ -23,12 +24,12 @@ async def passes_everything_in_order(dut):
         writing, taking = [(0.9, 0.3), (0.3, 0.9), (0.5, 0.5), (1.0, 1.0)][number // 100 % 4]
         write = len(stored) < depth and random.random() < writing
         entry, take = random.getrandbits(width), random.random() < taking
-        await cycle(bench, write=int(write), entry=entry, take=int(take))
+        await cycle(bench, i__valid=int(write), i__payload=entry, o__ready=int(take))
         assert value(bench, "level") == len(stored)
-        assert value(bench, "valid") == (head is not None)
+        assert value(bench, "o__valid") == (head is not None)
         full, empty = full + (len(stored) == depth), empty + (head is None)
         if head is not None:
-            assert value(bench, "head") == head
+            assert value(bench, "o__payload") == head
             passed += take
         if head is None or take:
             head = stored.popleft() if stored else None
@@ -42,7 +43,7 @@ async def passes_everything_in_order(dut):
 async def takes_two_cycles_and_passes_one_entry_per_cycle(dut):
     bench = await start(dut)
     for number in range(3 * parameters()["depth"]):
-        await cycle(bench, write=1, entry=number & 1, take=1)
-        assert value(bench, "valid") == (number >= 2)
+        await cycle(bench, i__valid=1, i__payload=number & 1, o__ready=1)
+        assert value(bench, "o__valid") == (number >= 2)
         if number >= 2:
-            assert value(bench, "head") == number & 1
+            assert value(bench, "o__payload") == number & 1

@@ -1,0 +1,96 @@
+"""Bytes on the wire to the frames among them whose CRC holds."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from stablespike.spec.link import BODY_BYTES, CRC_BYTES, FRAME_BYTES, HEADER_BYTES
+
+from ..vendor.memory import collision_free_memory
+from .cobs import CobsDecoder
+from .crc import Crc32
+
+__all__ = ["FRAME_START", "Deframer"]
+
+_HALF = 256
+FRAME_START = _HALF - HEADER_BYTES
+"""Address of a frame's first byte. Its body then starts at 0, around the end of the buffer."""
+
+
+class Deframer(wiring.Component):
+    """Puts frames into one of two buffers, a byte per cycle, while the other one is read.
+
+    What is damaged, too short or too long vanishes. The wire is held up only where a frame ends
+    while the one before is still ``busy``.
+
+    Members
+    -------
+    i : In(stream.Signature(8))
+        Bytes on the wire.
+    accept : Out(1)
+        A frame is complete; its bytes and ``length`` are there from the next cycle on. Only while
+        not ``busy``.
+    busy : In(1)
+        The frame accepted last is being read, from the cycle after ``accept`` on.
+    length : Out(8)
+        Bytes of its body.
+    address : In(8)
+        Of a byte of it: the header from ``FRAME_START`` on, the body from 0 on.
+    byte : Out(8)
+        The byte that was addressed in the cycle before.
+    """
+
+    i: In(stream.Signature(8))
+    accept: Out(1)
+    busy: In(1)
+    length: Out(8)
+    address: In(8)
+    byte: Out(8)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.cobs = cobs = CobsDecoder()
+        m.submodules.crc = crc = Crc32()
+        m.submodules.buffer = buffer = collision_free_memory(8, 2 * _HALF)
+        connect(m, flipped(self.i), cobs.i)
+        # The longest frame, and a byte too many, end before they come around to the header.
+        assert BODY_BYTES + CRC_BYTES < FRAME_START
+
+        put, get = buffer.write_port(), buffer.read_port()
+        half = Signal()  # that is written
+        position = Signal(8, init=FRAME_START)
+        complete, long = Signal(), Signal()  # header and CRC are there; more than there may be
+        first = Signal(init=1)
+        length = Signal(8, reset_less=True)
+        byte, end, check = Signal(), Signal(), Signal()
+        bad = Signal(reset_less=True)
+        m.d.comb += [
+            cobs.o.ready.eq(~check),
+            byte.eq(cobs.o.valid & ~cobs.o.p.end),
+            end.eq(cobs.o.valid & cobs.o.p.end),
+            put.en.eq(byte & ~check),
+            put.addr.eq(Cat(position, half)),
+            put.data.eq(cobs.o.p.data),
+            get.addr.eq(Cat(self.address, ~half)),
+            self.byte.eq(get.data),
+            crc.first.eq(first),
+            crc.valid.eq(cobs.o.valid & ~check),
+            crc.data.eq(cobs.o.p.data),
+            self.accept.eq(check & crc.match & ~bad & ~self.busy),
+            self.length.eq(length),
+        ]
+        # No byte can come in the cycle behind an end: the wire brings a code there.
+        with m.If(check), m.If(self.accept | bad | ~crc.match):
+            m.d.sync += [
+                check.eq(0), position.eq(FRAME_START), first.eq(1), complete.eq(0), long.eq(0)
+            ]
+        with m.Elif(byte):
+            m.d.sync += [position.eq(position + 1), first.eq(0)]
+            with m.If(position == CRC_BYTES - 1):
+                m.d.sync += complete.eq(1)
+            with m.If(position == FRAME_BYTES - HEADER_BYTES):
+                m.d.sync += long.eq(complete)
+        with m.Elif(end):
+            m.d.sync += [check.eq(1), bad.eq(cobs.o.p.broken | long | ~complete)]
+        with m.If(self.accept):
+            m.d.sync += [half.eq(~half), length.eq(position - CRC_BYTES)]
+        return m

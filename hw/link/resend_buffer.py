@@ -1,0 +1,155 @@
+"""Reports on their way to the host, kept until it has them."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from stablespike.spec.array import ArrayConfig
+from stablespike.spec.link import BODY_BYTES
+
+from ..lib.ports import reports_signature
+from ..vendor.memory import collision_free_memory
+from .receiver import acknowledge_layout
+
+__all__ = ["FLIGHT", "ResendBuffer"]
+
+FLIGHT = 128
+"""DATA frames that may be unacknowledged: half the sequence numbers, so none is ambiguous."""
+
+
+class ResendBuffer(wiring.Component):
+    r"""A ring of reports, cut into numbered frames, and a table of where each frame began.
+
+    So a frame is sent again with the same bytes, and an acknowledgement frees any number of frames
+    in two cycles, three with chained lanes.
+
+        ring     ..free..|a.a.a.b.b.b.b.c.c.c.c.d.d.d.d.|..free..
+                         ^tail          ^next           ^head
+        frames           oldest         number   newest
+
+    A new frame takes the words that are there while it is built, at most ``BODY_BYTES``. It starts
+    between two packets unless the ring is full.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
+
+    Members
+    -------
+    reports : In(reports_signature())
+        Of the array; ``ready`` falls while the ring is full.
+    acknowledged : In(stream.Signature(acknowledge_layout(), always_ready=True))
+        The host has all frames before ``ack``; old ones change nothing.
+    between : In(1)
+        No frame is being built.
+    settled : Out(1)
+        All is known that a frame or ``rewind`` needs; only while ``between``.
+    rewind : In(1)
+        Go back to the oldest frame; only while ``settled``.
+    waiting : Out(1)
+        There is a frame to send, again or for the first time.
+    number : Out(8)
+        Its number.
+    numbered : In(1)
+        The number was sent; the next word taken is the frame's first. At least two cycles before
+        the first ``end`` is looked at.
+    word : Out(16)
+        The next word of the frame, from the second cycle after ``number`` holds and after each
+        ``take`` on; holds until the second cycle after the next ``take``.
+    take : In(1)
+        The low half of ``word`` was sent. Not in two cycles in a row.
+    stalled : Out(1)
+        ``end`` and the word after this one are not known in this cycle: an acknowledgement had the
+        table.
+    end : Out(1)
+        The word taken in the cycle before was the frame's last.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "reports": In(reports_signature()),
+            "acknowledged": In(stream.Signature(acknowledge_layout(), always_ready=True)),
+            "between": In(1), "settled": Out(1), "rewind": In(1), "waiting": Out(1),
+            "number": Out(8),
+            "numbered": In(1),
+            "word": Out(16),
+            "take": In(1), "stalled": Out(1), "end": Out(1),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        words = self.config.result_bytes // 2
+        m.submodules.ring = ring = collision_free_memory(16, words)
+        fill, drain = ring.write_port(), ring.read_port()
+        head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
+        full, inside = Signal(), Signal()
+        m.d.comb += [
+            # The highest bit of both tells laps apart.
+            full.eq(head == tail ^ words),
+            self.reports.ready.eq(~full),
+            fill.en.eq(self.reports.valid & ~full),
+            fill.addr.eq(head),
+            fill.data.eq(self.reports.p.data),
+            drain.addr.eq(next_word),
+            drain.en.eq(~self.stalled),  # a word waits with its second byte
+            self.word.eq(drain.data),
+        ]
+        with m.If(fill.en):
+            m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
+
+        # oldest <= number <= newest; next_word is where ``number`` begins.
+        oldest, newest = Signal(8), Signal(8)
+        number = self.number
+        m.submodules.begins = begins = collision_free_memory(len(head), 256)
+        mark, begin = begins.write_port(), begins.read_port()
+        ack, freed = self.acknowledged.p.ack, Signal(8)
+        # The table's answer is for an acknowledgement; that frees frames.
+        looked = Signal(data.StructLayout({"up": 1, "frees": 1}))
+        found = Signal.like(begin.data, reset_less=True)
+        m.d.comb += [
+            mark.en.eq(self.between & ~self.acknowledged.valid),
+            mark.addr.eq(number),
+            mark.data.eq(next_word),
+            begin.addr.eq(Mux(self.acknowledged.valid, ack, number)),
+            freed.eq(ack + ~oldest),  # less 1, so that none is negative
+        ]
+        frees = self.acknowledged.valid & ~freed[-1]
+        m.d.sync += [looked.up.eq(self.acknowledged.valid), looked.frees.eq(frees)]
+        with m.If(frees):
+            m.d.sync += oldest.eq(ack)
+        busy = looked.frees
+        answer = looked
+        if self.config.chain > 1:
+            # A register behind the table; what waits for it waits a cycle longer.
+            answer = Signal.like(looked)
+            m.d.sync += [answer.eq(looked), found.eq(begin.data)]
+            busy |= answer.frees
+        else:
+            m.d.comb += found.eq(begin.data)
+        with m.If(answer.frees):
+            m.d.sync += tail.eq(found)
+
+        again = Signal(reset_less=True)
+        size = Signal(range(BODY_BYTES // 2 + 1), reset_less=True)  # words that still fit
+        fresh = (next_word != head) & (~inside | full) & (number != oldest ^ FLIGHT)
+        m.d.comb += [
+            self.stalled.eq(answer.up),
+            # ``number`` has its place in the table, and ``tail`` is up to date.
+            self.settled.eq(mark.en & ~busy),
+            self.waiting.eq((number != newest) | fresh),
+            self.end.eq(Mux(again, next_word == found, (next_word == head) | (size == 0))),
+        ]
+        with m.If(self.between):
+            m.d.sync += [size.eq(BODY_BYTES // 2), again.eq(number != newest)]
+        with m.If(self.rewind):
+            m.d.sync += [number.eq(oldest), next_word.eq(tail)]
+        with m.If(self.numbered):
+            m.d.sync += number.eq(number + 1)
+            with m.If(~again):
+                m.d.sync += newest.eq(newest + 1)
+        with m.If(self.take):
+            m.d.sync += [next_word.eq(next_word + 1), size.eq(size - 1)]
+        return m

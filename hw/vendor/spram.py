@@ -1,0 +1,46 @@
+"""The single-port RAM of an iCE40UP5K."""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
+
+__all__ = ["SPRAM_DEPTH", "SPRAM_WIDTH", "SPRAM_WORTH", "single_port_ram"]
+
+SPRAM_DEPTH = 16384
+SPRAM_WIDTH = 16
+SPRAM_WORTH = 2048
+"""Rows from which on a memory goes here: block RAM is too precious for it."""
+
+
+def single_port_ram(
+    m: Module, name: str, address: Value, enable: Value, write: Value, data: Value
+) -> Signal:
+    """One SPRAM: ``SPRAM_DEPTH`` rows of ``SPRAM_WIDTH`` bits, one access per cycle.
+
+    Parameters
+    ----------
+    m : Module
+        Gets the cell.
+    name : str
+        Of the cell; unique in ``m``.
+    address : Value
+        14 bits.
+    enable : Value
+        There is an access in this cycle.
+    write : Value
+        The access writes ``data``; without it the access reads.
+    data : Value
+        16 bits.
+
+    Returns
+    -------
+    Signal
+        The row read, one cycle after its access and until the next one.
+    """
+    row = Signal(SPRAM_WIDTH, name=f"{name}_row")
+    m.submodules[name] = Instance(
+        "SB_SPRAM256KA",
+        i_CLOCK=ClockSignal(), i_ADDRESS=address, i_DATAIN=data, i_MASKWREN=0b1111, i_WREN=write,
+        i_CHIPSELECT=enable, i_STANDBY=0, i_SLEEP=0, i_POWEROFF=1, o_DATAOUT=row,
+    )
+    return row
