@@ -249,9 +249,9 @@ class KernelRowWalker(wiring.Component):
 class AddressGenerator(wiring.Component):
     """Of a task, a scan range for every kernel row that lies on the map, clipped to it.
 
-    A kernel row is looked at per cycle, on the map or not, and a position takes two more; the
-    first range comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last range of a position has the mark
-    of its group.
+    It looks at one kernel row per cycle, on the map or not, and a position takes two more cycles.
+    The first range comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last
+    range of a position has the mark of its group.
 
     Parameters
     ----------
