@@ -25,7 +25,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose test set is 20 shipped images, known by their own checksums."""
+    """A folder with a test set of 20 shipped images, whose checksums are made the expected ones."""
     monkeypatch.delenv(datasets.DATA_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "data"

@@ -161,7 +161,7 @@ def test_a_graph_of_ours_contradicted():
 
 
 def edited(node, **changes):
-    """A graph of ours whose metadata, of itself or of a node, was changed by hand."""
+    """Return a graph of ours with changed metadata, of the graph or of a node."""
     made = ss.to_nir(network([dense(12, INPUTS, synapse_leak=(2, None)), dense(5, 12)]))
     place = made.metadata if node is None else made.nodes[node].metadata
     kept = json.loads(place["stablespike"])

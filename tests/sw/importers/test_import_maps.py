@@ -34,7 +34,7 @@ def on_grid(layer, seed, fraction=8):
 
 
 def same(network, module, neurons, given):
-    """No spike of a module is another than the golden model's."""
+    """Check that every spike of a module is that of the golden model."""
     source = source_spikes(module, neurons, given)
     ours = ss.Golden(network).run(given, trace=True).spikes
     for mine, theirs in zip(ours, source, strict=True):
@@ -296,7 +296,7 @@ def test_a_pool_larger_than_its_map():
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("weights", ["conv", "dense"])
 def test_an_average_is_a_sum_with_its_divisor_in_the_scale(size, weights):
-    """Weights over 9 are on no grid: the integers are those of a sum, of 9 times the threshold."""
+    """Ninths are on no grid, so the integers are those of a sum pool with 9 times the threshold."""
     rows, columns = 7 // size, 8 // size
     front, shape = [conv(padding=1)], (4, rows, columns)
     if weights == "dense":

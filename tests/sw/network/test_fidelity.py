@@ -6,7 +6,7 @@ from stablespike.network.fidelity import compare_spikes
 
 
 def test_spikes_compared():
-    """(steps, batch, neurons): the first neuron always fires in one, the second in the other."""
+    """The first neuron always fires in the source alone, the second in ours alone."""
     source, ours = np.zeros((4, 1, 3), bool), np.zeros((4, 1, 3), bool)
     source[:, :, 0] = ours[:, :, 1] = source[0, :, 2] = ours[0, :, 2] = True
     found = compare_spikes(source, ours)

@@ -48,7 +48,7 @@ def test_result_is_the_exported_networks_own(tmp_path: Path):
 
 
 def test_samples_on_which_the_golden_model_differs_are_counted(monkeypatch: pytest.MonkeyPatch):
-    """Of a network that is not the frozen model: one threshold is 1 lower, or one last bias."""
+    """The network differs from the model in a threshold or in the biases of the last layer."""
     images, _ = shipped_mnist()
     frozen: list[Any] = []
 

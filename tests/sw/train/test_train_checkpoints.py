@@ -70,7 +70,7 @@ def test_a_folder_that_takes_no_files_is_found_before_training(tmp_path: Path):
 def test_divergence_says_so_and_keeps_the_checkpoint(
     call: int, match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Update number ``call`` goes wrong; an epoch has 8."""
+    """Update number ``call`` fails; an epoch has 8 updates."""
     calls, bound = [], Model.bound
 
     def poison(model: Any) -> None:

@@ -66,7 +66,7 @@ def test_noise_loss_is_the_plain_formula(alpha: float):
 
 
 def smooth(shape: tuple[int, ...], seed: int) -> Any:
-    """Real numbers in place of spikes: then every formula has a derivative."""
+    """With real numbers in place of spikes, every formula has a derivative."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
@@ -99,7 +99,7 @@ def test_gradients_against_finite_differences(shape: tuple[int, ...]):
 def test_what_a_detached_skeleton_or_rate_leaves(
     loss: Callable[..., Any], detach: str, reached: tuple[int, int]
 ):
-    """d/dS of the MSE is the skeleton's part plus the rate's."""
+    """The gradient is the sum of those through the skeleton and through the rate."""
     features = smooth((3, 4, 5), 4)
     loss(features, detach).backward()
     stable, rate = skeleton_rate(features).detach(), firing_rate(features).detach()

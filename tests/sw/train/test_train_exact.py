@@ -57,7 +57,7 @@ def test_constant_current_is_that_of_every_step():
 
 
 def test_gradients_are_those_of_the_real_neuron():
-    """Below the threshold: through the leak's factor, as if nothing were rounded."""
+    """Below the threshold the gradient has the leak's factor, as if nothing were rounded."""
     current = torch.zeros(3, 1, 1).requires_grad_()
     ExactNeuron(leak=(1, 3), width=0.5)(current + 1, 1000.0)[1].sum().backward()
     factor = 1 - 2**-1 - 2**-3
