@@ -254,6 +254,7 @@ def _among(
     values = calls[0] if len(calls) == 1 else torch.stack(calls)
     wanted = [values, values.movedim(0, -1)]
     wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
+    # With a tolerance, as the model rounds its sums and means in an order of its own.
     return any(
         each.numel() == value.numel()
         and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)

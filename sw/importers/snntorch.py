@@ -127,6 +127,7 @@ def _lapicque(name: str, neuron: Any) -> Cell:
         one_value(name, kind, each, getattr(neuron, each), "a layer has one leak")
         for each in ("R", "C", "time_step")
     )
+    # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
     decay = checked_decay(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )
