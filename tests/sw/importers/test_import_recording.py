@@ -195,8 +195,8 @@ def behind(layer):
             torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False),
             snn.Leaky(**LIF)), (6,), None, "it keeps no running statistics"),
         (Looped, (INPUTS,), torch.zeros(4, 1, 5), "sample must end with the axes of sample_shape"),
-        (Looped, (INPUTS,), torch.zeros(4, 3, INPUTS), "sample must be (steps, 1, *sample_shape)"),
-        (Looped, (INPUTS,), torch.zeros(4, INPUTS), "sample must be a batch of 1, not of 4"),
+        (Looped, (INPUTS,), torch.zeros(4, 3, INPUTS), "sample ... (steps, 1, *sample_shape)"),
+        (Looped, (INPUTS,), torch.zeros(4, INPUTS), "sample ... batch of 1 ... of 4"),
     ],
 )
 def test_other_modules_that_are_refused(module, shape, sample, message):

@@ -170,17 +170,17 @@ def test_gradients_reach_a_backbone_through_surrogates():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: skeleton(torch.ones(1, 4)), "features must be .* at least 2, .* not \\(1, 4\\)"),
-        (lambda: spike_loss(spikes((3, 4)), "both"), "spike_detach must be one of none, skeleton"),
-        (lambda: amplitude_noise(torch.tensor([0.5, 1.5])), "rate must be from 0 to 1, not 1.5"),
-        (lambda: amplitude_noise(torch.tensor([float("nan")])), "rate must be .* not nan"),
+        (lambda: skeleton(torch.ones(1, 4)), "features.*.* at least 2, .* not \\(1, 4\\)"),
+        (lambda: spike_loss(spikes((3, 4)), "both"), "spike_detach.*none, skeleton"),
+        (lambda: amplitude_noise(torch.tensor([0.5, 1.5])), "rate.*0 to 1.*1.5"),
+        (lambda: amplitude_noise(torch.tensor([float("nan")])), "rate.*.* not nan"),
         (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 5)), r"not \(3, 4\) and \(3, 5\)"),
-        (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), 0.0), "alpha must be more than 0"),
+        (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), 0.0), "alpha.*more than 0"),
         (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), detach="all"), "noise_detach must"),
-        (lambda: ConsistencyLoss(-1.0), "beta must be at least 0, not -1.0"),
-        (lambda: ConsistencyLoss(gamma=float("nan")), "gamma must be at least 0, not nan"),
-        (lambda: ConsistencyLoss(alpha=-2.0), "alpha must be more than 0, not -2.0"),
-        (lambda: ConsistencyLoss(noise_detach="x"), "noise_detach must be one of none, clean"),
+        (lambda: ConsistencyLoss(-1.0), "beta.*at least 0.*-1.0"),
+        (lambda: ConsistencyLoss(gamma=float("nan")), "gamma.*at least 0.*nan"),
+        (lambda: ConsistencyLoss(alpha=-2.0), "alpha.*more than 0.*-2.0"),
+        (lambda: ConsistencyLoss(noise_detach="x"), "noise_detach.*none, clean"),
     ],
 )
 def test_refused(call: Callable[[], Any], match: str):
