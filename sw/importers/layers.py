@@ -147,7 +147,7 @@ class FloatLayer:
         return joined
 
     def current(self, inputs: Floats) -> Floats:
-        """Return (..., neurons) currents of (..., *shape) inputs, without own spikes."""
+        """Return (..., neurons) currents of ``(..., *shape)`` inputs, without own spikes."""
         lead = inputs.shape[: inputs.ndim - len(self.shape)]
         flat = inputs.reshape(-1, prod(self.shape))
         weight = self.weight.reshape(len(self.weight), -1).T
@@ -165,7 +165,7 @@ class FloatLayer:
 
         Parameters
         ----------
-        inputs : (steps, batch, *shape) float64
+        inputs : ``(steps, batch, *shape)`` float64
             Its inputs.
 
         Returns

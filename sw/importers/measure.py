@@ -208,5 +208,5 @@ class Samples:
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return (steps, batch, neurons) of (batch, steps, *neurons) spikes."""
+    """Return (steps, batch, neurons) of ``(batch, steps, *neurons)`` spikes."""
     return np.swapaxes(spikes.reshape(*spikes.shape[:2], -1), 0, 1)

@@ -149,7 +149,8 @@ def record(
     shape : tuple of int
         Shape of one sample.
     sample : tensor or array_like or None
-        What the module is called with; None for zeros of (1, *shape). Its values do not matter.
+        What the module is called with; None for zeros of ``(1, *shape)``. Its values do not
+        matter.
     leaf : callable
         Whether a module with children is a layer all the same.
     readout : str or None

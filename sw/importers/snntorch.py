@@ -52,7 +52,8 @@ def from_snntorch(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        (1, *sample_shape). A ``forward`` that loops over steps takes (steps, 1, *sample_shape).
+        ``(1, *sample_shape)``. A ``forward`` that loops over steps takes
+        ``(steps, 1, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
 
