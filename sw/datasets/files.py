@@ -88,7 +88,8 @@ def fetch(
             with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
                 data: bytes = answer.read()
             check(data, address)
-        except (OSError, HTTPException, DatasetError) as error:  # a URLError is an OSError
+        # An interrupted download is an HTTPException; every other failure of urllib is an OSError.
+        except (OSError, HTTPException, DatasetError) as error:
             failures.append(f"{address}: {error}")
             continue
         _keep(data, file)

@@ -288,6 +288,7 @@ def _parse_idx(data: bytes, source: Path | str) -> Images:
             f"{source} is truncated or damaged: {len(data)} bytes, not the {head + size} of "
             f"an IDX file of shape {shape}"
         )
+    # A copy, since an array on the bytes of a file is read-only.
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape).copy()
 
 

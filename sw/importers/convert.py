@@ -152,7 +152,7 @@ def _quantized(
     plain = quantize_layer(real, **options)
     if plain.exact or scale is not None or not measured.given:
         return plain
-    moments = layer.moments(measured.inputs(before, settings))
+    moments = layer.moments(measured.inputs(before))
     return quantize_layer(real, moments=moments, **options)
 
 
@@ -174,15 +174,12 @@ def _matched(
     used = leak_factor(_leaks(layer)[0])
     if threshold is None or not measured.given or used == decay or 1 in (used, decay):
         return quantized, 1.0
-    best, least = (quantized, 1.0), measured.different(
-        (*before, _integer(layer, index, quantized, settings)), settings
-    )
+    plain = _integer(layer, index, quantized, settings)
+    best, least = (quantized, 1.0), measured.different((*before, plain))
     for share in _MATCHED:
         factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
         other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
-        different = measured.different(
-            (*before, _integer(layer, index, other, settings)), settings
-        )
+        different = measured.different((*before, _integer(layer, index, other, settings)))
         if different < least:
             best, least = (other, factor), different
     return best

@@ -226,6 +226,7 @@ class Folding:
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape)
         own = _of_neurons(op, "bias", cell.bias, shape)
+        # The bias of a cell goes through its synaptic current, but a leak toward a rest does not.
         if cell.synapse_decay is not None and own.any():
             raise NotExpressible(
                 op.name, op.kind, "a leak toward a rest other than the reset, behind a "

@@ -53,7 +53,7 @@ class FloatNetwork:
     assumed : tuple of str
         The semantics it is read with, a line each.
     reference : callable or None
-        Runs (steps, batch, *shape) inputs on the model's own layers; None to run ``layers``.
+        Runs ``(steps, batch, *shape)`` inputs on the model's own layers; None to run ``layers``.
     """
 
     source: str
@@ -63,7 +63,7 @@ class FloatNetwork:
     reference: Callable[[Floats], Run] | None = field(default=None, repr=False)
 
     def run(self, inputs: Floats) -> Run:
-        """Run (steps, batch, *shape) inputs."""
+        """Run ``(steps, batch, *shape)`` inputs."""
         if self.reference is not None:
             return self.reference(inputs)
         spikes, membrane = [], np.zeros(0)

@@ -147,11 +147,12 @@ class FloatLayer:
         return joined
 
     def current(self, inputs: Floats) -> Floats:
-        """Return (..., neurons) currents of (..., *shape) inputs, without own spikes."""
+        """Return (..., neurons) currents of ``(..., *shape)`` inputs, without own spikes."""
         lead = inputs.shape[: inputs.ndim - len(self.shape)]
         flat = inputs.reshape(-1, prod(self.shape))
         weight = self.weight.reshape(len(self.weight), -1).T
         neurons = prod(self.neuron_shape)
+        # In pieces, since receptive fields repeat every input as often as the kernel has weights.
         at_once = max(1, _AT_ONCE // (neurons // len(self.weight) * len(weight)))
         parts = [
             np.swapaxes(self.receptive_fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)
@@ -164,7 +165,7 @@ class FloatLayer:
 
         Parameters
         ----------
-        inputs : (steps, batch, *shape) float64
+        inputs : ``(steps, batch, *shape)`` float64
             Its inputs.
 
         Returns

@@ -62,7 +62,7 @@ class Samples:
         settings: Settings,
         factor: float,
     ) -> None:
-        self.network, self.source = network, source
+        self.network, self.source, self.settings = network, source, settings
         self.given = settings.calibration is not None
         if self.given:
             samples: Any = settings.calibration
@@ -129,31 +129,30 @@ class Samples:
         ]
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
-    def inputs(self, layers: Sequence[Layer], settings: Settings) -> Floats:
+    def inputs(self, layers: Sequence[Layer]) -> Floats:
         """Return (values, inputs) of the layer behind ``layers``, before its pooling."""
         if not layers:
             return self.flat.reshape(-1, self.source.size).astype(np.float64)
-        spikes = self._last_spikes(layers, settings, len(self.flat))
+        spikes = self._last_spikes(layers, len(self.flat))
         spikes = self.network.layers[len(layers) - 1].output(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
 
-    def different(self, layers: Sequence[Layer], settings: Settings) -> int:
+    def different(self, layers: Sequence[Layer]) -> int:
         """Count the spikes of the last of ``layers`` that differ from the source's.
 
         The first samples are enough for that.
         """
-        spikes = self._last_spikes(layers, settings, _COMPARED)
+        spikes = self._last_spikes(layers, _COMPARED)
         source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
 
-    def _last_spikes(
-        self, layers: Sequence[Layer], settings: Settings, count: int
-    ) -> npt.NDArray[np.bool_]:
+    def _last_spikes(self, layers: Sequence[Layer], count: int) -> npt.NDArray[np.bool_]:
+        """Return (count, steps, neurons) spikes of the last of ``layers`` on the first samples."""
         from ..golden.golden import Golden  # loads torch, which importing this package must not
 
         partial = Network(
             self.source, tuple(layers),
-            weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
+            weight_bits=self.settings.weight_bits, fraction_bits=self.settings.fraction_bits,
         )
         spikes = Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
         return spikes.reshape(*spikes.shape[:2], -1)
@@ -209,5 +208,5 @@ class Samples:
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return (steps, batch, neurons) of (batch, steps, *neurons) spikes."""
+    """Return (steps, batch, neurons) of ``(batch, steps, *neurons)`` spikes."""
     return np.swapaxes(spikes.reshape(*spikes.shape[:2], -1), 0, 1)

@@ -111,7 +111,7 @@ def convert_module(
     shape : tuple of int
         Shape of one sample.
     sample : tensor or array_like or None
-        What the module is called with; None for zeros of (1, *shape).
+        What the module is called with; None for zeros of ``(1, *shape)``.
     framework : Framework
         What is known of its neurons.
     settings : Settings
@@ -158,7 +158,7 @@ def as_operations(
     shape : tuple of int
         Shape of one sample.
     sample : tensor or array_like or None
-        What the module is called with; None for zeros of (1, *shape).
+        What the module is called with; None for zeros of ``(1, *shape)``.
     framework : Framework
         What is known of its neurons.
     readout : str or None

@@ -165,6 +165,7 @@ def _input_shape(first: tuple[str, Any], settings: Settings) -> Shape:
             f"{name} (Input) has no shape: give input=stablespike.SpikeInput((...)) or a PixelInput"
         )
     shape = tuple(int(size) for size in np.asarray(values).reshape(-1))
+    # With three axes a leading 1 is the channel of a map.
     while len(shape) > 1 and shape[0] == 1 and len(shape) != 3:
         shape = shape[1:]  # the batch of 1 that some exporters leave in
     if not shape or min(shape) < 1:

@@ -149,7 +149,8 @@ def record(
     shape : tuple of int
         Shape of one sample.
     sample : tensor or array_like or None
-        What the module is called with; None for zeros of (1, *shape). Its values do not matter.
+        What the module is called with; None for zeros of ``(1, *shape)``. Its values do not
+        matter.
     leaf : callable
         Whether a module with children is a layer all the same.
     readout : str or None
@@ -254,6 +255,7 @@ def _among(
     values = calls[0] if len(calls) == 1 else torch.stack(calls)
     wanted = [values, values.movedim(0, -1)]
     wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
+    # With a tolerance, as the model rounds its sums and means in an order of its own.
     return any(
         each.numel() == value.numel()
         and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)

@@ -34,8 +34,9 @@ class Options(TypedDict, total=False):
         which is None, a number, or one number per neuron. By default the scale is chosen so that
         rounding changes least.
     calibration : array_like
-        Samples on which the rounding is chosen and the report is measured: (batch, steps, *shape)
-        spikes or (batch, *shape) pixels. By default random samples, for the report only.
+        Samples on which the rounding is chosen and the report is measured:
+        ``(batch, steps, *shape)`` spikes or ``(batch, *shape)`` pixels. By default random samples,
+        for the report only.
     labels : (batch,) array_like of int
         Classes of the calibration samples; with them the report has accuracies.
     steps : int

@@ -52,7 +52,8 @@ def from_snntorch(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        (1, *sample_shape). A ``forward`` that loops over steps takes (steps, 1, *sample_shape).
+        ``(1, *sample_shape)``. A ``forward`` that loops over steps takes
+        ``(steps, 1, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
 
@@ -127,6 +128,7 @@ def _lapicque(name: str, neuron: Any) -> Cell:
         one_value(name, kind, each, getattr(neuron, each), "a layer has one leak")
         for each in ("R", "C", "time_step")
     )
+    # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
     decay = checked_decay(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )

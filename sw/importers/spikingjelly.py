@@ -34,7 +34,7 @@ def from_spikingjelly(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        (1, *sample_shape), or of (2, 1, *sample_shape) where layers are in step mode "m".
+        ``(1, *sample_shape)``, or of ``(2, 1, *sample_shape)`` where layers are in step mode "m".
     **options
         See ``stablespike.importers.Options``.
 

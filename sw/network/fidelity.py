@@ -165,6 +165,7 @@ class Fidelity:
 
         Nothing is rounded, every rule is the source's, and no spike differs.
         """
+        # Beyond the limit a leak may round: differences there say nothing of the steps before.
         return self._rounds_nothing and (not self.different or self._beyond)
 
     @property

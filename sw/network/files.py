@@ -266,6 +266,7 @@ def load(path: PathLike) -> Network:
         return decode_network(header, tensors)
     except KeyError as error:
         raise FileError(f"{path} is damaged: it lacks {error.args[0]!r}") from error
+    # A header that is valid JSON may still hold values of any other type.
     except (TypeError, ValueError, AttributeError) as error:
         raise FileError(f"{path} is damaged: {error}") from error
 

@@ -17,7 +17,7 @@ __all__ = ["PixelInput", "SpikeInput"]
 class SpikeInput:
     """An input of spikes, one bit per input and step.
 
-    Samples are (batch, steps, *shape), and every value is 0 or 1.
+    Samples are ``(batch, steps, *shape)``, and every value is 0 or 1.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class SpikeInput:
 class PixelInput:
     """An input of unsigned pixels, which act as the same current in every step.
 
-    Samples are (batch, *shape), and every value is from 0 to ``2**bits - 1``.
+    Samples are ``(batch, *shape)``, and every value is from 0 to ``2**bits - 1``.
 
     Parameters
     ----------

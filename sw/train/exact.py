@@ -186,6 +186,7 @@ class ExactNeuron:
             if self.synapse_leak is not None:
                 drive = q = self._clamped(self._leaked(q, self.synapse_leak) + drive)
             d = self._leaked(v, self.leak)
+            # The first step has no spike before it.
             if index and self.reset == "subtract" and self.reset_timing == "next_step":
                 d = d - fired * threshold
             v = self._clamped(d + drive)

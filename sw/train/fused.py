@@ -51,6 +51,7 @@ class Subtracting(torch.autograd.Function):
     def forward(
         ctx: Any, current: torch.Tensor, threshold: torch.Tensor, steps: int | None, rule: Rule
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return spikes and membranes, and keep the membranes before each reset."""
         count = len(current) if steps is None else steps
         shape = current.shape[1:] if steps is None else current.shape
         spikes = current.new_empty(count, *shape)
@@ -76,6 +77,7 @@ class Subtracting(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_spikes: torch.Tensor | None, of_v: torch.Tensor | None) -> _Gradients:
+        """Return the gradients of ``current`` and ``threshold``, from the last step backward."""
         before, spikes, threshold = ctx.saved_tensors
         _, _, width, top = ctx.rule
         factor = leak_factor(ctx.rule.leak)

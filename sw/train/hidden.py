@@ -124,6 +124,7 @@ class Hidden(torch.nn.Module):
         if self.convolution is None:
             return self.neuron(current, theta, steps)[0]
         sides = current.shape[-3:]
+        # Channels are the innermost axis of a flat map, so their thresholds repeat.
         theta = theta.repeat(sides[0] * sides[1])
         spikes, _ = self.neuron(current.flatten(-3), theta, steps)
         spikes = spikes.reshape(*spikes.shape[:2], *sides)

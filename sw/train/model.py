@@ -71,7 +71,7 @@ class Model(torch.nn.Module):
     def start(self, inputs: torch.Tensor) -> None:
         """Set the first thresholds, to the spread of the first currents over some samples."""
         training = self.training
-        self.eval()
+        self.eval()  # or the running statistics would follow these samples as a batch
         with torch.no_grad():
             values, steps = self._first(inputs)
             for layer in self.firing:

@@ -260,6 +260,7 @@ class Run:
 
     def _mean(self) -> torch.Tensor:
         """Return the mean of every input over the training samples."""
+        # In float64: sums over all samples exceed what float32 holds exactly.
         total, count = torch.zeros((), device=self.device), 0
         for inputs in chunks(self.samples.inputs, EVALUATED_AT_ONCE):
             flat = read(inputs, self.plan).flatten(0, -2)

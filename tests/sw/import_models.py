@@ -1,4 +1,4 @@
-"""Models of other frameworks with weights on the grid, and what their own neurons do."""
+"""Models of other frameworks with weights on a grid, and the spikes of their own neurons."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ INPUTS, HIDDEN, OUTPUTS = 24, 40, 20
 
 
 def on_grid(inputs, outputs, generator, fraction=8, bias=True):
-    """A Linear of 4-bit weights and biases in units of ``1 / fraction``."""
+    """Return a Linear with 4-bit weights and biases in units of ``1 / fraction``."""
     layer = torch.nn.Linear(inputs, outputs, bias=bias)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -18,7 +18,7 @@ def on_grid(inputs, outputs, generator, fraction=8, bias=True):
 
 
 def chain(first, second, seed, **grid):
-    """Linear, neurons, Linear, neurons."""
+    """Return a module: Linear, neurons, Linear, neurons."""
     generator = torch.Generator().manual_seed(seed)
     return torch.nn.Sequential(
         on_grid(INPUTS, HIDDEN, generator, **grid), first,
@@ -27,12 +27,12 @@ def chain(first, second, seed, **grid):
 
 
 def spikes(seed, batch, steps, rate=0.4, inputs=INPUTS):
-    """(batch, steps, inputs) random spikes."""
+    """Return (batch, steps, inputs) random spikes."""
     return (np.random.default_rng(seed).random((batch, steps, inputs)) < rate).astype(np.int64)
 
 
 def source_spikes(step, neurons, samples):
-    """(batch, steps, neurons) spikes of each neuron module, called a step at a time."""
+    """Return (batch, steps, neurons) spikes of each neuron module, called step by step."""
     kept = {neuron: [] for neuron in neurons}
 
     def keep(module, arguments, output):
@@ -48,12 +48,12 @@ def source_spikes(step, neurons, samples):
 
 
 def our_spikes(network, samples):
-    """The same of a network on the golden model."""
+    """Return the spikes of a network on the golden model, in the same shape."""
     return Golden(network).run(samples, trace=True).spikes
 
 
 def differences(network, samples, source):
-    """Neuron-steps that differ, and those compared; every layer must spike, and not always."""
+    """Count neuron-steps that differ, and all; every layer must spike, but not always."""
     ours = our_spikes(network, samples)
     for mine in ours:
         assert 0.005 < mine.mean() < 0.98

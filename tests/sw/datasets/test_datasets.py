@@ -25,7 +25,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose test set is 20 shipped images, known by their own checksums."""
+    """A folder with a test set of 20 shipped images, whose checksums are made the expected ones."""
     monkeypatch.delenv(datasets.DATA_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "data"
@@ -63,13 +63,13 @@ def test_shipped_count():
 
 @pytest.mark.parametrize("count", [0, -1, 1001])
 def test_shipped_count_out_of_range(count: int):
-    with pytest.raises(ValueError, match=rf"count must be from 1 to 1000, not {count}.*10,000"):
+    with pytest.raises(ValueError, match=rf"count.*1 to 1000.*{count}.*10,000"):
         shipped_mnist(count)
 
 
 @pytest.mark.parametrize("count", [True, 1.0, "5"])
 def test_shipped_count_no_integer(count: Any):
-    with pytest.raises(TypeError, match="count must be an integer or None, not"):
+    with pytest.raises(TypeError, match=r"count.*integer or None, not"):
         shipped_mnist(count)
 
 
@@ -101,7 +101,7 @@ def test_reads_path_variable_and_cache(small: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_split(small: Path):
-    with pytest.raises(ValueError, match=r"split must be one of 'train', 'test', not 'valid'"):
+    with pytest.raises(ValueError, match=r"split.*'train', 'test'.*'valid'"):
         mnist("valid", small)
 
 
@@ -252,8 +252,8 @@ def test_pixels():
 @pytest.mark.parametrize(("side", "bits", "message"), [
     (0, 4, "side must divide 28 x 28 images, not 0"),
     (13, 4, "side must divide 28 x 28 images, not 13"),
-    (14, 0, "bits must be from 1 to 8, not 0"),
-    (14, 9, "bits must be from 1 to 8, not 9"),
+    (14, 0, "bits.*1 to 8.*0"),
+    (14, 9, "bits.*1 to 8.*9"),
 ])
 def test_pixels_refuses(side, bits, message):
     with pytest.raises(ValueError, match=message):
@@ -289,9 +289,9 @@ def test_folds_test_every_sample_once():
 
 
 @pytest.mark.parametrize(("labels", "fold", "count", "match"), [
-    ([[0, 1]], 0, 2, r"labels must be \(n,\), not \(1, 2\)"),
-    ([0] * 9, 5, 5, "fold must be from 0 to 4, not 5"),
-    ([0] * 9, 0, 1, "count must be from 2 to 9, not 1"),
+    ([[0, 1]], 0, 2, r"labels.*\(n,\).*\(1, 2\)"),
+    ([0] * 9, 5, 5, "fold.*0 to 4.*5"),
+    ([0] * 9, 0, 1, "count.*2 to 9.*1"),
     ([0, 1, 2], 1, 2, "fold 1 of 2 would be empty: no class of the 3 labels has enough"),
     ([0, 1, 2], 0, 2, "fold 0 of 2 would be everything"),
 ])

@@ -110,7 +110,7 @@ def test_our_export_in_plain_nir_has_the_same_spikes():
     written = ss.to_nir(ours)
     for node in (written, *written.nodes.values()):
         node.metadata = {}
-    with refuses(ValueError, "dt must be given: layer0 (LIF) is described in continuous time"):
+    with refuses(ValueError, "dt ... given: layer0 (LIF) is described in continuous time"):
         ss.from_nir(written)
     network_ = ss.from_nir(written, **SAID)
     for mine, other in zip(network_.layers, ours.layers, strict=True):
@@ -137,9 +137,9 @@ def test_what_nir_does_not_carry(tmp_path):
         ss.to_nir(network([conv(2, 1, pool_after=ss.MaxPool2d(2))], source=maps))
     with refuses(ss.NotExpressible, "takes a kernel to be as wide as it is high"):
         ss.to_nir(network([conv(2, 1, kernel=(3, 2))], source=maps))
-    with refuses(TypeError, "network must be a Network, not 'net'"):
+    with refuses(TypeError, "network ... Network ... 'net'"):
         ss.to_nir("net")
-    with refuses(ValueError, "dt must be a positive finite number, not 0"):
+    with refuses(ValueError, "dt ... positive finite number ... 0"):
         ss.to_nir(ours, dt=0)
     with refuses(ss.FileError, "cannot be written"):
         ss.to_nir(ours, tmp_path / "no" / "net.nir")
@@ -147,11 +147,11 @@ def test_what_nir_does_not_carry(tmp_path):
 
 def test_a_graph_of_ours_contradicted():
     written = ss.to_nir(network([dense(12, INPUTS)]))
-    with refuses(ValueError, "dt must be 0.0001, as the graph says, not 0.1"):
+    with refuses(ValueError, "dt ... 0.0001, as the graph says ... 0.1"):
         ss.from_nir(written, dt=0.1)
-    with refuses(ValueError, "reset of layer0 must be 'subtract', as the graph says, not 'zero'"):
+    with refuses(ValueError, "reset of layer0 ... 'subtract', as the graph says ... 'zero'"):
         ss.from_nir(written, reset="zero")
-    with refuses(ValueError, "fraction_bits must be 4, as the graph says, not 2"):
+    with refuses(ValueError, "fraction_bits ... 4, as the graph says ... 2"):
         ss.from_nir(written, fraction_bits=2)
     for text in ("{", "3", "{}", '{"input": 3}'):
         written.metadata["stablespike"] = text
@@ -161,7 +161,7 @@ def test_a_graph_of_ours_contradicted():
 
 
 def edited(node, **changes):
-    """A graph of ours whose metadata, of itself or of a node, was changed by hand."""
+    """Return a graph of ours with changed metadata, of the graph or of a node."""
     made = ss.to_nir(network([dense(12, INPUTS, synapse_leak=(2, None)), dense(5, 12)]))
     place = made.metadata if node is None else made.nodes[node].metadata
     kept = json.loads(place["stablespike"])
@@ -185,7 +185,7 @@ LAYER, NODE = {"emit": "spikes", "weight_bits": None}, "layer1 (LIF): its 'stabl
         (lambda: edited("layer1", leak=3), NODE + "is damaged (cannot unpack"),
         (lambda: edited("layer1", leak=["a", "b"]), NODE + "is damaged (leak"),
         (lambda: edited("layer1", leak=[99, None]), NODE + "is damaged (leak"),
-        (lambda: edited("layer1", reset="soft"), NODE + "is damaged (reset must be one of"),
+        (lambda: edited("layer1", reset="soft"), NODE + "is damaged (reset ... one of"),
         (lambda: edited("layer1", leak=[2, None]),
          NODE + "says leak (2, None), a decay of 0.75, but its time constant says 0.5"),
         (lambda: edited("layer1", synapse_leak=[2, None]),
@@ -197,9 +197,9 @@ LAYER, NODE = {"emit": "spikes", "weight_bits": None}, "layer1 (LIF): its 'stabl
          "a NIR graph: its 'stablespike' metadata is of 0 layers, not of the 2 it has"),
         (lambda: edited(None, layers=[LAYER] * 3), "is of 3 layers, not of the 2 it has"),
         (lambda: edited(None, layers=[{**LAYER, "emit": "all"}] * 2),
-         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"emit must be one of"),
+         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"emit ... one of"),
         (lambda: edited(None, input={"kind": "sound", "shape": [INPUTS]}),
-         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"kind must be one of"),
+         "a NIR graph: its 'stablespike' metadata is damaged (ValueError(\"kind ... one of"),
     ],
 )
 def test_metadata_of_ours_changed_by_hand(made, message):

@@ -46,7 +46,7 @@ def neuron():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with models and samples, and in it."""
+    """A folder with models and samples, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text(MODEL)
     (tmp_path / "beside.py").write_text(BESIDE)

@@ -19,7 +19,7 @@ def test_tidy_undoes_float32():
 def test_parameters_of_no_neurons():
     with refuses(ValueError, "lif (LIF): tau is empty"):
         one_value("lif", "LIF", "tau", np.zeros(0), "")
-    with refuses(ValueError, "lif (LIF): decay must be from 0 to 1 per"):
+    with refuses(ValueError, "lif (LIF): decay ... 0 to 1 per"):
         checked_decay("lif", "LIF", "decay", 1.25)
 
 

@@ -91,7 +91,7 @@ def test_a_leak_toward_another_rest_goes_into_the_bias():
     started = ss.from_nir(moved, **SAID, v_init=0.25)
     assert started.layers[0].neuron.v_init == 16
     assert ss.from_nir(moved, **SAID, v_init="v_leak") == started
-    with refuses(ValueError, "v_init must be 'v_leak', 'v_reset' or a number, not 'rest'"):
+    with refuses(ValueError, "v_init ... 'v_leak', 'v_reset' or a number ... 'rest'"):
         ss.from_nir(moved, **SAID, v_init="rest")
     rest = {**CUBA, "w_in": np.ones(1), "v_leak": np.array([0.5])}
     with refuses(ss.NotExpressible, "a leak toward a rest other than the reset, behind a synaptic"):
@@ -119,7 +119,7 @@ def test_steps_as_numpy_has_them():
     ours = ss.from_nir(two_layers(), **{**SAID, "dt": np.float32(DT)})
     assert ours.layers == ss.from_nir(two_layers(), **SAID).layers
     for dt in (np.float64("inf"), np.bool_(True), True, 1j):
-        with refuses(ValueError, f"dt must be a positive finite number, not {dt!r}"):
+        with refuses(ValueError, f"dt ... positive finite number ... {dt!r}"):
             ss.from_nir(two_layers(), **{**SAID, "dt": dt})
 
 
@@ -130,7 +130,7 @@ def test_gains_of_their_own_go_into_the_weights():
     assert ours.fidelity.exact
     assert ours.fidelity.different == 0
     assert ours.fidelity.same_prediction > 0.99
-    with refuses(ValueError, "readout must be 'membrane', not 'counts': the last layer, li3"):
+    with refuses(ValueError, "readout ... 'membrane' ... 'counts': the last layer, li3"):
         ss.from_nir(made, **SAID, readout="counts")
     source = made.nodes["affine2"].weight * np.repeat([0.5, 1.0], 5)[:, None]
     assert (ours.layers[1].weight * ours.fidelity.layers[1].scale_low == source).all()

@@ -26,7 +26,7 @@ def test_graphs_of_snntorch(tmp_path):
     )
     written = export_to_nir(module, torch.rand(1, INPUTS), ignore_dims=[0])
     nir.write(tmp_path / "net.nir", written)
-    with refuses(ValueError, "cuba_current must be given for 3 (CubaLIF): 'new' if"):
+    with refuses(ValueError, "cuba_current ... given for 3 (CubaLIF): 'new' if"):
         ss.from_nir(tmp_path / "net.nir", **SAID)
     with refuses(ss.NotExpressible, "cuba_current='last' delays the current by one step"):
         ss.from_nir(tmp_path / "net.nir", **SAID, cuba_current="last")
@@ -51,7 +51,7 @@ def test_graphs_of_spikingjelly(hard):
     written = nir_exchange.export_to_nir(module, torch.rand(1, INPUTS), dt=DT)
     said = {**SAID, "v_init": "v_reset"} if hard else SAID
     if hard:
-        with refuses(ValueError, "v_init must be given for _1 (LIF): its v_leak or v_reset is not"):
+        with refuses(ValueError, "v_init ... given for _1 (LIF): its v_leak or v_reset is not"):
             ss.from_nir(written, **SAID)
     ours = ss.from_nir(written, **said)
     assert ours.fidelity.exact
@@ -86,7 +86,7 @@ def test_graphs_of_norse(reset, rest):
     ]
     module = norse.SequentialState(*layers)
     written = norse_to_nir(module, torch.rand(1, INPUTS))
-    with refuses(ValueError, "tau = 2e-06 must be at least dt = 0.001"):
+    with refuses(ValueError, "tau = 2e-06 ... at least dt = 0.001"):
         ss.from_nir(written, dt=1e-3, reset="zero")
     # Norse 1.1 writes dt / tau_mem_inv where 1 / tau_mem_inv is meant, so a step is dt squared.
     said = {"v_init": "v_leak"} if rest else {}

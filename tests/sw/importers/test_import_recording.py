@@ -11,7 +11,7 @@ snn = pytest.importorskip("snntorch")
 
 
 class Looped(torch.nn.Module):
-    """States in variables and a loop over steps, as snnTorch's tutorials write it."""
+    """A module with its states in variables and a loop over steps, as in snnTorch's tutorials."""
 
     def __init__(self, extra=None):
         super().__init__()
@@ -73,7 +73,7 @@ def test_what_is_computed_between_layers_is_refused(extra, name, reason):
 
 
 class Ended(torch.nn.Module):
-    """Two layers; what it returns of their outputs and the last membrane is ``end``'s."""
+    """Two layers; ``end`` makes what it returns of both outputs and the last membrane."""
 
     def __init__(self, end):
         super().__init__()
@@ -156,7 +156,7 @@ def test_shared_layers_are_refused():
 
 
 class Silent(torch.nn.Module):
-    """Calls no layer, or one without an input, or one that returns something else."""
+    """Calls no layer, one without an input, or one that does not return a tensor."""
 
     def __init__(self, how):
         super().__init__()
@@ -195,8 +195,8 @@ def behind(layer):
             torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False),
             snn.Leaky(**LIF)), (6,), None, "it keeps no running statistics"),
         (Looped, (INPUTS,), torch.zeros(4, 1, 5), "sample must end with the axes of sample_shape"),
-        (Looped, (INPUTS,), torch.zeros(4, 3, INPUTS), "sample must be (steps, 1, *sample_shape)"),
-        (Looped, (INPUTS,), torch.zeros(4, INPUTS), "sample must be a batch of 1, not of 4"),
+        (Looped, (INPUTS,), torch.zeros(4, 3, INPUTS), "sample ... (steps, 1, *sample_shape)"),
+        (Looped, (INPUTS,), torch.zeros(4, INPUTS), "sample ... batch of 1 ... of 4"),
     ],
 )
 def test_other_modules_that_are_refused(module, shape, sample, message):

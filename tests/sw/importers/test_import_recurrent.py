@@ -156,7 +156,7 @@ def test_other_ways_back_are_refused():
         ss.from_nir(two, **SAID)
     with refuses(ss.NotExpressible, "lif (LIF): it is recurrent, through lif, back"):
         ss.from_nir(graph(nir.Scale(np.ones(HIDDEN))), **SAID)
-    with refuses(ValueError, "lif (LIF): its recurrent weight must be (30, 30), as many as the"):
+    with refuses(ValueError, "lif (LIF): its recurrent weight ... (30, 30), as many as the"):
         ss.from_nir(graph(nir.Linear(np.ones((HIDDEN, 9)))), **SAID)
-    with refuses(ValueError, "lif, back (Linear): weight must be finite, not nan"):
+    with refuses(ValueError, "lif, back (Linear): weight ... finite ... nan"):
         ss.from_nir(graph(nir.Linear(np.full((HIDDEN, HIDDEN), np.nan))), **SAID)

@@ -147,12 +147,12 @@ def nan_threshold():
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nan_threshold, "1 (LIFNode): v_threshold must be finite, not nan"),
+        (nan_threshold, "1 (LIFNode): v_threshold ... finite ... nan"),
         (lambda: model(neuron.LIFNode, v_reset=1.5), "thresholds above the resting membrane must"),
         (lambda: model(neuron.CUBALIFNode, v_reset=-0.5),
          "1 (CUBALIFNode): its v_reset is not 0"),
         (lambda: model(neuron.CUBALIFNode, c_decay=1.5),
-         "1 (CUBALIFNode): c_decay must be from 0 to 1 per step, not 1.5"),
+         "1 (CUBALIFNode): c_decay ... 0 to 1 per step ... 1.5"),
         (lambda: model(neuron.QIFNode), "1 (QIFNode): no neuron of this array computes its rule"),
         (lambda: model(neuron.IFNode, surrogate_function=surrogate.Sigmoid(spiking=False)),
          "1 (IFNode): its surrogate_function is not the step of v >= v_threshold"),

@@ -1,10 +1,11 @@
 """Networks on disk: saved, loaded, damaged and foreign."""
 
 import json
-import re
+from functools import partial
 
 import numpy as np
 import pytest
+import refusals
 import safetensors.numpy
 import stablespike as ss
 from hypothesis import given
@@ -24,8 +25,7 @@ def path(tmp_path, net):
     return tmp_path / "net.safetensors"
 
 
-def refuses(*words):
-    return pytest.raises(ss.FileError, match=".*".join(re.escape(str(word)) for word in words))
+refuses = partial(refusals.refuses, ss.FileError)
 
 
 @given(seed=st.integers(0, 2**32 - 1), weight_bits=st.sampled_from([4, 8]), maps=st.booleans())
@@ -127,12 +127,12 @@ def test_another_format_and_version(path, net):
     [
         (lambda h, t: h.pop("readout"), "is damaged: it lacks 'readout'"),
         (lambda h, t: t.pop("layers.1.weight"), "is damaged: it lacks 'layers.1.weight'"),
-        (lambda h, t: h.update(readout="song"), "readout must be one of"),
+        (lambda h, t: h.update(readout="song"), "readout ... one of"),
         (lambda h, t: h["layers"][0].update(kind="conv9d"), "layers[0]: unknown kind 'conv9d'"),
         (lambda h, t: h["input"].update(kind="smell"), "input: unknown kind 'smell'"),
         (lambda h, t: h["layers"][0]["neuron"].update(mood=1), "mood"),
-        (lambda h, t: h["layers"].clear(), "layers must be a list of at least one layer"),
-        (lambda h, t: t.update({"layers.0.weight": np.ones((1, 1))}), "layers[0]: bias must"),
+        (lambda h, t: h["layers"].clear(), "layers ... at least one layer"),
+        (lambda h, t: t.update({"layers.0.weight": np.ones((1, 1))}), "layers[0]: bias"),
         (lambda h, t: h.update(input=3), "is damaged"),
     ],
 )

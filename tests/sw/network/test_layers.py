@@ -24,33 +24,33 @@ def conv(weight=KERNELS, **settings):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"weight": np.ones((2, 3))}, ValueError, "weight must be (out, in, kh, kw), not (2, 3)"),
+        ({"weight": np.ones((2, 3))}, ValueError, "weight ... (out, in, kh, kw) ... (2, 3)"),
         ({"weight": np.ones((2, 0, 3, 3))}, ValueError, "at least one output and input, not (2, 0"),
         ({"weight": np.ones((2, 3, 8, 3))}, ValueError,
          "weight must have kernels of 1 to 7 by 1 to 7, not of 8 by 3"),
         ({"weight": np.full((1, 1, 1, 1), 0.5)}, ValueError, "from -128 to 127, not 0.5"),
         ({"weight": np.full((1, 1, 1, 1), 9), "weight_bits": 4}, ValueError,
-         "weight must be from -8 to 7 (4-bit weights), not 9 (at [0, 0, 0, 0])"),
-        ({"weight_bits": 3}, ValueError, "weight_bits must be 4 or 8, not 3"),
-        ({"bias": [1, 2, 3]}, ValueError, "bias must be (2,), one per output channel, not (3,)"),
-        ({"bias": [1, 1 << 15]}, ValueError, "bias must be whole numbers from -32768 to 32767"),
-        ({"neuron": 5}, TypeError, "neuron must be a Neuron, not 5"),
+         "weight ... -8 to 7 (4-bit weights) ... 9 (at [0, 0, 0, 0])"),
+        ({"weight_bits": 3}, ValueError, "weight_bits ... 4 or 8 ... 3"),
+        ({"bias": [1, 2, 3]}, ValueError, "bias ... (2,), one per output channel ... (3,)"),
+        ({"bias": [1, 1 << 15]}, ValueError, "bias ... -32768 to 32767"),
+        ({"neuron": 5}, TypeError, "neuron ... Neuron ... 5"),
         ({"neuron": ss.Neuron(threshold=[1, 2, 3])}, ValueError,
-         "threshold must be one integer or (2,) integers, one per output channel, not (3,)"),
-        ({"stride": 0}, ValueError, "stride must be from 1 to"),
-        ({"stride": 1.0}, TypeError, "stride must be an integer from 1 to"),
-        ({"stride": (1, 0)}, ValueError, "stride[1] must be from 1 to"),
+         "threshold ... one integer or (2,) integers, one per output channel ... (3,)"),
+        ({"stride": 0}, ValueError, "stride ... 1 to"),
+        ({"stride": 1.0}, TypeError, "stride ... 1 to"),
+        ({"stride": (1, 0)}, ValueError, "stride[1] ... 1 to"),
         ({"stride": (1, 1, 1)}, ValueError,
-         "stride must be one integer or a pair (vertical, horizontal), not (1, 1, 1)"),
-        ({"padding": 3}, ValueError, "padding must be from 0 to 2, not 3"),
-        ({"padding": -1}, ValueError, "padding must be from 0 to 2, not -1"),
-        ({"padding": "same"}, TypeError, "padding must be an integer from 0 to 2, not 'same'"),
+         "stride ... one integer or a pair (vertical, horizontal) ... (1, 1, 1)"),
+        ({"padding": 3}, ValueError, "padding ... 0 to 2 ... 3"),
+        ({"padding": -1}, ValueError, "padding ... 0 to 2 ... -1"),
+        ({"padding": "same"}, TypeError, "padding ... 0 to 2 ... 'same'"),
         ({"weight": np.ones((2, 3, 1, 5)), "padding": (1, 2)}, ValueError,
-         "padding[0] must be from 0 to 0, not 1"),
-        ({"pool_before": 2}, TypeError, "pool_before must be a SumPool2d or None, not 2"),
-        ({"pool_before": ss.MaxPool2d(2)}, TypeError, "pool_before must be a SumPool2d or None"),
-        ({"pool_after": ss.SumPool2d(2)}, TypeError, "pool_after must be a MaxPool2d or None, not"),
-        ({"emit": "words"}, ValueError, "emit must be one of 'spikes', 'skeleton', 'both'"),
+         "padding[0] ... 0 to 0 ... 1"),
+        ({"pool_before": 2}, TypeError, "pool_before ... SumPool2d or None ... 2"),
+        ({"pool_before": ss.MaxPool2d(2)}, TypeError, "pool_before ... SumPool2d or None"),
+        ({"pool_after": ss.SumPool2d(2)}, TypeError, "pool_after ... MaxPool2d or None, not"),
+        ({"emit": "words"}, ValueError, "emit ... 'spikes', 'skeleton', 'both'"),
     ],
 )
 def test_conv_refuses(settings, error, message):
@@ -62,14 +62,14 @@ def test_conv_refuses(settings, error, message):
     ("settings", "error", "message"),
     [
         ({"recurrent": np.ones((2, 3))}, ValueError,
-         "recurrent must be (2, 2), weights from every neuron of the layer to every one, not (2, "),
-        ({"recurrent": 1}, ValueError, "recurrent must be (2, 2)"),
-        ({"recurrent": [[0, 128], [0, 0]]}, ValueError, "recurrent must be whole numbers from -"),
-        ({"recurrent": [["a", "b"], ["c", "d"]]}, TypeError, "recurrent must be an array"),
+         "recurrent ... (2, 2), weights from every neuron of the layer to every one ... (2, "),
+        ({"recurrent": 1}, ValueError, "recurrent ... (2, 2)"),
+        ({"recurrent": [[0, 128], [0, 0]]}, ValueError, "recurrent ... -"),
+        ({"recurrent": [["a", "b"], ["c", "d"]]}, TypeError, "recurrent ... array"),
         ({"recurrent": [[0, 8], [0, 0]], "weight_bits": 4}, ValueError,
-         "recurrent must be from -8 to 7 (4-bit weights), not 8 (at [0, 1]); quantize to 4"),
+         "recurrent ... -8 to 7 (4-bit weights) ... 8 (at [0, 1]); quantize to 4"),
         ({"recurrent": np.eye(2), "neuron": ss.Neuron(fires=False)}, ValueError,
-         "recurrent must be None for neurons that never fire (fires=False)"),
+         "recurrent ... None for neurons that never fire (fires=False)"),
     ],
 )
 def test_recurrence_refuses(settings, error, message):
@@ -82,7 +82,7 @@ def test_recurrence_refuses(settings, error, message):
     [
         ((3, 9), conv(), "layers[0]: Conv2d needs a (channels, height, width) map, not (3, 9)"),
         ((2, 9, 9), conv(),
-         "layers[0]: weight must be (out, 2, kh, kw) for an input of (2, 9, 9), not (2, 3, 3, 3)"),
+         "layers[0]: weight ... (out, 2, kh, kw) for an input of (2, 9, 9) ... (2, 3, 3, 3)"),
         ((2, 9, 9), conv(pool_before=ss.SumPool2d(2)), "(2, 9, 9) (after SumPool2d(size=2)), not"),
         ((3, 9, 2), conv(),
          "need a map of at least their size: an input of (3, 9, 2) is 9 by 2 with its padding"),
@@ -91,10 +91,10 @@ def test_recurrence_refuses(settings, error, message):
         ((3, 4, 4), conv(pool_after=ss.MaxPool2d(3)),
          "layers[0]: MaxPool2d(3) needs a map of at least its size, not (2, 2, 2)"),
         ((3, 4, 4), conv(np.full((1, 3, 2, 2), 8)),
-         "layers[0].weight must be from -8 to 7 (4-bit weights), not 8 (at [0, 0, 0, 0])"),
+         "layers[0].weight ... -8 to 7 (4-bit weights) ... 8 (at [0, 0, 0, 0])"),
         ((3, 4, 4), ss.Dense(np.ones((1, 48)), neuron=NEURON, recurrent=[[-9]]),
-         "layers[0].recurrent must be from -8 to 7 (4-bit weights), not -9 (at [0, 0])"),
-        ((3, 4, 4), conv(emit="both"), "layers[0].emit must be 'spikes' or 'skeleton'"),
+         "layers[0].recurrent ... -8 to 7 (4-bit weights) ... -9 (at [0, 0])"),
+        ((3, 4, 4), conv(emit="both"), "layers[0].emit ... 'spikes' or 'skeleton'"),
     ],
 )
 def test_networks_refuse_what_does_not_fit(shape, layer, message):
@@ -103,9 +103,9 @@ def test_networks_refuse_what_does_not_fit(shape, layer, message):
 
 
 def test_pools_refuse():
-    with refuses(ValueError, "size must be from 1 to"):
+    with refuses(ValueError, "size ... 1 to"):
         ss.MaxPool2d(0)
-    with refuses(TypeError, "size must be an integer from 1 to"):
+    with refuses(TypeError, "size ... 1 to"):
         ss.MaxPool2d(2.0)
     with refuses(ValueError, "MaxPool2d needs a (channels, height, width) map, not (4, 4)"):
         ss.MaxPool2d(2).output_shape((4, 4))
@@ -125,7 +125,7 @@ def test_shapes_and_names():
     assert net.layer_name(0) == "layers[0] (Conv2d 1 -> 8, 5 x 5)"
     assert net.layer_name(2) == "layers[2] (recurrent Dense 64 -> 10)"
     assert (net.recurrent, net.window(8), net.outputs) == (True, 1, 10)
-    with refuses(TypeError, "layers[0] (Conv2d 1 -> 8, 5 x 5) must be a Dense to be one matrix"):
+    with refuses(TypeError, "layers[0] (Conv2d 1 -> 8, 5 x 5) ... Dense to be one matrix"):
         net.folded_weight(0)
     alone = ss.Network(net.input, [dataclasses.replace(net.layers[0], padding=0)])
     assert (alone.recurrent, alone.window(8), alone.outputs) == (False, 8, 8 * 12 * 12)
@@ -157,10 +157,10 @@ def test_max_pooling_is_the_or_of_words(channels, height, width, size, seed):
     rng = np.random.default_rng(seed)
     words = rng.integers(0, 1 << 16, (2, 3, channels * height * width)).astype(np.uint16)
     pooled = ss.MaxPool2d(size).words(words, (channels, height, width))
-    for t in range(16):
-        bits = (words >> t & 1).reshape(6, channels, height, width)
-        expected = torch.nn.functional.max_pool2d(torch.tensor(bits, dtype=torch.float64), size)
-        assert ((pooled >> t & 1) == expected.reshape(2, 3, -1).numpy()).all()
+    steps = np.arange(16, dtype=np.uint16)[:, None, None, None]
+    bits = (words >> steps & 1).reshape(-1, channels, height, width)
+    expected = torch.nn.functional.max_pool2d(torch.tensor(bits, dtype=torch.float64), size)
+    assert ((pooled >> steps & 1) == expected.reshape(16, 2, 3, -1).numpy()).all()
 
 
 def test_an_axis_has_the_positions_of_torch():

@@ -1,7 +1,6 @@
 """Networks, dense layers, neurons and inputs: what they take, and what they say of themselves."""
 
 import dataclasses
-import re
 
 import numpy as np
 import pytest
@@ -23,28 +22,28 @@ def dense(outputs, inputs, **settings):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"threshold": None}, ValueError, "threshold must be given (1 to 32767"),
-        ({"threshold": 0}, ValueError, "threshold must be whole numbers from 1 to 32767, not 0"),
-        ({"threshold": 32768}, ValueError, "threshold must be whole numbers from 1 to 32767"),
+        ({"threshold": None}, ValueError, "threshold ... given (1 to 32767"),
+        ({"threshold": 0}, ValueError, "threshold ... 1 to 32767 ... 0"),
+        ({"threshold": 32768}, ValueError, "threshold ... 1 to 32767"),
         ({"threshold": 2.5}, ValueError, "whole numbers from 1 to 32767, not 2.5"),
         ({"threshold": [1, -4]}, ValueError, "not -4 (at [1])"),
-        ({"threshold": "high"}, TypeError, "threshold must be an array of integers, not of <U4"),
+        ({"threshold": "high"}, TypeError, "threshold ... integers ... of <U4"),
         ({"threshold": [[1]]}, ValueError, "must be one integer or (out,) integers, one per"),
-        ({"threshold": [[1], [2, 3]]}, ValueError, "threshold must be an array, not a ragged list"),
-        ({"leak": None}, TypeError, "leak must be two shifts (a, c), each 0 to 15 or None"),
-        ({"leak": (1,)}, TypeError, "leak must be two shifts (a, c)"),
-        ({"leak": (16, None)}, ValueError, "leak[0] must be from 0 to 15, not 16"),
-        ({"leak": (1, -1)}, ValueError, "leak[1] must be from 0 to 15, not -1"),
-        ({"leak": (0.5, 1)}, TypeError, "leak[0] must be an integer from 0 to 15, not 0.5"),
-        ({"leak": (True, 1)}, TypeError, "leak[0] must be an integer from 0 to 15, not True"),
-        ({"synapse_leak": 3}, TypeError, "synapse_leak must be two shifts"),
-        ({"synapse_leak": (99, 1)}, ValueError, "synapse_leak[0] must be from 0 to 15, not 99"),
-        ({"reset": "hard"}, ValueError, "reset must be one of 'subtract', 'zero', 'none', not 'h"),
-        ({"reset_timing": 1}, ValueError, "reset_timing must be one of 'same_step', 'next_step'"),
-        ({"compare": ">="}, ValueError, "compare must be one of 'ge', 'gt', not '>='"),
-        ({"v_init": 1 << 15}, ValueError, "v_init must be from -32768 to 32767, not 32768"),
-        ({"v_init": 0.0}, TypeError, "v_init must be an integer from -32768 to 32767, not 0.0"),
-        ({"fires": 1}, TypeError, "fires must be True or False, not 1"),
+        ({"threshold": [[1], [2, 3]]}, ValueError, "threshold ... array ... a ragged list"),
+        ({"leak": None}, TypeError, "leak ... two shifts (a, c), each 0 to 15 or None"),
+        ({"leak": (1,)}, TypeError, "leak ... two shifts (a, c)"),
+        ({"leak": (16, None)}, ValueError, "leak[0] ... 0 to 15 ... 16"),
+        ({"leak": (1, -1)}, ValueError, "leak[1] ... 0 to 15 ... -1"),
+        ({"leak": (0.5, 1)}, TypeError, "leak[0] ... 0 to 15 ... 0.5"),
+        ({"leak": (True, 1)}, TypeError, "leak[0] ... 0 to 15 ... True"),
+        ({"synapse_leak": 3}, TypeError, "synapse_leak ... two shifts"),
+        ({"synapse_leak": (99, 1)}, ValueError, "synapse_leak[0] ... 0 to 15 ... 99"),
+        ({"reset": "hard"}, ValueError, "reset ... 'subtract', 'zero', 'none' ... 'h"),
+        ({"reset_timing": 1}, ValueError, "reset_timing ... 'same_step', 'next_step'"),
+        ({"compare": ">="}, ValueError, "compare ... 'ge', 'gt' ... '>='"),
+        ({"v_init": 1 << 15}, ValueError, "v_init ... -32768 to 32767 ... 32768"),
+        ({"v_init": 0.0}, TypeError, "v_init ... -32768 to 32767 ... 0.0"),
+        ({"fires": 1}, TypeError, "fires ... True or False ... 1"),
     ],
 )
 def test_neuron_refuses(settings, error, message):
@@ -55,25 +54,25 @@ def test_neuron_refuses(settings, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"weight": np.ones(3)}, ValueError, "weight must be (out, in), not (3,)"),
+        ({"weight": np.ones(3)}, ValueError, "weight ... (out, in) ... (3,)"),
         ({"weight": np.ones((0, 3))}, ValueError, "weight must have at least one output and input"),
-        ({"weight": [[0.5]]}, ValueError, "weight must be whole numbers from -128 to 127, not 0.5"),
-        ({"weight": [[128]]}, ValueError, "weight must be whole numbers from -128 to 127, not 128"),
+        ({"weight": [[0.5]]}, ValueError, "weight ... -128 to 127 ... 0.5"),
+        ({"weight": [[128]]}, ValueError, "weight ... -128 to 127 ... 128"),
         ({"weight": [[np.nan]]}, ValueError, "not nan (at [0, 0])"),
-        ({"weight": [[1j]]}, TypeError, "weight must be an array of integers, not of complex128"),
-        ({"bias": [1]}, ValueError, "bias must be (2,), one per output, not (1,)"),
-        ({"bias": 1}, ValueError, "bias must be (2,), one per output, not ()"),
+        ({"weight": [[1j]]}, TypeError, "weight ... integers ... of complex128"),
+        ({"bias": [1]}, ValueError, "bias ... (2,), one per output ... (1,)"),
+        ({"bias": 1}, ValueError, "bias ... (2,), one per output ... ()"),
         ({"bias": [0, 40000]}, ValueError, "from -32768 to 32767, not 40000 (at [1])"),
-        ({"neuron": None}, TypeError, "neuron must be a Neuron, not None"),
+        ({"neuron": None}, TypeError, "neuron ... Neuron ... None"),
         (
             {"neuron": ss.Neuron(threshold=[1, 2, 3])},
             ValueError,
-            "threshold must be one integer or (2,) integers, one per output, not (3,)",
+            "threshold ... one integer or (2,) integers, one per output ... (3,)",
         ),
-        ({"pool_before": 2}, TypeError, "pool_before must be a SumPool2d or None, not 2"),
-        ({"emit": "all"}, ValueError, "emit must be one of 'spikes', 'skeleton', 'both'"),
-        ({"weight_bits": 6}, ValueError, "weight_bits must be 4 or 8, not 6"),
-        ({"weight_bits": True}, ValueError, "weight_bits must be 4 or 8, not True"),
+        ({"pool_before": 2}, TypeError, "pool_before ... SumPool2d or None ... 2"),
+        ({"emit": "all"}, ValueError, "emit ... 'spikes', 'skeleton', 'both'"),
+        ({"weight_bits": 6}, ValueError, "weight_bits ... 4 or 8 ... 6"),
+        ({"weight_bits": True}, ValueError, "weight_bits ... 4 or 8 ... True"),
         (
             {"weight": [[1, 8, 1], [1, 1, 1]], "weight_bits": 4},
             ValueError,
@@ -89,33 +88,33 @@ def test_dense_refuses(settings, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"input": (3,)}, TypeError, "input must be a SpikeInput or a PixelInput, not (3,)"),
-        ({"layers": []}, TypeError, "layers must be a list of at least one layer, not []"),
-        ({"layers": dense(2, 3)}, TypeError, "layers must be a list of at least one layer"),
-        ({"layers": [None]}, TypeError, "layers[0] must be a Dense or a Conv2d, not None"),
-        ({"readout": "spikes"}, ValueError, "readout must be one of 'counts', 'words', 'membrane'"),
-        ({"weight_bits": 5}, ValueError, "weight_bits must be 4 or 8, not 5"),
-        ({"fraction_bits": 9}, ValueError, "fraction_bits must be from 0 to 8, not 9"),
-        ({"fraction_bits": 4.0}, TypeError, "fraction_bits must be an integer from 0 to 8"),
+        ({"input": (3,)}, TypeError, "input ... SpikeInput or a PixelInput ... (3,)"),
+        ({"layers": []}, TypeError, "layers ... at least one layer ... []"),
+        ({"layers": dense(2, 3)}, TypeError, "layers ... at least one layer"),
+        ({"layers": [None]}, TypeError, "layers[0] ... Dense or a Conv2d ... None"),
+        ({"readout": "spikes"}, ValueError, "readout ... 'counts', 'words', 'membrane'"),
+        ({"weight_bits": 5}, ValueError, "weight_bits ... 4 or 8 ... 5"),
+        ({"fraction_bits": 9}, ValueError, "fraction_bits ... 0 to 8 ... 9"),
+        ({"fraction_bits": 4.0}, TypeError, "fraction_bits ... 0 to 8"),
         (
             {"layers": [dense(2, 3), dense(2, 3)]},
             ValueError,
-            "layers[1]: weight must be (out, 2) for an input of (2,), not (2, 3)",
+            "layers[1]: weight ... (out, 2) for an input of (2,) ... (2, 3)",
         ),
         (
             {"layers": [dense(2, 3), ss.Dense([[9, 0]], neuron=NEURON)]},
             ValueError,
-            "layers[1].weight must be from -8 to 7 (4-bit weights), not 9 (at [0, 0])",
+            "layers[1].weight ... -8 to 7 (4-bit weights) ... 9 (at [0, 0])",
         ),
         (
             {"layers": [dense(2, 3, emit="both")]},
             ValueError,
-            "layers[0].emit must be 'spikes' or 'skeleton': 'both' is for the layer before the",
+            "layers[0].emit ... 'spikes' or 'skeleton': 'both' is for the layer before the",
         ),
         (
             {"layers": [dense(2, 3, emit="both"), dense(2, 2), dense(1, 2)]},
             ValueError,
-            "layers[0].emit must be 'spikes' or 'skeleton'",
+            "layers[0].emit ... 'spikes' or 'skeleton'",
         ),
         (
             {"layers": [dense(2, 3, pool_before=POOL)]},
@@ -142,14 +141,14 @@ def test_network_refuses(settings, error, message):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: ss.SpikeInput(3), TypeError, "shape must be a tuple of at least one size, not 3"),
-        (lambda: ss.SpikeInput(()), TypeError, "shape must be a tuple of at least one size"),
-        (lambda: ss.SpikeInput((3, 0)), ValueError, "shape[1] must be from 1 to"),
-        (lambda: ss.PixelInput((3.5,)), TypeError, "shape[0] must be an integer from 1 to"),
-        (lambda: ss.PixelInput((3,), 17), ValueError, "bits must be from 1 to 16, not 17"),
-        (lambda: ss.PixelInput((3,), None), TypeError, "bits must be an integer from 1 to 16"),
-        (lambda: ss.SumPool2d(0), ValueError, "size must be from 1 to"),
-        (lambda: ss.SumPool2d((2, 2)), TypeError, "size must be an integer from 1 to"),
+        (lambda: ss.SpikeInput(3), TypeError, "shape ... tuple of at least one size ... 3"),
+        (lambda: ss.SpikeInput(()), TypeError, "shape ... tuple of at least one size"),
+        (lambda: ss.SpikeInput((3, 0)), ValueError, "shape[1] ... 1 to"),
+        (lambda: ss.PixelInput((3.5,)), TypeError, "shape[0] ... 1 to"),
+        (lambda: ss.PixelInput((3,), 17), ValueError, "bits ... 1 to 16 ... 17"),
+        (lambda: ss.PixelInput((3,), None), TypeError, "bits ... 1 to 16"),
+        (lambda: ss.SumPool2d(0), ValueError, "size ... 1 to"),
+        (lambda: ss.SumPool2d((2, 2)), TypeError, "size ... 1 to"),
     ],
 )
 def test_inputs_and_pools_refuse(make, error, message):
@@ -250,10 +249,10 @@ def test_errors_of_this_package_are_the_builtin_ones_too():
 
 @pytest.mark.parametrize("bits", [4.0, np.float32(8), np.array([4]), [4], "4", True, np.True_, 5])
 def test_weight_bits_are_an_integer(bits):
-    message = f"weight_bits must be 4 or 8, not {bits!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    message = f"weight_bits ... 4 or 8 ... {bits!r}"
+    with refuses(ValueError, message):
         ss.Network(ss.SpikeInput((2,)), [dense(1, 2)], "counts", bits, 4)
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with refuses(ValueError, message):
         dense(1, 2, weight_bits=bits)
 
 

@@ -36,7 +36,7 @@ def test_leaks(decay, leak):
 
 
 def test_no_such_decay():
-    with refuses(ValueError, "decay must be from 0 to 1, not 1.5"):
+    with refuses(ValueError, "decay ... 0 to 1 ... 1.5"):
         closest_leak(1.5)
 
 

@@ -72,7 +72,7 @@ def test_experiments_from_training_to_tables(
 
 
 def check_a_line(line: dict[str, Any], work: Path) -> None:
-    """Rates and SOPs against the network that was kept, on the golden model."""
+    """Rates and SOPs are those of the network that was kept, on the golden model."""
     network = ss.load(stable_spike.folder(work, line) / "custom.safetensors")
     images, labels = shipped_mnist()
     pixels = (images >> 4).reshape(-1, 1, 28, 28)

@@ -48,7 +48,7 @@ def test_result_is_the_exported_networks_own(tmp_path: Path):
 
 
 def test_samples_on_which_the_golden_model_differs_are_counted(monkeypatch: pytest.MonkeyPatch):
-    """Of a network that is not the frozen model: one threshold is 1 lower, or one last bias."""
+    """The network differs from the model in a threshold or in the biases of the last layer."""
     images, _ = shipped_mnist()
     frozen: list[Any] = []
 
@@ -99,11 +99,11 @@ def test_same_seed_same_network_other_seed_another():
     [
         ({"recipe": "mnist-cnn"}, ValueError, "no recipe 'mnist-cnn': there are mnist-mlp"),
         ({"recipe": 3}, ValueError, "no recipe 3"),
-        ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
-        ({"epochs": 1.5}, TypeError, "epochs must be an integer, not 1.5"),
-        ({"seed": -1}, ValueError, "seed must be at least 0, not -1"),
-        ({"threads": True}, TypeError, "threads must be an integer, not True"),
-        ({"torch_device": "tpu"}, ValueError, "torch_device must be one of cpu.*, not 'tpu'"),
+        ({"epochs": 0}, ValueError, "epochs.*at least 1.*0"),
+        ({"epochs": 1.5}, TypeError, "epochs.*integer.*1.5"),
+        ({"seed": -1}, ValueError, "seed.*at least 0.*-1"),
+        ({"threads": True}, TypeError, "threads.*integer.*True"),
+        ({"torch_device": "tpu"}, ValueError, "torch_device.*cpu.*.*'tpu'"),
     ],
 )
 def test_refused_arguments(arguments: dict[str, Any], error: type[Exception], match: str):
@@ -159,12 +159,12 @@ def test_a_gpu_is_exact():
 
 
 def test_nothing_left_to_train_on():
-    with pytest.raises(ValueError, match="held_out must be less than the 1000 training samples"):
+    with pytest.raises(ValueError, match=r"held_out.*less than the 1000 training samples"):
         small_run(replace(SMALL, held_out=1000), 0)
 
 
 def test_labels_beyond_the_classes():
-    with pytest.raises(ValueError, match="classes must be more than the highest label, 9, not 9"):
+    with pytest.raises(ValueError, match=r"classes.*more than the highest label, 9.*9"):
         small_run(replace(SMALL, classes=9), 0)
 
 

@@ -70,7 +70,7 @@ def test_a_folder_that_takes_no_files_is_found_before_training(tmp_path: Path):
 def test_divergence_says_so_and_keeps_the_checkpoint(
     call: int, match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Update number ``call`` goes wrong; an epoch has 8."""
+    """Update number ``call`` fails; an epoch has 8 updates."""
     calls, bound = [], Model.bound
 
     def poison(model: Any) -> None:
@@ -166,12 +166,12 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda kept: kept["model"].update(bias=3), r"damaged \(bias of model is not a tensor\)"),
     (lambda kept: kept["best_state"].update(bias=None), r"\(bias of best_state is not a tensor\)"),
     (lambda kept: kept["figures"].clear(), r"damaged \(KeyError: 'epoch'\)"),
-    (lambda kept: kept["figures"].update(epoch="1"), r"epoch must be an integer from 1 to 2, not"),
-    (lambda kept: kept["figures"].update(epoch=3), r"epoch must be from 1 to 2, not 3"),
-    (lambda kept: kept["figures"].update(best_epoch=2), r"best_epoch must be from 1 to 1, not 2"),
-    (lambda kept: kept["figures"].update(best=float("nan")), r"best must be at least 0, not nan"),
-    (lambda kept: kept["figures"].update(seconds=None), r"seconds must be at least 0, not None"),
-    (lambda kept: kept["figures"].update(devices=1), r"devices must be a string, not 1"),
+    (lambda kept: kept["figures"].update(epoch="1"), r"epoch.*1 to 2, not"),
+    (lambda kept: kept["figures"].update(epoch=3), r"epoch.*1 to 2.*3"),
+    (lambda kept: kept["figures"].update(best_epoch=2), r"best_epoch.*1 to 1.*2"),
+    (lambda kept: kept["figures"].update(best=float("nan")), r"best.*at least 0.*nan"),
+    (lambda kept: kept["figures"].update(seconds=None), r"seconds.*at least 0.*None"),
+    (lambda kept: kept["figures"].update(devices=1), r"devices.*string.*1"),
     (lambda kept: kept["optimizer"].clear(), r"damaged \(KeyError: 'param_groups'\)"),
     (lambda kept: kept["optimizer"]["param_groups"].pop(), r"damaged \(ValueError: zip"),
     (lambda kept: kept["optimizer"]["param_groups"][0].update(params=[0]), "of other parameters"),
@@ -182,9 +182,9 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda kept: kept["optimizer"]["state"][0].pop("step"), r"damaged \(KeyError: 'step'\)"),
     (lambda kept: kept["optimizer"]["state"][0].update(step=3), r"damaged \(AttributeError"),
     (lambda kept: kept["optimizer"]["state"][1].update(exp_avg=torch.zeros(3)),
-     r"exp_avg 1 must be \(10, 12\), not "),
+     r"exp_avg 1.*\(10, 12\).*"),
     (lambda kept: kept["optimizer"]["state"][1]["exp_avg_sq"].fill_(float("nan")),
-     "exp_avg_sq 1 must be finite"),
+     "exp_avg_sq 1.*finite"),
 ]
 
 

@@ -66,7 +66,7 @@ def test_noise_loss_is_the_plain_formula(alpha: float):
 
 
 def smooth(shape: tuple[int, ...], seed: int) -> Any:
-    """Real numbers in place of spikes: then every formula has a derivative."""
+    """With real numbers in place of spikes, every formula has a derivative."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
@@ -99,7 +99,7 @@ def test_gradients_against_finite_differences(shape: tuple[int, ...]):
 def test_what_a_detached_skeleton_or_rate_leaves(
     loss: Callable[..., Any], detach: str, reached: tuple[int, int]
 ):
-    """d/dS of the MSE is the skeleton's part plus the rate's."""
+    """The gradient is the sum of those through the skeleton and through the rate."""
     features = smooth((3, 4, 5), 4)
     loss(features, detach).backward()
     stable, rate = skeleton_rate(features).detach(), firing_rate(features).detach()
@@ -170,17 +170,17 @@ def test_gradients_reach_a_backbone_through_surrogates():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: skeleton(torch.ones(1, 4)), "features must be .* at least 2, .* not \\(1, 4\\)"),
-        (lambda: spike_loss(spikes((3, 4)), "both"), "spike_detach must be one of none, skeleton"),
-        (lambda: amplitude_noise(torch.tensor([0.5, 1.5])), "rate must be from 0 to 1, not 1.5"),
-        (lambda: amplitude_noise(torch.tensor([float("nan")])), "rate must be .* not nan"),
+        (lambda: skeleton(torch.ones(1, 4)), "features.*.* at least 2, .* not \\(1, 4\\)"),
+        (lambda: spike_loss(spikes((3, 4)), "both"), "spike_detach.*none, skeleton"),
+        (lambda: amplitude_noise(torch.tensor([0.5, 1.5])), "rate.*0 to 1.*1.5"),
+        (lambda: amplitude_noise(torch.tensor([float("nan")])), "rate.*.* not nan"),
         (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 5)), r"not \(3, 4\) and \(3, 5\)"),
-        (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), 0.0), "alpha must be more than 0"),
+        (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), 0.0), "alpha.*more than 0"),
         (lambda: noise_loss(torch.ones(3, 4), torch.ones(3, 4), detach="all"), "noise_detach must"),
-        (lambda: ConsistencyLoss(-1.0), "beta must be at least 0, not -1.0"),
-        (lambda: ConsistencyLoss(gamma=float("nan")), "gamma must be at least 0, not nan"),
-        (lambda: ConsistencyLoss(alpha=-2.0), "alpha must be more than 0, not -2.0"),
-        (lambda: ConsistencyLoss(noise_detach="x"), "noise_detach must be one of none, clean"),
+        (lambda: ConsistencyLoss(-1.0), "beta.*at least 0.*-1.0"),
+        (lambda: ConsistencyLoss(gamma=float("nan")), "gamma.*at least 0.*nan"),
+        (lambda: ConsistencyLoss(alpha=-2.0), "alpha.*more than 0.*-2.0"),
+        (lambda: ConsistencyLoss(noise_detach="x"), "noise_detach.*none, clean"),
     ],
 )
 def test_refused(call: Callable[[], Any], match: str):

@@ -111,9 +111,9 @@ def test_sum_pools_count_in_the_accumulators():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"norm": False}, "norm must be True with convolutions"),
-        ({"hidden": -1}, "hidden must be from 0 to"),
-        ({"convolutions": ()}, "hidden must be from 1 to"),
+        ({"norm": False}, "norm.*True with convolutions"),
+        ({"hidden": -1}, "hidden.*0 to"),
+        ({"convolutions": ()}, "hidden.*1 to"),
         ({"convolutions": (Convolution(4, 7, 3), Convolution(4, 7), Convolution(4, 7))},
          r"convolutions\[2\]: nothing is left of a map of \(4, 2, 2\) after \{'channels': 4, "),
     ],
@@ -126,12 +126,12 @@ def test_refused_recipes(change: dict[str, Any], match: str):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ((0,), "channels must be from 1"),
-        ((4, 8), "kernel must be from 1 to 7, not 8"),
-        ((4, 3, 0), "stride must be from 1"),
-        ((4, 3, 1, 3), "padding must be from 0 to 2, not 3"),
-        ((4, 3, 1, 0, 0), "sum_pool must be from 1"),
-        ((4, 3, 1, 0, 1, 0), "max_pool must be from 1"),
+        ((0,), "channels.*1"),
+        ((4, 8), "kernel.*1 to 7.*8"),
+        ((4, 3, 0), "stride.*1"),
+        ((4, 3, 1, 3), "padding.*0 to 2.*3"),
+        ((4, 3, 1, 0, 0), "sum_pool.*1"),
+        ((4, 3, 1, 0, 1, 0), "max_pool.*1"),
     ],
 )
 def test_refused_convolutions(arguments: tuple[int, ...], match: str):
@@ -140,7 +140,7 @@ def test_refused_convolutions(arguments: tuple[int, ...], match: str):
 
 
 def test_convolutions_of_a_wrong_type():
-    with pytest.raises(TypeError, match="convolutions must be a tuple of Convolution, not 3"):
+    with pytest.raises(TypeError, match=r"convolutions.*tuple of Convolution.*3"):
         replace(SMALL, convolutions=3)
 
 

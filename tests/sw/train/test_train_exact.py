@@ -57,7 +57,7 @@ def test_constant_current_is_that_of_every_step():
 
 
 def test_gradients_are_those_of_the_real_neuron():
-    """Below the threshold: through the leak's factor, as if nothing were rounded."""
+    """Below the threshold the gradient has the leak's factor, as if nothing were rounded."""
     current = torch.zeros(3, 1, 1).requires_grad_()
     ExactNeuron(leak=(1, 3), width=0.5)(current + 1, 1000.0)[1].sum().backward()
     factor = 1 - 2**-1 - 2**-3
@@ -93,7 +93,7 @@ def test_straight_through():
 
 @pytest.mark.parametrize(("shape", "steps"), [((2, 3), None), ((4, 2, 3), 4), ((3,), 2)])
 def test_refused_currents(shape: tuple[int, ...], steps: int | None):
-    with pytest.raises(ValueError, match=r"current must be \(T, batch, neurons\) without steps="):
+    with pytest.raises(ValueError, match=r"current.*\(T, batch, neurons\) without steps="):
         ExactNeuron()(torch.zeros(shape), 1.0, steps)
 
 
@@ -101,9 +101,9 @@ def test_refused_currents(shape: tuple[int, ...], steps: int | None):
     ("change", "match"),
     [
         ({"leak": (16, None)}, "leak"),
-        ({"reset": "hard"}, "reset must be one of"),
-        ({"state_bits": 17}, "state_bits must be from 8 to 16, not 17"),
-        ({"width": 0.0}, "width must be more than 0, not 0.0"),
+        ({"reset": "hard"}, "reset.*one of"),
+        ({"state_bits": 17}, "state_bits.*8 to 16.*17"),
+        ({"width": 0.0}, "width.*more than 0.*0.0"),
     ],
 )
 def test_refused_settings(change: dict[str, Any], match: str):

@@ -128,8 +128,7 @@ def test_what_brevitas_is_installed_with(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_brevitas_scales_are_learned_and_go_into_the_thresholds():
-    """The integers of a model whose weights, thresholds and scales are all twice as large are the
-    same."""
+    """Twice the weights, thresholds and scales give the same integers."""
     pytest.importorskip("brevitas")
     plan = replace(SMALL, quantizer="brevitas-channel")
     _, run = small_run(plan, 1)
@@ -150,8 +149,10 @@ def test_brevitas_scales_are_learned_and_go_into_the_thresholds():
 
 
 def test_batch_normalisation_is_folded():
-    """Spikes of the frozen model are those of real batch normalisation with a threshold of 1, where
-    rounding to the grid does not decide."""
+    """The network's spikes are those of real batch normalisation with a threshold of 1.
+
+    Membranes so close to the threshold that rounding decides are left out.
+    """
     _, run = small_run(replace(SMALL, norm=True, leak=(None, None), steps=1), 4)
     run.one_epoch()
     model, hidden = run.model.eval(), run.model.hidden[0]
@@ -168,7 +169,7 @@ def test_batch_normalisation_is_folded():
 
 @pytest.mark.parametrize("change", [{}, {"norm": True}, {"readout_leak": (1, None), "steps": 1}])
 def test_the_classifier_of_rates_gives_the_scores_of_the_spikes(change: dict[str, Any]):
-    """Without a leak, or with a single step; its bias is added in each of them."""
+    """Without a leak or with a single step; the bias is added in every step."""
     plan = replace(SMALL, **change)
     _, run = small_run(plan, 3)
     generator = torch.Generator().manual_seed(0)
