@@ -122,8 +122,8 @@ def late_sums(config: ArrayConfig) -> int:
 
 def swap_wait(config: ArrayConfig) -> int:
     """Cycles behind a group's start in which no group may be swapped, with convolution and chained
-    lanes: their memory holds two groups, and the last sums of one must be taken before the first
-    ones of the next but one arrive, which a swap takes ``SWAP_STAGES + 1`` cycles and a chain to do."""
+    lanes. Their memory holds two groups: the last sums of one must be taken before the first ones
+    of the next but one arrive, ``SWAP_STAGES + 1`` cycles and a chain behind the swap."""
     return max(0, sum_lag(config) - config.chain - SWAP_STAGES - 1)
 
 
