@@ -12,8 +12,8 @@ from .array import ArrayConfig
 from .task import task_layout
 
 __all__ = [
-    "ADDRESS_LATENCY", "LEAVING", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES",
-    "RANGES_AHEAD", "TASK_READ", "WRITTEN_BACK", "beat_interval", "beat_to_flags", "drain_cycles",
+    "ADDRESS_LATENCY", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
+    "SWAP_STAGES", "TASK_READ", "WRITTEN_BACK", "beat_interval", "beat_to_flags", "drain_cycles",
     "found_to_issued", "input_stages", "late_sums", "neuron_latency", "neuron_task_cycles",
     "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass", "settled_to_time",
     "step_stages", "sum_lag", "swap_to_start", "swap_wait",
@@ -33,8 +33,9 @@ RANGES_AHEAD = 6
 """Positions that the address generator may be ahead of the scanner's finder: the stages of its
 pipeline, each of which holds one when the finder is the slower one."""
 
-LEAVING = 3
-"""Registers between the decision to swap a group and chained lanes, which start to move then."""
+SWAP_STAGES = 3
+"""Registers of a pipelined array between the decision to swap a group and the lanes, which start to
+move then."""
 
 WRITTEN_BACK = 3
 """Cycles of a dense core's output for a group without reports: a state for the row of spikes, one
@@ -70,7 +71,7 @@ def found_to_issued(config: ArrayConfig) -> int:
 
 def swap_to_start(config: ArrayConfig) -> int:
     """Cycles from a swap to the drain's ``start``, which reads the first neuron a cycle later."""
-    return 1 + LEAVING * config.pipelined
+    return 1 + SWAP_STAGES * config.pipelined
 
 
 def step_stages(config: ArrayConfig) -> int:
@@ -121,9 +122,9 @@ def late_sums(config: ArrayConfig) -> int:
 
 def swap_wait(config: ArrayConfig) -> int:
     """Cycles behind a group's start in which no group may be swapped, with convolution and chained
-    lanes: their memory holds two groups, and the last sums of one must be taken before the first
-    ones of the next but one arrive, which a swap takes ``LEAVING + 1`` cycles and a chain to do."""
-    return max(0, sum_lag(config) - config.chain - LEAVING - 1)
+    lanes. Their memory holds two groups: the last sums of one must be taken before the first ones
+    of the next but one arrive, ``SWAP_STAGES + 1`` cycles and a chain behind the swap."""
+    return max(0, sum_lag(config) - config.chain - SWAP_STAGES - 1)
 
 
 def beat_interval(config: ArrayConfig) -> int:

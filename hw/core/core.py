@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
-from stablespike.spec.timing import LEAVING
+from stablespike.spec.timing import SWAP_STAGES
 
 from ..lib.checks import check_int
 from ..lib.ports import (
@@ -245,7 +245,7 @@ class Core(wiring.Component):
                 m.d.sync += [at.eq(1), moving.eq(1)]
             with m.Elif(at == config.chain - 1):
                 m.d.sync += moving.eq(0)
-            for stage in range(LEAVING):
+            for stage in range(SWAP_STAGES):
                 later = Signal(leaving.shape(), name=f"leaving{stage}")
                 m.d.sync += later.eq(leaving)
                 leaving = later

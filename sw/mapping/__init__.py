@@ -1,3 +1,3 @@
-"""How a network is laid out on an array: maps, partitions, the plan, tasks, and what does not fit.
+"""How a network is laid out on an array: partitions, maps, the plan, tasks, and its constraints.
 
 May import ``samples``, ``network``, ``support`` and ``spec``."""

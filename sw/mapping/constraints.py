@@ -91,6 +91,7 @@ def describe(
     for violation in found:
         for name, value in violation.remedy.items():
             remedy[name] = max(value, remedy.get(name, value))
+    # Where no array has memories that large, more cores and lanes may divide what they hold.
     if _beyond(remedy):
         larger = _larger(network, config, steps)
         if larger:
@@ -170,6 +171,8 @@ def violations(
     plan : Plan or None
         A plan for the network on the array, if there is one already.
     """
+    # Where options are missing, everything else is said of the array with them: one message with
+    # all that has to change is better than one after the other.
     able = _with_options(network, config)
     if able != config:
         yield from _option_violations(network, config, able)
@@ -223,7 +226,7 @@ def _field_violations(plan: Plan) -> Iterator[Violation]:
             field = known[name]
             if field.minimum <= value <= field.maximum or (layer, name) in told:
                 continue
-            told.add((layer, name))
+            told.add((layer, name))  # all cores have it
             prefix = network.layer_name(layer)
             if name in _FIXED:
                 what, bits = _FIXED[name]
@@ -299,6 +302,7 @@ def _neuron_violations(
             {"synaptic_current": True},
         )
     low, high = signed_range(config.state_bits)
+    # A threshold that is never compared may have any value.
     values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
     if neuron.fires:
         values["threshold"] = layer.threshold

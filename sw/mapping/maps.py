@@ -76,6 +76,7 @@ class Map:
         """
         lead, positions = values.shape[:-1], self.height * self.width
         layout = np.zeros((*lead, positions, self.pitch), dtype=values.dtype)
+        # The channel comes first in C order, and last here.
         channels = values.reshape(*lead, self.channels, positions)
         layout[..., self.channel_slice] = np.swapaxes(channels, -1, -2)
         return layout.reshape(*lead, self.words)
@@ -90,6 +91,7 @@ class Map:
 def lanes_per_channel(network: Network, config: ArrayConfig, index: int) -> int:
     """Lanes of a neuron of a layer: 2 if its weights are too wide for one and the array can split
     them over two, else 1."""
+    # A layer of narrow weights stays on one lane each, in whatever network it is.
     wide = network.layer_weight_bits(index) > config.weight_bits
     return 2 if config.wide_weights and wide else 1
 

@@ -177,22 +177,26 @@ def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Par
     """
     groups, positions = -(-layer.channels // size), grid(layer, shape)
     if not isinstance(layer, Conv2d):
+        # With a single position there is nothing else to cut.
         tiles = tuple(Tile(first, count) for first, count in _dealt(groups, cores))
         return [Partitioning(tiles, min(cores, groups), 1, 1, max(tile.groups for tile in tiles))]
     found = [
         _partitioned(positions, groups, parts, cores) for parts in range(1, min(cores, groups) + 1)
     ]
+    # Fewer groups on a core are fewer weights in its memory.
     return sorted(found, key=lambda way: (way.load, way.groups))
 
 
 def _dealt(count: int, parts: int) -> list[tuple[int, int]]:
     """First and number of the things in each part."""
+    # Rounded down, so that no two parts differ by more than one.
     bounds = [count * part // parts for part in range(parts + 1)]
     return [(a, b - a) for a, b in pairwise(bounds)]
 
 
 def _partitioned(there: Grid, groups: int, channel_parts: int, cores: int) -> Partitioning:
     """The groups in so many parts, the positions in as many as there are cores for."""
+    # A tile is one part of each: cores beyond a full grid of parts compute nothing.
     position_parts = min(cores // channel_parts, there.cells)
     tiles = [
         Tile(first, count, cell, cells)
@@ -228,6 +232,7 @@ def order(tile: Tile, layer: Layer, shape: Shape, size: int) -> Order:
                 emitted.append(len(runs) - 1)
     y, x, group_of = np.array(runs, dtype=np.int64).reshape(-1, 3).T
     last = np.array(emitted, dtype=np.int64)
+    # The map that is written has no incomplete cells.
     pooled = y[last] // there.pool * (there.columns // there.pool) + x[last] // there.pool
     return Order(
         y=y, x=x, group=group_of,

@@ -108,11 +108,13 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     one_window = steps <= network.window(config.window)
     allowed = [False] if config.state or not config.convolution else []
     allowed += [True] if config.convolution and one_window else []
+    # Membranes that are kept let a program go on from one sample to the next, so that comes first.
     for stateless in allowed or [True]:
         search = _Search(network, config, maps, ways, stateless)
         found = search.fitting(most)
         if found:
             break
+    # What keeping them would take is told to those who have to do without.
     keeping = _Search(network, config, maps, ways, stateless=False)
     # A task at the end waits for the rows that a recurrent last layer sends to itself.
     waits = network.layers[-1].recurrent is not None
@@ -156,6 +158,7 @@ class _Search:
                     (
                         tile.groups * rows,
                         tile.groups,
+                        # Each of two runs has membranes of its own.
                         config.state * runs * state_groups(tile, positions, stateless),
                     )
                     for tile in way.tiles

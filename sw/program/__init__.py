@@ -1,3 +1,3 @@
-"""Programs: a mapped network as the memory contents of the cores, its report, its file.
+"""Programs: a mapping with the memory contents of the cores, its compiler, its report, its file.
 
 May import ``timing``, ``mapping`` and what is below them."""

@@ -75,6 +75,7 @@ def compile(
     found = list(violations(network, config, steps, plans[0]))
     if found:
         raise DoesNotFit(describe(found, network, config, steps))
+    # The load counts neurons; which plan is the fastest also depends on events and on the bus.
     plan = plans[0]
     if len(plans) > 1:
         plan = min(plans, key=lambda plan: typical_cycles(plan, TYPICAL_ACTIVITY))
@@ -88,9 +89,11 @@ def compile(
 
 
 def _registers(plan: Plan) -> dict[Register, int]:
+    # The input map is at the start of the spike memory (``Maps``).
     registers = {Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0}
     if plan.config.half_words:
         source = plan.network.input
+        # Spike words have a bit for each step of a window, which is one with a recurrent layer.
         bits = source.bits if source.kind == "pixels" else plan.window
         registers[Register.INPUT_HALF] = int(bits <= plan.config.window // 2)
     return registers

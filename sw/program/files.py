@@ -29,6 +29,7 @@ def save_program(program: Program, path: PathLike) -> None:
     FileError
         If the file cannot be written.
     """
+    # No memory contents: they are of one version of the gateware, and quickly made again.
     header, tensors = encode_network(program.network)
     header = {"network": header, "array": program.config.as_dict(), "steps": program.steps}
     if program.device is not None:

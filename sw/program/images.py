@@ -49,7 +49,7 @@ def core_image(plan: Plan, core: int) -> dict[Space, Image]:
             for values in (layer.bias, layer.threshold)
         )
         biases.append(bias)
-        # A lane without a neuron must not fire, so its threshold is above the membrane of 0.
+        # Thresholds are at least 1, also those of lanes without a neuron.
         thresholds.append(np.maximum(1, threshold))
     listed = [layout.pack(fields) for fields in tasks(plan, core)]
     words = np.array(listed, dtype=np.int64).reshape(-1, 1)

@@ -23,8 +23,16 @@ class Program(Mapping):
 
     Attributes
     ----------
-    network, config, steps, partitions, device
-        As of ``Mapping``.
+    network : Network
+        The network that was compiled.
+    config : ArrayConfig
+        The array that it was compiled for.
+    steps : int
+        Steps of a sample.
+    partitions : tuple of Partitioning
+        Per layer, how it is partitioned over the cores.
+    device : str or None
+        ``"golden:"`` if that is the only device it runs on; None for every device.
     images : tuple of dict
         Per core and memory, (rows, 16-bit chunks) from row 0; empty if the program is for the
         golden model only.

@@ -76,7 +76,7 @@ def bin_events(
     for i, events in enumerate(recordings):
         position = event_positions(f"samples[{i}]", events, shape)
         step = steps_of(f"samples[{i}]", events, steps, bin_time, start)
-        inside = step < steps
+        inside = step < steps  # with bin_count all are: the last event is in the last step
         if late == "refuse" and not inside.all():
             first = int(np.argmin(inside))
             raise ValueError(

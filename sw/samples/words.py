@@ -47,6 +47,7 @@ def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uin
 
 def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
     """The number of bits that are set in each word, of at most 16 bits without a sign."""
+    # By bytes from a table: numpy counts bits only from version 2 on.
     wide = words.astype(np.uint16)
     counts: npt.NDArray[np.int64] = (_BYTE_COUNTS[wide & 0xFF] + _BYTE_COUNTS[wide >> 8]).astype(
         np.int64

@@ -125,6 +125,7 @@ class _Model:
 
     def __init__(self, mapping: Mapping, counters: bool) -> None:
         self.mapping, self.config = mapping, mapping.config
+        self.tags, self.tiles = mapping.layer_tags, mapping.tiles
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.looked = 0  # when it is free for a packet, and the core it looks at
@@ -135,6 +136,10 @@ class _Model:
         # Cycles on the way to the merger, by way of a register; as many back.
         self.to_merger = int(self.config.pipelined and several)
         self.last = len(mapping.network.layers) - 1
+        self.scan_read = timing.scan_task_cycles(self.config)
+        self.neuron_read = timing.neuron_task_cycles(self.config)
+        self.found_to_issued = timing.found_to_issued(self.config)
+        self.output = [self._output_cycles(run) for run in self.tags]
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
         """Run a window; returns the time that its END tells."""
@@ -145,7 +150,7 @@ class _Model:
                 core.finder = start
         ready: list[int] = []
         in_order = False
-        for run, (layer, kind) in self.mapping.layer_tags.items():
+        for run, (layer, kind) in self.tags.items():
             events = self._events(words[layer])
             if run == 0:  # the input is there before its window is taken
                 ready = [0] * len(events)
@@ -157,7 +162,7 @@ class _Model:
             )
             sent = self._together([
                 self._task(core, tile, task)
-                for core, tile in zip(self.cores, self.mapping.tiles[layer], strict=True)
+                for core, tile in zip(self.cores, self.tiles[layer], strict=True)
             ])
             if inner:
                 senders = [times for times in sent if times]
@@ -222,8 +227,11 @@ class _Model:
             on_bus = task.sends * self.row_sent
             complete = swap + (self._drained(neurons, task) if tile.groups else 1)
             sent.append(complete + timing.row_to_flags(config) + on_bus)
-            core.neuron = complete + 1 + self._output_cycles(task.run, computes=tile.groups > 0)
-            core.neuron += on_bus if tile.groups else 0
+            core.neuron = complete + 1
+            if tile.groups:
+                core.neuron += self.output[task.run] + on_bus
+            else:  # a pipelined core then has no skeleton to make, and leaves its state out
+                core.neuron += timing.WRITTEN_BACK - self.config.pipelined
             core.settled = core.neuron
             is_last = group >= tile.groups - 1
             for packet in self._packets(task, neurons, is_last):
@@ -233,12 +241,12 @@ class _Model:
                 core.neuron = gone + packet.words - 1 + packet.behind
                 if packet.results:
                     core.settled = core.neuron
-        core.neuron += timing.neuron_task_cycles(config)
+        core.neuron += self.neuron_read
         core.loads = core.loads[-config.row_queue :]
-        # It is known a cycle after the last row that the map is complete; rows in order may be read
-        # without that.
+        # The task ends when the map is known to be complete, which of rows that are read as they
+        # come is two cycles behind the last one.
         complete = max(task.ready) + 2 * task.in_order
-        core.finder = max(core.finder, complete) + timing.scan_task_cycles(config)
+        core.finder = max(core.finder, complete) + self.scan_read
         return sent if tile.groups else []
 
     def _swap(self, core: _Core, task: _Task, *, computes: bool) -> int:
@@ -252,7 +260,7 @@ class _Model:
             if events or number == len(rows) - 1:
                 if len(core.loads) >= self.config.row_queue:  # the queue is full
                     found = max(found, core.loads[-self.config.row_queue])
-                begin = max(core.issuer, found + timing.found_to_issued(self.config))
+                begin = max(core.issuer, found + self.found_to_issued)
                 core.loads.append(begin)
                 core.issuer = begin + max(1, events)
                 ended, busy = core.issuer - 1, events > 0
@@ -279,18 +287,18 @@ class _Model:
             self.config, neurons, passes, aligned=aligned
         )
 
-    def _output_cycles(self, run: int, *, computes: bool) -> int:
+    def _output_cycles(self, run: int) -> int:
         """Cycles of the output for a group, without its reports and the further beats of a row."""
         network = self.mapping.network
-        layer, _ = self.mapping.layer_tags[run]
+        layer, _ = self.tags[run]
         emit, inner = network.layers[layer].emit, layer < self.last
         words = not inner and network.readout != "membrane"
         if self.config.pipelined:
             # A state of its own makes a skeleton; where there is none, it and its row are left out.
             skeleton = emit != "spikes" if inner else words and emit == "skeleton"
-            return timing.WRITTEN_BACK + (1 if computes and skeleton else -1)
+            return timing.WRITTEN_BACK + (1 if skeleton else -1)
         # Where spikes are reported and no skeleton, the state of the latter is not entered.
-        return timing.WRITTEN_BACK - (computes and words and emit == "spikes")
+        return timing.WRITTEN_BACK - (words and emit == "spikes")
 
     def _packets(self, task: _Task, neurons: int, is_last: bool) -> list[_Packet]:
         """The packets behind a group; of no neurons where the core computes nothing."""
@@ -308,6 +316,6 @@ class _Model:
         if is_last and self.counters and task.run <= self.last:
             words = sum(count for _, count in counter_words(config))
             packets.append(_Packet(HEAD_WORDS + words, results=False))
-        if is_last and task.run == len(self.mapping.layer_tags) - 1:
+        if is_last and task.run == len(self.tags) - 1:
             packets.append(_Packet(HEAD_WORDS + END_WORDS, results=False))
         return packets

@@ -166,8 +166,10 @@ class Cores:
         self.config = config
         self.passes = (-(-steps // config.neuron_steps))[:, None]
         self.final = final[:, None]
-        self.scan = np.full(lag.shape, timing.scan_task_cycles(config), dtype=np.int64)
-        self.neuron = np.maximum(lag, 0) + timing.neuron_task_cycles(config)
+        self._scan_read = timing.scan_task_cycles(config)
+        self._neuron_read = timing.neuron_task_cycles(config)
+        self.scan = np.full(lag.shape, self._scan_read, dtype=np.int64)
+        self.neuron = np.maximum(lag, 0) + self._neuron_read
         self.settled = self._issuer = self.scan
         self._bus = _Bus(len(lag))
         self._merger = _Merger(config, len(lag))
@@ -212,8 +214,8 @@ class Cores:
             sent = self._merger.take(sent, ~idle, output.counters)
         if output.end:
             sent = self._merger.take(sent, np.ones_like(idle), output.end)
-        self.scan = np.maximum(finder, complete) + timing.scan_task_cycles(self.config)
-        self.neuron = np.maximum(sent, done.gone) + timing.neuron_task_cycles(self.config)
+        self.scan = np.maximum(finder, complete) + self._scan_read
+        self.neuron = np.maximum(sent, done.gone) + self._neuron_read
         self._issuer = done.issuer
         self.settled = np.where(idle, nothing, done.settled)
         return last_row

@@ -17,7 +17,7 @@ from stablespike.hw.scan.scanner import mark_layout
 from stablespike.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import PLACE
-from stablespike.spec.timing import LEAVING, neuron_latency, pass_length, sum_lag, swap_to_start
+from stablespike.spec.timing import SWAP_STAGES, neuron_latency, pass_length, sum_lag, swap_to_start
 
 from ...harness.blocks import array_config, neuron_settings, value
 from ...harness.streams import Bench, pack, start, unpack
@@ -119,7 +119,7 @@ class Surroundings:
         elif not group.mark["empty"] and len(real) >= 2:
             for cycle, (read, lane, _, _) in self.reads.items():
                 if read is real[-2]:
-                    moved = self.now + LEAVING + 1 + lane % config.chain
+                    moved = self.now + SWAP_STAGES + 1 + lane % config.chain
                     assert cycle + late <= moved, "sums are overwritten"
 
     async def step(self) -> None:
@@ -296,8 +296,8 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
             before = starts[-1]
             ready = before + passes * length
             if chained:
-                wait = max(0, late - config.chain - LEAVING - 1)
-                ready = max(ready, before + 1 + wait + 1 + LEAVING)
+                wait = max(0, late - config.chain - SWAP_STAGES - 1)
+                ready = max(ready, before + 1 + wait + 1 + SWAP_STAGES)
             else:
                 taken = before + (passes - 1) * length + config.lanes + late + 1
                 ready = max(ready, taken if late else 0) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import stablespike as ss
-from amaranth.hdl import Module
+from amaranth.hdl import Elaboratable
 from amaranth.sim import Simulator
 from stablespike.hw.core.core import Core
+from stablespike.hw.core.task_reader import TaskReader
+from stablespike.hw.neurons.drain import Drain
+from stablespike.hw.neurons.group_scheduler import Turns
+from stablespike.hw.neurons.neuron_unit import NeuronUnit
+from stablespike.hw.neurons.pipelined_group_scheduler import Overlap
+from stablespike.hw.scan.scanner import Scanner
 from stablespike.spec import timing
 
 SMALL = ss.ArrayConfig(
@@ -32,13 +39,21 @@ STEPS = 4
 CYCLES = 160  # enough for the first layer, and for the second one to begin
 
 
-class ProbedCore(Core):
-    """A core whose parts a simulation can look at."""
+def parts_of(component: Elaboratable, *kinds: type) -> tuple[Simulator, dict[type, list[Any]]]:
+    """A simulator of a component, and the parts of these kinds that it is made of."""
+    found: dict[type, list[Any]] = {kind: [] for kind in kinds}
 
-    def elaborate(self, platform: Any) -> Module:
-        top = super().elaborate(platform)
-        self.parts = top.submodules
-        return top
+    def noted(kind: type, elaborate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def note(self: Any, platform: Any) -> Any:
+            found[kind].append(self)
+            return elaborate(self, platform)
+
+        return note
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in kinds:
+            patch.setattr(kind, "elaborate", noted(kind, kind.elaborate))
+        return Simulator(component), found
 
 
 class Run:
@@ -51,23 +66,28 @@ class Run:
     """
 
     def __init__(self, config: ss.ArrayConfig) -> None:
-        self.core = ProbedCore(config, 0)
+        self.core = Core(config, 0)
         neuron = ss.Neuron(threshold=1)
         layers = [ss.Dense(np.zeros(shape), neuron=neuron) for shape in ((16, 4), (3, 16))]
         self.program = ss.compile(ss.Network(ss.SpikeInput((4,)), layers), config, STEPS)
-        simulator = Simulator(self.core)
-        parts = self.core.parts
+        schedulers = Overlap if config.convolution else Turns
+        simulator, parts = parts_of(
+            self.core, Scanner, TaskReader, schedulers, Drain, NeuronUnit
+        )
+        (scanner,), (drain,), (unit,) = parts[Scanner], parts[Drain], parts[NeuronUnit]
+        (scheduler,) = parts[schedulers]
+        (scan_task,) = [reader for reader in parts[TaskReader] if reader.first == 0]
         self.signals = {
-            "range": parts.scanner.fields.valid & parts.scanner.fields.ready,
-            "issue": parts.scanner.issue,
-            "scan task": parts.scan_task.start,
-            "free": parts.groups.free,
-            "swap": parts.groups.swap,
-            "start": parts.drain.start,
-            "finished": parts.drain.finished,
-            "enters": parts.neuron.valid,
-            "leaves": parts.neuron.done,
-            "emitted": parts.groups.emitted,
+            "range": scanner.fields.valid & scanner.fields.ready,
+            "issue": scanner.issue,
+            "scan task": scan_task.start,
+            "free": scheduler.free,
+            "swap": scheduler.swap,
+            "start": drain.start,
+            "finished": drain.finished,
+            "enters": unit.valid,
+            "leaves": unit.done,
+            "emitted": scheduler.emitted,
         }
         self.up: dict[str, list[int]] = {name: [] for name in self.signals}
         simulator.add_clock(1e-6)
