@@ -295,17 +295,13 @@ class Loader(wiring.Component):
             part, low = Signal(), Signal(8, reset_less=True)
             word = Mux(self.half, byte, Cat(low, byte))
             put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
-        m.d.comb += row.word.eq(word)
-        mask = row.mask[: row.lanes]
+        given, mask = Signal(), row.mask[: row.lanes]
+        m.d.comb += [row.word.eq(word), given.eq(put)]
         if self.config.chain > 1:
-            # The lowest lane is there before it is known that there is a word for it. That is a
-            # signal, so that the state is part of it, not of what every lane gets.
-            given = Signal()
-            m.d.comb += [
-                given.eq(put), row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
-            ]
+            # The lowest lane is there before it is known that there is a word for it.
+            m.d.comb += row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
         else:
-            m.d.comb += row.used.eq(lowest(mask, put))
+            m.d.comb += row.used.eq(lowest(mask, given))
         with m.If(row.complete):
             m.d.comb += row.port.valid.eq(1)
             if width <= 8:

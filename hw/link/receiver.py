@@ -166,10 +166,12 @@ class Receiver(wiring.Component):
                     m.d.comb += queue.i.valid.eq(1)
                     m.next = "BODY"
                     with m.If(last):
+                        m.d.sync += expected.eq(expected + 1)
                         m.next = "WAIT"
             with m.State("BODY"):
                 m.d.comb += queue.i.valid.eq(1)
                 with m.If(last):
+                    m.d.sync += expected.eq(expected + 1)
                     m.next = "WAIT"
             with m.State("NONCE"):
                 # A hello that came twice has the nonce of the running session: it is answered
@@ -186,6 +188,4 @@ class Receiver(wiring.Component):
             with m.State("GREET"):
                 m.d.comb += self.greeted.eq(1)
                 m.next = "WAIT"
-        with m.If(queue.i.valid & last):
-            m.d.sync += expected.eq(expected + 1)
         return m
