@@ -135,6 +135,7 @@ class Receiver(wiring.Component):
             if large:
                 with m.State("ARRIVE"):
                     m.next = "KIND"
+            # What is not for this session is dropped as soon as it is seen.
             with m.State("KIND"):
                 of_a_kind = (got & KIND_MASK).matches(Kind.HELLO, Kind.DATA, Kind.ACK)
                 m.d.sync += [kind.eq(got), resend.eq((got & RESEND) != 0)]
