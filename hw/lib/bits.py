@@ -56,6 +56,7 @@ def lowest(mask: Value, enable: Value) -> Value:
     Value
         As wide as ``mask``.
     """
+    # What comes before a group is a chain of one LUT per group.
     groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
     found, before = [], ~enable
     for group in groups:

@@ -52,6 +52,7 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        # The entry at the output is in the memory's output register, so it costs no cells.
         m.submodules.entries = memory = collision_free_memory(self.shape, self.depth)
         write, read = memory.write_port(), memory.read_port()
         head, tail = Signal(range(self.depth)), Signal(range(self.depth))

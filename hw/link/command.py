@@ -95,7 +95,7 @@ class CommandUnit(wiring.Component):
         Of the loader: the window under way goes on with the next byte only.
     rows_total : Out(unsigned)
         Register INPUT_ROWS.
-    place : Out(unsigned)
+    input_base : Out(unsigned)
         Register INPUT_BASE.
     half : Out(1)
         Register INPUT_HALF, where the array has ``half_words``.
@@ -122,7 +122,7 @@ class CommandUnit(wiring.Component):
         half = {"half": Out(1)} if config.half_words else {}
         self._registers = {
             Register.INPUT_ROWS: "rows_total",
-            Register.INPUT_BASE: "place",
+            Register.INPUT_BASE: "input_base",
             Register.REPORTS: "report_flags",
             **({Register.INPUT_HALF: "half"} if half else {}),
         }
@@ -133,7 +133,7 @@ class CommandUnit(wiring.Component):
             "bytes": Out(stream.Signature(8)),
             "no_head": In(1), "idle": In(1), "hungry": In(1),
             "rows_total": Out(bits_for(config.spike_rows)),
-            "place": Out(bits_for(config.spike_rows - 1)),
+            "input_base": Out(bits_for(config.spike_rows - 1)),
             "moved": Out(1),
             "report_flags": Out(REPORT_FLAG_BITS),
             "executed": Out(8),

@@ -79,6 +79,7 @@ class Deframer(wiring.Component):
             self.length.eq(length),
         ]
         # No byte can come in the cycle behind an end: the wire brings a code there.
+        # A frame that is good waits here until the one before was read; the wire waits with it.
         with m.If(check), m.If(self.accept | bad | ~crc.match):
             m.d.sync += [
                 check.eq(0), position.eq(FRAME_START), first.eq(1), complete.eq(0), long.eq(0)

@@ -152,7 +152,7 @@ class Link(wiring.Component):
         m.d.comb += [
             transmitter.room.eq(encoder.i.ready & ~encoder.i.valid),
             loader.rows_total.eq(command.rows_total),
-            loader.place.eq(command.place),
+            loader.input_base.eq(command.input_base),
             loader.moved.eq(command.moved),
             command.idle.eq(loader.idle),
             command.hungry.eq(loader.hungry),

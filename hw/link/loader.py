@@ -72,7 +72,7 @@ class Loader(wiring.Component):
     -------
     rows_total : In(unsigned)
         Rows of the input map; to be changed only while ``idle``.
-    place : In(unsigned)
+    input_base : In(unsigned)
         First row of its first buffer; likewise.
     half : In(1)
         Words come as half of the window's bits; likewise. Only where the array has ``half_words``.
@@ -100,7 +100,7 @@ class Loader(wiring.Component):
         super().__init__({
             **half,
             "rows_total": In(bits_for(config.spike_rows)),
-            "place": In(bits_for(config.spike_rows - 1)),
+            "input_base": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
             "bytes": In(stream.Signature(8)),
             "no_head": Out(1), "idle": Out(1), "hungry": Out(1),
@@ -112,10 +112,10 @@ class Loader(wiring.Component):
         m = Module()
         row = _Row(self.config)
         on_the_way = self._bus(m, row)  # a part of a row
-        base = Signal.like(self.place, reset_less=True)
+        base = Signal.like(self.input_base, reset_less=True)
         second = Signal()
         done = Signal.like(self.rows_total, reset_less=True)  # rows put on the bus
-        here = Signal.like(self.place)
+        here = Signal.like(self.input_base)
         summary = Signal(SUMMARY_ROWS, reset_less=True)
         known = Signal()  # the summary is that of the eight rows under way
         want_mask = Signal()
@@ -165,11 +165,12 @@ class Loader(wiring.Component):
                     m.next = "WINDOW"
                     with m.If(~repeats):
                         m.d.sync += [
-                            # What follows the last row of the place before is the second place.
-                            base.eq(Mux(second, here, self.place)), second.eq(~second),
+                            # The second input buffer follows on the last row of the first one.
+                            base.eq(Mux(second, here, self.input_base)), second.eq(~second),
                             done.eq(0), known.eq(0), there.eq(1),
                         ]
                         m.next = "ROOM"
+            # Rows need room for their window; one that repeats has none, and waits at its end.
             with m.State("ROOM"), m.If(self.windows.ready):
                 m.next = "ROW"
             with m.State("ROW"), m.If(~counting):
@@ -190,6 +191,7 @@ class Loader(wiring.Component):
                 with m.Elif(summary[0]):
                     m.d.comb += want_mask.eq(1)
                 with m.Else():
+                    # A silent row: the words are 0 between rows.
                     m.d.comb += row.port.valid.eq(1)
                 with m.If(want_mask):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
@@ -295,17 +297,13 @@ class Loader(wiring.Component):
             part, low = Signal(), Signal(8, reset_less=True)
             word = Mux(self.half, byte, Cat(low, byte))
             put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
-        m.d.comb += row.word.eq(word)
-        mask = row.mask[: row.lanes]
+        given, mask = Signal(), row.mask[: row.lanes]
+        m.d.comb += [row.word.eq(word), given.eq(put)]
         if self.config.chain > 1:
-            # The lowest lane is there before it is known that there is a word for it. That is a
-            # signal, so that the state is part of it, not of what every lane gets.
-            given = Signal()
-            m.d.comb += [
-                given.eq(put), row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
-            ]
+            # The lowest lane is there before it is known that there is a word for it.
+            m.d.comb += row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
         else:
-            m.d.comb += row.used.eq(lowest(mask, put))
+            m.d.comb += row.used.eq(lowest(mask, given))
         with m.If(row.complete):
             m.d.comb += row.port.valid.eq(1)
             if width <= 8:

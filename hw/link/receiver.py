@@ -135,6 +135,7 @@ class Receiver(wiring.Component):
             if large:
                 with m.State("ARRIVE"):
                     m.next = "KIND"
+            # What is not for this session is dropped as soon as it is seen.
             with m.State("KIND"):
                 of_a_kind = (got & KIND_MASK).matches(Kind.HELLO, Kind.DATA, Kind.ACK)
                 m.d.sync += [kind.eq(got), resend.eq((got & RESEND) != 0)]
@@ -166,10 +167,12 @@ class Receiver(wiring.Component):
                     m.d.comb += queue.i.valid.eq(1)
                     m.next = "BODY"
                     with m.If(last):
+                        m.d.sync += expected.eq(expected + 1)
                         m.next = "WAIT"
             with m.State("BODY"):
                 m.d.comb += queue.i.valid.eq(1)
                 with m.If(last):
+                    m.d.sync += expected.eq(expected + 1)
                     m.next = "WAIT"
             with m.State("NONCE"):
                 # A hello that came twice has the nonce of the running session: it is answered
@@ -186,6 +189,4 @@ class Receiver(wiring.Component):
             with m.State("GREET"):
                 m.d.comb += self.greeted.eq(1)
                 m.next = "WAIT"
-        with m.If(queue.i.valid & last):
-            m.d.sync += expected.eq(expected + 1)
         return m

@@ -122,6 +122,7 @@ class Transmitter(wiring.Component):
         due = Signal(_DUE)
         with m.FSM():
             with m.State("WAIT"):
+                # Once a frame has begun it is not held up: the encoder has room for all of it.
                 m.d.comb += buffer.between.eq(1)
                 m.d.sync += [at.eq(0), step.eq(0), asks.eq(0)]
                 self._choose(m, buffer, due, kind, asks, on_the_way)
@@ -147,6 +148,7 @@ class Transmitter(wiring.Component):
                 ]
                 m.next = "WORD HIGH"
             with m.State("WORD HIGH"):
+                # Whether this is the frame's end is known now, unless an acknowledgement came by.
                 m.d.comb += [byte.valid.eq(~buffer.stalled), byte.data.eq(buffer.word[8:])]
                 with m.If(byte.valid):
                     m.next = "WORD LOW"

@@ -88,6 +88,7 @@ class Uart(wiring.Component):
             m.d.sync += divisor.eq(self.baud)
 
         # A bit ends after divisor clocks. Counting starts from 1, so that no bound is one less.
+        # Sender: the marker tells the last bit, so that bits need no counter.
         sending = Signal()
         clocks = Signal.like(divisor, init=1)
         left = Signal(10)  # start, data, and a marker behind them that is never sent
@@ -103,6 +104,7 @@ class Uart(wiring.Component):
         with m.Else():
             m.d.sync += clocks.eq(clocks + 1)
 
+        # Receiver.
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
         # Clocks since the last sample, or the edge. Its highest bit tells a break.
@@ -138,6 +140,7 @@ class Uart(wiring.Component):
                 with m.If(self.baud_set):
                     m.next = "WAIT"
             with m.State("RELEASE"):
+                # A stop bit of 0 is a bad byte or a break; the next start bit comes after a 1.
                 # The byte before took at most its bits at the default rate.
                 m.d.comb += broken.eq(sampled[-1])
                 with m.If(broken):

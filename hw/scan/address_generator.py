@@ -145,6 +145,7 @@ class KernelRowWalker(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.walking.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
+                # In every cycle, as ``scan`` holds from ``start`` on: that needs no enable.
                 m.d.sync += [
                     now.down_pool.eq(0), now.along_pool.eq(0), now.group.eq(0),
                     now.group_weight.eq(scan.weights), now.columns.eq(scan.start_columns),
@@ -168,6 +169,8 @@ class KernelRowWalker(wiring.Component):
                     position.task.eq(position_last & group_last & pool_last),
                     position.window.eq(position_last & group_last & pool_last & scan.last),
                 ]
+                # A group's weights end where its last position's do, and the next group's begin
+                # there. So each position starts from the group's.
                 m.next = "MOVE"
                 with m.If(in_pool):
                     m.d.sync += now.weight.eq(now.group_weight)

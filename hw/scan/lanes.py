@@ -101,7 +101,7 @@ class Lanes(wiring.Component):
         add = Signal(config.window)
         m.d.comb += add.eq(Cat(bit & self.add for bit in self.word))
         for step in range(config.window):
-            ahead = None
+            ahead = None  # the lane behind in the chain, which is shown next
             for lane in reversed(range(config.lanes)):
                 acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
                 shadow = Signal.like(acc, name=f"shadow_{lane}_{step}", reset_less=True)

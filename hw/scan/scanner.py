@@ -170,6 +170,7 @@ class Finder(wiring.Component):
         walk = Signal(range_layout(config), reset_less=True)  # the rest of it
         done = Signal(unsigned(bits_for(config.spike_rows)), reset_less=True)  # rows read
         last, ready, step, taken = Signal(), Signal(), Signal(), Signal()
+        # The next range is taken as the last row is read, so that the finder never stands still.
         m.d.comb += [
             self.flags_row.eq(walk.row),
             taken.eq(self.ranges.valid & self.ranges.ready),
@@ -347,6 +348,7 @@ class Scanner(wiring.Component):
         connect(m, flipped(self.ranges), finder.ranges)
         connect(m, finder.found, queue.i)
         connect(m, queue.o, issuer.found)
+        # Waiting shows only when the issuer has nothing left to do.
         starved = Signal()
         m.d.comb += [
             finder.available.eq(self.available),

@@ -99,6 +99,7 @@ class Sequencer(wiring.Component):
         # A register, since the comparison is slow; rows of a map that comes in order do not wait
         # for it.
         m.d.sync += complete.eq(received >= scan.wait)
+        # More rows than any map has stand for all of them.
         with m.If(complete):
             m.d.comb += self.available.eq(self.config.spike_rows)
         with m.Elif(scan.ordered):
@@ -115,6 +116,7 @@ class Sequencer(wiring.Component):
             connect(m, generator.ranges, flipped(self.ranges))
             m.d.comb += [generator.scan.eq(scan), generator.base.eq(base)]
             if self.config.recurrence:
+                # Toggles as a window is taken, so the first one after a reset is even.
                 odd, fresh = Signal(init=1), Signal()
                 m.d.comb += [generator.odd.eq(odd), generator.fresh.eq(fresh)]
                 with m.If(self.take):
@@ -133,6 +135,7 @@ class Sequencer(wiring.Component):
 
         with m.FSM():
             with m.State("LOAD"):
+                # Only the first task waits for a window: the list runs once for each.
                 with m.If(first & stale):
                     m.d.comb += self.load.eq(1)
                 with m.Elif(self.loaded & (self.waiting | ~first)):
@@ -152,6 +155,7 @@ class Sequencer(wiring.Component):
                     m.d.comb += self.ranges.valid.eq(1)
                     with m.If(task_ends):
                         m.next = "READ"
+            # The finder may still walk the last range while its last row is read.
             with m.State("READ"), m.If(over & self.walked & complete):
                 m.d.comb += [read.eq(1), self.load.eq(1)]
                 m.d.sync += self.task.eq(Mux(scan.last, 0, self.task + 1))
@@ -163,6 +167,7 @@ class Sequencer(wiring.Component):
     def _group_ranges(self, m: Module, base: Value) -> Value:
         """The whole map once for every group; returns whether the task's last one is taken."""
         scan, group_range = self.scan, self.ranges.payload
+        # Weights of a group follow on those of the one before, a run of L for each row.
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
         m.d.comb += [

@@ -67,6 +67,7 @@ class SpikeMemory(wiring.Component):
             lanes * window, config.spike_rows * beats
         )
         m.submodules.flags = flags = collision_free_memory(config.lanes, config.spike_rows)
+        # A row's flags are in one row of their memory, of which a part writes its share.
         write_words = words.write_port()
         write_flags = flags.write_port(granularity=lanes if beats > 1 else None)
         read_words, read_flags = words.read_port(), flags.read_port()

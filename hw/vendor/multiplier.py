@@ -20,6 +20,8 @@ _HALF = 16
 
 def _multiplier(m: Module, name: str, output: Value, **connections: object) -> None:
     """An SB_MAC16 whose 32-bit ``output`` comes from its output registers."""
+    # Nothing is negated, cascaded or held unless ``connections`` says so, and the output is the
+    # adder's, registered (OUTPUT_SELECT 1).
     inputs = {
         **{f"i_{half}": Const(0, _HALF) for half in "ABCD"},
         **{f"i_{half}HOLD": 0 for half in "ABCD"},
@@ -183,9 +185,11 @@ def subtract_shifted(
     wide = Signal(signed(_WIDTH), name=f"{name}_base")
     times = Signal(signed(_HALF), name=f"{name}_value")
     m.d.comb += [
-        wide.eq(Cat(Const(-1, 15), base).as_signed()),
+        wide.eq(Cat(Const(-1, 15), base).as_signed()),  # 2**15 - 1 below the point
         times.eq(value),
     ]
+    # The adder takes the product (LOWERINPUT 2) and C with D (UPPERINPUT 1). The carry goes from
+    # its bottom half to the top one (CARRYSELECT 2).
     _multiplier(
         m, name, total, i_A=times, i_B=_factor(shift, on), i_C=wide[_HALF:], i_D=wide[:_HALF],
         p_A_SIGNED=Const(1, 1), p_B_SIGNED=Const(1, 1),

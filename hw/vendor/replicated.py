@@ -37,6 +37,7 @@ def replicated(m: Module, platform, name: str, value: Value) -> Signal:
     if not has_ecp5_cells(platform):
         m.d.sync += copy.eq(value)
         return copy
+    # Cells without a reset or an enable: those would be nets across the device again.
     bits = [Signal(name=f"{name}_{bit}") for bit in range(len(value))]
     for bit, out in enumerate(bits):
         m.submodules[f"{name}_{bit}"] = Instance(

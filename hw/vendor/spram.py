@@ -38,6 +38,7 @@ def single_port_ram(
         The row read, one cycle after its access and until the next one.
     """
     row = Signal(SPRAM_WIDTH, name=f"{name}_row")
+    # Always awake and powered; a write is one of all four nibbles.
     m.submodules[name] = Instance(
         "SB_SPRAM256KA",
         i_CLOCK=ClockSignal(), i_ADDRESS=address, i_DATAIN=data, i_MASKWREN=0b1111, i_WREN=write,

@@ -111,7 +111,7 @@ async def sets_registers(dut):
     bench = await start(dut)
     LoaderModel(bench, 0.0)
     source = bench.source("commands", parameters()["stall"])
-    pins = {Register.INPUT_ROWS: dut.rows_total, Register.INPUT_BASE: dut.place,
+    pins = {Register.INPUT_ROWS: dut.rows_total, Register.INPUT_BASE: dut.input_base,
             Register.REPORTS: dut.report_flags}
     limits = {Register.INPUT_ROWS: config.spike_rows, Register.INPUT_BASE: config.spike_rows - 1,
               Register.REPORTS: 3}

@@ -12,6 +12,7 @@ from ...harness.streams import start
 async def the_last_byte_is_taken_when_the_loader_has_it(dut):
     """Commands of random bytes, pauses on both sides, a byte of some refused by the loader."""
     bench = await start(dut)
+    bench.monitor("i")
     bench.monitor("o")
     random = bench.random
     for _ in range(200):

@@ -27,10 +27,10 @@ def _words(rng: random.Random, rows: int, config: ArrayConfig, half: bool = Fals
     ])
 
 
-async def _map(bench: Bench, rows: int, place: int, half: bool = False) -> None:
+async def _map(bench: Bench, rows: int, first_base: int, half: bool = False) -> None:
     dut = bench.dut
     await bench.until(lambda: dut.idle.value, "the loader to be idle")
-    dut.rows_total.value, dut.place.value, dut.moved.value = rows, place, 1
+    dut.rows_total.value, dut.input_base.value, dut.moved.value = rows, first_base, 1
     if _config().half_words:
         dut.half.value = int(half)
     await bench.tick()
@@ -70,9 +70,9 @@ async def decodes_windows(dut):
     for number in range(parameters().get("maps", 4)):
         half = config.half_words and number % 2 == 1
         total = rng.randrange(1, min(20, config.spike_rows // 2) + 1)
-        place = rng.randrange(config.spike_rows - 2 * total + 1)
-        await _map(bench, total, place, half)
-        second, base = 0, place
+        first_base = rng.randrange(config.spike_rows - 2 * total + 1)
+        await _map(bench, total, first_base, half)
+        second, base = 0, first_base
         for i in range(5):
             encoding = rng.choice([*encodings(config), *[Encoding.REPEAT] * (i > 0)])
             steps = rng.randrange(config.window)
@@ -84,7 +84,7 @@ async def decodes_windows(dut):
                     data = rng.randbytes(10_000)  # every byte means something
                 decoded, used = decode_rows(data, total, encoding, config, half)
                 source.put(list(data[:used]))
-                base, second = place + total * second, 1 - second
+                base, second = first_base + total * second, 1 - second
                 for r, row in enumerate(decoded):
                     for beat, part in enumerate(row.reshape(config.row_beats, -1)):
                         value = sum(int(w) << (i * config.window) for i, w in enumerate(part))

@@ -70,8 +70,8 @@ async def accumulates_while_the_shadow_empties(dut):
         hurried = newest - config.lanes * (not swap) if two else 0
         stays = shown if two else min(shown, len(shadow) - 1)
         shift = sum(
-            (place < stays and (place < hurried or random.random() < 0.3)) << t
-            for t, place in enumerate(at)
+            (position < stays and (position < hurried or random.random() < 0.3)) << t
+            for t, position in enumerate(at)
         )
         row = sum((w & ((1 << config.weight_bits) - 1)) << i * config.weight_bits
                   for i, w in enumerate(weights))
@@ -79,9 +79,9 @@ async def accumulates_while_the_shadow_empties(dut):
             bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift,
             **({"low": int(halves)} if config.wide_weights else {}),
         )
-        for got, t, place in zip(_shown(bench, config), steps, at, strict=True):
-            assert place >= shown or got == shadow[place][t], (place, t)
-        at = [place + (shift >> t & 1) for t, place in enumerate(at)]
+        for got, t, position in zip(_shown(bench, config), steps, at, strict=True):
+            assert position >= shown or got == shadow[position][t], (position, t)
+        at = [position + (shift >> t & 1) for t, position in enumerate(at)]
         if add:
             for lane in lanes:
                 for t in steps:
