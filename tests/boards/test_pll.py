@@ -82,6 +82,7 @@ def test_ecp5_is_as_near_as_ecppll(source, wanted):
         (ecp5_pll, 25 * MHZ, 1 * MHZ, "ECP5 PLL cannot make 1 MHz"),
         (gowin_pll, 27 * MHZ, 900 * MHZ, "GW1NR PLL cannot make 900 MHz"),
         (artix_pll, 100 * MHZ, 5 * MHZ, "Artix-7 PLL cannot make 5 MHz"),
+        (artix_pll, 100 * MHZ, 900 * MHZ, "Artix-7 PLL cannot make 900 MHz"),
         (ice40_pll, 0, 24 * MHZ, "input_hz must be at least 1, not 0"),
     ],
 )
