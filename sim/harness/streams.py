@@ -57,8 +57,7 @@ async def start(dut: Any, *, limit: int = CYCLE_LIMIT, period_ns: int = 10) -> B
         await bench.tick(2)
         dut.rst.value = 0
     await bench.tick()
-    bench._origin = get_sim_time("ns")
-    cocotb.start_soon(bench._guard())
+    bench.begin()
     return bench
 
 
@@ -83,6 +82,11 @@ class Bench:
         self._rise, self._fall = RisingEdge(dut.clk), FallingEdge(dut.clk)
         self.random = random.Random(cocotb.RANDOM_SEED)
         self._waiting = "the test to end"
+
+    def begin(self) -> None:
+        """Count cycles from now on, and start the cycle guard."""
+        self._origin = get_sim_time("ns")
+        cocotb.start_soon(self._guard())
 
     async def tick(self, count: int = 1) -> None:
         """Wait for a number of rising edges."""

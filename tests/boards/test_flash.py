@@ -1,4 +1,4 @@
-"""Flashing, with a script in openFPGALoader's place."""
+"""Flashing, with a script in place of openFPGALoader."""
 
 import pytest
 from stablespike.boards import flash as module
@@ -9,7 +9,7 @@ from stablespike.support.errors import DeviceNotFound, FileError, ToolError
 
 @pytest.fixture
 def loader(monkeypatch, tmp_path):
-    """Puts a script on the path that notes its arguments, prints, and ends with a status."""
+    """Puts a script on the path that writes its arguments to a file, prints, and ends."""
     folder = tmp_path / "bin"
     folder.mkdir()
 

@@ -1,4 +1,4 @@
-"""Block RAMs of cores side by side, the link's in the middle."""
+"""The floorplan: block RAMs of each core side by side, and those of the link in the middle."""
 
 import re
 
@@ -29,7 +29,7 @@ def placed(found):
 
 
 def sites_of_cores(cores, blocks):
-    """Those of each core, after what holds of every plan: no site twice, nothing forgotten."""
+    """Sites of each core, after checks of what holds for every plan."""
     found = cells(cores, blocks)
     anchor(found, "85F")
     sites = placed(found)

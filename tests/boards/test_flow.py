@@ -1,4 +1,4 @@
-"""The real tools, from pins and PLL to the bitstream, with little behind the UART."""
+"""The real tools, from pins and PLL to the bitstream, with a small design behind the UART."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from stablespike.spec.link import BUILD_ID_BYTES
 
 
 class Little(wiring.Component):
-    """In the accelerator's place: a memory that delays what comes in."""
+    """Takes the place of the accelerator: a memory that delays the received bits."""
 
     def __init__(self, config, build_id, *, clock_hz):
         assert len(build_id) == BUILD_ID_BYTES
@@ -38,7 +38,7 @@ class Little(wiring.Component):
         return m
 
 
-# What a bitstream begins with, or has near its beginning.
+# Bytes at or near the beginning of a bitstream.
 MARKS = {
     "ice40": bytes.fromhex("7eaa997e"), "ecp5": bytes.fromhex("ffffbdb3"),
     "gowin": b"1010010111000011",
@@ -60,7 +60,7 @@ def test_carry_outs_that_nothing_reads_are_left_open(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    # The one that is routed whole is in test_record.py.
+    # The board whose whole array is routed is in test_record.py.
     name for name, board in BOARDS.items() if not board.project and board.state != ROUTED
 ])
 def test_bitstream(name, monkeypatch):

@@ -1,4 +1,4 @@
-"""Memory needs counted before synthesis against yosys' own mapping."""
+"""Memory blocks counted before synthesis, compared with the mapping of yosys."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_the_link_takes_what_the_device_has_most_of(name, style, tables, small, 
     found = memories((tmp_path / "top.il").read_text())
     running = [each for each in found if each.name.startswith("running")]
     assert [each.style for each in running] == [style]
-    # Nothing writes a table.
+    # Tables are never written.
     assert [each.lanes for each in found if each.name == "table"] == [0] * tables
 
 

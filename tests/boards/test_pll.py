@@ -12,7 +12,7 @@ from stablespike.boards.pll import TOLERANCE, artix_pll, ecp5_pll, gowin_pll, ic
 
 MHZ = 1_000_000
 FIND = {"ice40": ice40_pll, "ecp5": ecp5_pll, "gowin": gowin_pll, "artix": artix_pll}
-# Least and most of: input, phase comparison, oscillator, output.
+# Lowest and highest rate in MHz of input, phase comparison, oscillator and output.
 LIMITS = {
     "ice40": ((10, 133), (10, 133), (533, 1066), (16, 275)),
     "ecp5": ((8, 400), (10, 400), (400, 800), (3.125, 400)),
@@ -22,7 +22,7 @@ LIMITS = {
 
 
 def made_of(kind, pll):
-    """The output rate as the primitive's own formula has it."""
+    """The output rate by the formula of the primitive."""
     s, rate = pll.settings, Fraction(pll.input_hz)
     if kind == "ice40":
         return rate * (s["DIVF"] + 1) / (s["DIVR"] + 1) / 2 ** s["DIVQ"]
@@ -82,6 +82,7 @@ def test_ecp5_is_as_near_as_ecppll(source, wanted):
         (ecp5_pll, 25 * MHZ, 1 * MHZ, "ECP5 PLL cannot make 1 MHz"),
         (gowin_pll, 27 * MHZ, 900 * MHZ, "GW1NR PLL cannot make 900 MHz"),
         (artix_pll, 100 * MHZ, 5 * MHZ, "Artix-7 PLL cannot make 5 MHz"),
+        (artix_pll, 100 * MHZ, 900 * MHZ, "Artix-7 PLL cannot make 900 MHz"),
         (ice40_pll, 0, 24 * MHZ, "input_hz must be at least 1, not 0"),
     ],
 )

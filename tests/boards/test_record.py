@@ -1,6 +1,6 @@
-"""The icebreaker's own bitstream, made by the real tools, against the record.
+"""The bitstream of the icebreaker, made by the real tools, compared with the record.
 
-``nox -s record`` changes the record, on purpose only.
+``nox -s record`` changes the record; that is never part of the tests.
 """
 
 import json

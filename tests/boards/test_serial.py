@@ -1,4 +1,4 @@
-"""Rates of the link: what chip and clock have in common."""
+"""Baud rates of the link, which chip and clock must have in common."""
 
 from fractions import Fraction
 
@@ -17,8 +17,8 @@ MHZ = 1_000_000
         (FT2232H, 24 * MHZ, 4_000_000),   # 6 clocks per bit
         (FT2232H, 48 * MHZ, 8_000_000),
         (FT231X, 96 * MHZ, 3_000_000),    # the chip's highest
-        (FT231X, 80 * MHZ, 2_000_000),    # 80 / 3 is no whole number
-        (BL702, 27 * MHZ, 1_000_000),     # 27 / 2 is none either
+        (FT231X, 80 * MHZ, 2_000_000),    # 80 / 3 is not an integer
+        (BL702, 27 * MHZ, 1_000_000),     # and 27 / 2 is not
     ],
 )
 def test_the_fastest_rate(chip, clock, baud):

@@ -1,4 +1,4 @@
-"""The table of boards, and the record none of them may fall behind."""
+"""The table of all boards, and comparison with the record."""
 
 import dataclasses
 import json

@@ -91,7 +91,7 @@ def test_failures(capsys, fake, tmp_path):
 
 @pytest.fixture
 def loader(monkeypatch, tmp_path):
-    """An openFPGALoader that notes its arguments in the file ``told``."""
+    """An openFPGALoader that writes its arguments to the file ``told``."""
     script = tmp_path / "openFPGALoader"
     script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\n')
     script.chmod(0o755)

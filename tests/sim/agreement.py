@@ -1,4 +1,4 @@
-"""One network three ways: plain integers, the golden model and a device must agree in every bit."""
+"""Comparison of plain integers, the golden model and a device: they must agree in every bit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ __all__ = ["agree"]
 def agree(
     device: Device, program: ss.Program, samples: np.ndarray[Any, Any], carry: bool = False
 ) -> None:
-    """Run samples with traces everywhere, the first of them on plain integers too; with ``carry``
-    each goes on from the state of the one before."""
+    """Run samples on the device and the golden model, with traces; the first on plain integers too.
+
+    With ``carry``, each sample starts from the state of the one before.
+    """
     network, config, steps = program.network, program.config, program.steps
     device.load(program)
     got = device.run(samples, trace=True, carry_state=carry)
@@ -39,6 +41,6 @@ def agree(
 
 
 def _words(spikes: np.ndarray[Any, Any], window: int) -> list[list[int]]:
-    """By window, of (1, steps, *neurons) spikes."""
+    """Words of each window, from spikes of shape (1, steps, *neurons)."""
     words: list[list[int]] = pack_steps(spikes.reshape(*spikes.shape[:2], -1), window)[0].tolist()
     return words

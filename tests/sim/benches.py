@@ -1,4 +1,4 @@
-"""Test benches run inside the simulator by test_bench.py, on FIFOs and on broken components."""
+"""Benches that test_bench.py runs inside the simulator, on FIFOs and on broken components."""
 
 import cocotb
 from stablespike.sim.harness.streams import parameters, start

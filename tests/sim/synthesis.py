@@ -1,4 +1,4 @@
-"""Small components through yosys, for the tests of netlists."""
+"""Synthesis of small components with yosys, for the tests of netlists."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ UART_PINS = {"clock": "clk", "rx": "rx", "tx": "tx"}
 
 
 class Platform:
-    """What the gateware asks of a platform."""
+    """The attribute of a platform that the gateware reads."""
 
     device = "iCE40UP5K"
 
 
 def synthesize(component, family):
-    """The netlist of a component, its ports those of ``component`` and clk and rst."""
+    """The netlist of a component; its ports are those of ``component``, clk and rst."""
     platform = Platform() if family == "ice40" else None
     text = rtlil.convert(component, name="top", platform=platform, emit_src=False)
     script = f"{READ}{SYNTHESIS[family]}\nwrite_json top.json\n"

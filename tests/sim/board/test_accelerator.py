@@ -1,4 +1,4 @@
-"""The driver in cocotb against the whole accelerator, at its UART pins."""
+"""The driver in cocotb, connected to the UART pins of the whole accelerator."""
 
 from stablespike.hw.accelerator import UartAccelerator
 from stablespike.sim.harness.bench import run_bench

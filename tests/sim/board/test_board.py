@@ -1,4 +1,4 @@
-"""The simulated board's machinery, on a small top module that sends back what it gets."""
+"""Building and running simulated boards, with a small design that sends bytes back."""
 
 import logging
 import multiprocessing
@@ -24,7 +24,7 @@ CLOCK_HZ = 1_200_000
 
 
 class Echo(wiring.Component):
-    """Every byte comes back, xor 1, after a few clocks."""
+    """Sends every byte back with bit 0 inverted, a few clocks later."""
 
     rx: In(stream.Signature(8))
     tx: Out(stream.Signature(8))
@@ -42,7 +42,7 @@ class Echo(wiring.Component):
 
 
 class Wire(wiring.Component):
-    """The receive pin, three clocks later, on the transmit pin."""
+    """Drives the transmit pin with the receive pin of three clocks before."""
 
     rx: In(1, init=1)
     tx: Out(1, init=1)

@@ -1,4 +1,4 @@
-"""The cycle estimate of networks with maps against the simulated board."""
+"""The cycle estimate of networks with maps, compared with the simulated board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live mode on the simulated board: events as they come, with pauses on both sides."""
+"""Live mode on the simulated board, with pauses of the sender and of the receiver."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def network(readout: str) -> ss.Network:
 
 
 def recorded(rng: np.random.Generator) -> np.ndarray:
-    """Events of a bar that moves to and fro, and noise."""
+    """Events of a bar that moves back and forth, and noise."""
     count = 9 * STEPS
     events = np.zeros(count, dtype=FIELDS)
     events["t"] = np.sort(rng.integers(0, STEPS * BIN, count))
@@ -50,14 +50,17 @@ def recorded(rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("readout", ["counts", "membrane"])
 def test_a_recording_in_windows_is_the_recording_in_one_piece(readout: str) -> None:
-    """Ten times as fast as it was recorded, with pauses of either side, of more bytes than the
-    board has room for: nothing is dropped."""
+    """Nothing is dropped.
+
+    The recording runs at ten times its speed, with pauses on both sides, and has more bytes than
+    the board can buffer.
+    """
     rng = np.random.default_rng(0)
     recording = recorded(rng)
     program = ss.compile(network(readout), ARRAY, STEPS)
     with ss.open_device("sim:", array=ARRAY) as device:
         device.load(program)
-        whole = device.run([recording], bin_time=BIN)
+        expected = device.run([recording], bin_time=BIN)
         before, parts = device.link_bytes.sent, []
         with device.stream() as live:
             feed, began = live.feed(bin_time=BIN), time.monotonic()
@@ -74,8 +77,8 @@ def test_a_recording_in_windows_is_the_recording_in_one_piece(readout: str) -> N
     assert len(parts) == -(-STEPS // WINDOW)
     readouts = np.stack([part.readout[0] for part in parts])
     last = readouts.sum(axis=0) if readout == "counts" else readouts[-1]
-    assert np.array_equal(last, whole.readout[0])
+    assert np.array_equal(last, expected.readout[0])
     for name in ("spikes", "stable"):
         layers = sum(getattr(part, name)[0] for part in parts)
-        assert np.array_equal(layers, getattr(whole, name)[0])
-    assert whole.spikes.min() > 0, "a layer was silent"
+        assert np.array_equal(layers, getattr(expected, name)[0])
+    assert expected.spikes.min() > 0, "a layer was silent"

@@ -1,7 +1,7 @@
-"""Random networks on random arrays: plain integers, golden model and simulated board agree.
+"""Random networks on several arrays: plain integers, golden model and simulated board agree.
 
-A fixed-seed part of it runs every time; ``nox -s random500`` sets STABLESPIKE_RANDOM_NETWORKS to
-have that many networks on each of all the arrays.
+A part with fixed seeds runs every time. ``nox -s random500`` sets STABLESPIKE_RANDOM_NETWORKS to
+the number of networks that then run on each of all arrays.
 """
 
 from __future__ import annotations

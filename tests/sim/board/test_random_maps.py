@@ -1,7 +1,7 @@
-"""Random networks with maps, recurrence and mixed widths on arrays that have all of it.
+"""Random networks with maps, recurrence and mixed widths, on arrays that support all of these.
 
-As ``test_random``: a fixed-seed part of it runs every time, ``nox -s random500`` runs many networks
-on all of the arrays.
+As in ``test_random``, a part with fixed seeds runs every time, and ``nox -s random500`` runs many
+networks on all arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bench runner itself: good components pass, broken ones and empty modules fail."""
+"""The bench runner: good components pass; broken ones and modules without tests fail."""
 
 import pytest
 from amaranth import Module, Signal, signed

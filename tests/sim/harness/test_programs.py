@@ -1,4 +1,4 @@
-"""The check that benches make of every report, on reports of an interpreter of the tasks."""
+"""The check of every report that benches make, on reports of an interpreter of tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDE = replace(ARRAY, weight_bits=4, wide_weights=True)
 
 
 def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Packet]:
-    """The packets of a sample, its input taken from what a bench would send."""
+    """The packets of a sample, whose input is taken from the payloads that a bench would send."""
     config, model = program.config, ArrayModel(program)
     width, part = config.window, config.lanes // config.row_beats
     shape = program.registers[Register.INPUT_ROWS], config.lanes
@@ -41,9 +41,9 @@ def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Pa
         for core, each in enumerate(packets):
             for data in each:
                 words = np.frombuffer(data, "<u2").tolist()
-                head, place = HEAD.unpack(words[0]), PLACE.unpack(words[1])
+                head, origin = HEAD.unpack(words[0]), PLACE.unpack(words[1])
                 yield Packet(
-                    ReportKind(head["kind"]), head["layer"], place["group"], place["core"],
+                    ReportKind(head["kind"]), head["layer"], origin["group"], origin["core"],
                     tuple(words[2:]),
                 )
             yield Packet(ReportKind.END, 0, 0, core, (0, 0))

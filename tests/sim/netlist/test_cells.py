@@ -1,4 +1,4 @@
-"""Models of memories and multipliers: what is mapped to them is what was written."""
+"""Models of memories and multipliers: the mapped design does what the gateware says."""
 
 import os
 import random
@@ -17,14 +17,27 @@ from stablespike.spec import ArrayConfig
 from synthesis import STREAM_PINS, synthesize
 
 CLOCKS = 60_000
-# Those of the iCE40 take a minute: `nox -s cells` has them too.
+# The memories of the iCE40 take a minute, so only `nox -s cells` has them.
 FAMILIES = ["ecp5", "ice40"] if os.environ.get("STABLESPIKE_CELLS") else ["ecp5"]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a memory: bits and number of rows, the part written at once, whether a read in the cycle
-    of a write gives what is written (otherwise it is undefined)."""
+    """Shape of a memory.
+
+    Attributes
+    ----------
+    width : int
+        Bits of a row.
+    depth : int
+        Number of rows.
+    part : int or None
+        Bits of a row that are written together; None for all of them.
+    transparent : bool
+        Whether a read in the cycle of a write returns what is written; otherwise it is undefined.
+    rom : bool
+        Whether the memory is never written.
+    """
 
     width: int
     depth: int
@@ -34,7 +47,8 @@ class Shape:
 
 
 SHAPES = {
-    # Every width of a block, and what the gateware has: words, flags, parameters, tables, rings.
+    # Every width of a block, and the memories of the gateware: words, flags, parameters, tables,
+    # ring buffers.
     "ecp5": [
         Shape(1, 16384), Shape(2, 8192), Shape(4, 4096), Shape(9, 2048), Shape(18, 1024),
         Shape(36, 512), Shape(36, 512, transparent=True), Shape(128, 512, 16), Shape(8, 1024),
@@ -50,7 +64,7 @@ SHAPES = {
 
 
 class Exercise(wiring.Component):
-    """Memories and a multiplier under random stimulus, a byte of it in and one out per clock.
+    """Memories and a multiplier under random stimulus, with a byte in and a byte out per clock.
 
     Parameters
     ----------
@@ -124,7 +138,7 @@ class Exercise(wiring.Component):
         return product.as_unsigned()
 
     def host_memory(self, m, state):
-        """Filled first, since its single-port form starts with anything."""
+        """A host memory, filled first because its single-port form starts with arbitrary values."""
         m.submodules.host = memory = HostMemory(64, 2048)
         filled = Signal(14)
         known = Signal()
@@ -152,7 +166,7 @@ class Exercise(wiring.Component):
 
 
 def exchange(verilog, data, count):
-    """What the board answers to all of the data."""
+    """The board's answer to all of the data."""
     board = SimTransport(ArrayConfig(), verilog=verilog, quick=True)
     board.write(data)
     answer = b""
@@ -189,7 +203,7 @@ def test_a_read_that_meets_a_write_is_seen(family):
 
 
 class Reads(wiring.Component):
-    """A memory read without a clock, and one whose reads see what is written."""
+    """A memory that is read without a clock, and one with a transparent read port."""
 
     address: In(4)
     data: In(4)
@@ -231,7 +245,7 @@ OUT_BYTES = 5
 
 
 class Blocks(wiring.Component):
-    """Block RAMs that take 12 bytes and run for one clock; 5 bytes of each come back."""
+    """Block RAMs that run for one clock per 12 bytes; each of them sends 5 bytes back."""
 
     rx: In(stream.Signature(8))
     tx: Out(stream.Signature(8))
@@ -285,7 +299,7 @@ class Blocks(wiring.Component):
 
 
 class Block:
-    """A block RAM as the vendor describes it: 2,048 bytes of 9 bits; narrow ports use 8 of them."""
+    """A block RAM as its vendor describes it: 2,048 bytes of 9 bits; narrow ports use 8 of them."""
 
     def __init__(self, a, b, mode_a, mode_b, register_a, register_b):
         self.width = a, b
@@ -295,8 +309,8 @@ class Block:
         self.latch = [[0] * 36, [0] * 36]
         self.register = [[0] * 36, [0] * 36]
 
-    def places(self, port, address):
-        """The bits a port sees there, its lowest pin first."""
+    def positions(self, port, address):
+        """Positions of the bits that a port selects, from its lowest pin up."""
         width = self.width[port]
         if width < 9:
             byte, within = address >> 3, (address & 7) // width * width
@@ -306,35 +320,37 @@ class Block:
 
     def clock(self, enable, write, address, data, output):
         pdp = self.width[0] == 36
-        places = [self.places(port, address[port]) for port in (0, 1)]
+        positions = [self.positions(port, address[port]) for port in (0, 1)]
         if pdp:
             data, write = ((data[1] << 18) | data[0], 0), (write[0], 0)
         written = [{}, {}]
         for port in (0, 1):
             if enable[port] and write[port]:
-                for i, place in enumerate(places[port]):
+                for i, position in enumerate(positions[port]):
                     if self.width[port] < 18 or address[port] >> i // 9 & 1:
-                        written[port][place] = data[port] >> i & 1
+                        written[port][position] = data[port] >> i & 1
         for port in (0, 1):
             other, mode = written[1 - port], self.mode[port]
             holds = write[port] and mode == "NORMAL"
             if enable[port] and not holds and not (pdp and port == 0):
-                self.latch[port] = [self.bits[place] ^ (place in other) for place in places[port]]
+                self.latch[port] = [
+                    self.bits[position] ^ (position in other) for position in positions[port]
+                ]
                 if mode == "WRITETHROUGH":
                     self.latch[port] = [
-                        written[port].get(place, bit)
-                        for place, bit in zip(places[port], self.latch[port], strict=True)
+                        written[port].get(position, bit)
+                        for position, bit in zip(positions[port], self.latch[port], strict=True)
                     ]
                 self.latch[port] += [0] * (36 - len(self.latch[port]))
-        for place in written[0].keys() | written[1].keys():
-            both = place in written[0] and place in written[1]
-            self.bits[place] = written[1].get(place, written[0].get(place)) ^ both
+        for position in written[0].keys() | written[1].keys():
+            both = position in written[0] and position in written[1]
+            self.bits[position] = written[1].get(position, written[0].get(position)) ^ both
         for port in (0, 1):
             if output[port]:
                 self.register[port] = self.latch[port]
 
     def out(self):
-        """Both ports' output pins as one number."""
+        """The output pins of both ports as one number."""
         sources = [
             self.register[port] if self.registered[port] else self.latch[port] for port in (0, 1)
         ]
@@ -373,5 +389,5 @@ def test_a_block_ram_is_as_documented():
     size = OUT_BYTES * len(PORTS)
     for at in range(operations):
         for index, ports in enumerate(PORTS):
-            place = slice(size * at + OUT_BYTES * index, size * at + OUT_BYTES * (index + 1))
-            assert found[place] == expected[place], (at, ports)
+            answer = slice(size * at + OUT_BYTES * index, size * at + OUT_BYTES * (index + 1))
+            assert found[answer] == expected[answer], (at, ports)

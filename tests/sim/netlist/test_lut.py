@@ -7,18 +7,18 @@ from stablespike.sim.netlist.lut import lut_expression
 
 
 def evaluate(text, inputs):
-    """A small recursive evaluator: the text is fully parenthesized."""
+    """Value of an expression, which has parentheses throughout."""
     text = text.strip()
     if text.startswith("~"):
         return 1 - evaluate(text[1:], inputs)
     if not text.startswith("("):
         return int(text[-1]) if text.startswith("1'b") else inputs[text]
     depth, parts, at = 0, [], 1
-    for place, c in enumerate(text):
+    for position, c in enumerate(text):
         depth += (c == "(") - (c == ")")
         if depth == 1 and c in "&|^?:":
-            parts += [text[at:place], c]
-            at = place + 1
+            parts += [text[at:position], c]
+            at = position + 1
     parts.append(text[at:-1])
     left, operator, right, *rest = parts
     a = evaluate(left, inputs)

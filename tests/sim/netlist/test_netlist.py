@@ -1,4 +1,4 @@
-"""Netlists on the simulated board: small arrays, faults, and what is refused."""
+"""Netlists on the simulated board: small arrays, faults, and errors."""
 
 import json
 from unittest.mock import patch
@@ -17,7 +17,7 @@ from stablespike.spec.link import BAUD_DEFAULT, CLOCKS_PER_BIT_MIN
 from stablespike.support.errors import DeviceError, FileError, ToolError
 from synthesis import UART_PINS, synthesize
 
-# The slowest clock: the default rate has the fewest clocks per bit.
+# The slowest clock that the default baud rate allows, for the fewest clocks per bit.
 CLOCK_HZ = CLOCKS_PER_BIT_MIN * BAUD_DEFAULT
 CONFIG = ss.ArrayConfig(
     lanes=4, acc_bits=10, weight_rows=2048, spike_rows=64, neuron_groups=8, tasks=8, row_queue=4,
@@ -28,7 +28,7 @@ FAULTS = 12
 
 
 class PinTransport(Transport):
-    """The driver's side of a netlist."""
+    """A netlist as the driver sees it."""
 
     name = "the netlist"
     timeout = 60.0
@@ -59,7 +59,7 @@ def netlist(request):
 
 
 def task():
-    """A program of two layers with both emissions, and samples for it."""
+    """A program of two layers, of which one emits spikes and skeleton, and samples for it."""
     rng = np.random.default_rng(1)
     neuron = ss.Neuron(leak=(2, None), threshold=60, v_init=15)
     net = ss.Network(
@@ -75,7 +75,7 @@ def task():
 
 
 def differences(verilog, fault, timeout=None):
-    """Of the driver's results from golden's."""
+    """Comparison of the driver's results with those of the golden model."""
     program, samples = task()
     with ss.open_device("golden:") as golden:
         golden.load(program)
