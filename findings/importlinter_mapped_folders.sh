@@ -3,18 +3,19 @@
 #
 # Expected: a package that Python imports, demo.hw from the folder hw/ and demo from sw/, is one that import-linter
 #   checks: it asks Python where the root package is, and the install told Python where all of it is.
-# Found (import-linter 2.17, grimp 3.20, setuptools 84.2.1, 2026-11-30): it walks the folder of the root package. With the
-#   editable install demo.hw imports, yet a contract that names it ends with "Module 'demo.hw' does not exist". One that
-#   has it as an optional layer, "(demo.hw)", says KEPT and gives status 0, although demo.core imports demo.hw. Of the same
-#   project installed as usual, where the folders lie in one another, both contracts are found broken.
-# Why it matters: projects of gateware and software keep hw/ and sw/ side by side. Their rule "the driver does not import
-#   the gateware" is then not checked in a developer's checkout, and is where the package was built.
+# Found (import-linter 2.17, grimp 3.20, setuptools 84.2.1, 2026-11-30): it walks the folder of the root package. With
+#   the editable install demo.hw imports, yet a contract that names it ends with "Module 'demo.hw' does not exist". One
+#   that has it as an optional layer, "(demo.hw)", says KEPT and gives status 0, although demo.core imports demo.hw. Of
+#   the same project installed as usual, where the folders lie in one another, both contracts are found broken.
+# Why it matters: projects of gateware and software keep hw/ and sw/ side by side. Their rule "the driver does not
+#   import the gateware" is then not checked in a developer's checkout, and is where the package was built.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 python3 -m venv venv
-venv/bin/pip install -q --disable-pip-version-check 'import-linter==2.17' 'grimp==3.20' 'setuptools==84.2.1' 'wheel==0.45.1'
+venv/bin/pip install -q --disable-pip-version-check 'import-linter==2.17' 'grimp==3.20' \
+  'setuptools==84.2.1' 'wheel==0.45.1'
 mkdir -p project/sw/core project/hw
 touch project/sw/__init__.py project/hw/__init__.py
 echo 'import demo.hw' > project/sw/core/__init__.py

