@@ -62,8 +62,8 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
         array = CoreArray(self.config)
-        clear = Signal(init=int(self.config.chain > 1))
-        if self.config.chain > 1:
+        clear = Signal(init=int(self.config.pipelined))
+        if self.config.pipelined:
             # A reset from a register, long enough for all that is on its way; what the array still
             # says then is of the session before.
             m.domains.array = ClockDomain(local=True)

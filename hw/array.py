@@ -50,7 +50,7 @@ class CoreArray(wiring.Component):
         )
 
     def elaborate(self, platform) -> Module:
-        if self.config.chain > 1:
+        if self.config.pipelined:
             return self.large(platform)
         m = Module()
         cores = [Core(self.config, index) for index in range(self.config.cores)]

@@ -173,6 +173,15 @@ class ArrayConfig:
         return -(-self.row_bits // 16)
 
     @property
+    def pipelined(self) -> bool:
+        """Whether the array has registers for the clock.
+
+        A large array, which has chained lanes, takes a register wherever a path would be long or
+        would cross the device. A small one spares the cells, and the cycle.
+        """
+        return self.chain > 1
+
+    @property
     def passes(self) -> int:
         """Passes of the neuron unit over a group of a full window."""
         return self.window // self.neuron_steps

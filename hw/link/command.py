@@ -18,6 +18,7 @@ from stablespike.spec.link import (
 )
 
 from ..lib.ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
+from ..lib.registers import pipeline
 from .receiver import command_layout
 
 __all__ = ["CommandUnit"]
@@ -98,8 +99,7 @@ class CommandUnit(wiring.Component):
         chunk_last, row_there, next_row = Signal(), Signal(), Signal()
         load_row = Signal(_ROW_BYTES)
         # At the clock of large arrays what is compared is known a cycle before it is asked for.
-        large = config.chain > 1
-        ahead = m.d.sync if large else m.d.comb
+        ahead = pipeline(m, config)
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
                 with m.Case(number):
@@ -213,8 +213,8 @@ class CommandUnit(wiring.Component):
                 then("VALUE LOW")
             with m.State("VALUE LOW"):
                 m.d.sync += low.eq(byte)
-                then("CHECK" if large else "VALUE HIGH")
-            if large:
+                then("CHECK" if config.pipelined else "VALUE HIGH")
+            if config.pipelined:
                 with m.State("CHECK"):
                     m.d.comb += take.eq(0)
                     with m.If(valid):

@@ -15,6 +15,7 @@ from ..lib.ports import (
     windows_signature,
     writes_signature,
 )
+from ..lib.registers import pipeline
 from ..lib.stream_registers import StreamBuffer
 from .cobs import CobsEncoder
 from .command import CommandUnit
@@ -57,7 +58,7 @@ class Link(wiring.Component):
         self.command = CommandUnit(config, default_divisor(clock_hz) if clock_hz else 0xFFFF)
         self.loader = Loader(config)
         self.transmitter = Transmitter(config, build_id, clock_hz)
-        self.encoder = CobsEncoder(marked=config.chain > 1)
+        self.encoder = CobsEncoder(marked=config.pipelined)
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -85,8 +86,7 @@ class Link(wiring.Component):
         m.submodules.transmitter = restarted(transmitter)
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
-        large = self.config.chain > 1
-        if large:
+        if self.config.pipelined:
             # At their clock commands cannot come straight out of memory, nor frames go into it.
             m.submodules.behind = behind = restarted(StreamBuffer(command_layout()))
             m.submodules.handover = handover = restarted(Handover())
@@ -108,7 +108,7 @@ class Link(wiring.Component):
         wiring.connect(m, loader.windows, wiring.flipped(self.windows))
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
         acknowledged, missing, doubled = Signal(), Signal(), Signal()
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, self.config)
         domain += [
             acknowledged.eq(receiver.acknowledged.valid),
             transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),
@@ -119,7 +119,7 @@ class Link(wiring.Component):
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         made = Signal()  # a byte of a frame is on its way to the encoder
-        if large:
+        if self.config.pipelined:
             m.d.sync += [
                 made.eq(transmitter.o.valid & ~receiver.clear),
                 encoder.i.payload.eq(transmitter.o.payload),

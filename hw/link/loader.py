@@ -81,7 +81,7 @@ class Loader(wiring.Component):
         advance, last, want_mask, shift = Signal(), Signal(), Signal(), Signal()
         on_the_way = Signal()  # to the bus, a part of a row
         rows = rows_signature(self.config).create()
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # What goes on all over a large array cannot be waited for in the same cycle.
             m.submodules.ahead = ahead = StreamBuffer(rows.payload.shape())
             connect(m, rows, ahead.i)
@@ -111,7 +111,7 @@ class Loader(wiring.Component):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
         counting = Signal()  # ``complete`` does not know of the last row yet
-        if self.config.chain > 1:
+        if self.config.pipelined:
             m.d.sync += [counting.eq(advance & last), complete.eq(done == self.rows_total)]
         else:
             m.d.sync += complete.eq(
@@ -149,7 +149,7 @@ class Loader(wiring.Component):
             named = Cat(lane == i for i in range(lanes))
             loaded = Mux(arriving.repeat, mask | named, loaded)
             whole = Mux(arriving.repeat, byte[-1], whole)
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # A register: it is known a cycle before.
             m.d.sync += done_with.eq(Mux(used.any(), at_most(mask[:part], 1), ~mask[:part].any()))
             with m.If(advance):
@@ -195,7 +195,7 @@ class Loader(wiring.Component):
                         m.d.comb += want_mask.eq(1)
                     else:
                         m.d.sync += mask.eq(-1)
-                        if self.config.chain > 1:
+                        if self.config.pipelined:
                             m.d.sync += done_with.eq(0)
                         m.next = "WORDS"
                 with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
@@ -248,7 +248,7 @@ class Loader(wiring.Component):
             part, low = Signal(), Signal(8, reset_less=True)
             word = Mux(self.half, byte, Cat(low, byte))
             m.d.comb += put.eq(self.bytes.valid & (part | self.half))
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # The lowest lane is there before it is known that there is a word for it.
             m.d.comb += used.eq(lowest(mask, Const(1)) & put.replicate(len(mask)))
         else:

@@ -17,6 +17,7 @@ from stablespike.spec.link import (
     Kind,
 )
 
+from ..lib.registers import pipeline
 from ..scan.row_queue import NO_COLLISION
 from ..vendor.devices import prefers_logic
 from .cobs import CobsDecoder
@@ -220,8 +221,7 @@ class Receiver(wiring.Component):
         hello, is_data, equal, last = Signal(), Signal(), Signal(), Signal()
         # Large arrays have a register behind the buffer: the byte at hand is one further back.
         got, known, behind = Signal(8), Signal(8), Signal.like(at)
-        large = self.config.chain > 1
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, self.config)
         domain += [got.eq(get.data), known.eq(kept.data), behind.eq(at)]
         m.d.comb += [
             get.addr.eq(Cat(at, ~half)),
@@ -251,8 +251,8 @@ class Receiver(wiring.Component):
                 with m.If(accept):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.next = "ARRIVE" if large else "KIND"
-            if large:
+                m.next = "ARRIVE" if self.config.pipelined else "KIND"
+            if self.config.pipelined:
                 with m.State("ARRIVE"):
                     m.next = "KIND"
             with m.State("KIND"):

@@ -17,6 +17,7 @@ from stablespike.spec.link import (
 )
 
 from ..lib.ports import reports_signature
+from ..lib.registers import pipeline
 from ..scan.row_queue import NO_COLLISION
 from .cobs import encoded_layout
 from .crc import Crc32
@@ -114,10 +115,9 @@ class Transmitter(wiring.Component):
         again = Signal(reset_less=True)
         ack = self.acknowledged.payload
         ahead = Signal(8)
-        large = self.config.chain > 1
         begun = Signal.like(begin.data, reset_less=True)
         # Large arrays have a register behind the table; what waits for it waits a cycle longer.
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, self.config)
         domain += begun.eq(begin.data)
         m.d.comb += [
             mark.addr.eq(number),
@@ -129,10 +129,10 @@ class Transmitter(wiring.Component):
         m.d.sync += newly.eq(self.acknowledged.valid & ~ahead[-1])
         with m.If(self.acknowledged.valid & ~ahead[-1]):
             m.d.sync += oldest.eq(ack.ack)
-        if large:
+        if self.config.pipelined:
             m.d.sync += [late.looked.eq(looked), late.newly.eq(newly)]
-        m.d.comb += stalled.eq(late.looked if large else looked)
-        with m.If(late.newly if large else newly):
+        m.d.comb += stalled.eq(late.looked if self.config.pipelined else looked)
+        with m.If(late.newly if self.config.pipelined else newly):
             m.d.sync += tail.eq(begun)
 
         greet, nak, owe = Signal(), Signal(), Signal()
@@ -162,7 +162,7 @@ class Transmitter(wiring.Component):
         checking = Signal()
         begins_frame, ends_frame = Signal(), Signal()
         on_the_way = Signal()  # a byte of a frame
-        if large:
+        if self.config.pipelined:
             # Words come late out of their memory: their bytes go by way of a register.
             chosen = Signal(8, reset_less=True)
             adding, closing = Signal(), Signal()
@@ -266,7 +266,7 @@ class Transmitter(wiring.Component):
                         m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += [emit.eq(1), checking.eq(1), ends_frame.eq(step == 3)]
-                if not large:
+                if not self.config.pipelined:
                     m.d.comb += byte.eq(crc.crc[:8])
                 m.d.sync += step.eq(step + 1)
                 with m.If(step == 3):

@@ -11,6 +11,7 @@ from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_
 from ..lib.checks import whole
 from ..lib.layouts import struct
 from ..lib.ports import reports_signature, rows_signature
+from ..lib.registers import pipeline
 from ..scan.scan_counters import scan_counts
 from ..scan.scanner import mark_layout
 from ..vendor.multiplier import Held
@@ -91,7 +92,7 @@ class Emission(wiring.Component):
         computed = ~self.mark.empty
         # Large arrays' time comes a cycle late.
         m.submodules.end = end = Held(BUSY_BITS)
-        domain = m.d.sync if config.chain > 1 else m.d.comb
+        domain = pipeline(m, config)
         domain += end.load.eq(self.settles)
         m.d.comb += end.i.eq(self.time)
 
@@ -138,7 +139,7 @@ class Emission(wiring.Component):
         head, spot = Signal(struct(HEAD)), Signal(struct(PLACE))
         body = Signal(WORD_BITS)
         all_words, ends = Signal.like(head.length), Signal.like(head.length)
-        domain = m.d.sync if config.chain > 1 else m.d.comb
+        domain = pipeline(m, config)
         domain += ends.eq(all_words - 1)
         in_part = max(1, len(self.words) // WORD_BITS).bit_length() - 1  # bits of a word's place
         m.d.comb += [

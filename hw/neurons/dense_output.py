@@ -11,6 +11,7 @@ from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_
 from ..lib.checks import whole
 from ..lib.layouts import struct
 from ..lib.ports import reports_signature, rows_signature
+from ..lib.registers import pipeline
 from ..scan.scan_counters import scan_counts
 from ..scan.scanner import mark_layout
 from ..vendor.multiplier import Held
@@ -92,7 +93,7 @@ class Writeback(wiring.Component):
         index = Signal(unsigned(HEAD.fields[1].width))
         m.submodules.end = end = Held(BUSY_BITS)
         # The time of chained arrays comes a cycle late.
-        domain = m.d.sync if config.chain > 1 else m.d.comb
+        domain = pipeline(m, config)
         domain += end.load.eq(self.settles)
         m.d.comb += end.i.eq(self.time)
         settled = Signal()

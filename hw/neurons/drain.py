@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
+from ..lib.registers import pipeline
 from ..scan.lanes import current_bits, sum_bits
 from ..scan.row_queue import NO_COLLISION
 from .neuron_unit import entry, latency, stages
@@ -197,7 +198,7 @@ class Drain(wiring.Component):
         shortest = latency(config) + 2
         beat = Signal(range(max(config.lanes, shortest) + 1))
         length = Signal.like(beat)
-        domain = m.d.sync if entry(config) else m.d.comb
+        domain = pipeline(m, config)
         domain += length.eq(self.neurons)
         if config.passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):

@@ -25,7 +25,7 @@ def stages(config: ArrayConfig) -> int:
 
 def entry(config: ArrayConfig) -> int:
     """Cycles before the first step: large arrays take a register behind the memories."""
-    return int(config.chain > 1)
+    return int(config.pipelined)
 
 
 def latency(config: ArrayConfig) -> int:

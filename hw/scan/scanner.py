@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 
 from ..lib.bits import at_most
+from ..lib.registers import pipeline
 from .row_queue import RowQueue
 
 __all__ = ["Scanner", "event_layout", "field_layout", "mark_layout"]
@@ -125,7 +126,7 @@ class Scanner(wiring.Component):
             }
         )
         # Rows of flags on their way; arrays of chained lanes take a register behind the memory.
-        ahead = 2 if config.chain > 1 else 1
+        ahead = 2 if config.pipelined else 1
         m.submodules.queue = queue = RowQueue(entry.size, config.row_queue)
 
         # Finder: one row of flags per cycle, those with spikes (and marks) into the queue.
@@ -187,7 +188,7 @@ class Scanner(wiring.Component):
         if config.convolution:
             inside = Cat((head <= lane) & (tail >= lane) for lane in range(lanes))
             flags = self.flags & inside
-        domain = m.d.sync if ahead > 1 else m.d.comb
+        domain = pipeline(m, config)
         domain += [finding.eq(reading), found.eq(read)]
         domain += found.flags.eq(flags)
         with m.If(read.mark.empty):
