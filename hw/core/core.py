@@ -20,8 +20,8 @@ from ..lib.ports import (
     windows_signature,
     writes_signature,
 )
-from ..neurons.convolution_output import Emission
-from ..neurons.dense_output import Writeback
+from ..neurons.convolution_output import ConvolutionOutput
+from ..neurons.dense_output import DenseOutput
 from ..neurons.drain import Drain
 from ..neurons.group_scheduler import Turns
 from ..neurons.neuron_unit import NeuronUnit, state_layout
@@ -122,9 +122,9 @@ class Core(wiring.Component):
         m.submodules.drain = drain = Drain(config)
         m.submodules.neuron = neuron = NeuronUnit(config)
         if config.convolution:
-            skeleton, writeback = PoolUnit(config), Emission(config, self.index)
+            skeleton, writeback = PoolUnit(config), ConvolutionOutput(config, self.index)
         else:
-            skeleton, writeback = SkeletonUnit(config), Writeback(config, self.index)
+            skeleton, writeback = SkeletonUnit(config), DenseOutput(config, self.index)
         m.submodules.skeleton, m.submodules.writeback = skeleton, writeback
         m.submodules.counters = counters = ScanCounters(config)
         m.submodules.scan_task = scan_task = TaskReader(config, layout.scan, 0)
@@ -291,13 +291,13 @@ class Core(wiring.Component):
             groups.mark.eq(mark),
             groups.arrives.eq(started),
             drain.start.eq(groups.start),
-            writeback.start.eq(groups.emit),
+            writeback.group.start.eq(groups.emit),
             groups.emitted.eq(writeback.done),
             current.eq(groups.mark_emitted),
         ]
         row_is_read = (
             settings.send_spikes | settings.send_skeleton | settings.report_spikes
-            | settings.report_skeleton | (settings.monitor & writeback.trace)
+            | settings.report_skeleton | (settings.monitor & writeback.group.trace)
         )
         if config.convolution:
             entering = Signal()
@@ -311,7 +311,7 @@ class Core(wiring.Component):
                 neuron.tag.eq(Cat(entering, drain.last)),
                 groups.odd_done.eq(neuron.done_tag[0]),
                 skeleton.take.eq(groups.take),
-                writeback.run.eq(groups.run),
+                writeback.group.number.eq(groups.run),
                 skeleton.select_skeleton.eq(writeback.select_skeleton),
                 skeleton.beat.eq(writeback.beat),
                 skeleton.own.eq(writeback.own),
@@ -326,7 +326,7 @@ class Core(wiring.Component):
                 drain.under_way.eq(neuron.busy),
                 drain.align.eq(row_is_read),
                 skeleton.rotate.eq(writeback.rotate),
-                writeback.group.eq(groups.group),
+                writeback.group.number.eq(groups.group),
                 writeback.row.eq(skeleton.row),
             ]
             short = short_emitted = current.task
@@ -354,7 +354,7 @@ class Core(wiring.Component):
         state_read, state_write = state.read_port(), state.write_port()
         lane_bits = config.lanes.bit_length() - 1
         reads = drain.occupied if config.convolution else drain.read
-        read_lane = Mux(reads, drain.lane, writeback.membrane_lane)
+        read_lane = Mux(reads, drain.lane, writeback.group.membrane_lane)
         for memory in (biases, thresholds):
             m.d.comb += [memory.enable.eq(1), memory.address.eq(Cat(drain.lane, groups.parameters))]
         fresh = Signal()
@@ -394,7 +394,7 @@ class Core(wiring.Component):
             domain += [
                 skeleton.first.eq(drain.valid & drain.first_pass),
                 skeleton.fill.eq(drain.fill),
-                skeleton.thin.eq(writeback.thin),
+                skeleton.thin.eq(writeback.apply_skeleton),
                 skeleton.before.eq(neuron.state.r),
                 skeleton.write.eq(neuron.write),
                 skeleton.fired.eq(neuron.fired),
@@ -404,16 +404,16 @@ class Core(wiring.Component):
             ]
         domain += skeleton.clear_counts.eq(writeback.done & current.task)
         m.d.comb += [
-            writeback.mark.eq(current),
-            writeback.settings.eq(settings),
-            writeback.neurons.eq(neurons_emitted),
-            writeback.final.eq(window.last),
-            Cat(writeback.trace, writeback.counters).eq(self.report_flags),
-            writeback.membrane.eq(state_read.data.v),
-            writeback.counts.eq(counters.counts),
-            writeback.spike_count.eq(skeleton.spike_count),
-            writeback.stable_count.eq(skeleton.stable_count),
-            writeback.time.eq(self.time),
+            writeback.group.mark.eq(current),
+            writeback.group.settings.eq(settings),
+            writeback.group.neurons.eq(neurons_emitted),
+            writeback.group.last_window.eq(window.last),
+            Cat(writeback.group.trace, writeback.group.counters).eq(self.report_flags),
+            writeback.group.membrane.eq(state_read.data.v),
+            writeback.group.counts.eq(counters.counts),
+            writeback.group.spike_count.eq(skeleton.spike_count),
+            writeback.group.stable_count.eq(skeleton.stable_count),
+            writeback.group.time.eq(self.time),
         ]
         connect(m, writeback.rows, flipped(self.rows))
         connect(m, writeback.reports, flipped(self.reports))
