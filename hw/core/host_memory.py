@@ -8,10 +8,11 @@ from __future__ import annotations
 from amaranth.hdl import ClockSignal, Instance, Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
+from stablespike.spec import bits_for
 
 from ..lib.checks import whole
-from ..lib.ports import CHUNK_BITS
+from ..lib.ports import CHUNK_BITS, read_signature
 from ..scan.row_queue import NO_COLLISION
 
 __all__ = ["HostMemory", "chunks"]
@@ -43,22 +44,25 @@ class HostMemory(wiring.Component):
 
     Members
     -------
-    address : row to read; ``data`` is that row one cycle later, held until ``enable`` or
-        ``write``.
-    write, write_address, write_chunk, write_data : chunk ``write_chunk`` of a row becomes
-        ``write_data`` (bits beyond ``width`` are dropped by the host's layout, which has none).
+    read : In(read_signature(depth, width))
+        The core's side; its ``data`` is held until the next ``enable`` or ``write``.
+    write : In(1)
+        Write a chunk in this cycle.
+    write_address : In
+        The row it is in.
+    write_chunk : In
+        Which chunk of the row; the lowest is 0.
+    write_data : In(CHUNK_BITS)
+        What it becomes. The host's layout has no bits beyond ``width``.
     """
 
     def __init__(self, width: int, depth: int) -> None:
         self.width, self.depth = whole("width", width, 1), whole("depth", depth, 1)
-        address = max(1, (depth - 1).bit_length())
         super().__init__(
             {
-                "address": In(unsigned(address)),
-                "enable": In(1),
-                "data": Out(width),
+                "read": In(read_signature(depth, width)),
                 "write": In(1),
-                "write_address": In(unsigned(address)),
+                "write_address": In(unsigned(bits_for(depth - 1))),
                 "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
                 "write_data": In(CHUNK_BITS),
             }
@@ -75,12 +79,13 @@ class HostMemory(wiring.Component):
     def single_port(self, m: Module) -> None:
         """One SPRAM per chunk and 16,384 rows, the banks' outputs selected a cycle later."""
         banks = -(-self.depth // SPRAM_DEPTH)
-        address = Signal.like(self.address)
-        m.d.comb += address.eq(self.address)
+        read = self.read
+        address = Signal.like(read.address)
+        m.d.comb += address.eq(read.address)
         with m.If(self.write):
             m.d.comb += address.eq(self.write_address)
         bank = Signal.like(address[14:])
-        with m.If(self.enable):
+        with m.If(read.enable):
             m.d.sync += bank.eq(address[14:])
         for b in range(banks):
             for chunk in range(chunks(self.width)):
@@ -98,13 +103,13 @@ class HostMemory(wiring.Component):
                     i_DATAIN=self.write_data,
                     i_MASKWREN=0b1111,
                     i_WREN=write,
-                    i_CHIPSELECT=here & (write | (self.enable & ~self.write)),
+                    i_CHIPSELECT=here & (write | (read.enable & ~self.write)),
                     i_STANDBY=0,
                     i_SLEEP=0,
                     i_POWEROFF=1,
                     o_DATAOUT=data,
                 )
-                part = self.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
+                part = read.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
                 with m.If(bank == b):
                     m.d.comb += part.eq(data[: len(part)])
 
@@ -119,9 +124,9 @@ class HostMemory(wiring.Component):
         read = memory.read_port()
         m.d.comb += [
             write.addr.eq(self.write_address),
-            read.addr.eq(self.address),
-            read.en.eq(self.enable & ~self.write),
-            self.data.eq(read.data),
+            read.addr.eq(self.read.address),
+            read.en.eq(self.read.enable & ~self.write),
+            self.read.data.eq(read.data),
         ]
         if count > 1:
             m.d.comb += [

@@ -10,6 +10,7 @@ from stablespike.spec.task import TASK_WORD_BITS
 
 from ..lib.checks import whole
 from ..lib.layouts import struct
+from ..lib.ports import tasks_signature
 from ..vendor.multiplier import Held
 
 __all__ = ["TaskReader", "task_rows"]
@@ -37,9 +38,16 @@ class TaskReader(wiring.Component):
 
     Members
     -------
-    task, start : which one; ``start`` for one cycle, ``task`` from the next one until ``loaded``.
-    loaded : ``fields`` are those of the task; low from ``start`` on.
-    request, grant, address, data : the task memory; ``data`` one cycle after a granted request.
+    tasks : In(tasks_signature(config, words))
+        The side that works on the task.
+    request : Out(1)
+        A word of the task memory is wanted.
+    grant : In(1)
+        The memory is read for this reader in this cycle.
+    address : Out
+        The row that is wanted.
+    data : In(TASK_WORD_BITS)
+        That row, one cycle after it was granted.
     """
 
     def __init__(
@@ -56,10 +64,7 @@ class TaskReader(wiring.Component):
             )
         super().__init__(
             {
-                "task": In(unsigned(bits_for(config.tasks - 1))),
-                "start": In(1),
-                "loaded": Out(1),
-                "fields": Out(struct(*words)),
+                "tasks": In(tasks_signature(config, words)),
                 "request": Out(1),
                 "grant": In(1),
                 "address": Out(unsigned(bits_for(task_rows(config) - 1))),
@@ -82,8 +87,10 @@ class TaskReader(wiring.Component):
             ]
         m.d.comb += [
             self.request.eq(word != count),
-            self.address.eq(Cat((self.first + word)[: self.stride.bit_length() - 1], self.task)),
-            self.fields.eq(Cat(registers)),
+            self.address.eq(
+                Cat((self.first + word)[: self.stride.bit_length() - 1], self.tasks.task)
+            ),
+            self.tasks.fields.eq(Cat(registers)),
         ]
         m.d.sync += arriving.eq(0)
         with m.If(self.request & self.grant):
@@ -93,7 +100,7 @@ class TaskReader(wiring.Component):
                 with m.If(arriving[i]):
                     m.d.sync += register.eq(self.data)
         with m.If(arriving[count - 1]):
-            m.d.sync += self.loaded.eq(1)
-        with m.If(self.start):
-            m.d.sync += [word.eq(0), arriving.eq(0), self.loaded.eq(0)]
+            m.d.sync += self.tasks.loaded.eq(1)
+        with m.If(self.tasks.start):
+            m.d.sync += [word.eq(0), arriving.eq(0), self.tasks.loaded.eq(0)]
         return m

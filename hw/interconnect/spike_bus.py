@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
 from ..lib.bits import lowest
-from ..lib.ports import beat_layout, rows_signature
+from ..lib.ports import beat_layout, bus_signature, rows_signature
 
 __all__ = ["SpikeBus"]
 
@@ -30,8 +30,7 @@ class SpikeBus(wiring.Component):
     Members
     -------
     host, cores : rows to send.
-    valid, inner, row : the part of a row on the bus; ``inner`` if a core sent it. Every core
-        takes it.
+    bus : the part of a row on the bus.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -40,9 +39,7 @@ class SpikeBus(wiring.Component):
             {
                 "host": In(rows_signature(config)),
                 "cores": In(rows_signature(config)).array(config.cores),
-                "valid": Out(1),
-                "inner": Out(1),
-                "row": Out(beat_layout(config)),
+                "bus": Out(bus_signature(config)),
             }
         )
 
@@ -78,5 +75,5 @@ class SpikeBus(wiring.Component):
             ]
         # A lone core is near enough to go without the register.
         domain = m.d.comb if config.cores == config.row_beats == 1 else m.d.sync
-        domain += [self.valid.eq(some), self.inner.eq(inner), self.row.eq(chosen)]
+        domain += [self.bus.valid.eq(some), self.bus.inner.eq(inner), self.bus.row.eq(chosen)]
         return m

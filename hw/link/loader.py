@@ -45,7 +45,7 @@ class Loader(wiring.Component):
     idle : no window is under way; the next byte is a head.
     hungry : the window under way goes on with the next byte only.
     rows, windows : to the array; a window follows its last row. Nothing of a window goes out
-        before ``windows.ready`` is up.
+        before ``windows.room`` is up.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -96,10 +96,10 @@ class Loader(wiring.Component):
             here.eq(base + done),
             rows.p.row.eq(here),
             rows.p.beat.eq(beat),
-            self.windows.p.steps.eq(arriving.steps),
-            self.windows.p.first.eq(arriving.first),
-            self.windows.p.last.eq(arriving.last),
-            self.windows.p.base.eq(base),
+            self.windows.payload.steps.eq(arriving.steps),
+            self.windows.payload.first.eq(arriving.first),
+            self.windows.payload.last.eq(arriving.last),
+            self.windows.payload.base.eq(base),
             advance.eq(rows.valid & rows.ready),
             last.eq(beat == beats - 1),
             shift.eq(want_mask & self.bytes.valid),
@@ -185,7 +185,7 @@ class Loader(wiring.Component):
                             done.eq(0), known.eq(0), there.eq(1),
                         ]
                         m.next = "ROOM"
-            with m.State("ROOM"), m.If(self.windows.ready):
+            with m.State("ROOM"), m.If(self.windows.room):
                 m.next = "ROW"
             with m.State("ROW"), m.If(~counting):
                 with m.If(complete):
@@ -220,8 +220,8 @@ class Loader(wiring.Component):
                 with m.If(advance & last):
                     m.next = "ROW"
             with m.State("WINDOW"):
-                m.d.comb += self.windows.valid.eq(~on_the_way)
-                with m.If(self.windows.ready & ~on_the_way):
+                m.d.comb += self.windows.valid.eq(self.windows.room & ~on_the_way)
+                with m.If(self.windows.valid):
                     m.next = "IDLE"
         return m
 

@@ -40,6 +40,7 @@ class Drain(wiring.Component):
     sums, shift : the lanes' shadow.
     read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
         ``valid`` and the others tell the neuron unit what enters.
+    occupied : what ``lane`` addresses is a neuron's.
     under_way : the neuron unit has neurons.
     align : the row of spikes will be read.
     fill : with ``align``, after the last neuron, one cycle for each lane the group lacks.
@@ -54,7 +55,6 @@ class Drain(wiring.Component):
     ready : ``start`` may be up; ``neurons`` and what else is the group's from the next cycle on.
     last : what enters completes the group: its last lane in its last pass, without ``align`` its
         last neuron.
-    occupied : what ``lane`` addresses is a neuron's.
     tail : without ``align``: lanes behind the last neuron are on their way, and what is the group's
         holds until they are gone.
     late : sums of a group that has entered are still to be taken.
@@ -73,6 +73,7 @@ class Drain(wiring.Component):
                 "shift": Out(config.window),
                 "read": Out(1),
                 "lane": Out(lane),
+                "occupied": Out(1),
                 "valid": Out(1),
                 "entering": Out(lane),
                 "first_pass": Out(1),
@@ -86,8 +87,7 @@ class Drain(wiring.Component):
                 "fill": Out(1),
                 "finished": Out(1),
                 **({
-                    "ready": Out(1), "last": Out(1), "occupied": Out(1), "tail": Out(1),
-                    "late": Out(1),
+                    "ready": Out(1), "last": Out(1), "tail": Out(1), "late": Out(1),
                 } if config.convolution else {}),
             }
         )
@@ -105,10 +105,10 @@ class Drain(wiring.Component):
         ]
         if config.convolution:
             exists = self._walk_behind(m, number, last_pass)
-            m.d.comb += self.occupied.eq(self.read & exists)
         else:
             exists = Const(1)
             self._walk(m, number, last_pass)
+        m.d.comb += self.occupied.eq(self.read & exists)
 
         # Step i of the pass takes its sum `stages * i` cycles after step 0: its chain waits.
         enters = Signal(data.StructLayout({"read": 1, "number": number.shape(), "low": 1}))

@@ -43,10 +43,10 @@ async def broadcasts_every_part_once(dut):
         now = (taken[0], queued[taken[0]].popleft()) if taken else None
         before.append(now)
         shown = before.popleft()
-        assert value(bench, "valid") == (shown is not None)
+        assert value(bench, "bus__valid") == (shown is not None)
         if shown:
-            assert value(bench, "row") == shown[1]
-            assert value(bench, "inner") == (shown[0] != "host")
+            assert value(bench, "bus__row") == shown[1]
+            assert value(bench, "bus__inner") == (shown[0] != "host")
         idle += now is None
     if not stall:
         assert idle <= 4 + delay + config.cores, "parts as fast as the bus takes them"
