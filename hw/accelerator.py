@@ -46,17 +46,11 @@ class Accelerator(wiring.Component):
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
-        super().__init__(
-            {
-                "rx": In(stream.Signature(8)),
-                "tx": Out(stream.Signature(8)),
-                "idle": In(1, init=1),
-                "baud": Out(16),
-                "baud_set": Out(1),
-                "busy": Out(1),
-                "error": Out(1),
-            }
-        )
+        super().__init__({
+            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)),
+            "idle": In(1, init=1), "baud": Out(16), "baud_set": Out(1),
+            "busy": Out(1), "error": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -22,13 +22,7 @@ from stablespike.spec.report import BUSY_BITS
 from .core.core import Core
 from .interconnect.report_merger import ReportMerger
 from .interconnect.spike_bus import SpikeBus
-from .lib.ports import (
-    REPORT_FLAG_BITS,
-    reports_signature,
-    rows_signature,
-    windows_signature,
-    writes_signature,
-)
+from .lib import ports
 from .lib.registers import pipeline
 from .lib.stream_registers import StreamBuffer, StreamRegister
 from .vendor.multiplier import Count
@@ -50,16 +44,14 @@ class CoreArray(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "writes": In(writes_signature(config)),
-                "rows": In(rows_signature(config)),
-                "windows": In(windows_signature(config)),
-                "report_flags": In(REPORT_FLAG_BITS),
-                "reports": Out(reports_signature()),
-                "busy": Out(1),
-            }
-        )
+        super().__init__({
+            "writes": In(ports.writes_signature(config)),
+            "rows": In(ports.rows_signature(config)),
+            "windows": In(ports.windows_signature(config)),
+            "report_flags": In(ports.REPORT_FLAG_BITS),
+            "reports": Out(ports.reports_signature()),
+            "busy": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

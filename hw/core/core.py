@@ -9,16 +9,8 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
+from ..lib import ports
 from ..lib.checks import whole
-from ..lib.ports import (
-    REPORT_FLAG_BITS,
-    bus_signature,
-    reports_signature,
-    rows_signature,
-    space_shape,
-    windows_signature,
-    writes_signature,
-)
 from .host_memory import HostMemory
 from .neuron_side import ConvolutionNeuronSide, DenseNeuronSide
 from .scan_side import ScanSide
@@ -78,20 +70,14 @@ class Core(wiring.Component):
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
         self.config, self.index = config, whole("index", index, 0, config.cores - 1)
-        super().__init__(
-            {
-                "writes": In(writes_signature(config)),
-                "windows": In(windows_signature(config)),
-                "bus": In(bus_signature(config)),
-                "rows": Out(rows_signature(config)),
-                "reports": Out(reports_signature()),
-                "report_flags": In(REPORT_FLAG_BITS),
-                "time": In(BUSY_BITS),
-                "busy": Out(1),
-                "arrived": Out(1),
-                "go": In(1),
-            }
-        )
+        super().__init__({
+            "writes": In(ports.writes_signature(config)),
+            "windows": In(ports.windows_signature(config)),
+            "bus": In(ports.bus_signature(config)),
+            "rows": Out(ports.rows_signature(config)), "reports": Out(ports.reports_signature()),
+            "report_flags": In(ports.REPORT_FLAG_BITS), "time": In(BUSY_BITS),
+            "busy": Out(1), "arrived": Out(1), "go": In(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -109,6 +95,8 @@ class Core(wiring.Component):
             if space == Space.TASKS:
                 m.d.comb += scan.tasks_written.eq(memory.write)
         connect(m, flipped(self.windows), windows.windows)
+        connect(m, windows.scanned, scan.windows)
+        connect(m, windows.drained, neurons.windows)
         connect(m, flipped(self.bus), scan.bus)
         connect(m, scan.tasks, lists.scan)
         connect(m, neurons.tasks, lists.neuron)
@@ -116,16 +104,7 @@ class Core(wiring.Component):
         connect(m, neurons.rows, flipped(self.rows))
         connect(m, neurons.reports, flipped(self.reports))
         m.d.comb += [
-            scan.waiting.eq(windows.waiting),
-            scan.window.eq(windows.scanned),
-            windows.take.eq(scan.take),
-            neurons.window_held.eq(windows.held),
-            neurons.window.eq(windows.drained),
-            neurons.odd.eq(windows.odd),
-            windows.settled.eq(neurons.settled),
-            windows.ended.eq(neurons.ended),
             self.busy.eq(windows.busy),
-
             scan.shift.eq(neurons.shift),
             neurons.sums.eq(scan.sums),
             neurons.counts.eq(scan.counts),
@@ -138,7 +117,7 @@ class Core(wiring.Component):
 
     def _memory(self, m: Module, space: Space) -> HostMemory:
         """The memory of a space, which the host's writes to this core reach."""
-        depth, width = space_shape(self.config, space)
+        depth, width = ports.space_shape(self.config, space)
         memory = HostMemory(width, depth)
         m.submodules[space.name.lower()] = memory
         write = self.writes.payload

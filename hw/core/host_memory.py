@@ -58,15 +58,13 @@ class HostMemory(wiring.Component):
 
     def __init__(self, width: int, depth: int) -> None:
         self.width, self.depth = whole("width", width, 1), whole("depth", depth, 1)
-        super().__init__(
-            {
-                "read": In(read_signature(depth, width)),
-                "write": In(1),
-                "write_address": In(unsigned(bits_for(depth - 1))),
-                "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
-                "write_data": In(CHUNK_BITS),
-            }
-        )
+        super().__init__({
+            "read": In(read_signature(depth, width)),
+            "write": In(1),
+            "write_address": In(unsigned(bits_for(depth - 1))),
+            "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
+            "write_data": In(CHUNK_BITS),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -10,15 +10,7 @@ from stablespike.spec import ArrayConfig, task_layout
 from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
-from ..lib.ports import (
-    REPORT_FLAG_BITS,
-    read_signature,
-    reports_signature,
-    rows_signature,
-    space_shape,
-    tasks_signature,
-    window_layout,
-)
+from ..lib import ports
 from ..lib.registers import pipeline
 from ..neurons.convolution_output import ConvolutionOutput
 from ..neurons.dense_output import DenseOutput
@@ -30,6 +22,7 @@ from ..neurons.pool import PoolUnit
 from ..neurons.skeleton import SkeletonUnit
 from ..scan.row_queue import NO_COLLISION
 from ..scan.scan_counters import scan_counts
+from .windows import drained_signature
 
 __all__ = ["ConvolutionNeuronSide", "DenseNeuronSide", "NeuronSide"]
 
@@ -62,8 +55,8 @@ class NeuronSide(wiring.Component):
         The parameter memories.
     tasks : Out(tasks_signature(config, ...))
         The tasks' neuron fields.
-    window_held, window, odd : In(1), In(window_layout(config)), In(1)
-        The window that is drained, as ``Windows`` gives it.
+    windows : In(drained_signature(config))
+        The window that is drained.
     groups : In(handover_signature(config))
         Groups that leave the lanes.
     sums : In(ArrayLayout(signed(config.acc_bits), config.window))
@@ -80,10 +73,6 @@ class NeuronSide(wiring.Component):
         Rows to the bus.
     reports : Out(reports_signature())
         Packets to the host.
-    settled : Out(1)
-        All results of the window are out; up for one cycle.
-    ended : Out(1)
-        So is its END; up for one cycle.
     """
 
     def __init__(
@@ -95,26 +84,18 @@ class NeuronSide(wiring.Component):
     ) -> None:
         self.config, self.scheduler, self.row, self.output = config, scheduler, row, output
         self.drain, self.neuron = Drain(config), NeuronUnit(config)
-        super().__init__(
-            {
-                "biases": Out(read_signature(*space_shape(config, Space.BIASES))),
-                "thresholds": Out(read_signature(*space_shape(config, Space.THRESHOLDS))),
-                "tasks": Out(tasks_signature(config, task_layout(config).neuron)),
-                "window_held": In(1),
-                "window": In(window_layout(config)),
-                "odd": In(1),
-                "groups": In(handover_signature(config)),
-                "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
-                "shift": Out(config.window),
-                "counts": In(scan_counts(config)),
-                "report_flags": In(REPORT_FLAG_BITS),
-                "time": In(BUSY_BITS),
-                "rows": Out(rows_signature(config)),
-                "reports": Out(reports_signature()),
-                "settled": Out(1),
-                "ended": Out(1),
-            }
-        )
+        super().__init__({
+            "biases": Out(ports.read_signature(*ports.space_shape(config, Space.BIASES))),
+            "thresholds": Out(ports.read_signature(*ports.space_shape(config, Space.THRESHOLDS))),
+            "tasks": Out(ports.tasks_signature(config, task_layout(config).neuron)),
+            "windows": In(drained_signature(config)),
+            "groups": In(handover_signature(config)),
+            "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            "shift": Out(config.window),
+            "counts": In(scan_counts(config)),
+            "report_flags": In(ports.REPORT_FLAG_BITS), "time": In(BUSY_BITS),
+            "rows": Out(ports.rows_signature(config)), "reports": Out(ports.reports_signature()),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -153,9 +134,9 @@ class NeuronSide(wiring.Component):
         connect(m, flipped(self.groups), scheduler.groups)
         self._neurons(m, scheduler.entering_mark, drain.neurons)
         m.d.comb += [
-            scheduler.window_held.eq(self.window_held),
+            scheduler.window_held.eq(self.windows.held),
             drain.start.eq(scheduler.start),
-            drain.steps.eq(self.window.steps),
+            drain.steps.eq(self.windows.window.steps),
             drain.pixels.eq(settings.pixels),
             drain.sums.eq(self.sums),
             self.shift.eq(drain.shift),
@@ -194,7 +175,7 @@ class NeuronSide(wiring.Component):
             neuron.state.eq(read.data),
             self.output.group.membrane.eq(read.data.v),
         ]
-        with m.If(self.window.first & drain.first_pass):
+        with m.If(self.windows.window.first & drain.first_pass):
             m.d.comb += [neuron.state.eq(0), neuron.state.v.eq(self.tasks.fields.v_init)]
 
     def _send(self, m: Module) -> None:
@@ -212,15 +193,15 @@ class NeuronSide(wiring.Component):
             group.mark.eq(mark),
             group.settings.eq(self.tasks.fields),
             group.number.eq(scheduler.output_number),
-            group.last_window.eq(self.window.last),
+            group.last_window.eq(self.windows.window.last),
             Cat(group.trace, group.counters).eq(self.report_flags),
             group.counts.eq(self.counts),
             group.spike_count.eq(row.spike_count),
             group.stable_count.eq(row.stable_count),
             group.time.eq(self.time),
             scheduler.output_done.eq(output.done),
-            self.settled.eq(output.settles & mark.window),
-            self.ended.eq(output.done & mark.window),
+            self.windows.settled.eq(output.settles & mark.window),
+            self.windows.ended.eq(output.done & mark.window),
         ]
 
 
@@ -302,6 +283,7 @@ class ConvolutionNeuronSide(NeuronSide):
     def _kind(self, m: Module) -> None:
         config, scheduler = self.config, self.scheduler
         drain, neuron, row, output = self.drain, self.neuron, self.row, self.output
+        connect(m, output.pool, row.pool)
         tag = Signal()  # of the neuron that enters, which was read a cycle ago
         m.d.sync += tag.eq(scheduler.tag)
         m.d.comb += [
@@ -312,16 +294,10 @@ class ConvolutionNeuronSide(NeuronSide):
             neuron.tag.eq(Cat(tag, drain.last)),
             scheduler.leaving_tag.eq(neuron.done_tag[0]),
             row.take.eq(scheduler.take),
-            row.select_skeleton.eq(output.select_skeleton),
-            row.beat.eq(output.beat),
-            row.own.eq(output.own),
-            row.pooled.eq(output.pooled),
-            row.store.eq(output.store),
-            output.words.eq(row.words),
             output.hold.eq(drain.tail),
         ]
         if config.recurrence:
-            m.d.comb += output.odd.eq(self.odd)
+            m.d.comb += output.odd.eq(self.windows.odd)
         # What moves the row goes to all of it: in a pipelined array from a register.
         domain = pipeline(m, config)
         domain += [

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out, connect
 from stablespike.spec import ArrayConfig, task_layout
 from stablespike.spec.link import Space
 
-from ..lib.ports import bus_signature, read_signature, space_shape, tasks_signature, window_layout
+from ..lib.ports import bus_signature, read_signature, space_shape, tasks_signature
 from ..lib.registers import pipeline
-from ..neurons.group_scheduler import handover_signature
+from ..neurons.group_scheduler import SWAP_STAGES, handover_signature
 from ..scan.chained_lanes import ChainedLanes
 from ..scan.lanes import Lanes
 from ..scan.scan_counters import ScanCounters, scan_counts
-from ..scan.scanner import Scanner
+from ..scan.scanner import Scanner, mark_layout
 from ..scan.sequencer import Sequencer
 from ..scan.spike_memory import SpikeMemory
-from .lane_swap import LaneSwap
+from .windows import scanned_signature
 
 __all__ = ["ScanSide"]
 
@@ -25,11 +25,11 @@ __all__ = ["ScanSide"]
 class ScanSide(wiring.Component):
     """Walks the task list, finds the spikes of each task's map, and adds their weights.
 
-    An event is added two cycles after the scanner issued it, in pipelined arrays five:
+    An event is in the sums two cycles after the scanner issued it, in pipelined arrays five:
 
-        cycle       0       1            2            3       4          5
-        small       event   word, weights, added
-        pipelined   event   fetch        word, weights        lanes in   added
+        cycle       0       1              2        3              4      5
+        small       issued  word, weights  in sums
+        pipelined   issued  fetch          word     word, weights  added  in sums
 
     A group leaves the lanes in the cycle after its last event, when the neuron side is free; the
     next group's events follow as soon as the lanes take them.
@@ -49,8 +49,8 @@ class ScanSide(wiring.Component):
         The tasks' scan fields.
     tasks_written : In(1)
         The host writes to the task memory in this cycle.
-    waiting, window, take : In(1), In(window_layout(config)), Out(1)
-        The next window, as ``Windows`` gives it.
+    windows : In(scanned_signature(config))
+        The next window.
     arrived : Out(1)
         This core has come to a ``sync``.
     go : In(1)
@@ -67,76 +67,62 @@ class ScanSide(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "bus": In(bus_signature(config)),
-                "weights": Out(read_signature(*space_shape(config, Space.WEIGHTS))),
-                "tasks": Out(tasks_signature(config, task_layout(config).scan)),
-                "tasks_written": In(1),
-                "waiting": In(1),
-                "window": In(window_layout(config)),
-                "take": Out(1),
-                "arrived": Out(1),
-                "go": In(1),
-                "groups": Out(handover_signature(config)),
-                "shift": In(config.window),
-                "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
-                "counts": Out(scan_counts(config)),
-            }
-        )
+        super().__init__({
+            "bus": In(bus_signature(config)),
+            "weights": Out(read_signature(*space_shape(config, Space.WEIGHTS))),
+            "tasks": Out(tasks_signature(config, task_layout(config).scan)),
+            "tasks_written": In(1),
+            "windows": In(scanned_signature(config)),
+            "arrived": Out(1), "go": In(1),
+            "groups": Out(handover_signature(config)),
+            "shift": In(config.window),
+            "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            "counts": Out(scan_counts(config)),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        config = self.config
+        config, bus, tasks, windows = self.config, self.bus, self.tasks, self.windows
         m.submodules.spikes = spikes = SpikeMemory(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.scanner = scanner = Scanner(config)
         m.submodules.lanes = lanes = (ChainedLanes if config.chain > 1 else Lanes)(config)
-        m.submodules.swap = swap = LaneSwap(config)
         m.submodules.counters = counters = ScanCounters(config)
         connect(m, sequencer.fields, scanner.fields)
-        connect(m, swap.groups, flipped(self.groups))
         under_way = self._add_events(m, scanner, spikes, lanes)
+        finished = self._swap(m, scanner, lanes, counters)
         m.d.comb += [
-            spikes.write.eq(self.bus.valid),
-            spikes.written.eq(self.bus.row),
+            spikes.write.eq(bus.valid),
+            spikes.written.eq(bus.row),
             spikes.flags_row.eq(scanner.flags_row),
             scanner.flags.eq(spikes.flags),
             scanner.available.eq(sequencer.available),
-            scanner.hold.eq(swap.hold),
 
-            sequencer.waiting.eq(self.waiting),
-            sequencer.base.eq(self.window.base),
-            self.take.eq(sequencer.take),
+            sequencer.waiting.eq(windows.waiting),
+            sequencer.base.eq(windows.window.base),
+            windows.take.eq(sequencer.take),
             sequencer.row_received.eq(
-                self.bus.valid & self.bus.inner & (self.bus.row.beat == config.row_beats - 1)
+                bus.valid & bus.inner & (bus.row.beat == config.row_beats - 1)
             ),
             sequencer.written.eq(self.tasks_written),
-            self.tasks.start.eq(sequencer.load),
-            self.tasks.task.eq(sequencer.task),
-            sequencer.loaded.eq(self.tasks.loaded),
-            sequencer.scan.eq(self.tasks.fields),
+            tasks.start.eq(sequencer.load),
+            tasks.task.eq(sequencer.task),
+            sequencer.loaded.eq(tasks.loaded),
+            sequencer.scan.eq(tasks.fields),
             sequencer.walked.eq(scanner.walked),
-            sequencer.quiet.eq(scanner.idle & ~swap.finished & ~under_way),
+            sequencer.quiet.eq(scanner.idle & ~finished & ~under_way),
             self.arrived.eq(sequencer.arrived),
             sequencer.go.eq(self.go),
 
-            swap.finish.eq(scanner.finish),
-            swap.mark.eq(scanner.mark),
-            swap.adding.eq(lanes.add),
-            lanes.swap.eq(swap.swap_lanes),
             lanes.shift.eq(self.shift),
             self.sums.eq(lanes.sums),
-
             counters.issued.eq(lanes.add),
             counters.word.eq(lanes.word),
-            counters.waiting.eq((scanner.blocked | sequencer.arrived) & ~swap.finished),
-            counters.draining.eq(swap.draining),
-            counters.close.eq(swap.close),
+            counters.waiting.eq((scanner.blocked | sequencer.arrived) & ~finished),
             self.counts.eq(counters.counts),
         ]
         if config.recurrence:
-            m.d.comb += sequencer.first.eq(self.window.first)
+            m.d.comb += sequencer.first.eq(windows.window.first)
         return m
 
     def _add_events(self, m: Module, scanner: Scanner, spikes: SpikeMemory, lanes: Lanes) -> Value:
@@ -169,3 +155,59 @@ class ScanSide(wiring.Component):
             m.d.sync += paired.eq(event.paired)
             domain += lanes.low.eq(paired)
         return fetch | fetched | lanes.add
+
+    def _swap(
+        self, m: Module, scanner: Scanner, lanes: Lanes, counters: ScanCounters
+    ) -> Signal:
+        """Let a group leave when its last event is in and the neuron side is free.
+
+        In a pipelined array a leaving group takes the place of an event, and as many registers to
+        the lanes, so it follows its own last event by itself. Chained lanes take ``chain`` cycles
+        to empty, in which no event may be issued. Returns whether a group is to leave.
+
+            cycle     0           1         2           3           4
+            scanner   last event  -         next event
+            finished  -           finished  -
+            lanes, small          last      swap        next event
+            lanes, pipelined                            last        swap
+        """
+        config, groups = self.config, self.groups
+        mark, swap = groups.mark, groups.swap
+        finished = Signal()
+        # Without registers on their way to the lanes, events must be waited for.
+        ready = finished if config.pipelined else finished & ~lanes.add
+        m.d.comb += [swap.eq(ready & groups.free), counters.draining.eq(ready & ~groups.free)]
+        with m.If(scanner.finish):
+            m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]
+        with m.Elif(swap):
+            m.d.sync += finished.eq(0)
+
+        if config.chain > 1:
+            at, moving = Signal(range(config.chain)), Signal()
+            m.d.comb += scanner.hold.eq(finished | moving)
+            m.d.sync += at.eq(at + moving)
+            with m.If(swap):
+                m.d.sync += [at.eq(1), moving.eq(1)]
+            with m.Elif(at == config.chain - 1):
+                m.d.sync += moving.eq(0)
+        else:
+            m.d.comb += scanner.hold.eq(finished & ~swap)
+
+        leaving = Signal(data.StructLayout(
+            {"swap": 1, "filled": 1, "task": 1, "mark": mark_layout(config)}
+        ))
+        m.d.comb += [
+            leaving.swap.eq(swap), leaving.filled.eq(swap & ~mark.empty),
+            leaving.task.eq(swap & mark.task), leaving.mark.eq(mark),
+        ]
+        for stage in range(SWAP_STAGES if config.pipelined else 0):
+            later = Signal(leaving.shape(), name=f"leaving{stage}")
+            m.d.sync += later.eq(leaving)
+            leaving = later
+        m.d.comb += [
+            # With convolution a swap takes the other half of the lanes' memory: only if it is used.
+            lanes.swap.eq(leaving.filled if config.convolution else leaving.swap),
+            counters.close.eq(leaving.task),
+        ]
+        m.d.sync += [groups.arrives.eq(leaving.filled), groups.arrived.eq(leaving.mark)]
+        return finished

@@ -36,13 +36,11 @@ class TaskLists(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         layout = task_layout(config)
-        super().__init__(
-            {
-                "memory": Out(read_signature(*space_shape(config, Space.TASKS))),
-                "scan": In(tasks_signature(config, layout.scan)),
-                "neuron": In(tasks_signature(config, layout.neuron)),
-            }
-        )
+        super().__init__({
+            "memory": Out(read_signature(*space_shape(config, Space.TASKS))),
+            "scan": In(tasks_signature(config, layout.scan)),
+            "neuron": In(tasks_signature(config, layout.neuron)),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -62,15 +62,12 @@ class TaskReader(wiring.Component):
                 f"first must be at most {self.stride - len(words)} for {len(words)} words of a "
                 f"task of {self.stride}, not {first}"
             )
-        super().__init__(
-            {
-                "tasks": In(tasks_signature(config, words)),
-                "request": Out(1),
-                "grant": In(1),
-                "address": Out(unsigned(bits_for(task_rows(config) - 1))),
-                "data": In(TASK_WORD_BITS),
-            }
-        )
+        super().__init__({
+            "tasks": In(tasks_signature(config, words)),
+            "request": Out(1), "grant": In(1),
+            "address": Out(unsigned(bits_for(task_rows(config) - 1))),
+            "data": In(TASK_WORD_BITS),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -9,7 +9,45 @@ from stablespike.spec import ArrayConfig
 
 from ..lib.ports import window_layout, windows_signature
 
-__all__ = ["Windows"]
+__all__ = ["Windows", "drained_signature", "scanned_signature"]
+
+
+def scanned_signature(config: ArrayConfig) -> wiring.Signature:
+    """The next window, given to the scan side.
+
+    Members
+    -------
+    waiting : Out(1)
+        There is one that the scan side has not taken.
+    window : Out(window_layout(config))
+        The first of those, while ``waiting``.
+    take : In(1)
+        The scan side takes it; up for one cycle.
+    """
+    window = window_layout(config)
+    return wiring.Signature({"waiting": Out(1), "window": Out(window), "take": In(1)})
+
+
+def drained_signature(config: ArrayConfig) -> wiring.Signature:
+    """The window under way, given to the neuron side.
+
+    Members
+    -------
+    held : Out(1)
+        There is one that has not ended.
+    window : Out(window_layout(config))
+        The first of those, while ``held``.
+    odd : Out(1)
+        Its number, counted from reset on, is odd.
+    settled : In(1)
+        All of its results are out; up for one cycle.
+    ended : In(1)
+        So is its END, the last packet of it; up for one cycle, not before ``settled``.
+    """
+    return wiring.Signature({
+        "held": Out(1), "window": Out(window_layout(config)), "odd": Out(1),
+        "settled": In(1), "ended": In(1),
+    })
 
 
 class Windows(wiring.Component):
@@ -31,65 +69,44 @@ class Windows(wiring.Component):
     -------
     windows : In(windows_signature(config))
         Windows from the loader. There is room while a slot is free.
-    waiting : Out(1)
-        There is a window that the scan side has not taken.
-    scanned : Out(window_layout(config))
-        The first of those, while ``waiting``.
-    take : In(1)
-        The scan side takes it; up for one cycle.
-    held : Out(1)
-        There is a window that has not ended.
-    drained : Out(window_layout(config))
-        The first of those, while ``held``.
-    odd : Out(1)
-        Its number, counted from reset on, is odd.
-    settled : In(1)
-        The results of a window are out; up for one cycle.
-    ended : In(1)
-        So is its END, the last packet of it; up for one cycle, not before ``settled``.
+    scanned : Out(scanned_signature(config))
+        The scan side.
+    drained : Out(drained_signature(config))
+        The neuron side.
     busy : Out(1)
-        A window is under way: taken, and not settled.
+        A window is under way: the scan side has taken it, and it has not settled.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.config = config
-        window = window_layout(config)
-        super().__init__(
-            {
-                "windows": In(windows_signature(config)),
-                "waiting": Out(1),
-                "scanned": Out(window),
-                "take": In(1),
-                "held": Out(1),
-                "drained": Out(window),
-                "odd": Out(1),
-                "settled": In(1),
-                "ended": In(1),
-                "busy": Out(1),
-            }
-        )
+        super().__init__({
+            "windows": In(windows_signature(config)),
+            "scanned": Out(scanned_signature(config)),
+            "drained": Out(drained_signature(config)),
+            "busy": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        scanned, drained = self.scanned, self.drained
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load = Signal()  # the slot of the next window
         held, unscanned, under_way = (
-            Signal(range(3), name=name) for name in ("held_count", "unscanned", "under_way")
+            Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )
         m.d.comb += [
             self.windows.room.eq(held != 2),
-            self.waiting.eq(unscanned != 0),
+            scanned.waiting.eq(unscanned != 0),
             # With one window left to scan it is the one loaded last, with two the one before.
-            self.scanned.eq(Mux(load ^ unscanned[0], slots[1], slots[0])),
-            self.held.eq(held != 0),
-            self.drained.eq(Mux(self.odd, slots[1], slots[0])),
+            scanned.window.eq(Mux(load ^ unscanned[0], slots[1], slots[0])),
+            drained.held.eq(held != 0),
+            drained.window.eq(Mux(drained.odd, slots[1], slots[0])),
             self.busy.eq(under_way != 0),
         ]
         m.d.sync += [
-            held.eq(held + self.windows.valid - self.ended),
-            unscanned.eq(unscanned + self.windows.valid - self.take),
-            under_way.eq(under_way + self.take - self.settled),
-            self.odd.eq(self.odd ^ self.ended),
+            held.eq(held + self.windows.valid - drained.ended),
+            unscanned.eq(unscanned + self.windows.valid - scanned.take),
+            under_way.eq(under_way + scanned.take - drained.settled),
+            drained.odd.eq(drained.odd ^ drained.ended),
         ]
         with m.If(self.windows.valid):
             m.d.sync += load.eq(~load)

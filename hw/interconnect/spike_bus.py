@@ -35,13 +35,11 @@ class SpikeBus(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "host": In(rows_signature(config)),
-                "cores": In(rows_signature(config)).array(config.cores),
-                "bus": Out(bus_signature(config)),
-            }
-        )
+        super().__init__({
+            "host": In(rows_signature(config)),
+            "cores": In(rows_signature(config)).array(config.cores),
+            "bus": Out(bus_signature(config)),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

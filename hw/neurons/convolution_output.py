@@ -10,6 +10,7 @@ from stablespike.spec.report import ReportKind
 
 from ..lib.ports import reports_signature, rows_signature
 from .packetizer import WORD_BITS, Packetizer, output_group
+from .pool import pool_signature
 
 __all__ = ["ConvolutionOutput"]
 
@@ -39,18 +40,8 @@ class ConvolutionOutput(wiring.Component):
         The group.
     odd : In(1)
         With recurrence: the number of the window is odd. Holds like ``group``.
-    select_skeleton : Out(1)
-        Which of the two rows the pool unit shows: the skeleton.
-    beat : Out(range(config.row_beats))
-        Which part of it.
-    own : Out(1)
-        The group's own row is part of what is shown.
-    pooled : Out(1)
-        What the pool has kept is part of what is shown.
-    store : Out(1)
-        Keep what is shown.
-    words : In(config.row_bits // config.row_beats)
-        What is shown, in the same cycle.
+    pool : Out(pool_signature(config))
+        The group's rows, and what the pool keeps of the positions before.
     hold : In(1)
         Lanes of the group are still on their way; ``done`` waits for them.
     rows : Out(rows_signature(config))
@@ -65,27 +56,19 @@ class ConvolutionOutput(wiring.Component):
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
         self.config, self.packetizer = config, Packetizer(config, index)
-        super().__init__(
-            {
-                "group": In(output_group(config)),
-                **({"odd": In(1)} if config.recurrence else {}),
-                "select_skeleton": Out(1),
-                "beat": Out(range(config.row_beats)),
-                "own": Out(1),
-                "pooled": Out(1),
-                "store": Out(1),
-                "words": In(config.row_bits // config.row_beats),
-                "hold": In(1),
-                "rows": Out(rows_signature(config)),
-                "reports": Out(reports_signature()),
-                "settles": Out(1),
-                "done": Out(1),
-            }
-        )
+        super().__init__({
+            "group": In(output_group(config)),
+            **({"odd": In(1)} if config.recurrence else {}),
+            "pool": Out(pool_signature(config)),
+            "hold": In(1),
+            "rows": Out(rows_signature(config)), "reports": Out(reports_signature()),
+            "settles": Out(1), "done": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
         config, mark, settings = self.config, self.group.mark, self.group.settings
+        pool = self.pool
         m.submodules.packetizer = packetizer = self.packetizer
         connect(m, flipped(self.group), packetizer.group)
         connect(m, packetizer.reports, flipped(self.reports))
@@ -100,11 +83,11 @@ class ConvolutionOutput(wiring.Component):
                 sending & mark.emit & Mux(skeleton, settings.send_skeleton, settings.send_spikes)
             ),
             self.rows.payload.beat.eq(beat),
-            self.rows.payload.words.eq(self.words),
+            self.rows.payload.words.eq(pool.words),
             self.rows.payload.row.eq(
                 Mux(skeleton, settings.skeleton_row, settings.spikes_row + ping_pong) + position
             ),
-            self.store.eq(sending),
+            pool.store.eq(sending),
             moves.eq(sending & (~self.rows.valid | self.rows.ready)),
             last.eq(moves & (beat == config.row_beats - 1)),
         ]
@@ -117,29 +100,29 @@ class ConvolutionOutput(wiring.Component):
                 m.d.sync += position.eq(0)
 
         # Parts of a row go to the bus, 16-bit words of them into packets.
-        word_bits = max(1, len(self.words) // WORD_BITS).bit_length() - 1
+        word_bits = max(1, len(pool.words) // WORD_BITS).bit_length() - 1
         index = packetizer.index
         of_pool = packetizer.kind == ReportKind.WORDS
         m.d.comb += [
             packetizer.row_complete.eq(mark.emit),
             packetizer.skeleton_ready.eq(1),
             packetizer.row_word.eq(
-                self.words.word_select(index[:word_bits], min(WORD_BITS, len(self.words)))
+                pool.words.word_select(index[:word_bits], min(WORD_BITS, len(pool.words)))
             ),
             self.settles.eq(packetizer.settles),
         ]
         with m.If(sending):
             m.d.comb += [
-                self.select_skeleton.eq(skeleton), self.beat.eq(beat),
-                self.own.eq(1), self.pooled.eq(~fresh),
+                pool.select_skeleton.eq(skeleton), pool.beat.eq(beat),
+                pool.own.eq(1), pool.pooled.eq(~fresh),
             ]
         with m.Else():
             m.d.comb += [
-                self.select_skeleton.eq(
+                pool.select_skeleton.eq(
                     Mux(of_pool, settings.report_skeleton,
                         packetizer.kind == ReportKind.TRACE_SKELETON)
                 ),
-                self.beat.eq(index[word_bits:]), self.own.eq(~of_pool), self.pooled.eq(of_pool),
+                pool.beat.eq(index[word_bits:]), pool.own.eq(~of_pool), pool.pooled.eq(of_pool),
             ]
 
         of_spikes = ~mark.empty & (settings.send_spikes | settings.report_spikes)

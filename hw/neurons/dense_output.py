@@ -62,18 +62,12 @@ class DenseOutput(wiring.Component):
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
         self.config, self.packetizer = config, Packetizer(config, index)
-        super().__init__(
-            {
-                "group": In(output_group(config)),
-                "row": In(config.row_bits),
-                "apply_skeleton": Out(1),
-                "rotate": Out(1),
-                "rows": Out(rows_signature(config)),
-                "reports": Out(reports_signature()),
-                "settles": Out(1),
-                "done": Out(1),
-            }
-        )
+        super().__init__({
+            "group": In(output_group(config)),
+            "row": In(config.row_bits), "apply_skeleton": Out(1), "rotate": Out(1),
+            "rows": Out(rows_signature(config)), "reports": Out(reports_signature()),
+            "settles": Out(1), "done": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -63,34 +63,24 @@ class Drain(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         lane = unsigned(bits_for(config.lanes - 1))
-        super().__init__(
-            {
-                "start": In(1),
-                "neurons": In(unsigned(bits_for(config.lanes))),
-                "steps": In(unsigned(bits_for(config.window - 1))),
-                "pixels": In(1),
-                "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
-                "shift": Out(config.window),
-                "read": Out(1),
-                "lane": Out(lane),
-                "occupied": Out(1),
-                "valid": Out(1),
-                "entering": Out(lane),
-                "first_pass": Out(1),
-                "first": Out(unsigned(bits_for(config.window - 1))),
-                "exists": Out(config.neuron_steps),
-                "current": Out(signed(current_bits(config))),
-                "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
-                **({"halves": In(1)} if config.wide_weights else {}),
-                "under_way": In(1),
-                "align": In(1),
-                "fill": Out(1),
-                "finished": Out(1),
-                **({
-                    "ready": Out(1), "last": Out(1), "tail": Out(1), "late": Out(1),
-                } if config.convolution else {}),
-            }
-        )
+        super().__init__({
+            "start": In(1),
+            "neurons": In(unsigned(bits_for(config.lanes))),
+            "steps": In(unsigned(bits_for(config.window - 1))), "pixels": In(1),
+            "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            "shift": Out(config.window),
+            "read": Out(1), "lane": Out(lane), "occupied": Out(1),
+            "valid": Out(1), "entering": Out(lane), "first_pass": Out(1),
+            "first": Out(unsigned(bits_for(config.window - 1))),
+            "exists": Out(config.neuron_steps),
+            "current": Out(signed(current_bits(config))),
+            "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
+            **({"halves": In(1)} if config.wide_weights else {}),
+            "under_way": In(1), "align": In(1), "fill": Out(1), "finished": Out(1),
+            **({
+                "ready": Out(1), "last": Out(1), "tail": Out(1), "late": Out(1),
+            } if config.convolution else {}),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

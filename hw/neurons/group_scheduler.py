@@ -37,15 +37,11 @@ def handover_signature(config: ArrayConfig) -> wiring.Signature:
     arrived : Out(mark_layout(config))
         Its marks, while ``arrives``.
     """
-    return wiring.Signature(
-        {
-            "free": In(1),
-            "swap": Out(1),
-            "mark": Out(mark_layout(config)),
-            "arrives": Out(1),
-            "arrived": Out(mark_layout(config)),
-        }
-    )
+    return wiring.Signature({
+        "free": In(1), "swap": Out(1),
+        "mark": Out(mark_layout(config)),
+        "arrives": Out(1), "arrived": Out(mark_layout(config)),
+    })
 
 
 def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
@@ -91,29 +87,19 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
         The output unit is done with it.
     """
     state = unsigned(bits_for(config.state_groups - 1))
-    return wiring.Signature(
-        {
-            "window_held": In(1),
-            "tasks": Out(tasks_signature(config, task_layout(config).neuron)),
-            "groups": In(handover_signature(config)),
-            "drain_ready": In(1),
-            "drain_late": In(1),
-            "start": Out(1),
-            "entering_mark": Out(mark_layout(config)),
-            "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
-            "state": Out(state),
-            "tag": Out(1),
-            "leaving_tag": In(1),
-            "leaving_state": Out(state),
-            "complete": In(1),
-            "complete_tag": In(1),
-            "take": Out(1),
-            "output_start": Out(1),
-            "output_mark": Out(mark_layout(config)),
-            "output_number": Out(number_bits(config)),
-            "output_done": In(1),
-        }
-    )
+    return wiring.Signature({
+        "window_held": In(1),
+        "tasks": Out(tasks_signature(config, task_layout(config).neuron)),
+        "groups": In(handover_signature(config)),
+        "drain_ready": In(1), "drain_late": In(1), "start": Out(1),
+        "entering_mark": Out(mark_layout(config)),
+        "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
+        "state": Out(state), "tag": Out(1),
+        "leaving_tag": In(1), "leaving_state": Out(state),
+        "complete": In(1), "complete_tag": In(1), "take": Out(1),
+        "output_start": Out(1), "output_mark": Out(mark_layout(config)),
+        "output_number": Out(number_bits(config)), "output_done": In(1),
+    })
 
 
 class GroupScheduler(wiring.Component):

@@ -68,35 +68,22 @@ class NeuronUnit(wiring.Component):
         steps = config.neuron_steps
         lane = unsigned(bits_for(config.lanes - 1))
         first = unsigned(bits_for(config.window - 1))
-        super().__init__(
-            {
-                "settings": In(struct(*task_layout(config).neuron)),
-                "valid": In(1),
-                "lane": In(lane),
-                "steps": In(steps),
-                "first": In(first),
-                "state": In(state_layout(config)),
-                "bias": In(signed(config.state_bits)),
-                "threshold": In(unsigned(config.state_bits - 1)),
-                "current": In(signed(current_bits(config))),
-                "sums": In(data.ArrayLayout(signed(sum_bits(config)), steps)),
-                "fired": Out(steps),
-                "stable": Out(steps),
-                "write": Out(steps),
-                "step": Out(data.ArrayLayout(first, steps)),
-                "done": Out(1),
-                "done_lane": Out(lane),
-                "done_state": Out(state_layout(config)),
-                "busy": Out(1),
-                **({
-                    "tag": In(TAG_BITS),
-                    "done_tag": Out(TAG_BITS),
-                    "done_first": Out(first),
-                    "done_spikes": Out(steps),
-                    "done_before": Out(1),
-                } if config.convolution else {}),
-            }
-        )
+        super().__init__({
+            "settings": In(struct(*task_layout(config).neuron)),
+            "valid": In(1), "lane": In(lane), "steps": In(steps), "first": In(first),
+            "state": In(state_layout(config)),
+            "bias": In(signed(config.state_bits)), "threshold": In(unsigned(config.state_bits - 1)),
+            "current": In(signed(current_bits(config))),
+            "sums": In(data.ArrayLayout(signed(sum_bits(config)), steps)),
+            "fired": Out(steps), "stable": Out(steps), "write": Out(steps),
+            "step": Out(data.ArrayLayout(first, steps)),
+            "done": Out(1), "done_lane": Out(lane), "done_state": Out(state_layout(config)),
+            "busy": Out(1),
+            **({
+                "tag": In(TAG_BITS), "done_tag": Out(TAG_BITS), "done_first": Out(first),
+                "done_spikes": Out(steps), "done_before": Out(1),
+            } if config.convolution else {}),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -6,14 +6,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
-from stablespike.spec.report import (
-    BUSY_BITS,
-    HEAD,
-    PLACE,
-    ReportKind,
-    counter_words,
-    fired_most,
-)
+from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words, fired_most
 
 from ..lib.checks import whole
 from ..lib.layouts import struct
@@ -67,24 +60,16 @@ def output_group(config: ArrayConfig) -> wiring.Signature:
         The array's busy time.
     """
     count = unsigned(bits_for(fired_most(config)))
-    return wiring.Signature(
-        {
-            "start": Out(1),
-            "mark": Out(mark_layout(config)),
-            "settings": Out(struct(*task_layout(config).neuron)),
-            "number": Out(number_bits(config)),
-            "neurons": Out(unsigned(bits_for(config.lanes))),
-            "last_window": Out(1),
-            "trace": Out(1),
-            "counters": Out(1),
-            "membrane_lane": In(unsigned(bits_for(config.lanes - 1))),
-            "membrane": Out(signed(config.state_bits)),
-            "counts": Out(scan_counts(config)),
-            "spike_count": Out(count),
-            "stable_count": Out(count),
-            "time": Out(BUSY_BITS),
-        }
-    )
+    return wiring.Signature({
+        "start": Out(1), "mark": Out(mark_layout(config)),
+        "settings": Out(struct(*task_layout(config).neuron)),
+        "number": Out(number_bits(config)), "neurons": Out(unsigned(bits_for(config.lanes))),
+        "last_window": Out(1), "trace": Out(1), "counters": Out(1),
+        "membrane_lane": In(unsigned(bits_for(config.lanes - 1))),
+        "membrane": Out(signed(config.state_bits)),
+        "counts": Out(scan_counts(config)),
+        "spike_count": Out(count), "stable_count": Out(count), "time": Out(BUSY_BITS),
+    })
 
 
 class Packetizer(wiring.Component):
@@ -144,24 +129,18 @@ class Packetizer(wiring.Component):
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
         self.config, self.core = config, whole("index", index, 0, config.cores - 1)
-        super().__init__(
-            {
-                "group": In(output_group(config)),
-                "load": In(1),
-                "row_complete": In(1),
-                "skeleton_ready": In(1),
-                "choose": In(1),
-                "between": Out(1),
-                "pending": Out(len(ReportKind)),
-                "kind": Out(ReportKind),
-                "index": Out(unsigned(HEAD.fields[1].width)),
-                "row_word": In(WORD_BITS),
-                "row_taken": Out(1),
-                "hold": In(1),
-                "reports": Out(reports_signature()),
-                "settles": Out(1),
-            }
-        )
+        super().__init__({
+            "group": In(output_group(config)),
+            "load": In(1),
+            "row_complete": In(1),
+            "skeleton_ready": In(1),
+            "choose": In(1),
+            "between": Out(1),
+            "pending": Out(len(ReportKind)), "kind": Out(ReportKind),
+            "index": Out(unsigned(HEAD.fields[1].width)),
+            "row_word": In(WORD_BITS), "row_taken": Out(1), "hold": In(1),
+            "reports": Out(reports_signature()), "settles": Out(1),
+        })
 
     def wanted(self) -> dict[ReportKind, Value]:
         """Which packets the group needs."""

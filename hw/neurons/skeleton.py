@@ -35,24 +35,15 @@ class SkeletonUnit(wiring.Component):
         self.config = config
         steps = config.neuron_steps
         count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
-        super().__init__(
-            {
-                "first": In(1),
-                "before": In(1),
-                "write": In(steps),
-                "fired": In(steps),
-                "stable": In(steps),
-                "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
-                "fill": In(1),
-                "rotate": In(1),
-                "thin": In(1),
-                "clear": In(1),
-                "clear_counts": In(1),
-                "row": Out(config.row_bits),
-                "spike_count": Out(count),
-                "stable_count": Out(count),
-            }
-        )
+        super().__init__({
+            "first": In(1), "before": In(1),
+            "write": In(steps), "fired": In(steps), "stable": In(steps),
+            "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
+            "fill": In(1), "rotate": In(1), "thin": In(1),
+            "clear": In(1), "clear_counts": In(1),
+            "row": Out(config.row_bits),
+            "spike_count": Out(count), "stable_count": Out(count),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -43,14 +43,14 @@ class PoolModel:
         while True:
             await bench.tick()
             await Timer(2, "ns")  # what selects is there, what reads the words is still to come
-            name = _NAMES[value(bench, "select_skeleton")]
-            beat = value(bench, "beat") if config.row_beats > 1 else 0
-            words = self.kept.get((name, beat), 0) if value(bench, "pooled") else 0
-            if value(bench, "own"):
+            name = _NAMES[value(bench, "pool__select_skeleton")]
+            beat = value(bench, "pool__beat") if config.row_beats > 1 else 0
+            words = self.kept.get((name, beat), 0) if value(bench, "pool__pooled") else 0
+            if value(bench, "pool__own"):
                 words |= self.row[name] >> beat * width & (1 << width) - 1
-            bench.dut.words.value = words
+            bench.dut.pool__words.value = words
             await bench.settle()
-            if value(bench, "store"):
+            if value(bench, "pool__store"):
                 self.kept[name, beat] = words
 
 
