@@ -32,14 +32,40 @@ __all__ = ["CoreArray"]
 
 
 class CoreArray(wiring.Component):
-    """P cores that run their task lists over the same windows.
+    """Cores that run their task lists over the same windows.
+
+        host's rows -> spike bus -> every core        core's rows -> spike bus
+        windows     -> every core at once             core's reports -> merger -> reports
+
+    In a pipelined array all that crosses the device does so from register to register, and every
+    core has a reset and registers of its own:
+
+        register          what it costs
+        on_bus            a cycle more from the bus to a spike memory
+        rows              a part of a row every other cycle from each core
+        window, sent      a window reaches the cores a cycle later
+        arrived, go       two cycles more at a ``sync``
+        reports           a cycle more on the way to the host
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    writes : into the cores' memories, while no window is under way.
-    rows, windows : input maps, and the windows they belong to; a window goes to all cores at once.
-    report_flags : ``ReportFlags``. reports : packets of ``spec.report``.
-    busy : a window is under way.
+    writes : In(writes_signature(config))
+        Into the cores' memories, while no window is under way.
+    rows : In(rows_signature(config))
+        Rows of input maps.
+    windows : In(windows_signature(config))
+        The windows they belong to. A window goes to all cores at once.
+    report_flags : In(REPORT_FLAG_BITS)
+        ``ReportFlags``; constant while a window is under way.
+    reports : Out(reports_signature())
+        Packets of ``spec.report``, of one core after another.
+    busy : Out(1)
+        A window is under way in some core.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -68,7 +94,7 @@ class CoreArray(wiring.Component):
             packets = reports.o
         connect(m, packets, flipped(self.reports))
 
-        # What crosses the device does so from register to register, if the array is pipelined.
+        # Registers where the array is pipelined; its cores are all over the device.
         cores = [Core(config, index) for index in range(config.cores)]
         room = Cat(core.windows.room for core in cores).all()
         write, sent = Signal(), Signal()
@@ -115,6 +141,7 @@ class CoreArray(wiring.Component):
 
     def _apart(self, m: Module, platform, core: Core) -> tuple[Elaboratable, Any, Any]:
         """A core with its own reset, and the rows and packets it sends, behind registers."""
+        # A domain of its own, because one reset net to all cores would be too slow.
         name = f"core{core.index}"
         m.domains += ClockDomain(name, local=True)
         reset = own(m, platform, f"reset{core.index}", ResetSignal())

@@ -86,14 +86,11 @@ class Core(wiring.Component):
         m.submodules.task_lists = lists = TaskLists(self.config)
         m.submodules.scan = scan = ScanSide(self.config)
         m.submodules.neurons = neurons = neuron_side(self.config, self.index)
-        for space, reader in {
-            Space.WEIGHTS: scan.weights, Space.BIASES: neurons.biases,
-            Space.THRESHOLDS: neurons.thresholds, Space.TASKS: lists.memory,
-        }.items():
-            memory = self._memory(m, space)
-            connect(m, reader, memory.read)
-            if space == Space.TASKS:
-                m.d.comb += scan.tasks_written.eq(memory.write)
+        weights, biases, thresholds, tasks = (self._memory(m, space) for space in Space)
+        connect(m, scan.weights, weights.read)
+        connect(m, neurons.biases, biases.read)
+        connect(m, neurons.thresholds, thresholds.read)
+        connect(m, lists.memory, tasks.read)
         connect(m, flipped(self.windows), windows.windows)
         connect(m, windows.scanned, scan.windows)
         connect(m, windows.drained, neurons.windows)
@@ -105,6 +102,8 @@ class Core(wiring.Component):
         connect(m, neurons.reports, flipped(self.reports))
         m.d.comb += [
             self.busy.eq(windows.busy),
+            # The sequencer reads the first task ahead, and again if the host has written.
+            scan.tasks_written.eq(tasks.write),
             scan.shift.eq(neurons.shift),
             neurons.sums.eq(scan.sums),
             neurons.counts.eq(scan.counts),

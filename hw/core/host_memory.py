@@ -1,4 +1,4 @@
-"""A core's memory that the host writes in 16-bit chunks and the core reads in rows.
+"""Host memory: the host writes it in 16-bit chunks, the core reads it in rows.
 
 On an iCE40UP5K, memories of 2,048 rows and more live in its single-port RAM.
 """
@@ -22,20 +22,23 @@ SPRAM_WORTH = 2048  # rows from which on block RAM is too precious
 
 
 def chunks(width: int) -> int:
-    """Chunks a row of ``width`` bits is written in."""
+    """The chunks in which a row of ``width`` bits is written."""
     return -(-width // CHUNK_BITS)
 
 
 class HostMemory(wiring.Component):
-    """``depth`` rows of ``width`` bits; one access per cycle, a write before a read.
+    """``depth`` rows of ``width`` bits; one access per cycle, and a write goes first.
 
-    The two sides never meet, so that the memory maps to a single-port one. A read in the
-    cycle of a write returns an undefined row: the host writes only while the core is idle, and the
-    sequencer reads again what it had read ahead.
+    One access per cycle is all that a single-port memory allows. So a read in the cycle of a write
+    returns an undefined row. The host writes only while the core is idle, and the sequencer reads
+    again what it had read ahead.
 
     Parameters
     ----------
-    width : bits of a row. depth : rows.
+    width : int
+        Bits of a row.
+    depth : int
+        Number of rows.
 
     Raises
     ------

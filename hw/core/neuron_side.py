@@ -103,7 +103,7 @@ class NeuronSide(wiring.Component):
         m.submodules.neuron, m.submodules.row = self.neuron, self.row
         m.submodules.output = self.output
         self._feed(m)
-        self._remember(m)
+        self._keep_state(m)
         self._send(m)
         self._kind(m)
         return m
@@ -123,6 +123,7 @@ class NeuronSide(wiring.Component):
     def _neurons(self, m: Module, mark: data.View, neurons: Signal) -> None:
         """The neurons of a group: the last of a core's may have fewer."""
         short = mark.short if self.config.convolution else mark.task
+        # It is compared with counters, which takes its time: in a pipelined array from a register.
         domain = pipeline(m, self.config)
         domain += neurons.eq(Mux(short, self.tasks.fields.lanes_last, self.config.lanes))
 
@@ -149,9 +150,9 @@ class NeuronSide(wiring.Component):
             neuron.sums.eq(drain.taken),
         ]
         if config.wide_weights:
-            m.d.comb += drain.halves.eq(settings.halves)
+            m.d.comb += drain.split_weights.eq(settings.halves)
 
-    def _remember(self, m: Module) -> None:
+    def _keep_state(self, m: Module) -> None:
         """Parameters and state of the neuron that enters; the state of the one that leaves."""
         config, scheduler, drain, neuron = self.config, self.scheduler, self.drain, self.neuron
         depth = config.state_groups * config.lanes if config.state else config.lanes
@@ -175,6 +176,7 @@ class NeuronSide(wiring.Component):
             neuron.state.eq(read.data),
             self.output.group.membrane.eq(read.data.v),
         ]
+        # Instead of a reset: a sample's first window does not look at what is stored.
         with m.If(self.windows.window.first & drain.first_pass):
             m.d.comb += [neuron.state.eq(0), neuron.state.v.eq(self.tasks.fields.v_init)]
 
@@ -249,7 +251,7 @@ class DenseNeuronSide(NeuronSide):
             row.stable.eq(neuron.stable),
             row.step.eq(neuron.step),
             row.fill.eq(drain.fill),
-            row.thin.eq(output.apply_skeleton),
+            row.apply_skeleton.eq(output.apply_skeleton),
             row.clear.eq(output.done),
         ]
 

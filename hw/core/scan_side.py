@@ -131,6 +131,7 @@ class ScanSide(wiring.Component):
         In pipelined arrays a register comes before the memories and one behind them.
         """
         config = self.config
+        # To find the lowest flag takes a cycle of its own: it ends in these registers.
         fetch, event = Signal(), Signal.like(scanner.event)
         fetched = Signal()
         lane_bits = config.lanes.bit_length() - config.row_beats.bit_length()  # within a beat
@@ -161,15 +162,19 @@ class ScanSide(wiring.Component):
     ) -> Signal:
         """Let a group leave when its last event is in and the neuron side is free.
 
-        In a pipelined array a leaving group takes the place of an event, and as many registers to
-        the lanes, so it follows its own last event by itself. Chained lanes take ``chain`` cycles
-        to empty, in which no event may be issued. Returns whether a group is to leave.
+        Returns whether a group is to leave. In a small array a swap waits for the last event:
 
-            cycle     0           1         2           3           4
-            scanner   last event  -         next event
-            finished  -           finished  -
-            lanes, small          last      swap        next event
-            lanes, pipelined                            last        swap
+            cycle      0           1           2           3
+            scanner    last event              next event
+            lanes                  last event  swap        next event
+
+        In a pipelined array a swap takes the place of an event, and as many registers to the lanes,
+        so it follows the last event by itself. The lanes take ``chain`` cycles to empty, here 2:
+
+            cycle      0           1           2           3           4         5     6
+            scanner    last event                          next event
+            swap                   *
+            lanes                                          last event  swap            next event
         """
         config, groups = self.config, self.groups
         mark, swap = groups.mark, groups.swap
@@ -184,6 +189,7 @@ class ScanSide(wiring.Component):
 
         if config.chain > 1:
             at, moving = Signal(range(config.chain)), Signal()
+            # The lanes are empty when the next event arrives, ``chain`` cycles behind the swap.
             m.d.comb += scanner.hold.eq(finished | moving)
             m.d.sync += at.eq(at + moving)
             with m.If(swap):
@@ -193,6 +199,7 @@ class ScanSide(wiring.Component):
         else:
             m.d.comb += scanner.hold.eq(finished & ~swap)
 
+        # Decided before the registers, so that the lanes, which are many, get it from one.
         leaving = Signal(data.StructLayout(
             {"swap": 1, "filled": 1, "task": 1, "mark": mark_layout(config)}
         ))

@@ -52,7 +52,7 @@ class TaskLists(wiring.Component):
         connect(m, flipped(self.scan), scan.tasks)
         connect(m, flipped(self.neuron), neuron.tasks)
         m.d.comb += [
-            self.memory.enable.eq(1),
+            self.memory.enable.eq(1),  # an address that nobody asked for is read for nothing
             self.memory.address.eq(Mux(neuron.request, neuron.address, scan.address)),
             neuron.grant.eq(1),
             scan.grant.eq(~neuron.request),

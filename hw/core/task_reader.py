@@ -17,19 +17,31 @@ __all__ = ["TaskReader", "task_rows"]
 
 
 def task_rows(config: ArrayConfig) -> int:
-    """Words of a core's task memory."""
+    """The number of words of a core's task memory."""
     return config.tasks * task_layout(config).stride
 
 
 class TaskReader(wiring.Component):
-    """Reads the ``words`` of a task, ``first`` of them skipped, one per cycle while granted.
+    """Reads some words of a task into registers, one per cycle while granted.
 
-    Latency from ``start`` to ``loaded``: number of words + 2 cycles.
+    The latency from ``start`` to ``loaded`` is the number of words + 2 cycles:
+
+        cycle    0      1       2       3       4
+        start    *
+        request         word 0  word 1
+        data                    word 0  word 1
+        loaded                                  *
 
     Parameters
     ----------
-    config : of the array. words : layouts of the words read. first : the first one's place in
-        the task. held : number of the word that is kept in a ``Held``, if any.
+    config : ArrayConfig
+        The array.
+    words : tuple of Layout
+        Layouts of the words that are read.
+    first : int
+        The first one's position in the task.
+    held : int or None
+        The word that is kept in a ``Held``, if any: a multiplier that lies idle.
 
     Raises
     ------
@@ -89,6 +101,7 @@ class TaskReader(wiring.Component):
             ),
             self.tasks.fields.eq(Cat(registers)),
         ]
+        # A bit for each word: which one ``data`` is in this cycle.
         m.d.sync += arriving.eq(0)
         with m.If(self.request & self.grant):
             m.d.sync += [word.eq(word + 1), arriving.eq(1 << word)]

@@ -90,6 +90,7 @@ class Windows(wiring.Component):
         scanned, drained = self.scanned, self.drained
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load = Signal()  # the slot of the next window
+        # Each side counts for itself, so that neither waits for the other.
         held, unscanned, under_way = (
             Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )

@@ -74,7 +74,7 @@ class ConvolutionOutput(wiring.Component):
         connect(m, packetizer.reports, flipped(self.reports))
 
         position = Signal(unsigned(bits_for(config.spike_rows - 1)))  # the pooled position's row
-        fresh = Signal(init=1)  # the pool is empty
+        pool_empty = Signal(init=1)  # the pool is empty
         beat = Signal(range(config.row_beats))
         skeleton, sending, moves, last = Signal(), Signal(), Signal(), Signal()
         ping_pong = Mux(self.odd, settings.flip_spikes, 0) if config.recurrence else 0
@@ -92,8 +92,9 @@ class ConvolutionOutput(wiring.Component):
             last.eq(moves & (beat == config.row_beats - 1)),
         ]
         m.d.sync += beat.eq(beat + moves)
+        # With ``done``, not with the last part: until then ``mark`` is that of this group.
         with m.If(self.done):
-            m.d.sync += fresh.eq(mark.turn | mark.task)
+            m.d.sync += pool_empty.eq(mark.turn | mark.task)
             with m.If(mark.emit):
                 m.d.sync += position.eq(position + 1 + Mux(mark.short, settings.gap, 0))
             with m.If(mark.task):
@@ -111,10 +112,12 @@ class ConvolutionOutput(wiring.Component):
             ),
             self.settles.eq(packetizer.settles),
         ]
+        # A row that is sent is the pool's with it; a trace is of the group's alone, and what is
+        # reported as words has been stored by then.
         with m.If(sending):
             m.d.comb += [
                 pool.select_skeleton.eq(skeleton), pool.beat.eq(beat),
-                pool.own.eq(1), pool.pooled.eq(~fresh),
+                pool.show_row.eq(1), pool.show_kept.eq(~pool_empty),
             ]
         with m.Else():
             m.d.comb += [
@@ -122,7 +125,8 @@ class ConvolutionOutput(wiring.Component):
                     Mux(of_pool, settings.report_skeleton,
                         packetizer.kind == ReportKind.TRACE_SKELETON)
                 ),
-                pool.beat.eq(index[word_bits:]), pool.own.eq(~of_pool), pool.pooled.eq(of_pool),
+                pool.beat.eq(index[word_bits:]),
+                pool.show_row.eq(~of_pool), pool.show_kept.eq(of_pool),
             ]
 
         of_spikes = ~mark.empty & (settings.send_spikes | settings.report_spikes)

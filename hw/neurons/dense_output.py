@@ -127,10 +127,12 @@ class DenseOutput(wiring.Component):
                 m.d.sync += applied.eq(0)
                 with m.If(self.group.start):
                     m.next = "SEND SPIKES"
+            # ``sent`` is up at once if there is nothing to send: the state takes a cycle anyway.
             with m.State("SEND SPIKES"):
                 m.d.comb += self.rows.valid.eq(computed & settings.send_spikes)
                 with m.If(sent):
                     m.next = "REPORT"
+                    # A small array spares the second condition: the row is not needed any more.
                     with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
                         m.d.comb += self.apply_skeleton.eq(1)
                         m.next = skeleton

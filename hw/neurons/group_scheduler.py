@@ -144,12 +144,8 @@ class GroupScheduler(wiring.Component):
                 with m.If(groups.swap):
                     m.d.sync += mark.eq(groups.mark)
                     m.next = "COMPUTE"
-                    with m.If(groups.mark.empty):
-                        m.next = "NOTHING"
-            with m.State("COMPUTE"), m.If(self.complete):
-                m.d.comb += self.output_start.eq(1)
-                m.next = "OUTPUT"
-            with m.State("NOTHING"):
+            # A task may have no groups in this core, but its reports and its end still go out.
+            with m.State("COMPUTE"), m.If(self.complete | mark.empty):
                 m.d.comb += self.output_start.eq(1)
                 m.next = "OUTPUT"
             with m.State("OUTPUT"), m.If(self.output_done):

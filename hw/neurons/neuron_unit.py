@@ -17,22 +17,24 @@ from ..vendor.replicated import own
 
 TAG_BITS = 2
 
-__all__ = ["TAG_BITS", "NeuronUnit", "entry", "latency", "stages", "state_layout"]
+__all__ = [
+    "TAG_BITS", "NeuronUnit", "input_stages", "neuron_latency", "state_layout", "step_stages",
+]
 
 
-def stages(config: ArrayConfig) -> int:
+def step_stages(config: ArrayConfig) -> int:
     """Cycles a step takes."""
     return 5 if config.synaptic_current else 3
 
 
-def entry(config: ArrayConfig) -> int:
+def input_stages(config: ArrayConfig) -> int:
     """Cycles before the first step: large arrays take a register behind the memories."""
     return int(config.pipelined)
 
 
-def latency(config: ArrayConfig) -> int:
+def neuron_latency(config: ArrayConfig) -> int:
     """Cycles from a neuron's entering to its leaving."""
-    return stages(config) * config.neuron_steps - 1 + entry(config)
+    return step_stages(config) * config.neuron_steps - 1 + input_stages(config)
 
 
 def state_layout(config: ArrayConfig) -> data.StructLayout:
@@ -97,25 +99,71 @@ class _Stages:
 class NeuronUnit(wiring.Component):
     """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
 
-    A neuron may enter every cycle. A step takes ``stages`` cycles: leak, integrate, fire, and two
-    in front of them for a synaptic current; arrays of chained lanes have one more in front of the
-    first step. Step ``i`` takes its sum ``stages * i`` cycles after the neuron entered; the neuron
-    leaves with its last step, ``latency`` cycles after it entered, and each step gives its spike
-    ``stages`` cycles after the one before.
+    A neuron may enter every cycle. A step takes ``step_stages`` cycles: leak, integrate, fire, and
+    two in front of them for a synaptic current. Pipelined arrays have ``input_stages`` in front of
+    the first step. The neuron leaves with its last step, ``neuron_latency`` cycles after it
+    entered. Two steps without a synaptic current:
+
+        cycle    0            1         2      3            4         5
+        stage    leak, input  u         fire   leak, input  u         fire
+        in       neuron,                       sum of
+                 sum of step 0                 step 1
+        out                             fired[0]                      fired[1], done
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    settings : the task's neuron fields, constant while neurons are under way.
-    valid, lane, steps : a neuron enters; bit ``i`` of ``steps`` set where step ``i`` exists.
-    first : the window's step that is step 0 of this pass.
-    state, bias, threshold : its own, at the same time.
-    current : pixel input: the sum over its bit planes, at the same time, in weight steps.
-    sums : spike input: the sum of step ``i``, in weight steps, when that step takes it.
-    fired, stable, step : per step: its spike, its skeleton bit and its ``first``, while ``write``.
-    done, done_lane, done_state : the neuron leaves with its new state.
-    busy : a neuron is under way.
-    tag : with convolution: goes with the neuron, and leaves with it as ``done_tag``; likewise its
-        ``first``, all its spikes (none in steps that do not exist), and its ``r`` from before them.
+    settings : In(struct)
+        The task's neuron fields; constant while neurons are under way.
+    valid : In(1)
+        A neuron enters.
+    lane : In
+        Its lane, while ``valid``, like all up to ``current``.
+    steps : In(config.neuron_steps)
+        Bit ``i`` is set if step ``i`` exists.
+    first : In
+        The window's step that is step 0 of this pass.
+    state : In(state_layout(config))
+        Its state.
+    bias : In(signed(config.state_bits))
+        Its bias.
+    threshold : In(config.state_bits - 1)
+        Its threshold.
+    current : In(signed)
+        If its inputs are pixels: the sum over the bit planes, in weight steps.
+    sums : In(ArrayLayout(signed, config.neuron_steps))
+        If they are spikes: the sum of step ``i`` in weight steps, ``step_stages * i`` cycles after
+        the neuron entered.
+    write : Out(config.neuron_steps)
+        Step ``i`` of a neuron is done in this cycle, and exists.
+    fired : Out(config.neuron_steps)
+        Its spike, while ``write``.
+    stable : Out(config.neuron_steps)
+        Its skeleton bit, while ``write``.
+    step : Out(ArrayLayout(unsigned, config.neuron_steps))
+        The neuron's ``first``, while ``write``.
+    done : Out(1)
+        A neuron leaves.
+    done_lane : Out
+        Its lane, while ``done``.
+    done_state : Out(state_layout(config))
+        Its new state, while ``done``.
+    busy : Out(1)
+        A neuron is under way.
+    tag : In(TAG_BITS)
+        With convolution: goes with the neuron.
+    done_tag : Out(TAG_BITS)
+        With convolution: the ``tag`` of the neuron that leaves, while ``done``.
+    done_first : Out
+        With convolution: its ``first``, while ``done``.
+    done_spikes : Out(config.neuron_steps)
+        With convolution: its spikes of all steps, none in steps that do not exist, while ``done``.
+    done_before : Out(1)
+        With convolution: its spike of the step before the pass, while ``done``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -145,6 +193,7 @@ class NeuronUnit(wiring.Component):
         config = self.config
         wide = max(config.state_bits, current_bits(config) + config.fraction_bits) + 2
         stages = _Stages(m, config.state_bits)
+        # What a neuron carries from stage to stage.
         neuron: dict[str, Value] = {
             "valid": self.valid,
             "lane": self.lane,
@@ -158,7 +207,7 @@ class NeuronUnit(wiring.Component):
         arriving: dict[str, Value] = {
             "current": self.current, **{f"sum{i}": total for i, total in enumerate(self.sums)}
         }
-        if entry(config):
+        if input_stages(config):
             held = stages.clock({**neuron, **arriving})
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
@@ -167,7 +216,7 @@ class NeuronUnit(wiring.Component):
         kept += ["tag", "before"] if config.convolution else []
         for i in range(config.neuron_steps):
             settings = self.settings
-            if entry(config):
+            if input_stages(config):
                 # A step's own, near it.
                 near = own(m, platform, f"settings{i}", settings.as_value())
                 settings = data.View(settings.shape(), near)
@@ -190,7 +239,7 @@ class NeuronUnit(wiring.Component):
                 neuron = stages.clock({**{key: neuron[key] for key in kept}, **after})
 
         inside = Cat(stages.valid).any()
-        if entry(config):
+        if input_stages(config):
             # The same from a register: who is inside was one stage before, or entered.
             inside = Signal()
             m.d.sync += inside.eq(self.valid | Cat(stages.valid[:-1]).any())
@@ -225,6 +274,7 @@ class NeuronUnit(wiring.Component):
             current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
 
         subtract = settings.reset == Reset.SUBTRACT
+        # A reset at the next step is taken off the input of that one.
         back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
         # Multipliers do the leak where they lie idle.
         if not has_multipliers(platform) or config.neuron_steps > 1 or config.synaptic_current:

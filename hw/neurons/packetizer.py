@@ -207,6 +207,7 @@ class Packetizer(wiring.Component):
         m.d.comb += [
             room.eq(~self.reports.valid | self.reports.ready), group.membrane_lane.eq(index),
         ]
+        # A register behind the selection of the word: the path on to the host is long.
         with m.If(room):
             m.d.sync += [
                 self.reports.valid.eq(load),
@@ -220,8 +221,10 @@ class Packetizer(wiring.Component):
             with m.State("CHOOSE"):
                 m.d.comb += self.between.eq(1)
                 m.d.sync += index.eq(0)
+                # END is the tail of the counters.
                 with m.If(~pending[: ReportKind.END].any()):
                     m.d.sync += index.eq(len(counters) - _END_WORDS)
+                # The lowest kind is assigned last, so it is the one that counts.
                 for kind in reversed(ReportKind):
                     ready = self.skeleton_ready if kind == ReportKind.TRACE_SKELETON else 1
                     with m.If(pending[kind] & ready):

@@ -8,7 +8,7 @@ from stablespike.spec import ArrayConfig
 
 from ..scan.scanner import mark_layout
 from .group_scheduler import SWAP_STAGES, scheduler_signature
-from .neuron_unit import stages
+from .neuron_unit import step_stages
 
 __all__ = ["PipelinedGroupScheduler"]
 
@@ -53,9 +53,9 @@ class PipelinedGroupScheduler(wiring.Component):
         # Two groups at most are under way in the neuron unit; ``tag`` tells their slots apart.
         slots = Array(Signal(slot, name=f"slot{i}", reset_less=True) for i in range(2))
         entering, arrived = slots[self.tag], Signal(mark_layout(config), reset_less=True)
-        pending, there = Signal(), Signal()  # a group was swapped; it has arrived
-        inside = Signal(range(3))  # groups that have started and not been taken
-        busy, done, done_tag = Signal(), Signal(), Signal()
+        pending, in_shadow = Signal(), Signal()  # a group was swapped; it has arrived
+        under_way = Signal(range(3))  # groups that have started and not been taken
+        sending, row_waits, row_tag = Signal(), Signal(), Signal()
         parameters, number, state = (
             Signal.like(each, name=name) for each, name in (
                 (self.parameters, "next_parameters"), (self.output_number, "next_number"),
@@ -64,12 +64,12 @@ class PipelinedGroupScheduler(wiring.Component):
         )
         alone = Signal()
         m.d.comb += [
-            alone.eq((inside == 0) & ~busy),
+            alone.eq((under_way == 0) & ~sending),
             self.start.eq(
-                (there | groups.arrives) & self.drain_ready & (inside + busy <= 1)
+                (in_shadow | groups.arrives) & self.drain_ready & (under_way + sending <= 1)
                 & (alone | ~settings.report_membrane)
             ),
-            self.take.eq(done & ~busy),
+            self.take.eq(row_waits & ~sending),
             self.entering_mark.eq(entering.mark),
             self.state.eq(entering.state),
             self.leaving_state.eq(slots[self.leaving_tag].state),
@@ -77,13 +77,13 @@ class PipelinedGroupScheduler(wiring.Component):
         swappable = self._swappable(m)
 
         started = Signal(mark_layout(config))
-        m.d.comb += started.eq(Mux(there, arrived, groups.arrived))
-        m.d.sync += inside.eq(inside + self.start - self.take)
+        m.d.comb += started.eq(Mux(in_shadow, arrived, groups.arrived))
+        m.d.sync += under_way.eq(under_way + self.start - self.take)
         with m.If(groups.arrives):
-            m.d.sync += [there.eq(1), arrived.eq(groups.arrived)]
+            m.d.sync += [in_shadow.eq(1), arrived.eq(groups.arrived)]
         with m.If(self.start):
             m.d.sync += [
-                there.eq(0), pending.eq(0), self.tag.eq(~self.tag),
+                in_shadow.eq(0), pending.eq(0), self.tag.eq(~self.tag),
                 self.parameters.eq(settings.parameters + parameters),
                 number.eq(number + 1), state.eq(state + ~settings.stateless),
             ]
@@ -97,17 +97,17 @@ class PipelinedGroupScheduler(wiring.Component):
 
         # The row that leaves.
         with m.If(self.complete):
-            m.d.sync += [done.eq(1), done_tag.eq(self.complete_tag)]
+            m.d.sync += [row_waits.eq(1), row_tag.eq(self.complete_tag)]
         with m.Elif(self.take):
-            m.d.sync += done.eq(0)
+            m.d.sync += row_waits.eq(0)
         m.d.sync += self.output_start.eq(self.take)
         with m.If(self.take):
             m.d.sync += [
-                busy.eq(1), self.output_number.eq(slots[done_tag].number),
-                self.output_mark.eq(slots[done_tag].mark),
+                sending.eq(1), self.output_number.eq(slots[row_tag].number),
+                self.output_mark.eq(slots[row_tag].mark),
             ]
         with m.If(self.output_done):
-            m.d.sync += busy.eq(0)
+            m.d.sync += sending.eq(0)
 
         with m.FSM():
             with m.State("NO TASK"), m.If(self.window_held):
@@ -120,15 +120,17 @@ class PipelinedGroupScheduler(wiring.Component):
                 m.d.comb += groups.free.eq(~pending & swappable)
                 with m.If(groups.swap & groups.mark.task):
                     m.next = "LAST GROUP"
+                    # A task without groups has no row, but its reports and its end go out.
                     with m.If(groups.mark.empty):
                         m.d.sync += [
-                            pending.eq(0), busy.eq(1), self.output_start.eq(1),
+                            pending.eq(0), sending.eq(1), self.output_start.eq(1),
                             self.output_mark.eq(groups.mark),
                         ]
                         m.next = "OUTPUT"
-            with m.State("LAST GROUP"), m.If(~pending & (inside == 0)):
+            # The next task's settings may not come before the last group is sent.
+            with m.State("LAST GROUP"), m.If(~pending & (under_way == 0)):
                 m.next = "OUTPUT"
-            with m.State("OUTPUT"), m.If(~busy):
+            with m.State("OUTPUT"), m.If(~sending):
                 m.d.sync += task.eq(task + 1)
                 with m.If(self.output_mark.window):
                     m.d.sync += task.eq(0)
@@ -143,7 +145,7 @@ class PipelinedGroupScheduler(wiring.Component):
             return swappable
         # The memory of chained lanes holds two groups, but what is read of one last, of the last
         # steps, must be gone before it is written again.
-        last = stages(config) * (config.neuron_steps - 1)
+        last = step_stages(config) * (config.neuron_steps - 1)
         wait = max(0, last - config.chain - SWAP_STAGES - 1)
         waiting = Signal(range(wait + 1))
         m.d.comb += swappable.eq(waiting == 0)

@@ -45,8 +45,8 @@ class PoolModel:
             await Timer(2, "ns")  # what selects is there, what reads the words is still to come
             name = _NAMES[value(bench, "pool__select_skeleton")]
             beat = value(bench, "pool__beat") if config.row_beats > 1 else 0
-            words = self.kept.get((name, beat), 0) if value(bench, "pool__pooled") else 0
-            if value(bench, "pool__own"):
+            words = self.kept.get((name, beat), 0) if value(bench, "pool__show_kept") else 0
+            if value(bench, "pool__show_row"):
                 words |= self.row[name] >> beat * width & (1 << width) - 1
             bench.dut.pool__words.value = words
             await bench.settle()

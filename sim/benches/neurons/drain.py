@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cocotb
-from stablespike.hw.neurons.neuron_unit import latency, stages
+from stablespike.hw.neurons.neuron_unit import neuron_latency, step_stages
 from stablespike.spec import ArrayConfig
 
 from ...harness.blocks import array_config, cycle, value, weighted
@@ -44,7 +44,7 @@ class Group:
         """Cycles from the one with ``start`` to the one with ``finished``."""
         bench, config = self.bench, self.config
         width, parallel = config.acc_bits, config.neuron_steps
-        wait, span = latency(config), stages(config)
+        wait, span = neuron_latency(config), step_stages(config)
         reading, age, finished = -1, 0, False
         # The sums that steps take later: (cycle, step, lane, first).
         promised: dict[tuple[int, int], int] = {}
@@ -101,7 +101,7 @@ async def empties_groups_of_every_size(dut):
     config = array_config()
     bench = await start(dut)
     random = bench.random
-    shortest = latency(config) + 2
+    shortest = neuron_latency(config) + 2
     sizes = [(n, s) for n in range(1, config.lanes + 1) for s in range(1, config.window + 1)]
     for neurons, steps in [*sizes[:: max(1, len(sizes) // 60)], (config.lanes, config.window)]:
         for pixels in (False, True):

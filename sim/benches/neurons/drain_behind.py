@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import cocotb
 from stablespike.hw.neurons.drain import pass_length
-from stablespike.hw.neurons.neuron_unit import stages
+from stablespike.hw.neurons.neuron_unit import step_stages
 from stablespike.hw.scan.lanes import current_bits, sum_bits
 from stablespike.spec import ArrayConfig
 
@@ -76,7 +76,7 @@ class Task:
         """All groups, every cycle of them checked."""
         bench, config = self.bench, self.config
         lanes, parallel, length = config.lanes, config.neuron_steps, pass_length(config)
-        passes, span = -(-self.steps // parallel), stages(config)
+        passes, span = -(-self.steps // parallel), step_stages(config)
         at = [0] * config.window
         reads: dict[int, tuple[Group, int, int]] = {}  # by the cycle: group, lane, pass
         taken: dict[int, list[tuple[Group, int, int]]] = {}  # group, lane, step
@@ -92,7 +92,7 @@ class Task:
             await cycle(
                 bench, start=int(begins), neurons=neurons, steps=self.steps - 1,
                 pixels=int(self.pixels), sums=self.shown(at), align=int(self.align),
-                **({"halves": int(self.halves)} if config.wide_weights else {}),
+                **({"split_weights": int(self.halves)} if config.wide_weights else {}),
             )
             assert value(bench, "ready") == (now >= end)
             assert value(bench, "read") == (known is not None)

@@ -10,7 +10,13 @@ from random import Random
 from typing import Any
 
 import cocotb
-from stablespike.hw.neurons.neuron_unit import TAG_BITS, entry, latency, stages, state_layout
+from stablespike.hw.neurons.neuron_unit import (
+    TAG_BITS,
+    input_stages,
+    neuron_latency,
+    state_layout,
+    step_stages,
+)
 from stablespike.hw.scan.lanes import current_bits, sum_bits
 from stablespike.network.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from stablespike.spec import ArrayConfig
@@ -95,7 +101,7 @@ async def _run(
     first_bits = max(1, (config.window - 1).bit_length())
     current_mask = (1 << current_bits(config)) - 1
     bench.dut.settings.value = neuron_settings(config, neuron, pixels=int(pixels))
-    depth, checked = latency(config) + 1, 0
+    depth, checked = neuron_latency(config) + 1, 0
     # under_way[k] entered k cycles ago.
     under_way: deque[Entry | None] = deque([None] * (depth + 1), maxlen=depth + 1)
     source: deque[Entry] = deque(entries)
@@ -118,7 +124,7 @@ async def _run(
             pins |= {"steps": bench.random.getrandbits(steps), "bias": bench.random.getrandbits(8)}
         sums = 0
         for i in range(steps):
-            taking = under_way[stages(config) * i]
+            taking = under_way[step_stages(config) * i]
             total = (
                 bench.random.getrandbits(sum_bits(config)) if taking is None or pixels
                 else taking.sums[i]
@@ -129,7 +135,7 @@ async def _run(
         write, fired, stable = (value(bench, name) for name in ("write", "fired", "stable"))
         places = value(bench, "step")
         for i in range(steps):
-            giving = under_way[stages(config) * (i + 1) - 1 + entry(config)]
+            giving = under_way[step_stages(config) * (i + 1) - 1 + input_stages(config)]
             exists = giving is not None and i < giving.steps
             assert write >> i & 1 == exists
             if giving is not None and exists:
@@ -137,7 +143,7 @@ async def _run(
                 assert got == (giving.fired[i], giving.stable[i]), (i, giving, neuron)
                 assert places >> i * first_bits & ((1 << first_bits) - 1) == giving.first
                 checked += 1
-        leaving = under_way[latency(config)]
+        leaving = under_way[neuron_latency(config)]
         assert value(bench, "done") == (leaving is not None)
         if leaving is not None:
             state = value(bench, "done_state")
@@ -155,7 +161,7 @@ async def _run(
                     continue  # of no meaning
                 got_bits = state >> offset & (1 if name == "r" else mask)
                 assert got_bits == expected[name] & mask, (name, leaving, neuron)
-        inside = any(item is not None for item in list(under_way)[: latency(config) + 1])
+        inside = any(item is not None for item in list(under_way)[: neuron_latency(config) + 1])
         assert value(bench, "busy") == inside
     return checked
 

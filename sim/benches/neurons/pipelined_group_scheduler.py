@@ -16,7 +16,7 @@ from cocotb.triggers import Timer
 from stablespike.hw.lib.layouts import struct
 from stablespike.hw.neurons.drain import pass_length
 from stablespike.hw.neurons.group_scheduler import SWAP_STAGES
-from stablespike.hw.neurons.neuron_unit import latency, stages
+from stablespike.hw.neurons.neuron_unit import neuron_latency, step_stages
 from stablespike.hw.scan.scanner import mark_layout
 from stablespike.network.network import Neuron
 from stablespike.spec import ArrayConfig, bits_for, task_layout
@@ -114,7 +114,7 @@ class Surroundings:
         """The memory behind the lanes has room for it."""
         config = self.config
         assert not self.to_start, "a group is still to start"
-        late = stages(config) * (config.neuron_steps - 1)
+        late = step_stages(config) * (config.neuron_steps - 1)
         real = [g for g in self.groups if g.started >= 0]
         if config.chain == 1:
             assert all(cycle + late <= self.now for cycle in self.reads), "sums are overwritten"
@@ -127,7 +127,7 @@ class Surroundings:
     async def step(self) -> None:
         bench, config, dut, random = self.bench, self.config, self.bench.dut, self.bench.random
         now = self.now
-        late = stages(config) * (config.neuron_steps - 1)
+        late = step_stages(config) * (config.neuron_steps - 1)
         self.loading -= self.loading >= 0
         loaded = self.task is not None and self.loading < 0
         await bench.tick()
@@ -199,7 +199,7 @@ class Surroundings:
             assert value(bench, "state") == group.state
             mark = unpack(mark_layout(config), value(bench, "entering_mark"))
             assert mark == group.mark
-            tag, done = value(bench, "tag"), now + 1 + latency(config)
+            tag, done = value(bench, "tag"), now + 1 + neuron_latency(config)
             self.leaves[done] = group, tag
             written = done + config.pipelined
             if last:
@@ -292,7 +292,7 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
     chained = config.chain > 1
     length = pass_length(config)
     passes = -(-steps // config.neuron_steps)
-    late = stages(config) * (config.neuron_steps - 1)
+    late = step_stages(config) * (config.neuron_steps - 1)
     starts: list[int] = [0]
     emitted: list[int] = []
     for number in range(count):
@@ -308,7 +308,8 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
             starts.append(max(ready, emitted[-2] + 1 if number > 1 else 0))
         yield starts[-1]
         # Read, in the neuron unit, complete, taken, emitted.
-        complete = starts[-1] + (passes - 1) * length + config.lanes + 2 + latency(config) + chained
+        complete = starts[-1] + (passes - 1) * length + config.lanes + 2
+        complete += neuron_latency(config) + chained
         taken = max(complete, emitted[-1] + 1 if emitted else 0)
         emitted.append(taken + 1 + emission)
 
