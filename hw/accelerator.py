@@ -24,7 +24,9 @@ from .link.uart import Uart, default_divisor
 __all__ = ["Accelerator", "UartAccelerator"]
 
 
-_CLEARING = 6  # cycles more that the reset of an array of chained lanes lasts
+# Cycles more that the reset of a pipelined array lasts: what is on its way through registers
+# without a reset has come out by then.
+_CLEARING = 6
 
 
 class Accelerator(wiring.Component):
@@ -32,40 +34,49 @@ class Accelerator(wiring.Component):
 
     Parameters
     ----------
-    config : of the array.
-    build_id, clock_hz : what INFO says.
+    config : ArrayConfig
+        The array.
+    build_id : bytes
+        What INFO says of the build.
+    clock_hz : int
+        What INFO says of the clock.
 
     Members
     -------
-    rx, tx : bytes on the wire, COBS-encoded frames each ended by a zero.
-    idle, baud, baud_set : of a UART behind them, as in ``Link``.
-    busy : a window is under way. error : a command was refused in this session.
+    rx : In(stream.Signature(8))
+        Bytes from the wire, COBS-encoded frames each ended by a zero.
+    tx : Out(stream.Signature(8))
+        Bytes to the wire, likewise.
+    idle : In(1)
+        Nothing is on its way behind ``tx``; 1 where there is no UART.
+    baud : Out(16)
+        Clocks per bit, while ``baud_set``.
+    baud_set : Out(1)
+        ``baud`` is that of the bytes from the next one on; up for one cycle.
+    busy : Out(1)
+        A window is under way.
+    error : Out(1)
+        A command was refused in this session.
     """
 
     def __init__(
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
-        super().__init__(
-            {
-                "rx": In(stream.Signature(8)),
-                "tx": Out(stream.Signature(8)),
-                "idle": In(1, init=1),
-                "baud": Out(16),
-                "baud_set": Out(1),
-                "busy": Out(1),
-                "error": Out(1),
-            }
-        )
+        super().__init__({
+            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)),
+            "idle": In(1, init=1), "baud": Out(16), "baud_set": Out(1),
+            "busy": Out(1), "error": Out(1),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
         array = CoreArray(self.config)
-        clear = Signal(init=int(self.config.chain > 1))
-        if self.config.chain > 1:
-            # A reset from a register, long enough for all that is on its way; what the array still
-            # says then is of the session before.
+        clear = Signal(init=int(self.config.pipelined))
+        if self.config.pipelined:
+            # A reset from a register, since it goes all over the device. Until it has lasted long
+            # enough for all that is on its way, what the array says is of the session before.
             m.domains.array = ClockDomain(local=True)
             lasts = Signal(_CLEARING)
             m.d.sync += [lasts.eq(Cat(link.clear, lasts)), clear.eq(link.clear | lasts.any())]
@@ -98,12 +109,23 @@ class UartAccelerator(wiring.Component):
 
     Parameters
     ----------
-    config, build_id : as for ``Accelerator``. clock_hz : sets the first divisor too.
+    config : ArrayConfig
+        The array.
+    build_id : bytes
+        What INFO says of the build.
+    clock_hz : int
+        What INFO says of the clock; it sets the first divisor too.
 
     Members
     -------
-    rx, tx : the pins.
-    busy, error : as for ``Accelerator``.
+    rx : In(1)
+        The receiving pin, not synchronized.
+    tx : Out(1)
+        The sending pin.
+    busy : Out(1)
+        A window is under way.
+    error : Out(1)
+        A command was refused in this session.
     """
 
     def __init__(

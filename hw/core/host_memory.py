@@ -1,4 +1,4 @@
-"""A core's memory that the host writes in 16-bit chunks and the core reads in rows.
+"""Host memory: the host writes it in 16-bit chunks, the core reads it in rows.
 
 On an iCE40UP5K, memories of 2,048 rows and more live in its single-port RAM.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
+from stablespike.spec import bits_for
 
 from ..lib.checks import check_int
-from ..lib.ports import CHUNK_BITS
+from ..lib.ports import CHUNK_BITS, read_signature
 from ..vendor.devices import has_single_port_ram
 from ..vendor.memory import collision_free_memory
 from ..vendor.spram import SPRAM_DEPTH, SPRAM_WORTH, single_port_ram
@@ -19,20 +20,23 @@ __all__ = ["HostMemory", "chunks"]
 
 
 def chunks(width: int) -> int:
-    """Chunks a row of ``width`` bits is written in."""
+    """The chunks in which a row of ``width`` bits is written."""
     return -(-width // CHUNK_BITS)
 
 
 class HostMemory(wiring.Component):
-    """``depth`` rows of ``width`` bits; one access per cycle, a write before a read.
+    """``depth`` rows of ``width`` bits; one access per cycle, and a write goes first.
 
-    The two sides never meet, so that the memory maps to a single-port one. A read in the
-    cycle of a write returns an undefined row: the host writes only while the core is idle, and the
-    sequencer reads again what it had read ahead.
+    One access per cycle is all that a single-port memory allows. So a read in the cycle of a write
+    returns an undefined row. The host writes only while the core is idle, and the sequencer reads
+    again what it had read ahead.
 
     Parameters
     ----------
-    width : bits of a row. depth : rows.
+    width : int
+        Bits of a row.
+    depth : int
+        Number of rows.
 
     Raises
     ------
@@ -41,26 +45,27 @@ class HostMemory(wiring.Component):
 
     Members
     -------
-    address : row to read; ``data`` is that row one cycle later, held until ``enable`` or
-        ``write``.
-    write, write_address, write_chunk, write_data : chunk ``write_chunk`` of a row becomes
-        ``write_data`` (bits beyond ``width`` are dropped by the host's layout, which has none).
+    read : In(read_signature(depth, width))
+        The core's side; its ``data`` is held until the next ``enable`` or ``write``.
+    write : In(1)
+        Write a chunk in this cycle.
+    write_address : In
+        The row it is in.
+    write_chunk : In
+        Which chunk of the row; the lowest is 0.
+    write_data : In(CHUNK_BITS)
+        What it becomes. The host's layout has no bits beyond ``width``.
     """
 
     def __init__(self, width: int, depth: int) -> None:
         self.width, self.depth = check_int("width", width, 1), check_int("depth", depth, 1)
-        address = max(1, (depth - 1).bit_length())
-        super().__init__(
-            {
-                "address": In(unsigned(address)),
-                "enable": In(1),
-                "data": Out(width),
-                "write": In(1),
-                "write_address": In(unsigned(address)),
-                "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
-                "write_data": In(CHUNK_BITS),
-            }
-        )
+        super().__init__({
+            "read": In(read_signature(depth, width)),
+            "write": In(1),
+            "write_address": In(unsigned(bits_for(depth - 1))),
+            "write_chunk": In(unsigned(max(1, (chunks(width) - 1).bit_length()))),
+            "write_data": In(CHUNK_BITS),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -73,12 +78,13 @@ class HostMemory(wiring.Component):
     def single_port(self, m: Module) -> None:
         """One SPRAM per chunk and 16,384 rows, the banks' outputs selected a cycle later."""
         banks = -(-self.depth // SPRAM_DEPTH)
-        address = Signal.like(self.address)
-        m.d.comb += address.eq(self.address)
+        read = self.read
+        address = Signal.like(read.address)
+        m.d.comb += address.eq(read.address)
         with m.If(self.write):
             m.d.comb += address.eq(self.write_address)
         bank = Signal.like(address[14:])
-        with m.If(self.enable):
+        with m.If(read.enable):
             m.d.sync += bank.eq(address[14:])
         for b in range(banks):
             for chunk in range(chunks(self.width)):
@@ -90,9 +96,9 @@ class HostMemory(wiring.Component):
                 ]
                 data = single_port_ram(
                     m, f"spram_{b}_{chunk}", address[:14],
-                    here & (write | (self.enable & ~self.write)), write, self.write_data,
+                    here & (write | (read.enable & ~self.write)), write, self.write_data,
                 )
-                part = self.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
+                part = read.data[chunk * CHUNK_BITS : (chunk + 1) * CHUNK_BITS]
                 with m.If(bank == b):
                     m.d.comb += part.eq(data[: len(part)])
 
@@ -105,9 +111,9 @@ class HostMemory(wiring.Component):
         read = memory.read_port()
         m.d.comb += [
             write.addr.eq(self.write_address),
-            read.addr.eq(self.address),
-            read.en.eq(self.enable & ~self.write),
-            self.data.eq(read.data),
+            read.addr.eq(self.read.address),
+            read.en.eq(self.read.enable & ~self.write),
+            self.read.data.eq(read.data),
         ]
         if count > 1:
             m.d.comb += [

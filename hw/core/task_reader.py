@@ -10,25 +10,38 @@ from stablespike.spec.task import TASK_WORD_BITS
 
 from ..lib.checks import check_int
 from ..lib.layouts import struct
+from ..lib.ports import tasks_signature
 from ..vendor.multiplier import EnableRegister
 
 __all__ = ["TaskReader", "task_rows"]
 
 
 def task_rows(config: ArrayConfig) -> int:
-    """Words of a core's task memory."""
+    """The number of words of a core's task memory."""
     return config.tasks * task_layout(config).stride
 
 
 class TaskReader(wiring.Component):
-    """Reads the ``words`` of a task, ``first`` of them skipped, one per cycle while granted.
+    """Reads some words of a task into registers, one per cycle while granted.
 
-    Latency from ``start`` to ``loaded``: number of words + 2 cycles.
+    The latency from ``start`` to ``loaded`` is the number of words + 2 cycles:
+
+        cycle    0      1       2       3       4
+        start    *
+        request         word 0  word 1
+        data                    word 0  word 1
+        loaded                                  *
 
     Parameters
     ----------
-    config : of the array. words : layouts of the words read. first : the first one's place in
-        the task. held : number of the word that is kept in a ``EnableRegister``, if any.
+    config : ArrayConfig
+        The array.
+    words : tuple of Layout
+        Layouts of the words that are read.
+    first : int
+        The first one's position in the task.
+    held : int or None
+        The word that is kept in a ``EnableRegister``, if any: a multiplier that lies idle.
 
     Raises
     ------
@@ -37,9 +50,16 @@ class TaskReader(wiring.Component):
 
     Members
     -------
-    task, start : which one; ``start`` for one cycle, ``task`` from the next one until ``loaded``.
-    loaded : ``fields`` are those of the task; low from ``start`` on.
-    request, grant, address, data : the task memory; ``data`` one cycle after a granted request.
+    tasks : In(tasks_signature(config, words))
+        The side that works on the task.
+    request : Out(1)
+        A word of the task memory is wanted.
+    grant : In(1)
+        The memory is read for this reader in this cycle.
+    address : Out
+        The row that is wanted.
+    data : In(TASK_WORD_BITS)
+        That row, one cycle after it was granted.
     """
 
     def __init__(
@@ -54,18 +74,12 @@ class TaskReader(wiring.Component):
                 f"first must be at most {self.stride - len(words)} for {len(words)} words of a "
                 f"task of {self.stride}, not {first}"
             )
-        super().__init__(
-            {
-                "task": In(unsigned(bits_for(config.tasks - 1))),
-                "start": In(1),
-                "loaded": Out(1),
-                "fields": Out(struct(*words)),
-                "request": Out(1),
-                "grant": In(1),
-                "address": Out(unsigned(bits_for(task_rows(config) - 1))),
-                "data": In(TASK_WORD_BITS),
-            }
-        )
+        super().__init__({
+            "tasks": In(tasks_signature(config, words)),
+            "request": Out(1), "grant": In(1),
+            "address": Out(unsigned(bits_for(task_rows(config) - 1))),
+            "data": In(TASK_WORD_BITS),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -82,9 +96,12 @@ class TaskReader(wiring.Component):
             ]
         m.d.comb += [
             self.request.eq(word != count),
-            self.address.eq(Cat((self.first + word)[: self.stride.bit_length() - 1], self.task)),
-            self.fields.eq(Cat(registers)),
+            self.address.eq(
+                Cat((self.first + word)[: self.stride.bit_length() - 1], self.tasks.task)
+            ),
+            self.tasks.fields.eq(Cat(registers)),
         ]
+        # A bit for each word: which one ``data`` is in this cycle.
         m.d.sync += arriving.eq(0)
         with m.If(self.request & self.grant):
             m.d.sync += [word.eq(word + 1), arriving.eq(1 << word)]
@@ -93,7 +110,7 @@ class TaskReader(wiring.Component):
                 with m.If(arriving[i]):
                     m.d.sync += register.eq(self.data)
         with m.If(arriving[count - 1]):
-            m.d.sync += self.loaded.eq(1)
-        with m.If(self.start):
-            m.d.sync += [word.eq(0), arriving.eq(0), self.loaded.eq(0)]
+            m.d.sync += self.tasks.loaded.eq(1)
+        with m.If(self.tasks.start):
+            m.d.sync += [word.eq(0), arriving.eq(0), self.tasks.loaded.eq(0)]
         return m

@@ -13,14 +13,22 @@ __all__ = ["ReportMerger"]
 
 
 class ReportMerger(wiring.Component):
-    """Round robin over ``cores`` inputs, one packet from each in turn; a packet is never cut.
+    """Round robin over ``cores`` inputs, one packet from each at a time; a packet is never cut.
 
-    One cycle lost per input without a packet looked at, none between two packets;
-    combinational from the chosen input to ``o``.
+    No cycle is lost between two packets, and one for each input that is passed over because it has
+    none. The granted input goes to ``o`` in the same cycle.
 
     Parameters
     ----------
-    cores : number of inputs.
+    cores : int
+        The number of inputs.
+
+    Members
+    -------
+    i : In(reports_signature()), one for each core
+        Packets of the cores.
+    o : Out(reports_signature())
+        The packets, one after another.
 
     Raises
     ------
@@ -39,10 +47,10 @@ class ReportMerger(wiring.Component):
         if self.cores == 1:
             connect(m, flipped(self.i[0]), flipped(self.o))
             return m
-        turn = Signal(range(self.cores))
-        inside = Signal()
-        moves = Signal()
-        with m.Switch(turn):
+        grant = Signal(range(self.cores))
+        in_packet = Signal()
+        moves_on = Signal()
+        with m.Switch(grant):
             for core in range(self.cores):
                 with m.Case(core):
                     m.d.comb += [
@@ -50,12 +58,13 @@ class ReportMerger(wiring.Component):
                         self.o.payload.eq(self.i[core].payload),
                         self.i[core].ready.eq(self.o.ready),
                     ]
-        m.d.comb += moves.eq(~self.o.valid & ~inside)
+        # From an input without a packet, or behind the last word of one.
+        m.d.comb += moves_on.eq(~self.o.valid & ~in_packet)
         with m.If(self.o.valid & self.o.ready):
-            m.d.comb += moves.eq(self.o.payload.last)
-            m.d.sync += inside.eq(~self.o.payload.last)
-        with m.If(moves):
-            m.d.sync += turn.eq(turn + 1)
-            with m.If(turn == self.cores - 1):
-                m.d.sync += turn.eq(0)
+            m.d.comb += moves_on.eq(self.o.payload.last)
+            m.d.sync += in_packet.eq(~self.o.payload.last)
+        with m.If(moves_on):
+            m.d.sync += grant.eq(grant + 1)
+            with m.If(grant == self.cores - 1):
+                m.d.sync += grant.eq(0)
         return m

@@ -11,40 +11,51 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
 from ..lib.bits import lowest
-from ..lib.ports import beat_layout, rows_signature
+from ..lib.ports import beat_layout, bus_signature, rows_signature
 
 __all__ = ["SpikeBus"]
 
 
 class SpikeBus(wiring.Component):
-    """Takes a part of a row per cycle, of the lowest core first and of the host last.
+    """Takes a part of a row per cycle and broadcasts it. The lowest core goes first, the host last.
 
-    It is broadcast in the cycle after; with one core and rows in one part, in the same cycle. With
-    several cores it is of the lowest one that asked two cycles before it is taken and was not
-    chosen since, and broadcast two cycles after it, by way of a register at each source: what
-    crosses the device does so from register to register.
+    With one core a part is broadcast in the cycle after it was taken, or in the same cycle if rows
+    have only one part. With several cores all that crosses the device does so from register to
+    register. The grant goes to the lowest core that asked two cycles before and has had no grant
+    since, and the part passes a register at its source and one behind the OR of them all:
 
-    Cores send a row per group and wait for it to be taken, so the lowest-first order starves
-    none for longer than the other cores have a row each.
+        cycle    0      1       2      3      4
+        valid    core   core    core
+        asking          core
+        grant                   core
+        part                           core
+        bus                                   core
+
+    Cores send a row per group and wait until it is taken. So the lowest-first order holds up none
+    for longer than the other cores have a row each.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    host, cores : rows to send.
-    valid, inner, row : the part of a row on the bus; ``inner`` if a core sent it. Every core
-        takes it.
+    host : In(rows_signature(config))
+        Rows of input maps.
+    cores : In(rows_signature(config)), one for each core
+        Rows of inner maps.
+    bus : Out(bus_signature(config))
+        The part of a row on the bus.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "host": In(rows_signature(config)),
-                "cores": In(rows_signature(config)).array(config.cores),
-                "valid": Out(1),
-                "inner": Out(1),
-                "row": Out(beat_layout(config)),
-            }
-        )
+        super().__init__({
+            "host": In(rows_signature(config)),
+            "cores": In(rows_signature(config)).array(config.cores),
+            "bus": Out(bus_signature(config)),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -55,21 +66,23 @@ class SpikeBus(wiring.Component):
         m.d.comb += taken.eq(Cat(source.valid & source.ready for source in sources))
         some, inner = taken.any(), taken[:-1].any()
         if config.cores > 1:
+            # The host has the grant whenever no core does: it needs no request.
             asking = Signal(config.cores)
-            turn = Signal(len(sources), init=1 << config.cores)
-            others = ~turn[:-1]
+            grant = Signal(len(sources), init=1 << config.cores)
+            not_granted = ~grant[:-1]
             m.d.sync += [
-                asking.eq(Cat(core.valid for core in self.cores) & others),
-                turn.eq(lowest(Cat(asking & others, Const(1)), Const(1))),
+                asking.eq(Cat(core.valid for core in self.cores) & not_granted),
+                grant.eq(lowest(Cat(asking & not_granted, Const(1)), Const(1))),
             ]
-            m.d.comb += Cat(source.ready for source in sources).eq(turn)
+            m.d.comb += Cat(source.ready for source in sources).eq(grant)
+            # All but the granted part are 0, so an OR selects it: no index crosses the device.
             parts = [Signal(chosen.as_value().shape(), reset_less=True) for _ in sources]
-            for part, source, here in zip(parts, sources, turn, strict=True):
+            for part, source, here in zip(parts, sources, grant, strict=True):
                 m.d.sync += part.eq(Mux(here, source.payload.as_value(), 0))
-            ahead = Signal(2)
-            m.d.sync += ahead.eq(Cat(some, inner))
+            taken_before = Signal(2)
+            m.d.sync += taken_before.eq(Cat(some, inner))
             m.d.comb += chosen.as_value().eq(reduce(or_, parts))
-            some, inner = ahead
+            some, inner = taken_before
         else:
             core = self.cores[0]
             m.d.comb += [
@@ -78,5 +91,5 @@ class SpikeBus(wiring.Component):
             ]
         # A lone core is near enough to go without the register.
         domain = m.d.comb if config.cores == config.row_beats == 1 else m.d.sync
-        domain += [self.valid.eq(some), self.inner.eq(inner), self.row.eq(chosen)]
+        domain += [self.bus.valid.eq(some), self.bus.inner.eq(inner), self.bus.row.eq(chosen)]
         return m

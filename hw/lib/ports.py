@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from amaranth.hdl import unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.layout import bits_for
+from stablespike.spec.layout import Layout, bits_for
 from stablespike.spec.link import ReportFlags, Space
 from stablespike.spec.task import TASK_WORD_BITS, task_layout
 
+from .layouts import struct
+
 __all__ = [
-    "CHUNK_BITS", "REPORT_FLAG_BITS", "beat_layout", "report_layout", "reports_signature",
-    "rows_signature", "space_shape", "window_layout", "windows_signature",
-    "write_layout", "writes_signature",
+    "CHUNK_BITS", "REPORT_FLAG_BITS", "beat_layout", "bus_signature", "read_signature",
+    "report_layout", "reports_signature", "rows_signature", "space_shape", "tasks_signature",
+    "window_layout", "windows_signature", "write_layout", "writes_signature",
 ]
 
 CHUNK_BITS = 16
@@ -53,8 +56,59 @@ def write_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def writes_signature(config: ArrayConfig) -> wiring.Signature:
-    """A strobe: ``payload`` is written in the cycle in which ``valid`` is up, it never waits."""
+    """Writes to the memories of the cores.
+
+    A strobe, not a stream: every core takes it in the cycle in which ``valid`` is up, so there is
+    no ``ready``, and one source may drive all of them.
+
+    Members
+    -------
+    valid : Out(1)
+        A chunk is written in this cycle.
+    payload : Out(write_layout(config))
+        The chunk.
+    """
     return wiring.Signature({"valid": Out(1), "payload": Out(write_layout(config))})
+
+
+def read_signature(rows: int, width: int) -> wiring.Signature:
+    """The read side of a memory of ``rows`` rows of ``width`` bits, as its reader sees it.
+
+    Members
+    -------
+    address : Out
+        The row to read.
+    enable : Out(1)
+        Read it. ``data`` is held until the next read or write.
+    data : In(width)
+        The row, one cycle later.
+    """
+    address = unsigned(bits_for(rows - 1))
+    return wiring.Signature({"address": Out(address), "enable": Out(1), "data": In(width)})
+
+
+def tasks_signature(config: ArrayConfig, words: tuple[Layout, ...]) -> wiring.Signature:
+    """Tasks of the task list, as the side that works on them sees it; ``words`` are its part.
+
+    Members
+    -------
+    start : Out(1)
+        Load a task; up for one cycle.
+    task : Out
+        Its number, from the next cycle until ``loaded``.
+    loaded : In(1)
+        ``fields`` are those of the task; low from the cycle after ``start`` until they are.
+    fields : In(struct(*words))
+        The fields of its words.
+    """
+    return wiring.Signature(
+        {
+            "start": Out(1),
+            "task": Out(unsigned(bits_for(config.tasks - 1))),
+            "loaded": In(1),
+            "fields": In(struct(*words)),
+        }
+    )
 
 
 def beat_layout(config: ArrayConfig) -> data.StructLayout:
@@ -70,8 +124,23 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def rows_signature(config: ArrayConfig) -> stream.Signature:
-    """Rows to the spike bus, ``row_beats`` transfers each, the beats in order."""
+    """A stream of rows to the spike bus, ``row_beats`` transfers each, the beats in order."""
     return stream.Signature(beat_layout(config))
+
+
+def bus_signature(config: ArrayConfig) -> wiring.Signature:
+    """The spike bus, as the cores see it: a strobe that all of them take.
+
+    Members
+    -------
+    valid : Out(1)
+        A part of a row is on the bus in this cycle.
+    inner : Out(1)
+        A core sent it, not the host.
+    row : Out(beat_layout(config))
+        The part.
+    """
+    return wiring.Signature({"valid": Out(1), "inner": Out(1), "row": Out(beat_layout(config))})
 
 
 def window_layout(config: ArrayConfig) -> data.StructLayout:
@@ -88,13 +157,29 @@ def window_layout(config: ArrayConfig) -> data.StructLayout:
     })
 
 
-def windows_signature(config: ArrayConfig) -> stream.Signature:
-    """Windows; here ``ready`` says two things and stays up until the transfer.
+def windows_signature(config: ArrayConfig) -> wiring.Signature:
+    r"""Windows to the cores: permission to send one, and a strobe.
 
-    Every core has room for one more window, and the input buffer after the one last used is free:
-    a window's rows may only be put on the bus while ``ready`` is up.
+    Not a stream, because the rows of a window are sent ahead of it, by way of the bus, and need the
+    permission too.
+
+        room     ___/---------------------\_____
+        rows     ......<row 0>...<row n>......
+        valid    ________________________/-\___
+
+    Members
+    -------
+    room : In(1)
+        Every core has room for one more window, and the input buffer that follows the one used last
+        is free. A window and its rows may be sent. Stays up until the window is.
+    valid : Out(1)
+        A window is sent in this cycle; up only while ``room`` is.
+    payload : Out(window_layout(config))
+        The window.
     """
-    return stream.Signature(window_layout(config))
+    return wiring.Signature(
+        {"room": In(1), "valid": Out(1), "payload": Out(window_layout(config))}
+    )
 
 
 def report_layout() -> data.StructLayout:
@@ -103,5 +188,5 @@ def report_layout() -> data.StructLayout:
 
 
 def reports_signature() -> stream.Signature:
-    """Packets to the host, a word per transfer."""
+    """A stream of packets to the host, a word per transfer."""
     return stream.Signature(report_layout())

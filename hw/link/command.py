@@ -10,6 +10,7 @@ from stablespike.spec.layout import bits_for
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN, Command, Register, Space
 
 from ..lib.ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
+from ..lib.registers import pipeline
 from .receiver import command_layout
 
 __all__ = ["CommandUnit"]
@@ -221,7 +222,7 @@ class CommandUnit(wiring.Component):
         chunk = Signal.like(write.chunk)
         chunk_last, row_exists, next_row = Signal(), Signal(), Signal()
         # At the clock of large arrays what is compared is known a cycle before it is asked for.
-        ahead = m.d.sync if config.chain > 1 else m.d.comb
+        ahead = pipeline(m, config)
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
                 with m.Case(number):
@@ -259,7 +260,7 @@ class CommandUnit(wiring.Component):
         value."""
         register = Signal(range(max(*self._registers, Register.BAUD) + 1), reset_less=True)
         load, out_of_range = Signal(), Signal()
-        ahead = m.d.sync if self.config.chain > 1 else m.d.comb
+        ahead = pipeline(m, self.config)
         m.d.comb += self.baud.eq(at.word)
         with m.Switch(register):
             for number, name in self._registers.items():
@@ -279,7 +280,6 @@ class CommandUnit(wiring.Component):
         self, m: Module, at: _Decoder, load: Value, register: Value, out_of_range: Value
     ) -> None:
         """REGISTER: its number and a value of two bytes."""
-        large = self.config.chain > 1
         known = max(*self._registers, Register.BAUD) + 1
         of_map = Cat(register == each for each in self._registers if each != Register.REPORTS).any()
         # Behind a register, since it is late; it holds until the loader gets a byte.
@@ -292,8 +292,8 @@ class CommandUnit(wiring.Component):
             at.then("VALUE LOW")
         with m.State("VALUE LOW"):
             m.d.sync += at.low.eq(at.byte)
-            at.then("CHECK" if large else "VALUE HIGH")
-        if large:
+            at.then("CHECK" if self.config.pipelined else "VALUE HIGH")
+        if self.config.pipelined:
             with m.State("CHECK"):
                 m.d.comb += at.take.eq(0)
                 with m.If(at.valid):

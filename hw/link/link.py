@@ -27,6 +27,7 @@ from ..lib.ports import (
     windows_signature,
     writes_signature,
 )
+from ..lib.registers import pipeline
 from ..lib.stream_registers import SkidBuffer
 from .cobs import CobsEncoder
 from .command import CommandUnit
@@ -89,7 +90,7 @@ class Link(wiring.Component):
         self.command = CommandUnit(config, default_divisor(clock_hz) if clock_hz else 0xFFFF)
         self.loader = Loader(config)
         self.transmitter = Transmitter(config, build_id, clock_hz)
-        self.encoder = CobsEncoder(marked=config.chain > 1)
+        self.encoder = CobsEncoder(marked=config.pipelined)
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -115,8 +116,7 @@ class Link(wiring.Component):
         m.submodules.transmitter = restarted(transmitter)
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
-        large = self.config.chain > 1
-        if large:
+        if self.config.pipelined:
             # At the clock of large arrays commands cannot come straight out of memory.
             m.submodules.commands = commands = restarted(SkidBuffer(command_layout()))
             m.submodules.inputs = inputs = restarted(InputBuffer())
@@ -140,7 +140,7 @@ class Link(wiring.Component):
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         # What comes late in its cycle goes by way of a register at the clock of large arrays.
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, self.config)
         domain += [
             transmitter.acknowledged.valid.eq(receiver.acknowledged.valid),
             transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),

@@ -91,7 +91,7 @@ class Loader(wiring.Component):
         To the array.
     windows : Out(windows_signature(config))
         To the array; a window follows its last row. Nothing of a window goes out before
-        ``windows.ready`` is up.
+        ``windows.room`` is up.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -130,10 +130,10 @@ class Loader(wiring.Component):
         m.d.comb += [
             here.eq(base + done),
             row.port.p.row.eq(here),
-            self.windows.p.steps.eq(arriving.steps),
-            self.windows.p.first.eq(arriving.first),
-            self.windows.p.last.eq(arriving.last),
-            self.windows.p.base.eq(base),
+            self.windows.payload.steps.eq(arriving.steps),
+            self.windows.payload.first.eq(arriving.first),
+            self.windows.payload.last.eq(arriving.last),
+            self.windows.payload.base.eq(base),
             row.shift.eq(want_mask & self.bytes.valid),
         ]
         row_ends = row.advance & row.last
@@ -143,7 +143,7 @@ class Loader(wiring.Component):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
         counting = Signal()  # ``complete`` does not know of the last row yet
-        if self.config.chain > 1:
+        if self.config.pipelined:
             m.d.sync += [counting.eq(row_ends), complete.eq(done == self.rows_total)]
         else:
             m.d.sync += complete.eq(
@@ -171,7 +171,7 @@ class Loader(wiring.Component):
                         ]
                         m.next = "ROOM"
             # Rows need room for their window; one that repeats has none, and waits at its end.
-            with m.State("ROOM"), m.If(self.windows.ready):
+            with m.State("ROOM"), m.If(self.windows.room):
                 m.next = "ROW"
             with m.State("ROW"), m.If(~counting):
                 with m.If(complete):
@@ -181,7 +181,7 @@ class Loader(wiring.Component):
                         m.d.comb += want_mask.eq(1)
                     else:
                         m.d.sync += row.mask.eq(-1)
-                        if self.config.chain > 1:
+                        if self.config.pipelined:
                             m.d.sync += row.complete.eq(0)
                         m.next = "WORDS"
                 with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
@@ -205,8 +205,8 @@ class Loader(wiring.Component):
                 with m.If(row_ends):
                     m.next = "ROW"
             with m.State("WINDOW"):
-                m.d.comb += self.windows.valid.eq(~on_the_way)
-                with m.If(self.windows.ready & ~on_the_way):
+                m.d.comb += self.windows.valid.eq(self.windows.room & ~on_the_way)
+                with m.If(self.windows.valid):
                     m.next = "IDLE"
         return m
 
@@ -220,7 +220,7 @@ class Loader(wiring.Component):
             row.last.eq(beat == config.row_beats - 1),
         ]
         m.d.sync += beat.eq(beat + row.advance)
-        if config.chain == 1:
+        if not config.pipelined:
             connect(m, row.port, flipped(self.rows))
             return Const(0)
         # What goes on all over a large array cannot be waited for in the same cycle.
@@ -267,7 +267,7 @@ class Loader(wiring.Component):
             if mask_bytes > 1:
                 m.d.sync += number.eq(Mux(ends, 0, number + 1))
         here = mask[: row.lanes]
-        if self.config.chain == 1:
+        if not self.config.pipelined:
             m.d.comb += row.complete.eq(here == 0)
             return
         # A register: it is known a cycle before.
@@ -299,7 +299,7 @@ class Loader(wiring.Component):
             put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
         given, mask = Signal(), row.mask[: row.lanes]
         m.d.comb += [row.word.eq(word), given.eq(put)]
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # The lowest lane is there before it is known that there is a word for it.
             m.d.comb += row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
         else:

@@ -9,6 +9,7 @@ from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import KIND_MASK, RESEND, Kind
 
 from ..lib.queue import Queue
+from ..lib.registers import pipeline
 from ..vendor.devices import prefers_logic
 from ..vendor.memory import collision_free_memory
 from .deframer import FRAME_START, Deframer
@@ -101,8 +102,7 @@ class Receiver(wiring.Component):
         hello, is_data, equal, last = Signal(), Signal(), Signal(), Signal()
         # Large arrays have a register behind the buffer: the byte at hand is one further back.
         got, known, behind = Signal(8), Signal(8), Signal.like(at)
-        large = self.config.chain > 1
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, self.config)
         domain += [got.eq(deframer.byte), known.eq(kept.data), behind.eq(at)]
         m.d.comb += [
             deframer.address.eq(at),
@@ -131,8 +131,8 @@ class Receiver(wiring.Component):
                 with m.If(deframer.accept):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.next = "ARRIVE" if large else "KIND"
-            if large:
+                m.next = "ARRIVE" if self.config.pipelined else "KIND"
+            if self.config.pipelined:
                 with m.State("ARRIVE"):
                     m.next = "KIND"
             # What is not for this session is dropped as soon as it is seen.

@@ -122,7 +122,7 @@ class ResendBuffer(wiring.Component):
             m.d.sync += oldest.eq(ack)
         busy = looked.frees
         answer = looked
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # A register behind the table; what waits for it waits a cycle longer.
             answer = Signal.like(looked)
             m.d.sync += [answer.eq(looked), found.eq(begin.data)]

@@ -216,7 +216,7 @@ class Transmitter(wiring.Component):
         """Puts bytes out, with the CRC; returns whether one is on its way that is not out yet."""
         m.submodules.crc = crc = Crc32()
         on_the_way: Value = Const(0)
-        if self.config.chain > 1:
+        if self.config.pipelined:
             # Words come late out of their memory: their bytes go by way of a register.
             later = Signal.like(byte)
             m.d.sync += later.eq(byte)

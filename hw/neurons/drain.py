@@ -1,4 +1,4 @@
-"""Drain: empties the lanes' shadow into the neuron unit, pass by pass."""
+"""Drain: from the lanes' shadow to the neuron unit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from stablespike.spec.timing import (
     step_stages,
 )
 
+from ..lib.registers import pipeline
 from ..scan.lanes import current_bits, sum_bits
 from ..vendor.memory import collision_free_memory
 
@@ -20,118 +21,173 @@ __all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
-    """For one group: ``ceil(n / R)`` passes over its neurons, a neuron per cycle.
+    """Empties the lanes' shadow into the neuron unit, a neuron per cycle, pass by pass.
 
-    Pass ``p`` takes the chains of steps ``p * R`` on. Where a group has several passes, one lasts
-    at least as long as a neuron's way to its state and back. Bit planes of pixels are combined as
-    all chains shift in the first pass, ``sum_b A_b << b``, and kept for the others.
+    A group takes ``ceil(n / R)`` passes over its neurons, of n steps and R in a pass. Pass ``p``
+    takes the chains of steps ``p * R`` on; step ``i`` of it takes its sums ``step_stages * i``
+    cycles after step 0, when the neuron has come so far in the neuron unit:
 
-    A group of n neurons takes ``drain_cycles`` cycles (``spec.timing``) from ``start`` to
-    ``finished``.
+        cycle      0       1         2         3
+        read       lane 0  lane 1    lane 2    ...
+        valid              lane 0    lane 1    lane 2      neuron unit, step 0
+        shift[0]   *       *         *
+
+    If the inputs are pixels, the sums are bit planes. All chains shift in the first pass, their
+    values are combined as ``sum_b A_b << b``, and kept for the other passes.
+
+    Without convolution a group is drained alone. Where it has several passes, one lasts at least as
+    long as a neuron's way to its state and back. A group of n neurons takes ``(passes - 1) *
+    max(n, neuron_latency + 2) + L + neuron_latency + 2`` cycles from ``start`` to ``finished``, or
+    n in place of L where its row need not be aligned.
+
+    With convolution a group starts behind the one before, whatever is under way: all L lanes enter,
+    those without a neuron with no step, which aligns the row. A pass takes ``pass_length`` cycles
+    for every group.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    start : a group with ``neurons`` (1 .. L) is in the shadow, from the next cycle on; with
-        chained lanes ``neurons`` is there a cycle before.
-    steps : steps of the window - 1; ``pixels`` bit planes.
-    sums, shift : the lanes' shadow.
-    read, lane : addresses parameters and state of a neuron; they are there one cycle later, when
-        ``valid`` and the others tell the neuron unit what enters.
-    under_way : the neuron unit has neurons.
-    align : the row of spikes will be read.
-    fill : with ``align``, after the last neuron, one cycle for each lane the group lacks.
-    finished : for one cycle: the last neuron of the group has left.
-
-    With convolution a group starts behind the one before, whatever is under way: all L lanes enter,
-    those that lack a neuron with no step, which aligns the row. A pass takes the same
-    ``pass_length`` cycles for every group.
-
-    halves : with wide weights: of two lanes the first has the high halves of the weights, the
-        second the low ones, without a sign; what enters for it is of both.
-    ready : ``start`` may be up; ``neurons`` and what else is the group's from the next cycle on.
-    last : what enters completes the group: its last lane in its last pass, without ``align`` its
-        last neuron.
-    occupied : what ``lane`` addresses is a neuron's.
-    tail : without ``align``: lanes behind the last neuron are on their way, and what is the group's
-        holds until they are gone.
-    late : sums of a group that has entered are still to be taken.
+    start : In(1)
+        A group is in the shadow from the next cycle on; up for one cycle.
+    neurons : In
+        Its neurons, 1 to L, from the cycle after ``start`` on; without convolution in pipelined
+        arrays from ``start`` on.
+    steps : In
+        Steps of the window less 1.
+    pixels : In(1)
+        The sums are bit planes of pixels.
+    split_weights : In(1)
+        With wide weights: of two lanes the first has the high halves of the weights, the second
+        the low ones, without a sign. The neuron of the second takes the sum of both.
+    align : In(1)
+        The row of spikes will be read: it is moved on until lane 0 is lowest.
+    sums : In(ArrayLayout(signed(config.acc_bits), config.window))
+        What the chains of the shadow show.
+    shift : Out(config.window)
+        Move chain ``t`` on to the next lane.
+    read : Out(1)
+        ``lane`` is addressed in this cycle.
+    lane : Out
+        The lane whose parameters and state are needed in the next cycle.
+    occupied : Out(1)
+        It has a neuron.
+    valid : Out(1)
+        A neuron enters the neuron unit; one cycle after ``read``.
+    entering : Out
+        Its lane, while ``valid``.
+    first_pass : Out(1)
+        It enters for the first time in this window, while ``valid``.
+    first : Out
+        The first step of the pass, while ``valid``.
+    exists : Out(config.neuron_steps)
+        Which steps of the pass the neuron has, while ``valid``.
+    current : Out(signed)
+        The combined bit planes, while ``valid``.
+    taken : Out(ArrayLayout(signed, config.neuron_steps))
+        The sum of step ``i``, ``step_stages * i`` cycles after ``valid``.
+    under_way : In(1)
+        Without convolution: there are neurons in the neuron unit.
+    fill : Out(1)
+        Without convolution, if ``align``: move the row on by a lane, once for each lane without a
+        neuron, after the last neuron has left.
+    finished : Out(1)
+        Without convolution: the group's last neuron has left and its row is aligned in the next
+        cycle; up for one cycle.
+    ready : Out(1)
+        With convolution: ``start`` may be up.
+    last : Out(1)
+        With convolution: what enters completes the group. It is the last lane in the last pass, or
+        the last neuron if the row need not be aligned.
+    tail : Out(1)
+        With convolution: lanes behind the last neuron are on their way, and what is the group's
+        must hold until they are gone. Only without ``align``.
+    late : Out(1)
+        With convolution: sums of a group that has entered are still to be taken.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         lane = unsigned(bits_for(config.lanes - 1))
-        super().__init__(
-            {
-                "start": In(1),
-                "neurons": In(unsigned(bits_for(config.lanes))),
-                "steps": In(unsigned(bits_for(config.window - 1))),
-                "pixels": In(1),
-                "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
-                "shift": Out(config.window),
-                "read": Out(1),
-                "lane": Out(lane),
-                "valid": Out(1),
-                "entering": Out(lane),
-                "first_pass": Out(1),
-                "first": Out(unsigned(bits_for(config.window - 1))),
-                "exists": Out(config.neuron_steps),
-                "current": Out(signed(current_bits(config))),
-                "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
-                **({"halves": In(1)} if config.wide_weights else {}),
-                "under_way": In(1),
-                "align": In(1),
-                "fill": Out(1),
-                "finished": Out(1),
-                **({
-                    "ready": Out(1), "last": Out(1), "occupied": Out(1), "tail": Out(1),
-                    "late": Out(1),
-                } if config.convolution else {}),
-            }
-        )
+        super().__init__({
+            "start": In(1),
+            "neurons": In(unsigned(bits_for(config.lanes))),
+            "steps": In(unsigned(bits_for(config.window - 1))), "pixels": In(1),
+            "sums": In(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            "shift": Out(config.window),
+            "read": Out(1), "lane": Out(lane), "occupied": Out(1),
+            "valid": Out(1), "entering": Out(lane), "first_pass": Out(1),
+            "first": Out(unsigned(bits_for(config.window - 1))),
+            "exists": Out(config.neuron_steps),
+            "current": Out(signed(current_bits(config))),
+            "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
+            **({"split_weights": In(1)} if config.wide_weights else {}),
+            "under_way": In(1), "align": In(1), "fill": Out(1), "finished": Out(1),
+            **({
+                "ready": Out(1), "last": Out(1), "tail": Out(1), "late": Out(1),
+            } if config.convolution else {}),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
         parallel, passes = config.neuron_steps, config.passes
-        number = Signal(range(max(2, passes)))
-        last_pass = Signal.like(number)
+        pass_number = Signal(range(max(2, passes)))
+        last_pass = Signal.like(pass_number)
         first = Signal.like(self.first)
         m.d.comb += [
             last_pass.eq(self.steps >> (parallel.bit_length() - 1)),
-            first.eq(number << (parallel.bit_length() - 1)),
+            first.eq(pass_number << (parallel.bit_length() - 1)),
         ]
         if config.convolution:
-            exists = self._walk_behind(m, number, last_pass)
-            m.d.comb += self.occupied.eq(self.read & exists)
+            exists = self._walk_pipelined(m, pass_number, last_pass)
         else:
             exists = Const(1)
-            self._walk(m, number, last_pass)
-
-        # Step i of the pass takes its sum `step_stages * i` cycles after step 0: its chain waits.
-        enters = Signal(data.StructLayout({"read": 1, "number": number.shape(), "low": 1}))
-        m.d.comb += [
-            enters.read.eq(self.read), enters.number.eq(number), enters.low.eq(self._low(self.lane))
+            self._walk_sequential(m, pass_number, last_pass)
+        m.d.comb += self.occupied.eq(self.read & exists)
+        m.d.sync += [
+            self.valid.eq(self.read),
+            self.entering.eq(self.lane),
+            self.first_pass.eq(pass_number == 0),
+            self.first.eq(first),
+            self.exists.eq(Cat(exists & (first + i <= self.steps) for i in range(parallel))),
         ]
+        self._take_sums(m, pass_number, last_pass)
+        self._combine_planes(m)
+        return m
+
+    def _take_sums(self, m: Module, pass_number: Signal, last_pass: Value) -> None:
+        """Show every step of the pass its sum when it takes it, and move the chains on."""
+        config = self.config
+        parallel, passes = config.neuron_steps, config.passes
+        # Step i of the pass takes its sum `step_stages * i` cycles after step 0: its chain waits.
+        layout = {"read": 1, "pass_number": pass_number.shape(), "low": 1}
+        enters = Signal(data.StructLayout(layout))
+        m.d.comb += enters.eq(Cat(self.read, pass_number, self._low(self.lane)))
         before = enters  # a cycle ago
         all_planes = Signal()
-        m.d.comb += all_planes.eq(self.read & self.pixels & (number == 0))
+        m.d.comb += all_planes.eq(self.read & self.pixels & (pass_number == 0))
         late: list[Value] = []
         for i in range(parallel):
             taken = Signal(self.taken[i].shape(), name=f"taken{i}", reset_less=True)
             shown = Signal(signed(config.acc_bits), name=f"shown{i}")
             for p in range(passes):
-                with m.If(enters.number == p):
+                with m.If(enters.pass_number == p):
                     m.d.comb += shown.eq(self.sums[p * parallel + i])
-                turn = before.number == p
+                in_turn = before.pass_number == p
                 if config.convolution:
                     # What a short window leaves out moves on with its last pass.
-                    turn |= (last_pass < p) & (before.number == last_pass)
+                    in_turn |= (last_pass < p) & (before.pass_number == last_pass)
                 moves = Signal(name=f"moves_{p}_{i}")
                 domain = m.d.sync if i else m.d.comb
-                domain += moves.eq(before.read & turn)
+                domain += moves.eq(before.read & in_turn)
                 m.d.comb += self.shift[p * parallel + i].eq(Mux(self.pixels, all_planes, moves))
             m.d.sync += taken.eq(shown)
             if config.wide_weights:
+                # The high half came with the lane before: no adder but this one sees both.
                 high = Signal.like(shown, name=f"high{i}", reset_less=True)
                 m.d.sync += high.eq(shown)
                 with m.If(enters.low):
@@ -147,8 +203,11 @@ class Drain(wiring.Component):
         if config.convolution:
             m.d.comb += self.late.eq(Cat(late).any())
 
-        # The neuron unit of large arrays has a register for the sum: there the planes are added by
-        # pairs before this one and the pairs behind it.
+    def _combine_planes(self, m: Module) -> None:
+        """The sum over the bit planes of pixels, for the passes that follow too."""
+        config = self.config
+        # Where the neuron unit has a register for its input, the planes are added in pairs before
+        # the register here, and the pairs between the two.
         size = 2 if input_stages(config) else config.window
         combined = Signal(self.current.shape())
         parts = []
@@ -166,15 +225,9 @@ class Drain(wiring.Component):
             m.d.sync += [high.eq(sum(parts)), low.eq(self._low(self.lane))]
             with m.If(low):
                 m.d.comb += combined.eq((high << 4) + sum(parts))
-        m.d.sync += [
-            self.valid.eq(self.read),
-            self.entering.eq(self.lane),
-            self.first_pass.eq(number == 0),
-            self.first.eq(first),
-            self.exists.eq(Cat(exists & (first + i <= self.steps) for i in range(parallel))),
-        ]
         m.d.comb += self.current.eq(combined)
-        if passes > 1:
+        if config.passes > 1:
+            # By the second pass all chains have moved on.
             m.submodules.kept = kept = collision_free_memory(combined.shape(), config.lanes)
             write, read = kept.write_port(), kept.read_port()
             m.d.comb += [
@@ -185,60 +238,61 @@ class Drain(wiring.Component):
             ]
             with m.If(~self.first_pass):
                 m.d.comb += self.current.eq(read.data)
-        return m
 
-    def _walk(self, m: Module, number: Signal, last_pass: Value) -> None:
+    def _walk_sequential(self, m: Module, pass_number: Signal, last_pass: Value) -> None:
         """The group's passes, then what aligns its row."""
         config = self.config
         shortest = sequential_pass(config, 1)
-        beat = Signal(range(max(config.lanes, shortest) + 1))
-        length = Signal.like(beat)
-        domain = m.d.sync if input_stages(config) else m.d.comb
+        at = Signal(range(max(config.lanes, shortest) + 1))
+        length = Signal.like(at)
+        domain = pipeline(m, config)
         domain += length.eq(self.neurons)
         if config.passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):
                 domain += length.eq(shortest)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [beat.eq(0), number.eq(0)]
+                m.d.sync += [at.eq(0), pass_number.eq(0)]
                 with m.If(self.start):
                     m.next = "PASS"
             with m.State("PASS"):
-                m.d.comb += [self.read.eq(beat < self.neurons), self.lane.eq(beat)]
-                m.d.sync += beat.eq(beat + 1)
-                with m.If(beat + 1 == length):
-                    m.d.sync += [beat.eq(0), number.eq(number + 1)]
-                    with m.If(number == last_pass):
-                        m.d.sync += beat.eq(self.neurons)
+                m.d.comb += [self.read.eq(at < self.neurons), self.lane.eq(at)]
+                m.d.sync += at.eq(at + 1)
+                with m.If(at + 1 == length):
+                    m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
+                    with m.If(pass_number == last_pass):
+                        # What is left of ``at`` counts the lanes that the row moves on by.
+                        m.d.sync += at.eq(self.neurons)
                         m.next = "EMPTY"
             with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
-                m.d.sync += beat.eq(beat + 1)
-                with m.If((beat == config.lanes) | ~self.align):
+                m.d.sync += at.eq(at + 1)
+                with m.If((at == config.lanes) | ~self.align):
                     m.d.comb += self.finished.eq(1)
                     m.next = "IDLE"
                 with m.Else():
                     m.d.comb += self.fill.eq(1)
 
-    def _walk_behind(self, m: Module, number: Signal, last_pass: Value) -> Value:
+    def _walk_pipelined(self, m: Module, pass_number: Signal, last_pass: Value) -> Value:
         """All lanes, pass by pass and group by group; returns whether the lane has a neuron."""
         config = self.config
         length = pass_length(config)
-        beat, active, over = Signal(range(length)), Signal(), Signal()
+        at, active, over = Signal(range(length)), Signal(), Signal()
         m.d.comb += [
-            self.read.eq(active & (beat < config.lanes)),
-            self.lane.eq(beat),
-            over.eq((beat == length - 1) & (number == last_pass)),
+            # All lanes are read, so that every row is aligned and every pass takes as long.
+            self.read.eq(active & (at < config.lanes)),
+            self.lane.eq(at),
+            over.eq((at == length - 1) & (pass_number == last_pass)),
             self.ready.eq(~active | over),
         ]
         with m.If(active):
-            m.d.sync += beat.eq(beat + 1)
-            with m.If(beat == length - 1):
-                m.d.sync += [beat.eq(0), number.eq(number + 1)]
+            m.d.sync += at.eq(at + 1)
+            with m.If(at == length - 1):
+                m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
         with m.If(self.ready):
-            m.d.sync += [active.eq(self.start), beat.eq(0), number.eq(0)]
-        # A cycle after the lane was read: chained lanes do not know of ``neurons`` before.
+            m.d.sync += [active.eq(self.start), at.eq(0), pass_number.eq(0)]
+        # A cycle after the lane was read: pipelined arrays do not know of ``neurons`` before.
         in_last_pass = Signal()
-        m.d.sync += in_last_pass.eq(number == last_pass)
+        m.d.sync += in_last_pass.eq(pass_number == last_pass)
         m.d.comb += self.last.eq(
             self.valid & in_last_pass
             & (self.entering + 1 == Mux(self.align, config.lanes, self.neurons))
@@ -247,9 +301,9 @@ class Drain(wiring.Component):
             m.d.sync += self.tail.eq(~self.align)
         with m.Elif(~active & ~self.late):
             m.d.sync += self.tail.eq(0)
-        exists = beat < self.neurons
-        return exists & (beat[0] | ~self.halves) if config.wide_weights else exists
+        exists = at < self.neurons
+        return exists & (at[0] | ~self.split_weights) if config.wide_weights else exists
 
     def _low(self, lane: Value) -> Value:
         """Whether a lane has the low halves of weights."""
-        return self.halves & lane[0] if self.config.wide_weights else Const(0)
+        return self.split_weights & lane[0] if self.config.wide_weights else Const(0)

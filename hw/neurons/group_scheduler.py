@@ -1,106 +1,156 @@
-"""Turns: which group is computed, without convolution: one at a time."""
+"""Group scheduler: which group is computed and sent; without convolution one at a time."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 
-from ..lib.layouts import struct
+from ..lib.ports import tasks_signature
 from ..scan.scanner import mark_layout
+from .packetizer import number_bits
 
-__all__ = ["Turns", "groups_signature"]
-
-
-def groups_signature(config: ArrayConfig) -> wiring.Signature:
-    """Of ``Turns``, and of what can take its place."""
-    return wiring.Signature(
-        {
-            "held": In(1),
-            "load": Out(1),
-            "loaded": In(1),
-            "settings": In(struct(*task_layout(config).neuron)),
-            "task": Out(unsigned(bits_for(config.tasks - 1))),
-            "free": Out(1),
-            "swap": In(1),
-            "mark": In(mark_layout(config)),
-            "arrives": In(1),
-            "start": Out(1),
-            "mark_entering": Out(mark_layout(config)),
-            "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
-            "state": Out(unsigned(bits_for(config.state_groups - 1))),
-            "state_done": Out(unsigned(bits_for(config.state_groups - 1))),
-            "emit": Out(1),
-            "mark_emitted": Out(mark_layout(config)),
-            "emitted": In(1),
-        }
-    )
+__all__ = ["GroupScheduler", "handover_signature", "scheduler_signature"]
 
 
-class Turns(wiring.Component):
-    """The neuron side takes a group from the lanes, computes it, and writes it back; then the next.
+def handover_signature(config: ArrayConfig) -> wiring.Signature:
+    r"""A finished group leaves the lanes, as the scan side sees it.
+
+        free      ___/-----\____
+        swap      ________/-\___      in the last cycle of ``free``
+        arrives   ___________/-\      one cycle later, in pipelined arrays SWAP_STAGES more
 
     Members
     -------
-    held : windows wait for the neuron side. load, loaded, settings : the task reader.
-    task : its number.
-    free : a group may leave the lanes. swap, mark : one does, in this cycle.
-    arrives : it is in their shadow, in the next cycle.
-    start : of the drain. mark_entering, parameters, state : of the group that enters the neuron
-        unit: its mark, the groups of its parameters and of its state.
-    state_done : of a neuron that leaves.
-    computed : the last neuron of the group has left.
-    emit : its row is to be written back, by ``mark_emitted``, until ``emitted``.
-    group : its number in the task.
+    free : In(1)
+        A group may leave the lanes.
+    swap : Out(1)
+        One leaves them, in this cycle; only while ``free``.
+    mark : Out(mark_layout(config))
+        Its marks, while ``swap``.
+    arrives : Out(1)
+        A group that is not empty is in the shadow of the lanes from the next cycle on.
+    arrived : Out(mark_layout(config))
+        Its marks, while ``arrives``.
+    """
+    return wiring.Signature({
+        "free": In(1), "swap": Out(1),
+        "mark": Out(mark_layout(config)),
+        "arrives": Out(1), "arrived": Out(mark_layout(config)),
+    })
+
+
+def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
+    """The signature of both group schedulers.
+
+    Members
+    -------
+    window_held : In(1)
+        There is a window for the neuron side.
+    tasks : Out(tasks_signature(config, ...))
+        The tasks' neuron fields.
+    groups : In(handover_signature(config))
+        Groups that leave the lanes.
+    drain_ready : In(1)
+        With convolution: the drain may be started.
+    drain_late : In(1)
+        With convolution: sums of a group that has entered are still in the shadow.
+    start : Out(1)
+        Start the drain; up for one cycle.
+    entering_mark : Out(mark_layout(config))
+        The group that enters the neuron unit, from the cycle after ``start`` on: its marks.
+    parameters, state : Out
+        Of that group: the groups of its parameters and of its state in their memories.
+    tag : Out(1)
+        Of that group: tells it from the one before. Goes with its neurons.
+    leaving_tag : In(1)
+        The tag of the neuron that leaves the neuron unit.
+    leaving_state : Out
+        The group of its state, in the same cycle.
+    complete : In(1)
+        The row of the group that leaves is complete in the next cycle.
+    complete_tag : In(1)
+        The tag of that group.
+    take : Out(1)
+        With convolution: the complete row is taken, and may be overwritten from the next cycle on.
+    output_start : Out(1)
+        The output unit starts on a group; up for one cycle.
+    output_mark : Out(mark_layout(config))
+        That group's marks, from ``output_start`` to ``output_done``.
+    output_number : Out(number_bits(config))
+        Its number, likewise.
+    output_done : In(1)
+        The output unit is done with it.
+    """
+    state = unsigned(bits_for(config.state_groups - 1))
+    return wiring.Signature({
+        "window_held": In(1),
+        "tasks": Out(tasks_signature(config, task_layout(config).neuron)),
+        "groups": In(handover_signature(config)),
+        "drain_ready": In(1), "drain_late": In(1), "start": Out(1),
+        "entering_mark": Out(mark_layout(config)),
+        "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
+        "state": Out(state), "tag": Out(1),
+        "leaving_tag": In(1), "leaving_state": Out(state),
+        "complete": In(1), "complete_tag": In(1), "take": Out(1),
+        "output_start": Out(1), "output_mark": Out(mark_layout(config)),
+        "output_number": Out(number_bits(config)), "output_done": In(1),
+    })
+
+
+class GroupScheduler(wiring.Component):
+    """Takes a group from the lanes, has it computed, and has it sent; then the next one.
+
+        lanes          | group 1    | group 2 .............| group 3
+        neuron unit                 | group 1 |            | group 2
+        output unit                           | group 1 |
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+
+    Members
+    -------
+    As of ``scheduler_signature``. ``tag`` and ``take`` stay low.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                **groups_signature(config).members,
-                "computed": In(1),
-                "group": Out(unsigned(bits_for(config.neuron_groups - 1))),
-            }
-        )
+        super().__init__(scheduler_signature(config))
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        mark = Signal.like(self.mark)
+        mark, tasks, groups, number = self.output_mark, self.tasks, self.groups, self.output_number
         m.d.comb += [
-            self.start.eq(self.arrives),
-            self.mark_entering.eq(mark),
-            self.mark_emitted.eq(mark),
-            self.parameters.eq(self.settings.parameters + self.group),
-            self.state.eq(self.settings.state + self.group),
-            self.state_done.eq(self.state),
+            self.start.eq(groups.arrives),
+            self.entering_mark.eq(mark),
+            self.parameters.eq(tasks.fields.parameters + number),
+            self.state.eq(tasks.fields.state + number),
+            self.leaving_state.eq(self.state),
         ]
         with m.FSM():
-            with m.State("NO TASK"), m.If(self.held):
-                m.d.comb += self.load.eq(1)
+            with m.State("NO TASK"), m.If(self.window_held):
+                m.d.comb += tasks.start.eq(1)
                 m.next = "LOAD"
-            with m.State("LOAD"), m.If(self.loaded):
+            with m.State("LOAD"), m.If(tasks.loaded):
                 m.next = "WAIT"
             with m.State("WAIT"):
-                m.d.comb += self.free.eq(1)
-                with m.If(self.swap):
-                    m.d.sync += mark.eq(self.mark)
+                m.d.comb += groups.free.eq(1)
+                with m.If(groups.swap):
+                    m.d.sync += mark.eq(groups.mark)
                     m.next = "COMPUTE"
-                    with m.If(self.mark.empty):
-                        m.next = "NOTHING"
-            with m.State("COMPUTE"), m.If(self.computed):
-                m.d.comb += self.emit.eq(1)
-                m.next = "WRITE BACK"
-            with m.State("NOTHING"):
-                m.d.comb += self.emit.eq(1)
-                m.next = "WRITE BACK"
-            with m.State("WRITE BACK"), m.If(self.emitted):
-                m.d.sync += self.group.eq(self.group + 1)
+            # A task may have no groups in this core, but its reports and its end still go out.
+            with m.State("COMPUTE"), m.If(self.complete | mark.empty):
+                m.d.comb += self.output_start.eq(1)
+                m.next = "OUTPUT"
+            with m.State("OUTPUT"), m.If(self.output_done):
+                m.d.sync += number.eq(number + 1)
                 m.next = "WAIT"
                 with m.If(mark.task):
-                    m.d.sync += [self.group.eq(0), self.task.eq(self.task + 1)]
+                    m.d.sync += [number.eq(0), tasks.task.eq(tasks.task + 1)]
                     m.next = "NO TASK"
                 with m.If(mark.window):
-                    m.d.sync += self.task.eq(0)
+                    m.d.sync += tasks.task.eq(0)
         return m

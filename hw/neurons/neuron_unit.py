@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from itertools import count
+
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
@@ -25,28 +27,127 @@ def state_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({"v": signed(config.state_bits), "r": 1, **synapse})
 
 
+class _Stages:
+    """The stages of the neuron unit: what lies between two registers, and the registers.
+
+    Parameters
+    ----------
+    m : Module
+        Gets all of it.
+    bits : int
+        Width of the state.
+
+    Attributes
+    ----------
+    valid : list of Value
+        ``valid`` behind each register.
+    """
+
+    def __init__(self, m: Module, bits: int) -> None:
+        self.m, self.bits, self.valid = m, bits, []
+        self._numbers = count()
+
+    def named(self, value: Value, shape: ShapeLike | None = None) -> Signal:
+        """``value``, in a signal of its own."""
+        out = Signal(shape or value.shape(), name=f"n{next(self._numbers)}")
+        self.m.d.comb += out.eq(value)
+        return out
+
+    def clock(self, carried: dict[str, Value]) -> dict[str, Value]:
+        """The neuron one stage later; what no later stage reads is pruned by synthesis."""
+        stage = next(self._numbers)
+        after = {
+            key: Signal(value.shape(), name=f"{key}_{stage}", reset_less=key != "valid")
+            for key, value in carried.items()
+        }
+        self.m.d.sync += [after[key].eq(value) for key, value in carried.items()]
+        self.valid.append(after["valid"])
+        return after
+
+    def leaked(self, value: Value, settings: data.View, leak: str) -> Signal:
+        """``value`` less its two shares, each a power of two of it or nothing."""
+        rest = value
+        for share in "ac":
+            shift, on = settings[f"{leak}_{share}"], settings[f"{leak}_{share}_on"]
+            rest = rest - Mux(on, value >> shift, 0)
+        return self.named(rest, signed(self.bits + 2))
+
+    def clamped(self, value: Value) -> Signal:
+        """``value`` in V bits: above them all bits equal the sign, or it saturates."""
+        sign, high = value[-1], value[self.bits - 1 :]
+        fits = high.all() | ~high.any()
+        limit = Cat((~sign).replicate(self.bits - 1), sign)
+        return self.named(Mux(fits, value[: self.bits], limit).as_signed(), signed(self.bits))
+
+
 class NeuronUnit(wiring.Component):
     """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
 
     A neuron may enter every cycle. A step takes ``step_stages`` cycles: leak, integrate, fire, and
-    two in front of them for a synaptic current; ``input_stages`` come before the first step. Step
-    ``i`` takes its sum ``step_stages * i`` cycles after the neuron entered. The neuron leaves with
-    its last step, ``neuron_latency`` cycles after it entered, and each step gives its spike
-    ``step_stages`` cycles after the one before (all of them in ``spec.timing``).
+    two in front of them for a synaptic current. Pipelined arrays have ``input_stages`` in front of
+    the first step. The neuron leaves with its last step, ``neuron_latency`` cycles after it
+    entered. Two steps without a synaptic current:
+
+        cycle    0            1         2      3            4         5
+        stage    leak, input  u         fire   leak, input  u         fire
+        in       neuron,                       sum of
+                 sum of step 0                 step 1
+        out                             fired[0]                      fired[1], done
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    settings : the task's neuron fields, constant while neurons are under way.
-    valid, lane, steps : a neuron enters; bit ``i`` of ``steps`` set where step ``i`` exists.
-    first : the window's step that is step 0 of this pass.
-    state, bias, threshold : its own, at the same time.
-    current : pixel input: the sum over its bit planes, at the same time, in weight steps.
-    sums : spike input: the sum of step ``i``, in weight steps, when that step takes it.
-    fired, stable, step : per step: its spike, its skeleton bit and its ``first``, while ``write``.
-    done, done_lane, done_state : the neuron leaves with its new state.
-    busy : a neuron is under way.
-    tag : with convolution: goes with the neuron, and leaves with it as ``done_tag``; likewise its
-        ``first``, all its spikes (none in steps that do not exist), and its ``r`` from before them.
+    settings : In(struct)
+        The task's neuron fields; constant while neurons are under way.
+    valid : In(1)
+        A neuron enters.
+    lane : In
+        Its lane, while ``valid``, like all up to ``current``.
+    steps : In(config.neuron_steps)
+        Bit ``i`` is set if step ``i`` exists.
+    first : In
+        The window's step that is step 0 of this pass.
+    state : In(state_layout(config))
+        Its state.
+    bias : In(signed(config.state_bits))
+        Its bias.
+    threshold : In(config.state_bits - 1)
+        Its threshold.
+    current : In(signed)
+        If its inputs are pixels: the sum over the bit planes, in weight steps.
+    sums : In(ArrayLayout(signed, config.neuron_steps))
+        If they are spikes: the sum of step ``i`` in weight steps, ``step_stages * i`` cycles after
+        the neuron entered.
+    write : Out(config.neuron_steps)
+        Step ``i`` of a neuron is done in this cycle, and exists.
+    fired : Out(config.neuron_steps)
+        Its spike, while ``write``.
+    stable : Out(config.neuron_steps)
+        Its skeleton bit, while ``write``.
+    step : Out(ArrayLayout(unsigned, config.neuron_steps))
+        The neuron's ``first``, while ``write``.
+    done : Out(1)
+        A neuron leaves.
+    done_lane : Out
+        Its lane, while ``done``.
+    done_state : Out(state_layout(config))
+        Its new state, while ``done``.
+    busy : Out(1)
+        A neuron is under way.
+    tag : In(TAG_BITS)
+        With convolution: goes with the neuron.
+    done_tag : Out(TAG_BITS)
+        With convolution: the ``tag`` of the neuron that leaves, while ``done``.
+    done_first : Out
+        With convolution: its ``first``, while ``done``.
+    done_spikes : Out(config.neuron_steps)
+        With convolution: its spikes of all steps, none in steps that do not exist, while ``done``.
+    done_before : Out(1)
+        With convolution: its spike of the step before the pass, while ``done``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -54,79 +155,29 @@ class NeuronUnit(wiring.Component):
         steps = config.neuron_steps
         lane = unsigned(bits_for(config.lanes - 1))
         first = unsigned(bits_for(config.window - 1))
-        super().__init__(
-            {
-                "settings": In(struct(*task_layout(config).neuron)),
-                "valid": In(1),
-                "lane": In(lane),
-                "steps": In(steps),
-                "first": In(first),
-                "state": In(state_layout(config)),
-                "bias": In(signed(config.state_bits)),
-                "threshold": In(unsigned(config.state_bits - 1)),
-                "current": In(signed(current_bits(config))),
-                "sums": In(data.ArrayLayout(signed(sum_bits(config)), steps)),
-                "fired": Out(steps),
-                "stable": Out(steps),
-                "write": Out(steps),
-                "step": Out(data.ArrayLayout(first, steps)),
-                "done": Out(1),
-                "done_lane": Out(lane),
-                "done_state": Out(state_layout(config)),
-                "busy": Out(1),
-                **({
-                    "tag": In(TAG_BITS),
-                    "done_tag": Out(TAG_BITS),
-                    "done_first": Out(first),
-                    "done_spikes": Out(steps),
-                    "done_before": Out(1),
-                } if config.convolution else {}),
-            }
-        )
+        super().__init__({
+            "settings": In(struct(*task_layout(config).neuron)),
+            "valid": In(1), "lane": In(lane), "steps": In(steps), "first": In(first),
+            "state": In(state_layout(config)),
+            "bias": In(signed(config.state_bits)), "threshold": In(unsigned(config.state_bits - 1)),
+            "current": In(signed(current_bits(config))),
+            "sums": In(data.ArrayLayout(signed(sum_bits(config)), steps)),
+            "fired": Out(steps), "stable": Out(steps), "write": Out(steps),
+            "step": Out(data.ArrayLayout(first, steps)),
+            "done": Out(1), "done_lane": Out(lane), "done_state": Out(state_layout(config)),
+            "busy": Out(1),
+            **({
+                "tag": In(TAG_BITS), "done_tag": Out(TAG_BITS), "done_first": Out(first),
+                "done_spikes": Out(steps), "done_before": Out(1),
+            } if config.convolution else {}),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        bits = config.state_bits
-        wide = max(bits, current_bits(config) + config.fraction_bits) + 2
-        # Multipliers do the leak where they lie idle.
-        multiplied = (
-            has_multipliers(platform) and config.neuron_steps == 1 and not config.synaptic_current
-        )
-        under_way = []
-        names = iter(range(1 << 16))
-
-        def named(value: Value, shape=None) -> Signal:
-            out = Signal(shape or value.shape(), name=f"n{next(names)}")
-            m.d.comb += out.eq(value)
-            return out
-
-        def clock(carried: dict[str, Value]) -> dict[str, Value]:
-            """The neuron one stage later; what no later stage reads is pruned by synthesis."""
-            stage = next(names)
-            after = {
-                key: Signal(value.shape(), name=f"{key}_{stage}", reset_less=key != "valid")
-                for key, value in carried.items()
-            }
-            m.d.sync += [after[key].eq(value) for key, value in carried.items()]
-            under_way.append(after["valid"])
-            return after
-
-        def leaked(value: Value, a: Value, a_on: Value, c: Value, c_on: Value) -> Value:
-            first, second = shifted(value, a, a_on), shifted(value, c, c_on)
-            return named(value - first - second, signed(bits + 2))
-
-        def shifted(value: Value, shift: Value, on: Value) -> Value:
-            """``value >> shift``, 0 unless ``on``."""
-            return Mux(on, value >> shift, 0)
-
-        def clamped(value: Value) -> Value:
-            """``value`` in V bits: above them all bits equal the sign, or it saturates."""
-            sign, high = value[-1], value[bits - 1 :]
-            fits = high.all() | ~high.any()
-            limit = Cat((~sign).replicate(bits - 1), sign)
-            return named(Mux(fits, value[:bits], limit).as_signed(), signed(bits))
-
+        wide = max(config.state_bits, current_bits(config) + config.fraction_bits) + 2
+        stages = _Stages(m, config.state_bits)
+        # What a neuron carries from stage to stage.
         neuron: dict[str, Value] = {
             "valid": self.valid,
             "lane": self.lane,
@@ -137,111 +188,126 @@ class NeuronUnit(wiring.Component):
             **{name: self.state[name] for name, _ in state_layout(config)},
             **({"tag": self.tag, "before": self.state.r} if config.convolution else {}),
         }
-        spikes: list[str] = []
         arriving: dict[str, Value] = {
             "current": self.current, **{f"sum{i}": total for i, total in enumerate(self.sums)}
         }
         for _ in range(input_stages(config)):
-            held = clock({**neuron, **arriving})
+            held = stages.clock({**neuron, **arriving})
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
 
+        kept = ["valid", "lane", "steps", "first", "theta", "base"]
+        kept += ["tag", "before"] if config.convolution else []
         for i in range(config.neuron_steps):
             settings = self.settings
             if input_stages(config):
                 # A step's own, near it.
                 near = replicated(m, platform, f"settings{i}", settings.as_value())
                 settings = data.View(settings.shape(), near)
-            subtract = settings.reset == Reset.SUBTRACT
-            zero = settings.reset == Reset.ZERO
             # From the second step on, `base` holds what pixels give, the same for every step.
             pixels = arriving["current"] if i == 0 else 0
             weighed = Mux(settings.pixels, pixels, arriving[f"sum{i}"]) << config.fraction_bits
-            current = named(neuron["base"] + weighed, signed(wide))
+            current = stages.named(neuron["base"] + weighed, signed(wide))
             if i == 0 and config.neuron_steps > 1:
                 neuron["base"] = Mux(settings.pixels, current, neuron["base"])
-            if config.synaptic_current:
-                held = leaked(neuron["q"], settings.synapse_a, settings.synapse_a_on,
-                              settings.synapse_c, settings.synapse_c_on)
-                neuron = clock({**neuron, "held": held, "current": current})
-                q = clamped(named(neuron["held"] + neuron["current"]))
-                neuron = clock({**neuron, "q_new": q})
-                current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
-
-            back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
-            leak_a = settings.leak_a, settings.leak_a_on
-            leak_c = settings.leak_c, settings.leak_c_on
-            if multiplied:
-                v, base = neuron["v"], neuron["base"]
-                rest = (
-                    subtract_shifted(m, "leak_a", v, *leak_a, base=v)
-                    + subtract_shifted(m, "leak_c", v, *leak_c, base=base)
-                )
-                given = named(weighed - back)
-                # Two stages from here to the threshold; in between, only sums and ``valid``.
-                names_kept = ["lane", "steps", "first", "theta", "r"]
-                names_kept += ["tag", "before"] if config.convolution else []
-                carried = {key: neuron[key] for key in names_kept}
-                m.submodules.delayed = delayed = Delay(len(Cat(carried.values())))
-                m.d.comb += delayed.i.eq(Cat(carried.values()))
-                neuron = clock({"valid": neuron["valid"], "given": given})
-            else:
-                rest = leaked(neuron["v"], *leak_a, *leak_c)
-                neuron = clock({**neuron, "rest": rest, "given": named(current - back)})
-                rest = neuron["rest"]
-
-            u = clamped(named(rest + neuron["given"]))
-            neuron = clock({**neuron, "u": u})
-            if multiplied:
-                at = 0
-                for key, value in carried.items():
-                    neuron[key] = delayed.o[at : at + len(value)]
-                    at += len(value)
-
-            above = named(neuron["u"] - neuron["theta"])
-            # Where the clock is fast, not behind the difference.
-            equal = ~((neuron["u"] ^ neuron["theta"]) if input_stages(config) else above).any()
-            spike = named(settings.fires & ~above[-1] & ~(settings.strict & equal))
-            v = Signal(signed(bits), name=f"v_after_{i}")
-            m.d.comb += v.eq(neuron["u"])
-            with m.If(spike & zero):
-                m.d.comb += v.eq(0)
-            with m.Elif(spike & subtract & ~settings.delayed):
-                m.d.comb += v.eq(above)
-            m.d.comb += [
-                self.fired[i].eq(spike),
-                self.stable[i].eq(spike & neuron["r"]),
-                self.write[i].eq(neuron["valid"] & neuron["steps"][i]),
-                self.step[i].eq(neuron["first"]),
-            ]
-            after = {"v": v, "r": spike}
-            if config.synaptic_current:
-                after["q"] = neuron["q_new"]
+            neuron = self._integrate(platform, stages, settings, neuron, weighed, current)
+            after = self._fire(stages, settings, neuron, i)
+            if config.convolution:
+                kept.append(f"spike{i}")
+                neuron[kept[-1]] = after["r"] & neuron["steps"][i]
             if config.neuron_steps > 1:
                 # A step that the window does not have leaves the state as it was.
                 here = neuron["steps"][i]
                 after = {key: Mux(here, new, neuron[key]) for key, new in after.items()}
-            if config.convolution:
-                spikes.append(f"spike{i}")
-                neuron[spikes[-1]] = spike & neuron["steps"][i]
             if i < config.neuron_steps - 1:
-                kept = ["valid", "lane", "steps", "first", "theta", "base", *spikes]
-                kept += ["tag", "before"] if config.convolution else []
-                neuron = clock({**{key: neuron[key] for key in kept}, **after})
+                neuron = stages.clock({**{key: neuron[key] for key in kept}, **after})
 
-        assert len(under_way) == neuron_latency(config), "spec.timing counts other stages"
-        m.d.comb += [self.done.eq(neuron["valid"]), self.done_lane.eq(neuron["lane"])]
-        inside = Cat(under_way).any()
+        assert len(stages.valid) == neuron_latency(config), "spec.timing counts other stages"
+        inside = Cat(stages.valid).any()
         if input_stages(config):
             # The same from a register: who is inside was one stage before, or entered.
             inside = Signal()
-            m.d.sync += inside.eq(self.valid | Cat(under_way[:-1]).any())
-        m.d.comb += self.busy.eq(self.valid | inside)
-        m.d.comb += [self.done_state[key].eq(value) for key, value in after.items()]
+            m.d.sync += inside.eq(self.valid | Cat(stages.valid[:-1]).any())
+        m.d.comb += [
+            self.done.eq(neuron["valid"]),
+            self.done_lane.eq(neuron["lane"]),
+            *(self.done_state[key].eq(value) for key, value in after.items()),
+            self.busy.eq(self.valid | inside),
+        ]
         if config.convolution:
+            spikes = [neuron[f"spike{i}"] for i in range(config.neuron_steps)]
             m.d.comb += [
                 self.done_tag.eq(neuron["tag"]), self.done_first.eq(neuron["first"]),
-                self.done_spikes.eq(Cat(neuron[name] for name in spikes)),
-                self.done_before.eq(neuron["before"]),
+                self.done_spikes.eq(Cat(spikes)), self.done_before.eq(neuron["before"]),
             ]
         return m
+
+    def _integrate(
+        self, platform, stages: _Stages, settings: data.View, neuron: dict[str, Value],
+        weighed: Value, current: Value,
+    ) -> dict[str, Value]:
+        """Leak, and add the input, ``weighed`` alone and ``current`` with the neuron's bias.
+
+        Returns the neuron with its new potential ``u``.
+        """
+        config, m = self.config, stages.m
+        if config.synaptic_current:
+            held = stages.leaked(neuron["q"], settings, "synapse")
+            neuron = stages.clock({**neuron, "held": held, "current": current})
+            q = stages.clamped(stages.named(neuron["held"] + neuron["current"]))
+            neuron = stages.clock({**neuron, "q_new": q})
+            current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
+
+        subtract = settings.reset == Reset.SUBTRACT
+        # A reset at the next step is taken off the input of that one.
+        back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
+        # Multipliers do the leak where they lie idle.
+        if not has_multipliers(platform) or config.neuron_steps > 1 or config.synaptic_current:
+            rest = stages.leaked(neuron["v"], settings, "leak")
+            given = stages.named(current - back)
+            neuron = stages.clock({**neuron, "rest": rest, "given": given})
+            u = stages.clamped(stages.named(neuron["rest"] + neuron["given"]))
+            return stages.clock({**neuron, "u": u})
+
+        v, base = neuron["v"], neuron["base"]
+        rest = (
+            subtract_shifted(m, "leak_a", v, settings.leak_a, settings.leak_a_on, base=v)
+            + subtract_shifted(m, "leak_c", v, settings.leak_c, settings.leak_c_on, base=base)
+        )
+        # Two stages from here to the threshold; in between, only sums and ``valid``.
+        carried = {key: neuron[key] for key in neuron if key not in ("valid", "base", "v")}
+        m.submodules.delayed = delayed = Delay(len(Cat(carried.values())))
+        m.d.comb += delayed.i.eq(Cat(carried.values()))
+        given = stages.named(weighed - back)
+        neuron = stages.clock({"valid": neuron["valid"], "given": given})
+        u = stages.clamped(stages.named(rest + neuron["given"]))
+        neuron = stages.clock({**neuron, "u": u})
+        at = 0
+        for key, value in carried.items():
+            neuron[key] = delayed.o[at : at + len(value)]
+            at += len(value)
+        return neuron
+
+    def _fire(
+        self, stages: _Stages, settings: data.View, neuron: dict[str, Value], i: int
+    ) -> dict[str, Value]:
+        """Compare with the threshold, give the spike of step ``i``, reset: the state behind it."""
+        m = stages.m
+        above = stages.named(neuron["u"] - neuron["theta"])
+        # Where the clock is fast, not behind the difference.
+        pipelined = self.config.pipelined
+        equal = ~((neuron["u"] ^ neuron["theta"]) if pipelined else above).any()
+        spike = stages.named(settings.fires & ~above[-1] & ~(settings.strict & equal))
+        v = Signal(signed(self.config.state_bits), name=f"v_after_{i}")
+        m.d.comb += v.eq(neuron["u"])
+        with m.If(spike & (settings.reset == Reset.ZERO)):
+            m.d.comb += v.eq(0)
+        with m.Elif(spike & (settings.reset == Reset.SUBTRACT) & ~settings.delayed):
+            m.d.comb += v.eq(above)
+        m.d.comb += [
+            self.fired[i].eq(spike),
+            self.stable[i].eq(spike & neuron["r"]),
+            self.write[i].eq(neuron["valid"] & neuron["steps"][i]),
+            self.step[i].eq(neuron["first"]),
+        ]
+        return {"v": v, "r": spike, **({"q": neuron["q_new"]} if "q_new" in neuron else {})}

@@ -9,58 +9,91 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 from stablespike.spec.report import fired_most
 
-__all__ = ["PoolUnit"]
+__all__ = ["PoolUnit", "pool_signature"]
 
 
-class PoolUnit(wiring.Component):
-    """The AND unit of arrays with convolution, where one group's row leaves as the next comes in.
-
-    Neurons are written in order, lane 0 first, ``neuron_steps`` steps at a time, all L of a group.
-    ``take`` copies the complete row; what is selected of the copy is out in the same cycle, a part
-    of ``row_beats``:
-
-        skeleton[l][t] = spikes[l][t] & spikes[l][t - 1], at t = 0: & before[l]
-        words = (own & (skeleton if select_skeleton else spikes)) | (pooled & kept)
-
-    and ``store`` puts them in the place of what is ``kept`` of that part of that row.
+def pool_signature(config: ArrayConfig) -> wiring.Signature:
+    """A part of a row in the pool unit, as the output unit sees it.
 
     Members
     -------
-    write, fired, step, before : steps ``step`` on of a neuron, and its spike of the step before.
-    take : the row is complete.
-    select_skeleton, beat : which row, and which part. own, pooled : what goes into ``words``.
-    words : word of the part's first lane lowest. store : keep them.
-    clear : forget the row that comes in. ``clear_counts`` the counters, with effect after this
-        cycle.
-    spike_count, stable_count : of all neurons since the counters were cleared.
+    select_skeleton : Out(1)
+        Which row: the skeleton, not the spikes.
+    beat : Out(range(config.row_beats))
+        Which part of it.
+    show_row : Out(1)
+        The row that was taken is part of ``words``.
+    show_kept : Out(1)
+        What is kept of the pool's other positions is part of ``words``.
+    words : In(config.row_bits // config.row_beats)
+        The part, in the same cycle, word of its first lane lowest.
+    store : Out(1)
+        Keep it.
+    """
+    return wiring.Signature({
+        "select_skeleton": Out(1), "beat": Out(range(config.row_beats)),
+        "show_row": Out(1), "show_kept": Out(1), "store": Out(1),
+        "words": In(config.row_bits // config.row_beats),
+    })
+
+
+class PoolUnit(wiring.Component):
+    """The AND unit of arrays with convolution: one row is sent while the next one comes in.
+
+    Neurons are written in order, lane 0 first, ``neuron_steps`` steps at a time, all L of a group.
+    ``take`` copies the complete row. The copy is read in parts, in the cycle in which one is
+    selected:
+
+        skeleton[l][t] = spikes[l][t] & spikes[l][t - 1], at t = 0: & before[l]
+        words = (show_row & (skeleton if select_skeleton else spikes)) | (show_kept & kept)
+
+    and ``store`` replaces what is ``kept`` of that part of that row by ``words``. So the OR over a
+    pool needs a memory of two rows, whatever the pool's size.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+
+    Members
+    -------
+    write : In(1)
+        Steps of a neuron.
+    fired : In(config.neuron_steps)
+        Its spikes, while ``write``.
+    step : In
+        The first of the steps, while ``write``.
+    before : In(1)
+        Its spike of the step before them, while ``write``.
+    take : In(1)
+        Copy the row, which is complete.
+    pool : In(pool_signature(config))
+        The output unit.
+    clear : In(1)
+        Forget the row that comes in.
+    clear_counts : In(1)
+        Clear the counters in the next cycle.
+    spike_count : Out
+        Spikes of all neurons since the counters were cleared.
+    stable_count : Out
+        Those of them that are stable.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         count = unsigned(bits_for(fired_most(config)))
-        super().__init__(
-            {
-                "write": In(1),
-                "fired": In(config.neuron_steps),
-                "step": In(unsigned(bits_for(config.window - 1))),
-                "before": In(1),
-                "take": In(1),
-                "select_skeleton": In(1),
-                "beat": In(range(config.row_beats)),
-                "own": In(1),
-                "pooled": In(1),
-                "words": Out(config.row_bits // config.row_beats),
-                "store": In(1),
-                "clear": In(1),
-                "clear_counts": In(1),
-                "spike_count": Out(count),
-                "stable_count": Out(count),
-            }
-        )
+        super().__init__({
+            "write": In(1), "fired": In(config.neuron_steps),
+            "step": In(unsigned(bits_for(config.window - 1))),
+            "before": In(1), "take": In(1),
+            "pool": In(pool_signature(config)),
+            "clear": In(1), "clear_counts": In(1),
+            "spike_count": Out(count), "stable_count": Out(count),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        config = self.config
+        config, pool = self.config, self.pool
         lanes, window, steps = config.lanes, config.window, config.neuron_steps
 
         def chain(name: str, moves: Value, bit: Value) -> Signal:
@@ -77,6 +110,7 @@ class PoolUnit(wiring.Component):
             chain(f"spikes{t}", self.write & (self.step == t - t % steps), self.fired[t % steps])
             for t in range(window)
         ]
+        # Neither row has a reset: it is read only after it was taken.
         row, earlier = Signal(config.row_bits, reset_less=True), Signal(lanes, reset_less=True)
         with m.If(self.take):
             m.d.sync += [
@@ -84,24 +118,25 @@ class PoolUnit(wiring.Component):
                 earlier.eq(before),
             ]
 
-        width = len(self.words)
+        width = len(pool.words)
         part, first = Signal(width), Signal(lanes // config.row_beats)
         m.d.comb += [
-            part.eq(row.word_select(self.beat, width)),
-            first.eq(earlier.word_select(self.beat, len(first))),
+            part.eq(row.word_select(pool.beat, width)),
+            first.eq(earlier.word_select(pool.beat, len(first))),
         ]
         m.submodules.kept = kept = Memory(shape=width, depth=2 * config.row_beats, init=[])
         write, read = kept.write_port(), kept.read_port(domain="comb")
-        place = Cat(self.select_skeleton, self.beat[: config.row_beats.bit_length() - 1])
+        address = Cat(pool.select_skeleton, pool.beat[: config.row_beats.bit_length() - 1])
         m.d.comb += [
-            read.addr.eq(place), write.addr.eq(place),
-            write.en.eq(self.store), write.data.eq(self.words),
+            read.addr.eq(address), write.addr.eq(address),
+            write.en.eq(pool.store), write.data.eq(pool.words),
         ]
+        # One LUT per bit besides the memory: both rows and the pool meet in it.
         for bit in range(width):
             lane, t = divmod(bit, window)
-            stays = ~self.select_skeleton | (part[bit - 1] if t else first[lane])
-            m.d.comb += self.words[bit].eq(
-                (part[bit] & stays & self.own) | (read.data[bit] & self.pooled)
+            stays = ~pool.select_skeleton | (part[bit - 1] if t else first[lane])
+            m.d.comb += pool.words[bit].eq(
+                (part[bit] & stays & pool.show_row) | (read.data[bit] & pool.show_kept)
             )
 
         stable = self.fired & Cat(self.before, self.fired[:-1])

@@ -11,48 +11,65 @@ __all__ = ["SkeletonUnit"]
 
 
 class SkeletonUnit(wiring.Component):
-    """A group's row of spike words, a step of a neuron at a time, and its skeleton.
+    """Collects the spikes of a group as a row of spike words, and makes it its skeleton.
 
     ``skeleton[l][t] = spikes[l][t] & spikes[l][t - 1]``, and ``& before[l]`` at ``t = 0``: one AND
-    per bit, formed in place by ``thin``, in the cells that keep the row. The row is kept as one
-    shift register per step, so neurons come in order from lane 0 on; a group of fewer than L is
-    moved to its place by ``fill``, once for every lane it lacks. ``row`` is complete one cycle
-    after that.
+    per bit, which ``apply_skeleton`` does in place, in the cells that keep the row.
+
+    The row is one shift register per step, so neurons come in order from lane 0 on. A group of
+    fewer than L neurons is moved on by ``fill``, once for every lane it lacks. ``row`` is complete
+    one cycle after that.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
 
     Members
     -------
-    first, before : a neuron starts the window; its spike of the step before.
-    write, fired, stable : a step of a neuron, per step of a pass; ``step`` the first one of the
-        pass it belongs to.
-    fill : all lanes move on by one, a silent one comes in. rotate : likewise, lane 0 comes in.
-    thin : the row becomes its skeleton, from the next cycle on; once for a row.
-    clear : forget the row. ``clear_counts`` the counters, with effect after this cycle.
-    row : spikes, and skeleton from ``thin`` on; word of lane 0 lowest.
-    spike_count, stable_count : of all rows since the counters were cleared.
+    first : In(1)
+        A neuron starts the window.
+    before : In(1)
+        Its spike of the step before the window, while ``first``.
+    write : In(config.neuron_steps)
+        Step ``i`` of a pass is done for a neuron.
+    fired : In(config.neuron_steps)
+        Its spike, while ``write``.
+    stable : In(config.neuron_steps)
+        Its skeleton bit, for the counter, while ``write``.
+    step : In(ArrayLayout(unsigned, config.neuron_steps))
+        The first step of the pass, while ``write``.
+    fill : In(1)
+        Move all lanes on by one; a silent one comes in.
+    rotate : In(1)
+        Move all lanes on by one; lane 0 comes in.
+    apply_skeleton : In(1)
+        The row becomes its skeleton in the next cycle; up for one cycle, once for a row.
+    clear : In(1)
+        Forget the row.
+    clear_counts : In(1)
+        Clear the counters in the next cycle.
+    row : Out(config.row_bits)
+        The spikes, or their skeleton from ``apply_skeleton`` on; word of lane 0 lowest.
+    spike_count : Out
+        Spikes of all rows since the counters were cleared.
+    stable_count : Out
+        Those of them that are stable.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         steps = config.neuron_steps
         count = unsigned(bits_for(config.neuron_groups * config.lanes * config.window))
-        super().__init__(
-            {
-                "first": In(1),
-                "before": In(1),
-                "write": In(steps),
-                "fired": In(steps),
-                "stable": In(steps),
-                "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
-                "fill": In(1),
-                "rotate": In(1),
-                "thin": In(1),
-                "clear": In(1),
-                "clear_counts": In(1),
-                "row": Out(config.row_bits),
-                "spike_count": Out(count),
-                "stable_count": Out(count),
-            }
-        )
+        super().__init__({
+            "first": In(1), "before": In(1),
+            "write": In(steps), "fired": In(steps), "stable": In(steps),
+            "step": In(data.ArrayLayout(unsigned(bits_for(config.window - 1)), steps)),
+            "fill": In(1), "rotate": In(1), "apply_skeleton": In(1),
+            "clear": In(1), "clear_counts": In(1),
+            "row": Out(config.row_bits),
+            "spike_count": Out(count), "stable_count": Out(count),
+        })
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -61,9 +78,10 @@ class SkeletonUnit(wiring.Component):
         def lanes_of(name: str, move: Value, bit: Value, before: Value) -> Signal:
             """A bit per lane; with ``move`` all go one lane down and ``bit`` comes in on top."""
             bits = Signal(config.lanes, name=name)
-            with m.If(move | self.fill | self.rotate | self.thin):
+            # All that moves or changes the row shares one clock enable per step.
+            with m.If(move | self.fill | self.rotate | self.apply_skeleton):
                 moved = Cat(bits[1:], Mux(self.rotate, bits[0], bit & ~self.fill))
-                m.d.sync += bits.eq(Mux(self.thin, bits & before, moved))
+                m.d.sync += bits.eq(Mux(self.apply_skeleton, bits & before, moved))
             with m.If(self.clear):
                 m.d.sync += bits.eq(0)
             return bits
@@ -74,10 +92,11 @@ class SkeletonUnit(wiring.Component):
             spikes = lanes_of(
                 f"spikes{t}", self.write[i] & (self.step[i] == t - i), self.fired[i], before
             )
-            for lane in range(config.lanes):
-                m.d.comb += self.row[lane * config.window + t].eq(spikes[lane])
+            m.d.comb += self.row[t :: config.window].eq(spikes)
             before = spikes
 
+        # Steps of a pass leave the neuron unit one after another: several may in one cycle, of
+        # different neurons.
         def total(bits: Value) -> Value:
             return sum((a & b for a, b in zip(self.write, bits, strict=True)), start=0)
 

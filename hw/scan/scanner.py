@@ -30,6 +30,7 @@ from stablespike.spec import ArrayConfig, bits_for
 
 from ..lib.bits import at_most
 from ..lib.queue import Queue
+from ..lib.registers import pipeline
 
 __all__ = [
     "Finder", "Issuer", "Scanner", "event_layout", "found_layout", "mark_layout", "range_layout",
@@ -151,7 +152,7 @@ class Finder(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        self.in_flight = 2 if config.chain > 1 else 1
+        self.in_flight = 2 if config.pipelined else 1
         super().__init__({
             "ranges": In(stream.Signature(range_layout(config))),
             "available": In(unsigned(bits_for(config.spike_rows))),
@@ -166,7 +167,6 @@ class Finder(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config, lanes = self.config, self.config.lanes
-        large = config.chain > 1
         walk = Signal(range_layout(config), reset_less=True)  # the rest of it
         done = Signal(unsigned(bits_for(config.spike_rows)), reset_less=True)  # rows read
         last, ready, step, taken = Signal(), Signal(), Signal(), Signal()
@@ -179,7 +179,7 @@ class Finder(wiring.Component):
             self.ranges.ready.eq(self.walked),
             self.waiting.eq(self.walking & ~ready),
         ]
-        if large:
+        if config.pipelined:
             # Both comparisons are too slow to decide on ``step`` in the same cycle. So they are
             # made a cycle ahead, and a row that becomes available is seen a cycle later.
             with m.If(taken):
@@ -222,7 +222,7 @@ class Finder(wiring.Component):
         if config.convolution:
             flags = flags & Cat((head <= lane) & (tail >= lane) for lane in range(lanes))
         found, finding = Signal(found_layout(config), reset_less=True), Signal()
-        domain = m.d.sync if large else m.d.comb
+        domain = pipeline(m, config)
         domain += [finding.eq(reading), found.eq(read), found.flags.eq(flags)]
         with m.If(read.mark.empty):
             domain += found.flags.eq(0)
@@ -276,7 +276,7 @@ class Issuer(wiring.Component):
         row = Signal(found_layout(config), reset_less=True)
         rest = Signal(config.lanes)
         last, spent = Signal(), Signal()  # no flag behind the lowest; and that one is issued
-        if config.chain > 1:
+        if config.pipelined:
             # Known a cycle ahead: the queue waits for it.
             with m.If(self.issue):
                 m.d.sync += last.eq(at_most(row.flags, 2))

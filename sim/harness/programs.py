@@ -22,7 +22,9 @@ from stablespike.spec.report import PLACE, ReportKind, counter_values
 from .blocks import Packet, cycle
 from .streams import Bench, Sink, pack
 
-__all__ = ["ALL_REPORTS", "all_ended", "cases", "check", "load", "watch_room", "windows"]
+__all__ = [
+    "ALL_REPORTS", "all_ended", "cases", "check", "load", "send_window", "watch_room", "windows",
+]
 
 ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS
 
@@ -44,11 +46,20 @@ def watch_room(bench: Bench) -> None:
         up = False
         while True:
             await bench.settle()
-            ready = bool(bench.dut.windows__ready.value)
-            assert ready or not up, "room for a window went away"
-            up = ready and not bench.dut.windows__valid.value
+            room = bool(bench.dut.windows__room.value)
+            assert room or not up, "room for a window went away"
+            up = room and not bench.dut.windows__valid.value
 
     cocotb.start_soon(watch())
+
+
+async def send_window(bench: Bench, window: int) -> None:
+    """Send a window, after a while, through the pins ``windows``; there is room for it."""
+    await bench.tick(bench.random.choice([0, 0, 1, 3]))
+    await cycle(bench, windows__valid=1, windows__payload=window)
+    assert bench.dut.windows__room.value
+    await bench.tick()
+    bench.dut.windows__valid.value = 0
 
 
 async def load(bench: Bench, program: Program) -> None:

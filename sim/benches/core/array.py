@@ -5,7 +5,16 @@ from __future__ import annotations
 import cocotb
 
 from ...harness.blocks import packets
-from ...harness.programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
+from ...harness.programs import (
+    ALL_REPORTS,
+    all_ended,
+    cases,
+    check,
+    load,
+    send_window,
+    watch_room,
+    windows,
+)
 from ...harness.streams import parameters, start
 
 
@@ -14,8 +23,7 @@ async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
-    rows, into = bench.source("rows", 0.2), bench.source("windows", 0.2)
-    reports = bench.sink("reports", 0.4)
+    rows, reports = bench.source("rows", 0.2), bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):
         await load(bench, program)
         flags = 0 if number % 5 == 4 else int(ALL_REPORTS)
@@ -23,8 +31,8 @@ async def computes_what_the_reference_does(dut):
         rows.stall = bench.random.random() / 2
         reports.stall = bench.random.random() * 0.8
         for input_rows, window in windows(program, sample):
-            await bench.until(lambda: dut.windows__ready.value, "room for a window")
+            await bench.until(lambda: dut.windows__room.value, "room for a window")
             await rows.send(input_rows)
-            await into.send(window)
+            await send_window(bench, window)
         words = await all_ended(bench, reports, program.windows * program.config.cores)
         check(program, sample, packets(words), flags)

@@ -10,8 +10,17 @@ from stablespike.hw.lib.ports import write_layout
 from stablespike.program.program import Program
 
 from ...harness.blocks import cycle, packets
-from ...harness.programs import ALL_REPORTS, all_ended, cases, check, load, watch_room, windows
-from ...harness.streams import Bench, Source, pack, parameters, start
+from ...harness.programs import (
+    ALL_REPORTS,
+    all_ended,
+    cases,
+    check,
+    load,
+    send_window,
+    watch_room,
+    windows,
+)
+from ...harness.streams import Bench, pack, parameters, start
 
 
 class Bus:
@@ -29,25 +38,25 @@ class Bus:
             await bench.tick()
             waiting = self.inner.received or self.host
             moves = bool(waiting) and bench.random.random() >= self.stall
-            dut.bus_valid.value = int(moves)
-            dut.bus_inner.value = int(bool(self.inner.received))
+            dut.bus__valid.value = int(moves)
+            dut.bus__inner.value = int(bool(self.inner.received))
             if moves:
-                dut.bus.value = (self.inner.received or self.host).popleft()
+                dut.bus__row.value = (self.inner.received or self.host).popleft()
             dut.time.value = time
             await bench.settle()
             time += bool(dut.busy.value)
 
 
-async def _run(bench: Bench, bus: Bus, into: Source, program: Program, sample: Any) -> None:
+async def _run(bench: Bench, bus: Bus, program: Program, sample: Any) -> None:
     """Feed a sample, window after window."""
     dut = bench.dut
     for input_rows, window in windows(program, sample):
-        await bench.until(lambda: dut.windows__ready.value, "room for a window")
+        await bench.until(lambda: dut.windows__room.value, "room for a window")
         bus.host.extend(input_rows)
         await bench.until(lambda: not bus.host, "the bus to take the input")
         # The last row is written one cycle after it was put on the bus.
         await bench.tick(2)
-        await into.send(window)
+        await send_window(bench, window)
 
 
 @cocotb.test()
@@ -55,15 +64,14 @@ async def computes_what_the_reference_does(dut):
     """Program after program, windows as fast as they are taken, with stalls on every stream."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
-    bus, into = Bus(bench, 0.3), bench.source("windows", 0.2)
-    reports = bench.sink("reports", 0.4)
+    bus, reports = Bus(bench, 0.3), bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):
         await load(bench, program)
         flags = 0 if number % 5 == 4 else int(ALL_REPORTS)
         dut.report_flags.value = flags
         bus.stall = bench.random.random() / 2
         reports.stall = bench.random.random() * 0.8
-        await _run(bench, bus, into, program, sample)
+        await _run(bench, bus, program, sample)
         words = await all_ended(bench, reports, program.windows)
         check(program, sample, packets(words), flags)
         await bench.settle()
@@ -76,7 +84,7 @@ async def ignores_writes_to_other_cores(dut):
     bench = await start(dut, limit=200_000)
     watch_room(bench)
     program, sample = next(cases(parameters()["folder"]))
-    bus, into, reports = Bus(bench, 0), bench.source("windows"), bench.sink("reports")
+    bus, reports = Bus(bench, 0), bench.sink("reports")
     await load(bench, program)
     layout = write_layout(program.config)
     for _, space, first, rows in program.writes():
@@ -84,6 +92,6 @@ async def ignores_writes_to_other_cores(dut):
             values = {"core": 1, "space": int(space), "row": row, "chunk": 0, "data": 0}
             await cycle(bench, writes__valid=1, writes__payload=pack(layout, values))
     await cycle(bench, writes__valid=0, report_flags=int(ALL_REPORTS))
-    await _run(bench, bus, into, program, sample)
+    await _run(bench, bus, program, sample)
     words = await all_ended(bench, reports, program.windows)
     check(program, sample, packets(words), int(ALL_REPORTS))

@@ -32,15 +32,15 @@ async def reads_what_was_written_in_chunks(dut):
                 data = random.getrandbits(here)
                 await cycle(
                     bench, write=1, write_address=row, write_chunk=chunk, write_data=data,
-                    enable=random.getrandbits(1), address=random.choice(span),
+                    read__enable=random.getrandbits(1), read__address=random.choice(span),
                 )
                 mask = ((1 << here) - 1) << 16 * chunk
                 rows[row] = rows.get(row, 0) & ~mask | data << 16 * chunk
             shown = None
         else:
             enable = random.random() < 0.7
-            await cycle(bench, write=0, enable=int(enable), address=row)
+            await cycle(bench, write=0, read__enable=int(enable), read__address=row)
             if shown is not None:
-                assert value(bench, "data") == shown
+                assert value(bench, "read__data") == shown
             shown = rows[row] if enable else shown
     assert set(span) == set(rows)

@@ -36,17 +36,19 @@ async def reads_the_words_of_a_task(dut):
             # Answer what was granted in the cycle before; garbage where nothing was.
             data = random.getrandbits(32) if granted is None else memory[granted]
             grant = always or random.random() < 0.4
-            await cycle(bench, start=int(age == 0), task=task, grant=int(grant), data=data)
+            await cycle(
+                bench, tasks__start=int(age == 0), tasks__task=task, grant=int(grant), data=data
+            )
             asks = value(bench, "request")
             granted = value(bench, "address") if asks and grant else None
-            loaded = age > 0 and value(bench, "loaded")
+            loaded = age > 0 and value(bench, "tasks__loaded")
             if loaded:
                 break
         assert loaded, f"not loaded {bench.cycle - begun} cycles after the start"
         if always:
             assert age == len(words) + 2
         for _ in range(random.randrange(4)):
-            assert unpack(struct(*words), value(bench, "fields")) == expected
-            assert value(bench, "loaded")
+            assert unpack(struct(*words), value(bench, "tasks__fields")) == expected
+            assert value(bench, "tasks__loaded")
             assert not value(bench, "request")
-            await cycle(bench, start=0, data=random.getrandbits(32))
+            await cycle(bench, tasks__start=0, data=random.getrandbits(32))

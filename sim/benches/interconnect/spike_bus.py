@@ -29,24 +29,25 @@ async def broadcasts_every_part_once(dut):
         source.put(queued[name])
     delay = 2 if config.cores > 1 else int(config.row_beats > 1)
     before: deque[tuple[str, int] | None] = deque([None] * delay)
-    idle, turn, asking = 0, "host", []
+    idle, grant, asking = 0, "host", []
     while any(queued.values()) or any(before):
         await bench.settle()
         waiting = [name for name in names if value(bench, f"{name}__valid")]
         taken = [name for name in waiting if value(bench, f"{name}__ready")]
         if config.cores > 1:
-            assert taken == [name for name in waiting if name == turn], f"{turn}'s turn: {taken}"
-            asked = [name for name in waiting if name not in (turn, "host")]
-            turn, asking = next((name for name in asking if name != turn), "host"), asked
+            granted = [name for name in waiting if name == grant]
+            assert taken == granted, f"{taken} taken, {grant} granted"
+            asked = [name for name in waiting if name not in (grant, "host")]
+            grant, asking = next((name for name in asking if name != grant), "host"), asked
         else:
             assert taken == waiting[:1], f"{taken} taken of {waiting}"
         now = (taken[0], queued[taken[0]].popleft()) if taken else None
         before.append(now)
         shown = before.popleft()
-        assert value(bench, "valid") == (shown is not None)
+        assert value(bench, "bus__valid") == (shown is not None)
         if shown:
-            assert value(bench, "row") == shown[1]
-            assert value(bench, "inner") == (shown[0] != "host")
+            assert value(bench, "bus__row") == shown[1]
+            assert value(bench, "bus__inner") == (shown[0] != "host")
         idle += now is None
     if not stall:
         assert idle <= 4 + delay + config.cores, "parts as fast as the bus takes them"

@@ -24,7 +24,7 @@ from ...harness.frames import (
     window_head,
     write_command,
 )
-from ...harness.streams import Bench, Monitor, pack, parameters, start, unpack
+from ...harness.streams import Bench, pack, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:
@@ -42,7 +42,6 @@ class Array:
     ) -> None:
         self.bench, self.config = bench, config
         self.rows = bench.sink("rows", stall)
-        self.windows_monitor = Monitor(bench, "windows")
         self.source = bench.source("reports", stall)
         self.writes: list[dict[str, Any]] = []
         self.windows: list[dict[str, Any]] = []
@@ -65,7 +64,7 @@ class Array:
     async def _room(self) -> None:
         bench, dut = self.bench, self.bench.dut
         while True:
-            dut.windows__ready.value = 0
+            dut.windows__room.value = 0
             while bench.random.random() < 0.9 * bool(self.stall):
                 await bench.settle()
                 rows = len(self.rows.received)
@@ -73,7 +72,7 @@ class Array:
                     "a row of a window came before there was room for it"
                 )
                 await bench.tick()
-            dut.windows__ready.value = 1
+            dut.windows__room.value = 1
             await bench.settle()
             while not dut.windows__valid.value:
                 await bench.settle()

@@ -1,4 +1,4 @@
-"""Bench of the emission: pooled rows and reports of a task's groups; the pool unit is played."""
+"""Bench of the convolution output: pooled rows, reports of a task's groups; the pool is played."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FLAGS = (
 
 
 class PoolModel:
-    """Answers within the cycle what the emission selects; keeps what it stores."""
+    """Answers within the cycle what the output unit selects; keeps what it stores."""
 
     def __init__(self, bench: Bench, config: ArrayConfig) -> None:
         self.bench, self.config = bench, config
@@ -43,14 +43,14 @@ class PoolModel:
         while True:
             await bench.tick()
             await Timer(2, "ns")  # what selects is there, what reads the words is still to come
-            name = _NAMES[value(bench, "select_skeleton")]
-            beat = value(bench, "beat") if config.row_beats > 1 else 0
-            words = self.kept.get((name, beat), 0) if value(bench, "pooled") else 0
-            if value(bench, "own"):
+            name = _NAMES[value(bench, "pool__select_skeleton")]
+            beat = value(bench, "pool__beat") if config.row_beats > 1 else 0
+            words = self.kept.get((name, beat), 0) if value(bench, "pool__show_kept") else 0
+            if value(bench, "pool__show_row"):
                 words |= self.row[name] >> beat * width & (1 << width) - 1
-            bench.dut.words.value = words
+            bench.dut.pool__words.value = words
             await bench.settle()
-            if value(bench, "store"):
+            if value(bench, "pool__store"):
                 self.kept[name, beat] = words
 
 
@@ -195,22 +195,25 @@ class Group:
         scan = {name: self.counts[name] for name, _ in scan_counts(config)}
         held: dict[str, Any] = {
             "mark": pack(mark_layout(config), self.mark), "settings": self.task.settings,
-            "run": self.run_ & PLACE.fields[0].maximum, "neurons": self.neurons,
-            "last_window": flags["final"], "tracing": flags["trace"],
+            "number": self.run_ & PLACE.fields[0].maximum, "neurons": self.neurons,
+            "last_window": flags["final"], "trace": flags["trace"],
             "counters": flags["counters"], "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
-            **({"odd": flags["odd"]} if config.recurrence else {}),
         }
+        held = {f"group__{name}": pin for name, pin in held.items()}
+        if config.recurrence:
+            held["odd"] = flags["odd"]
         times: list[int] = []
         results = sum(2 + self.words(k) for k in self.kinds() if k < ReportKind.COUNTERS)
         for age in itertools.count():
             times.append(bench.random.getrandbits(BUSY_BITS))
             await cycle(
-                bench, **held, start=int(age == 0), time=times[-1], hold=int(age < self.hold),
-                membrane=self.membranes[lane % config.lanes] & (1 << config.state_bits) - 1,
+                bench, **held, group__start=int(age == 0), group__time=times[-1],
+                hold=int(age < self.hold),
+                group__membrane=self.membranes[lane % config.lanes] & (1 << config.state_bits) - 1,
             )
             held = {}
-            lane = value(bench, "membrane_lane")
+            lane = value(bench, "group__membrane_lane")
             if value(bench, "settles"):
                 assert settled < 0
                 settled = age
@@ -223,10 +226,10 @@ class Group:
         expected = sum(2 + self.words(kind) for kind in self.kinds())
         waited = 0
         while len(reports.received) < expected:
-            await cycle(bench, start=0)
+            await cycle(bench, group__start=0)
             waited += 1
         assert settled >= 0
-        late = settled + (config.chain > 1)
+        late = settled + config.pipelined
         self.check(packets(reports.received), pooled, times[min(late, len(times) - 1)])
         reports.received.clear()
         assert len(rows.received) == len(self.rows(pooled))

@@ -1,4 +1,4 @@
-"""Bench of the write-back between models of the AND unit's rows, a state memory and counters."""
+"""Bench of the dense output between models of the AND unit's rows, a state memory and counters."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Group:
         return spikes + [kind for kind in kinds if kind not in spikes]
 
     def early(self) -> list[ReportKind]:
-        """Kinds of packets that tell of spikes: they go before the row is thinned."""
+        """Kinds of packets that tell of spikes: they go before the skeleton is applied."""
         f = self.flags
         wanted = {
             ReportKind.TRACE_SPIKES: f["monitor"] and f["trace"],
@@ -105,8 +105,8 @@ class Group:
         mark = {"group": 1, "task": f["task"], "window": f["window"], "empty": f["empty"]}
         scan = {name: self.counts[name] for name, _ in scan_counts(config)}
         return {
-            "mark": pack(mark_layout(config), mark), "settings": settings, "group": self.group,
-            "neurons": self.neurons, "last_window": f["final"], "tracing": f["trace"],
+            "mark": pack(mark_layout(config), mark), "settings": settings, "number": self.group,
+            "neurons": self.neurons, "last_window": f["final"], "trace": f["trace"],
             "counters": f["counters"], "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
         }
@@ -135,34 +135,34 @@ class Group:
         """Start it and check all of it; returns the cycles until ``done``."""
         bench, config = self.bench, self.config
         shown, lane = self.row["spikes"], 0
-        thinned = False
+        applied = False
         settles: list[int] = []
         rows.received.clear()
         reports.received.clear()
-        held = self.pins()
+        held = {f"group__{name}": pin for name, pin in self.pins().items()}
         width, mask = config.window, (1 << config.state_bits) - 1
         for age in itertools.count():
             now = bench.random.getrandbits(BUSY_BITS)
             await cycle(
-                bench, **held, start=int(age == 0), time=now, row=shown,
-                membrane=self.membranes[lane % config.lanes] & mask,
+                bench, **held, group__start=int(age == 0), group__time=now, row=shown,
+                group__membrane=self.membranes[lane % config.lanes] & mask,
             )
             held = {}
-            lane = value(bench, "membrane_lane")
+            lane = value(bench, "group__membrane_lane")
             if value(bench, "settles"):
                 settles.append(now)
                 got = [unpack(beat_layout(config), row) for row in rows.received]
                 assert got == self.rows()
             if value(bench, "rotate"):
                 shown = shown >> width | (shown & ((1 << width) - 1)) << (config.row_bits - width)
-            if value(bench, "thin"):
-                assert not thinned
+            if value(bench, "apply_skeleton"):
+                assert not applied
                 assert shown == self.row["spikes"], "the row is left as it was"
-                thinned, shown = True, self.row["skeleton"]
+                applied, shown = True, self.row["skeleton"]
             if value(bench, "done"):
                 break
-        assert shown == self.row["skeleton" if thinned else "spikes"], "the row is left as it was"
-        await cycle(bench, start=0)
+        assert shown == self.row["skeleton" if applied else "spikes"], "the row is left as it was"
+        await cycle(bench, group__start=0)
         expected = sum(2 + self.words(kind) for kind in self.kinds())
         await bench.until(lambda: len(reports.received) >= expected, f"{expected} words")
         assert len(settles) == 1

@@ -91,7 +91,7 @@ class Task:
             await cycle(
                 bench, start=int(begins), neurons=neurons, steps=self.steps - 1,
                 pixels=int(self.pixels), sums=self.shown(at), align=int(self.align),
-                **({"halves": int(self.halves)} if config.wide_weights else {}),
+                **({"split_weights": int(self.halves)} if config.wide_weights else {}),
             )
             assert value(bench, "ready") == (now >= end)
             assert value(bench, "read") == (known is not None)

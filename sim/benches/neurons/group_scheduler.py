@@ -1,4 +1,4 @@
-"""Bench of the turns between models of the task reader, the lanes, the drain and the write-back."""
+"""Bench of the group scheduler between models of task reader, lanes, drain and output unit."""
 
 from __future__ import annotations
 
@@ -31,50 +31,58 @@ async def _task(bench: Bench, config: ArrayConfig, number: int, last: bool) -> N
 
     async def quiet(free: bool = False, **pins: int) -> None:
         await cycle(bench, **pins)
-        assert value(bench, "free") == free
-        assert not any(value(bench, name) for name in ("load", "emit", "start"))
-        assert value(bench, "task") == number
+        assert value(bench, "groups__free") == free
+        assert not any(value(bench, name) for name in ("tasks__start", "output_start", "start"))
+        assert value(bench, "tasks__task") == number
 
     while random.random() < 0.5:
-        await quiet(held=0, loaded=random.getrandbits(1))
-    await cycle(bench, held=1, loaded=0)
-    assert value(bench, "load")
-    assert not value(bench, "free")
+        await quiet(window_held=0, tasks__loaded=random.getrandbits(1))
+    await cycle(bench, window_held=1, tasks__loaded=0)
+    assert value(bench, "tasks__start")
+    assert not value(bench, "groups__free")
     while random.random() < 0.5:
-        await quiet(held=random.getrandbits(1))
-    await quiet(loaded=1, settings=_settings(config, at), held=random.getrandbits(1))
+        await quiet(window_held=random.getrandbits(1))
+    await quiet(
+        tasks__loaded=1, tasks__fields=_settings(config, at), window_held=random.getrandbits(1)
+    )
     empty = random.random() < 0.2
     count = 1 if empty else random.randint(1, 6)
     for group in range(count):
         ends = group == count - 1
         mark = {"group": 1, "task": int(ends), "window": int(ends and last), "empty": int(empty)}
         while random.random() < 0.5:
-            await quiet(free=True, computed=random.getrandbits(1), emitted=random.getrandbits(1),
-                        mark=_garbage(random, config))
-        await quiet(free=True, swap=1, mark=pack(marks, mark), computed=0, emitted=0)
+            await quiet(
+                free=True, complete=random.getrandbits(1), output_done=random.getrandbits(1),
+                groups__mark=_garbage(random, config),
+            )
+        await quiet(
+            free=True, groups__swap=1, groups__mark=pack(marks, mark), complete=0, output_done=0
+        )
         if empty:
-            await cycle(bench, swap=0, mark=_garbage(random, config))
+            await cycle(bench, groups__swap=0, groups__mark=_garbage(random, config))
         else:
-            await cycle(bench, swap=0, mark=_garbage(random, config), arrives=1)
+            await cycle(
+                bench, groups__swap=0, groups__mark=_garbage(random, config), groups__arrives=1
+            )
             assert value(bench, "start")
-            assert not value(bench, "emit")
-            assert unpack(marks, value(bench, "mark_entering")) == mark
+            assert not value(bench, "output_start")
+            assert unpack(marks, value(bench, "entering_mark")) == mark
             for name in ("parameters", "state"):
                 places = getattr(config, {"parameters": "neuron_groups"}.get(name, "state_groups"))
                 here = at[name] + group & (1 << bits_for(places - 1)) - 1
                 assert value(bench, name) == here
-            assert value(bench, "state_done") == value(bench, "state")
-            await quiet(arrives=0)
+            assert value(bench, "leaving_state") == value(bench, "state")
+            await quiet(groups__arrives=0)
             while random.random() < 0.6:
-                await quiet(emitted=random.getrandbits(1))
-            await cycle(bench, computed=1, emitted=0)
-        assert value(bench, "group") == group
-        assert value(bench, "emit")
-        assert not value(bench, "free")
+                await quiet(output_done=random.getrandbits(1))
+            await cycle(bench, complete=1, output_done=0)
+        assert value(bench, "output_number") == group
+        assert value(bench, "output_start")
+        assert not value(bench, "groups__free")
         while random.random() < 0.5:
-            await quiet(computed=random.getrandbits(1))
-        await quiet(computed=0, emitted=1)
-        assert unpack(marks, value(bench, "mark_emitted")) == mark
+            await quiet(complete=random.getrandbits(1))
+        await quiet(complete=0, output_done=1)
+        assert unpack(marks, value(bench, "output_mark")) == mark
 
 
 @cocotb.test()
@@ -82,8 +90,6 @@ async def groups_take_turns(dut):
     """Windows of tasks of groups, empty ones among them, each step after a random while."""
     config = array_config()
     bench = await start(dut)
-    for name in ("held", "loaded", "swap", "arrives", "computed", "emitted"):
-        getattr(dut, name).value = 0
     for _ in range(60):
         tasks = bench.random.randint(1, config.tasks)
         for number in range(tasks):

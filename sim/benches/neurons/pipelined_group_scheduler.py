@@ -1,6 +1,7 @@
-"""Bench of the overlap between models of the scan side, task reader, drain, neuron unit, emission.
+"""Bench of the pipelined group scheduler between models of all that it talks to.
 
-The drain and the neuron unit are cycle by cycle as they are; how long the others take is random.
+The drain and the neuron unit are cycle by cycle as they are; how long scan side,
+task reader and output unit take is random.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Task:
 
 
 class Surroundings:
-    """All that the overlap talks to; checks every cycle of it."""
+    """All that the scheduler talks to; checks every cycle of it."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, tasks: list[Task]) -> None:
         self.bench, self.config, self.tasks = bench, config, tasks
@@ -129,41 +130,41 @@ class Surroundings:
         self.loading -= self.loading >= 0
         loaded = self.task is not None and self.loading < 0
         await bench.tick()
-        dut.held.value = held = int(self.hurry or random.random() < 0.6)
-        dut.loaded.value = int(loaded)
+        dut.window_held.value = held = int(self.hurry or random.random() < 0.6)
+        dut.tasks__loaded.value = int(loaded)
         if loaded != self.loaded:
             self.loaded = loaded
             size = struct(*task_layout(config).neuron).size
-            dut.settings.value = self.task.settings if loaded else random.getrandbits(size)
-        dut.ready.value = int(now >= self.end)
-        dut.late.value = int(any(now - age in self.reads for age in range(1, late + 1)))
+            dut.tasks__fields.value = self.task.settings if loaded else random.getrandbits(size)
+        dut.drain_ready.value = int(now >= self.end)
+        dut.drain_late.value = int(any(now - age in self.reads for age in range(1, late + 1)))
         arriving = self.arrives.pop(now, None)
-        dut.arrives.value = int(arriving is not None)
+        dut.groups__arrives.value = int(arriving is not None)
         garbage = random.getrandbits(mark_layout(config).size)
-        dut.arrived.value = (
+        dut.groups__arrived.value = (
             garbage if arriving is None else pack(mark_layout(config), arriving.mark)
         )
         leaving, completing = self.leaves.pop(now, None), self.completes.pop(now, None)
-        dut.odd_done.value = random.getrandbits(1) if leaving is None else leaving[1]
+        dut.leaving_tag.value = random.getrandbits(1) if leaving is None else leaving[1]
         dut.complete.value = int(completing is not None)
-        dut.odd_complete.value = random.getrandbits(1) if completing is None else completing[1]
+        dut.complete_tag.value = random.getrandbits(1) if completing is None else completing[1]
         finishing = self.emitting if now == self.free_from else None
-        dut.emitted.value = int(finishing is not None)
+        dut.output_done.value = int(finishing is not None)
         await Timer(2, "ns")
-        swaps = bool(value(bench, "free") and self.waiting) and (
+        swaps = bool(value(bench, "groups__free") and self.waiting) and (
             self.hurry or random.random() < 0.3
         )
-        dut.swap.value = int(swaps)
-        dut.mark.value = (
+        dut.groups__swap.value = int(swaps)
+        dut.groups__mark.value = (
             pack(mark_layout(config), self.waiting[0].mark) if swaps else garbage
         )
         await bench.settle()
 
-        if value(bench, "load"):
+        if value(bench, "tasks__start"):
             assert held
             assert all(g.emitted >= 0 for g in self.groups), "tasks overlap"
             assert not self.waiting
-            self.task = self.tasks[value(bench, "task")]
+            self.task = self.tasks[value(bench, "tasks__task")]
             self.waiting = self.task.groups()
             self.loading = 3 if self.hurry else random.randint(2, 9)
         if swaps:
@@ -179,7 +180,7 @@ class Surroundings:
                 self.to_take.append(group)
         self._enter(bool(value(bench, "start")))
         if leaving is not None:
-            assert value(bench, "state_done") == leaving[0].state
+            assert value(bench, "leaving_state") == leaving[0].state
         if completing is not None:
             completing[0].complete = now + 1
         self._emit(finishing)
@@ -195,11 +196,11 @@ class Surroundings:
             group, _, _, last = reading
             assert value(bench, "parameters") == group.parameters
             assert value(bench, "state") == group.state
-            mark = unpack(mark_layout(config), value(bench, "mark_entering"))
+            mark = unpack(mark_layout(config), value(bench, "entering_mark"))
             assert mark == group.mark
-            tag, done = value(bench, "odd"), now + 1 + neuron_latency(config)
+            tag, done = value(bench, "tag"), now + 1 + neuron_latency(config)
             self.leaves[done] = group, tag
-            written = done + (config.chain > 1)
+            written = done + config.pipelined
             if last:
                 self.completes[written] = group, tag
             before = self.groups.index(group) - 1
@@ -234,7 +235,7 @@ class Surroundings:
             assert 0 <= group.complete <= now, "the row is not complete"
             group.taken, group.emit = now, now + 1
         emits = [group for group in self.groups if group.emit == now]
-        assert value(bench, "emit") == len(emits)
+        assert value(bench, "output_start") == len(emits)
         if emits:
             assert self.emitting is None
             (self.emitting,) = emits
@@ -242,10 +243,10 @@ class Surroundings:
                 self.emission if self.hurry else bench.random.randint(1, self.emission)
             )
         if self.emitting is not None:
-            mark = unpack(mark_layout(config), value(bench, "mark_emitted"))
+            mark = unpack(mark_layout(config), value(bench, "output_mark"))
             assert mark == self.emitting.mark
             if not mark["empty"]:
-                assert value(bench, "run") == self.emitting.run
+                assert value(bench, "output_number") == self.emitting.run
         if finishing is not None:
             finishing.emitted, self.emitting = now, None
 
@@ -266,7 +267,9 @@ async def _windows(around: Surroundings, count: int) -> None:
     order = [group.task.number for group in around.groups if group.last]
     assert order == [task.number for task in around.tasks] * count
     await around.bench.tick()
-    for name in ("held", "arrives", "complete", "emitted", "swap", "loaded"):
+    for name in (
+        "window_held", "groups__arrives", "complete", "output_done", "groups__swap", "tasks__loaded"
+    ):
         getattr(around.bench.dut, name).value = 0
     await around.bench.tick(3)
 

@@ -58,24 +58,26 @@ class Reader:
         """It is the group to read from the next cycle on; into an empty pool, if ``fresh``."""
         self.group = group
         self.todo = deque(
-            {"select_skeleton": s, "beat": beat, "own": 1, "pooled": int(not fresh), "store": 1}
+            {"select_skeleton": s, "beat": beat, "show_row": 1, "show_kept": int(not fresh),
+             "store": 1}
             for s, beat in self.kept
         )
         self.todo.extend(
-            {name: self.random.getrandbits(1) for name in ("select_skeleton", "own", "pooled")}
+            {name: self.random.getrandbits(1)
+             for name in ("select_skeleton", "show_row", "show_kept")}
             | {"beat": self.random.randrange(self.config.row_beats),
                "store": int(self.random.random() < 0.1)}
             for _ in range(self.random.choice([0, 3, 3 * self.config.lanes]))
         )
 
     def idle(self) -> dict[str, int]:
-        return {"select_skeleton": 0, "beat": 0, "own": 1, "pooled": 0, "store": 0}
+        return {"select_skeleton": 0, "beat": 0, "show_row": 1, "show_kept": 0, "store": 0}
 
     def expect(self, pins: dict[str, int]) -> int:
         """What is out with these pins; takes note of what is stored."""
         place = pins["select_skeleton"], pins["beat"]
-        words = self.kept[place] if pins["pooled"] else 0
-        if pins["own"] and self.group is not None:
+        words = self.kept[place] if pins["show_kept"] else 0
+        if pins["show_row"] and self.group is not None:
             row = self.group.row(bool(place[0]), self.config.window)
             words |= row >> place[1] * self.part & (1 << self.part) - 1
         if pins["store"]:
@@ -112,19 +114,19 @@ async def pools_a_group_while_the_next_comes_in(dut):
                 coming += not group.writes
             reads = bool(reader.todo) and (hurry or random.random() < 0.8)
             chosen = reader.todo.popleft() if reads else reader.idle()
-            if config.row_beats == 1:
-                pins |= {name: bit for name, bit in chosen.items() if name != "beat"}
-            else:
-                pins |= chosen
+            pins |= {
+                f"pool__{name}": bit for name, bit in chosen.items()
+                if name != "beat" or config.row_beats > 1
+            }
             await cycle(bench, **pins)
-            assert value(bench, "words") == reader.expect(chosen), (number, taken, chosen)
+            assert value(bench, "pool__words") == reader.expect(chosen), (number, taken, chosen)
             if take:
                 reader.take(groups[taken], taken % pool == 0)
                 taken += 1
         assert coming == taken == len(groups)
         for group in groups:
             counts = [a + b for a, b in zip(counts, group.counts(), strict=True)]
-        await cycle(bench, write=0, take=0, store=0)
+        await cycle(bench, write=0, take=0, pool__store=0)
         assert [value(bench, f"{name}_count") for name in ("spike", "stable")] == counts
         await cycle(bench, clear=1, clear_counts=1)
         assert [value(bench, f"{name}_count") for name in ("spike", "stable")] == counts
@@ -143,12 +145,12 @@ async def forgets_the_row_that_comes_in(dut):
         step, fired, before = group.writes.popleft()
         await cycle(bench, write=1, step=step, fired=fired, before=before)
     await cycle(bench, write=0, take=1)
-    await cycle(bench, take=0, clear=1, own=1)
+    await cycle(bench, take=0, clear=1, pool__show_row=1)
     part = (1 << config.row_bits // config.row_beats) - 1
-    assert value(bench, "words") == group.row(False, config.window) & part
+    assert value(bench, "pool__words") == group.row(False, config.window) & part
     await cycle(bench, clear=0, take=1)
-    assert value(bench, "words") == group.row(False, config.window) & part
+    assert value(bench, "pool__words") == group.row(False, config.window) & part
     for select in (0, 1):
-        await cycle(bench, take=0, select_skeleton=select)
-        assert value(bench, "words") == 0
+        await cycle(bench, take=0, pool__select_skeleton=select)
+        assert value(bench, "pool__words") == 0
     assert [value(bench, f"{name}_count") for name in ("spike", "stable")] == group.counts()

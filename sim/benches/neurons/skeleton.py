@@ -76,8 +76,8 @@ async def collects_rows_and_counts(dut):
                 await cycle(bench, rotate=0)
                 assert value(bench, "row") == row(rows[turn:] + rows[:turn])
             if rows is words:
-                await cycle(bench, thin=1)
-                await cycle(bench, thin=0)
+                await cycle(bench, apply_skeleton=1)
+                await cycle(bench, apply_skeleton=0)
                 assert value(bench, "row") == row(stable)
         spikes += sum(word.bit_count() for word in words)
         stables += sum(word.bit_count() for word in stable)

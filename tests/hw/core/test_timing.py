@@ -15,9 +15,9 @@ from amaranth.sim import Simulator
 from stablespike.hw.core.core import Core
 from stablespike.hw.core.task_reader import TaskReader
 from stablespike.hw.neurons.drain import Drain
-from stablespike.hw.neurons.group_scheduler import Turns
+from stablespike.hw.neurons.group_scheduler import GroupScheduler
 from stablespike.hw.neurons.neuron_unit import NeuronUnit
-from stablespike.hw.neurons.pipelined_group_scheduler import Overlap
+from stablespike.hw.neurons.pipelined_group_scheduler import PipelinedGroupScheduler
 from stablespike.hw.scan.scanner import Scanner
 from stablespike.spec import timing
 
@@ -70,7 +70,7 @@ class Run:
         neuron = ss.Neuron(threshold=1)
         layers = [ss.Dense(np.zeros(shape), neuron=neuron) for shape in ((16, 4), (3, 16))]
         self.program = ss.compile(ss.Network(ss.SpikeInput((4,)), layers), config, STEPS)
-        schedulers = Overlap if config.convolution else Turns
+        schedulers = PipelinedGroupScheduler if config.convolution else GroupScheduler
         simulator, parts = parts_of(
             self.core, Scanner, TaskReader, schedulers, Drain, NeuronUnit
         )
@@ -78,16 +78,16 @@ class Run:
         (scheduler,) = parts[schedulers]
         (scan_task,) = [reader for reader in parts[TaskReader] if reader.first == 0]
         self.signals = {
-            "range": scanner.fields.valid & scanner.fields.ready,
+            "range": scanner.ranges.valid & scanner.ranges.ready,
             "issue": scanner.issue,
-            "scan task": scan_task.start,
-            "free": scheduler.free,
-            "swap": scheduler.swap,
+            "scan task": scan_task.tasks.start,
+            "free": scheduler.groups.free,
+            "swap": scheduler.groups.swap,
             "start": drain.start,
             "finished": drain.finished,
             "enters": unit.valid,
             "leaves": unit.done,
-            "emitted": scheduler.emitted,
+            "emitted": scheduler.output_done,
         }
         self.up: dict[str, list[int]] = {name: [] for name in self.signals}
         simulator.add_clock(1e-6)
@@ -107,10 +107,10 @@ class Run:
                     await ctx.tick()
         ctx.set(core.writes.valid, 0)
         ctx.set(core.rows.ready, 1)
-        ctx.set(core.bus, {"row": 0, "beat": 0, "words": 1})
-        ctx.set(core.bus_valid, 1)
+        ctx.set(core.bus.row, {"row": 0, "beat": 0, "words": 1})
+        ctx.set(core.bus.valid, 1)
         await ctx.tick()
-        ctx.set(core.bus_valid, 0)
+        ctx.set(core.bus.valid, 0)
         ctx.set(core.windows.payload, {"steps": STEPS - 1, "first": 1, "last": 1, "base": 0})
         ctx.set(core.windows.valid, 1)
         for now in range(CYCLES):

@@ -1,10 +1,9 @@
-"""Emission."""
+"""Output of a group with convolution."""
 
 import pytest
-from stablespike.hw.neurons.convolution_output import Emission
+from stablespike.hw.neurons.convolution_output import ConvolutionOutput
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
-from wrapped import Wrapped
 
 CONFIGS = {
     "4 x T1": ArrayConfig(
@@ -18,16 +17,15 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_emission(name):
+def test_convolution_output(name):
     config = CONFIGS[name]
     index = config.cores - 1
-    component = Wrapped(Emission(config, index), final="last_window", trace="tracing")
     assert run_bench(
-        component, "stablespike.sim.benches.neurons.convolution_output", name="EmissionPins",
+        ConvolutionOutput(config, index), "stablespike.sim.benches.neurons.convolution_output",
         parameters={"config": config, "index": index},
     ) == 1
 
 
 def test_refuses_a_core_that_is_not_there():
     with pytest.raises(ValueError, match="index must be from 0 to 1, not 2"):
-        Emission(ArrayConfig(cores=2, convolution=True), 2)
+        ConvolutionOutput(ArrayConfig(cores=2, convolution=True), 2)

@@ -1,10 +1,9 @@
-"""Write-back."""
+"""Output of a group without convolution."""
 
 import pytest
-from stablespike.hw.neurons.dense_output import Writeback
+from stablespike.hw.neurons.dense_output import DenseOutput
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
-from wrapped import Wrapped
 
 CONFIGS = {
     "16 x T4": ArrayConfig(cores=2, neuron_groups=24, synaptic_current=False),
@@ -16,19 +15,18 @@ CONFIGS = {
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_writeback(name, stall):
+def test_dense_output(name, stall):
     config = CONFIGS[name]
     index = config.cores - 1
     parameters = {"config": config, "index": index, "stall": stall}
-    component = Wrapped(Writeback(config, index), final="last_window", trace="tracing")
     assert run_bench(
-        component, "stablespike.sim.benches.neurons.dense_output",
-        name="WritebackPins", parameters=parameters
+        DenseOutput(config, index), "stablespike.sim.benches.neurons.dense_output",
+        parameters=parameters,
     ) == 2
 
 
 def test_refuses_a_core_that_is_not_there():
     with pytest.raises(ValueError, match="index must be from 0 to 1, not 2"):
-        Writeback(ArrayConfig(cores=2), 2)
+        DenseOutput(ArrayConfig(cores=2), 2)
     with pytest.raises(TypeError, match="index must be an integer, not None"):
-        Writeback(ArrayConfig(), None)
+        DenseOutput(ArrayConfig(), None)

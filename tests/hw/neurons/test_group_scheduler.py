@@ -1,7 +1,7 @@
-"""Turns."""
+"""Group scheduler without convolution."""
 
 import pytest
-from stablespike.hw.neurons.group_scheduler import Turns
+from stablespike.hw.neurons.group_scheduler import GroupScheduler
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
@@ -12,9 +12,9 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_turns(name):
+def test_group_scheduler(name):
     config = CONFIGS[name]
     assert run_bench(
-        Turns(config), "stablespike.sim.benches.neurons.group_scheduler",
+        GroupScheduler(config), "stablespike.sim.benches.neurons.group_scheduler",
         parameters={"config": config}
     ) == 1

@@ -1,7 +1,7 @@
-"""Overlap."""
+"""Group scheduler with convolution."""
 
 import pytest
-from stablespike.hw.neurons.pipelined_group_scheduler import Overlap
+from stablespike.hw.neurons.pipelined_group_scheduler import PipelinedGroupScheduler
 from stablespike.sim.harness.bench import run_bench
 from stablespike.spec import ArrayConfig
 
@@ -21,9 +21,8 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_overlap(name):
+def test_pipelined_group_scheduler(name):
     config = CONFIGS[name]
-    assert run_bench(
-        Overlap(config), "stablespike.sim.benches.neurons.pipelined_group_scheduler",
-        parameters={"config": config}
-    ) == 2
+    bench = "stablespike.sim.benches.neurons.pipelined_group_scheduler"
+    parameters = {"config": config}
+    assert run_bench(PipelinedGroupScheduler(config), bench, parameters=parameters) == 2

@@ -152,16 +152,16 @@ class Exercise(wiring.Component):
         with m.Else():
             m.d.comb += [
                 memory.write.eq(state[50]), memory.write_address.eq(state[2:13]),
-                memory.write_chunk.eq(state[:2]), memory.enable.eq(state[51]),
-                memory.address.eq(state[20:31]),
+                memory.write_chunk.eq(state[:2]), memory.read.enable.eq(state[51]),
+                memory.read.address.eq(state[20:31]),
             ]
             with m.If(memory.write):
                 m.d.sync += known.eq(0)
-            with m.Elif(memory.enable):
+            with m.Elif(memory.read.enable):
                 m.d.sync += known.eq(1)
         m.d.comb += memory.write_data.eq(state[33:])
         with m.If(known):
-            m.d.comb += seen.eq(memory.data)
+            m.d.comb += seen.eq(memory.read.data)
         return seen
 
 

@@ -1,0 +1,221 @@
+"""Scan side of a core: from the spikes of a map to the sums of a group."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect
+from stablespike.spec import ArrayConfig, task_layout
+from stablespike.spec.link import Space
+from stablespike.spec.timing import SWAP_STAGES
+
+from ..lib.ports import bus_signature, read_signature, space_shape, tasks_signature
+from ..lib.registers import pipeline
+from ..neurons.group_scheduler import handover_signature
+from ..scan.chained_lanes import ChainedLanes
+from ..scan.lanes import Lanes
+from ..scan.scan_counters import ScanCounters, scan_counts
+from ..scan.scanner import Scanner, mark_layout
+from ..scan.sequencer import Sequencer
+from ..scan.spike_memory import SpikeMemory
+from .windows import scanned_signature
+
+__all__ = ["ScanSide"]
+
+
+class ScanSide(wiring.Component):
+    """Walks the task list, finds the spikes of each task's map, and adds their weights.
+
+    An event is in the sums two cycles after the scanner issued it, in pipelined arrays five:
+
+        cycle       0       1              2        3              4      5
+        small       issued  word, weights  in sums
+        pipelined   issued  fetch          word     word, weights  added  in sums
+
+    A group leaves the lanes in the cycle after its last event, when the neuron side is free; the
+    next group's events follow as soon as the lanes take them.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+
+    Members
+    -------
+    bus : In(bus_signature(config))
+        The spike bus; all rows on it are kept.
+    weights : Out(read_signature(...))
+        The weight memory.
+    tasks : Out(tasks_signature(config, ...))
+        The tasks' scan fields.
+    tasks_written : In(1)
+        The host writes to the task memory in this cycle.
+    windows : In(scanned_signature(config))
+        The next window.
+    arrived : Out(1)
+        This core has come to a ``sync``.
+    go : In(1)
+        All cores have.
+    groups : Out(handover_signature(config))
+        Groups that leave the lanes.
+    shift : In(config.window)
+        Move chain ``t`` of the lanes' shadow on to the next lane.
+    sums : Out(ArrayLayout(signed(config.acc_bits), config.window))
+        What the chains show.
+    counts : Out(scan_counts(config))
+        What the scan of the task closed last has counted.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "bus": In(bus_signature(config)),
+            "weights": Out(read_signature(*space_shape(config, Space.WEIGHTS))),
+            "tasks": Out(tasks_signature(config, task_layout(config).scan)),
+            "tasks_written": In(1),
+            "windows": In(scanned_signature(config)),
+            "arrived": Out(1), "go": In(1),
+            "groups": Out(handover_signature(config)),
+            "shift": In(config.window),
+            "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
+            "counts": Out(scan_counts(config)),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, bus, tasks, windows = self.config, self.bus, self.tasks, self.windows
+        m.submodules.spikes = spikes = SpikeMemory(config)
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.scanner = scanner = Scanner(config)
+        m.submodules.lanes = lanes = (ChainedLanes if config.chain > 1 else Lanes)(config)
+        m.submodules.counters = counters = ScanCounters(config)
+        connect(m, sequencer.ranges, scanner.ranges)
+        under_way = self._add_events(m, scanner, spikes, lanes)
+        finished = self._swap(m, scanner, lanes, counters)
+        m.d.comb += [
+            spikes.write.eq(bus.valid),
+            spikes.written.eq(bus.row),
+            spikes.flags_row.eq(scanner.flags_row),
+            scanner.flags.eq(spikes.flags),
+            scanner.available.eq(sequencer.available),
+
+            sequencer.waiting.eq(windows.waiting),
+            sequencer.base.eq(windows.window.base),
+            windows.take.eq(sequencer.take),
+            sequencer.row_received.eq(
+                bus.valid & bus.inner & (bus.row.beat == config.row_beats - 1)
+            ),
+            sequencer.written.eq(self.tasks_written),
+            tasks.start.eq(sequencer.load),
+            tasks.task.eq(sequencer.task),
+            sequencer.loaded.eq(tasks.loaded),
+            sequencer.scan.eq(tasks.fields),
+            sequencer.walked.eq(scanner.walked),
+            sequencer.quiet.eq(scanner.idle & ~finished & ~under_way),
+            self.arrived.eq(sequencer.arrived),
+            sequencer.go.eq(self.go),
+
+            lanes.shift.eq(self.shift),
+            self.sums.eq(lanes.sums),
+            counters.issued.eq(lanes.add),
+            counters.word.eq(lanes.word),
+            counters.waiting.eq((scanner.blocked | sequencer.arrived) & ~finished),
+            self.counts.eq(counters.counts),
+        ]
+        if config.recurrence:
+            m.d.comb += sequencer.first.eq(windows.window.first)
+        return m
+
+    def _add_events(self, m: Module, scanner: Scanner, spikes: SpikeMemory, lanes: Lanes) -> Value:
+        """Fetch word and weights of each event, for the lanes; whether events are on their way.
+
+        In pipelined arrays a register comes before the memories and one behind them.
+        """
+        config = self.config
+        # To find the lowest flag takes a cycle of its own: it ends in these registers.
+        fetch, event = Signal(), Signal.like(scanner.event)
+        fetched = Signal()
+        lane_bits = config.lanes.bit_length() - config.row_beats.bit_length()  # within a beat
+        lane = Signal(unsigned(lane_bits))
+        domain = pipeline(m, config)
+        domain += [
+            fetch.eq(scanner.issue),
+            event.eq(scanner.event),
+            self.weights.enable.eq(fetch),
+            self.weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
+            lanes.add.eq(fetched),
+            lanes.word.eq(spikes.words.word_select(lane, config.window)),
+        ]
+        m.d.sync += [fetched.eq(fetch), lane.eq(event.lane)]
+        m.d.comb += [
+            spikes.words_row.eq(event.row),
+            spikes.words_beat.eq(event.lane[lane_bits:]),
+            lanes.weights.eq(self.weights.data),
+        ]
+        if config.wide_weights:
+            wide = Signal()
+            m.d.sync += wide.eq(event.wide)
+            domain += lanes.low.eq(wide)
+        return fetch | fetched | lanes.add
+
+    def _swap(
+        self, m: Module, scanner: Scanner, lanes: Lanes, counters: ScanCounters
+    ) -> Signal:
+        """Let a group leave when its last event is in and the neuron side is free.
+
+        Returns whether a group is to leave. In a small array a swap waits for the last event:
+
+            cycle      0           1           2           3
+            scanner    last event              next event
+            lanes                  last event  swap        next event
+
+        In a pipelined array a swap takes the place of an event, and as many registers to the lanes,
+        so it follows the last event by itself. The lanes take ``chain`` cycles to empty, here 2:
+
+            cycle      0           1           2           3           4         5     6
+            scanner    last event                          next event
+            swap                   *
+            lanes                                          last event  swap            next event
+        """
+        config, groups = self.config, self.groups
+        mark, swap = groups.mark, groups.swap
+        finished = Signal()
+        # Without registers on their way to the lanes, events must be waited for.
+        ready = finished if config.pipelined else finished & ~lanes.add
+        m.d.comb += [swap.eq(ready & groups.free), counters.draining.eq(ready & ~groups.free)]
+        with m.If(scanner.finish):
+            m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]
+        with m.Elif(swap):
+            m.d.sync += finished.eq(0)
+
+        if config.chain > 1:
+            at, moving = Signal(range(config.chain)), Signal()
+            # The lanes are empty when the next event arrives, ``chain`` cycles behind the swap.
+            m.d.comb += scanner.hold.eq(finished | moving)
+            m.d.sync += at.eq(at + moving)
+            with m.If(swap):
+                m.d.sync += [at.eq(1), moving.eq(1)]
+            with m.Elif(at == config.chain - 1):
+                m.d.sync += moving.eq(0)
+        else:
+            m.d.comb += scanner.hold.eq(finished & ~swap)
+
+        # Decided before the registers, so that the lanes, which are many, get it from one.
+        leaving = Signal(data.StructLayout(
+            {"swap": 1, "filled": 1, "task": 1, "mark": mark_layout(config)}
+        ))
+        m.d.comb += [
+            leaving.swap.eq(swap), leaving.filled.eq(swap & ~mark.empty),
+            leaving.task.eq(swap & mark.task), leaving.mark.eq(mark),
+        ]
+        for stage in range(SWAP_STAGES if config.pipelined else 0):
+            later = Signal(leaving.shape(), name=f"leaving{stage}")
+            m.d.sync += later.eq(leaving)
+            leaving = later
+        m.d.comb += [
+            # With convolution a swap takes the other half of the lanes' memory: only if it is used.
+            lanes.swap.eq(leaving.filled if config.convolution else leaving.swap),
+            counters.close.eq(leaving.task),
+        ]
+        m.d.sync += [groups.arrives.eq(leaving.filled), groups.arrived.eq(leaving.mark)]
+        return finished
