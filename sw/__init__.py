@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from .device.stream import Stream
     from .golden.counters import consistency
     from .golden.golden import Golden
-    from .importers.export import to_nir
-    from .importers.nir import from_nir
-    from .importers.snntorch import from_snntorch
-    from .importers.spikingjelly import from_spikingjelly
+    from .importers.frameworks.snntorch import from_snntorch
+    from .importers.frameworks.spikingjelly import from_spikingjelly
+    from .importers.nir.export import to_nir
+    from .importers.nir.importer import from_nir
     from .network import (
         Conv2d,
         Dense,
@@ -74,10 +74,10 @@ _MODULES = {
     ".network.fidelity": ("Fidelity",),
     ".network.files": ("load", "save"),
     ".golden.golden": ("Golden",),
-    ".importers.export": ("to_nir",),
-    ".importers.nir": ("from_nir",),
-    ".importers.snntorch": ("from_snntorch",),
-    ".importers.spikingjelly": ("from_spikingjelly",),
+    ".importers.nir.export": ("to_nir",),
+    ".importers.nir.importer": ("from_nir",),
+    ".importers.frameworks.snntorch": ("from_snntorch",),
+    ".importers.frameworks.spikingjelly": ("from_spikingjelly",),
     ".network": (
         "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",

@@ -1,7 +1,6 @@
 """Importers of models from other frameworks, and the export to NIR.
 
-A model becomes a chain of operations (``modules`` for torch, ``nir_graph`` and ``nir_nodes`` for
-NIR), the chain becomes layers of real numbers (``graph``), and these become integers, with a report
+A model becomes a chain of operations (``frameworks`` for torch, ``nir`` for NIR), the chain becomes layers of real numbers (``graph``), and these become integers, with a report
 (``convert``). The room may import ``golden``, ``samples``, ``network``, ``support`` and ``spec``. A
 framework is imported only by the function that reads its models.
 """
@@ -11,19 +10,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .export import not_carried, to_nir
-from .nir import from_nir
+from .nir.export import not_carried, to_nir
+from .nir.importer import from_nir
 from .settings import Options
 
 if TYPE_CHECKING:
-    from .snntorch import from_snntorch
-    from .spikingjelly import from_spikingjelly
+    from .frameworks.snntorch import from_snntorch
+    from .frameworks.spikingjelly import from_spikingjelly
 
 __all__ = [
     "Options", "from_nir", "from_snntorch", "from_spikingjelly", "not_carried", "to_nir",
 ]
 
-_HOMES = {"from_snntorch": ".snntorch", "from_spikingjelly": ".spikingjelly"}
+_HOMES = {"from_snntorch": ".frameworks.snntorch", "from_spikingjelly": ".frameworks.spikingjelly"}
 
 
 def __getattr__(name: str) -> Any:

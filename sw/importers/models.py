@@ -58,10 +58,10 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
         values["input"] = PixelInput(sizes, bits)
     module = load_module(found["file"], found["name"])
     if _framework(module) == "snntorch":
-        from .snntorch import from_snntorch
+        from .frameworks.snntorch import from_snntorch
 
         return from_snntorch(module, sizes, **values)
-    from .spikingjelly import from_spikingjelly
+    from .frameworks.spikingjelly import from_spikingjelly
 
     return from_spikingjelly(module, sizes, **values)
 
@@ -73,7 +73,7 @@ def _nir(
     bits: int | None,
     values: dict[str, Any],
 ) -> Network:
-    from .nir import from_nir
+    from .nir.importer import from_nir
 
     if model.endswith(".py"):
         raise FileError(f"{model} is a Python file: say what in it is the model, {model}:NAME")

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..network import Network
-from ..support.errors import NotExpressible
-from ..support.values import exact_int
-from .convert import convert
-from .framework import Framework
-from .graph import FloatNetwork, Run, assemble
-from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape
+from ...network import Network
+from ...support.errors import NotExpressible
+from ...support.values import exact_int
+from ..convert import convert
+from ..framework import Framework
+from ..graph import FloatNetwork, Run, assemble
+from ..operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape
+from ..semantics import Floats, finite
+from ..settings import Settings
 from .recording import NEAREST, parameter_dtype, record
-from .semantics import Floats, finite
-from .settings import Settings
 
 __all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
 

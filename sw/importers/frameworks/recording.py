@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..support.errors import NotExpressible
-from .operations import Shape
+from ...support.errors import NotExpressible
+from ..operations import Shape
 
 __all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
 

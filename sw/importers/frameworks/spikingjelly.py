@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..network import Network
-from ..support.errors import NotExpressible
-from .framework import Framework, imported
+from ...network import Network
+from ...support.errors import NotExpressible
+from ..framework import Framework, imported
+from ..semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
+from ..settings import Options, Settings
 from .modules import check_step, checked_module, checked_shape, convert_module
-from .semantics import Cell, checked_decay, checked_threshold, finite, squeezed, tidy
-from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

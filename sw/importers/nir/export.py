@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..network import Conv2d, Layer, Network, Neuron, PixelInput
-from ..network.quantize import leak_factor
-from ..support.errors import FileError, NotExpressible
-from ..support.values import positive
-from .framework import imported
-from .nir_graph import METADATA
+from ...network import Conv2d, Layer, Network, Neuron, PixelInput
+from ...network.quantize import leak_factor
+from ...support.errors import FileError, NotExpressible
+from ...support.values import positive
+from ..framework import imported
+from .graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..support.errors import FileError, NotExpressible
-from .framework import imported
+from ...support.errors import FileError, NotExpressible
+from ..framework import imported
 
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..network import COMPARES, EMITS, Network, PixelInput, SpikeInput
-from ..support.errors import FileError
-from ..support.values import exact_choice
-from .convert import convert
-from .graph import FloatNetwork, assemble
-from .nir_graph import METADATA, chained, kept_metadata, read_graph
-from .nir_nodes import Pins, Reader
-from .operations import Shape
-from .settings import Options, Settings
+from ...network import COMPARES, EMITS, Network, PixelInput, SpikeInput
+from ...support.errors import FileError
+from ...support.values import exact_choice
+from ..convert import convert
+from ..graph import FloatNetwork, assemble
+from ..operations import Shape
+from ..settings import Options, Settings
+from .graph import METADATA, chained, kept_metadata, read_graph
+from .nodes import Pins, Reader
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

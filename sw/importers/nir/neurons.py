@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from ..network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from ..network.quantize import leak_factor
-from ..support.errors import FileError, NotExpressible
-from ..support.values import exact_choice, positive
-from .nir_graph import FIRING, METADATA, kept_metadata
-from .operations import Affine, Neurons, Operation, Scaling
-from .semantics import (
+from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ...network.quantize import leak_factor
+from ...support.errors import FileError, NotExpressible
+from ...support.values import exact_choice, positive
+from ..operations import Affine, Neurons, Operation, Scaling
+from ..semantics import (
     Cell,
     Floats,
     checked_choice,
@@ -35,6 +34,7 @@ from .semantics import (
     squeezed,
     tidy,
 )
+from .graph import FIRING, METADATA, kept_metadata
 
 __all__ = ["NeuronNode", "Pins"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..support.errors import NotExpressible
-from .nir_graph import FIRING
-from .nir_neurons import NeuronNode, Pins
-from .operations import Affine, Conv, Operation, Pool, Reshape, Scaling
-from .semantics import Floats, finite
+from ...support.errors import NotExpressible
+from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling
+from ..semantics import Floats, finite
+from .graph import FIRING
+from .neurons import NeuronNode, Pins
 
 __all__ = ["Pins", "Reader"]
 
