@@ -141,9 +141,10 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     - ``windows``: cells that this core computes.
     - ``start_x``, ``start_columns``: word at which the kernel begins at the first position of the
       first cell, and the positions from there to the end of the line.
-    - ``own``, ``own_rows`` (with recurrence): first row and rows of the recurrent map; no rows if
-      the layer is not recurrent.
-    - ``flip`` (with recurrence): ping-pong offset of ``source``, added in windows of odd number.
+    - ``own``, ``own_rows`` (with recurrence): first row and rows of the recurrent
+      map; no rows if the layer is not recurrent.
+    - ``flip`` (with recurrence): ping-pong offset of ``source``, added in windows of odd
+      number.
     - ``paired`` (with wide weights): weights are split over two lanes.
 
     **Neuron fields of every array**

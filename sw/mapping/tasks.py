@@ -178,7 +178,8 @@ class _Run:
         in front, if that is recurrent and this one reads it."""
         maps, index = self.plan.maps, self.index
         if not self.tile.groups:
-            return dict.fromkeys(("own", "own_rows", "flip_spikes", "flip"), 0)
+            names = ("own", "own_rows", "flip_spikes", "flip")
+            return dict.fromkeys(names, 0)
         reads_spikes = not self.again and self.network.layers[index - 1].emit != "skeleton"
         rows = maps.recurrent_rows(index)
         return {

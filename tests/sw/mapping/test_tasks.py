@@ -168,7 +168,9 @@ def test_tiles_of_positions_begin_anywhere_in_a_row() -> None:
 
 def test_options_that_no_layer_uses_are_off() -> None:
     config = replace(CONFIG, recurrence=True, wide_weights=True)
-    names = ("own", "flip", "own_rows", "flip_spikes", "paired", "halves")
+    names = (
+        "own", "flip", "own_rows", "flip_spikes", "paired", "halves",
+    )
     for core in range(2):
         for task in core_tasks(ss.compile(maps_network(), config, 4), core):
             assert not any(task[name] for name in names)
@@ -200,7 +202,10 @@ def picked(tasks: list[dict[str, int]], *names: str) -> list[tuple[int, ...]]:
 
 
 def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
-    names = "groups", "own", "own_rows", "source", "flip", "spikes_row", "flip_spikes", "wait"
+    names = (
+        "groups", "own", "own_rows", "source", "flip", "spikes_row",
+        "flip_spikes", "wait",
+    )
     (tasks,) = recurrent_tasks("spikes")
     assert picked(tasks, *names) == [
         (2, 2, 2, 0, 0, 2, 2, 0), (1, 6, 1, 2, 2, 6, 1, 2), (0, 0, 0, 0, 0, 0, 0, 1)
