@@ -84,6 +84,9 @@ def elaboration(session: nox.Session) -> None:
     Left out are the tests of whole simulated boards: they find their Verilog in the cache and so
     elaborate nothing. Both emitters write the same text, so the compiled models in the cache serve
     both.
+
+    It takes somewhat longer than the same tests in ``nox -s tests``: elaborating the icebreaker's
+    accelerator takes 2.3 s rather than 0.8 s.
     """
     install_suite(session)
     paths = session.posargs or [
