@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -119,34 +119,44 @@ class DenseOutput(wiring.Component):
             self.rotate.eq(rotating),
             self.settles.eq(packetizer.settles),
         ]
-        # In pipelined arrays ``apply_skeleton`` reaches the row by way of a register.
-        skeleton = "APPLY SKELETON" if config.pipelined else "SEND SKELETON"
+
+        def offer(send: Value) -> None:
+            # A register: from here the bus goes all the way to the loader and its bytes.
+            m.d.sync += self.rows.valid.eq(computed & send)
+
+        def apply_skeleton() -> None:
+            m.d.comb += self.apply_skeleton.eq(1)
+            if config.pipelined:
+                # The row has a register in front of it, and becomes its skeleton a cycle later.
+                m.next = "APPLY SKELETON"
+            else:
+                offer(settings.send_skeleton)
+                m.next = "SEND SKELETON"
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += packetizer.load.eq(1)
                 m.d.sync += applied.eq(0)
                 with m.If(self.group.start):
+                    offer(settings.send_spikes)
                     m.next = "SEND SPIKES"
             # ``sent`` is up at once if there is nothing to send: the state takes a cycle anyway.
-            with m.State("SEND SPIKES"):
-                m.d.comb += self.rows.valid.eq(computed & settings.send_spikes)
-                with m.If(sent):
-                    m.next = "REPORT"
-                    # A small array spares the second condition: the row is not needed any more.
-                    with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
-                        m.d.comb += self.apply_skeleton.eq(1)
-                        m.next = skeleton
+            with m.State("SEND SPIKES"), m.If(sent):
+                m.d.sync += self.rows.valid.eq(0)
+                m.next = "REPORT"
+                # A small array spares the second condition: the row is not needed any more.
+                with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
+                    apply_skeleton()
             if config.pipelined:
-                with m.State(skeleton):
+                with m.State("APPLY SKELETON"):
+                    offer(settings.send_skeleton)
                     m.next = "SEND SKELETON"
-            with m.State("SEND SKELETON"):
-                m.d.comb += self.rows.valid.eq(computed & settings.send_skeleton)
-                with m.If(sent):
-                    m.next = "REPORT"
+            with m.State("SEND SKELETON"), m.If(sent):
+                m.d.sync += self.rows.valid.eq(0)
+                m.next = "REPORT"
             with m.State("REPORT"), m.If(packetizer.between & ~rotating):
                 with m.If(~applied & ~of_spikes & of_skeleton):
-                    m.d.comb += self.apply_skeleton.eq(1)
-                    m.next = skeleton
+                    apply_skeleton()
                 with m.Else():
                     m.d.comb += packetizer.choose.eq(1)
                     with m.If(~packetizer.pending.any()):
