@@ -17,7 +17,7 @@ def documented():
         for line in page.read_text().splitlines():
             if moved := re.match(r"\.\. currentmodule:: (\S+)", line):
                 module = moved[1]
-            elif entry := re.match(r"\.\. auto(?:class|function|data|exception):: (\S+)", line):
+            elif entry := re.match(r"\.\. (?:auto)?(?:class|function|data|exception):: (\S+)", line):
                 name = entry[1]
                 found.add(name if name.startswith("stablespike.") else f"{module}.{name}")
     return found
