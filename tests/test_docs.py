@@ -111,6 +111,14 @@ def test_the_life_of_a_spike():
             assert (folder / Path(name).name).exists(), name
 
 
+def test_named_files_exist():
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for name in re.findall(
+            r"`((?:sw|hw|sim|spec|boards|tests|benchmarks)/[\w/.-]+)`", page.read_text()
+        ):
+            assert (ROOT / name).exists() or "NAME" in name, f"{page.name}: {name}"
+
+
 def test_links_lead_somewhere():
     for page in (ROOT / "docs").rglob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
