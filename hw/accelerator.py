@@ -84,6 +84,7 @@ class Accelerator(wiring.Component):
             m.submodules.array = DomainRenamer("array")(array)
         else:
             m.d.comb += clear.eq(link.clear)
+            # A small array is cleared in the cycle in which the session begins.
             m.submodules.array = ResetInserter(clear)(array)
         connect(m, flipped(self.rx), link.rx)
         connect(m, link.tx, flipped(self.tx))

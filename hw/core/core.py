@@ -92,6 +92,7 @@ class Core(wiring.Component):
         connect(m, neurons.thresholds, thresholds.read)
         connect(m, lists.memory, tasks.read)
         connect(m, flipped(self.windows), windows.windows)
+        # The scan side may be a window ahead of the neuron side, so each gets its own.
         connect(m, windows.scanned, scan.windows)
         connect(m, windows.drained, neurons.windows)
         connect(m, flipped(self.bus), scan.bus)
@@ -120,6 +121,7 @@ class Core(wiring.Component):
         memory = HostMemory(width, depth)
         m.submodules[space.name.lower()] = memory
         write = self.writes.payload
+        # Writes go to all cores alike: which one is meant is compared here.
         m.d.comb += [
             memory.write.eq(
                 self.writes.valid & (write.core == self.index) & (write.space == space)

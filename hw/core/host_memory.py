@@ -83,6 +83,7 @@ class HostMemory(wiring.Component):
         m.d.comb += address.eq(read.address)
         with m.If(self.write):
             m.d.comb += address.eq(self.write_address)
+        # The outputs come a cycle later, and from the bank that was read then.
         bank = Signal.like(address[14:])
         with m.If(read.enable):
             m.d.sync += bank.eq(address[14:])
@@ -116,6 +117,7 @@ class HostMemory(wiring.Component):
             self.read.data.eq(read.data),
         ]
         if count > 1:
+            # Rows are padded to whole chunks, so each chunk has a write enable of its own.
             m.d.comb += [
                 write.data.eq(self.write_data.replicate(count)),
                 write.en.eq(self.write << self.write_chunk),

@@ -75,11 +75,8 @@ class NeuronSide(wiring.Component):
     """
 
     def __init__(
-        self,
-        config: ArrayConfig,
-        scheduler: GroupScheduler | PipelinedGroupScheduler,
-        row: SkeletonUnit | PoolUnit,
-        output: DenseOutput | ConvolutionOutput,
+        self, config: ArrayConfig, scheduler: GroupScheduler | PipelinedGroupScheduler,
+        row: SkeletonUnit | PoolUnit, output: DenseOutput | ConvolutionOutput,
     ) -> None:
         self.config, self.scheduler, self.row, self.output = config, scheduler, row, output
         self.drain, self.neuron = Drain(config), NeuronUnit(config)
@@ -154,6 +151,7 @@ class NeuronSide(wiring.Component):
     def _keep_state(self, m: Module) -> None:
         """Parameters and state of the neuron that enters; the state of the one that leaves."""
         config, scheduler, drain, neuron = self.config, self.scheduler, self.drain, self.neuron
+        # Without state between windows it is kept from pass to pass only: of one group.
         depth = config.state_groups * config.lanes if config.state else config.lanes
         m.submodules.state = state = collision_free_memory(state_layout(config), depth)
         read, write = state.read_port(), state.write_port()

@@ -102,6 +102,7 @@ class ScanSide(wiring.Component):
             sequencer.waiting.eq(windows.waiting),
             sequencer.base.eq(windows.window.base),
             windows.take.eq(sequencer.take),
+            # Rows of inner maps are counted as they arrive; the host's are complete before.
             sequencer.row_received.eq(
                 bus.valid & bus.inner & (bus.row.beat == config.row_beats - 1)
             ),
@@ -142,8 +143,10 @@ class ScanSide(wiring.Component):
             fetch.eq(scanner.issue),
             event.eq(scanner.event),
             self.weights.enable.eq(fetch),
+            # A convolution's rows of weights start anywhere, so the lane is added.
             self.weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
             lanes.add.eq(fetched),
+            # Which part of the row the memory selects; which of its words is selected behind it.
             lanes.word.eq(spikes.words.word_select(lane, config.window)),
         ]
         m.d.sync += [fetched.eq(fetch), lane.eq(event.lane)]

@@ -84,6 +84,7 @@ class TaskReader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         count = len(self.words)
+        # The word to ask for next; ``count`` if there is none, as behind a reset.
         word = Signal(range(count + 1), init=count)
         arriving = Signal(count)
         registers = [Signal(struct(layout), name=f"word{i}", reset_less=True)
@@ -111,6 +112,7 @@ class TaskReader(wiring.Component):
                     m.d.sync += register.eq(self.data)
         with m.If(arriving[count - 1]):
             m.d.sync += self.tasks.loaded.eq(1)
+        # Last, because the sequencer may start again while a task is read.
         with m.If(self.tasks.start):
             m.d.sync += [word.eq(0), arriving.eq(0), self.tasks.loaded.eq(0)]
         return m

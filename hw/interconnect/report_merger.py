@@ -44,10 +44,12 @@ class ReportMerger(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        # A single core's packets pass without a register or a grant.
         if self.cores == 1:
             connect(m, flipped(self.i[0]), flipped(self.o))
             return m
         grant = Signal(range(self.cores))
+        # Behind its first word: until the last one the grant stays, even if a word is late.
         in_packet = Signal()
         moves_on = Signal()
         with m.Switch(grant):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -120,9 +120,9 @@ class DenseOutput(wiring.Component):
             self.settles.eq(packetizer.settles),
         ]
 
-        def offer(send: Value) -> None:
-            # A register: from here the bus goes all the way to the loader and its bytes.
-            m.d.sync += self.rows.valid.eq(computed & send)
+        # A register: from here the path goes on to the bus, the loader and its bytes.
+        with m.If(sent):
+            m.d.sync += self.rows.valid.eq(0)
 
         def apply_skeleton() -> None:
             m.d.comb += self.apply_skeleton.eq(1)
@@ -130,7 +130,7 @@ class DenseOutput(wiring.Component):
                 # The row has a register in front of it, and becomes its skeleton a cycle later.
                 m.next = "APPLY SKELETON"
             else:
-                offer(settings.send_skeleton)
+                m.d.sync += self.rows.valid.eq(computed & settings.send_skeleton)
                 m.next = "SEND SKELETON"
 
         with m.FSM():
@@ -138,21 +138,19 @@ class DenseOutput(wiring.Component):
                 m.d.comb += packetizer.load.eq(1)
                 m.d.sync += applied.eq(0)
                 with m.If(self.group.start):
-                    offer(settings.send_spikes)
+                    m.d.sync += self.rows.valid.eq(computed & settings.send_spikes)
                     m.next = "SEND SPIKES"
             # ``sent`` is up at once if there is nothing to send: the state takes a cycle anyway.
             with m.State("SEND SPIKES"), m.If(sent):
-                m.d.sync += self.rows.valid.eq(0)
                 m.next = "REPORT"
                 # A small array spares the second condition: the row is not needed any more.
                 with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
                     apply_skeleton()
             if config.pipelined:
                 with m.State("APPLY SKELETON"):
-                    offer(settings.send_skeleton)
+                    m.d.sync += self.rows.valid.eq(computed & settings.send_skeleton)
                     m.next = "SEND SKELETON"
             with m.State("SEND SKELETON"), m.If(sent):
-                m.d.sync += self.rows.valid.eq(0)
                 m.next = "REPORT"
             with m.State("REPORT"), m.If(packetizer.between & ~rotating):
                 with m.If(~applied & ~of_spikes & of_skeleton):

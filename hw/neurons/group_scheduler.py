@@ -123,6 +123,8 @@ class GroupScheduler(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         mark, tasks, groups, number = self.output_mark, self.tasks, self.groups, self.output_number
+        # One group at a time: the one that enters, the one that leaves and the one that is sent are
+        # the same.
         m.d.comb += [
             self.start.eq(groups.arrives),
             self.entering_mark.eq(mark),
@@ -131,6 +133,7 @@ class GroupScheduler(wiring.Component):
             self.leaving_state.eq(self.state),
         ]
         with m.FSM():
+            # The settings of a task hold until its last group is sent; then the next may load.
             with m.State("NO TASK"), m.If(self.window_held):
                 m.d.comb += tasks.start.eq(1)
                 m.next = "LOAD"
@@ -151,6 +154,7 @@ class GroupScheduler(wiring.Component):
                 with m.If(mark.task):
                     m.d.sync += [number.eq(0), tasks.task.eq(tasks.task + 1)]
                     m.next = "NO TASK"
+                # The next window starts the list again.
                 with m.If(mark.window):
                     m.d.sync += tasks.task.eq(0)
         return m

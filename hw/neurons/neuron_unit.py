@@ -196,6 +196,7 @@ class NeuronUnit(wiring.Component):
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
 
+        # What goes on to the next step, beside the state.
         kept = ["valid", "lane", "steps", "first", "theta", "base"]
         kept += ["tag", "before"] if config.convolution else []
         for i in range(config.neuron_steps):
@@ -261,7 +262,7 @@ class NeuronUnit(wiring.Component):
         subtract = settings.reset == Reset.SUBTRACT
         # A reset at the next step is taken off the input of that one.
         back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
-        # Multipliers do the leak where they lie idle.
+        # Multipliers do the leak where they lie idle; there are enough for one step.
         if not has_multipliers(platform) or config.neuron_steps > 1 or config.synaptic_current:
             rest = stages.leaked(neuron["v"], settings, "leak")
             given = stages.named(current - back)

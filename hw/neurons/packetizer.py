@@ -234,13 +234,11 @@ class Packetizer(wiring.Component):
                 with m.If(self.choose & ~settled & ~pending[: ReportKind.COUNTERS].any()):
                     m.d.comb += self.settles.eq(1)
                     m.d.sync += settled.eq(1)
-            with m.State("HEAD"), m.If(room):
-                m.d.comb += [word.eq(head), load.eq(1)]
-                m.d.sync += pending.bit_select(self.kind, 1).eq(0)
-                m.next = "PLACE"
-            with m.State("PLACE"), m.If(room):
-                m.d.comb += [word.eq(place), load.eq(1)]
-                m.next = "BODY"
+            for state, value, following in (("HEAD", head, "PLACE"), ("PLACE", place, "BODY")):
+                with m.State(state), m.If(room):
+                    m.d.comb += [word.eq(value), load.eq(1)]
+                    m.d.sync += pending.bit_select(self.kind, 1).eq(0)
+                    m.next = following
             with m.State("BODY"), m.If(room & ~self.hold):
                 # The membrane of the next word is asked for a cycle ahead.
                 m.d.comb += [

@@ -105,6 +105,7 @@ class PoolUnit(wiring.Component):
                 m.d.sync += bits.eq(0)
             return bits
 
+        # Neurons come in order, so a row is a shift register per step: it needs no address.
         before = chain("before_window", self.write & (self.step == 0), self.before)
         spikes = [
             chain(f"spikes{t}", self.write & (self.step == t - t % steps), self.fired[t % steps])
@@ -125,6 +126,7 @@ class PoolUnit(wiring.Component):
             first.eq(earlier.word_select(pool.beat, len(first))),
         ]
         m.submodules.kept = kept = Memory(shape=width, depth=2 * config.row_beats, init=[])
+        # Read and written in the same cycle, so it is made of LUTs.
         write, read = kept.write_port(), kept.read_port(domain="comb")
         address = Cat(pool.select_skeleton, pool.beat[: config.row_beats.bit_length() - 1])
         m.d.comb += [
@@ -139,6 +141,7 @@ class PoolUnit(wiring.Component):
                 (part[bit] & stays & pool.show_row) | (read.data[bit] & pool.show_kept)
             )
 
+        # All steps of a pass leave together, so each one's predecessor is beside it.
         stable = self.fired & Cat(self.before, self.fired[:-1])
         with m.If(self.write):
             m.d.sync += [
