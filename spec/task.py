@@ -138,14 +138,14 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
       and the same in words.
     - ``columns``, ``lines``: positions in a line, and lines of positions.
     - ``pool``: positions along each side of a cell of the max pool.
-    - ``windows``: cells that this core computes.
+    - ``cells``: cells that this core computes.
     - ``start_x``, ``start_columns``: word at which the kernel begins at the first position of the
       first cell, and the positions from there to the end of the line.
-    - ``own``, ``own_rows`` (with recurrence): first row and rows of the recurrent
+    - ``recurrent``, ``recurrent_rows`` (with recurrence): first row and rows of the recurrent
       map; no rows if the layer is not recurrent.
-    - ``flip`` (with recurrence): ping-pong offset of ``source``, added in windows of odd
+    - ``ping_pong`` (with recurrence): ping-pong offset of ``source``, added in windows of odd
       number.
-    - ``paired`` (with wide weights): weights are split over two lanes.
+    - ``wide`` (with wide weights): weights are split over two lanes.
 
     **Neuron fields of every array**
 
@@ -170,8 +170,8 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     - ``gap``: rows of other cores between the last row of a pooled position and the first of the
       next.
     - ``stateless``: every position has the same address in the state memory.
-    - ``flip_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
-    - ``halves`` (with wide weights): as ``paired``.
+    - ``ping_pong_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
+    - ``split_weights`` (with wide weights): as ``wide``.
     """
     scan = _scan_fields(config)
     scan += _convolution_scan_fields(config) if config.convolution else [
@@ -210,14 +210,14 @@ def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
         *(Field(name, address) for name in ("step_x", "step_line")),
         Field("first_y", PLACE_BITS + 1, signed=True),
         *(Field(name, PLACE_BITS) for name in ("height", "columns", "start_columns", "lines")),
-        Field("windows", bits_for(POSITIONS_HIGH)),
+        Field("cells", bits_for(POSITIONS_HIGH)),
         *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
     ]
     if config.recurrence:
-        fields += [Field("own", _row(config)), Field("flip", _row(config)),
-                   Field("own_rows", bits_for(config.spike_rows))]
+        fields += [Field("recurrent", _row(config)), Field("ping_pong", _row(config)),
+                   Field("recurrent_rows", bits_for(config.spike_rows))]
     if config.wide_weights:
-        fields.append(Field("paired", 1))
+        fields.append(Field("wide", 1))
     return fields
 
 
@@ -247,6 +247,6 @@ def _neuron_fields(config: ArrayConfig) -> list[Field]:
         Field("monitor", 1),
         Field("layer", LAYER_BITS),
         *([Field("gap", row), Field("stateless", 1)] if config.convolution else []),
-        *([Field("flip_spikes", row)] if config.recurrence else []),
-        *([Field("halves", 1)] if config.wide_weights else []),
+        *([Field("ping_pong_spikes", row)] if config.recurrence else []),
+        *([Field("split_weights", 1)] if config.wide_weights else []),
     ]

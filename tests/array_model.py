@@ -82,10 +82,10 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
         return
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
     modulus = 1 << widths["first_line"]
-    pool, recurrent = task["pool"], np.arange(task.get("own_rows", 0) * config.lanes)
+    pool, recurrent = task["pool"], np.arange(task.get("recurrent_rows", 0) * config.lanes)
     size = len(recurrent) + task["kernel_rows"] * task["span"]
     top, x, left = 0, task["start_x"], task["start_columns"]
-    for _ in range(task["windows"]):
+    for _ in range(task["cells"]):
         high, wide = min(pool, task["lines"] - top), min(pool, left)
         for group, dy, dx in product(range(task["groups"]), range(high), range(wide)):
             addresses, rows = field(task, top + dy, x + dx * task["step_x"], modulus)
@@ -165,11 +165,11 @@ class CoreModel:
     ) -> tuple[list[Row], list[Row], list[bytes]]:
         """A task: the rows it sends of spikes and of skeletons, and its packets."""
         task, lanes = self.tasks[number], self.config.lanes
-        assert task.get("paired") == task.get("halves")
-        source = task["source"] + window.odd * task.get("flip", 0)
+        assert task.get("wide") == task.get("split_weights")
+        source = task["source"] + window.odd * task.get("ping_pong", 0)
         words = memory.reshape(-1)[(window.base if task["external"] else source) * lanes :]
         # What was written in the window before.
-        before = task.get("own", 0) + (1 - window.odd) * task.get("own_rows", 0)
+        before = task.get("recurrent", 0) + (1 - window.odd) * task.get("recurrent_rows", 0)
         recurrent = memory.reshape(-1)[before * lanes :]
         packets: list[bytes] = []
         sent: dict[str, list[Row]] = {"spikes": [], "skeleton": []}
@@ -201,7 +201,7 @@ class CoreModel:
                 continue
             for kind, row in pooled.items():
                 if task[f"send_{kind}"]:
-                    flip = window.odd * task.get("flip_spikes", 0) if kind == "spikes" else 0
+                    flip = window.odd * task.get("ping_pong_spikes", 0) if kind == "spikes" else 0
                     sent[kind].append(Row(task[f"{kind}_row"] + flip + at, row))
                 if task[f"report_{kind}"]:
                     packets.append(packet(ReportKind.WORDS, *place, self._chunks(row)))
@@ -223,7 +223,7 @@ class CoreModel:
         assert where < config.state_groups or not config.state
         for lane in range(task["lanes_last"] if last else config.lanes):
             weights = self.weights[run.weights, lane]
-            if task.get("halves"):
+            if task.get("split_weights"):
                 if lane % 2 == 0:
                     membranes.append(0)
                     continue

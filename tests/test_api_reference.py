@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+ENTRY = re.compile(r"\.\. (?:auto)?(?:class|function|data|exception):: (\S+)")
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 
 
@@ -17,7 +18,7 @@ def documented():
         for line in page.read_text().splitlines():
             if moved := re.match(r"\.\. currentmodule:: (\S+)", line):
                 module = moved[1]
-            elif entry := re.match(r"\.\. (?:auto)?(?:class|function|data|exception):: (\S+)", line):
+            elif entry := ENTRY.match(line):
                 name = entry[1]
                 found.add(name if name.startswith("stablespike.") else f"{module}.{name}")
     return found

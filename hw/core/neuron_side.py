@@ -146,7 +146,7 @@ class NeuronSide(wiring.Component):
             neuron.sums.eq(drain.taken),
         ]
         if config.wide_weights:
-            m.d.comb += drain.split_weights.eq(settings.halves)
+            m.d.comb += drain.split_weights.eq(settings.split_weights)
 
     def _keep_state(self, m: Module) -> None:
         """Parameters and state of the neuron that enters; the state of the one that leaves."""

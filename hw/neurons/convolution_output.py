@@ -77,7 +77,7 @@ class ConvolutionOutput(wiring.Component):
         pool_empty = Signal(init=1)  # the pool is empty
         beat = Signal(range(config.row_beats))
         skeleton, sending, moves, last = Signal(), Signal(), Signal(), Signal()
-        ping_pong = Mux(self.odd, settings.flip_spikes, 0) if config.recurrence else 0
+        ping_pong = Mux(self.odd, settings.ping_pong_spikes, 0) if config.recurrence else 0
         m.d.comb += [
             self.rows.valid.eq(
                 sending & mark.emit & Mux(skeleton, settings.send_skeleton, settings.send_spikes)

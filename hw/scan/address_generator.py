@@ -44,7 +44,7 @@ def kernel_row_layout(config: ArrayConfig) -> data.StructLayout:
 
 def _recurrent_span(config: ArrayConfig, scan: Value) -> Value:
     """Words of the layer's own spikes."""
-    return scan.own_rows << (config.lanes.bit_length() - 1) if config.recurrence else Const(0)
+    return scan.recurrent_rows << (config.lanes.bit_length() - 1) if config.recurrence else Const(0)
 
 
 def _task_members(config: ArrayConfig) -> dict[str, wiring.Member]:
@@ -109,7 +109,7 @@ class KernelRowWalker(wiring.Component):
             "rows_left": STEP_BITS, "down_pool": STEP_BITS, "along_pool": STEP_BITS,
             "group": scan["groups"].shape,
             # Positions from the corner of the pool to the ends of the map, and pools to come.
-            "columns": PLACE_BITS, "lines": PLACE_BITS, "pools": scan["windows"].shape,
+            "columns": PLACE_BITS, "lines": PLACE_BITS, "pools": scan["cells"].shape,
         }), reset_less=True)
 
     def elaborate(self, platform) -> Module:
@@ -122,9 +122,9 @@ class KernelRowWalker(wiring.Component):
         recurrent, has_recurrent, exists = Signal(), Signal(), Signal()
         offset = Mux(scan.external, self.base, 0)
         if config.recurrence:
-            m.d.comb += has_recurrent.eq(scan.own_rows != 0)
+            m.d.comb += has_recurrent.eq(scan.recurrent_rows != 0)
             # Ping-pong: in odd windows a recurrent layer's spikes lie at another address.
-            offset = Mux(scan.external, self.base, Mux(self.odd, scan.flip, 0))
+            offset = Mux(scan.external, self.base, Mux(self.odd, scan.ping_pong, 0))
 
         in_pool, group_last, pool_last, position_last = (
             Signal(name=n) for n in ("in_pool", "group_last", "pool_last", "position_last")
@@ -149,7 +149,7 @@ class KernelRowWalker(wiring.Component):
                 m.d.sync += [
                     now.down_pool.eq(0), now.along_pool.eq(0), now.group.eq(0),
                     now.group_weight.eq(scan.weights), now.columns.eq(scan.start_columns),
-                    now.lines.eq(scan.lines), now.pools.eq(scan.windows),
+                    now.lines.eq(scan.lines), now.pools.eq(scan.cells),
                     now.x.eq(scan.start_x), now.column_x.eq(scan.start_x),
                     now.y.eq(scan.first_y), now.top_y.eq(scan.first_y),
                     now.line.eq(scan.first_line), now.top_line.eq(scan.first_line),
@@ -330,7 +330,7 @@ class AddressGenerator(wiring.Component):
         origin: Value = walker.origin
         if config.recurrence:
             recurrent_origin = Signal.like(walker.origin, reset_less=True)
-            m.d.sync += recurrent_origin.eq(scan.own + Mux(self.odd, 0, scan.own_rows))
+            m.d.sync += recurrent_origin.eq(scan.recurrent + Mux(self.odd, 0, scan.recurrent_rows))
             origin = Mux(found.recurrent, recurrent_origin, origin)
         out, head = buffer.i.p, found.first[:lane_bits]
         m.d.comb += [
@@ -342,7 +342,7 @@ class AddressGenerator(wiring.Component):
             # Of lane 0, so that a lane only has to be added.
             out.weight.eq(found.weight - head),
             out.mark.eq(found.mark),
-            *([out.wide.eq(scan.paired)] if config.wide_weights else []),
+            *([out.wide.eq(scan.wide)] if config.wide_weights else []),
             self.busy.eq(
                 walker.walking | row.exists | clipped.exists | found.exists | buffer.o.valid
             ),

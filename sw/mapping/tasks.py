@@ -144,7 +144,7 @@ class _Run:
             fields |= self._recurrent()
         if self.config.wide_weights:
             wide = lanes_per_channel(self.network, self.config, self.index) == 2
-            fields |= dict.fromkeys(("paired", "halves"), wide)
+            fields |= dict.fromkeys(("wide", "split_weights"), wide)
         return fields
 
     def _lanes_last(self) -> int:
@@ -178,15 +178,15 @@ class _Run:
         in front, if that is recurrent and this one reads it."""
         maps, index = self.plan.maps, self.index
         if not self.tile.groups:
-            names = ("own", "own_rows", "flip_spikes", "flip")
+            names = ("recurrent", "recurrent_rows", "ping_pong_spikes", "ping_pong")
             return dict.fromkeys(names, 0)
         reads_spikes = not self.again and self.network.layers[index - 1].emit != "skeleton"
         rows = maps.recurrent_rows(index)
         return {
-            "own": maps.recurrent_spikes[self.number] if rows else 0,
-            "own_rows": rows,
-            "flip_spikes": rows,
-            "flip": maps.recurrent_rows(index - 1) if index and reads_spikes else 0,
+            "recurrent": maps.recurrent_spikes[self.number] if rows else 0,
+            "recurrent_rows": rows,
+            "ping_pong_spikes": rows,
+            "ping_pong": maps.recurrent_rows(index - 1) if index and reads_spikes else 0,
         }
 
     def _receptive_fields(self) -> dict[str, int]:
@@ -218,7 +218,7 @@ class _Run:
             "columns": across.positions,
             "start_columns": across.positions - left,
             "start_x": (left * across.stride - across.padding) * square * read.pitch,
-            "windows": tile.cells,
+            "cells": tile.cells,
             "lines": self.grid.lines - top,
             "pool": self.grid.pool,
         }
@@ -284,7 +284,7 @@ def _single_position(words: int) -> dict[str, int]:
     return {
         **dict.fromkeys(("line", "width", "span"), words),
         **dict.fromkeys(
-            ("height", "kernel_rows", "columns", "start_columns", "lines", "windows", "pool"), 1
+            ("height", "kernel_rows", "columns", "start_columns", "lines", "cells", "pool"), 1
         ),
         **dict.fromkeys(still, 0),
     }

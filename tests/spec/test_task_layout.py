@@ -103,6 +103,6 @@ def test_fields_of_maps_only_with_the_option():
     assert with_option - without == {
         "line", "width", "span", "height", "kernel_rows", "first_x", "first_y", "first_line",
         "step_x", "step_y", "step_line", "columns", "lines", "pool", "gap", "stateless",
-        "start_x", "start_columns", "windows",
+        "start_x", "start_columns", "cells",
     }
     assert without - with_option == {"rows"}

@@ -68,10 +68,10 @@ class Task:
             self.flags["report_skeleton"] = 0
         self.at = {
             name: random.randrange(config.spike_rows)
-            for name in ("spikes_row", "skeleton_row", "gap", "flip_spikes")
+            for name in ("spikes_row", "skeleton_row", "gap", "ping_pong_spikes")
         }
         if not config.recurrence:
-            self.flags["odd"], _ = 0, self.at.pop("flip_spikes")
+            self.flags["odd"], _ = 0, self.at.pop("ping_pong_spikes")
         self.positions = random.choice([1, 1, 2, 4])
         self.groups, self.windows = random.randint(1, 3), random.randint(1, 3)
         if self.flags["empty"]:
@@ -141,7 +141,7 @@ class Group:
             return []
         first = {"spikes": at["spikes_row"], "skeleton": at["skeleton_row"]}
         if flags["odd"]:
-            first["spikes"] += at["flip_spikes"]
+            first["spikes"] += at["ping_pong_spikes"]
         bits, part = bits_for(config.spike_rows - 1), config.row_bits // config.row_beats
         return [
             {"row": first[name] + self.place & (1 << bits) - 1, "beat": beat,

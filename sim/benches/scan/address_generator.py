@@ -86,7 +86,7 @@ def _task(random: Random, config: ArrayConfig, layer: Layer) -> dict[str, int]:
         "step_line": layer.stride[0] * line & mask, "first_y": first_y,
         "height": layer.height - layer.dropped[0], "columns": layer.columns, "lines": layer.lines,
         "start_x": (layer.begin * layer.pool * layer.stride[1] - layer.padding[1]) * layer.pitch,
-        "start_columns": layer.columns - layer.begin * layer.pool, "windows": layer.pools,
+        "start_columns": layer.columns - layer.begin * layer.pool, "cells": layer.pools,
         "step_y": layer.stride[0], "kernel_rows": layer.kernel[0], "pool": layer.pool,
     }
 

@@ -120,7 +120,7 @@ def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
     )
     wanted = {
         "line": 14, "width": 12, "height": 6, "span": 8, "kernel_rows": 6, "pool": 2,
-        "first_x": -4, "start_x": -4, "start_columns": 4, "windows": 4,
+        "first_x": -4, "start_x": -4, "start_columns": 4, "cells": 4,
         "step_x": 4, "first_y": -2, "step_y": 2, "first_line": places - 28,
         "step_line": 28, "columns": 4, "lines": 3, "groups": 2, "gap": 0, "ordered": 0,
         "stateless": 0, "state": 0, "lanes_last": 2, "spikes_row": 42, "external": 1, "wait": 0,
@@ -128,7 +128,7 @@ def test_the_fields_of_a_convolution_and_of_a_dense_layer_behind_it() -> None:
     assert {name: first[name] for name in wanted} == wanted
     dense = {
         "line": 16, "width": 16, "height": 1, "span": 16, "kernel_rows": 1, "pool": 1,
-        "first_x": 0, "start_x": 0, "start_columns": 1, "windows": 1,
+        "first_x": 0, "start_x": 0, "start_columns": 1, "cells": 1,
         "step_x": 0, "first_y": 0, "step_y": 0, "first_line": 0, "step_line": 0,
         "columns": 1, "lines": 1, "groups": 1, "weights": 96, "ordered": 1, "wait": 4,
         "source": 42, "state": 24, "parameters": 2,
@@ -160,7 +160,7 @@ def test_tiles_of_positions_begin_anywhere_in_a_row() -> None:
     program = ss.compile(network, CONFIG, 4)
     one, other = (core_tasks(program, core)[0] for core in range(2))
     assert [s[2:] for s in program.tiles[0]] == [(0, 12), (12, 13)]
-    names = "first_y", "start_x", "start_columns", "lines", "windows"
+    names = "first_y", "start_x", "start_columns", "lines", "cells"
     assert picked([one, other], *names) == [(-1, -4, 5, 5, 12), (3, 12, 3, 3, 13)]
     assert (other["first_line"], other["first_x"], other["columns"]) == (3 * 36, -4, 5)
     assert other["spikes_row"] == one["spikes_row"] + 12
@@ -169,7 +169,7 @@ def test_tiles_of_positions_begin_anywhere_in_a_row() -> None:
 def test_options_that_no_layer_uses_are_off() -> None:
     config = replace(CONFIG, recurrence=True, wide_weights=True)
     names = (
-        "own", "flip", "own_rows", "flip_spikes", "paired", "halves",
+        "recurrent", "ping_pong", "recurrent_rows", "ping_pong_spikes", "wide", "split_weights",
     )
     for core in range(2):
         for task in core_tasks(ss.compile(maps_network(), config, 4), core):
@@ -203,8 +203,8 @@ def picked(tasks: list[dict[str, int]], *names: str) -> list[tuple[int, ...]]:
 
 def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
     names = (
-        "groups", "own", "own_rows", "source", "flip", "spikes_row",
-        "flip_spikes", "wait",
+        "groups", "recurrent", "recurrent_rows", "source", "ping_pong", "spikes_row",
+        "ping_pong_spikes", "wait",
     )
     (tasks,) = recurrent_tasks("spikes")
     assert picked(tasks, *names) == [
@@ -225,7 +225,7 @@ def test_a_recurrent_layer_sends_its_spikes_whatever_it_emits() -> None:
 
 def test_a_core_without_groups_of_a_recurrent_layer_only_waits() -> None:
     idle = recurrent_tasks("spikes", 3)[0]
-    assert picked(idle, "groups", "own_rows", "wait", "last") == [
+    assert picked(idle, "groups", "recurrent_rows", "wait", "last") == [
         (0, 0, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1)
     ]
 
@@ -236,7 +236,7 @@ def test_a_neuron_of_wide_weights_takes_two_lanes() -> None:
     config = replace(CONFIG, cores=1, wide_weights=True)
     program = ss.compile(ss.Network(ss.SpikeInput((3,)), layers), config, 4)
     wide, narrow = core_tasks(program, 0)
-    assert picked([wide, narrow], "groups", "lanes_last", "paired", "halves", "width") == [
+    assert picked([wide, narrow], "groups", "lanes_last", "wide", "split_weights", "width") == [
         (3, 2, 1, 1, 4), (1, 3, 0, 0, 12)
     ]
     model = CoreModel(program, 0)
