@@ -210,9 +210,9 @@ async def takes_as_long_as_documented(dut):
     for _ in range(40):
         group = Group(bench, config, index)
         took = await group.run(rows, reports)
-        turns = 16 // config.window * config.row_chunks if config.row_chunks > 1 else 0
+        rotations = 16 // config.window * config.row_chunks if config.row_chunks > 1 else 0
         expected = sum(
-            group.words(kind) + 3 + (turns if kind in _ROWS else 0) for kind in group.kinds()
+            group.words(kind) + 3 + (rotations if kind in _ROWS else 0) for kind in group.kinds()
         )
         rows_take = 2 + (1 if group.late() else -1) * bool(group.early())
         sent = len(group.rows())

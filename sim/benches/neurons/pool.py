@@ -43,7 +43,7 @@ class Group:
 
 
 class Reader:
-    """Of the group taken last: its parts into the pool, as the emission does, then any."""
+    """Of the group taken last: its parts into the pool, as the output unit does, then any."""
 
     def __init__(self, random: Random, config: ArrayConfig) -> None:
         self.random, self.config = random, config
