@@ -127,10 +127,10 @@ class GoldenLayer:
 
     def _check(self, index: int, state_bits: int) -> None:
         """Refuse values that membranes of that width cannot hold."""
-        for name, values in (
-            ("bias", self.layer.bias), ("threshold", self.layer.threshold),
-            ("v_init", np.array(self.neuron.v_init)),
-        ):
+        checked = {"bias": self.layer.bias, "v_init": np.array(self.neuron.v_init)}
+        if self.neuron.fires:  # else the threshold is never compared
+            checked["threshold"] = self.layer.threshold
+        for name, values in checked.items():
             if values.max() > self.high or values.min() < self.low:
                 worst = int(values.max() if values.max() > self.high else values.min())
                 raise ValueError(

@@ -391,3 +391,16 @@ def test_steps_are_packed_into_words(seed, steps, window):
         bit = words[:, step // window] >> np.uint16(step % window) & np.uint16(1)
         assert (bit == spikes[:, step]).all()
     assert popcount(words).sum() == spikes.sum()
+
+
+def test_a_threshold_that_is_never_compared_may_have_any_value():
+    """As for the compiler, which has no reason to refuse it either."""
+    neuron = ss.Neuron(fires=False, threshold=30_000)
+    network = ss.Network(
+        ss.SpikeInput((2,)), [ss.Dense(np.array([[1, 2]]), neuron=neuron)], "membrane", 4, 0
+    )
+    program = ss.compile(network, ss.ArrayConfig(state_bits=8, fraction_bits=0), 2)
+    with ss.open_device("golden:") as device:
+        device.load(program)
+        result = device.run(np.ones((1, 2, 2), bool))
+    assert result.readout.tolist() == [[6]]
