@@ -24,8 +24,8 @@ from .link.uart import Uart, default_divisor
 __all__ = ["Accelerator", "UartAccelerator"]
 
 
-# Cycles more that the reset of a pipelined array lasts: what is on its way through registers
-# without a reset has come out by then.
+# The reset of a pipelined array lasts this many cycles longer, until everything in registers
+# without a reset has come out.
 _CLEARING = 6
 
 
@@ -37,14 +37,14 @@ class Accelerator(wiring.Component):
     config : ArrayConfig
         The array.
     build_id : bytes
-        What INFO says of the build.
+        The build ID that INFO reports.
     clock_hz : int
-        What INFO says of the clock.
+        The clock that INFO reports.
 
     Members
     -------
     rx : In(stream.Signature(8))
-        Bytes from the wire, COBS-encoded frames each ended by a zero.
+        Bytes from the wire: COBS-encoded frames, each ended by a zero.
     tx : Out(stream.Signature(8))
         Bytes to the wire, likewise.
     idle : In(1)
@@ -52,7 +52,7 @@ class Accelerator(wiring.Component):
     baud : Out(16)
         Clocks per bit, while ``baud_set``.
     baud_set : Out(1)
-        ``baud`` is that of the bytes from the next one on; up for one cycle.
+        ``baud`` applies from the next byte on; up for one cycle.
     busy : Out(1)
         A window is under way.
     error : Out(1)
@@ -75,8 +75,9 @@ class Accelerator(wiring.Component):
         array = CoreArray(self.config)
         clear = Signal(init=int(self.config.pipelined))
         if self.config.pipelined:
-            # A reset from a register, since it goes all over the device. Until it has lasted long
-            # enough for all that is on its way, what the array says is of the session before.
+            # The reset comes from a register, since it goes all over the device. Until it has
+            # lasted long enough to clear everything in flight, the array's reports belong to the
+            # previous session.
             m.domains.array = ClockDomain(local=True)
             lasts = Signal(_CLEARING)
             m.d.sync += [lasts.eq(Cat(link.clear, lasts)), clear.eq(link.clear | lasts.any())]
@@ -113,9 +114,9 @@ class UartAccelerator(wiring.Component):
     config : ArrayConfig
         The array.
     build_id : bytes
-        What INFO says of the build.
+        The build ID that INFO reports.
     clock_hz : int
-        What INFO says of the clock; it sets the first divisor too.
+        The clock that INFO reports; it also sets the first divisor.
 
     Members
     -------

@@ -37,15 +37,15 @@ class CoreArray(wiring.Component):
         host's rows -> spike bus -> every core        core's rows -> spike bus
         windows     -> every core at once             core's reports -> merger -> reports
 
-    In a pipelined array all that crosses the device does so from register to register, and every
-    core has a reset and registers of its own:
+    In a pipelined array, every signal that crosses the device goes from register to register, and
+    every core has its own reset and its own registers:
 
-        register          what it costs
-        on_bus            a cycle more from the bus to a spike memory
-        rows              a part of a row every other cycle from each core
+        register          cost
+        on_bus            one more cycle from the bus to a spike memory
+        rows              each core sends a part of a row only every other cycle
         window, sent      a window reaches the cores a cycle later
-        arrived, go       two cycles more at a ``sync``
-        reports           a cycle more on the way to the host
+        arrived, go       two more cycles at a ``sync``
+        reports           one more cycle on the way to the host
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class CoreArray(wiring.Component):
     Members
     -------
     writes : In(writes_signature(config))
-        Into the cores' memories, while no window is under way.
+        Writes to the cores' memories, while no window is under way.
     rows : In(rows_signature(config))
         Rows of input maps.
     windows : In(windows_signature(config))
@@ -63,7 +63,7 @@ class CoreArray(wiring.Component):
     report_flags : In(REPORT_FLAG_BITS)
         ``ReportFlags``; constant while a window is under way.
     reports : Out(reports_signature())
-        Packets of ``spec.report``, of one core after another.
+        Packets of ``spec.report``, from one core after another.
     busy : Out(1)
         A window is under way in some core.
     """
@@ -94,14 +94,15 @@ class CoreArray(wiring.Component):
             packets = reports.o
         connect(m, packets, flipped(self.reports))
 
-        # Registers where the array is pipelined; its cores are all over the device.
+        # These are registers if the array is pipelined, because its cores are spread over the
+        # device.
         cores = [Core(config, index) for index in range(config.cores)]
         room = Cat(core.windows.room for core in cores).all()
         write, sent = Signal(), Signal()
         writes = Signal.like(self.writes.payload, reset_less=True)
         arrived, go = Signal(config.cores), Signal()
         if config.pipelined:
-            # What the cores say of their room is old until a window has come to them.
+            # The cores' ``room`` is out of date until a window has reached them.
             room &= ~self.windows.valid & ~sent
         domain = pipeline(m, config)
         domain += [
@@ -121,7 +122,7 @@ class CoreArray(wiring.Component):
             if config.pipelined:
                 window = replicated(m, platform, f"window{index}", window)
             if config.pipelined and config.cores > 1:
-                # A register for each core: one for all would have a net across the device.
+                # Each core has its own register: a shared one would have a net across the device.
                 place, rows, packets = self._apart(m, platform, core)
                 written = replicated(m, platform, f"written{index}", written)
                 on_bus = replicated(m, platform, f"on_bus{index}", on_bus)
@@ -140,7 +141,7 @@ class CoreArray(wiring.Component):
         return m
 
     def _apart(self, m: Module, platform, core: Core) -> tuple[Elaboratable, Any, Any]:
-        """A core with its own reset, and the rows and packets it sends, behind registers."""
+        """Put a core behind registers, with its own reset; returns it, its rows and its packets."""
         # A domain of its own, because one reset net to all cores would be too slow.
         name = f"core{core.index}"
         m.domains += ClockDomain(name, local=True)

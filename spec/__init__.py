@@ -1,4 +1,5 @@
-"""The contract both sides read: array, tasks, link, encodings, and the integers they compute."""
+"""The contract that both sides read: array, tasks, link, encodings, and the integers they
+compute."""
 
 from .array import PRESETS, ArrayConfig, preset
 from .layout import Field, Layout, bits_for

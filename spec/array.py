@@ -1,4 +1,4 @@
-"""The array configuration: what one bitstream is built as, and what it can hold."""
+"""The array configuration: the parameters of a bitstream, and what it can hold."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weig
 
 @dataclass(frozen=True)
 class ArrayConfig:
-    """An array of cores, fixed at elaboration; every limit the compiler checks against.
+    """An array of cores, fixed at elaboration. It has every limit that the compiler checks.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ class ArrayConfig:
     acc_bits : int
         Width of a lane's accumulators, in weight steps.
     state_bits : int
-        Width V of the membrane, ``fraction_bits`` of them fraction.
+        Width V of the membrane, including ``fraction_bits``.
     fraction_bits : int
-        F; thresholds and biases are in units of ``2**-F`` weight steps.
+        Fraction bits F: thresholds and biases are in units of ``2**-F`` weight steps.
     weight_rows : int
         Rows of L weights that a core holds, at least L.
     spike_rows : int
@@ -194,7 +194,7 @@ class ArrayConfig:
 
     @property
     def half_words(self) -> bool:
-        """Whether input words of half the window's bits may travel as such."""
+        """Whether input windows may be sent as half words."""
         return self.window >= 8
 
     @property
@@ -204,10 +204,10 @@ class ArrayConfig:
 
     @property
     def pipelined(self) -> bool:
-        """Whether the array has registers for the clock.
+        """Whether the array has additional registers for a fast clock.
 
-        A large array, which has chained lanes, takes a register wherever a path would be long or
-        would cross the device. A small one spares the cells, and the cycle.
+        A large array (one with chained lanes) has a register wherever a path would be long or would
+        cross the device. A small array saves the cells and the cycle.
         """
         return self.chain > 1
 

@@ -1,4 +1,4 @@
-"""How a window of input words travels: row by row, in the smallest of three encodings.
+"""Encodings of input windows: a window is sent row by row, in the smallest of three encodings.
 
 The input map is cut into rows of L words (``lanes``), the last one padded with zero words.
 
@@ -10,11 +10,11 @@ bitmap
     everything, and no words follow.
 sparse
     As bitmap, but the mask of a row has a byte for each word that is not 0: its lane, with bit 7
-    set in the last byte. The words are in the order of their lanes, whatever the order of the bytes
-    is. A lane that is named twice has one word, and the bits between the lane and bit 7 are
-    ignored. Only on arrays with ``convolution``.
+    set in the last byte. The words are in the order of their lanes, whatever the order of the
+    bytes. A lane that is named twice has one word. The bits between the lane and bit 7 are ignored.
+    Only on arrays with ``convolution``.
 dense
-    For every row all its L words, packed the same way.
+    All L words of every row, packed the same way.
 
 With half words (``Register.INPUT_HALF``) all words have ``window / 2`` bits here; the upper half of
 the words in the spike memory is 0.
@@ -33,13 +33,13 @@ from .array import ArrayConfig
 __all__ = ["Encoding", "check_words", "decode_rows", "encode_rows", "encodings", "word_bits"]
 
 SUMMARY_ROWS = 8
-"""Rows of a summary byte."""
+"""The number of rows in a summary byte."""
 LAST_LANE = 0x80
-"""Set in the last lane of a sparse row."""
+"""The bit that is set in the byte of a sparse row's last lane."""
 
 
 class Encoding(enum.IntEnum):
-    """What follows the head of a window: the head's bits ``dense`` and ``repeat`` as a number."""
+    """The encoding of a window: the bits ``dense`` and ``repeat`` of its head, as a number."""
 
     BITMAP = 0
     DENSE = 1
@@ -58,13 +58,13 @@ class Encoding(enum.IntEnum):
 
 
 def encodings(config: ArrayConfig) -> tuple[Encoding, ...]:
-    """The encodings of rows that an array knows, the one that it decodes fastest first."""
+    """The encodings of rows that an array supports, the one that it decodes fastest first."""
     sparse = (Encoding.SPARSE,) if config.convolution else ()
     return (Encoding.DENSE, Encoding.BITMAP, *sparse)
 
 
 def word_bits(config: ArrayConfig, half: bool) -> int:
-    """Bits of a word in the stream, of a whole or of a ``half`` word."""
+    """Bits of a word in the stream: of a whole word, or of a ``half`` word."""
     return config.window // 2 if half else config.window
 
 
@@ -74,7 +74,7 @@ def check_words(words: npt.NDArray[np.integer], width: int) -> None:
     Raises
     ------
     ValueError
-        If one does not; the message names the lowest and the highest word.
+        If a word does not fit; the message names the lowest and the highest word.
     """
     high = (1 << width) - 1
     if words.size and not 0 <= words.min() <= words.max() <= high:
@@ -141,7 +141,7 @@ def decode_rows(
     Parameters
     ----------
     data : bytes
-        What begins with the encoded window; more may follow.
+        Data that begins with the encoded window; more may follow.
     rows : int
         Rows of the window.
     encoding, config, half

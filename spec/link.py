@@ -1,41 +1,41 @@
 """The link: frames, commands, registers and the answer to ``hello``.
 
-On the wire a frame is COBS-encoded and ends with a zero byte. Decoded, it is at most 254 bytes,
-with the CRC little endian and of all bytes before it::
+On the wire, a frame is COBS-encoded and ends with a zero byte. Decoded, it has at most 254 bytes.
+The CRC is little endian and covers all bytes before it::
 
     kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4)
 
-Nothing in a frame takes effect before its CRC was checked. Both sides number their DATA frames from
-0 (modulo 256) and accept them in order only (go-back-N). ``ack`` is in every frame but HELLO and
-INFO: the number of DATA frames of the other side that were executed (device) or taken (host),
+Nothing in a frame takes effect before its CRC has been checked. Both sides number their DATA frames
+from 0 (modulo 256) and accept them only in order (go-back-N). ``ack`` is in every frame but HELLO
+and INFO: the number of DATA frames of the other side that were executed (device) or taken (host),
 modulo 256, so it is also the number of the next frame that is expected.
 
 From the host to the device:
 
 HELLO
-    Body: nonce (4). Starts session ``nonce & 0xff``, unless it is the nonce of the running session
-    again. Everything but the memories is reset, and both sides count from 0.
+    Body: nonce (4). Starts session ``nonce & 0xff``, unless the nonce is that of the current
+    session. Everything but the memories is reset, and both sides count from 0.
 DATA
-    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, each counted with
-    1 more byte, in at most ``DATA_IN_FLIGHT`` frames.
+    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, where each body
+    counts one extra byte, in at most ``DATA_IN_FLIGHT`` frames.
 ACK
-    No body, ``seq`` 0. With ``RESEND`` in ``kind`` a frame of the device is missing, or nothing
-    came for a while: the device sends again all that is not acknowledged, and an ACK.
+    No body, ``seq`` 0. ``RESEND`` in ``kind`` says that a frame of the device is missing, or that
+    nothing came for a while: the device then repeats all unacknowledged frames, and sends an ACK.
 
 From the device to the host:
 
 INFO
-    Body: nonce (4), then what ``pack_info`` gives. The answer to HELLO.
+    The answer to HELLO. Body: nonce (4), then the result of ``pack_info``.
 DATA
-    Body: a piece of the byte stream of reports (``spec.report``); where it is cut means nothing.
+    Body: a piece of the byte stream of reports (``spec.report``), which may be cut anywhere.
 ACK
-    No body. Sent when something was executed and no DATA is on its way. With ``RESEND`` a frame of
-    the host is missing.
+    No body. Sent when something was executed and no DATA frame is due. ``RESEND`` says that a frame
+    of the host is missing.
 
 ``FAULT`` in ``kind`` of any frame of the device but INFO: a command was refused since HELLO.
 
-Frames of another session than the running one are ignored. The device never blocks on a frame it
-has no room for: it drops it, and go-back-N repairs that.
+Frames of other sessions are ignored. The device never blocks on a frame that it has no room for: it
+drops the frame, and go-back-N repairs the loss.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ CRC_BYTES = 4
 BODY_BYTES = FRAME_BYTES - HEADER_BYTES - CRC_BYTES
 
 DATA_IN_FLIGHT = 127
-"""DATA frames of the host that may be unacknowledged: fewer than half of the sequence numbers, so
-that neither a frame that is sent again nor one that comes late is taken for a new one."""
+"""The most DATA frames of the host that may be unacknowledged. They are fewer than half of the
+sequence numbers, so that a repeated or late frame is never taken for a new one."""
 
 KIND_MASK = 0x0F
 RESEND = 0x40
@@ -71,15 +71,17 @@ FAULT = 0x80
 BAUD_DEFAULT = 115200
 """Bits per second at the start of a session."""
 BAUD_TOLERANCE = Fraction(1, 100)
-"""How far a device's rate, its clock divided by a whole number, may be from the one asked for."""
+"""The largest relative difference between the requested rate and the device's rate, which is its
+clock divided by a whole number."""
 CLOCKS_PER_BIT_MIN = 6
 """The fewest clocks per bit with which a UART samples reliably."""
 BREAK_BITS = 32
-"""A line that is low for so many bit times of BAUD_DEFAULT makes that the rate again."""
+"""If the line is low for this many bit times of BAUD_DEFAULT, the device returns to that rate."""
 
 
 class Kind(enum.IntEnum):
-    """The low bits of a frame's first byte; never 0, so that noise of zeros is not a frame."""
+    """The low bits of a frame's first byte; never 0, so that a run of zeros is not taken for a
+    frame."""
 
     HELLO = 1
     INFO = 2
@@ -98,7 +100,7 @@ class Command(enum.IntEnum):
     REGISTER
         register (1), value (2).
     INPUT
-        A piece of the byte stream of windows; where it is cut means nothing. For each window:
+        A piece of the byte stream of windows, which may be cut anywhere. For each window:
         ``WINDOW_HEAD`` (1), then its rows (``spec.encoding``), or none if it repeats.
     """
 
@@ -124,14 +126,14 @@ class Register(enum.IntEnum):
     INPUT_ROWS
         Rows of the input map.
     INPUT_BASE
-        First row of the input map's first copy; the second copy follows behind it.
+        First row of the input map's first copy; the second copy follows it.
     REPORTS
         ``ReportFlags``.
     BAUD
         Clocks per bit from the next frame after the ACK of this one (UART links), from
         CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
     INPUT_HALF
-        1 if the words of windows travel as T / 2 bits; only on arrays with ``half_words``.
+        1 if windows are sent as half words of T / 2 bits; only on arrays with ``half_words``.
     """
 
     INPUT_ROWS = 0
@@ -151,15 +153,15 @@ WINDOW_HEAD = Layout(
         Field("repeat", 1),
     ),
 )
-"""The byte before a window's rows: its steps less 1, whether it is the ``first`` window of its
-sample (otherwise it goes on from the state of the window before) and the ``last`` one, and the
-encoding. ``dense`` rows are in the dense encoding, others in bitmaps; with ``repeat`` the words are
-those of the window before, and no rows follow. Both together stand for the sparse encoding; on
-arrays that do not know it, for ``repeat``."""
+"""The byte before a window's rows. It gives the steps of the window minus 1, whether it is the
+``first`` window of its sample (otherwise it continues from the state of the window before) and the
+``last`` one, and the encoding. With ``dense``, rows are in the dense encoding, otherwise in
+bitmaps. With ``repeat``, the words are those of the window before, and no rows follow. Both bits
+together mean the sparse encoding, or ``repeat`` on arrays that do not support it."""
 
 
 class ReportFlags(enum.IntFlag):
-    """What cores report of monitored tasks."""
+    """What cores report about monitored tasks."""
 
     TRACE = 1
     COUNTERS = 2
@@ -175,14 +177,14 @@ _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
 def pack_info(
     config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
 ) -> bytes:
-    """What a device says of itself after the nonce: magic, version, build, clock, array.
+    """The body of INFO after the nonce: magic, version, build, clock and array.
 
     Parameters
     ----------
     config : ArrayConfig
         The array.
     build_id : bytes
-        The build, ``BUILD_ID_BYTES`` of them.
+        The build ID, of ``BUILD_ID_BYTES`` bytes.
     clock_hz : int
         Clock frequency in Hz; 0 if it is not known.
     """
@@ -191,7 +193,7 @@ def pack_info(
 
 
 def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
-    """The array, the build ID and the clock from what ``pack_info`` packed.
+    """Unpack the array, the build ID and the clock from the result of ``pack_info``.
 
     Parameters
     ----------
@@ -210,7 +212,7 @@ def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
     Raises
     ------
     ValueError
-        If it is not a StableSpike device, or speaks another version of the protocol.
+        If the device is not a StableSpike device, or uses another version of the protocol.
     """
     if info[:4] != MAGIC:
         raise ValueError(f"not a StableSpike device: it answered {info[:4]!r}, not {MAGIC!r}")

@@ -1,8 +1,8 @@
 """The numerics in plain Python integers: slow, and meant to be read beside the numerics page.
 
 A map is a flat list in C order, a word is an int (bit 0 is the earliest step), and a network is
-anything with the attributes of ``stablespike.Network``. Nothing here wraps: Python's integers have
-no end, and its ``>>`` is the floor shift.
+anything with the attributes of ``stablespike.Network``. Nothing here wraps: Python's integers are
+unbounded, and its ``>>`` is the floor shift.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass
 class LayerState:
-    """What a layer carries from one window to the next.
+    """The state that a layer carries from one window to the next.
 
     Attributes
     ----------
@@ -50,19 +50,19 @@ class LayerState:
 class ReferenceResult:
     """One sample's results.
 
-    Spikes s and their skeleton k are those before emission and pooling; with ``emit="both"`` in
-    front of it, the last layer's are those of its run on the spikes.
+    Spikes s and their skeleton k are taken before emission and pooling. If the layer in front of
+    the last one has ``emit="both"``, those of the last layer are from its run on the spikes.
 
     Attributes
     ----------
     words, skeleton_words : list
         ``words[layer][window][neuron]``: spike words of s, and of k. With a recurrent layer in the
-        network every window is one step.
+        network, every window has one step.
     spikes, skeleton : list
         ``spikes[layer][step][neuron]``: s and k, step by step.
     readout : list
-        Per output an int; for the readout "words" a list of words, each of T steps whatever the
-        windows are.
+        Per output an int; for the readout "words", a list of words of T steps each, even if windows
+        are shorter.
     readout_skeleton : list or None
         The same for the run on the skeleton; None without ``emit="both"``.
     state : list of LayerState
@@ -205,8 +205,8 @@ def or_pool(words: Sequence[int], shape: Sequence[int], size: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A layer that runs. With ``emit="both"`` in front of it the last layer runs ``again``, on the
-    skeleton. ``shape`` is that of its input, ``neurons`` that of its neurons."""
+    """A run of a layer. If the layer in front has ``emit="both"``, the last layer runs ``again``,
+    on the skeleton. ``shape`` is the shape of its input, ``neurons`` that of its neurons."""
 
     layer: Any
     shape: tuple[int, ...]
@@ -214,7 +214,7 @@ class _Run:
     again: bool = False
 
     def output(self, words: list[int], steps: int) -> list[list[int]]:
-        """What the layer puts out for these words, pooled, step by step."""
+        """The pooled output of the layer for these words, step by step."""
         pool = self.layer.pool_after
         return _bits(words if pool is None else or_pool(words, self.neurons, pool.size), steps)
 
@@ -301,9 +301,9 @@ def run(
     steps : int
         N, the steps of the sample.
     window : int
-        T, the steps of all windows but the last; with a recurrent layer windows have 1 step.
+        T, the steps of all windows but the last; with a recurrent layer, windows have one step.
     carry : sequence of LayerState or None
-        ``state`` of an earlier result, to go on from; None starts afresh.
+        ``state`` of an earlier result to continue from; None starts afresh.
     state_bits : int
         V, the width of membrane and synaptic current.
     """
@@ -352,7 +352,7 @@ def run(
 
 
 def _readout(kind: str, steps: list[list[int]], state: LayerState, window: int) -> list[Any]:
-    """The readout of a layer that emitted this, step by step, and is left in this state."""
+    """The readout of a layer, from what it emitted step by step and its final state."""
     if kind == "membrane":
         return list(state.v)
     by_neuron = list(zip(*steps, strict=True))

@@ -30,17 +30,18 @@ class ReportKind(enum.IntEnum):
     Attributes
     ----------
     TRACE_SPIKES, TRACE_SKELETON
-        A group's row before emission: ``row_chunks`` words, the spike word of lane 0 lowest. Of
-        monitored tasks, with ``ReportFlags.TRACE``.
+        A group's row before emission: ``row_chunks`` words, the spike word of lane 0 lowest. Sent
+        for monitored tasks, with ``ReportFlags.TRACE``.
     WORDS
         The emitted row of a last layer, in the same form.
     MEMBRANE
         v of each neuron of the group, sign-extended to 16 bits, after a sample's last window.
     COUNTERS
         ``counter_fields`` of a monitored task, in order, each in as few words as it needs, the
-        lowest first. Behind the task's last group, with ``ReportFlags.COUNTERS``.
+        lowest first. Sent after the task's last group, with ``ReportFlags.COUNTERS``.
     END
-        The core is done with a window: the busy time at its last result, low word first.
+        The core has finished a window. The packet gives the busy time at its last result, low word
+        first.
     """
 
     TRACE_SPIKES = 0
@@ -55,7 +56,7 @@ HEAD = Layout("report head", (Field("kind", 3), Field("length", 7), Field("layer
 PLACE = Layout("report place", (Field("group", 10), Field("core", 6)))
 
 HEAD_WORDS = 2
-"""Words of a packet in front of its own: ``HEAD`` and ``PLACE``."""
+"""The header words of a packet: ``HEAD`` and ``PLACE``."""
 
 STALL_MAX = (1 << 16) - 1
 """Where the counters of stalls saturate."""
@@ -74,16 +75,17 @@ def fired_most(config: ArrayConfig) -> int:
 
 
 def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
-    """What a COUNTERS packet says of one core's task in one window.
+    """The contents of a COUNTERS packet, for one core's task in one window.
 
-    Counters are wide enough never to wrap, except where it says otherwise.
+    Counters are wide enough never to wrap, unless stated otherwise.
 
-    - ``issued``: weight rows that were fetched, one for each event and group. With convolution a
-      word is an event at every position in whose receptive field it is, which are up to 7 by 7.
-    - ``popcount``: bits set in the words that fetched them.
-    - ``spikes``, ``stable``: spikes of the task's neurons, and of their skeleton.
-    - ``wait``: cycles in which the lanes stood still for rows of an inner map or for other cores;
-      ``drain``: the same for the neuron unit. They saturate at ``STALL_MAX``.
+    - ``issued``: weight rows that were fetched, one for each event and group. With convolution, a
+      word is an event once for each of the up to 7 by 7 positions whose receptive field it is in.
+    - ``popcount``: bits set in the words of these events.
+    - ``spikes``, ``stable``: spikes of the task's neurons, and stable spikes (those of the
+      skeleton).
+    - ``wait``: cycles in which the lanes waited for rows of an inner map or for other cores;
+      ``drain``: cycles in which they waited for the neuron unit. They saturate at ``STALL_MAX``.
     - ``end``: the device's busy time when the task's last row and result were out. Busy time counts
       the cycles in which a window is under way in some core, from the start of its task list to its
       last result, modulo ``2**BUSY_BITS``.

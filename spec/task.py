@@ -1,8 +1,8 @@
-"""Tasks: what a core is told of its tile of a layer, as words of its task memory.
+"""Tasks: the description of a core's tile of a layer, as words of its task memory.
 
 A task is ``scan`` words (what the scan side reads) followed by ``neuron`` words (what the neuron
-side computes, and where its rows go). A core runs its list once per window, from entry 0 to the one
-that is marked ``last``.
+side computes, and where its rows go). A core runs its list once per window, from entry 0 to the
+entry marked ``last``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LAYER_BITS = 6
 PLACE_BITS = 10
 """Bits of a number of map rows, and of positions along an axis."""
 STEP_BITS = 6
-"""Bits of a number of kernel rows (times those of the sum pool in front), of the map rows that a
-kernel moves down by, and of the size of a max pool."""
+"""Bits of three numbers: of kernel rows (times those of the sum pool in front), of the map rows by
+which a kernel moves down, and of the size of a max pool."""
 
 
 class Reset(enum.IntEnum):
@@ -106,35 +106,35 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     **Scan fields of every array**
 
     - ``external``: the map that is read is the input window's; otherwise it is an inner map.
-    - ``source``: first row of the map. If ``external``, the base of the window's copy is added.
-    - ``groups``: groups of L outputs that this core computes; 0 only takes part in waiting.
+    - ``source``: the first row of the map. If ``external``, the base of the window's copy is added.
+    - ``groups``: groups of L outputs that this core computes; with 0, the task only waits.
     - ``wait``: rows of an inner map that must have been received.
     - ``ordered``: the rows come in the order of their addresses, so row ``r`` may be read once
       ``r + 1`` of them are there.
-    - ``sync``: start only when every core has come this far.
+    - ``sync``: start only when every core has reached this task.
     - ``last``: the last task of the list.
 
     **Scan fields without convolution**
 
     - ``rows``: rows of the map.
     - ``weights``: number of the first run of L weight rows. A group has one run for each row of the
-      map, behind the runs of the group before.
+      map, after the runs of the group before.
 
     **Scan fields with convolution**
 
-    A dense layer is a single position with a single kernel row. What lies outside of the map is
-    left out of a receptive field. Addresses on the map count words from its first one.
+    A dense layer is a single position with a single kernel row. Receptive fields are clipped to the
+    map. Addresses on the map count words from its first one.
 
-    - ``weights``: first weight row. A group has one for each word of the kernel, row by row, behind
-      those of the group before.
+    - ``weights``: the first weight row. A group has one for each word of the kernel, row by row,
+      after those of the group before.
     - ``line``, ``width``, ``height``: words from a map row to the next, words of a map row that are
       read, and map rows.
     - ``span``, ``kernel_rows``: words of a kernel row, and kernel rows.
     - ``first_y``, ``first_line``: map row at which the kernel begins at the first position, and the
       address of that row, modulo all addresses that the field holds.
     - ``first_x``: word of the map row at which the kernel begins at the first position of a line.
-    - ``step_x``: words by which the kernel moves on from a position to the next.
-    - ``step_y``, ``step_line``: map rows by which it moves on from a line of positions to the next,
+    - ``step_x``: words by which the kernel moves from one position to the next.
+    - ``step_y``, ``step_line``: map rows by which it moves from one line of positions to the next,
       and the same in words.
     - ``columns``, ``lines``: positions in a line, and lines of positions.
     - ``pool``: positions along each side of a cell of the max pool.

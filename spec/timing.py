@@ -1,9 +1,9 @@
-"""Cycles of the gateware's paths, wherever both it and the cycle estimate depend on the figure.
+"""Cycles of the gateware's paths: the figures on which both it and the cycle estimate depend.
 
-``hw`` derives from these figures what it can build from a number (delays, counters, lengths), and
-its docstrings state the others; ``sw/timing`` adds them up. A test measures them on a simulated
-core. Arrays with chained lanes take registers for the sake of the clock that small arrays lack:
-most differences between arrays below come from them.
+``hw`` builds delays, counters and lengths from these figures where it can, and states the others in
+its docstrings; ``sw/timing`` adds them up. A test measures them on a simulated core. Arrays with
+chained lanes have registers for a fast clock that small arrays lack; most differences between
+arrays below come from these.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = [
 ]
 
 TASK_READ = 3
-"""Cycles between two tasks of a side of a core, besides one for each word of the task: one to ask
-for the task, and two from the last word's address to ``loaded``."""
+"""Cycles between two tasks of one side of a core, besides one for each word of the task: one to
+request the task, and two from the last word's address to ``loaded``."""
 
 ADDRESS_LATENCY = 6
 """Cycles from the start of the address generator to its first scan range."""
@@ -38,14 +38,14 @@ SWAP_STAGES = 3
 move then."""
 
 WRITTEN_BACK = 3
-"""Cycles of a dense core's output for a group without reports: a state for the row of spikes, one
-for that of the skeleton, and the one that finds no report to send."""
+"""Cycles of a dense core's output for a group without reports: one state for the row of spikes, one
+for the row of the skeleton, and one that finds no report to send."""
 
 OUTPUT_START = 2
 """Cycles with convolution from when a complete row is taken to its first beat at the bus."""
 
 PACKET_CHOSEN = 2
-"""Cycles from when a core turns to its reports until a packet's first word waits at the merger."""
+"""Cycles from when a core starts its reports until a packet's first word waits at the merger."""
 
 
 def _several(config: ArrayConfig) -> int:
@@ -58,8 +58,8 @@ def scan_task_cycles(config: ArrayConfig) -> int:
 
 
 def neuron_task_cycles(config: ArrayConfig) -> int:
-    """Cycles between two tasks of the neuron side; with convolution its scheduler takes one more to
-    see that the last group was sent."""
+    """Cycles between two tasks of the neuron side; with convolution, its scheduler takes one more
+    cycle to see that the last group was sent."""
     return TASK_READ + config.convolution + len(task_layout(config).neuron)
 
 

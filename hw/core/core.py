@@ -21,7 +21,7 @@ __all__ = ["Core"]
 
 
 class Core(wiring.Component):
-    r"""Computes its share of every layer, window after window.
+    r"""Computes its partition of every layer, window after window.
 
                  windows      task lists
                     |     \  /    |
@@ -63,9 +63,9 @@ class Core(wiring.Component):
     busy : Out(1)
         A window is under way.
     arrived : Out(1)
-        This core has come to a ``sync`` between cores; up until ``go``.
+        This core has reached a ``sync`` between cores; up until ``go``.
     go : In(1)
-        All cores have.
+        All cores have reached it.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -121,7 +121,7 @@ class Core(wiring.Component):
         memory = HostMemory(width, depth)
         m.submodules[space.name.lower()] = memory
         write = self.writes.payload
-        # Writes go to all cores alike: which one is meant is compared here.
+        # Writes go to all cores, so each core checks here whether it is addressed.
         m.d.comb += [
             memory.write.eq(
                 self.writes.valid & (write.core == self.index) & (write.space == space)

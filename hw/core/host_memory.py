@@ -1,6 +1,6 @@
 """Host memory: the host writes it in 16-bit chunks, the core reads it in rows.
 
-On an iCE40UP5K, memories of 2,048 rows and more live in its single-port RAM.
+On an iCE40UP5K, memories of 2,048 rows or more are in its single-port RAM.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["HostMemory", "chunks"]
 
 
 def chunks(width: int) -> int:
-    """The chunks in which a row of ``width`` bits is written."""
+    """The number of chunks in which a row of ``width`` bits is written."""
     return -(-width // CHUNK_BITS)
 
 
 class HostMemory(wiring.Component):
     """``depth`` rows of ``width`` bits; one access per cycle, and a write goes first.
 
-    One access per cycle is all that a single-port memory allows. So a read in the cycle of a write
-    returns an undefined row. The host writes only while the core is idle, and the sequencer reads
-    again what it had read ahead.
+    A single-port memory allows only one access per cycle. So a read in the cycle of a write returns
+    an undefined row. This does no harm: the host writes only while the core is idle, and the
+    sequencer then repeats what it had read ahead.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class HostMemory(wiring.Component):
     write : In(1)
         Write a chunk in this cycle.
     write_address : In
-        The row it is in.
+        The row that contains the chunk.
     write_chunk : In
         Which chunk of the row; the lowest is 0.
     write_data : In(CHUNK_BITS)
-        What it becomes. The host's layout has no bits beyond ``width``.
+        The new value of the chunk. The host's layout has no bits beyond ``width``.
     """
 
     def __init__(self, width: int, depth: int) -> None:
@@ -76,14 +76,14 @@ class HostMemory(wiring.Component):
         return m
 
     def single_port(self, m: Module) -> None:
-        """One SPRAM per chunk and 16,384 rows, the banks' outputs selected a cycle later."""
+        """Use one SPRAM per chunk and 16,384 rows; the output bank is selected a cycle later."""
         banks = -(-self.depth // SPRAM_DEPTH)
         read = self.read
         address = Signal.like(read.address)
         m.d.comb += address.eq(read.address)
         with m.If(self.write):
             m.d.comb += address.eq(self.write_address)
-        # The outputs come a cycle later, and from the bank that was read then.
+        # The outputs come a cycle later, from the bank that was read.
         bank = Signal.like(address[14:])
         with m.If(read.enable):
             m.d.sync += bank.eq(address[14:])
@@ -104,7 +104,7 @@ class HostMemory(wiring.Component):
                     m.d.comb += part.eq(data[: len(part)])
 
     def inferred(self, m: Module) -> None:
-        """A memory for the tools to map, its rows whole chunks where there are several."""
+        """Use a memory that the tools map; rows of several chunks are padded to whole chunks."""
         count = chunks(self.width)
         stored = count * CHUNK_BITS if count > 1 else self.width
         m.submodules.memory = memory = collision_free_memory(stored, self.depth)

@@ -27,7 +27,7 @@ __all__ = ["ConvolutionNeuronSide", "DenseNeuronSide", "NeuronSide"]
 
 
 class NeuronSide(wiring.Component):
-    """What both kinds of neuron side have in common.
+    """The common part of both kinds of neuron side.
 
     A group that leaves the lanes is drained into the neuron unit, where its parameters and state
     come from memories. Its spikes are collected as a row, which the output unit sends and reports.
@@ -63,7 +63,7 @@ class NeuronSide(wiring.Component):
     shift : Out(config.window)
         Move its chain ``t`` on to the next lane.
     counts : In(scan_counts(config))
-        What the scan of the task closed last has counted.
+        The counts of the scan of the task that was closed last.
     report_flags : In(REPORT_FLAG_BITS)
         ``ReportFlags``.
     time : In(BUSY_BITS)
@@ -105,11 +105,11 @@ class NeuronSide(wiring.Component):
         return m
 
     def _kind(self, m: Module) -> None:
-        """Connect what the kinds have of their own."""
+        """Connect the parts that differ between the kinds."""
         raise NotImplementedError
 
     def _is_row_read(self) -> Value:
-        """Whether anything is made of a group's row."""
+        """Whether a group's row is used at all."""
         settings = self.tasks.fields
         return (
             settings.send_spikes | settings.send_skeleton | settings.report_spikes
@@ -117,14 +117,14 @@ class NeuronSide(wiring.Component):
         )
 
     def _neurons(self, m: Module, mark: data.View, neurons: Signal) -> None:
-        """The neurons of a group: the last of a core's may have fewer."""
+        """Set the number of neurons of a group: a core's last group may have fewer."""
         short = mark.short if self.config.convolution else mark.task
-        # It is compared with counters, which takes its time: in a pipelined array from a register.
+        # Comparing it with counters is slow, so it comes from a register in a pipelined array.
         domain = pipeline(m, self.config)
         domain += neurons.eq(Mux(short, self.tasks.fields.lanes_last, self.config.lanes))
 
     def _feed(self, m: Module) -> None:
-        """Groups from the lanes to the drain, and on to the neuron unit."""
+        """Connect the lanes to the drain, and the drain to the neuron unit."""
         config, scheduler, drain, neuron = self.config, self.scheduler, self.drain, self.neuron
         settings = self.tasks.fields
         connect(m, scheduler.tasks, flipped(self.tasks))
@@ -149,9 +149,10 @@ class NeuronSide(wiring.Component):
             m.d.comb += drain.split_weights.eq(settings.split_weights)
 
     def _keep_state(self, m: Module) -> None:
-        """Parameters and state of the neuron that enters; the state of the one that leaves."""
+        """Read the parameters and state of the neuron that enters; write the state of the one that
+        leaves."""
         config, scheduler, drain, neuron = self.config, self.scheduler, self.drain, self.neuron
-        # Without state between windows it is kept from pass to pass only: of one group.
+        # If no state is kept between windows, it is kept only from pass to pass, for one group.
         depth = config.state_groups * config.lanes if config.state else config.lanes
         m.submodules.state = state = collision_free_memory(state_layout(config), depth)
         read, write = state.read_port(), state.write_port()
@@ -171,16 +172,16 @@ class NeuronSide(wiring.Component):
             neuron.state.eq(read.data),
             self.output.group.membrane.eq(read.data.v),
         ]
-        # Instead of a reset: a sample's first window does not look at what is stored.
+        # This replaces a reset: the first window of a sample ignores what is stored.
         with m.If(self.windows.window.first & drain.first_pass):
             m.d.comb += [neuron.state.eq(0), neuron.state.v.eq(self.tasks.fields.v_init)]
 
     def _send(self, m: Module) -> None:
-        """The finished group to the output unit, and what that sends."""
+        """Connect the finished group to the output unit, and the output unit to the ports."""
         scheduler, row, output = self.scheduler, self.row, self.output
         group, mark = output.group, scheduler.output_mark
         self._neurons(m, mark, group.neurons)
-        # What clears a row goes to all of it: in a pipelined array from a register.
+        # The clear signal reaches the whole row, so it comes from a register in a pipelined array.
         domain = pipeline(m, self.config)
         domain += row.clear_counts.eq(output.done & mark.task)
         connect(m, output.rows, flipped(self.rows))
@@ -219,7 +220,7 @@ class DenseNeuronSide(NeuronSide):
 
     Members
     -------
-    As of ``NeuronSide``.
+    Those of ``NeuronSide``.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -236,7 +237,7 @@ class DenseNeuronSide(NeuronSide):
             row.rotate.eq(output.rotate),
             output.row.eq(row.row),
         ]
-        # What moves the row goes to all of it: in a pipelined array from a register.
+        # These signals reach the whole row, so they come from registers in a pipelined array.
         domain = pipeline(m, self.config)
         domain += [
             row.first.eq(drain.valid & drain.first_pass),
@@ -268,7 +269,7 @@ class ConvolutionNeuronSide(NeuronSide):
 
     Members
     -------
-    As of ``NeuronSide``.
+    Those of ``NeuronSide``.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -286,7 +287,7 @@ class ConvolutionNeuronSide(NeuronSide):
         m.d.comb += [
             scheduler.drain_ready.eq(drain.ready),
             scheduler.drain_late.eq(drain.late),
-            # Only groups that are sent before the next one starts may be cut short.
+            # A group may be cut short only if it is sent before the next one starts.
             drain.align.eq(self._is_row_read() | ~self.tasks.fields.report_membrane),
             neuron.tag.eq(Cat(tag, drain.last)),
             scheduler.leaving_tag.eq(neuron.done_tag[0]),
@@ -295,7 +296,7 @@ class ConvolutionNeuronSide(NeuronSide):
         ]
         if config.recurrence:
             m.d.comb += output.odd.eq(self.windows.odd)
-        # What moves the row goes to all of it: in a pipelined array from a register.
+        # These signals reach the whole row, so they come from registers in a pipelined array.
         domain = pipeline(m, config)
         domain += [
             row.write.eq(neuron.done),

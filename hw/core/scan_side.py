@@ -26,7 +26,7 @@ __all__ = ["ScanSide"]
 class ScanSide(wiring.Component):
     """Walks the task list, finds the spikes of each task's map, and adds their weights.
 
-    An event is in the sums two cycles after the scanner issued it, in pipelined arrays five:
+    An event is in the sums two cycles after the scanner issued it (five in pipelined arrays):
 
         cycle       0       1              2        3              4      5
         small       issued  word, weights  in sums
@@ -53,17 +53,17 @@ class ScanSide(wiring.Component):
     windows : In(scanned_signature(config))
         The next window.
     arrived : Out(1)
-        This core has come to a ``sync``.
+        This core has reached a ``sync``.
     go : In(1)
-        All cores have.
+        All cores have reached it.
     groups : Out(handover_signature(config))
         Groups that leave the lanes.
     shift : In(config.window)
         Move chain ``t`` of the lanes' shadow on to the next lane.
     sums : Out(ArrayLayout(signed(config.acc_bits), config.window))
-        What the chains show.
+        The outputs of the chains.
     counts : Out(scan_counts(config))
-        What the scan of the task closed last has counted.
+        The counts of the scan of the task that was closed last.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -102,7 +102,8 @@ class ScanSide(wiring.Component):
             sequencer.waiting.eq(windows.waiting),
             sequencer.base.eq(windows.window.base),
             windows.take.eq(sequencer.take),
-            # Rows of inner maps are counted as they arrive; the host's are complete before.
+            # Rows of inner maps are counted as they arrive; the host's rows are complete
+            # beforehand.
             sequencer.row_received.eq(
                 bus.valid & bus.inner & (bus.row.beat == config.row_beats - 1)
             ),
@@ -128,12 +129,12 @@ class ScanSide(wiring.Component):
         return m
 
     def _add_events(self, m: Module, scanner: Scanner, spikes: SpikeMemory, lanes: Lanes) -> Value:
-        """Fetch word and weights of each event, for the lanes; whether events are on their way.
+        """Fetch word and weights of each event for the lanes; returns whether events are in flight.
 
-        In pipelined arrays a register comes before the memories and one behind them.
+        Pipelined arrays have one register in front of the memories and one behind them.
         """
         config = self.config
-        # To find the lowest flag takes a cycle of its own: it ends in these registers.
+        # Finding the lowest flag takes a whole cycle, which ends in these registers.
         fetch, event = Signal(), Signal.like(scanner.event)
         fetched = Signal()
         lane_bits = config.lanes.bit_length() - config.row_beats.bit_length()  # within a beat
@@ -143,10 +144,10 @@ class ScanSide(wiring.Component):
             fetch.eq(scanner.issue),
             event.eq(scanner.event),
             self.weights.enable.eq(fetch),
-            # A convolution's rows of weights start anywhere, so the lane is added.
+            # The weight rows of a convolution may start anywhere, so the lane is added.
             self.weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
             lanes.add.eq(fetched),
-            # Which part of the row the memory selects; which of its words is selected behind it.
+            # The memory selects the part of the row; the word in that part is selected here.
             lanes.word.eq(spikes.words.word_select(lane, config.window)),
         ]
         m.d.sync += [fetched.eq(fetch), lane.eq(event.lane)]
@@ -166,14 +167,15 @@ class ScanSide(wiring.Component):
     ) -> Signal:
         """Let a group leave when its last event is in and the neuron side is free.
 
-        Returns whether a group is to leave. In a small array a swap waits for the last event:
+        Returns whether a group is to leave. In a small array, a swap waits for the last event:
 
             cycle      0           1           2           3
             scanner    last event              next event
             lanes                  last event  swap        next event
 
-        In a pipelined array a swap takes the place of an event, and as many registers to the lanes,
-        so it follows the last event by itself. The lanes take ``chain`` cycles to empty, here 2:
+        In a pipelined array, a swap takes the place of an event and passes as many registers on the
+        way to the lanes, so it follows the last event without waiting. The lanes take ``chain``
+        cycles to empty, here 2:
 
             cycle      0           1           2           3           4         5     6
             scanner    last event                          next event
@@ -183,7 +185,7 @@ class ScanSide(wiring.Component):
         config, groups = self.config, self.groups
         mark, swap = groups.mark, groups.swap
         finished = Signal()
-        # Without registers on their way to the lanes, events must be waited for.
+        # Without registers in front of the lanes, a swap must wait for the event.
         ready = finished if config.pipelined else finished & ~lanes.add
         m.d.comb += [swap.eq(ready & groups.free), counters.draining.eq(ready & ~groups.free)]
         with m.If(scanner.finish):
@@ -193,7 +195,7 @@ class ScanSide(wiring.Component):
 
         if config.chain > 1:
             at, moving = Signal(range(config.chain)), Signal()
-            # The lanes are empty when the next event arrives, ``chain`` cycles behind the swap.
+            # The lanes are empty when the next event arrives, ``chain`` cycles after the swap.
             m.d.comb += scanner.hold.eq(finished | moving)
             m.d.sync += at.eq(at + moving)
             with m.If(swap):
@@ -203,7 +205,7 @@ class ScanSide(wiring.Component):
         else:
             m.d.comb += scanner.hold.eq(finished & ~swap)
 
-        # Decided before the registers, so that the lanes, which are many, get it from one.
+        # This is decided in front of the registers, so that a register drives the many lanes.
         leaving = Signal(data.StructLayout(
             {"swap": 1, "filled": 1, "task": 1, "mark": mark_layout(config)}
         ))
@@ -216,7 +218,8 @@ class ScanSide(wiring.Component):
             m.d.sync += later.eq(leaving)
             leaving = later
         m.d.comb += [
-            # With convolution a swap takes the other half of the lanes' memory: only if it is used.
+            # With convolution, a swap switches to the other half of the lanes' memory, so it is
+            # done only for groups that are not empty.
             lanes.swap.eq(leaving.filled if config.convolution else leaving.swap),
             counters.close.eq(leaving.task),
         ]

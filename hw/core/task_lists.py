@@ -18,7 +18,7 @@ class TaskLists(wiring.Component):
     """Reads the tasks for the scan side and for the neuron side, each at its own pace.
 
     The neuron side's words come one per cycle. The scan side's do too, except in cycles in which
-    the neuron side reads: that one goes first, because it reads less often.
+    the neuron side reads: the neuron side goes first, because it reads less often.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class TaskLists(wiring.Component):
         connect(m, flipped(self.scan), scan.tasks)
         connect(m, flipped(self.neuron), neuron.tasks)
         m.d.comb += [
-            self.memory.enable.eq(1),  # an address that nobody asked for is read for nothing
+            self.memory.enable.eq(1),  # a read that nobody requested does no harm
             self.memory.address.eq(Mux(neuron.request, neuron.address, scan.address)),
             neuron.grant.eq(1),
             scan.grant.eq(~neuron.request),

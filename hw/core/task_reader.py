@@ -1,4 +1,4 @@
-"""Task reader: the words of one task from task memory into registers."""
+"""Task reader: copies the words of one task from the task memory into registers."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class TaskReader(wiring.Component):
     words : tuple of Layout
         Layouts of the words that are read.
     first : int
-        The first one's position in the task.
+        Position of the first of them in the task.
     held : int or None
-        The word that is kept in a ``EnableRegister``, if any: a multiplier that lies idle.
+        The word that is kept in an ``EnableRegister`` (an unused multiplier), if any.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class TaskReader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         count = len(self.words)
-        # The word to ask for next; ``count`` if there is none, as behind a reset.
+        # The word to request next; ``count`` if there is none, as after a reset.
         word = Signal(range(count + 1), init=count)
         arriving = Signal(count)
         registers = [Signal(struct(layout), name=f"word{i}", reset_less=True)
@@ -102,7 +102,7 @@ class TaskReader(wiring.Component):
             ),
             self.tasks.fields.eq(Cat(registers)),
         ]
-        # A bit for each word: which one ``data`` is in this cycle.
+        # One bit per word says which one ``data`` is in this cycle.
         m.d.sync += arriving.eq(0)
         with m.If(self.request & self.grant):
             m.d.sync += [word.eq(word + 1), arriving.eq(1 << word)]
@@ -112,7 +112,7 @@ class TaskReader(wiring.Component):
                     m.d.sync += register.eq(self.data)
         with m.If(arriving[count - 1]):
             m.d.sync += self.tasks.loaded.eq(1)
-        # Last, because the sequencer may start again while a task is read.
+        # This comes last, because the sequencer may start again while a task is read.
         with m.If(self.tasks.start):
             m.d.sync += [word.eq(0), arriving.eq(0), self.tasks.loaded.eq(0)]
         return m

@@ -18,9 +18,9 @@ def scanned_signature(config: ArrayConfig) -> wiring.Signature:
     Members
     -------
     waiting : Out(1)
-        There is one that the scan side has not taken.
+        There is a window that the scan side has not taken.
     window : Out(window_layout(config))
-        The first of those, while ``waiting``.
+        The first such window, while ``waiting``.
     take : In(1)
         The scan side takes it; up for one cycle.
     """
@@ -34,15 +34,15 @@ def drained_signature(config: ArrayConfig) -> wiring.Signature:
     Members
     -------
     held : Out(1)
-        There is one that has not ended.
+        There is a window that has not ended.
     window : Out(window_layout(config))
-        The first of those, while ``held``.
+        The first such window, while ``held``.
     odd : Out(1)
-        Its number, counted from reset on, is odd.
+        The number of the window, counted from reset, is odd.
     settled : In(1)
-        All of its results are out; up for one cycle.
+        All results of the window are out; up for one cycle.
     ended : In(1)
-        So is its END, the last packet of it; up for one cycle, not before ``settled``.
+        Its last packet, END, is out too; up for one cycle, not before ``settled``.
     """
     return wiring.Signature({
         "held": Out(1), "window": Out(window_layout(config)), "odd": Out(1),
@@ -51,7 +51,7 @@ def drained_signature(config: ArrayConfig) -> wiring.Signature:
 
 
 class Windows(wiring.Component):
-    """Keeps a window from the loader's last row to its END, at most two at once.
+    """Keeps each window from the loader's last row to its END packet; at most two at once.
 
     The scan side is at most one window ahead of the neuron side:
 
@@ -97,7 +97,7 @@ class Windows(wiring.Component):
         m.d.comb += [
             self.windows.room.eq(held != 2),
             scanned.waiting.eq(unscanned != 0),
-            # With one window left to scan it is the one loaded last, with two the one before.
+            # If one window is left to scan, it is the one loaded last; if two, the one before that.
             scanned.window.eq(Mux(load ^ unscanned[0], slots[1], slots[0])),
             drained.held.eq(held != 0),
             drained.window.eq(Mux(drained.odd, slots[1], slots[0])),

@@ -1,4 +1,4 @@
-"""Report merger: packets of several cores into one stream, packet by packet."""
+"""Report merger: joins the packets of several cores into one stream, packet by packet."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["ReportMerger"]
 class ReportMerger(wiring.Component):
     """Round robin over ``cores`` inputs, one packet from each at a time; a packet is never cut.
 
-    No cycle is lost between two packets, and one for each input that is passed over because it has
-    none. The granted input goes to ``o`` in the same cycle.
+    No cycle is lost between two packets, but one is lost for each input that is skipped because it
+    has no packet. The granted input goes to ``o`` in the same cycle.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class ReportMerger(wiring.Component):
             connect(m, flipped(self.i[0]), flipped(self.o))
             return m
         grant = Signal(range(self.cores))
-        # Behind its first word: until the last one the grant stays, even if a word is late.
+        # After its first word, a packet keeps the grant until its last word, even if a word is
+        # late.
         in_packet = Signal()
         moves_on = Signal()
         with m.Switch(grant):
@@ -60,7 +61,7 @@ class ReportMerger(wiring.Component):
                         self.o.payload.eq(self.i[core].payload),
                         self.i[core].ready.eq(self.o.ready),
                     ]
-        # From an input without a packet, or behind the last word of one.
+        # Move on from an input without a packet, or after the last word of one.
         m.d.comb += moves_on.eq(~self.o.valid & ~in_packet)
         with m.If(self.o.valid & self.o.ready):
             m.d.comb += moves_on.eq(self.o.payload.last)

@@ -1,4 +1,4 @@
-"""Spike bus: rows from the host or a core to every core."""
+"""Spike bus: carries rows from the host or a core to every core."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ __all__ = ["SpikeBus"]
 
 
 class SpikeBus(wiring.Component):
-    """Takes a part of a row per cycle and broadcasts it. The lowest core goes first, the host last.
+    """Takes a part of a row per cycle and broadcasts it. Lower-numbered cores go first, the host
+    last.
 
-    With one core a part is broadcast in the cycle after it was taken, or in the same cycle if rows
-    have only one part. With several cores all that crosses the device does so from register to
-    register. The grant goes to the lowest core that asked two cycles before and has had no grant
-    since, and the part passes a register at its source and one behind the OR of them all:
+    With one core, a part is broadcast in the cycle after it was taken, or in the same cycle if rows
+    have only one part. With several cores, every signal that crosses the device goes from register
+    to register. The grant goes to the lowest core that requested the bus two cycles earlier and has
+    had no grant since. The part passes one register at its source and one behind the OR of all
+    sources:
 
         cycle    0      1       2      3      4
         valid    core   core    core
@@ -31,8 +33,8 @@ class SpikeBus(wiring.Component):
         part                           core
         bus                                   core
 
-    Cores send a row per group and wait until it is taken. So the lowest-first order holds up none
-    for longer than the other cores have a row each.
+    A core sends one row per group and waits until it is taken. So the lowest-first order delays a
+    core by at most one row of each other core.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ class SpikeBus(wiring.Component):
                 chosen.eq(Mux(core.valid, core.payload.as_value(), self.host.payload.as_value())),
                 core.ready.eq(1), self.host.ready.eq(~core.valid),
             ]
-        # A lone core is near enough to go without the register.
+        # With a single core, the path is short enough to need no register.
         domain = m.d.comb if config.cores == config.row_beats == 1 else m.d.sync
         domain += [self.bus.valid.eq(some), self.bus.inner.eq(inner), self.bus.row.eq(chosen)]
         return m

@@ -13,8 +13,8 @@ __all__ = ["at_most", "lowest"]
 def at_most(bits: Value, limit: int) -> Value:
     """Whether no more than ``limit`` bits are set.
 
-    A tree, since a sum would be slow: for ever larger groups of bits whether at least one and at
-    least two are set, and whether two groups together have three.
+    It is a tree, since a sum would be slow: for larger and larger groups of bits it computes
+    whether at least one and at least two are set, and whether two groups together have three.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def at_most(bits: Value, limit: int) -> Value:
 def lowest(mask: Value, enable: Value) -> Value:
     """The lowest bit that is set in ``mask``, alone, or none unless ``enable``.
 
-    It is found by groups of four bits, as a LUT has four inputs.
+    It is found in groups of four bits, because a LUT has four inputs.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def lowest(mask: Value, enable: Value) -> Value:
     Value
         As wide as ``mask``.
     """
-    # What comes before a group is a chain of one LUT per group.
+    # Whether an earlier group has a bit set is a chain of one LUT per group.
     groups = [mask[at : at + 4] for at in range(0, len(mask), 4)]
     found, before = [], ~enable
     for group in groups:

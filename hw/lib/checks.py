@@ -11,7 +11,7 @@ def check_int(name: str, value: int, low: int, high: int | None = None) -> int:
     Parameters
     ----------
     name : str
-        Of the parameter.
+        Name of the parameter.
     value : int
         What was given for it.
     low : int

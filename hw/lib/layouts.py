@@ -10,7 +10,7 @@ __all__ = ["struct"]
 
 
 def struct(*layouts: Layout) -> data.StructLayout:
-    """The fields of some layouts as one.
+    """The fields of several layouts as one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What passes between the link and the array, and between the blocks of the array."""
+"""The signals between the link and the array, and between the blocks of the array."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _ROW_BITS = 20
 def space_shape(config: ArrayConfig, space: Space) -> tuple[int, int]:
     """(rows, bits of a row) of a memory the host writes, the same in every core.
 
-    WEIGHTS: one weight for each lane, lane 0 lowest. BIASES and THRESHOLDS: one neuron's, neuron
-    ``l`` of group ``g`` in row ``g * lanes + l``. TASKS: one word of the task list.
+    A row of WEIGHTS has one weight for each lane, lane 0 lowest. A row of BIASES or THRESHOLDS has
+    one neuron's value; neuron ``l`` of group ``g`` is in row ``g * lanes + l``. A row of TASKS is
+    one word of the task list.
     """
     neurons = config.neuron_groups * config.lanes
     return {
@@ -42,8 +43,8 @@ def space_shape(config: ArrayConfig, space: Space) -> tuple[int, int]:
 def write_layout(config: ArrayConfig) -> data.StructLayout:
     """One 16-bit chunk of a row of a core's memory.
 
-    ``chunk`` 0 holds the row's lowest bits. Chunks of a row come in order, lowest first; bits of
-    the last chunk beyond the row are to be ignored.
+    ``chunk`` 0 holds the row's lowest bits. Chunks of a row come in order, lowest first. Bits of
+    the last chunk beyond the row must be ignored.
     """
     chunks = max(-(-space_shape(config, space)[1] // CHUNK_BITS) for space in Space)
     return data.StructLayout({
@@ -88,7 +89,7 @@ def read_signature(rows: int, width: int) -> wiring.Signature:
 
 
 def tasks_signature(config: ArrayConfig, words: tuple[Layout, ...]) -> wiring.Signature:
-    """Tasks of the task list, as the side that works on them sees it; ``words`` are its part.
+    """Tasks of the task list, as one side of the core sees them; ``words`` is that side's part.
 
     Members
     -------
@@ -114,7 +115,7 @@ def tasks_signature(config: ArrayConfig, words: tuple[Layout, ...]) -> wiring.Si
 def beat_layout(config: ArrayConfig) -> data.StructLayout:
     """A part of a row of spike words on its way to address ``row``: ``beat`` of ``row_beats``.
 
-    The part of the lowest lanes comes first, in each the word of the lowest lane lowest.
+    The part with the lowest lanes comes first. In each part, the word of the lowest lane is lowest.
     """
     return data.StructLayout({
         "row": bits_for(config.spike_rows - 1),
@@ -146,8 +147,8 @@ def bus_signature(config: ArrayConfig) -> wiring.Signature:
 def window_layout(config: ArrayConfig) -> data.StructLayout:
     """A window whose input rows are all in place.
 
-    ``steps`` is the number of its steps less 1, ``first`` and ``last`` its place in the sample,
-    ``base`` the first row of its input map.
+    ``steps`` is the number of its steps minus 1. ``first`` and ``last`` say whether it is the first
+    or the last of its sample. ``base`` is the first row of its input map.
     """
     return data.StructLayout({
         "steps": bits_for(config.window - 1),
@@ -160,8 +161,8 @@ def window_layout(config: ArrayConfig) -> data.StructLayout:
 def windows_signature(config: ArrayConfig) -> wiring.Signature:
     r"""Windows to the cores: permission to send one, and a strobe.
 
-    Not a stream, because the rows of a window are sent ahead of it, by way of the bus, and need the
-    permission too.
+    This is not a stream, because the rows of a window are sent ahead of it, over the bus, and need
+    the permission too.
 
         room     ___/---------------------\_____
         rows     ......<row 0>...<row n>......

@@ -15,24 +15,24 @@ __all__ = ["Queue"]
 class Queue(wiring.Component):
     """``depth`` entries in block memory and one more at the output.
 
-    Latency two cycles, throughput one entry per cycle. The input cannot wait: who writes looks at
-    ``level`` first.
+    The latency is two cycles, the throughput one entry per cycle. The input has no back-pressure,
+    so the writer must look at ``level`` first.
 
     Parameters
     ----------
     shape : ShapeLike
-        Of an entry.
+        The shape of an entry.
     depth : int
         Entries in memory; a power of two.
 
     Members
     -------
     i : In(stream.Signature(shape, always_ready=True))
-        An entry to append; only while ``level`` is less than ``depth``.
+        An entry to append; valid only while ``level`` is less than ``depth``.
     level : Out(range(depth + 1))
         Entries in memory in this cycle; the one at the output is not counted.
     o : Out(stream.Signature(shape))
-        The oldest entry, from the second cycle after it was written on.
+        The oldest entry, starting with the second cycle after it was written.
 
     Raises
     ------

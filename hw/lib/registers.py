@@ -1,4 +1,4 @@
-"""Registers that only arrays built for a fast clock have."""
+"""Registers that only arrays built for a fast clock need."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["pipeline"]
 
 
 def pipeline(m: Module, config: ArrayConfig) -> Any:
-    """The domain of assignments that are a register in a pipelined array and a wire in others.
+    """The domain for assignments that are registers in a pipelined array and wires in others.
 
-    What is assigned in it is valid a cycle later than its sources where ``config.pipelined``, in
-    the same cycle elsewhere.
+    A signal assigned in it is valid a cycle later than its sources if ``config.pipelined`` is set,
+    and in the same cycle otherwise.
 
     Parameters
     ----------

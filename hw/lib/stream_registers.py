@@ -12,14 +12,15 @@ __all__ = ["SkidBuffer", "StreamRegister"]
 class StreamRegister(wiring.Component):
     """A register for ``payload`` and ``valid`` of a stream; ``ready`` passes through.
 
-    Latency one cycle. Throughput a transfer per cycle, or every other cycle if ``spaced``.
+    The latency is one cycle. The throughput is one transfer per cycle, or one every other cycle if
+    ``spaced``.
 
     Parameters
     ----------
     shape : ShapeLike
-        Of the payload.
+        The shape of the payload.
     spaced : bool
-        ``ready`` does not pass through either: it is up while the register is empty.
+        ``ready`` does not pass through; it is up while the register is empty.
 
     Members
     -------
@@ -48,12 +49,12 @@ class StreamRegister(wiring.Component):
 class SkidBuffer(wiring.Component):
     """Registers for ``payload``, ``valid`` and ``ready`` of a stream; it has room for two.
 
-    Latency one cycle, throughput a transfer per cycle.
+    The latency is one cycle, the throughput one transfer per cycle.
 
     Parameters
     ----------
     shape : ShapeLike
-        Of the payload.
+        The shape of the payload.
 
     Members
     -------
@@ -81,7 +82,7 @@ class SkidBuffer(wiring.Component):
             ]
         with m.Elif(self.i.valid):
             m.d.sync += full.eq(1)
-        # Loaded whether needed or not, so that its enable is one register.
+        # It is loaded even if it is not needed, so that its enable is a single register.
         with m.If(~full):
             m.d.sync += spare.eq(self.i.payload)
         return m

@@ -1,4 +1,4 @@
-"""COBS: frames of any bytes as bytes without zeros, a zero after each frame."""
+"""COBS: encodes frames of any bytes as bytes without zeros, with a zero after each frame."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -13,7 +13,7 @@ _HALF = 256  # bytes of a frame buffer: code, FRAME_BYTES, closing zero
 
 
 def decoded_layout() -> data.StructLayout:
-    """A decoded byte, or with ``end`` the end of a frame (``broken``: not a COBS one)."""
+    """A decoded byte, or with ``end`` the end of a frame (``broken``: not a valid COBS frame)."""
     return data.StructLayout({"data": 8, "end": 1, "broken": 1})
 
 
@@ -23,10 +23,10 @@ def encoded_layout() -> data.StructLayout:
 
 
 class CobsDecoder(wiring.Component):
-    """Bytes on the wire to bytes of frames; combinational, one per cycle.
+    """Decodes bytes on the wire into bytes of frames; combinational, one per cycle.
 
-    Any bytes are taken. After each zero the decoder starts afresh, and zeros with nothing between
-    them make no frame. A frame that is cut short by its zero ends ``broken``.
+    Any bytes are accepted. The decoder starts afresh after each zero, and zeros with nothing
+    between them make no frame. A frame that is cut short by its zero ends ``broken``.
 
     Members
     -------
@@ -42,12 +42,12 @@ class CobsDecoder(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         byte = self.i.payload
-        # Counts up to where the next byte is a code: a loadable counter that counts up takes half
-        # the cells of one that counts down.
+        # Counts up to the next code byte. A loadable counter that counts up takes half the cells of
+        # one that counts down.
         code_at = 0xFE
         count = Signal(8, init=code_at)
         fresh = Signal(init=1)
-        no_zero = Signal()  # a code of 255 stands for 254 bytes without a zero behind them
+        no_zero = Signal()  # a code of 255: 254 bytes and no zero after them
         at_code, zero = Signal(), Signal()
         m.d.comb += [
             at_code.eq(count == code_at),
@@ -69,11 +69,11 @@ class CobsDecoder(wiring.Component):
 
 
 class CobsEncoder(wiring.Component):
-    """Frames to bytes on the wire, through two frame buffers.
+    """Encodes frames into bytes on the wire, through two frame buffers.
 
-    A frame is coded in place: a zero's distance is written where the zero before it stood. It
-    goes out when it is complete, while the next one is written. A frame of n bytes takes n + 2
-    cycles in and n + 2 bytes out.
+    A frame is encoded in place: the distance to a zero is written to the position of the zero
+    before it. A complete frame is sent while the next one is written. A frame of n bytes takes n +
+    2 cycles to write and has n + 2 bytes on the wire.
 
         frame            11 22 00 33 00                      (n = 5, last byte with ``last``)
         buffer           03 11 22 02 33 01 00                (a code, n bytes, the end)
@@ -82,16 +82,16 @@ class CobsEncoder(wiring.Component):
     Parameters
     ----------
     marked : bool
-        The buffers have a ninth bit, which marks a frame's end. At a fast clock there is no time
-        to look at the byte itself.
+        The buffers have a ninth bit, which marks a frame's end. At a fast clock, there is no time
+        to examine the byte itself.
 
     Members
     -------
     i : In(stream.Signature(encoded_layout()))
         Bytes of frames, at most ``FRAME_BYTES`` in each. Once ``ready`` is up for the first byte of
-        a frame it stays up to its end.
+        a frame, it stays up until the frame ends.
     restart : In(1)
-        Forget what came of a frame whose last byte was not taken yet.
+        Discard a frame whose last byte has not been taken yet.
     o : Out(stream.Signature(8))
         Bytes on the wire.
     idle : Out(1)
@@ -129,7 +129,7 @@ class CobsEncoder(wiring.Component):
             write.addr.eq(Cat(Mux(zero & ~finish, last_zero, at), filling)),
             write.data.eq(Mux(zero, run, self.i.p.data)),
         ]
-        # Two cycles more per frame: the last distance, then the end.
+        # Each frame takes two more cycles: for the last distance and for the end.
         with m.If(finish):
             m.d.comb += write.data.eq(1 << 8 if self.marked else 0)
         m.d.sync += [close.eq(last & ~self.restart), finish.eq(close)]

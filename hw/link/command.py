@@ -19,24 +19,24 @@ _ROW_BYTES = 3
 
 
 class _Decoder:
-    """The byte at hand, and what the states of the decoder say of it in this cycle.
+    """The current byte, and what the decoder's states decide about it in this cycle.
 
     Attributes
     ----------
     byte, last, valid : Value
-        The byte of the commands, whether it ends one, whether there is one.
+        The command byte, whether it is the last of its command, and whether it is valid.
     take : Signal
-        It is taken; up unless a state says otherwise.
+        The byte is taken; up unless a state clears it.
     go : Signal
-        There is one and it is taken.
+        The byte is valid and taken.
     bad : Signal
-        It cannot be right.
+        The byte is invalid.
     may_end : Signal
-        A command may end with it.
+        A command may end with this byte.
     silent : Signal
-        The command that ends with it was counted before.
+        The command that ends with this byte was counted before.
     low : Signal
-        The byte before it, in states that come second of two.
+        The previous byte, in states for the second of two bytes.
     """
 
     def __init__(self, m: Module, commands: stream.Interface) -> None:
@@ -53,8 +53,8 @@ class _Decoder:
         ]
 
     def then(self, state: str, taken: Value | None = None) -> None:
-        """What follows a byte. ``taken`` is for states that do not take every byte; the others
-        wait for nothing but it."""
+        """The state after a byte. ``taken`` is for states that do not take every byte; the others
+        wait only for the byte."""
         m = self.m
         with m.If(self.valid if taken is None else taken):
             m.next = state
@@ -67,33 +67,33 @@ class _Decoder:
 class CommandUnit(wiring.Component):
     """Executes commands in order, a byte per cycle.
 
-    A command is refused, ``fault`` set and the rest of it skipped, from the first byte that cannot
-    be right: an unknown command, space, register or flag, a core, row, value or number of steps
-    that does not exist, a length that does not end with a row or is not a register's, a change of
-    the map inside a window, words to repeat where there were none. What was written before that
-    byte stays.
+    A command is refused at its first invalid byte: ``fault`` is set and the rest of the command is
+    skipped. Invalid are: an unknown command, space, register or flag; a core, row, value or number
+    of steps that does not exist; a length that does not end with a row or does not match a
+    register; a change of the map inside a window; and a repeat where there were no words before.
+    Anything written before that byte stays.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
     slowest : int
-        Most clocks per bit that may be set.
+        The highest number of clocks per bit that may be set.
 
     Members
     -------
     commands : In(stream.Signature(command_layout()))
-        Of the receiver.
+        From the receiver.
     writes : Out(writes_signature(config))
         To the cores' memories.
     bytes : Out(stream.Signature(8))
-        Of input windows, to the loader.
+        Bytes of input windows, to the loader.
     no_head : In(1)
         The loader refuses the byte it takes.
     idle : In(1)
-        Of the loader: no window is under way.
+        From the loader: no window is under way.
     hungry : In(1)
-        Of the loader: the window under way goes on with the next byte only.
+        From the loader: the current window needs the next byte to continue.
     rows_total : Out(unsigned)
         Register INPUT_ROWS.
     input_base : Out(unsigned)
@@ -211,8 +211,8 @@ class CommandUnit(wiring.Component):
             at.then("WORD LOW")
 
     def _write_port(self, m: Module, at: _Decoder) -> tuple[Value, Value, Value, Value]:
-        """Where the next word goes; returns what loads it, the row, whether that exists, and
-        whether the word is its last."""
+        """The address of the next word. Returns the signal that loads it, the row, whether the row
+        exists, and whether the word is the row's last."""
         config, write = self.config, self.writes.payload
         load = Signal(data.StructLayout({"core": 1, "space": 1, "row": _ROW_BYTES, "word": 1}))
         shapes = {space: space_shape(config, space) for space in Space}
@@ -221,7 +221,7 @@ class CommandUnit(wiring.Component):
         row = Signal(range(max(rows for rows, _ in shapes.values()) + 1), reset_less=True)
         chunk = Signal.like(write.chunk)
         chunk_last, row_exists, next_row = Signal(), Signal(), Signal()
-        # At the clock of large arrays what is compared is known a cycle before it is asked for.
+        # At the clock of large arrays, comparisons are made a cycle before they are needed.
         ahead = pipeline(m, config)
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
@@ -247,8 +247,8 @@ class CommandUnit(wiring.Component):
             m.d.sync += chunk.eq(Mux(chunk_last, 0, chunk + 1))
         parts = [row[low : low + 8] for low in range(0, len(row), 8)]
         assert len(parts) <= _ROW_BYTES
-        # As a difference, the loads cost the counter no cells of their own: less all ones, which is
-        # 1 more, where none is loaded.
+        # Written as a difference, the loads cost the counter no extra cells: without a load, all
+        # ones are subtracted, which adds 1.
         follows = row - Cat(~load.row[i].replicate(len(part)) for i, part in enumerate(parts))
         for i, part in enumerate(parts):
             with m.If(load.row[i] | next_row):
@@ -256,8 +256,8 @@ class CommandUnit(wiring.Component):
         return load, row, row_exists, chunk_last
 
     def _register_file(self, m: Module, at: _Decoder) -> tuple[Value, Value, Value]:
-        """The registers; returns what sets the one chosen, its number, and whether it has no such
-        value."""
+        """The registers. Returns the signal that sets the chosen register, its number, and whether
+        the value is invalid for it."""
         register = Signal(range(max(*self._registers, Register.BAUD) + 1), reset_less=True)
         load, out_of_range = Signal(), Signal()
         ahead = pipeline(m, self.config)
@@ -282,7 +282,7 @@ class CommandUnit(wiring.Component):
         """REGISTER: its number and a value of two bytes."""
         known = max(*self._registers, Register.BAUD) + 1
         of_map = Cat(register == each for each in self._registers if each != Register.REPORTS).any()
-        # Behind a register, since it is late; it holds until the loader gets a byte.
+        # This comes from a register, since it is late; it holds until the loader gets a byte.
         hungry = Signal()
         m.d.sync += hungry.eq(self.hungry)
         with m.State("REGISTER"):
@@ -302,16 +302,16 @@ class CommandUnit(wiring.Component):
             m.d.comb += [
                 at.may_end.eq(1),
                 at.bad.eq(out_of_range | ~at.last | (of_map & hungry)),
-                # ``bad`` knows of ``last``, but late.
+                # ``bad`` depends on ``last``, but comes late.
                 load.eq(at.go & at.last & ~at.bad),
                 self.moved.eq(load & of_map),
             ]
             with m.If(of_map & ~self.idle & ~hungry):
-                # A window is under way that may still end without another byte.
+                # The current window may still end without another byte.
                 m.d.comb += at.take.eq(0)
             at.then("LEAD", at.go)
             with m.If((register == Register.BAUD) & at.valid):
-                # The byte stays until the answer is out at the old rate, or is skipped.
+                # The byte is held until the answer has been sent at the old rate, or is skipped.
                 m.d.comb += at.take.eq(0)
                 m.next = "SKIP"
                 with m.If(at.bad):

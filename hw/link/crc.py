@@ -1,4 +1,4 @@
-"""CRC-32 of a byte per cycle, by a table in block memory."""
+"""CRC-32, one byte per cycle, with a table in block memory."""
 
 import zlib
 
@@ -16,18 +16,18 @@ CRC_RESIDUE = 0xDEBB20E3
 
 
 def crc_table() -> list[int]:
-    """The register 8 shifts after it held 0..255."""
-    # zlib's begins with all ones, and inverts at the end what the shift made of its upper bytes.
+    """The values of the register 8 shifts after it held 0..255."""
+    # zlib starts with all ones and inverts the result. In the low 24 bits, the two cancel out.
     return [zlib.crc32(bytes([byte ^ 0xFF])) ^ 0xFF << 24 for byte in range(256)]
 
 
 class Crc32(wiring.Component):
     """The CRC register of Ethernet and zlib, before its final inversion.
 
-    ``amaranth.lib.crc`` is the parallel XOR network. Here the table's output register is part of
-    the state, so that a byte costs one lookup and one XOR: 32 logic cells and two 256 x 16 block
-    RAMs, a third of the network. Where block RAM is scarce or slow, a register of its own and XORs
-    take the table's place.
+    ``amaranth.lib.crc`` is a parallel XOR network. Here the table's output register is part of the
+    state, so a byte costs one lookup and one XOR. This takes 32 logic cells and two 256 x 16 block
+    RAMs, a third of the network. If block RAM is scarce or slow, a separate register and XORs
+    replace the table.
 
     Members
     -------
@@ -38,11 +38,11 @@ class Crc32(wiring.Component):
     data : In(8)
         The byte.
     crc : Out(32)
-        The register one cycle after the byte. The CRC to send is its inverse, low byte first:
-        sending ``~crc[:8]`` while feeding ``crc[:8]`` as ``data`` brings up the next byte.
+        The register, one cycle after the byte. The CRC to send is its inverse, low byte first:
+        sending ``~crc[:8]`` while feeding ``crc[:8]`` as ``data`` moves the next byte there.
     match : Out(1)
-        One cycle after a byte that was 0: the bytes from ``first`` to the one before it ended in
-        their own CRC. (Seen behind the XOR, so that its cells hold the register too.)
+        One cycle after a byte of 0: the bytes from ``first`` up to the byte before it ended with
+        their own CRC. (It is read behind the XOR, so that the same cells hold the register.)
     """
 
     first: In(1)
@@ -57,7 +57,7 @@ class Crc32(wiring.Component):
         if prefers_logic(platform):
             found = Signal(32, reset_less=True)
             m.d.comb += entry.eq(found)
-            # An entry is the sum of those of its index's bits.
+            # An entry is the XOR of the entries of its index's bits.
             parts = [crc_table()[1 << bit] for bit in range(8)]
             with m.If(self.valid):
                 m.d.sync += found.eq(Cat(
@@ -73,7 +73,7 @@ class Crc32(wiring.Component):
         m.d.comb += [
             self.crc.eq(upper ^ entry),
             index.eq(Mux(self.first, ~self.data, self.crc[:8] ^ self.data)),
-            # The highest byte of an entry tells which one it is.
+            # The highest byte of an entry identifies it.
             self.match.eq(
                 Cat(upper, entry[24:])
                 == Cat(Const(CRC_RESIDUE >> 8, 24), Const(table_of_residue >> 24, 8))

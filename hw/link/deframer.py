@@ -1,4 +1,4 @@
-"""Bytes on the wire to the frames among them whose CRC holds."""
+"""Deframer: finds, in the bytes on the wire, the frames with a valid CRC."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -17,24 +17,24 @@ FRAME_START = _HALF - HEADER_BYTES
 
 
 class Deframer(wiring.Component):
-    """Puts frames into one of two buffers, a byte per cycle, while the other one is read.
+    """Writes frames into one of two buffers, a byte per cycle, while the other one is read.
 
-    What is damaged, too short or too long vanishes. The wire is held up only where a frame ends
-    while the one before is still ``busy``.
+    Frames that are damaged, too short or too long are dropped. The wire is stalled only if a frame
+    ends while the one before is still ``busy``.
 
     Members
     -------
     i : In(stream.Signature(8))
         Bytes on the wire.
     accept : Out(1)
-        A frame is complete; its bytes and ``length`` are there from the next cycle on. Only while
+        A frame is complete; its bytes and ``length`` are valid from the next cycle on. Only while
         not ``busy``.
     busy : In(1)
         The frame accepted last is being read, from the cycle after ``accept`` on.
     length : Out(8)
-        Bytes of its body.
+        The number of bytes of its body.
     address : In(8)
-        Of a byte of it: the header from ``FRAME_START`` on, the body from 0 on.
+        The address of one of its bytes: the header starts at ``FRAME_START``, the body at 0.
     byte : Out(8)
         The byte that was addressed in the cycle before.
     """
@@ -52,13 +52,13 @@ class Deframer(wiring.Component):
         m.submodules.crc = crc = Crc32()
         m.submodules.buffer = buffer = collision_free_memory(8, 2 * _HALF)
         connect(m, flipped(self.i), cobs.i)
-        # The longest frame, and a byte too many, end before they come around to the header.
+        # Even the longest frame plus one byte ends before it wraps around to the header.
         assert BODY_BYTES + CRC_BYTES < FRAME_START
 
         put, get = buffer.write_port(), buffer.read_port()
-        half = Signal()  # that is written
+        half = Signal()  # the half that is written
         position = Signal(8, init=FRAME_START)
-        complete, long = Signal(), Signal()  # header and CRC are there; more than there may be
+        complete, long = Signal(), Signal()  # header and CRC are complete; the frame is too long
         first = Signal(init=1)
         length = Signal(8, reset_less=True)
         byte, end, check = Signal(), Signal(), Signal()
@@ -78,8 +78,8 @@ class Deframer(wiring.Component):
             self.accept.eq(check & crc.match & ~bad & ~self.busy),
             self.length.eq(length),
         ]
-        # No byte can come in the cycle behind an end: the wire brings a code there.
-        # A frame that is good waits here until the one before was read; the wire waits with it.
+        # No byte can come in the cycle after an end, because a code byte comes first. A good frame
+        # waits here until the previous one has been read; the wire waits too.
         with m.If(check), m.If(self.accept | bad | ~crc.match):
             m.d.sync += [
                 check.eq(0), position.eq(FRAME_START), first.eq(1), complete.eq(0), long.eq(0)

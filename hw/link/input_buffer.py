@@ -1,4 +1,4 @@
-"""Input bytes of a command on their way to the loader, between registers."""
+"""Input byte buffer: registers between the command unit and the loader."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -11,10 +11,11 @@ __all__ = ["InputBuffer"]
 
 
 class InputBuffer(wiring.Component):
-    """Passes a byte per cycle, but keeps the last byte of a command until the loader has it.
+    """Passes one byte per cycle, but holds the last byte of a command until the loader has taken
+    it.
 
-    So all that was refused of a command is known when it ends. The loader gets nothing behind a
-    byte that it refused.
+    So every refusal is known by the end of its command. The loader gets no more bytes after one
+    that it refused.
 
         cycle        0    1    2    3    4
         i, last      b0   b1   b2*  b2*  b2*   b2 is the last byte; the other two are taken at once
@@ -27,13 +28,13 @@ class InputBuffer(wiring.Component):
     i : In(stream.Signature(8))
         Bytes of a command.
     last : In(1)
-        This is its last byte; holds as ``i.payload`` does.
+        This is the last byte of its command; held as long as ``i.payload``.
     no_head : Out(1)
-        When that byte is taken: one of the command's bytes was refused.
+        While the last byte is taken: one of the command's bytes was refused.
     o : Out(stream.Signature(8))
         To the loader.
     refused : In(1)
-        The loader refuses the byte that it takes in this cycle.
+        The loader refuses the byte that it is taking in this cycle.
     """
 
     i: In(stream.Signature(8))
@@ -45,7 +46,7 @@ class InputBuffer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.bytes = between = SkidBuffer(command_layout())
-        waiting = Signal()  # for the loader to take the last one
+        waiting = Signal()  # until the loader takes the last byte
         answered, bad, dropping = Signal(), Signal(), Signal()
         passed = Signal()
         m.d.comb += [

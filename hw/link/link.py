@@ -6,10 +6,10 @@
                v                       v
     tx <-- CobsEncoder <-- Transmitter <-- reports
 
-Back-pressure: the array holds up the loader, the loader the commands, and these the receiver's
-queue. A command that does not fit there is dropped, never the wire held up: acknowledgements go
-past commands that wait. The other way the wire holds up the encoder, the encoder's ``ready`` the
-next frame, and a full ring of the transmitter the reports.
+Back-pressure from the array stalls the loader, then the command unit, then the receiver's queue. A
+command that does not fit there is dropped. The wire is never stalled, so acknowledgements overtake
+commands that wait. In the other direction, the wire stalls the encoder, the encoder's ``ready``
+stalls the next frame, and a full ring in the transmitter stalls the reports.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ __all__ = ["Link"]
 class Link(wiring.Component):
     """The device's end of ``spec.link``.
 
-    Takes a byte per cycle from the wire, and gives one.
+    Each cycle it takes one byte from the wire and sends one.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
     build_id : bytes
         For the answer to hello.
     clock_hz : int
-        For the answer to hello; with a clock, no rate below ``BAUD_DEFAULT`` may be set.
+        The clock in the answer to hello. If it is not 0, no rate below ``BAUD_DEFAULT`` may be set.
 
     Members
     -------
@@ -69,15 +69,15 @@ class Link(wiring.Component):
     report_flags : Out(REPORT_FLAG_BITS)
         What the cores are to report.
     reports : In(reports_signature())
-        Of the array.
+        From the array.
     clear : Out(1)
-        A strobe: a new session has begun; everything but memories is to be reset.
+        A strobe: a new session has begun, so everything but the memories must be reset.
     idle : In(1)
         Nothing is on its way behind ``tx``; 1 where there is no UART.
     baud : Out(16)
         Clocks per bit, while ``baud_set``.
     baud_set : Out(1)
-        A strobe: ``baud`` is the rate from the next byte on.
+        A strobe: ``baud`` applies from the next byte on.
     fault : Out(1)
         A command was refused in this session.
     """
@@ -117,7 +117,7 @@ class Link(wiring.Component):
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
         if self.config.pipelined:
-            # At the clock of large arrays commands cannot come straight out of memory.
+            # At the clock of large arrays, commands cannot come straight from the memory.
             m.submodules.commands = commands = restarted(SkidBuffer(command_layout()))
             m.submodules.inputs = inputs = restarted(InputBuffer())
             wiring.connect(m, receiver.commands, commands.i)
@@ -139,7 +139,7 @@ class Link(wiring.Component):
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
         wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
-        # What comes late in its cycle goes by way of a register at the clock of large arrays.
+        # At the clock of large arrays, signals that come late in the cycle go through a register.
         domain = pipeline(m, self.config)
         domain += [
             transmitter.acknowledged.valid.eq(receiver.acknowledged.valid),

@@ -1,4 +1,4 @@
-"""The stream of encoded input windows to rows of spike words on the bus."""
+"""Loader: decodes the stream of input windows into rows of spike words on the bus."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["Loader"]
 
 
 class _Row:
-    """The row under way, and the part of it that is put together.
+    """The current row, and the part of it that is being assembled.
 
     Attributes
     ----------
     port : stream.Interface
         To the bus.
     advance, last : Signal
-        The part goes to the bus; it is the row's last one.
+        The part goes to the bus; the part is the row's last one.
     mask : Signal
-        Lanes that still get a word, those of the part lowest. Between rows it is 0, which sparse
-        rows begin with.
+        Lanes that still get a word, with those of the current part lowest. It is 0 between rows,
+        which is what sparse rows need to start with.
     word, used : Signal
-        A word, and the lane of the part that gets it, if any.
+        A word, and the lane of the part that receives it, if any.
     complete : Signal
         All lanes of the part have their words.
     shift, mask_ends : Signal
-        A byte comes for the mask; it is the last one.
+        A byte of the mask arrives; it is the last one.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.lanes = config.lanes // config.row_beats  # of a part
+        self.lanes = config.lanes // config.row_beats  # in a part
         self.port = rows_signature(config).create()
         self.advance, self.last, self.complete, self.shift, self.mask_ends = (
             Signal(name=name) for name in ("advance", "last", "complete", "shift", "mask_ends")
@@ -49,44 +49,46 @@ class _Row:
 
 
 class Loader(wiring.Component):
-    """Decodes ``spec.encoding``: a silent row per cycle, else about a byte or a word per cycle.
+    """Decodes ``spec.encoding``: one silent row per cycle, otherwise about a byte or a word per
+    cycle.
 
-    Windows with words of their own take turns in two input buffers, the second right behind the
-    first; one that repeats stays where the last one is. A row with words takes a cycle for each
-    byte of its mask or lanes, one for each word that is not silent (two if the word is two bytes),
-    and one on the bus; a summary byte takes one. Rows in parts take one cycle on the bus for each
-    part. With chained lanes, whose large arrays have a register there, a row takes one more.
+    Windows with new words alternate between two input buffers, the second right behind the first; a
+    repeat keeps the buffer of the window before. A row with words takes one cycle for each byte of
+    its mask or lanes, one for each word that is not silent (two if a word is two bytes), and one on
+    the bus. A summary byte takes one cycle. Rows in parts take one bus cycle for each part. With
+    chained lanes, a row takes one more cycle, for a register that large arrays have there.
 
         bytes    head | summary | mask | word word | mask | word | ...
         rows                                       r0            r1 r2 r3
         windows                                                           w
 
-    (Two rows with words and two silent ones; silent rows take no byte.)
+    (These are two rows with words and two silent ones, which take no byte.)
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     rows_total : In(unsigned)
-        Rows of the input map; to be changed only while ``idle``.
+        Rows of the input map; may change only while ``idle``.
     input_base : In(unsigned)
-        First row of its first buffer; likewise.
+        First row of its first buffer; may change only while ``idle``.
     half : In(1)
-        Words come as half of the window's bits; likewise. Only where the array has ``half_words``.
+        Words are sent as half words; may change only while ``idle``. Present only if the array has
+        ``half_words``.
     moved : In(1)
-        A strobe: one of these three changes at the end of this cycle.
+        A strobe: one of the three inputs above changes at the end of this cycle.
     bytes : In(stream.Signature(8))
-        Of the windows, each with its head (``spec.link``).
+        Bytes of the windows, each with its header (``spec.link``).
     no_head : Out(1)
-        The byte taken begins no window: it has more steps than a window, or repeats words where
-        there were none. Nothing else comes of it.
+        The byte taken is not a valid header: it has more steps than a window, or repeats words
+        although there were none. It has no other effect.
     idle : Out(1)
-        No window is under way; the next byte is a head.
+        No window is under way; the next byte is a header.
     hungry : Out(1)
-        The window under way goes on with the next byte only.
+        The current window needs the next byte to continue.
     rows : Out(rows_signature(config))
         To the array.
     windows : Out(windows_signature(config))
@@ -117,9 +119,9 @@ class Loader(wiring.Component):
         done = Signal.like(self.rows_total, reset_less=True)  # rows put on the bus
         here = Signal.like(self.input_base)
         summary = Signal(SUMMARY_ROWS, reset_less=True)
-        known = Signal()  # the summary is that of the eight rows under way
+        known = Signal()  # the summary of the current eight rows is loaded
         want_mask = Signal()
-        byte, there = self.bytes.payload, Signal()  # there have been words
+        byte, there = self.bytes.payload, Signal()  # whether a window had words
         head = data.View(struct(WINDOW_HEAD), byte)
         arriving = Signal(head.shape(), reset_less=True)
         repeats, dense, names_lanes = head.repeat, arriving.dense, Const(0)
@@ -142,7 +144,7 @@ class Loader(wiring.Component):
         with m.If(self.moved):
             m.d.sync += second.eq(0)
         complete = Signal()  # all rows have been on the bus
-        counting = Signal()  # ``complete`` does not know of the last row yet
+        counting = Signal()  # ``complete`` does not include the last row yet
         if self.config.pipelined:
             m.d.sync += [counting.eq(row_ends), complete.eq(done == self.rows_total)]
         else:
@@ -165,12 +167,13 @@ class Loader(wiring.Component):
                     m.next = "WINDOW"
                     with m.If(~repeats):
                         m.d.sync += [
-                            # The second input buffer follows on the last row of the first one.
+                            # The second input buffer starts right after the last row of the first
+                            # one.
                             base.eq(Mux(second, here, self.input_base)), second.eq(~second),
                             done.eq(0), known.eq(0), there.eq(1),
                         ]
                         m.next = "ROOM"
-            # Rows need room for their window; one that repeats has none, and waits at its end.
+            # Rows need room for their window. A repeat has no rows, so it waits at its end.
             with m.State("ROOM"), m.If(self.windows.room):
                 m.next = "ROW"
             with m.State("ROW"), m.If(~counting):
@@ -191,7 +194,7 @@ class Loader(wiring.Component):
                 with m.Elif(summary[0]):
                     m.d.comb += want_mask.eq(1)
                 with m.Else():
-                    # A silent row: the words are 0 between rows.
+                    # This is a silent row: the words are 0 between rows.
                     m.d.comb += row.port.valid.eq(1)
                 with m.If(want_mask):
                     m.d.comb += [self.bytes.ready.eq(1), self.hungry.eq(1)]
@@ -211,7 +214,7 @@ class Loader(wiring.Component):
         return m
 
     def _bus(self, m: Module, row: _Row) -> Value:
-        """Parts of rows to the bus; returns whether one is on its way there."""
+        """Send parts of rows to the bus; returns whether one is on its way."""
         config = self.config
         beat = Signal(range(config.row_beats))
         m.d.comb += [
@@ -223,20 +226,21 @@ class Loader(wiring.Component):
         if not config.pipelined:
             connect(m, row.port, flipped(self.rows))
             return Const(0)
-        # What goes on all over a large array cannot be waited for in the same cycle.
+        # A large array cannot be waited for in the same cycle.
         m.submodules.ahead = ahead = SkidBuffer(row.port.payload.shape())
         connect(m, row.port, ahead.i)
         connect(m, ahead.o, flipped(self.rows))
         return ahead.o.valid
 
     def _mask(self, m: Module, row: _Row, names_lanes: Value) -> None:
-        """The mask, from its bytes or with ``names_lanes`` from lanes; the words of the part."""
+        """Build the mask from its bytes, or from lane numbers with ``names_lanes``, and the words
+        of the part."""
         lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
         mask, byte = row.mask, self.bytes.payload
         fresh = Signal()
         m.d.comb += fresh.eq(row.advance | self.idle)
         if width == 1:
-            # The mask is the words.
+            # The mask itself is the words.
             m.d.comb += row.port.p.words.eq(mask[: row.lanes])
             with m.If(fresh):
                 m.d.sync += mask.eq(0 if beats == 1 else Mux(row.advance, mask >> row.lanes, 0))
@@ -247,7 +251,8 @@ class Loader(wiring.Component):
             if beats > 1:
                 with m.If(row.advance):
                     m.d.sync += mask.eq(mask >> row.lanes)
-            # Not as If(used): clock enables of four cells each would leave tiles half empty.
+            # This is not If(used), because clock enables of four cells each would leave tiles half
+            # empty.
             for lane in range(row.lanes):
                 word, chosen = words.word_select(lane, width), row.used[lane].replicate(width)
                 kept = word & ~chosen & ~fresh.replicate(width)
@@ -270,7 +275,7 @@ class Loader(wiring.Component):
         if not self.config.pipelined:
             m.d.comb += row.complete.eq(here == 0)
             return
-        # A register: it is known a cycle before.
+        # This is a register, because it is known a cycle earlier.
         m.d.sync += row.complete.eq(Mux(row.used.any(), at_most(here, 1), ~here.any()))
         with m.If(row.advance):
             m.d.sync += row.complete.eq(~mask[row.lanes : 2 * row.lanes].any())
@@ -278,13 +283,14 @@ class Loader(wiring.Component):
             m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
 
     def _words(self, m: Module, row: _Row) -> None:
-        """Give the packed words to the lanes of the mask, one per cycle, then these to the bus.
+        """Give the packed words to the lanes of the mask, one per cycle, then send the part to the
+        bus.
 
-        After the last part what is left of a byte goes.
+        After the last part, the rest of a byte is dropped.
         """
         width, byte, more = self.config.window, self.bytes.payload, self.bytes.valid
-        # A byte is some words, a word or half of one; with half words a word takes half the bits.
-        # ``part`` is that of the byte or the word which comes next.
+        # A byte holds several words, one word, or half of one; half words take half the bits.
+        # ``part`` says which part of the byte, or of the word, comes next.
         if width < 8:
             part = Signal(range(8 // width))
             word, put = byte.word_select(part, width), more
@@ -300,7 +306,7 @@ class Loader(wiring.Component):
         given, mask = Signal(), row.mask[: row.lanes]
         m.d.comb += [row.word.eq(word), given.eq(put)]
         if self.config.pipelined:
-            # The lowest lane is there before it is known that there is a word for it.
+            # The lowest lane is known before it is known whether a word for it has come.
             m.d.comb += row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
         else:
             m.d.comb += row.used.eq(lowest(mask, given))

@@ -1,4 +1,5 @@
-"""Bytes from the host to commands and acknowledgements: nothing passes before its CRC holds."""
+"""Receiver: turns bytes from the host into commands and acknowledgements, after checking the
+CRC."""
 
 from __future__ import annotations
 
@@ -22,33 +23,33 @@ NONCE_BYTES = 4
 def command_layout() -> data.StructLayout:
     """A byte of a command.
 
-    One byte without meaning comes first, then the body; ``last`` is with the last of them, on the
-    first byte where the body is empty.
+    A byte without meaning comes first, then the body. ``last`` marks the last of these bytes; if
+    the body is empty, that is the first byte.
     """
     return data.StructLayout({"data": 8, "last": 1})
 
 
 def acknowledge_layout() -> data.StructLayout:
-    """``ack`` of a frame of the host's, and whether it wants what is missing again: ``resend``."""
+    """``ack`` of a host frame, and whether the host asks for missing frames again (``resend``)."""
     return data.StructLayout({"ack": 8, "resend": 1})
 
 
 def nonce_layout() -> data.StructLayout:
-    """A byte of the running session's nonce, and which one it is: ``index``."""
+    """A byte of the current session's nonce, and its ``index``."""
     return data.StructLayout({"index": range(NONCE_BYTES), "data": 8})
 
 
 class Receiver(wiring.Component):
     """The receiving half of the link.
 
-    A frame is looked at, a byte per cycle, while the next one is received. A frame of another
-    session or of no known kind vanishes. Commands go to a queue of ``receive_bytes``; one that
-    comes in order but does not fit vanishes too, and the host sends it again.
+    A frame is parsed, one byte per cycle, while the next one is received. A frame of another
+    session or of an unknown kind is dropped. Commands go to a queue of ``receive_bytes``. A command
+    that comes in order but does not fit is dropped too, and the host sends it again.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
@@ -57,17 +58,17 @@ class Receiver(wiring.Component):
     commands : Out(stream.Signature(command_layout()))
         Bodies of DATA frames in order, each once.
     acknowledged : Out(stream.Signature(acknowledge_layout(), always_ready=True))
-        The host's ``ack``, of any frame that carries one.
+        The host's ``ack``, from any frame that carries one.
     nonce : Out(stream.Signature(nonce_layout(), always_ready=True))
         Bytes of a hello's nonce, before ``clear`` and ``greeted``.
     clear : Out(1)
         A strobe, one cycle before ``greeted``: a new session has begun.
     greeted : Out(1)
-        A strobe: a hello is to be answered.
+        A strobe: a hello must be answered.
     missing : Out(1)
-        A strobe: a frame of the host's came too early.
+        A strobe: a host frame came too early, so one is missing.
     doubled : Out(1)
-        A strobe: a frame of the host's came again.
+        A strobe: a host frame came a second time.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -91,8 +92,8 @@ class Receiver(wiring.Component):
         connect(m, flipped(self.i), deframer.i)
         connect(m, queue.o, flipped(self.commands))
 
-        # A state per byte of the header, then one for those of the nonce or the body. In each the
-        # byte before the one addressed is at hand.
+        # There is one state per byte of the header, then one for the bytes of the nonce or the
+        # body. In each state, the current byte is the one before the byte addressed.
         at = Signal(8, init=FRAME_START)
         kind = Signal(range(max(Kind) + 1), reset_less=True)
         resend, open_, same = Signal(reset_less=True), Signal(), Signal(reset_less=True)
@@ -100,7 +101,7 @@ class Receiver(wiring.Component):
         expected, ahead = Signal(8), Signal(8)
         kept, keep = running.read_port(), running.write_port()
         hello, is_data, equal, last = Signal(), Signal(), Signal(), Signal()
-        # Large arrays have a register behind the buffer: the byte at hand is one further back.
+        # Large arrays have a register behind the buffer, so the current byte is one further back.
         got, known, behind = Signal(8), Signal(8), Signal.like(at)
         domain = pipeline(m, self.config)
         domain += [got.eq(deframer.byte), known.eq(kept.data), behind.eq(at)]
@@ -135,7 +136,7 @@ class Receiver(wiring.Component):
             if self.config.pipelined:
                 with m.State("ARRIVE"):
                     m.next = "KIND"
-            # What is not for this session is dropped as soon as it is seen.
+            # Frames of other sessions are dropped as soon as they are recognized.
             with m.State("KIND"):
                 of_a_kind = (got & KIND_MASK).matches(Kind.HELLO, Kind.DATA, Kind.ACK)
                 m.d.sync += [kind.eq(got), resend.eq((got & RESEND) != 0)]
@@ -148,8 +149,8 @@ class Receiver(wiring.Component):
                 with m.If(~hello & ~(open_ & equal)):
                     m.next = "WAIT"
             with m.State("SEQUENCE"):
-                # Ahead of what is expected, one is missing; behind it, this one came before.
-                # A command is taken with one byte more than its body has.
+                # If the number is ahead of the expected one, a frame is missing; if behind, this
+                # frame came before. A command takes one byte more than its body has.
                 fits = queue.level + deframer.length < queue.depth
                 m.d.sync += taken.eq(is_data & (ahead == 0) & fits)
                 with m.If(is_data):
@@ -175,8 +176,8 @@ class Receiver(wiring.Component):
                     m.d.sync += expected.eq(expected + 1)
                     m.next = "WAIT"
             with m.State("NONCE"):
-                # A hello that came twice has the nonce of the running session: it is answered
-                # again, but begins nothing.
+                # A repeated hello has the nonce of the current session: it is answered again, but
+                # starts no new session.
                 m.d.comb += self.nonce.valid.eq(1)
                 m.d.sync += same.eq(same & equal)
                 with m.If(behind[:2] == 0):

@@ -1,4 +1,4 @@
-"""Reports on their way to the host, kept until it has them."""
+"""Resend buffer: keeps reports until the host has acknowledged them."""
 
 from __future__ import annotations
 
@@ -15,54 +15,55 @@ from .receiver import acknowledge_layout
 __all__ = ["FLIGHT", "ResendBuffer"]
 
 FLIGHT = 128
-"""DATA frames that may be unacknowledged: half the sequence numbers, so none is ambiguous."""
+"""The most DATA frames that may be unacknowledged: half the sequence numbers, so that none is
+ambiguous."""
 
 
 class ResendBuffer(wiring.Component):
     r"""A ring of reports, cut into numbered frames, and a table of where each frame began.
 
-    So a frame is sent again with the same bytes, and an acknowledgement frees any number of frames
-    in two cycles, three with chained lanes.
+    With the table, a frame is sent again with the same bytes, and an acknowledgement frees any
+    number of frames in two cycles (three with chained lanes).
 
         ring     ..free..|a.a.a.b.b.b.b.c.c.c.c.d.d.d.d.|..free..
                          ^tail          ^next           ^head
         frames           oldest         number   newest
 
-    A new frame takes the words that are there while it is built, at most ``BODY_BYTES``. It starts
-    between two packets unless the ring is full.
+    A new frame takes the words that are available while it is built, at most ``BODY_BYTES``. It
+    starts between two packets unless the ring is full.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     reports : In(reports_signature())
-        Of the array; ``ready`` falls while the ring is full.
+        From the array; ``ready`` falls while the ring is full.
     acknowledged : In(stream.Signature(acknowledge_layout(), always_ready=True))
         The host has all frames before ``ack``; old ones change nothing.
     between : In(1)
         No frame is being built.
     settled : Out(1)
-        All is known that a frame or ``rewind`` needs; only while ``between``.
+        Everything that a frame or ``rewind`` needs is known; only while ``between``.
     rewind : In(1)
         Go back to the oldest frame; only while ``settled``.
     waiting : Out(1)
-        There is a frame to send, again or for the first time.
+        There is a frame to send, for the first time or again.
     number : Out(8)
         Its number.
     numbered : In(1)
         The number was sent; the next word taken is the frame's first. At least two cycles before
         the first ``end`` is looked at.
     word : Out(16)
-        The next word of the frame, from the second cycle after ``number`` holds and after each
-        ``take`` on; holds until the second cycle after the next ``take``.
+        The next word of the frame. It is valid from the second cycle after ``number`` is, or after
+        the last ``take``, until the second cycle after the next ``take``.
     take : In(1)
-        The low half of ``word`` was sent. Not in two cycles in a row.
+        The low half of ``word`` was sent. Never up in two cycles in a row.
     stalled : Out(1)
-        ``end`` and the word after this one are not known in this cycle: an acknowledgement had the
-        table.
+        ``end`` and the next word are not known in this cycle, because an acknowledgement is using
+        the table.
     end : Out(1)
         The word taken in the cycle before was the frame's last.
     """
@@ -87,26 +88,26 @@ class ResendBuffer(wiring.Component):
         head, next_word, tail = (Signal(range(2 * words), name=n) for n in ("head", "next", "tail"))
         full, inside = Signal(), Signal()
         m.d.comb += [
-            # The highest bit of both tells laps apart.
+            # The highest bit of both distinguishes laps.
             full.eq(head == tail ^ words),
             self.reports.ready.eq(~full),
             fill.en.eq(self.reports.valid & ~full),
             fill.addr.eq(head),
             fill.data.eq(self.reports.p.data),
             drain.addr.eq(next_word),
-            drain.en.eq(~self.stalled),  # a word waits with its second byte
+            drain.en.eq(~self.stalled),  # the word is held while its second byte waits
             self.word.eq(drain.data),
         ]
         with m.If(fill.en):
             m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
 
-        # oldest <= number <= newest; next_word is where ``number`` begins.
+        # oldest <= number <= newest; ``next_word`` is the first word of frame ``number``.
         oldest, newest = Signal(8), Signal(8)
         number = self.number
         m.submodules.begins = begins = collision_free_memory(len(head), 256)
         mark, begin = begins.write_port(), begins.read_port()
         ack, freed = self.acknowledged.p.ack, Signal(8)
-        # The table's answer is for an acknowledgement; that frees frames.
+        # The table was read for an acknowledgement, which frees frames.
         looked = Signal(data.StructLayout({"up": 1, "frees": 1}))
         found = Signal.like(begin.data, reset_less=True)
         m.d.comb += [
@@ -114,7 +115,7 @@ class ResendBuffer(wiring.Component):
             mark.addr.eq(number),
             mark.data.eq(next_word),
             begin.addr.eq(Mux(self.acknowledged.valid, ack, number)),
-            freed.eq(ack + ~oldest),  # less 1, so that none is negative
+            freed.eq(ack + ~oldest),  # ack - oldest - 1: negative if none is freed
         ]
         frees = self.acknowledged.valid & ~freed[-1]
         m.d.sync += [looked.up.eq(self.acknowledged.valid), looked.frees.eq(frees)]
@@ -123,7 +124,8 @@ class ResendBuffer(wiring.Component):
         busy = looked.frees
         answer = looked
         if self.config.pipelined:
-            # A register behind the table; what waits for it waits a cycle longer.
+            # There is a register behind the table, so everything that waits for it waits a cycle
+            # longer.
             answer = Signal.like(looked)
             m.d.sync += [answer.eq(looked), found.eq(begin.data)]
             busy |= answer.frees
@@ -137,7 +139,7 @@ class ResendBuffer(wiring.Component):
         fresh = (next_word != head) & (~inside | full) & (number != oldest ^ FLIGHT)
         m.d.comb += [
             self.stalled.eq(answer.up),
-            # ``number`` has its place in the table, and ``tail`` is up to date.
+            # ``number`` has its entry in the table, and ``tail`` is up to date.
             self.settled.eq(mark.en & ~busy),
             self.waiting.eq((number != newest) | fresh),
             self.end.eq(Mux(again, next_word == found, (next_word == head) | (size == 0))),

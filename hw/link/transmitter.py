@@ -1,4 +1,4 @@
-"""Reports, acknowledgements and the answer to hello as frames to the host."""
+"""Transmitter: sends reports, acknowledgements and the answer to hello as frames to the host."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from .resend_buffer import ResendBuffer
 __all__ = ["Transmitter"]
 
 _BYTE = data.StructLayout({"valid": 1, "data": 8, "first": 1, "crc": 1, "last": 1})
-"""A byte of a frame; with ``crc`` the next one of the CRC in place of ``data``."""
+"""A byte of a frame; with ``crc``, the next byte of the CRC in place of ``data``."""
 _DUE = data.StructLayout({"info": 1, "asking": 1, "plain": 1, "rewind": 1})
-"""Frames to send besides reports, an ACK that asks the host or a plain one; and to go back."""
+"""What is due besides reports: an ACK that asks for frames again, a plain ACK, and going back."""
 
 
 class Transmitter(wiring.Component):
     """The sending half of the link: go-back-N.
 
-    A frame of reports takes what is there when it is built. So results go out at once on a fast
-    link, and many in a frame on a slow one. Building takes a cycle for each byte and 3 more.
+    A frame takes the reports that are available while it is built. So results are sent at once on a
+    fast link, and many share a frame on a slow one. Building a frame takes one cycle for each byte
+    and 3 more.
 
-    What goes first: the answer to hello, then what asks the host for its frames again, then
-    reports, then plain acknowledgements.
+    The order of priority is: the answer to hello, then requests to send frames again, then reports,
+    then plain acknowledgements.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
     build_id : bytes
         For the answer to hello.
     clock_hz : int
@@ -44,27 +45,27 @@ class Transmitter(wiring.Component):
     Members
     -------
     reports : In(reports_signature())
-        Of the array.
+        From the array.
     room : In(1)
         The encoder has room for a frame. A frame begins only then, and is not held up.
     o : Out(stream.Signature(encoded_layout(), always_ready=True))
-        Bytes of frames, with pauses of a cycle where an acknowledgement comes in between.
+        Bytes of frames, with pauses of one cycle when an acknowledgement arrives.
     executed : In(8)
-        Of the command unit.
+        From the command unit.
     done : In(1)
-        Of the command unit; each is answered by an ACK, once there is nothing else to send.
+        From the command unit; each is answered by an ACK, once there is nothing else to send.
     fault : In(1)
-        Of the command unit.
+        From the command unit.
     acknowledged : In(stream.Signature(acknowledge_layout(), always_ready=True))
-        Of the receiver. What the host has acknowledged before changes nothing.
+        From the receiver. Repeated acknowledgements change nothing.
     nonce : In(stream.Signature(nonce_layout(), always_ready=True))
-        Of the receiver.
+        From the receiver.
     missing : In(1)
-        Of the receiver.
+        From the receiver.
     doubled : In(1)
-        Of the receiver.
+        From the receiver.
     greeted : In(1)
-        Of the receiver.
+        From the receiver.
     quiet : Out(1)
         No ``done`` waits for its answer, and no frame is being built.
 
@@ -98,10 +99,11 @@ class Transmitter(wiring.Component):
         connect(m, flipped(self.reports), buffer.reports)
         connect(m, flipped(self.acknowledged), buffer.acknowledged)
 
-        # The session's nonce, whose first byte is its name, and the answer to hello behind it.
+        # The session's nonce, the first byte of which identifies the session, followed by the
+        # answer to hello.
         info = list(self.info)
         depth = NONCE_BYTES + len(info)
-        # Written while it is read only by the nonce that is there already.
+        # The only write during a read is that of a nonce, which equals the one already stored.
         m.submodules.told = told = collision_free_memory(
             8, depth, [0] * NONCE_BYTES + info, block=True
         )
@@ -122,7 +124,7 @@ class Transmitter(wiring.Component):
         due = Signal(_DUE)
         with m.FSM():
             with m.State("WAIT"):
-                # Once a frame has begun it is not held up: the encoder has room for all of it.
+                # A frame that has begun is never stalled: the encoder has room for all of it.
                 m.d.comb += buffer.between.eq(1)
                 m.d.sync += [at.eq(0), step.eq(0), asks.eq(0)]
                 self._choose(m, buffer, due, kind, asks, on_the_way)
@@ -148,7 +150,8 @@ class Transmitter(wiring.Component):
                 ]
                 m.next = "WORD HIGH"
             with m.State("WORD HIGH"):
-                # Whether this is the frame's end is known now, unless an acknowledgement came by.
+                # Whether this is the frame's end is known now, unless an acknowledgement is using
+                # the table.
                 m.d.comb += [byte.valid.eq(~buffer.stalled), byte.data.eq(buffer.word[8:])]
                 with m.If(byte.valid):
                     m.next = "WORD LOW"
@@ -160,7 +163,8 @@ class Transmitter(wiring.Component):
                 with m.If(step == 3):
                     m.next = "WAIT"
 
-        # Behind the states, because what comes in the cycle in which it is answered is due again.
+        # This comes after the states, because a request that arrives in the cycle in which one is
+        # answered must be answered again.
         resend = self.acknowledged.valid & self.acknowledged.p.resend
         with m.If(self.done | self.doubled | resend):
             m.d.sync += due.plain.eq(1)
@@ -176,7 +180,7 @@ class Transmitter(wiring.Component):
         self, m: Module, buffer: ResendBuffer, due: Value, kind: Signal, asks: Signal,
         on_the_way: Value,
     ) -> None:
-        """In the state that waits: what of all that is due goes next."""
+        """In the waiting state, choose which of the due frames is sent next."""
         m.d.comb += [
             self.quiet.eq(~due.plain & ~on_the_way),
             buffer.rewind.eq(buffer.settled & due.rewind),
@@ -213,16 +217,16 @@ class Transmitter(wiring.Component):
                 m.d.comb += byte.data.eq(self.executed)
 
     def _send(self, m: Module, byte: Value) -> Value:
-        """Puts bytes out, with the CRC; returns whether one is on its way that is not out yet."""
+        """Send bytes, with the CRC; returns whether one has not been sent yet."""
         m.submodules.crc = crc = Crc32()
         on_the_way: Value = Const(0)
         if self.config.pipelined:
-            # Words come late out of their memory: their bytes go by way of a register.
+            # Words come late from their memory, so their bytes go through a register.
             later = Signal.like(byte)
             m.d.sync += later.eq(byte)
             byte, on_the_way = later, later.valid
-        # The CRC to send is the register's inverse. Fed with its own byte it brings up the next.
-        # Other data is 0 then.
+        # The CRC to send is the inverse of the register. Feeding the register its own byte moves
+        # the next one into position. Other data is 0 meanwhile.
         checked = byte.data | (crc.crc[:8] & byte.crc.replicate(8))
         m.d.comb += [
             self.o.valid.eq(byte.valid),

@@ -1,4 +1,4 @@
-"""UART: 8 data bits, no parity, one stop bit, at a rate changed while it runs."""
+"""UART: 8 data bits, no parity, one stop bit, with a rate that can change while it runs."""
 
 import math
 
@@ -16,7 +16,7 @@ __all__ = ["Uart", "default_divisor"]
 _DIVISOR_BITS = 16
 _DIVISOR_MAX = 4096
 _BYTE_BITS = 10
-_LONGEST_LOW = 9.5  # bits: a byte of zeros from a sender that is slow, and some more
+_LONGEST_LOW = 9.5  # bits: a byte of zeros from a slow sender, with a margin
 
 
 def default_divisor(clock_hz: int) -> int:
@@ -34,10 +34,10 @@ def default_divisor(clock_hz: int) -> int:
 class Uart(wiring.Component):
     """A byte stream each way, both at the same rate.
 
-    Bits are sampled once, in their middle, behind two synchronizing registers. A byte whose stop
-    bit is 0 is dropped; if the line stays low, until ``BREAK_BITS`` bits of the default rate have
-    passed at the latest, that rate is set again. A byte that is still under way at the default rate
-    when another is set is no such break. A rate is not to be below the default one.
+    Each bit is sampled once, in its middle, behind two synchronizing registers. A byte with a stop
+    bit of 0 is dropped. If the line stays low, this is a break: the default rate is restored, after
+    at most ``BREAK_BITS`` bits of that rate. A byte that is still arriving at the default rate when
+    another rate is set does not count as a break. A rate must not be below the default rate.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class Uart(wiring.Component):
     Members
     -------
     rx : In(1)
-        The pin; not synchronous.
+        The pin; not synchronized.
     tx : Out(1)
         The pin; idles at 1.
     o : Out
-        Bytes received: ``valid``, ``payload``, ``ready``. Not a stream, because the wire does not
-        wait: a byte that is not taken before the next one starts, 9 bits later at the soonest, is
-        lost.
+        Bytes received: ``valid``, ``payload``, ``ready``. This is not a stream, because the wire
+        does not wait: a byte is lost if it is not taken before the next one starts, 9 bits later at
+        the earliest.
     i : In(stream.Signature(8))
         Bytes to send.
     idle : Out(1)
@@ -61,7 +61,7 @@ class Uart(wiring.Component):
     baud : In(16)
         Clocks per bit, at most ``divisor``, while ``baud_set``.
     baud_set : In(1)
-        A strobe, only while ``idle``: the new rate, for both directions.
+        A strobe, only while ``idle``: ``baud`` is the new rate, for both directions.
 
     Raises
     ------
@@ -87,8 +87,8 @@ class Uart(wiring.Component):
         with m.If(self.baud_set):
             m.d.sync += divisor.eq(self.baud)
 
-        # A bit ends after divisor clocks. Counting starts from 1, so that no bound is one less.
-        # Sender: the marker tells the last bit, so that bits need no counter.
+        # A bit ends after ``divisor`` clocks. Counting starts from 1, so that the bound is the
+        # divisor itself. Sender: a marker identifies the last bit, so bits need no counter.
         sending = Signal()
         clocks = Signal.like(divisor, init=1)
         left = Signal(10)  # start, data, and a marker behind them that is never sent
@@ -107,11 +107,11 @@ class Uart(wiring.Component):
         # Receiver.
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
-        # Clocks since the last sample, or the edge. Its highest bit tells a break.
+        # Clocks since the last sample, or since the edge. The highest bit indicates a break.
         break_bits = math.ceil(math.log2(_LONGEST_LOW * self.divisor))
         assert _BYTE_BITS + (1 << break_bits) / self.divisor <= BREAK_BITS
         sampled = Signal(break_bits + 1, init=1)
-        bits = Signal(9, init=-1)  # shifted down; full when the start bit is the lowest
+        bits = Signal(9, init=-1)  # shifted down; the byte is complete when the start bit is lowest
         early, sample, held, broken = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.o.payload.eq(bits[1:]),
@@ -141,7 +141,7 @@ class Uart(wiring.Component):
                     m.next = "WAIT"
             with m.State("RELEASE"):
                 # A stop bit of 0 is a bad byte or a break; the next start bit comes after a 1.
-                # The byte before took at most its bits at the default rate.
+                # The previous byte lasted at most as long as its bits at the default rate.
                 m.d.comb += broken.eq(sampled[-1])
                 with m.If(broken):
                     m.d.sync += divisor.eq(self.divisor)

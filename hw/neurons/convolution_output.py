@@ -1,4 +1,4 @@
-"""Output of a group with convolution: pooled rows to the bus, reports to the host."""
+"""Output of a group with convolution: sends pooled rows to the bus and reports to the host."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["ConvolutionOutput"]
 class ConvolutionOutput(wiring.Component):
     """Pools and sends the rows of a finished group, and its reports, while the next one comes in.
 
-    Of each of the two rows that the task sends or reports, ``row_beats`` parts take a cycle each,
-    or as long as the bus takes. With the last position of a complete pool they go to the bus, with
-    the other positions into the pool. The packets follow: one of n words takes n + 3 cycles.
+    Each row that the task sends or reports has ``row_beats`` parts, which take a cycle each, or as
+    long as the bus takes. At the last position of a complete pool the parts go to the bus, at other
+    positions into the pool. The packets follow; a packet of n words takes n + 3 cycles.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class ConvolutionOutput(wiring.Component):
     group : In(output_group(config))
         The group.
     odd : In(1)
-        With recurrence: the number of the window is odd. Holds like ``group``.
+        With recurrence: the number of the window is odd. Held as long as ``group``.
     pool : Out(pool_signature(config))
-        The group's rows, and what the pool keeps of the positions before.
+        The group's rows, and the OR over the pool's earlier positions.
     hold : In(1)
         Lanes of the group are still on their way; ``done`` waits for them.
     rows : Out(rows_signature(config))
@@ -51,7 +51,7 @@ class ConvolutionOutput(wiring.Component):
     settles : Out(1)
         For one cycle: the group's rows and results are out.
     done : Out(1)
-        For one cycle: its other reports are too. The next ``start`` may be in the next cycle.
+        For one cycle: its other reports are out too. The next ``start`` may be in the next cycle.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -92,7 +92,8 @@ class ConvolutionOutput(wiring.Component):
             last.eq(moves & (beat == config.row_beats - 1)),
         ]
         m.d.sync += beat.eq(beat + moves)
-        # With ``done``, not with the last part: until then ``mark`` is that of this group.
+        # This changes with ``done``, not with the last part, because ``mark`` belongs to this group
+        # until then.
         with m.If(self.done):
             m.d.sync += pool_empty.eq(mark.last_position | mark.task)
             with m.If(mark.emit):
@@ -112,8 +113,8 @@ class ConvolutionOutput(wiring.Component):
             ),
             self.settles.eq(packetizer.settles),
         ]
-        # A row that is sent is the pool's with it; a trace is of the group's alone, and what is
-        # reported as words has been stored by then.
+        # A row that is sent is the OR of the pool and the group's row. A trace is of the group's
+        # row alone. A row reported as words has been stored in the pool by then.
         with m.If(sending):
             m.d.comb += [
                 pool.select_skeleton.eq(skeleton), pool.beat.eq(beat),

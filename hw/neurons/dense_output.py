@@ -1,4 +1,4 @@
-"""Output of a group without convolution: its rows to the bus, its reports to the host."""
+"""Output of a group without convolution: sends its rows to the bus and its reports to the host."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class DenseOutput(wiring.Component):
     everything about the skeleton follows, and then the other reports.
 
     Each of the two rows takes one cycle, or ``row_beats`` cycles if it is sent and the bus is free.
-    It is one cycle more if spikes are reported before the skeleton is sent or reported, and one
+    One more cycle is needed if spikes are reported before the skeleton is sent or reported, and one
     less if spikes are reported and the skeleton is neither sent nor reported. A report packet of n
-    words takes n + 3 cycles. If a row is several words, each of them takes ``16 / window`` cycles
-    more, in which the row is rotated by as many lanes: that spares a selector as wide as the row.
-    The skeleton takes a cycle more in pipelined arrays, and none where it is not needed.
+    words takes n + 3 cycles. If a row has several words, each of them takes ``16 / window`` more
+    cycles, in which the row is rotated by as many lanes; this saves a selector as wide as the row.
+    The skeleton takes one more cycle in pipelined arrays, and none if it is not needed.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class DenseOutput(wiring.Component):
     group : In(output_group(config))
         The group.
     row : In(config.row_bits)
-        Its row of spikes, word of lane 0 lowest; the skeleton from the cycle after
+        Its row of spikes, with the word of lane 0 lowest; its skeleton from the cycle after
         ``apply_skeleton`` on.
     apply_skeleton : Out(1)
-        Make the row its skeleton; up for one cycle, at most once for a group.
+        Replace the row by its skeleton; up for one cycle, at most once per group.
     rotate : Out(1)
-        Move the row on by a lane, lane 0 to the top.
+        Rotate the row by one lane; lane 0 moves to the top.
     rows : Out(rows_signature(config))
         Rows to the bus.
     reports : Out(reports_signature())
@@ -57,7 +57,7 @@ class DenseOutput(wiring.Component):
     settles : Out(1)
         For one cycle: the group's rows and results are out.
     done : Out(1)
-        For one cycle: its other reports are too. The next ``start`` may be in the next cycle.
+        For one cycle: its other reports are out too. The next ``start`` may be in the next cycle.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -78,7 +78,7 @@ class DenseOutput(wiring.Component):
 
         applied = Signal()  # the row is its skeleton
         beat = Signal(range(config.row_beats))
-        sent = Signal()  # the row is out, or is not to be sent
+        sent = Signal()  # the row is out, or need not be sent
         m.d.comb += [
             sent.eq(~self.rows.valid | (self.rows.ready & (beat == config.row_beats - 1))),
             self.rows.payload.beat.eq(beat),
@@ -93,7 +93,7 @@ class DenseOutput(wiring.Component):
         with m.If(self.apply_skeleton):
             m.d.sync += applied.eq(1)
 
-        # A row of several words comes by in turn, in the cycles after each of them was taken.
+        # A row of several words is rotated to the next one in the cycles after each word was taken.
         rotating = Signal()
         if config.row_chunks > 1:
             lanes = WORD_BITS // config.window  # in a word
@@ -120,7 +120,7 @@ class DenseOutput(wiring.Component):
             self.settles.eq(packetizer.settles),
         ]
 
-        # A register: from here the path goes on to the bus, the loader and its bytes.
+        # This is a register, because the path continues to the bus, the loader and its bytes.
         with m.If(sent):
             m.d.sync += self.rows.valid.eq(0)
 
@@ -140,10 +140,12 @@ class DenseOutput(wiring.Component):
                 with m.If(self.group.start):
                     m.d.sync += self.rows.valid.eq(computed & settings.send_spikes)
                     m.next = "SEND SPIKES"
-            # ``sent`` is up at once if there is nothing to send: the state takes a cycle anyway.
+            # ``sent`` is up at once if there is nothing to send, because the state takes a cycle
+            # anyway.
             with m.State("SEND SPIKES"), m.If(sent):
                 m.next = "REPORT"
-                # A small array spares the second condition: the row is not needed any more.
+                # A small array does not need the second condition, because the row is not used any
+                # more.
                 with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
                     apply_skeleton()
             if config.pipelined:

@@ -1,4 +1,4 @@
-"""Drain: from the lanes' shadow to the neuron unit."""
+"""Drain: moves sums from the lanes' shadow to the neuron unit."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ __all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
-    """Empties the lanes' shadow into the neuron unit, a neuron per cycle, pass by pass.
+    """Empties the lanes' shadow into the neuron unit, one neuron per cycle, pass by pass.
 
-    A group takes ``ceil(n / R)`` passes over its neurons, of n steps and R in a pass. Pass ``p``
-    takes the chains of steps ``p * R`` on; step ``i`` of it takes its sums ``step_stages * i``
-    cycles after step 0, when the neuron has come so far in the neuron unit:
+    With n steps in the window and R steps in a pass, a group takes ``ceil(n / R)`` passes over its
+    neurons. Pass ``p`` takes the chains from step ``p * R`` on. Step ``i`` of the pass takes its
+    sums ``step_stages * i`` cycles after step 0, when the neuron reaches that step in the neuron
+    unit:
 
         cycle      0       1         2         3
         read       lane 0  lane 1    lane 2    ...
         valid              lane 0    lane 1    lane 2      neuron unit, step 0
         shift[0]   *       *         *
 
-    If the inputs are pixels, the sums are bit planes. All chains shift in the first pass, their
-    values are combined as ``sum_b A_b << b``, and kept for the other passes.
+    If the inputs are pixels, the sums are bit planes. All chains shift in the first pass; their
+    values are combined as ``sum_b A_b << b`` and kept for the other passes.
 
-    Without convolution a group is drained alone. Where it has several passes, one lasts at least as
-    long as a neuron's way to its state and back. A group of n neurons takes ``(passes - 1) *
-    max(n, neuron_latency + 2) + L + neuron_latency + 2`` cycles from ``start`` to ``finished``, or
-    n in place of L where its row need not be aligned.
+    Without convolution, a group is drained alone. If it has several passes, each lasts at least as
+    long as a neuron takes from reading its state to writing it. A group of n neurons takes
+    ``(passes - 1) * max(n, neuron_latency + 2) + L + neuron_latency + 2`` cycles from ``start`` to
+    ``finished``, with n in place of L if its row need not be aligned.
 
-    With convolution a group starts behind the one before, whatever is under way: all L lanes enter,
-    those without a neuron with no step, which aligns the row. A pass takes ``pass_length`` cycles
-    for every group.
+    With convolution, a group starts right behind the previous one, even while that is still under
+    way. All L lanes enter; lanes without a neuron have no steps, which aligns the row. A pass takes
+    ``pass_length`` cycles for every group.
 
     Parameters
     ----------
@@ -52,19 +53,19 @@ class Drain(wiring.Component):
     Members
     -------
     start : In(1)
-        A group is in the shadow from the next cycle on; up for one cycle.
+        A group is in the shadow from the next cycle on; the strobe is up for one cycle.
     neurons : In
-        Its neurons, 1 to L, from the cycle after ``start`` on; without convolution in pipelined
-        arrays from ``start`` on.
+        Its number of neurons, 1 to L, from the cycle after ``start`` on; in pipelined arrays
+        without convolution, from ``start`` on.
     steps : In
-        Steps of the window less 1.
+        Steps of the window minus 1.
     pixels : In(1)
         The sums are bit planes of pixels.
     split_weights : In(1)
-        With wide weights: of two lanes the first has the high halves of the weights, the second
-        the low ones, without a sign. The neuron of the second takes the sum of both.
+        With wide weights: in each pair of lanes, the first has the high halves of the weights and
+        the second the low halves, unsigned. The neuron of the second lane takes the sum of both.
     align : In(1)
-        The row of spikes will be read: it is moved on until lane 0 is lowest.
+        The row of spikes will be read, so it is shifted until lane 0 is lowest.
     sums : In(ArrayLayout(signed(config.acc_bits), config.window))
         What the chains of the shadow show.
     shift : Out(config.window)
@@ -80,7 +81,7 @@ class Drain(wiring.Component):
     entering : Out
         Its lane, while ``valid``.
     first_pass : Out(1)
-        It enters for the first time in this window, while ``valid``.
+        The neuron enters for the first time in this window, while ``valid``.
     first : Out
         The first step of the pass, while ``valid``.
     exists : Out(config.neuron_steps)
@@ -92,7 +93,7 @@ class Drain(wiring.Component):
     under_way : In(1)
         Without convolution: there are neurons in the neuron unit.
     fill : Out(1)
-        Without convolution, if ``align``: move the row on by a lane, once for each lane without a
+        Without convolution, if ``align``: shift the row by one lane, once for each lane without a
         neuron, after the last neuron has left.
     finished : Out(1)
         Without convolution: the group's last neuron has left and its row is aligned in the next
@@ -100,13 +101,13 @@ class Drain(wiring.Component):
     ready : Out(1)
         With convolution: ``start`` may be up.
     last : Out(1)
-        With convolution: what enters completes the group. It is the last lane in the last pass, or
-        the last neuron if the row need not be aligned.
+        With convolution: the lane that enters completes the group. It is the last lane in the last
+        pass, or the last neuron if the row need not be aligned.
     tail : Out(1)
-        With convolution: lanes behind the last neuron are on their way, and what is the group's
-        must hold until they are gone. Only without ``align``.
+        With convolution: lanes behind the last neuron are still entering, and the group's settings
+        must be held until they are gone. Only without ``align``.
     late : Out(1)
-        With convolution: sums of a group that has entered are still to be taken.
+        With convolution: some sums of a group that has entered have not been taken yet.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -160,7 +161,7 @@ class Drain(wiring.Component):
         return m
 
     def _take_sums(self, m: Module, pass_number: Signal, last_pass: Value) -> None:
-        """Show every step of the pass its sum when it takes it, and move the chains on."""
+        """Give every step of the pass its sum when it needs it, and shift the chains."""
         config = self.config
         parallel, passes = config.neuron_steps, config.passes
         # Step i of the pass takes its sum `step_stages * i` cycles after step 0: its chain waits.
@@ -179,7 +180,7 @@ class Drain(wiring.Component):
                     m.d.comb += shown.eq(self.sums[p * parallel + i])
                 in_turn = before.pass_number == p
                 if config.convolution:
-                    # What a short window leaves out moves on with its last pass.
+                    # Chains of steps that a short window lacks shift in its last pass.
                     in_turn |= (last_pass < p) & (before.pass_number == last_pass)
                 moves = Signal(name=f"moves_{p}_{i}")
                 domain = m.d.sync if i else m.d.comb
@@ -187,7 +188,7 @@ class Drain(wiring.Component):
                 m.d.comb += self.shift[p * parallel + i].eq(Mux(self.pixels, all_planes, moves))
             m.d.sync += taken.eq(shown)
             if config.wide_weights:
-                # The high half came with the lane before: no adder but this one sees both.
+                # The high half came with the lane before; only this adder sees both halves.
                 high = Signal.like(shown, name=f"high{i}", reset_less=True)
                 m.d.sync += high.eq(shown)
                 with m.If(enters.low):
@@ -204,10 +205,10 @@ class Drain(wiring.Component):
             m.d.comb += self.late.eq(Cat(late).any())
 
     def _combine_planes(self, m: Module) -> None:
-        """The sum over the bit planes of pixels, for the passes that follow too."""
+        """Sum the bit planes of pixels, and keep the sum for the following passes."""
         config = self.config
-        # Where the neuron unit has a register for its input, the planes are added in pairs before
-        # the register here, and the pairs between the two.
+        # If the neuron unit has an input register, the planes are added in pairs in front of the
+        # register here, and the pairs are added between the two registers.
         size = 2 if input_stages(config) else config.window
         combined = Signal(self.current.shape())
         parts = []
@@ -227,7 +228,7 @@ class Drain(wiring.Component):
                 m.d.comb += combined.eq((high << 4) + sum(parts))
         m.d.comb += self.current.eq(combined)
         if config.passes > 1:
-            # By the second pass all chains have moved on.
+            # By the second pass, all chains have shifted.
             m.submodules.kept = kept = collision_free_memory(combined.shape(), config.lanes)
             write, read = kept.write_port(), kept.read_port()
             m.d.comb += [
@@ -240,7 +241,7 @@ class Drain(wiring.Component):
                 m.d.comb += self.current.eq(read.data)
 
     def _walk_sequential(self, m: Module, pass_number: Signal, last_pass: Value) -> None:
-        """The group's passes, then what aligns its row."""
+        """Run the group's passes, then align its row."""
         config = self.config
         shortest = sequential_pass(config, 1)
         at = Signal(range(max(config.lanes, shortest) + 1))
@@ -261,7 +262,7 @@ class Drain(wiring.Component):
                 with m.If(at + 1 == length):
                     m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
                     with m.If(pass_number == last_pass):
-                        # What is left of ``at`` counts the lanes that the row moves on by.
+                        # The rest of ``at`` counts the lanes by which the row is shifted.
                         m.d.sync += at.eq(self.neurons)
                         m.next = "EMPTY"
             with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
@@ -273,7 +274,8 @@ class Drain(wiring.Component):
                     m.d.comb += self.fill.eq(1)
 
     def _walk_pipelined(self, m: Module, pass_number: Signal, last_pass: Value) -> Value:
-        """All lanes, pass by pass and group by group; returns whether the lane has a neuron."""
+        """Read all lanes, pass by pass and group by group; returns whether the lane has a
+        neuron."""
         config = self.config
         length = pass_length(config)
         at, active, over = Signal(range(length)), Signal(), Signal()
@@ -290,7 +292,8 @@ class Drain(wiring.Component):
                 m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
         with m.If(self.ready):
             m.d.sync += [active.eq(self.start), at.eq(0), pass_number.eq(0)]
-        # A cycle after the lane was read: pipelined arrays do not know of ``neurons`` before.
+        # This is a cycle after the lane was read, because pipelined arrays do not have ``neurons``
+        # earlier.
         in_last_pass = Signal()
         m.d.sync += in_last_pass.eq(pass_number == last_pass)
         m.d.comb += self.last.eq(

@@ -1,4 +1,4 @@
-"""Group scheduler: which group is computed and sent; without convolution one at a time."""
+"""Group scheduler: decides which group is computed and sent; one at a time without convolution."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def handover_signature(config: ArrayConfig) -> wiring.Signature:
     free : In(1)
         A group may leave the lanes.
     swap : Out(1)
-        One leaves them, in this cycle; only while ``free``.
+        A group leaves the lanes in this cycle; only while ``free``.
     mark : Out(mark_layout(config))
         Its marks, while ``swap``.
     arrives : Out(1)
@@ -61,13 +61,13 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
     entering_mark : Out(mark_layout(config))
         The group that enters the neuron unit, from the cycle after ``start`` on: its marks.
     parameters, state : Out
-        Of that group: the groups of its parameters and of its state in their memories.
+        The addresses of that group's parameters and of its state in their memories.
     tag : Out(1)
-        Of that group: tells it from the one before. Goes with its neurons.
+        Distinguishes that group from the one before. It travels with the neurons.
     leaving_tag : In(1)
         The tag of the neuron that leaves the neuron unit.
     leaving_state : Out
-        The group of its state, in the same cycle.
+        The address of its group's state, in the same cycle.
     complete : In(1)
         The row of the group that leaves is complete in the next cycle.
     complete_tag : In(1)
@@ -79,9 +79,9 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
     output_mark : Out(mark_layout(config))
         That group's marks, from ``output_start`` to ``output_done``.
     output_number : Out(number_bits(config))
-        Its number, likewise.
+        The number of that group, for as long.
     output_done : In(1)
-        The output unit is done with it.
+        The output unit has finished the group.
     """
     state = unsigned(bits_for(config.state_groups - 1))
     return wiring.Signature({
@@ -100,7 +100,7 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
 
 
 class GroupScheduler(wiring.Component):
-    """Takes a group from the lanes, has it computed, and has it sent; then the next one.
+    """Takes a group from the lanes, has it computed and sent, and then takes the next one.
 
         lanes          | group 1    | group 2 .............| group 3
         neuron unit                 | group 1 |            | group 2
@@ -113,7 +113,7 @@ class GroupScheduler(wiring.Component):
 
     Members
     -------
-    As of ``scheduler_signature``. ``tag`` and ``take`` stay low.
+    Those of ``scheduler_signature``. ``tag`` and ``take`` stay low.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -123,8 +123,8 @@ class GroupScheduler(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         mark, tasks, groups, number = self.output_mark, self.tasks, self.groups, self.output_number
-        # One group at a time: the one that enters, the one that leaves and the one that is sent are
-        # the same.
+        # With one group at a time, the group that enters, the one that leaves and the one that is
+        # sent are the same.
         m.d.comb += [
             self.start.eq(groups.arrives),
             self.entering_mark.eq(mark),
@@ -144,7 +144,8 @@ class GroupScheduler(wiring.Component):
                 with m.If(groups.swap):
                     m.d.sync += mark.eq(groups.mark)
                     m.next = "COMPUTE"
-            # A task may have no groups in this core, but its reports and its end still go out.
+            # A task may have no groups in this core, but its reports and its end mark are still
+            # sent.
             with m.State("COMPUTE"), m.If(self.complete | mark.empty):
                 m.d.comb += self.output_start.eq(1)
                 m.next = "OUTPUT"

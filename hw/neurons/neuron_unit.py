@@ -22,25 +22,26 @@ __all__ = ["TAG_BITS", "NeuronUnit", "state_layout"]
 
 
 def state_layout(config: ArrayConfig) -> data.StructLayout:
-    """State of a neuron between passes and windows: ``v``, ``r`` and, with a synapse, ``q``."""
+    """State of a neuron between passes and windows: ``v``, ``r``, and ``q`` with a synaptic
+    current."""
     synapse = {"q": signed(config.state_bits)} if config.synaptic_current else {}
     return data.StructLayout({"v": signed(config.state_bits), "r": 1, **synapse})
 
 
 class _Stages:
-    """The stages of the neuron unit: what lies between two registers, and the registers.
+    """The stages of the neuron unit: the registers, and the logic between them.
 
     Parameters
     ----------
     m : Module
-        Gets all of it.
+        The module that receives the registers.
     bits : int
         Width of the state.
 
     Attributes
     ----------
     valid : list of Value
-        ``valid`` behind each register.
+        ``valid`` after each register.
     """
 
     def __init__(self, m: Module, bits: int) -> None:
@@ -54,7 +55,7 @@ class _Stages:
         return out
 
     def clock(self, carried: dict[str, Value]) -> dict[str, Value]:
-        """The neuron one stage later; what no later stage reads is pruned by synthesis."""
+        """The neuron one stage later. Synthesis prunes the fields that no later stage reads."""
         stage = next(self._numbers)
         after = {
             key: Signal(value.shape(), name=f"{key}_{stage}", reset_less=key != "valid")
@@ -65,7 +66,7 @@ class _Stages:
         return after
 
     def leaked(self, value: Value, settings: data.View, leak: str) -> Signal:
-        """``value`` less its two shares, each a power of two of it or nothing."""
+        """``value`` minus its two leak terms, each a right shift of it, or 0."""
         rest = value
         for share in "ac":
             shift, on = settings[f"{leak}_{share}"], settings[f"{leak}_{share}_on"]
@@ -73,7 +74,7 @@ class _Stages:
         return self.named(rest, signed(self.bits + 2))
 
     def clamped(self, value: Value) -> Signal:
-        """``value`` in V bits: above them all bits equal the sign, or it saturates."""
+        """``value`` in V bits; it saturates unless all bits above them equal the sign."""
         sign, high = value[-1], value[self.bits - 1 :]
         fits = high.all() | ~high.any()
         limit = Cat((~sign).replicate(self.bits - 1), sign)
@@ -81,7 +82,7 @@ class _Stages:
 
 
 class NeuronUnit(wiring.Component):
-    """The neuron of ``numerics.md``, ``neuron_steps`` steps of it per pass.
+    """The neuron of ``numerics.md``; it computes ``neuron_steps`` steps per pass.
 
     A neuron may enter every cycle. A step takes ``step_stages`` cycles: leak, integrate, fire, and
     two in front of them for a synaptic current. Pipelined arrays have ``input_stages`` in front of
@@ -177,7 +178,7 @@ class NeuronUnit(wiring.Component):
         config = self.config
         wide = max(config.state_bits, current_bits(config) + config.fraction_bits) + 2
         stages = _Stages(m, config.state_bits)
-        # What a neuron carries from stage to stage.
+        # The values that a neuron carries from stage to stage.
         neuron: dict[str, Value] = {
             "valid": self.valid,
             "lane": self.lane,
@@ -196,16 +197,17 @@ class NeuronUnit(wiring.Component):
             neuron = {name: held[name] for name in neuron}
             arriving = {name: held[name] for name in arriving}
 
-        # What goes on to the next step, beside the state.
+        # The values that go to the next step, besides the state.
         kept = ["valid", "lane", "steps", "first", "theta", "base"]
         kept += ["tag", "before"] if config.convolution else []
         for i in range(config.neuron_steps):
             settings = self.settings
             if input_stages(config):
-                # A step's own, near it.
+                # Each step has its own copy, placed near it.
                 near = replicated(m, platform, f"settings{i}", settings.as_value())
                 settings = data.View(settings.shape(), near)
-            # From the second step on, `base` holds what pixels give, the same for every step.
+            # From the second step on, ``base`` holds the input from pixels, which is the same for
+            # every step.
             pixels = arriving["current"] if i == 0 else 0
             weighed = Mux(settings.pixels, pixels, arriving[f"sum{i}"]) << config.fraction_bits
             current = stages.named(neuron["base"] + weighed, signed(wide))
@@ -226,7 +228,8 @@ class NeuronUnit(wiring.Component):
         assert len(stages.valid) == neuron_latency(config), "spec.timing counts other stages"
         inside = Cat(stages.valid).any()
         if input_stages(config):
-            # The same from a register: who is inside was one stage before, or entered.
+            # The same, from a register: a neuron inside was one stage earlier in the cycle before,
+            # or just entered.
             inside = Signal()
             m.d.sync += inside.eq(self.valid | Cat(stages.valid[:-1]).any())
         m.d.comb += [
@@ -247,7 +250,8 @@ class NeuronUnit(wiring.Component):
         self, platform, stages: _Stages, settings: data.View, neuron: dict[str, Value],
         weighed: Value, current: Value,
     ) -> dict[str, Value]:
-        """Leak, and add the input, ``weighed`` alone and ``current`` with the neuron's bias.
+        """Leak, and add the input; ``weighed`` is without the neuron's bias, ``current`` includes
+        it.
 
         Returns the neuron with its new potential ``u``.
         """
@@ -260,9 +264,9 @@ class NeuronUnit(wiring.Component):
             current = Mux(settings.synapse_on, neuron["q_new"], neuron["current"])
 
         subtract = settings.reset == Reset.SUBTRACT
-        # A reset at the next step is taken off the input of that one.
+        # A reset at the next step is subtracted from the input of that step.
         back = Mux(neuron["r"] & settings.delayed & subtract, neuron["theta"], 0)
-        # Multipliers do the leak where they lie idle; there are enough for one step.
+        # Unused multipliers compute the leak; there are enough of them for one step.
         if not has_multipliers(platform) or config.neuron_steps > 1 or config.synaptic_current:
             rest = stages.leaked(neuron["v"], settings, "leak")
             given = stages.named(current - back)
@@ -275,7 +279,8 @@ class NeuronUnit(wiring.Component):
             subtract_shifted(m, "leak_a", v, settings.leak_a, settings.leak_a_on, base=v)
             + subtract_shifted(m, "leak_c", v, settings.leak_c, settings.leak_c_on, base=base)
         )
-        # Two stages from here to the threshold; in between, only sums and ``valid``.
+        # From here it is two stages to the threshold; only sums and ``valid`` are registered in
+        # between.
         carried = {key: neuron[key] for key in neuron if key not in ("valid", "base", "v")}
         m.submodules.delayed = delayed = Delay(len(Cat(carried.values())))
         m.d.comb += delayed.i.eq(Cat(carried.values()))
@@ -292,10 +297,11 @@ class NeuronUnit(wiring.Component):
     def _fire(
         self, stages: _Stages, settings: data.View, neuron: dict[str, Value], i: int
     ) -> dict[str, Value]:
-        """Compare with the threshold, give the spike of step ``i``, reset: the state behind it."""
+        """Compare with the threshold, emit the spike of step ``i``, and reset; returns the new
+        state."""
         m = stages.m
         above = stages.named(neuron["u"] - neuron["theta"])
-        # Where the clock is fast, not behind the difference.
+        # At a fast clock, this does not wait for the difference.
         pipelined = self.config.pipelined
         equal = ~((neuron["u"] ^ neuron["theta"]) if pipelined else above).any()
         spike = stages.named(settings.fires & ~above[-1] & ~(settings.strict & equal))

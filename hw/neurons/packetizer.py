@@ -23,14 +23,14 @@ _END_WORDS = BUSY_BITS // WORD_BITS
 
 
 def number_bits(config: ArrayConfig) -> int:
-    """Bits of a group's number in its task, with convolution over all positions."""
+    """Bits of a group's number in its task, counted over all positions with convolution."""
     return PLACE.fields[0].width if config.convolution else bits_for(config.neuron_groups - 1)
 
 
 def output_group(config: ArrayConfig) -> wiring.Signature:
     """A finished group, given to an output unit.
 
-    All of it holds from ``start`` until the unit is ``done``.
+    All signals are held from ``start`` until the unit is ``done``.
 
     Members
     -------
@@ -53,9 +53,9 @@ def output_group(config: ArrayConfig) -> wiring.Signature:
     membrane : Out(signed(config.state_bits))
         The membrane of that lane, one cycle later.
     counts : Out(scan_counts(config))
-        What the scan of the task counted.
+        The counts of the task's scan.
     spike_count, stable_count : Out
-        Spikes of the task so far, and those of them that are stable.
+        The numbers of spikes and of stable spikes of the task so far.
     time : Out(BUSY_BITS)
         The array's busy time.
     """
@@ -75,8 +75,8 @@ def output_group(config: ArrayConfig) -> wiring.Signature:
 class Packetizer(wiring.Component):
     """Makes the packets of one group, in the order of ``ReportKind``.
 
-    A packet of n words behind its two head words takes n + 3 cycles: one to choose it, then a word
-    per cycle, unless ``reports`` or ``hold`` stop it. Words leave through a register.
+    A packet of n words after its two header words takes n + 3 cycles: one to choose it, then one
+    word per cycle, unless ``reports`` or ``hold`` stalls it. Words leave through a register.
 
         state     CHOOSE  HEAD  PLACE  BODY  BODY  CHOOSE
         index     -       0     0      0     1     -
@@ -97,23 +97,23 @@ class Packetizer(wiring.Component):
     Members
     -------
     group : In(output_group(config))
-        The group, of which ``membrane_lane`` is driven here.
+        The group; its ``membrane_lane`` is driven here.
     load : In(1)
         The packets that the group needs become ``pending`` in the next cycle.
     row_complete : In(1)
         A row of the group is to be reported in a WORDS packet, if its task reports one.
     skeleton_ready : In(1)
-        ``row_word`` may be asked for words of the skeleton.
+        Words of the skeleton may be requested from ``row_word``.
     choose : In(1)
-        The next packet may begin. Counts only while ``between``.
+        The next packet may begin. Ignored unless ``between``.
     between : Out(1)
         No packet is being made.
     pending : Out(len(ReportKind))
-        The packets that are still to be made, a bit for each ``ReportKind``.
+        The packets that remain to be made, one bit for each ``ReportKind``.
     kind : Out(ReportKind)
         The kind of the packet, from the cycle after it was chosen.
     index : Out
-        The number of the body's word that is made.
+        The index of the body word that is being made.
     row_word : In(WORD_BITS)
         That word of the row, in the same cycle.
     row_taken : Out(1)
@@ -123,8 +123,8 @@ class Packetizer(wiring.Component):
     reports : Out(reports_signature())
         The packets.
     settles : Out(1)
-        The group's results are out, and only packets that tell of them follow. Up for one cycle,
-        in which a packet could have been chosen.
+        The group's results are out, and only packets of counters and the end mark follow. Up for
+        one cycle, in which a packet could have been chosen.
     """
 
     def __init__(self, config: ArrayConfig, index: int) -> None:
@@ -161,7 +161,7 @@ class Packetizer(wiring.Component):
         m = Module()
         config, group, pending, index = self.config, self.group, self.pending, self.index
         m.submodules.end = end = EnableRegister(BUSY_BITS)
-        # In pipelined arrays the busy time comes a cycle late.
+        # In pipelined arrays, the busy time comes one cycle late.
         domain = pipeline(m, config)
         domain += end.load.eq(self.settles)
         m.d.comb += end.i.eq(group.time)
@@ -185,7 +185,7 @@ class Packetizer(wiring.Component):
             with m.Case(ReportKind.MEMBRANE):
                 m.d.comb += [head.length.eq(group.neurons), body.eq(group.membrane)]
             with m.Case(ReportKind.COUNTERS, ReportKind.END):
-                # The busy time is the last of the counters, and all that END says.
+                # The busy time is the last of the counters, and the only content of END.
                 m.d.comb += [
                     head.length.eq(Mux(self.kind == ReportKind.END, _END_WORDS, len(counters))),
                     stop.eq(len(counters)),
@@ -194,12 +194,12 @@ class Packetizer(wiring.Component):
             with m.Default():
                 m.d.comb += [of_row.eq(1), body.eq(self.row_word)]
         if config.pipelined:
-            # The kind is known two cycles before the body: time to subtract.
+            # The kind is known two cycles before the body, which leaves time to subtract.
             last = Signal.like(stop)
             m.d.sync += last.eq(stop - 1)
             m.d.comb += final.eq(index == last)
         else:
-            # ``index + 1`` is there already, a difference would need cells of its own.
+            # ``index + 1`` exists already, whereas a difference would need extra cells.
             m.d.comb += final.eq(index + 1 == stop)
 
         room, load, word = Signal(), Signal(), Signal(WORD_BITS)
@@ -207,7 +207,7 @@ class Packetizer(wiring.Component):
         m.d.comb += [
             room.eq(~self.reports.valid | self.reports.ready), group.membrane_lane.eq(index),
         ]
-        # A register behind the selection of the word: the path on to the host is long.
+        # A register follows the selection of the word, because the path to the host is long.
         with m.If(room):
             m.d.sync += [
                 self.reports.valid.eq(load),
@@ -224,7 +224,7 @@ class Packetizer(wiring.Component):
                 # END is the tail of the counters.
                 with m.If(~pending[: ReportKind.END].any()):
                     m.d.sync += index.eq(len(counters) - _END_WORDS)
-                # The lowest kind is assigned last, so it is the one that counts.
+                # The lowest kind is assigned last, so it takes precedence.
                 for kind in reversed(ReportKind):
                     ready = self.skeleton_ready if kind == ReportKind.TRACE_SKELETON else 1
                     with m.If(pending[kind] & ready):
@@ -240,7 +240,7 @@ class Packetizer(wiring.Component):
                     m.d.sync += pending.bit_select(self.kind, 1).eq(0)
                     m.next = following
             with m.State("BODY"), m.If(room & ~self.hold):
-                # The membrane of the next word is asked for a cycle ahead.
+                # The membrane of the next word is requested a cycle ahead.
                 m.d.comb += [
                     word.eq(body), load.eq(1), self.row_taken.eq(of_row),
                     group.membrane_lane.eq(index + 1),

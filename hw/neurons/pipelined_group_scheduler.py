@@ -22,11 +22,11 @@ class PipelinedGroupScheduler(wiring.Component):
         leaving                     | group 1 | group 2 | group 3
         output unit                           | group 1 | group 2
 
-    A group starts to enter behind the one before, once that is the only one that has neither left
-    nor been sent. A complete row is taken when the one before it has been sent. So groups follow
-    each other every ``pass_length`` cycles and pass, unless the output takes longer; without
-    chained lanes a swap takes a cycle more, and waits for the sums that are late. If a task's
-    membranes are reported, a group is sent before the next one starts. Tasks do not overlap.
+    A group starts to enter behind the previous one, as soon as that is the only group that has
+    neither left nor been sent. A complete row is taken when the row before it has been sent. So
+    each group takes ``pass_length`` cycles per pass, unless the output takes longer. Without
+    chained lanes, a swap takes one more cycle, and waits for late sums. If a task's membranes are
+    reported, a group is sent before the next one starts. Tasks do not overlap.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class PipelinedGroupScheduler(wiring.Component):
             "mark": mark_layout(config), "number": self.output_number.shape(),
             "state": self.state.shape(),
         })
-        # Two groups at most are under way in the neuron unit; ``tag`` tells their slots apart.
+        # At most two groups are under way in the neuron unit; ``tag`` distinguishes their slots.
         slots = Array(Signal(slot, name=f"slot{i}", reset_less=True) for i in range(2))
         entering, arrived = slots[self.tag], Signal(mark_layout(config), reset_less=True)
         pending, in_shadow = Signal(), Signal()  # a group was swapped; it has arrived
@@ -120,7 +120,7 @@ class PipelinedGroupScheduler(wiring.Component):
                 m.d.comb += groups.free.eq(~pending & swappable)
                 with m.If(groups.swap & groups.mark.task):
                     m.next = "LAST GROUP"
-                    # A task without groups has no row, but its reports and its end go out.
+                    # A task without groups has no row, but its reports and its end mark are sent.
                     with m.If(groups.mark.empty):
                         m.d.sync += [
                             pending.eq(0), sending.eq(1), self.output_start.eq(1),
@@ -138,13 +138,13 @@ class PipelinedGroupScheduler(wiring.Component):
         return m
 
     def _swappable(self, m: Module) -> Signal:
-        """Whether a swap overwrites nothing that is still to be read."""
+        """Whether a swap overwrites only sums that have been read."""
         config, swappable = self.config, Signal()
         if config.chain == 1:
             m.d.comb += swappable.eq(self.drain_ready & ~self.drain_late)
             return swappable
-        # The memory of chained lanes holds two groups, but what is read of one last, of the last
-        # steps, must be gone before it is written again.
+        # The memory of chained lanes holds two groups, but the sums of the last steps, which are
+        # read last, must have been read before they are overwritten.
         wait = swap_wait(config)
         waiting = Signal(range(wait + 1))
         m.d.comb += swappable.eq(waiting == 0)

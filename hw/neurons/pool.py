@@ -1,4 +1,5 @@
-"""Pool: a group's row of spikes, its skeleton, and the OR of either over a pool's positions."""
+"""Pool unit: a group's row of spikes, its skeleton, and the OR of either over a pool's
+positions."""
 
 from __future__ import annotations
 
@@ -18,17 +19,17 @@ def pool_signature(config: ArrayConfig) -> wiring.Signature:
     Members
     -------
     select_skeleton : Out(1)
-        Which row: the skeleton, not the spikes.
+        Select the skeleton, not the spikes.
     beat : Out(range(config.row_beats))
-        Which part of it.
+        The part of the row.
     show_row : Out(1)
         The row that was taken is part of ``words``.
     show_kept : Out(1)
-        What is kept of the pool's other positions is part of ``words``.
+        The OR over the pool's other positions is part of ``words``.
     words : In(config.row_bits // config.row_beats)
-        The part, in the same cycle, word of its first lane lowest.
+        The part, in the same cycle, with the word of its first lane lowest.
     store : Out(1)
-        Keep it.
+        Keep ``words`` for the pool.
     """
     return wiring.Signature({
         "select_skeleton": Out(1), "beat": Out(range(config.row_beats)),
@@ -40,15 +41,15 @@ def pool_signature(config: ArrayConfig) -> wiring.Signature:
 class PoolUnit(wiring.Component):
     """The AND unit of arrays with convolution: one row is sent while the next one comes in.
 
-    Neurons are written in order, lane 0 first, ``neuron_steps`` steps at a time, all L of a group.
+    All L neurons of a group are written in order, lane 0 first, ``neuron_steps`` steps at a time.
     ``take`` copies the complete row. The copy is read in parts, in the cycle in which one is
     selected:
 
         skeleton[l][t] = spikes[l][t] & spikes[l][t - 1], at t = 0: & before[l]
         words = (show_row & (skeleton if select_skeleton else spikes)) | (show_kept & kept)
 
-    and ``store`` replaces what is ``kept`` of that part of that row by ``words``. So the OR over a
-    pool needs a memory of two rows, whatever the pool's size.
+    and ``store`` replaces that part of ``kept`` by ``words``. So the OR over a pool needs a memory
+    of two rows, whatever the pool's size.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class PoolUnit(wiring.Component):
     Members
     -------
     write : In(1)
-        Steps of a neuron.
+        Steps of a neuron are written.
     fired : In(config.neuron_steps)
         Its spikes, while ``write``.
     step : In
@@ -66,17 +67,17 @@ class PoolUnit(wiring.Component):
     before : In(1)
         Its spike of the step before them, while ``write``.
     take : In(1)
-        Copy the row, which is complete.
+        Copy the complete row.
     pool : In(pool_signature(config))
         The output unit.
     clear : In(1)
-        Forget the row that comes in.
+        Clear the incoming row.
     clear_counts : In(1)
         Clear the counters in the next cycle.
     spike_count : Out
         Spikes of all neurons since the counters were cleared.
     stable_count : Out
-        Those of them that are stable.
+        The stable ones among them.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -97,7 +98,8 @@ class PoolUnit(wiring.Component):
         lanes, window, steps = config.lanes, config.window, config.neuron_steps
 
         def chain(name: str, moves: Value, bit: Value) -> Signal:
-            """A bit per lane; with ``moves`` all go one lane down and ``bit`` comes in on top."""
+            """One bit per lane; with ``moves``, all shift down by one lane and ``bit`` enters at
+            the top."""
             bits = Signal(lanes, name=name)
             with m.If(moves):
                 m.d.sync += bits.eq(Cat(bits[1:], bit))
@@ -111,7 +113,7 @@ class PoolUnit(wiring.Component):
             chain(f"spikes{t}", self.write & (self.step == t - t % steps), self.fired[t % steps])
             for t in range(window)
         ]
-        # Neither row has a reset: it is read only after it was taken.
+        # Neither row needs a reset, because it is read only after it was taken.
         row, earlier = Signal(config.row_bits, reset_less=True), Signal(lanes, reset_less=True)
         with m.If(self.take):
             m.d.sync += [
@@ -133,7 +135,7 @@ class PoolUnit(wiring.Component):
             read.addr.eq(address), write.addr.eq(address),
             write.en.eq(pool.store), write.data.eq(pool.words),
         ]
-        # One LUT per bit besides the memory: both rows and the pool meet in it.
+        # One LUT per bit, besides the memory, combines both rows and the pool.
         for bit in range(width):
             lane, t = divmod(bit, window)
             stays = ~pool.select_skeleton | (part[bit - 1] if t else first[lane])
@@ -141,7 +143,7 @@ class PoolUnit(wiring.Component):
                 (part[bit] & stays & pool.show_row) | (read.data[bit] & pool.show_kept)
             )
 
-        # All steps of a pass leave together, so each one's predecessor is beside it.
+        # All steps of a pass leave together, so each step is next to its predecessor.
         stable = self.fired & Cat(self.before, self.fired[:-1])
         with m.If(self.write):
             m.d.sync += [

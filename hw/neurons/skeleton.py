@@ -11,14 +11,14 @@ __all__ = ["SkeletonUnit"]
 
 
 class SkeletonUnit(wiring.Component):
-    """Collects the spikes of a group as a row of spike words, and makes it its skeleton.
+    """Collects the spikes of a group as a row of spike words, and turns the row into its skeleton.
 
-    ``skeleton[l][t] = spikes[l][t] & spikes[l][t - 1]``, and ``& before[l]`` at ``t = 0``: one AND
-    per bit, which ``apply_skeleton`` does in place, in the cells that keep the row.
+    ``skeleton[l][t] = spikes[l][t] & spikes[l][t - 1]``, and ``& before[l]`` at ``t = 0``. This is
+    one AND per bit; ``apply_skeleton`` does it in place, in the cells that hold the row.
 
-    The row is one shift register per step, so neurons come in order from lane 0 on. A group of
-    fewer than L neurons is moved on by ``fill``, once for every lane it lacks. ``row`` is complete
-    one cycle after that.
+    The row is one shift register per step, so neurons come in order from lane 0 on. ``fill`` shifts
+    the row of a group of fewer than L neurons, once for every missing lane. ``row`` is complete one
+    cycle after that.
 
     Parameters
     ----------
@@ -40,21 +40,21 @@ class SkeletonUnit(wiring.Component):
     step : In(ArrayLayout(unsigned, config.neuron_steps))
         The first step of the pass, while ``write``.
     fill : In(1)
-        Move all lanes on by one; a silent one comes in.
+        Shift all lanes by one; a silent word enters.
     rotate : In(1)
-        Move all lanes on by one; lane 0 comes in.
+        Shift all lanes by one; lane 0 enters at the top.
     apply_skeleton : In(1)
         The row becomes its skeleton in the next cycle; up for one cycle, once for a row.
     clear : In(1)
-        Forget the row.
+        Clear the row.
     clear_counts : In(1)
         Clear the counters in the next cycle.
     row : Out(config.row_bits)
-        The spikes, or their skeleton from ``apply_skeleton`` on; word of lane 0 lowest.
+        The spikes, or their skeleton from ``apply_skeleton`` on, with the word of lane 0 lowest.
     spike_count : Out
         Spikes of all rows since the counters were cleared.
     stable_count : Out
-        Those of them that are stable.
+        The stable ones among them.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -76,9 +76,10 @@ class SkeletonUnit(wiring.Component):
         config = self.config
 
         def lanes_of(name: str, move: Value, bit: Value, before: Value) -> Signal:
-            """A bit per lane; with ``move`` all go one lane down and ``bit`` comes in on top."""
+            """One bit per lane; with ``move``, all shift down by one lane and ``bit`` enters at the
+            top."""
             bits = Signal(config.lanes, name=name)
-            # All that moves or changes the row shares one clock enable per step.
+            # Everything that shifts or changes the row shares one clock enable per step.
             with m.If(move | self.fill | self.rotate | self.apply_skeleton):
                 moved = Cat(bits[1:], Mux(self.rotate, bits[0], bit & ~self.fill))
                 m.d.sync += bits.eq(Mux(self.apply_skeleton, bits & before, moved))
@@ -95,8 +96,8 @@ class SkeletonUnit(wiring.Component):
             m.d.comb += self.row[t :: config.window].eq(spikes)
             before = spikes
 
-        # Steps of a pass leave the neuron unit one after another: several may in one cycle, of
-        # different neurons.
+        # The steps of a pass leave the neuron unit one after another, so several steps, of
+        # different neurons, may leave in one cycle.
         def total(bits: Value) -> Value:
             return sum((a & b for a, b in zip(self.write, bits, strict=True)), start=0)
 

@@ -1,11 +1,12 @@
-"""Address generator of a convolution: receptive fields as scan ranges, position by position.
+"""Address generator of a convolution: turns receptive fields into scan ranges, position by
+position.
 
     KernelRowWalker --> row --> clipped --> found --> SkidBuffer --> ranges
           2              3         4          5           6
 
-``row``, ``clipped`` and ``found`` are registers that move on while ``advance`` is up, which it is
-while the buffer has room. The numbers are the cycles in which the first kernel row of a task is
-there whose ``start`` is in cycle 0.
+``row``, ``clipped`` and ``found`` are registers that advance while ``advance`` is up, that is,
+while the buffer has room. If a task's ``start`` is in cycle 0, the numbers are the cycles in which
+its first kernel row is there.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ def _scan_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def kernel_row_layout(config: ArrayConfig) -> data.StructLayout:
-    """A row of a kernel at a position, as it lies before it is clipped to the map's width.
+    """A row of a kernel at a position, before it is clipped to the map's width.
 
-    ``exists``: it is on the map. ``recurrent``: it is the layer's own spikes of the window before
-    instead. ``weight``: the weight row of its first word. ``x``: its first word from the start of
-    its map row, negative in the padding. ``line``: the first word of its map row. ``mark``: what
-    ends with it, on the last kernel row that is on the map.
+    ``exists``: it is on the map. ``recurrent``: it is instead the layer's own spikes of the window
+    before. ``weight``: the weight row of its first word. ``x``: its first word, counted from the
+    start of its map row, negative in the padding. ``line``: the first word of its map row.
+    ``mark``: the marks that end with it, if it is the last kernel row on the map.
     """
     scan = _scan_layout(config)
     return data.StructLayout({
@@ -43,7 +44,7 @@ def kernel_row_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def _recurrent_span(config: ArrayConfig, scan: Value) -> Value:
-    """Words of the layer's own spikes."""
+    """The number of words of the layer's own spikes."""
     return scan.recurrent_rows << (config.lanes.bit_length() - 1) if config.recurrence else Const(0)
 
 
@@ -57,28 +58,28 @@ def _task_members(config: ArrayConfig) -> dict[str, wiring.Member]:
 
 
 class KernelRowWalker(wiring.Component):
-    """The kernel rows of a task, on the map or not, in the order of ``spec.report``.
+    """Generates the kernel rows of a task, on the map or not, in the order of ``spec.report``.
 
-    That is: pools, groups, positions in the pool, kernel rows. The first row comes two cycles
-    after ``start``, then one with each ``advance``; a position takes two cycles more.
+    That order is: pools, groups, positions in the pool, kernel rows. The first row comes two cycles
+    after ``start``, then one with each ``advance``; a position takes two more cycles.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     start, scan, base, odd, fresh
-        As of ``AddressGenerator``.
+        Those of ``AddressGenerator``.
     advance : In(1)
-        The row of this cycle is taken.
+        The current row is taken.
     row : Out(kernel_row_layout(config))
-        The row of this cycle; ``exists`` is low while there is none.
+        The current row; ``exists`` is low while there is none.
     origin : Out(unsigned)
         First row of the map in the spike memory, while ``walking``.
     walking : Out(1)
-        Rows are still to come.
+        More rows will come.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -92,11 +93,11 @@ class KernelRowWalker(wiring.Component):
         })
 
     def _state(self) -> Signal:
-        """Where the walk is.
+        """The state of the walk.
 
         Words of the map: ``x`` along a map row, ``line`` of the row's first one. Map rows: ``y``.
         Each is kept for the kernel row (``row_``), the position, and the corner of the pool
-        (``column_``, ``top_``): what changes seldom needs no selector that way.
+        (``column_``, ``top_``), so values that rarely change need no selector.
         """
         row, scan = kernel_row_layout(self.config), _scan_layout(self.config)
         x, line, weight = (row[name].shape for name in ("x", "line", "weight"))
@@ -108,7 +109,8 @@ class KernelRowWalker(wiring.Component):
             "group_weight": weight, "weight": weight,
             "rows_left": STEP_BITS, "down_pool": STEP_BITS, "along_pool": STEP_BITS,
             "group": scan["groups"].shape,
-            # Positions from the corner of the pool to the ends of the map, and pools to come.
+            # Positions from the corner of the pool to the ends of the map, and the pools that
+            # remain.
             "columns": PLACE_BITS, "lines": PLACE_BITS, "pools": scan["cells"].shape,
         }), reset_less=True)
 
@@ -123,7 +125,7 @@ class KernelRowWalker(wiring.Component):
         offset = Mux(scan.external, self.base, 0)
         if config.recurrence:
             m.d.comb += has_recurrent.eq(scan.recurrent_rows != 0)
-            # Ping-pong: in odd windows a recurrent layer's spikes lie at another address.
+            # Ping-pong: in odd windows, a recurrent layer's spikes are at another address.
             offset = Mux(scan.external, self.base, Mux(self.odd, scan.ping_pong, 0))
 
         in_pool, group_last, pool_last, position_last = (
@@ -131,7 +133,7 @@ class KernelRowWalker(wiring.Component):
         )
         along_last, down_last = Signal(), Signal()
         m.d.comb += [
-            # Pools at the far edges may be cut.
+            # Pools at the far edges may be incomplete.
             in_pool.eq((now.along_pool < now.columns) & (now.down_pool < now.lines)),
             along_last.eq(now.along_pool + 1 == scan.pool),
             down_last.eq(now.down_pool + 1 == scan.pool),
@@ -145,7 +147,8 @@ class KernelRowWalker(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.walking.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
-                # In every cycle, as ``scan`` holds from ``start`` on: that needs no enable.
+                # These load in every cycle, since ``scan`` is held from ``start`` on, so they need
+                # no enable.
                 m.d.sync += [
                     now.down_pool.eq(0), now.along_pool.eq(0), now.group.eq(0),
                     now.group_weight.eq(scan.weights), now.columns.eq(scan.start_columns),
@@ -169,8 +172,8 @@ class KernelRowWalker(wiring.Component):
                     position.task.eq(position_last & group_last & pool_last),
                     position.window.eq(position_last & group_last & pool_last & scan.last),
                 ]
-                # A group's weights end where its last position's do, and the next group's begin
-                # there. So each position starts from the group's.
+                # The next group's weights begin where the weights of this group's last position
+                # end. So each position starts from the group's first weight.
                 m.next = "MOVE"
                 with m.If(in_pool):
                     m.d.sync += now.weight.eq(now.group_weight)
@@ -214,7 +217,7 @@ class KernelRowWalker(wiring.Component):
     def _next_position(
         self, m: Module, now: Value, along_last: Value, down_last: Value, group_last: Value
     ) -> None:
-        """Along the pool and down; then the next group's; then the next pool."""
+        """Walk along the pool and down; then to the next group; then to the next pool."""
         scan = self.scan
         next_x, next_y = Signal.like(now.x), Signal.like(now.y)
         next_line = Signal.like(now.line)
@@ -223,7 +226,7 @@ class KernelRowWalker(wiring.Component):
             next_line.eq(now.line + scan.step_line),
         ]
         m.d.sync += [now.along_pool.eq(now.along_pool + 1), now.x.eq(next_x)]
-        # Not flat, with the conditions of the levels above in each: that takes a tenth more cells.
+        # The conditions are nested, because a flat form takes a tenth more cells.
         with m.If(along_last):
             m.d.sync += [
                 now.along_pool.eq(0), now.x.eq(now.column_x),
@@ -250,31 +253,31 @@ class KernelRowWalker(wiring.Component):
 
 
 class AddressGenerator(wiring.Component):
-    """Of a task, a scan range for every kernel row that lies on the map, clipped to it.
+    """Generates a scan range for every kernel row of a task that is on the map, clipped to the map.
 
-    It looks at one kernel row per cycle, on the map or not, and a position takes two more cycles.
-    The first range comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The last
-    range of a position has the mark of its group.
+    It processes one kernel row per cycle, on the map or not, and each position takes two more
+    cycles. The first range comes ``ADDRESS_LATENCY`` cycles (``spec.timing``) after ``start``. The
+    last range of a position has the mark of its group.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     start : In(1)
         Begin the task ``scan``; only while not ``busy``.
     scan : In(task_layout(config).scan)
-        The task; holds from ``start`` on while ``busy``.
+        The task; held from ``start`` on while ``busy``.
     base : In(unsigned)
-        First row of the window's input; holds likewise.
+        First row of the window's input; held as long.
     odd : In(1)
-        With recurrence: the window's number is odd; holds likewise.
+        With recurrence: the window's number is odd; held as long.
     fresh : In(1)
-        With recurrence: the window is its sample's first; holds likewise.
+        With recurrence: the window is its sample's first; held as long.
     busy : Out(1)
-        Ranges are still to come.
+        More ranges will come.
     ranges : Out(stream.Signature(range_layout(config)))
         To the scanner.
     """
@@ -339,7 +342,7 @@ class AddressGenerator(wiring.Component):
             out.rows.eq(found.last[lane_bits:] - found.first[lane_bits:] + 1),
             out.head.eq(head),
             out.tail.eq(found.last[:lane_bits]),
-            # Of lane 0, so that a lane only has to be added.
+            # This is the address for lane 0, so that only the lane has to be added.
             out.weight.eq(found.weight - head),
             out.mark.eq(found.mark),
             *([out.wide.eq(scan.wide)] if config.wide_weights else []),

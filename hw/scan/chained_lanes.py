@@ -19,7 +19,7 @@ class ChainedLanes(wiring.Component):
     The lanes are cut into chains of ``config.chain``. A swap moves every chain through its head
     into a memory of as many words, one for each step and chain, and leaves zeros behind. The
     memories are emptied while the next group accumulates. With convolution they hold two groups,
-    and those of every step must be shifted L times for each.
+    and every step's memories must be shifted L times for each group.
 
         0 --> acc 3 --> acc 2 --> acc 1 --> acc 0 --> memory --> sums       (a chain of 4)
 
@@ -31,18 +31,18 @@ class ChainedLanes(wiring.Component):
         sums                      l0   l1   l2   l3               the accumulator behind
 
     Events and swaps take effect a cycle later than in ``Lanes``. ``sums`` has lane 0 from the
-    second cycle after a swap on, one more lane with each cycle. Throughput one event per cycle;
-    ``chain`` cycles are lost per swap, in which no event may arrive. A reset is followed by a swap,
-    as the accumulators themselves have no reset: its net would be the largest there is.
+    second cycle after a swap, and one more lane with each cycle. The throughput is one event per
+    cycle; each swap costs ``chain`` cycles, in which no event may arrive. A reset is followed by a
+    swap, because the accumulators themselves have no reset: its net would be the largest of all.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
-    As of ``lanes_signature``.
+    Those of ``lanes_signature``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -70,7 +70,7 @@ class ChainedLanes(wiring.Component):
 
         chain_bits = config.chain.bit_length() - 1
         lane_bits = config.lanes.bit_length() - 1
-        # Two groups have room: one is read, lane after lane, while the next one comes.
+        # There is room for two groups: one is read, lane after lane, while the next one is written.
         half = Signal(int(config.convolution), init=int(config.convolution))
         if config.convolution:
             with m.If(self.swap):

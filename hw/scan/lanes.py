@@ -1,4 +1,4 @@
-"""Lanes: L x T accumulators that add a row of weights per event, and what they empty into."""
+"""Lanes: L x T accumulators that add one row of weights per event, and their shadow registers."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
     word : In(config.window)
         Its spike word.
     weights : In(config.lanes * config.weight_bits)
-        Its row of weights, that of lane 0 lowest.
+        Its row of weights, with the weight of lane 0 lowest.
     low : In(1)
-        With wide weights: those of odd lanes are unsigned.
+        With wide weights: the weights of odd lanes are unsigned.
     swap : In(1)
-        The group is complete: its accumulators go to where ``sums`` comes from, and begin with 0.
+        The group is complete: its sums move to the registers behind ``sums``, and the accumulators
+        restart at 0.
     shift : In(config.window)
-        A bit per step: its sum is the next lane's in the next cycle.
+        One bit per step: ``sums`` shows the next lane for that step in the next cycle.
     sums : Out(ArrayLayout(signed(config.acc_bits), config.window))
-        For each step the sum of a lane, from lane 0 on.
+        For each step, the sum of one lane, starting with lane 0.
     """
     return wiring.Signature(
         {
@@ -44,7 +45,7 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
 
 
 def sum_bits(config: ArrayConfig) -> int:
-    """Bits of a neuron's sum in a step: of an accumulator, or of 16 times one and another, unsigned
+    """Bits of a neuron's sum in a step: one accumulator, or 16 times one plus another, unsigned
     one."""
     return config.acc_bits + (5 if config.wide_weights else 0)
 
@@ -76,17 +77,17 @@ class Lanes(wiring.Component):
                   |         |         |         swap: shadow = acc, acc = 0
         sums <--- shadow <- shadow <- shadow    shift
 
-    Throughput one event per cycle; one cycle lost per swap, in which no event may arrive. ``sums``
-    is there in the cycle after the swap.
+    The throughput is one event per cycle; each swap costs one cycle, in which no event may arrive.
+    ``sums`` is valid in the cycle after the swap.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
-    As of ``lanes_signature``.
+    Those of ``lanes_signature``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -101,7 +102,7 @@ class Lanes(wiring.Component):
         add = Signal(config.window)
         m.d.comb += add.eq(Cat(bit & self.add for bit in self.word))
         for step in range(config.window):
-            ahead = None  # the lane behind in the chain, which is shown next
+            ahead = None  # the previous lane of the chain, which is shown next
             for lane in reversed(range(config.lanes)):
                 acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
                 shadow = Signal.like(acc, name=f"shadow_{lane}_{step}", reset_less=True)

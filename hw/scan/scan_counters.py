@@ -1,4 +1,4 @@
-"""Counters of a task: what its scan did and waited for."""
+"""Counters of a task: the events of its scan, and the cycles it waited."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def scan_counts(config: ArrayConfig) -> data.StructLayout:
 
 
 class ScanCounters(wiring.Component):
-    """Counts until ``close``, when ``counts`` become those of the task and counting starts anew.
+    """Counts until ``close``; then ``counts`` holds the task's counts, and counting starts anew.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
@@ -38,13 +38,13 @@ class ScanCounters(wiring.Component):
     word : In(config.window)
         Its spike word.
     waiting : In(1)
-        The lanes stand still in this cycle, because rows or other cores are waited for.
+        The lanes are idle in this cycle, waiting for rows or for other cores.
     draining : In(1)
-        The lanes stand still, because the neuron side is busy.
+        The lanes are idle, because the neuron side is busy.
     close : In(1)
         The task's last group is complete; this cycle counts for no task.
     counts : Out(scan_counts(config))
-        Of the task closed last, from the cycle after ``close`` on.
+        The counts of the task closed last, from the cycle after ``close`` on.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -66,7 +66,7 @@ class ScanCounters(wiring.Component):
                 now.issued.eq(now.issued + 1),
                 now.popcount.eq(now.popcount + sum(self.word[t] for t in range(len(self.word)))),
             ]
-        # Waiting has no bound, so these two stay at their highest value.
+        # Waiting has no bound, so these two counters saturate.
         for count, up in ((now.wait, self.waiting), (now.drain, self.draining)):
             with m.If(up & ~count.all()):
                 m.d.sync += count.eq(count + 1)

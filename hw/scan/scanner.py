@@ -1,12 +1,12 @@
-"""Scanner: from scan ranges of the spike memory to one event per cycle.
+"""Scanner: turns scan ranges of the spike memory into one event per cycle.
 
     ranges --> Finder --> Queue --> Issuer --> event, mark
                 ^  |                  ^
           flags |  | flags_row        | hold
 
 The finder reads a row of flags per cycle and queues the rows with a spike; the issuer takes a
-queued row's events one per cycle. Cycles of a range of two rows, at one register per stage, where
-the first row has spikes in lanes 1 and 3 and the second one in lane 0:
+queued row's events one per cycle. The table shows a range of two rows, with one register per stage.
+The first row has spikes in lanes 1 and 3, the second one in lane 0:
 
     cycle            0    1    2    3    4    5    6    7
     ranges           R
@@ -18,7 +18,8 @@ the first row has spikes in lanes 1 and 3 and the second one in lane 0:
     event                                     1    3    0
     finish, mark                                        *
 
-Arrays of chained lanes have a register behind the flags: all from ``queue.i`` on is a cycle later.
+Arrays of chained lanes have a register behind the flags, so everything from ``queue.i`` on is a
+cycle later.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ __all__ = [
 
 
 def mark_layout(config: ArrayConfig) -> data.StructLayout:
-    """What ends with a scan range.
+    """The marks that end with a scan range.
 
-    ``group``: the lanes hold a finished group. ``task``: it is the task's last. ``window``: the
-    task is the list's last. ``empty``: there was nothing to accumulate. With convolution also
-    ``short``: it is the last group of the core's channels. ``last_position``: it is of the last
-    position of its pool. ``emit``: the pool is complete.
+    ``group``: the lanes hold a finished group. ``task``: it is the task's last group. ``window``:
+    the task is the list's last. ``empty``: there was nothing to accumulate. With convolution there
+    are also ``short``: it is the last group of the core's channels; ``last_position``: it is at the
+    last position of its pool; and ``emit``: the pool is complete.
     """
     return data.StructLayout({
         "group": 1, "task": 1, "window": 1, "empty": 1,
@@ -54,12 +55,12 @@ def mark_layout(config: ArrayConfig) -> data.StructLayout:
 def range_layout(config: ArrayConfig) -> data.StructLayout:
     """A scan range: consecutive rows of the spike memory and the weights of their words.
 
-    ``row`` is the first row and ``rows`` their number. ``weight`` is the address, in units of L
-    weight rows, of those of the first row. ``mark`` ends with the range.
+    ``row`` is the first row and ``rows`` the number of rows. ``weight`` is the address of the first
+    row's weights, in units of L weight rows. ``mark`` ends with the range.
 
-    With convolution a range is one of words: from lane ``head`` of the first row to lane ``tail``
-    of the last one. ``weight`` then is the weight row of lane 0 of the first row, whether that
-    word belongs to the range or not. With wide weights, ``wide``: they have eight bits.
+    With convolution, a range goes from lane ``head`` of the first row to lane ``tail`` of the last
+    one. ``weight`` is then the weight row of lane 0 of the first row, whether that word belongs to
+    the range or not. With wide weights, ``wide`` says that the weights have eight bits.
     """
     lane = unsigned(bits_for(config.lanes - 1))
     weights = config.weight_rows // (1 if config.convolution else config.lanes)
@@ -74,7 +75,8 @@ def range_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def found_layout(config: ArrayConfig) -> data.StructLayout:
-    """A row with spikes: its ``flags`` within the range, its ``row`` and ``weight``, the marks."""
+    """A row with spikes: its ``flags`` within the range, its ``row`` and ``weight``, and the
+    marks."""
     members = {name: field.shape for name, field in range_layout(config)}
     kept = ("row", "weight", "wide", "mark")
     return data.StructLayout(
@@ -83,9 +85,10 @@ def found_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def event_layout(config: ArrayConfig) -> data.StructLayout:
-    """A source neuron that spiked: ``row`` and ``lane`` of its word, row of its ``weight``.
+    """A source neuron that spiked: the ``row`` and ``lane`` of its word, and its weight row,
+    ``weight``.
 
-    With convolution ``weight`` is that of lane 0, and ``lane`` is still to be added.
+    With convolution, ``weight`` is the weight row of lane 0, and ``lane`` must be added to it.
     """
     return data.StructLayout({
         "row": unsigned(bits_for(config.spike_rows - 1)),
@@ -96,9 +99,10 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def _lowest(bits: Value) -> Value:
-    """The position of the lowest bit set, of a power of two of them; any number if none is.
+    """The position of the lowest bit set in ``flags``; any number if none is set.
 
-    It is found by groups of four, as many as a LUT has inputs: which group, then which of its bits.
+    It is found in groups of four bits, because a LUT has four inputs: first the group, then the bit
+    in it.
     """
     if len(bits) == 2:
         return ~bits[0]
@@ -110,15 +114,15 @@ def _lowest(bits: Value) -> Value:
 
 
 class Finder(wiring.Component):
-    """Walks scan ranges, a row of flags per cycle, and hands on the rows with spikes or marks.
+    """Walks scan ranges, one row of flags per cycle, and outputs the rows with spikes or marks.
 
-    A row comes out two cycles after ``flags_row`` had its address, three with chained lanes. No
+    A row comes out two cycles after ``flags_row`` had its address (three with chained lanes). No
     cycle is lost between ranges.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Attributes
     ----------
@@ -130,8 +134,8 @@ class Finder(wiring.Component):
     ranges : In(stream.Signature(range_layout(config)))
         The ranges to walk; taken in the cycle in which the last row of the one before is read.
     available : In(unsigned)
-        Number of the range's rows that may be read by now, from the cycle after its transfer on;
-        with chained lanes from its transfer on.
+        Number of the range's rows that may be read by now. Valid from the cycle after its transfer
+        on; with chained lanes, from its transfer on.
     walked : Out(1)
         No range is being walked, or its last row is read in this cycle.
     flags_row : Out(unsigned)
@@ -139,7 +143,7 @@ class Finder(wiring.Component):
     flags : In(config.lanes)
         The flags of the row addressed a cycle ago.
     room : In(1)
-        ``in_flight`` rows more may come out.
+        ``in_flight`` more rows may come out.
     found : Out(stream.Signature(found_layout(config), always_ready=True))
         A row with spikes, or with the mark of a group.
     walking : Out(1)
@@ -167,7 +171,7 @@ class Finder(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config, lanes = self.config, self.config.lanes
-        walk = Signal(range_layout(config), reset_less=True)  # the rest of it
+        walk = Signal(range_layout(config), reset_less=True)  # the rest of the range
         done = Signal(unsigned(bits_for(config.spike_rows)), reset_less=True)  # rows read
         last, ready, step, taken = Signal(), Signal(), Signal(), Signal()
         # The next range is taken as the last row is read, so that the finder never stands still.
@@ -180,8 +184,8 @@ class Finder(wiring.Component):
             self.waiting.eq(self.walking & ~ready),
         ]
         if config.pipelined:
-            # Both comparisons are too slow to decide on ``step`` in the same cycle. So they are
-            # made a cycle ahead, and a row that becomes available is seen a cycle later.
+            # Both comparisons are too slow to decide ``step`` in the same cycle. So they are made a
+            # cycle ahead, and a row that becomes available is noticed a cycle later.
             with m.If(taken):
                 m.d.sync += [ready.eq(self.available != 0), last.eq(self.ranges.p.rows == 1)]
             with m.Elif(step):
@@ -191,7 +195,7 @@ class Finder(wiring.Component):
         else:
             m.d.comb += [ready.eq(done < self.available), last.eq(done + 1 == walk.rows)]
 
-        read = Signal(found_layout(config), reset_less=True)  # what belongs to the flags
+        read = Signal(found_layout(config), reset_less=True)  # the row that the flags belong to
         reading = Signal()
         head = Signal(unsigned(bits_for(lanes - 1)), reset_less=True)
         tail = Signal.like(head, reset_less=True)
@@ -205,7 +209,7 @@ class Finder(wiring.Component):
                 read.row.eq(walk.row),
                 read.weight.eq(walk.weight),
                 *([read.wide.eq(walk.wide)] if config.wide_weights else []),
-                # Marks end with the last row, but all rows of an empty range have no events.
+                # Marks go with the last row only, but no row of an empty range has events.
                 read.mark.eq(0),
                 read.mark.empty.eq(walk.mark.empty),
                 walk.row.eq(walk.row + 1),
@@ -240,7 +244,7 @@ class Issuer(wiring.Component):
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
@@ -249,7 +253,7 @@ class Issuer(wiring.Component):
     event : Out(event_layout(config))
         The event of this cycle, while ``issue``.
     issue : Out(1)
-        There is one.
+        There is an event.
     hold : In(1)
         Keeps an event from being issued in this cycle, and a group from ending.
     mark : Out(mark_layout(config))
@@ -275,9 +279,9 @@ class Issuer(wiring.Component):
         config = self.config
         row = Signal(found_layout(config), reset_less=True)
         rest = Signal(config.lanes)
-        last, spent = Signal(), Signal()  # no flag behind the lowest; and that one is issued
+        last, spent = Signal(), Signal()  # no flag is left after the lowest; and that one is issued
         if config.pipelined:
-            # Known a cycle ahead: the queue waits for it.
+            # This is known a cycle ahead, because the queue waits for it.
             with m.If(self.issue):
                 m.d.sync += last.eq(at_most(row.flags, 2))
             with m.If(self.found.ready):
@@ -306,16 +310,17 @@ class Issuer(wiring.Component):
 
 
 class Scanner(wiring.Component):
-    """Issues an event for every word of scan ranges that is not 0: a finder, a queue, an issuer.
+    """Issues an event for every word of scan ranges that is not 0: a finder, a queue and an issuer.
 
-    Silent rows cost lane cycles only where more than about ``row_queue`` rows' worth of events are
-    skipped at once. The first event comes 5 cycles after its range's transfer, 6 with chained
-    lanes. Between ranges neither side loses a cycle. A range marked ``empty`` has no events.
+    Silent rows cost lane cycles only if so many follow each other that the queue runs empty (about
+    ``row_queue`` rows' worth of events). The first event comes 5 cycles after its range's transfer
+    (6 with chained lanes). Between ranges, neither side loses a cycle. A range marked ``empty`` has
+    no events.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------

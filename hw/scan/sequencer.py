@@ -15,29 +15,29 @@ __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """For every task: waits for the other cores where it says so, then hands out its scan ranges.
+    """For every task: waits for the other cores if the task says so, then issues its scan ranges.
 
-    Those are one per group, or with convolution those of an ``AddressGenerator``.
+    There is one range per group; with convolution, an ``AddressGenerator`` makes the ranges.
 
-    Rows of inner maps are counted as they arrive. A task may read all of its map in the cycle
-    after ``wait`` rows have come, and row ``r`` of a map that comes in order once ``r + 1`` have.
-    The rows are taken off the count when the task has read its map. A task without groups only
-    waits and counts off.
+    Rows of inner maps are counted as they arrive. A task may read all of its map in the cycle after
+    ``wait`` rows have come, and row ``r`` of a map that comes in order once ``r + 1`` rows have.
+    The rows are subtracted from the count when the task has read its map. A task without groups
+    only waits and subtracts.
 
-    Between two tasks the finder stands still for the words of a scan task + 3 cycles, with
-    convolution for the latency of ``AddressGenerator`` more; the issuer works off its queue
-    meanwhile. The first task is read before its window is there, and again when the list was
+    Between two tasks, the finder is idle for 3 cycles plus one per word of a scan task, and with
+    convolution also for the latency of ``AddressGenerator``. Meanwhile, the issuer empties its
+    queue. The first task is read before its window is there, and read again if the list was
     written.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     waiting : In(1)
-        A window is there; holds until ``take``.
+        A window is there; held until ``take``.
     base : In(unsigned)
         First row of that window's input.
     take : Out(1)
@@ -57,17 +57,17 @@ class Sequencer(wiring.Component):
     ranges : Out(stream.Signature(range_layout(config)))
         To the scanner.
     walked : In(1)
-        Of the scanner.
+        From the scanner.
     available : Out(unsigned)
         Rows of the map that may be read by now.
     row_received : In(1)
-        A row of an inner map came over the bus.
+        A row of an inner map arrived over the bus.
     quiet : In(1)
-        All that was handed out has been issued.
+        All events of the ranges so far have been issued.
     arrived : Out(1)
-        The task has a ``sync``, and this core has come to it.
+        The task has a ``sync``, and this core has reached it.
     go : In(1)
-        All cores have.
+        All cores have reached it.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -96,21 +96,22 @@ class Sequencer(wiring.Component):
         received = Signal.like(scan.wait)
         read = Signal()
         complete = Signal()
-        # A register, since the comparison is slow; rows of a map that comes in order do not wait
-        # for it.
+        # This is a register, since the comparison is slow; rows of a map that comes in order do not
+        # wait for it.
         m.d.sync += complete.eq(received >= scan.wait)
-        # More rows than any map has stand for all of them.
+        # A number of rows above that of any map means all rows.
         with m.If(complete):
             m.d.comb += self.available.eq(self.config.spike_rows)
         with m.Elif(scan.ordered):
             m.d.comb += self.available.eq(received)
-        # A row may come in the very cycle in which the rows of the map are taken off the count.
+        # A row may arrive in the very cycle in which the rows of the map are subtracted from the
+        # count.
         with m.If(read):
             m.d.sync += received.eq(received + self.row_received - scan.wait)
         with m.Else():
             m.d.sync += received.eq(received + self.row_received)
 
-        over = Const(1)  # all ranges of the task have been handed out
+        over = Const(1)  # all ranges of the task have been issued
         if self.config.convolution:
             m.submodules.generator = generator = AddressGenerator(self.config)
             connect(m, generator.ranges, flipped(self.ranges))
@@ -125,7 +126,7 @@ class Sequencer(wiring.Component):
         else:
             task_ends = self._group_ranges(m, base)
 
-        # The first task was read ahead; what the host writes meanwhile makes it stale.
+        # The first task was read ahead; a write by the host makes it stale.
         first, stale = Signal(), Signal(init=1)
         m.d.comb += first.eq(self.task == 0)
         with m.If(self.load):
@@ -165,9 +166,10 @@ class Sequencer(wiring.Component):
         return m
 
     def _group_ranges(self, m: Module, base: Value) -> Value:
-        """The whole map once for every group; returns whether the task's last one is taken."""
+        """Issue the whole map once for every group; returns whether the task's last range is
+        taken."""
         scan, group_range = self.scan, self.ranges.payload
-        # Weights of a group follow on those of the one before, a run of L for each row.
+        # The weights of a group follow those of the group before, in a run of L for each row.
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
         m.d.comb += [

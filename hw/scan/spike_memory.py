@@ -23,14 +23,14 @@ class SpikeMemory(wiring.Component):
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
+        The array.
 
     Members
     -------
     write : In(1)
         Write ``written``.
     written : In(beat_layout(config))
-        A part of a row, as it is on the bus; its flags are made here.
+        A part of a row, as it is on the bus; its flags are computed here.
     flags_row : In(unsigned)
         A row.
     flags : Out(config.lanes)
@@ -40,7 +40,7 @@ class SpikeMemory(wiring.Component):
     words_beat : In(range(config.row_beats))
         A part of that row.
     words : Out
-        One cycle later: the words of that part, that of its first lane lowest.
+        One cycle later: the words of that part, with the word of its first lane lowest.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -67,7 +67,7 @@ class SpikeMemory(wiring.Component):
             lanes * window, config.spike_rows * beats
         )
         m.submodules.flags = flags = collision_free_memory(config.lanes, config.spike_rows)
-        # A row's flags are in one row of their memory, of which a part writes its share.
+        # A row's flags form one row of their memory; each part writes its own flags.
         write_words = words.write_port()
         write_flags = flags.write_port(granularity=lanes if beats > 1 else None)
         read_words, read_flags = words.read_port(), flags.read_port()

@@ -26,20 +26,19 @@ def add_or_load(
 ) -> Value:
     """``acc + weight`` while ``stay``, else ``load``; ``weight`` must be 0 then.
 
-    Combinational. On an ECP5 the choice costs nothing: it fits the adder's own LUTs. Half a CCU2C
-    puts out ``LUT(A, B, C, D) ^ carry``. It passes the carry on where the LUT is 1, and elsewhere
-    the LUT's value for the same A and B with C = D = 0. Here A is the accumulator's bit, B the
-    weight's, C that to load, and D is ``stay``:
+    Combinational. On an ECP5 the choice costs nothing, because it fits into the adder's own LUTs.
+    Half a CCU2C outputs ``LUT(A, B, C, D) ^ carry``. If the LUT is 1, it passes the carry on;
+    otherwise the carry out is the LUT's value for the same A and B with C = D = 0. Here A is the
+    bit of the accumulator, B that of the weight, C that of the value to load, and D is ``stay``:
 
     - D = 1: the LUT is A ^ B whatever C is.
     - D = 0, and so B = 0: the LUT is C.
-    - C = D = 0: the LUT is B. That is the carry out of A + B where A = B, and 0 where a 0 is
-      loaded.
+    - C = D = 0: the LUT is B. That is the carry out of A + B if A = B, and 0 if a 0 is loaded.
 
     Parameters
     ----------
     m : Module
-        Gets the cells as submodules.
+        The module that receives the cells as submodules.
     platform
         Names the device; without one the result is plain logic.
     name : str
@@ -77,7 +76,7 @@ def add_or_load(
             }
         if high > low:
             pins["o_S1"] = total[high]
-        # A carry out that goes nowhere would cost nextpnr a cell to lead it out.
+        # For a carry out that nothing reads, nextpnr would spend a cell.
         if low + 2 < bits:
             carry = pins["o_COUT"] = Signal(name=f"carry_{name}_{low}")
         m.submodules[f"adder_{name}_{low}"] = Instance("CCU2C", **pins)

@@ -1,4 +1,4 @@
-"""What the gateware asks of the device it is built for."""
+"""Features of the device that the gateware is built for."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def has_single_port_ram(platform) -> bool:
 def prefers_logic(platform) -> bool:
     """Whether small tables do better in logic cells than in block RAM.
 
-    Block RAM is scarce on an HX8K, and on an ECP5 its outputs come 5.6 ns after the clock.
+    Block RAM is scarce on an HX8K, and slow on an ECP5, where its outputs come 5.6 ns after the
+    clock.
     """
     return _device(platform).startswith(("iCE40HX", "LFE5U"))

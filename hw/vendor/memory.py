@@ -25,9 +25,9 @@ def collision_free_memory(
     depth : int
         Number of rows.
     init : iterable of int
-        Rows at power-on, from row 0 on.
+        Contents at power-on, starting with row 0.
     block : bool
-        The memory goes to block RAM however small it is.
+        Put the memory into block RAM, however small it is.
     """
     attrs = {"no_rw_check": True, **({"ram_style": "block"} if block else {})}
     return Memory(shape=shape, depth=depth, init=init, attrs=attrs)

@@ -1,7 +1,8 @@
 """Registers, and the leak, in the multipliers of an iCE40UP5K.
 
-The device has eight, and nothing to multiply. As a register a multiplier saves 32 logic cells, as
-one of two stages it saves 64. On other devices the components here are plain registers.
+The device has eight multipliers, and the design has nothing to multiply. Used as a register, a
+multiplier saves 32 logic cells; used as two registers in a row, it saves 64. On other devices the
+components here are plain registers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _multiplier(m: Module, name: str, output: Value, **connections: object) -> N
 
 
 def _loaded(m: Module, name: str, i: Value, o: Value, **connections: object) -> None:
-    """``o`` is ``i`` from the output registers of as many multipliers as it takes.
+    """``o`` is ``i``, registered in the outputs of as many multipliers as needed.
 
     The load inputs bring C and D past the adder to the output registers.
     """
@@ -83,7 +84,7 @@ class EnableRegister(wiring.Component):
 
 
 class Delay(wiring.Component):
-    """Two registers one behind the other, without reset.
+    """Two registers in a row, without reset.
 
     Parameters
     ----------
@@ -117,14 +118,14 @@ class Delay(wiring.Component):
 
 
 class Count(wiring.Component):
-    """A counter of cycles, 32 bits wide; it starts again at 0 when it is full.
+    """A counter of cycles, 32 bits wide; it wraps around to 0.
 
     Members
     -------
     up : In(1)
         This cycle counts; must be low in the first cycle after a reset.
     o : Out(32)
-        Cycles since the reset that counted, this one not included.
+        The cycles counted since the reset, not including this one.
     """
 
     def __init__(self) -> None:
@@ -148,7 +149,7 @@ class Count(wiring.Component):
 
 
 def _factor(shift: Value, on: Value) -> Value:
-    """The factor that makes ``-(value >> shift) << 15`` of a value, or 0 unless ``on``."""
+    """The factor that turns a value into ``-(value >> shift) << 15``, or 0 unless ``on``."""
     return Cat(on & (shift >= 15 - bit) for bit in range(_HALF)).as_signed()
 
 
@@ -157,16 +158,16 @@ def subtract_shifted(
 ) -> Value:
     """``base - (value >> shift)``, or ``base`` unless ``on``, one cycle later, by a multiplier.
 
-    The shift is a product with a negative power of two, 15 bits below the point. It rounds down,
-    so the difference has to round up: ``2**15 - 1`` is added below the point. All inputs need the
+    The shift is a product with a negative power of two, with 15 fraction bits. It rounds down, so
+    the difference has to round up: ``2**15 - 1`` is added in the fraction bits. All inputs need the
     multiplier's setup time of 9 ns.
 
     Parameters
     ----------
     m : Module
-        Gets the multiplier.
+        The module that receives the multiplier.
     name : str
-        Of the multiplier; unique in ``m``.
+        Name of the multiplier; unique in ``m``.
     value : Value
         Signed, at most 16 bits.
     shift : Value
@@ -185,7 +186,7 @@ def subtract_shifted(
     wide = Signal(signed(_WIDTH), name=f"{name}_base")
     times = Signal(signed(_HALF), name=f"{name}_value")
     m.d.comb += [
-        wide.eq(Cat(Const(-1, 15), base).as_signed()),  # 2**15 - 1 below the point
+        wide.eq(Cat(Const(-1, 15), base).as_signed()),  # 2**15 - 1 in the fraction bits
         times.eq(value),
     ]
     # The adder takes the product (LOWERINPUT 2) and C with D (UPPERINPUT 1). The carry goes from

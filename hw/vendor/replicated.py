@@ -1,4 +1,4 @@
-"""Registers that stay separate although others hold the same value."""
+"""Registers that stay separate although others hold the same values."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ __all__ = ["replicated"]
 
 
 def replicated(m: Module, platform, name: str, value: Value) -> Signal:
-    """``value`` one cycle later, from a register of its own without reset.
+    """``value`` one cycle later, from a separate register without reset.
 
-    Synthesis merges all registers that always hold the same value, and the net of the one that is
-    left crosses the whole device. On an ECP5 the register is made of cells that synthesis leaves
-    alone; elsewhere it is a plain one.
+    Synthesis merges registers that always hold the same value, and the net of the remaining one
+    crosses the whole device. On an ECP5, the register is made of cells that synthesis does not
+    merge; elsewhere it is a plain register.
 
     Parameters
     ----------
     m : Module
-        Gets the register.
+        The module that receives the register.
     platform
         Names the device.
     name : str
-        Of the register; unique in ``m``.
+        Name of the register; unique in ``m``.
     value : Value
-        What to register.
+        The value to register.
 
     Returns
     -------
     Signal
-        Of the shape of ``value``.
+        A signal of the shape of ``value``.
     """
     value = Value.cast(value)
     copy = Signal(value.shape(), name=name, reset_less=True)
     if not has_ecp5_cells(platform):
         m.d.sync += copy.eq(value)
         return copy
-    # Cells without a reset or an enable: those would be nets across the device again.
+    # The cells have no reset or enable, because those would again be nets across the device.
     bits = [Signal(name=f"{name}_{bit}") for bit in range(len(value))]
     for bit, out in enumerate(bits):
         m.submodules[f"{name}_{bit}"] = Instance(

@@ -9,7 +9,7 @@ __all__ = ["SPRAM_DEPTH", "SPRAM_WIDTH", "SPRAM_WORTH", "single_port_ram"]
 SPRAM_DEPTH = 16384
 SPRAM_WIDTH = 16
 SPRAM_WORTH = 2048
-"""Rows from which on a memory goes here: block RAM is too precious for it."""
+"""Memories of at least this many rows go here, because block RAM is too scarce for them."""
 
 
 def single_port_ram(
@@ -20,9 +20,9 @@ def single_port_ram(
     Parameters
     ----------
     m : Module
-        Gets the cell.
+        The module that receives the cell.
     name : str
-        Of the cell; unique in ``m``.
+        Name of the cell; unique in ``m``.
     address : Value
         14 bits.
     enable : Value
@@ -38,7 +38,7 @@ def single_port_ram(
         The row read, one cycle after its access and until the next one.
     """
     row = Signal(SPRAM_WIDTH, name=f"{name}_row")
-    # Always awake and powered; a write is one of all four nibbles.
+    # It is always awake and powered; a write covers all four nibbles.
     m.submodules[name] = Instance(
         "SB_SPRAM256KA",
         i_CLOCK=ClockSignal(), i_ADDRESS=address, i_DATAIN=data, i_MASKWREN=0b1111, i_WREN=write,

@@ -158,7 +158,9 @@ def write(
     record = {**header, "format": file_format, "version": version}
     # Sorted and without spaces: equal headers are equal bytes.
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
-    data = safetensors.numpy.save(tensors, metadata={_KEY: text})
+    # safetensors 0.8.0 stores an array that is not contiguous with its numbers in the wrong places.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = safetensors.numpy.save(contiguous, metadata={_KEY: text})
     with atomic_file(path) as file:
         file.write(data)
 

@@ -174,3 +174,11 @@ def test_paths_that_are_none(net, path):
         ss.load(path)
     with pytest.raises(TypeError, match=message):
         ss.save(net, path)
+
+
+def test_arrays_that_are_not_contiguous_are_written_as_they_are(tmp_path):
+    """safetensors 0.8.0 stores their numbers in the wrong places."""
+    weight = np.arange(6, dtype=np.int8).reshape(2, 3)
+    files.write(tmp_path / "file", "stablespike network", 2, {}, {"weight": weight.T})
+    _, tensors = files.read(tmp_path / "file", "stablespike network", 2)
+    assert tensors["weight"].tolist() == weight.T.tolist()
