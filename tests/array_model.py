@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from stablespike.network.neurons import Neuron
-from stablespike.spec import reference, task_layout
+from stablespike.spec import Reset, reference, task_layout
 from stablespike.spec.link import Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
 
@@ -123,7 +123,7 @@ def task_neuron(task: dict[str, int]) -> Neuron:
         return a, c
 
     return Neuron(
-        threshold=1, leak=leak("leak"), reset=("none", "zero", "subtract")[task["reset"]],
+        threshold=1, leak=leak("leak"), reset=Reset(task["reset"]).name.lower(),
         reset_timing=("same_step", "next_step")[task["delayed"]],
         compare=("ge", "gt")[task["strict"]], fires=bool(task["fires"]), v_init=task["v_init"],
         synapse_leak=leak("synapse") if task.get("synapse_on") else None,

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import stablespike as ss
+from stablespike.network import COMPARES, RESETS
+from stablespike.network import RESET_TIMINGS as TIMINGS
 
-RESETS = ("subtract", "zero", "none")
-TIMINGS = ("same_step", "next_step")
-COMPARES = ("ge", "gt")
 READOUTS = ("counts", "words", "membrane")
 
 

@@ -124,7 +124,7 @@ def open_transport(
         return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    kind = SerialTransport if uri.scheme == "serial" else TcpTransport
+    kind = {"serial": SerialTransport, "tcp": TcpTransport}[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 

@@ -18,8 +18,6 @@ from .plan import Plan, group_rows, kernel_extent, state_groups
 
 __all__ = ["task_fields", "tasks"]
 
-_RESETS = {"none": Reset.NONE, "zero": Reset.ZERO, "subtract": Reset.SUBTRACT}
-
 
 def task_fields(config: ArrayConfig) -> dict[str, Field]:
     """The fields of an array's tasks, by name."""
@@ -258,7 +256,7 @@ class _Run:
         words = not self.inner and readout != "membrane"
         return {
             **fields,
-            "reset": _RESETS[neuron.reset],
+            "reset": Reset[neuron.reset.upper()],
             "delayed": neuron.reset_timing == "next_step",
             "strict": neuron.compare == "gt",
             "fires": neuron.fires,

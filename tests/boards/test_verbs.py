@@ -116,5 +116,5 @@ def test_flash_builds_first(capsys, fake, loader, tmp_path):
 
 def test_names_are_looked_up():
     assert board("icebreaker") is BOARDS["icebreaker"]
-    with pytest.raises(ValueError, match="board must be one of 14, not 3"):
+    with pytest.raises(ValueError, match=f"board must be one of {len(BOARDS)}, not 3"):
         board(3)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 import stablespike as ss  # noqa: E402
+from stablespike.network import RESETS  # noqa: E402
 from stablespike.train import ExactNeuron  # noqa: E402
 from stablespike.train.exact import spike, straight_through  # noqa: E402
 
@@ -19,7 +20,7 @@ shift = st.none() | st.integers(0, 5)
 @settings(max_examples=60, deadline=None)
 @given(
     leak=st.tuples(shift, shift),
-    reset=st.sampled_from(("subtract", "zero", "none")),
+    reset=st.sampled_from(RESETS),
     reset_timing=st.sampled_from(("same_step", "next_step")),
     compare=st.sampled_from(("ge", "gt")),
     synapse_leak=st.none() | st.tuples(shift, shift),
