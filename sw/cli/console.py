@@ -35,7 +35,7 @@ def say(line: str) -> None:
 
 def print_json(values: dict[str, Any]) -> None:
     """Print figures as one JSON object on standard output."""
-    # JSON has no NaN: a figure that is none must not get here.
+    # JSON has no NaN, so a missing figure must not get here.
     print(json.dumps(values, allow_nan=False, default=str, indent=2))
 
 
@@ -151,7 +151,7 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 class ToStandardError(logging.Handler):
     """Prints log lines on standard error, errors only with -q.
 
-    It looks standard error up for each line, because tests and callers may replace it.
+    It looks up standard error for each line, because tests and callers may replace it.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
