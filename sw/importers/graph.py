@@ -89,7 +89,7 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
     Raises
     ------
     NotExpressible
-        Naming the operation, its type, the reason and the nearest that can be expressed.
+        Naming the operation, its type, the reason and the nearest rule that can be expressed.
     ValueError
         If shapes do not fit.
     """

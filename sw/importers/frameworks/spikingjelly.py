@@ -1,4 +1,4 @@
-"""SpikingJelly modules to networks."""
+"""Turns SpikingJelly modules into networks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def from_spikingjelly(
     Raises
     ------
     NotExpressible
-        Naming the layer, its type, the reason and the nearest that can be expressed.
+        Naming the layer, its type, the reason and the nearest rule that can be expressed.
     TypeError, ValueError
         If an argument or a value of the module is wrong.
     ToolError
