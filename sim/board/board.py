@@ -338,7 +338,7 @@ class SimTransport:
             self._handle = None
 
     def __del__(self) -> None:
-        # The model is C++ memory, of which Python's collector knows nothing.
+        # The model is C++ memory, which Python's collector does not know about.
         self.close()
 
     def _open(self) -> int:
