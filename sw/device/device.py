@@ -1,4 +1,5 @@
-"""What all devices share: loading, runs and streams, leases, and the state that is carried."""
+"""The common part of all devices: loading, runs and streams, leases, and the state that is
+carried."""
 
 from __future__ import annotations
 

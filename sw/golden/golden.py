@@ -183,7 +183,8 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
-        # As many samples at once as fit, with all of their steps; fewer steps if one is too long.
+        # Run as many samples at once as fit, with all of their steps; fewer steps if one sample is
+        # too long.
         widest = max(layer.width for layer in self._layers)
         per_chunk = max(1, self.values_at_once // widest)
         rows = max(1, per_chunk // steps)

@@ -264,7 +264,7 @@ class Session:
         commands : iterator of bytes
             Bodies of DATA frames, taken one by one as there is credit for them.
         waiting : str
-            What the caller waits for, for the message of a timeout.
+            What the caller is waiting for, for the message of a timeout.
         timeout : float or None
             Seconds to wait if nothing is there; until the next poll if None.
 

@@ -185,7 +185,7 @@ class SerialTransport(Transport):
 
 
 def _serial_errors() -> tuple[type[Exception], ...]:
-    """What pyserial raises when a port breaks. The error of termios is not an OSError."""
+    """The errors that pyserial raises when a port breaks. That of termios is not an OSError."""
     import serial
 
     errors: tuple[type[Exception], ...] = (serial.SerialException, OSError)

@@ -112,7 +112,7 @@ def describe(
 
 
 def _beyond(values: dict[str, int]) -> list[str]:
-    """The names of the parameters of which no array can have that much."""
+    """The names of the parameters that exceed every possible array."""
     return [name for name, value in values.items() if name in _HIGH and value > _HIGH[name]]
 
 

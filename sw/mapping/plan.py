@@ -33,7 +33,7 @@ class Plan(Mapping):
     Attributes
     ----------
     network, config, steps, partitions, device
-        As of ``Mapping``.
+        Those of ``Mapping``.
     maps : Maps
         Where the maps are.
     stateless : bool
@@ -114,7 +114,7 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
         found = search.fitting(most)
         if found:
             break
-    # What keeping them would take is told to those who have to do without.
+    # A program without them says how much memory keeping them would take.
     keeping = _Search(network, config, maps, ways, stateless=False)
     # A task at the end waits for the rows that a recurrent last layer sends to itself.
     waits = network.layers[-1].recurrent is not None

@@ -55,8 +55,9 @@ class Neuron(Equal):
         units of ``2**-fraction_bits`` weight steps. It is None only where ``fires`` is False.
     reset : {"subtract", "zero", "none"}
         What a spike does to the membrane: it subtracts the threshold, sets it to zero, or does
-        nothing. reset_timing : {"same_step", "next_step"} Whether the membrane is reset in the step
-        of the spike or in the next one.
+        nothing.
+    reset_timing : {"same_step", "next_step"}
+        Whether the membrane is reset in the step of the spike or in the next one.
     compare : {"ge", "gt"}
         A neuron fires at the threshold and above it ("ge"), or only above it ("gt").
     v_init : int

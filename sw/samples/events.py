@@ -133,7 +133,7 @@ def event_positions(
     Parameters
     ----------
     name : str
-        What messages call the events.
+        The name of the events in messages.
     events : structured array
         The events.
     shape : tuple of int
@@ -195,7 +195,7 @@ def steps_of(
     Parameters
     ----------
     name : str
-        What messages call the events.
+        The name of the events in messages.
     events : structured array
         The events.
     steps, bin_time, start

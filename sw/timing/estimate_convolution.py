@@ -178,7 +178,7 @@ class _Model:
         return scanned[:, 0], ended, lags
 
     def _output(self, tag: int, index: int, kind: str) -> Output:
-        """What leaves the cores in a run of a layer."""
+        """The output of the cores in a run of a layer."""
         network, config = self.mapping.network, self.mapping.config
         kinds = len(self.mapping.sent_kinds(index))
         last = index == len(network.layers) - 1

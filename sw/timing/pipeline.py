@@ -55,7 +55,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Output:
-    """What leaves the cores during a task.
+    """The output of the cores during a task.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Task:
     events : (windows, positions) int64 array
         Words in each receptive field that are not 0.
     output : Output
-        What leaves the cores.
+        The output of the cores.
     in_order : bool
         The rows of the map are read as they come.
     """

@@ -19,7 +19,7 @@ _Gradients = tuple[torch.Tensor, torch.Tensor, None, None]
 
 
 class Rule(NamedTuple):
-    """What the neurons compute.
+    """The rule that the neurons compute.
 
     Attributes
     ----------

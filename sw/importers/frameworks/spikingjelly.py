@@ -59,7 +59,7 @@ def from_spikingjelly(
     shape = checked_shape(sample_shape)
     many = any(getattr(each, "step_mode", "s") == "m" for each in checked_module(module).modules())
     if sample is None and many:
-        # Two steps, so that a layer that mixes steps is noticed.
+        # Two steps are used, so that a layer that mixes steps is noticed.
         sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="SpikingJelly",
