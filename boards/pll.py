@@ -170,8 +170,8 @@ def ecp5_pll(input_hz: int, output_hz: int) -> Pll:
     """
 
     def candidates(divider: int, compare: Fraction) -> Iterator[Candidate]:
-        # Of settings with the same output the first is taken. It is the one nearest to the middle
-        # of the oscillator's range, which leaves most margin on either side.
+        # Of several settings with the same output, the first is taken. It is the one nearest to the
+        # middle of the oscillator's range, which leaves the most margin on either side.
         middle = Fraction(sum(_ECP5.vco_mhz) * _MHZ, 2) / compare
         for clkop in sorted(
             _ECP5.multipliers(compare, 128), key=lambda multiplier: abs(multiplier - middle)
@@ -180,7 +180,7 @@ def ecp5_pll(input_hz: int, output_hz: int) -> Pll:
             for clkos in _around(vco / output_hz, 128):
                 yield vco / clkos, vco, {
                     "CLKI_DIV": divider, "CLKFB_DIV": 1,
-                    # A CPHASE of the divider less 1 is no phase shift.
+                    # A CPHASE of the divider minus 1 means no phase shift.
                     "CLKOP_DIV": clkop, "CLKOP_CPHASE": clkop - 1,
                     "CLKOS_DIV": clkos, "CLKOS_CPHASE": clkos - 1,
                 }

@@ -9,7 +9,7 @@ bitmap
     the low bit up, and the last byte is filled with zeros. With a ``window`` of 1 the mask says
     everything, and no words follow.
 sparse
-    As bitmap, but the mask of a row has a byte for each word that is not 0: its lane, with bit 7
+    Like bitmap, but the mask of a row has a byte for each word that is not 0: its lane, with bit 7
     set in the last byte. The words are in the order of their lanes, whatever the order of the
     bytes. A lane that is named twice has one word. The bits between the lane and bit 7 are ignored.
     Only on arrays with ``convolution``.

@@ -25,7 +25,7 @@ __all__ = [
 
 
 class ReportKind(enum.IntEnum):
-    """What a packet reports.
+    """The kind of a packet: what it reports.
 
     Attributes
     ----------

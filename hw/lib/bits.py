@@ -47,7 +47,7 @@ def lowest(mask: Value, enable: Value) -> Value:
     Parameters
     ----------
     mask : Value
-        Of any width.
+        A mask of any width.
     enable : Value
         One bit.
 

@@ -13,7 +13,7 @@ def check_int(name: str, value: int, low: int, high: int | None = None) -> int:
     name : str
         Name of the parameter.
     value : int
-        What was given for it.
+        The value of the parameter.
     low : int
         The lowest value allowed.
     high : int or None

@@ -83,9 +83,9 @@ class CommandUnit(wiring.Component):
     Members
     -------
     commands : In(stream.Signature(command_layout()))
-        From the receiver.
+        Command bytes from the receiver.
     writes : Out(writes_signature(config))
-        To the cores' memories.
+        Writes to the cores' memories.
     bytes : Out(stream.Signature(8))
         Bytes of input windows, to the loader.
     no_head : In(1)
@@ -115,7 +115,7 @@ class CommandUnit(wiring.Component):
     baud_set : Out(1)
         A strobe; it waits for ``quiet``.
     quiet : In(1)
-        Nothing is to be sent nor being sent, the answer to the last ``done`` included.
+        Nothing is being sent or waits to be sent, including the answer to the last ``done``.
     """
 
     def __init__(self, config: ArrayConfig, slowest: int = 0xFFFF) -> None:

@@ -32,7 +32,7 @@ class InputBuffer(wiring.Component):
     no_head : Out(1)
         While the last byte is taken: one of the command's bytes was refused.
     o : Out(stream.Signature(8))
-        To the loader.
+        The bytes, to the loader.
     refused : In(1)
         The loader refuses the byte that it is taking in this cycle.
     """

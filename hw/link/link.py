@@ -50,7 +50,7 @@ class Link(wiring.Component):
     config : ArrayConfig
         The array.
     build_id : bytes
-        For the answer to hello.
+        The build ID in the answer to hello.
     clock_hz : int
         The clock in the answer to hello. If it is not 0, no rate below ``BAUD_DEFAULT`` may be set.
 
@@ -61,15 +61,15 @@ class Link(wiring.Component):
     tx : Out(stream.Signature(8))
         Bytes to the wire.
     writes : Out(writes_signature(config))
-        To the array.
+        Writes to the memories of the array.
     rows : Out(rows_signature(config))
-        To the array.
+        Rows of input maps, to the array.
     windows : Out(windows_signature(config))
-        To the array.
+        Windows, to the array.
     report_flags : Out(REPORT_FLAG_BITS)
-        What the cores are to report.
+        What the cores must report.
     reports : In(reports_signature())
-        From the array.
+        Report packets from the array.
     clear : Out(1)
         A strobe: a new session has begun, so everything but the memories must be reset.
     idle : In(1)

@@ -24,7 +24,7 @@ class _Row:
     Attributes
     ----------
     port : stream.Interface
-        To the bus.
+        The stream of rows to the bus.
     advance, last : Signal
         The part goes to the bus; the part is the row's last one.
     mask : Signal
@@ -90,9 +90,9 @@ class Loader(wiring.Component):
     hungry : Out(1)
         The current window needs the next byte to continue.
     rows : Out(rows_signature(config))
-        To the array.
+        Rows of input maps, to the array.
     windows : Out(windows_signature(config))
-        To the array; a window follows its last row. Nothing of a window goes out before
+        Windows, to the array; a window follows its last row. Nothing of a window goes out before
         ``windows.room`` is up.
     """
 

@@ -40,7 +40,7 @@ class ResendBuffer(wiring.Component):
     Members
     -------
     reports : In(reports_signature())
-        From the array; ``ready`` falls while the ring is full.
+        Report packets from the array; ``ready`` falls while the ring is full.
     acknowledged : In(stream.Signature(acknowledge_layout(), always_ready=True))
         The host has all frames before ``ack``; old ones change nothing.
     between : In(1)

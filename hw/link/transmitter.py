@@ -38,34 +38,35 @@ class Transmitter(wiring.Component):
     config : ArrayConfig
         The array.
     build_id : bytes
-        For the answer to hello.
+        The build ID in the answer to hello.
     clock_hz : int
-        For the answer to hello.
+        The clock in the answer to hello.
 
     Members
     -------
     reports : In(reports_signature())
-        From the array.
+        Report packets from the array.
     room : In(1)
         The encoder has room for a frame. A frame begins only then, and is not held up.
     o : Out(stream.Signature(encoded_layout(), always_ready=True))
         Bytes of frames, with pauses of one cycle when an acknowledgement arrives.
     executed : In(8)
-        From the command unit.
+        The number of executed commands, from the command unit.
     done : In(1)
-        From the command unit; each is answered by an ACK, once there is nothing else to send.
+        A command is done (a strobe of the command unit). It is answered by an ACK once there is
+        nothing else to send.
     fault : In(1)
-        From the command unit.
+        The command unit refused a command.
     acknowledged : In(stream.Signature(acknowledge_layout(), always_ready=True))
-        From the receiver. Repeated acknowledgements change nothing.
+        Acknowledgements from the receiver. Repeated acknowledgements change nothing.
     nonce : In(stream.Signature(nonce_layout(), always_ready=True))
-        From the receiver.
+        Bytes of a nonce, from the receiver.
     missing : In(1)
-        From the receiver.
+        A strobe of the receiver: a host frame is missing.
     doubled : In(1)
-        From the receiver.
+        A strobe of the receiver: a host frame came a second time.
     greeted : In(1)
-        From the receiver.
+        A strobe of the receiver: a hello must be answered.
     quiet : Out(1)
         No ``done`` waits for its answer, and no frame is being built.
 
@@ -99,8 +100,8 @@ class Transmitter(wiring.Component):
         connect(m, flipped(self.reports), buffer.reports)
         connect(m, flipped(self.acknowledged), buffer.acknowledged)
 
-        # The session's nonce, the first byte of which identifies the session, followed by the
-        # answer to hello.
+        # The session's nonce (its first byte identifies the session), followed by the answer to
+        # hello.
         info = list(self.info)
         depth = NONCE_BYTES + len(info)
         # The only write during a read is that of a nonce, which equals the one already stored.

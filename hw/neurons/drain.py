@@ -67,7 +67,7 @@ class Drain(wiring.Component):
     align : In(1)
         The row of spikes will be read, so it is shifted until lane 0 is lowest.
     sums : In(ArrayLayout(signed(config.acc_bits), config.window))
-        What the chains of the shadow show.
+        The outputs of the chains of the shadow.
     shift : Out(config.window)
         Move chain ``t`` on to the next lane.
     read : Out(1)
@@ -75,7 +75,7 @@ class Drain(wiring.Component):
     lane : Out
         The lane whose parameters and state are needed in the next cycle.
     occupied : Out(1)
-        It has a neuron.
+        That lane has a neuron.
     valid : Out(1)
         A neuron enters the neuron unit; one cycle after ``read``.
     entering : Out

@@ -101,7 +101,7 @@ class Packetizer(wiring.Component):
     load : In(1)
         The packets that the group needs become ``pending`` in the next cycle.
     row_complete : In(1)
-        A row of the group is to be reported in a WORDS packet, if its task reports one.
+        A row of the group must be reported in a WORDS packet, if its task reports one.
     skeleton_ready : In(1)
         Words of the skeleton may be requested from ``row_word``.
     choose : In(1)

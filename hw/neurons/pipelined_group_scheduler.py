@@ -35,7 +35,7 @@ class PipelinedGroupScheduler(wiring.Component):
 
     Members
     -------
-    As of ``scheduler_signature``; ``output_start`` is up in the cycle after ``take``.
+    Those of ``scheduler_signature``; ``output_start`` is up in the cycle after ``take``.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

@@ -279,7 +279,7 @@ class AddressGenerator(wiring.Component):
     busy : Out(1)
         More ranges will come.
     ranges : Out(stream.Signature(range_layout(config)))
-        To the scanner.
+        Scan ranges, to the scanner.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

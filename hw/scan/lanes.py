@@ -11,7 +11,7 @@ __all__ = ["Lanes", "current_bits", "lanes_signature", "sum_bits", "weight_of"]
 
 
 def lanes_signature(config: ArrayConfig) -> wiring.Signature:
-    """Of ``Lanes`` and ``ChainedLanes``.
+    """The signature of ``Lanes`` and ``ChainedLanes``.
 
     Members
     -------

@@ -55,9 +55,9 @@ class Sequencer(wiring.Component):
     scan : In(task_layout(config).scan)
         The task, while ``loaded``.
     ranges : Out(stream.Signature(range_layout(config)))
-        To the scanner.
+        Scan ranges, to the scanner.
     walked : In(1)
-        From the scanner.
+        The scanner's ``walked``.
     available : Out(unsigned)
         Rows of the map that may be read by now.
     row_received : In(1)

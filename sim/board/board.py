@@ -43,7 +43,7 @@ _UNIT = 2_000_000  # bytes of C++ in one compilation
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 # All in clocks, except for the last one.
-_IDLE = 200_000   # without output: then nothing more is expected for now
+_IDLE = 200_000   # without output: nothing more is then expected for now
 _SLICE = 100_000  # between two checks of the time, and of Ctrl-C
 _QUIET = 48       # without a byte: this ends a batch of output
 _GATHER = 512     # longest batch, because the answers of the host must not wait for long
@@ -338,7 +338,7 @@ class SimTransport:
             self._handle = None
 
     def __del__(self) -> None:
-        # The model is C++ memory, of which Python's collector knows nothing.
+        # The model is C++ memory, which Python's collector does not know about.
         self.close()
 
     def _open(self) -> int:

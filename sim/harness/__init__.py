@@ -1,1 +1,2 @@
-"""What benches share: runner, streams, frames, programs; imports hw, mapping, program and spec."""
+"""Common parts of the benches: runner, streams, frames, programs; imports hw, mapping, program and
+spec."""

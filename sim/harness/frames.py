@@ -125,7 +125,7 @@ def cut_stream(
 
 @dataclass
 class Damage:
-    """Probabilities of what may happen to a frame on its way.
+    """Probabilities of the faults that may happen to a frame on its way.
 
     Attributes
     ----------
@@ -148,7 +148,8 @@ class Damage:
     noise: float = 0.0
 
     def carry(self, wire: bytes, rng: random.Random, late: list[bytes]) -> list[bytes]:
-        """What arrives of a frame; ``late`` keeps frames that arrive after the next one."""
+        """The bytes that arrive for a frame; ``late`` keeps frames that arrive after the next
+        one."""
         out = [] if rng.random() < self.lost else [wire]
         if out and rng.random() < self.damaged:
             at = rng.randrange(len(wire))
@@ -244,7 +245,7 @@ class HostModel:
             self._last = now
         if kind == Kind.DATA:
             ahead = (got.seq - self._taken) & 0xFF
-            # Half of the numbers lie ahead: those frames were lost. The others came before.
+            # Half of the numbers are ahead: those frames were lost. The others came before.
             if ahead == 0:
                 self.reports += got.body
                 self._taken += 1

@@ -1,6 +1,6 @@
 """The command line; may import everything.
 
-Nothing but typer is imported before the verb is known, so that ``--help`` takes no time.
+Only typer is imported before the verb is known, so that ``--help`` is fast.
 """
 
 from .entry import app, main

@@ -16,7 +16,7 @@ from .demo import shipped_program
 __all__ = ["run_bench"]
 
 _BATCH = 50
-_GOLDEN_PRESET = "icebreaker"  # golden: has no array of its own before a program is loaded
+_GOLDEN_PRESET = "icebreaker"  # golden: has no array before a program is loaded
 
 
 def run_bench(

@@ -171,12 +171,12 @@ def _copied(build: Build, target: Path) -> Path:
     Returns
     -------
     Path
-        Where it is now.
+        The path of the copy.
 
     Raises
     ------
     FileError
-        If it cannot be written there.
+        If the copy cannot be written.
     """
     from ..support.errors import FileError
 

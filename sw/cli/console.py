@@ -35,7 +35,7 @@ def say(line: str) -> None:
 
 def print_json(values: dict[str, Any]) -> None:
     """Print figures as one JSON object on standard output."""
-    # JSON has no NaN: a figure that is none must not get here.
+    # JSON has no NaN, so a missing figure must not get here.
     print(json.dumps(values, allow_nan=False, default=str, indent=2))
 
 
@@ -94,7 +94,7 @@ def columns(values: dict[str, list[str]]) -> None:
 def stages() -> Iterator[Callable[[str], None]]:
     """Show stages of the work with the time they take; nothing with -q.
 
-    What it yields is called with a line at the beginning of each stage.
+    It yields a function to call with a line of text at the beginning of each stage.
     """
     if level.value < 0:
         yield lambda line: None
@@ -124,7 +124,7 @@ def stages() -> Iterator[Callable[[str], None]]:
 def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show progress: a bar on a terminal, a line for every quarter elsewhere, nothing with -q.
 
-    What it yields is called with the number of units that were just done.
+    It yields a function to call with the number of units that were just done.
     """
     if level.value < 0:
         yield lambda count: None
@@ -151,7 +151,7 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 class ToStandardError(logging.Handler):
     """Prints log lines on standard error, errors only with -q.
 
-    It looks standard error up for each line, because tests and callers may replace it.
+    It looks up standard error for each line, because tests and callers may replace it.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -54,7 +54,7 @@ class DemoResult:
     cycles_per_image : float
         Mean cycles of an image, with images following each other.
     utilization : float
-        The lower bound of the cycles over the cycles, with images following each other.
+        The lower bound divided by the cycles, with images following each other.
     utilization_alone : float
         The same with one image at a time on the device.
     link_bytes_per_image : float
@@ -212,7 +212,8 @@ def _picture(
     labels: npt.NDArray[np.uint8],
     path: str | Path,
 ) -> None:
-    """Draw the first digit, run for more steps than it takes to classify it: more can be seen."""
+    """Draw the first digit, run for more steps than classification needs, so that more can be
+    seen."""
     from ..program.compiler import compile
 
     board.load(compile(network, array=array, steps=_PICTURE_STEPS))

@@ -34,7 +34,7 @@ class Running:
     carry_state: Annotated[
         bool,
         typer.Option(
-            "--carry-state", help="Let each sample go on from the state that the last one left."
+            "--carry-state", help="Let each sample continue from the state of the last one."
         ),
     ] = False
     time_axis: Annotated[

@@ -1,4 +1,4 @@
-"""The files of data sets: where they are looked for, and how they are downloaded."""
+"""The files of data sets: where they are looked up, and how they are downloaded."""
 
 from __future__ import annotations
 
@@ -108,15 +108,15 @@ def check_md5(
     Parameters
     ----------
     found : str
-        The MD5 of what was read.
+        The MD5 of the data that was read.
     wanted : str
         The MD5 of the data set.
     where : str or Path
         Where it was read from.
     name : str
-        What it should be.
+        The name of the expected file or data.
     what : str
-        What the MD5 is of.
+        The kind of data that the MD5 was computed from.
     named : bool
         Whether the user named the folder, and must put the right file there.
 

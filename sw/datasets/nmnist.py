@@ -33,7 +33,7 @@ Recordings = list[npt.NDArray[np.void]]
 Labels = npt.NDArray[np.uint8]
 
 _EVENT_BYTES = 5
-# An event in this row is a tick of the camera's clock, which says that so much time has passed.
+# An event in this row is a tick of the camera's clock, which says that this much time has passed.
 _OVERFLOW_Y, _OVERFLOW_US = 240, 1 << 13
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
 ARCHIVES = {
@@ -231,7 +231,8 @@ def _unpacked(data: bytes) -> dict[str, bytes]:
 
 def _small(read: Callable[[str], bytes], where: Path, named: bool) -> tuple[Recordings, Labels]:
     """Return the recordings and labels of the subset, in the order of its lists."""
-    # One sum over all recordings and labels, since folder, zip and tar have no bytes in common.
+    # There is one checksum over all recordings and labels, since folder, zip and tar have no bytes
+    # in common.
     digest = hashlib.md5(usedforsecurity=False)
     recordings, labels = [], []
     for name in _SMALL_LISTS:

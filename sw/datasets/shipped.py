@@ -1,4 +1,4 @@
-"""The networks of MNIST that travel with the package, and the images that go with them."""
+"""The MNIST networks that come with the package, and their images."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def pixels(images: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.ui
     images : array of uint8
         Images of shape (count, height, width).
     network : Network
-        The network that reads them, whose input is square pixels.
+        The network that reads them; its input is a square of pixels.
 
     Returns
     -------
     array of uint8
-        (count, *shape), with as many pixels as the network has inputs, and of each pixel the
-        highest bits.
+        (count, *shape), with as many pixels as the network has inputs, and the highest bits of each
+        pixel.
     """
     read = mnist.pixels(images, network.input.shape[-1], network.input.bits)
     return read.reshape(len(images), *network.input.shape)
@@ -50,7 +50,7 @@ def shipped_images(images: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.u
     Raises
     ------
     TypeError, ValueError
-        If there are not so many.
+        If there are fewer.
     """
     shipped, labels = mnist.shipped_mnist()
     count = exact_int("images", images, 1, len(shipped))

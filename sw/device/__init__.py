@@ -1,4 +1,4 @@
-"""Devices: they load a program, run samples, stream windows, and give results.
+"""Devices: they load a program, run samples, stream windows, and return results.
 
 May import ``golden``, ``program``, ``link`` and what is below them.
 """

@@ -19,7 +19,7 @@ from .windows import Batch
 __all__ = ["Assembler", "Pending"]
 
 _TIME_MASK = (1 << BUSY_BITS) - 1
-_TIME_HALF = 1 << (BUSY_BITS - 1)  # stamps wrap: only those closer than this can be compared
+_TIME_HALF = 1 << (BUSY_BITS - 1)  # stamps wrap, so only stamps closer than this can be compared
 
 Stamps = npt.NDArray[np.int64]
 
@@ -47,9 +47,9 @@ class Pending:
     windows : int
         The windows of each sample.
     missing : int
-        The ends of windows, one per core, that are still to come.
+        The number of ends of windows, one per core, that have not come yet.
     stores : dict of list of array
-        The words of the reports by the name of what they report, in the rows of the array.
+        The words of the reports, by the kind of report, in the rows of the array.
     """
 
     def __init__(self, program: Program, batch: Batch, trace: bool, counters: bool) -> None:
@@ -84,7 +84,7 @@ class Pending:
 
 
 class Assembler:
-    """Makes results, batch after batch.
+    """Assembles results, batch after batch.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ class Assembler:
     program : Program
         The program that is loaded there.
     trace : bool
-        Whether traces were asked for.
+        Whether traces were requested.
     counters : bool
-        Whether counters were asked for.
+        Whether counters were requested.
     busy_time : int
         The busy time of the device, in cycles, when the first batch begins.
 
@@ -234,8 +234,8 @@ class Assembler:
         """The busy time from each time stamp to the next; the first one counts from the end of the
         batch before. Stamps are modulo 2**32.
 
-        The first layer of a window may overlap the window before on another core. No duration is
-        negative all the same, and their sum is the time that passed.
+        The first layer of a window may overlap the window before on another core. Nevertheless, no
+        duration is negative, and their sum is the time that passed.
         """
         flat = np.concatenate([[self.busy_time], stamps.reshape(-1)])
         steps = ((np.diff(flat) + _TIME_HALF) & _TIME_MASK) - _TIME_HALF

@@ -39,11 +39,11 @@ def check_batch(
     samples : array_like or list of event arrays
         The samples, as for ``Device.run``.
     carry : bool
-        Each sample goes on from the state that the one before it left.
+        Each sample continues from the state that the one before it left.
     time_axis : int
         The axis of the steps, 0 or 1.
     binning : dict
-        How events become steps: the keywords of ``events.bin_events``.
+        How events are binned into steps: the keywords of ``events.bin_events``.
 
     Raises
     ------
@@ -85,5 +85,5 @@ def _has_fields(sample: Any) -> bool:
 
 
 def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:
-    """The batch of flat samples that were checked already."""
+    """The batch made of flat samples that have already been checked."""
     return Batch(flat.astype(np.uint16 if flat.ndim == 2 else bool), steps, fresh)

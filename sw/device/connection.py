@@ -1,4 +1,5 @@
-"""One connection to a device: its sessions, one after another, and what each left there."""
+"""One connection to a device: its sessions, one after another, and the state that each left
+there."""
 
 from __future__ import annotations
 
@@ -34,8 +35,7 @@ class Connection:
     connect : callable
         Opens a transport; called again after a transport broke.
     baud : int or None
-        The rate to go on with after hello. None for the transport's own rate, or to stay at the
-        default.
+        The rate to use after hello. None for the transport's own rate, or to stay at the default.
     timeout : float or None
         Seconds without an answer or without progress; None for the transport's own.
     clock : callable
@@ -46,13 +46,13 @@ class Connection:
     transport : Transport
         The transport in use.
     info : DeviceInfo
-        What the device said of itself in its last hello.
+        The device's answer to the last hello.
     program : Program or None
         The program that this session wrote to the device.
     reports : ReportFlags or None
         The reports that this session asked the device for.
     busy : bool
-        The device works on windows whose results nobody has taken yet.
+        The device is working on windows, and their results have not been taken yet.
     busy_time : int
         The busy time of the device, in cycles, at the end of the last result that was taken.
 
@@ -61,7 +61,7 @@ class Connection:
     ValueError
         If ``baud`` is too low, or the device's clock does not divide to it.
     DeviceNotFound, DeviceTimeout, DeviceMismatch, LinkError
-        If there is no device, it does not answer, or it is another one.
+        If there is no device, it does not answer, or it is a different one.
     """
 
     info: DeviceInfo
@@ -83,7 +83,7 @@ class Connection:
         self._timeout, self._clock = timeout, clock
         self._session: Session | None = None
         self._last_number: int | None = None
-        self._earlier = LinkBytes()  # of the sessions before this one
+        self._earlier = LinkBytes()  # of earlier sessions
         self.program: Program | None = None
         self.reports: ReportFlags | None = None
         self.busy, self.busy_time = False, 0
@@ -109,7 +109,8 @@ class Connection:
         if self.transport.broken:
             self.transport.close()
             self.transport = self._connect()
-        # Frames of the last session may still be on their way: another number tells them apart.
+        # Frames of the last session may still be on their way; a different number distinguishes
+        # them.
         session = Session(
             self.transport, self._timeout, avoid=self._last_number, clock=self._clock
         )
@@ -154,5 +155,5 @@ class Connection:
         change = register_command(Register.BAUD, divisor)
         session.flush(iter([change]), "the change of the baud rate")
         self.transport.set_baud(baud)
-        # A cable that does not carry the rate is found here, before results depend on it.
+        # A cable that cannot carry the rate is detected here, before results depend on it.
         session.check(f"at {baud} baud: ask for a lower ?baud=")

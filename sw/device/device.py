@@ -1,4 +1,5 @@
-"""What all devices share: loading, runs and streams, leases, and the state that is carried."""
+"""The common part of all devices: loading, runs and streams, leases, and the state that is
+carried."""
 
 from __future__ import annotations
 
@@ -32,14 +33,14 @@ class CarriedState:
     held : bool
         The device holds the state of the last sample.
     lost : bool
-        It held such a state, but an error took it away.
+        The device held such a state, but lost it because of an error.
     """
 
     def __init__(self) -> None:
         self.held = self.lost = False
 
     def clear(self) -> None:
-        """Forget the past: the next sample starts afresh."""
+        """Forget the state: the next sample starts afresh."""
         self.held = self.lost = False
 
     def keep(self) -> None:
@@ -52,7 +53,7 @@ class CarriedState:
             self.held, self.lost = False, True
 
     def started(self, batch: Batch) -> Batch:
-        """The batch, whose first sample is made fresh if there is no state to go on from."""
+        """The batch; its first sample is made fresh if there is no state to continue from."""
         if self.held or batch.fresh[0]:
             return batch
         fresh = batch.fresh.copy()
@@ -61,7 +62,8 @@ class CarriedState:
 
 
 class Device(abc.ABC):
-    """Something that runs programs. As a context manager it is closed at the end of the block.
+    """Something that runs programs. Used as a context manager, it is closed at the end of the
+    block.
 
     Attributes
     ----------
@@ -81,7 +83,8 @@ class Device(abc.ABC):
     @property
     @abc.abstractmethod
     def config(self) -> ArrayConfig | None:
-        """The array. None for ``golden:`` before a program is loaded: it is like any array."""
+        """The array. It is None for ``golden:`` before a program is loaded, because that fits any
+        array."""
 
     @property
     def link_bytes(self) -> LinkBytes:
@@ -151,7 +154,7 @@ class Device(abc.ABC):
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool
-            Each sample goes on from the state that the sample before it left, also across calls.
+            Each sample continues from the state that the sample before it left, even across calls.
             The first sample after ``load`` starts afresh.
         time_axis : int
             1, or 0 for spikes of shape ``(steps, batch, *shape)``.
@@ -186,7 +189,7 @@ class Device(abc.ABC):
         def checked(batch: Any) -> Batch:
             return check_batch(program, batch, carry_state, time_axis, binning)
 
-        # Samples are checked first: wrong ones do not end what is under way.
+        # Samples are checked first, so that wrong ones do not end what is under way.
         if not is_batches(samples):
             batch = checked(samples)
             lease = self._begin_run(program, carry_state)
@@ -196,7 +199,7 @@ class Device(abc.ABC):
         return self._run(lease, map(checked, samples), bool(trace), bool(counters))
 
     def stream(self, trace: bool = False, counters: bool = True) -> Stream:
-        """Begin one sample without an end, which is sent window by window.
+        """Begin one endless sample, which is sent window by window.
 
         Parameters
         ----------
@@ -223,7 +226,7 @@ class Device(abc.ABC):
         return self._stream(lease, program, bool(trace), bool(counters))
 
     def close(self) -> None:
-        """Give the device back. Closing it twice does no harm."""
+        """Close the device. Closing it twice does no harm."""
         self._closed = True
         self._lease.end(self._closed_reason())
         self._close()
@@ -267,7 +270,7 @@ class Device(abc.ABC):
         return self.program
 
     def _take_lease(self) -> Lease:
-        """End what is under way, if anything is, and hand out the lease for something new."""
+        """End whatever is under way, and return a lease for something new."""
         self._lease.end(
             f"{self.uri} began something else before all results of this run were taken: take all "
             "results first"

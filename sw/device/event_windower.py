@@ -1,4 +1,4 @@
-"""Events as they come, divided into the windows of a live stream."""
+"""Event windower: divides a live stream of events into windows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["EventWindower"]
 
 
 class EventWindower:
-    """Divides events into windows and sends these; ``Stream.feed`` makes it.
+    """Divides events into windows and sends the windows; ``Stream.feed`` makes it.
 
-    A window is sent once an event after its end has come, or ``advance`` says that no more events
-    will come in it: silence takes windows, too. No event is dropped. Where the device has no room,
-    ``send`` waits.
+    A window is sent once an event after its end has come, or once ``advance`` says that no more
+    events will come in it. So silence produces windows, too. No event is dropped. If the device has
+    no room, ``send`` waits.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class EventWindower:
         bin_time: float,
         start: float,
     ) -> None:
-        bin_events([], shape, window, bin_time, start=start)  # for its checks of the parameters
+        bin_events([], shape, window, bin_time, start=start)  # to check the parameters
         self._send_window, self._shape, self._window = send_window, shape, window
         self._bin_time, self._start = bin_time, start
         self._latest = start
@@ -81,7 +81,8 @@ class EventWindower:
         self._complete(int(step[-1]))
 
     def advance(self, time: float) -> None:
-        """Say that every event before ``time`` was sent: the windows that end by then are sent.
+        """Declare that every event before ``time`` has come, so the windows that end by then are
+        sent.
 
         Parameters
         ----------

@@ -30,10 +30,10 @@ class GoldenDevice(Device):
     uri : str
         The address, for messages.
     samples_at_once : int
-        Most samples that are computed together.
+        The most samples that are computed together.
     spikes_at_once : int
-        Most spikes that are kept of those samples where only counters are asked for; at least one
-        sample is computed all the same.
+        The most spikes of those samples that are kept if only counters are requested; at least one
+        sample is always computed.
 
     Raises
     ------
@@ -84,12 +84,13 @@ class GoldenDevice(Device):
         batch, parts, at = self._state.started(batch), [], 0
         together = self._together(batch.steps)
         while at < len(batch):
-            # Samples that start afresh run together; one that goes on needs the one before it.
+            # Samples that start afresh run together; a sample that continues needs the one before
+            # it.
             fresh = bool(batch.fresh[at])
             stop = at + 1
             while fresh and stop < min(len(batch), at + together) and batch.fresh[stop]:
                 stop += 1
-            values = batch.values[at:stop]  # all of them fresh, or a single one that goes on
+            values = batch.values[at:stop]  # all of them fresh, or a single one that continues
             parts.append(self._part(values, batch.steps, trace, counters, fresh))
             at = stop
         return parts[0] if len(parts) == 1 else Result.joined(parts)
@@ -109,7 +110,7 @@ class GoldenDevice(Device):
         network, config = self.program.network, self.program.config
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
-        # Counters are counted in the traces.
+        # Counters are computed from the traces.
         out = self._golden.run(samples, steps, trace or counters, state)
         self._membranes = out.state
         self._state.keep()

@@ -10,8 +10,8 @@ __all__ = ["Lease"]
 class Lease:
     """The right of one run or stream to use a device.
 
-    A device hands out one lease per run or stream. The newest one holds, until the device ends it
-    or its holder releases it.
+    A device hands out one lease per run or stream. The newest lease is valid until the device ends
+    it or its holder releases it.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Lease:
         return self._ended is None
 
     def check(self) -> None:
-        """Refuse to go on once the lease has ended.
+        """Refuse to continue once the lease has ended.
 
         Raises
         ------
@@ -45,5 +45,5 @@ class Lease:
             self._ended = reason
 
     def release(self) -> None:
-        """Give the lease back, because its holder is done."""
+        """Release the lease, because its holder has finished."""
         self.end("this stream has ended: open another one with device.stream")

@@ -1,4 +1,4 @@
-"""A device behind a link: programs written, samples sent, results received."""
+"""A device behind a link: writes programs, sends samples and receives results."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class LinkDevice(Device):
     connect : callable
         Opens a transport; called again after a transport broke.
     baud : int or None
-        The rate to go on with after hello, at least the default rate. None for the transport's own
-        rate, or to stay at the default.
+        The rate to use after hello, at least the default rate. None for the transport's own rate,
+        or to stay at the default.
     timeout : float or None
         Seconds without an answer or without progress; None for the transport's own.
     clock : callable
@@ -51,7 +51,7 @@ class LinkDevice(Device):
     ValueError
         If the device's clock does not divide to ``baud``.
     DeviceNotFound, DeviceTimeout, DeviceMismatch, LinkError
-        If there is no device, it does not answer, or it is another one.
+        If there is no device, it does not answer, or it is a different one.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class LinkDevice(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        """What the device said of itself: array, build and clock."""
+        """The device's description of itself: array, build and clock."""
         return self._connection.info
 
     @property
     def transport(self) -> Transport:
-        """The transport, for what only it knows, such as ``cycles`` of a simulation."""
+        """The transport, for values that only it has, such as ``cycles`` of a simulation."""
         return self._connection.transport
 
     @property
@@ -93,7 +93,7 @@ class LinkDevice(Device):
         self._connection.transport.close()
 
     def _drop(self) -> None:
-        """Give the session up, and with it the state that the device held."""
+        """Drop the session, and with it the state that the device held."""
         self._connection.drop()
         self._state.lose()
 
@@ -150,14 +150,14 @@ class LinkDevice(Device):
                     lease.check()
                     continue
                 if not exchange.pending:
-                    # Nothing will be reported before a batch was sent, so do not wait.
+                    # Nothing will be reported before a batch has been sent, so do not wait.
                     exchange.offer(commands)
                     if exchange.exhausted and not exchange.pending:
                         break
                 exchange.step(commands)
             finished = True
         finally:
-            # Otherwise the device was closed or works for somebody else by now.
+            # Otherwise the device has been closed, or works for somebody else by now.
             if lease.holds:
                 if not finished:
                     self._drop()
@@ -200,13 +200,13 @@ class _Exchange:
 
     @property
     def pending(self) -> bool:
-        """Whether results of a batch are still to come."""
+        """Whether results of a batch have not come yet."""
         return self._collector.pending
 
     def commands(self, batches: Iterable[Batch]) -> Iterator[bytes]:
         """Everything to send, batch after batch."""
-        # Commands are drawn as there is credit for them. So the caller's iterator is advanced, and
-        # samples are encoded, while results of earlier batches are still to come.
+        # Commands are taken as there is credit for them. So the caller's iterator is advanced, and
+        # samples are encoded, before the results of earlier batches have come.
         if self._connection.reports != self._flags:
             self._connection.reports = self._flags
             yield register_command(Register.REPORTS, self._flags)
@@ -216,7 +216,7 @@ class _Exchange:
 
     def batch_commands(self, batch: Batch) -> Iterator[bytes]:
         """The commands of one batch, whose results are expected from now on."""
-        # This is not a generator: all of it must happen before the first command is drawn.
+        # This is not a generator, because all of it must happen before the first command is taken.
         batch = self._state.started(batch)
         self._connection.busy = True
         self._state.keep()
@@ -243,7 +243,7 @@ class _Exchange:
         return result
 
     def settle(self) -> None:
-        """Note whether the device still works on something, after a result was taken."""
+        """Note whether the device is still working on something, after a result was taken."""
         self._connection.busy = self.pending
 
 
@@ -269,7 +269,7 @@ class _LinkStream(Stream):
             raise
 
     def _result(self, wait: bool) -> Result | None:
-        # Even without waiting there is one step: it receives what has come in the meantime.
+        # Even without waiting, one step is made, which receives what has come in the meantime.
         exchange, looked = self._exchange, False
         try:
             while True:

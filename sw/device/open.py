@@ -23,13 +23,13 @@ def open_device(
     uri : str
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
         ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:netlist=<board>``, the
-        netlist of a board's bitstream; ``serial:<port>`` (with ``?baud=N`` to go on at N baud);
+        netlist of a board's bitstream; ``serial:<port>`` (with ``?baud=N`` to continue at N baud);
         or ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
         The array to simulate, or the name of its preset. For a netlist, another array than its
         board's.
     timeout : float or None
-        Seconds without an answer, without progress, or in which nothing can be sent, after which
+        After this many seconds without an answer, without progress, or without being able to send,
         the device is given up. None for the default: 5 s, and more for simulated boards.
 
     Returns
@@ -59,5 +59,5 @@ def open_device(
     pins = parsed.target.startswith(NETLIST) or parsed.flag("uart")
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
-    # A device opens its transport again after it broke, so it gets the way to do so.
+    # A device reopens a broken transport itself, so it gets a function to do so.
     return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

@@ -21,7 +21,7 @@ _Packets = tuple[list[int], list[int]]
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the packets of one kind, run and core go, in the order in which they come.
+    """The destinations of the packets of one kind, run and core, in the order in which they come.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class ReportPlan:
     program : Program
         The program that is loaded.
     trace : bool
-        Whether traces are asked for.
+        Whether traces are requested.
     counters : bool
-        Whether counters are asked for.
+        Whether counters are requested.
 
     Attributes
     ----------
@@ -84,7 +84,8 @@ class ReportPlan:
             self.expected_last.append(always + at_last)
 
     def _core(self, core: int) -> tuple[int, int]:
-        """The number of packets of a core in every window, and how many more in the last one."""
+        """The number of packets of a core in every window, and the number of additional ones in the
+        last window."""
         network = self._program.network
         last, membrane = len(network.layers) - 1, network.readout == "membrane"
         always = at_last = 0
@@ -112,8 +113,8 @@ class ReportPlan:
         return always, at_last
 
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
-        """The rows and the group numbers of the packets in the order in which they come: of all
-        rows that a core computes of a layer, and of those that it emits."""
+        """The rows and the group numbers of the packets, in the order in which they come: for all
+        rows of a layer that a core computes, and for those that it emits."""
         network, tile = self._program.network, self._program.tiles[layer][core]
         runs = order(
             tile, network.layers[layer], network.input_shapes[layer],

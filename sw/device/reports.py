@@ -26,7 +26,7 @@ _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
 
 
 class Collector:
-    """Collects the report stream of a run, and gives results batch by batch.
+    """Collects the report stream of a run, and returns results batch by batch.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Collector:
     program : Program
         The program that is loaded there.
     trace : bool
-        Whether traces were asked for.
+        Whether traces were requested.
     counters : bool
-        Whether counters were asked for.
+        Whether counters were requested.
     busy_time : int
         The busy time of the device, in cycles, when the run begins.
     """
@@ -64,11 +64,11 @@ class Collector:
 
     @property
     def pending(self) -> bool:
-        """Whether reports of a batch are still to come."""
+        """Whether reports of a batch have not come yet."""
         return bool(self._batches)
 
     def add(self, batch: Batch) -> None:
-        """Expect the reports of another batch after those that are expected already."""
+        """Expect the reports of another batch after those that are already expected."""
         self._batches.append(Pending(self._program, batch, self._trace, self._counters))
 
     def take(self, link_bytes: LinkBytes) -> Result | None:
@@ -126,7 +126,7 @@ class Collector:
             raise self._unexpected(kind, tag, group, core, "this program does not cause it")
         store = pending.stores[target.store][target.index]
         if kind == ReportKind.COUNTERS:
-            # A core without groups may report its counters or not: they are not expected.
+            # A core without groups may report its counters or not, so they are not expected.
             store[sample, window, core] = words
             self._came[core] += self._program.tiles[target.index][core].groups > 0
             return

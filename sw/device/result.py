@@ -17,12 +17,12 @@ RESULT_DTYPE = np.dtype([
     *((name, np.int64) for name in COUNTER_DTYPE.names or ()),
     *((name, np.int64) for name in HARDWARE_FIELDS),
 ])
-"""``COUNTER_DTYPE``, which is the same on every device, and the counters of hardware alone.
+"""``COUNTER_DTYPE``, which is the same on every device, and the counters that only hardware has.
 ``cycles``: clock cycles. ``wait`` and ``drain``: cycles, summed over cores, in which the lanes
 waited for rows or other cores, and for the drain."""
 
 NO_HARDWARE = -1
-"""The value of a counter that was not taken, without hardware or with ``counters=False``."""
+"""The value of a counter that was not measured, without hardware or with ``counters=False``."""
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -79,14 +79,14 @@ class Result:
         Per layer ``(batch, steps, *neurons)`` spikes, before emission; empty unless run with
         ``trace=True``.
     skeleton : tuple of array of bool
-        Per layer the stable spikes, likewise.
+        Per layer the stable spikes, of the same shape.
     readout_skeleton : array of int64 or None
         The readout of the last layer's run on the skeleton; None unless a layer has
         ``emit="both"``.
     agreement : array of bool or None
         (batch,) whether that run predicts the same; None unless a layer has ``emit="both"``.
     link_bytes : LinkBytes
-        The bytes that this batch took on the link. Those of batches that are under way together
+        The bytes that this batch took on the link. Bytes of batches that are under way together
         count for the one that is complete first.
     """
 
@@ -164,7 +164,7 @@ class Result:
 
 
 def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
-    """(batch, layers) counters of ``RESULT_DTYPE``, none of them taken yet."""
+    """(batch, layers) counters of ``RESULT_DTYPE``, none of them measured yet."""
     table = np.zeros((batch, layers), dtype=RESULT_DTYPE)
     for name in RESULT_DTYPE.names or ():
         table[name] = NO_HARDWARE
@@ -199,7 +199,7 @@ def with_totals(
     spikes, stable = layer_counters["spikes"], layer_counters["stable"]
     if (spikes == NO_HARDWARE).any():
         return counters, np.full(spikes.shape, np.nan)  # without counters
-    # A sample that goes on has one more pair of steps: its first step and the one before it.
+    # A sample that continues has one more pair of steps: its first step and the one before it.
     stayed = consistency(spikes, stable, steps)
     ratios = np.where(fresh[:, None], stayed, consistency(spikes, stable, steps, carried=True))
     return counters, ratios

@@ -1,4 +1,4 @@
-"""A live stream: one sample without an end, window by window."""
+"""A live stream: one endless sample, window by window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Stream"]
 
 
 class Stream(abc.ABC):
-    """A sample without an end; ``Device.stream`` makes it.
+    """An endless sample; ``Device.stream`` makes it.
 
     Use it in a ``with`` block: at the end of the block it waits for all results. Each window has a
     result of its own, a batch of 1: ``counts`` and ``words`` are those of its steps, ``membrane``
@@ -88,7 +88,7 @@ class Stream(abc.ABC):
         Returns
         -------
         EventWindower
-            What takes the events and sends the windows.
+            The object that takes the events and sends the windows.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Stream(abc.ABC):
         ----------
         wait : bool
             Wait for the results of all windows that were sent. Otherwise stop at the first result
-            that is not there yet.
+            that has not come yet.
         """
         while True:
             self._lease.check()
@@ -148,4 +148,4 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def _abandon(self) -> None:
-        """Give up what is under way: nobody will take its results."""
+        """Give up what is under way, because nobody will take its results."""

@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What was compared so far, and what differed.
+    """What has been compared so far, and what differed.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ def compare(
     program : Program
         The program that both were run with.
     into : Comparison or None
-        The comparison of the samples before these, which is added to. None for a new one.
+        The comparison of earlier samples, to which these are added. None for a new one.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def compare(
             if len(positions):
                 first.append(_readout(what, last, read, other, positions[0], program.config.window))
     for name in expected.layer_counters.dtype.names or ():
-        if name in HARDWARE_FIELDS:  # golden has none, and boards need not agree in them
+        if name in HARDWARE_FIELDS:  # golden has none, and boards may differ in them
             continue
         counted, theirs_counted = got.layer_counters[name], expected.layer_counters[name]
         positions = np.argwhere(counted != theirs_counted)

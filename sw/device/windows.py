@@ -1,4 +1,4 @@
-"""Samples divided into windows of words, encoded, and put into INPUT commands."""
+"""Divides samples into windows of words, encodes them, and puts them into INPUT commands."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 __all__ = ["Batch", "encode_windows", "input_commands"]
 
-_WINDOWS_AT_ONCE = 64  # encoded together: bounds the memory, and makes few calls of numpy
+_WINDOWS_AT_ONCE = 64  # encoded together: bounds the memory, and needs few numpy calls
 
 Words = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples that are checked and flat.
+    """Samples that have been checked and flattened.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ def input_commands(
 ) -> Iterator[bytes]:
     """The INPUT commands of all windows of a batch.
 
-    They are encoded as they are taken. All but the last one are full.
+    They are encoded as they are taken. All commands but the last one are full.
 
     Parameters
     ----------

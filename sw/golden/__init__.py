@@ -1,4 +1,4 @@
-"""The golden model: the numerics in PyTorch, and the counters that every device agrees on.
+"""The golden model: the numerics in PyTorch, and the counters that are the same on every device.
 
 May import ``program``, ``mapping``, ``samples`` and what is below them.
 """

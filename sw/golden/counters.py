@@ -1,13 +1,14 @@
-"""The counters that every device agrees on, from spike words, and the consistency of a layer.
+"""The counters that are the same on every device, computed from spike words, and the consistency of
+a layer.
 
-An event is a source neuron whose spike word in a window is not 0; a pixel that is not 0 is one in
-every window. It counts once for every position whose receptive field contains it. An SOP (synaptic
-operation) is one weight that is added for one bit of the word of an event.
+An event is a source neuron with a spike word that is not 0 in a window; a pixel that is not 0 is an
+event in every window. An event counts once for every position whose receptive field contains it. An
+SOP (synaptic operation) is one weight that is added for one bit of the word of an event.
 
 A dense layer has one position. Sources at the edges that a sum pool drops are scanned like all
-others: they count, with weights of 0. The zeros of the padding are not sources. In a network with a
-recurrent layer all windows have one step, and the layer's own spikes of the step before are events,
-too.
+others, so they count, with weights of 0. The zeros of the padding are not sources. In a network
+with a recurrent layer all windows have one step, and the layer's own spikes of the step before are
+events too.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ def source_words(
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int
-        T. With a recurrent layer, windows have one step all the same.
+        T, the steps of a window. With a recurrent layer, windows have one step regardless.
 
     Returns
     -------
     list of array of uint16
         Per layer (batch, windows, inputs), maps in C order. The words of pixels are the pixels, the
-        same in every window. With ``emit="both"``, those of the last layer are the spikes. The
-        spikes that a recurrent layer reads of itself are not included.
+        same in every window. With ``emit="both"``, those of the last layer are the spikes. A
+        recurrent layer's own spikes are not included.
 
     Raises
     ------
@@ -124,12 +125,12 @@ def count(
     skeleton : sequence of array of bool
         Per layer its stable spikes, of the same shape.
     window : int
-        T. With a recurrent layer, windows have one step all the same.
+        T, the steps of a window. With a recurrent layer, windows have one step regardless.
     tiles : sequence of sequence of Tile
         Per layer, per core, what the core computes (``Program.tiles``).
     before : sequence of array of bool or None
         Per layer (batch, neurons), the spikes of the step before the first: ``r`` of the state that
-        the samples go on from. None for samples that start afresh.
+        the samples continue from. None for samples that start afresh.
 
     Returns
     -------
@@ -157,7 +158,8 @@ def count(
         readers = layer.fan_out(shape)
         rows["events"] = (active @ readers + own).sum(axis=1)
         rows["sops"] = (popcount(words) @ readers + own).sum(axis=1) * layer.channels
-        # Cores compute windows at the same time, so the one with the most rows bounds each window.
+        # Cores compute a window at the same time, so the core with the most rows bounds each
+        # window.
         busiest = np.zeros_like(own)
         there = grid(layer, shape)
         for tile, groups in _parts(tiles[i]).items():
@@ -170,8 +172,8 @@ def count(
 
 
 def _parts(tiles: Sequence[Tile]) -> dict[Tile, list[int]]:
-    """The groups of each core, by one tile of each range of positions: cores that compute the same
-    positions have the same events."""
+    """The groups of each core, listed once for each range of positions, because cores that compute
+    the same positions have the same events."""
     parts: dict[tuple[int, int], tuple[Tile, list[int]]] = {}
     for tile in tiles:
         if tile.groups:

@@ -66,7 +66,7 @@ class GoldenResult:
 
 
 class _Run:
-    """What one pass over a chunk of samples collects for each layer that runs."""
+    """The results that one pass over a chunk of samples collects for each run of a layer."""
 
     def __init__(self, count: int, last: int, trace: bool, words: bool) -> None:
         self.spikes: list[list[torch.Tensor]] = [[] for _ in range(count)]
@@ -86,7 +86,7 @@ class _Run:
             self.skeleton[index].append(stable)
 
     def read(self, index: int, emitted: torch.Tensor) -> None:
-        """Collect what a run of the last layer gives to the readout."""
+        """Collect the contribution of a run of the last layer to the readout."""
         counted = _counted(emitted).to(torch.int64)
         self.emitted_counts[index] = self.emitted_counts[index] + counted
         if self.words:
@@ -170,7 +170,7 @@ class Golden:
         trace : bool
             Keep the spikes and the skeleton of every layer.
         state : sequence of GoldenState or None
-            The ``state`` of an earlier result, to go on from it. None starts afresh.
+            The ``state`` of an earlier result to continue from. None starts afresh.
 
         Raises
         ------
@@ -183,7 +183,8 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
-        # As many samples at once as fit, with all of their steps; fewer steps if one is too long.
+        # Run as many samples at once as fit, with all of their steps; fewer steps if one sample is
+        # too long.
         widest = max(layer.width for layer in self._layers)
         per_chunk = max(1, self.values_at_once // widest)
         rows = max(1, per_chunk // steps)

@@ -21,7 +21,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class GoldenState:
-    """The state of one layer, from which a later run goes on.
+    """The state of one layer, from which a later run continues.
 
     Maps are in C order (channel, height, width).
 
@@ -188,7 +188,7 @@ class GoldenLayer:
         steps : int
             The number of steps.
         state : LayerState
-            The state before the first step, and afterwards that after the last.
+            The state before the first step; it is updated to the state after the last one.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class GoldenLayer:
 
 
 def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tensor:
-    """(..., flat) maps as (..., channels, rows, size, columns, size). Edges that do not fill a tile
+    """(..., flat) maps as (..., channels, rows, size, columns, size). Edges that do not fill a cell
     are dropped."""
     channels, height, width = shape
     rows, columns = height // size, width // size

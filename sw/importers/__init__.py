@@ -1,9 +1,9 @@
 """Importers of models from other frameworks, and the export to NIR.
 
-A model becomes a chain of operations (``frameworks`` for torch, ``nir`` for NIR), the chain becomes
-layers of real numbers (``graph``), and these become integers, with a report (``convert``). The room
-may import ``golden``, ``samples``, ``network``, ``support`` and ``spec``. A framework is imported
-only by the function that reads its models.
+A model becomes a chain of operations (in ``frameworks`` for torch, in ``nir`` for NIR). The chain
+becomes layers of real numbers (``graph``), and these become integers, with a report (``convert``).
+This package may import ``golden``, ``samples``, ``network``, ``support`` and ``spec``. A framework
+is imported only by the function that reads its models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A network of real numbers to a ``Network`` with its report: the last step of all importers."""
+"""Turns a network of real numbers into a ``Network`` with its report: the last step of all
+importers."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from .settings import Settings
 
 __all__ = ["convert"]
 
-# Where between 1 and its limit the factor of _matched is tried.
+# The positions between 1 and its limit at which the factor of _matched is tried.
 _MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -66,7 +67,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         if index == 0:
             layer = replace(layer, weight=layer.weight * factor)
         scale = _scale(settings.scale, index, network.layers)
-        # The states of the layer are ``divisor`` times the model's, and so is its scale.
+        # The states of the layer are ``divisor`` times those of the model, and so is its scale.
         scale = None if scale is None else scale * layer.divisor
         try:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
@@ -143,7 +144,7 @@ def _quantized(
     before: Sequence[Layer],
     scale: Floats | None,
 ) -> Quantized:
-    """Return the layer's integers: rounded plainly where that is exact, else on the samples."""
+    """Return the layer's integers: rounded plainly if that is exact, else with the samples."""
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
         "scale": scale,
@@ -231,7 +232,7 @@ def _integer(layer: FloatLayer, index: int, quantized: Quantized, settings: Sett
         fires=cell.fires,
         synapse_leak=synapse_leak,
     )
-    # The matrix has the recurrent weights behind the others, as they share the neuron's scale.
+    # The matrix has the recurrent weights after the others, because they share the neuron's scale.
     inputs = prod(layer.weight.shape[1:])
     weight = quantized.weight[:, :inputs].reshape(layer.weight.shape)
     shared: dict[str, Any] = {
@@ -290,7 +291,7 @@ def _layer_report(
 
 
 def _plainest(threshold: npt.NDArray[np.int64] | None) -> Any:
-    """Return one number where all thresholds are the same."""
+    """Return a single number if all thresholds are the same."""
     if threshold is None or (threshold != threshold[0]).any():
         return threshold
     return int(threshold[0])

@@ -1,7 +1,7 @@
 """The operations between two layers of neurons, folded into the weights of the second.
 
-Affine maps in a row are one affine map, and so is a scaling before or behind one:
-``w (a x + b) + c`` is ``(w a) x + (w b + c)``.
+A sequence of affine maps is one affine map, and so is a scaling before or after one: ``w (a x + b)
++ c`` is ``(w a) x + (w b + c)``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def square_pool(op: Pool, where: str) -> int:
     Raises
     ------
     NotExpressible
-        If the cells are not square, not side by side, or reach into a padding.
+        If the cells are not square, not adjacent, or reach into a padding.
     """
     if len(set(op.size)) > 1 or op.stride != op.size or any(op.padding):
         raise NotExpressible(
@@ -49,7 +49,7 @@ class Folding:
     Attributes
     ----------
     shape : tuple of int
-        Shape behind the operations so far.
+        Shape after the operations so far.
     weight : (out, in) or (out, in, kh, kw) float64, or None
         Weights so far; None before the first.
     """
@@ -203,7 +203,7 @@ class Folding:
             self.divisor = pool.size**2
 
     def layer(self, op: Neurons) -> FloatLayer:
-        """Return the layer that these neurons make with the operations so far.
+        """Return the layer made of the operations so far and these neurons.
 
         Raises
         ------
@@ -241,8 +241,8 @@ class Folding:
             cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
         bias = np.broadcast_to(self.bias, (outputs,)) + own
-        # Dividing the weights by the size of an average pool's cells would keep few of them exact,
-        # so everything else is multiplied by it.
+        # If the weights were divided by the size of an average pool's cells, few of them would stay
+        # exact. So everything else is multiplied by it.
         times = self.divisor
         cell = replace(
             cell,

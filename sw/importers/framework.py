@@ -1,4 +1,4 @@
-"""What an importer says of its framework, and the import of optional packages."""
+"""What an importer knows about its framework, and the import of optional packages."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ class Framework:
     name : str
         Name of the framework, for reports.
     neurons : mapping of type to callable
-        What translates the neurons of a type. Subclasses are refused, since their rule may differ.
+        The function that translates the neurons of each type. Subclasses are refused, since their
+        rule may differ.
     base : type
         The class that all neurons of the framework derive from.
     silent : tuple of type
         Modules of the framework that do nothing once training is over.
     reset : callable
-        Puts a neuron back to the start of a sample.
+        Resets a neuron to the start of a sample.
     nearest : str
         The neurons that can be expressed, for messages.
     assumed : str
@@ -75,7 +76,7 @@ class Framework:
         return isinstance(module, self.base) and not isinstance(module, self.silent)
 
     def reset_all(self, module: nn.Module) -> None:
-        """Put every neuron of a module back to the start of a sample."""
+        """Reset every neuron of a module to the start of a sample."""
         for child in module.modules():
             if self.is_neuron(child):
                 self.reset(child)

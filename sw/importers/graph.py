@@ -1,8 +1,8 @@
 """A model as a chain of operations, and the chain as layers of weights and neurons.
 
 Every importer turns its model into ``Operation`` objects in the order in which data passes them.
-``assemble`` makes layers of them: ``folding`` turns what lies between two layers of neurons into
-the weights of the second.
+``assemble`` makes layers of them: ``folding`` turns the operations between two layers of neurons
+into the weights of the second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["FloatNetwork", "Run", "assemble"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a network of real numbers did.
+    """The run of a network of real numbers.
 
     Attributes
     ----------
@@ -45,13 +45,13 @@ class FloatNetwork:
     Attributes
     ----------
     source : str
-        Where it comes from, for reports.
+        The name of its origin, for reports.
     shape : tuple of int
         Shape of one step of one sample.
     layers : tuple of FloatLayer
         Its layers.
     assumed : tuple of str
-        The semantics it is read with, a line each.
+        The semantics with which it was read, one line each.
     reference : callable or None
         Runs ``(steps, batch, *shape)`` inputs on the model's own layers; None to run ``layers``.
     """
@@ -89,7 +89,7 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
     Raises
     ------
     NotExpressible
-        Naming the operation, its type, the reason and the nearest that can be expressed.
+        Naming the operation, its type, the reason and the nearest rule that can be expressed.
     ValueError
         If shapes do not fit.
     """

@@ -38,9 +38,9 @@ class FloatLayer:
     pool : SumPool2d or None
         Sum pooling of the input.
     divisor : int
-        Size of the cells of an average pool, for which ``pool`` stands; 1 for a sum pool. Not the
-        weights are divided by it, which would keep few of them exact: everything else is
-        multiplied by it, so the states of the layer are that many times the model's.
+        Size of the cells of an average pool, for which ``pool`` stands; 1 for a sum pool. Dividing
+        the weights by it would keep few of them exact. So everything else is multiplied by it, and
+        the states of the layer are that many times those of the model.
     conv : Conv2d or None
         Geometry of a convolution, with ``pool`` and weights of 0; None for a dense layer.
     pool_after : MaxPool2d or None
@@ -59,7 +59,8 @@ class FloatLayer:
 
     @property
     def matrix(self) -> Floats:
-        """(out, weights) of each output: those on the inputs, then those on the own spikes."""
+        """(out, weights) of each output: those on the inputs, then those on the layer's own
+        spikes."""
         flat = self.weight.reshape(len(self.weight), -1)
         if self.cell.recurrent is None:
             return flat
@@ -101,7 +102,7 @@ class FloatLayer:
         return maps.reshape(-1, *shape)
 
     def receptive_fields(self, inputs: Floats) -> Floats:
-        """Return what the weights are multiplied by at each position of the kernel.
+        """Return the values that the weights are multiplied by at each position of the kernel.
 
         Parameters
         ----------
@@ -123,10 +124,10 @@ class FloatLayer:
         return ordered.reshape(len(inputs), -1, prod(self.weight.shape[1:]))
 
     def moments(self, inputs: Floats) -> Floats:
-        """Return (weights, weights) mean products of what the weights are multiplied by.
+        """Return (weights, weights) mean products of the values that the weights are multiplied by.
 
-        Of large maps a part of the inputs is enough. The layer's own spikes are assumed to be as
-        frequent as its inputs, and independent.
+        For large maps, a part of the inputs is enough. The layer's own spikes are assumed to be as
+        frequent as its inputs, and independent of each other.
 
         Parameters
         ----------
@@ -147,12 +148,14 @@ class FloatLayer:
         return joined
 
     def current(self, inputs: Floats) -> Floats:
-        """Return (..., neurons) currents of ``(..., *shape)`` inputs, without own spikes."""
+        """Return (..., neurons) currents of ``(..., *shape)`` inputs, without the layer's own
+        spikes."""
         lead = inputs.shape[: inputs.ndim - len(self.shape)]
         flat = inputs.reshape(-1, prod(self.shape))
         weight = self.weight.reshape(len(self.weight), -1).T
         neurons = prod(self.neuron_shape)
-        # In pieces, since receptive fields repeat every input as often as the kernel has weights.
+        # This is done in pieces, since receptive fields repeat every input as often as the kernel
+        # has weights.
         at_once = max(1, _AT_ONCE // (neurons // len(self.weight) * len(weight)))
         parts = [
             np.swapaxes(self.receptive_fields(flat[at : at + at_once]) @ weight + self.bias, 1, 2)

@@ -1,4 +1,4 @@
-"""Samples that are run on a model and on the network it became."""
+"""Runs samples on a model and on the network made of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .settings import Settings
 __all__ = ["Samples"]
 
 _CHUNK = 64  # samples the source runs at once, which bounds its memory
-_COMPARED = 256  # samples by which thresholds are chosen; more cost time and change little
+_COMPARED = 256  # samples for choosing thresholds; more take time and change little
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
 
 
@@ -47,7 +47,7 @@ class Samples:
     flat : (batch, steps, inputs) or (batch, inputs) int64
         Spikes or pixels.
     run : Run
-        What the source does with them.
+        The run of the source on them.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class Samples:
                 "calibration must be spikes or pixels, not event arrays: bin them with "
                 "stablespike.bin_events first"
             )
-        # The checks of samples want a network; any with this input will do.
+        # The checks of samples need a network; any network with this input will do.
         stand_in = Network(
             source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
@@ -130,7 +130,7 @@ class Samples:
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
     def inputs(self, layers: Sequence[Layer]) -> Floats:
-        """Return (values, inputs) of the layer behind ``layers``, before its pooling."""
+        """Return (values, inputs) of the layer after ``layers``, before its pooling."""
         if not layers:
             return self.flat.reshape(-1, self.source.size).astype(np.float64)
         spikes = self._last_spikes(layers, len(self.flat))
@@ -186,7 +186,8 @@ class Samples:
             )
         )
         if network.readout == "membrane":
-            # Membranes of the two differ in scale, so each predicts from its own alone.
+            # The membranes of the two networks differ in scale, so each prediction uses only its
+            # own network.
             theirs = self.run.membrane.argmax(1)
         else:
             emitted = self.network.layers[-1].output(self.run.spikes[-1])

@@ -1,4 +1,4 @@
-"""Models as the command line names them: a NIR file, or a name in a Python file."""
+"""Models, as named on the command line: a NIR file, or a name in a Python file."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def load_module(file: str, name: str) -> Any:
         if not hasattr(code, name):
             raise FileError(f"{file} has no {name}")
         made = getattr(code, name)
-        # A torch module is callable too, but it is what is wanted already.
+        # A torch module is callable too, but it is already the result.
         return made if hasattr(made, "named_children") and not isinstance(made, type) else made()
     except FileError:
         raise

@@ -95,7 +95,7 @@ class Pool(Operation):
     Attributes
     ----------
     mode : {"sum", "average", "max"}
-        What is computed of a cell.
+        The value that is computed from a cell.
     size : (int, int)
         Height and width of a cell.
     stride : (int, int)
@@ -126,7 +126,7 @@ class Reshape(Operation):
     end: int = -1
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape behind it.
+        """Return the shape after it.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Neurons(Operation):
     cell : Cell
         Their rule.
     size : int or None
-        Their number; None for as many as the weights in front have outputs.
+        Their number; None for the number of outputs of the weights in front.
     """
 
     cell: Cell

@@ -1,8 +1,8 @@
 """The rule of a neuron of another framework, in real numbers.
 
-A ``Cell`` holds the rule. Each importer builds one per layer, a row of the documentation's table of
-dialects, or refuses the neuron by name. Where no setting of ``Neuron`` computes the source's rule,
-the cell holds the nearest one, and ``inexact`` says how they differ.
+A ``Cell`` holds the rule. Each importer builds one per layer, according to the table of dialects in
+the documentation, or refuses the neuron by name. If no setting of ``Neuron`` computes the source's
+rule, the cell holds the nearest one, and ``inexact`` says how they differ.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Cell:
     """The rule of one layer's neurons, in the units of the layer's input.
 
     In each step the membrane becomes ``v = decay v + i``. With a synaptic current it is
-    ``q = synapse_decay q + i`` and ``v = decay v + q``. A neuron fires where ``v`` passes the
-    threshold, and then it is reset. The input ``i`` is not multiplied by anything.
+    ``q = synapse_decay q + i`` and ``v = decay v + q``. A neuron fires when ``v`` passes the
+    threshold, and is then reset. The input ``i`` is not multiplied by anything.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class Cell:
     synapse_decay : float or None
         Share of the synaptic current that stays from one step to the next; None without one.
     recurrent : (neurons, neurons), (neurons,) or () float64, or None
-        Weights on the layer's own spikes of the previous step. One number or one per neuron is on
-        the neuron's own spikes.
+        Weights on the layer's own spikes of the previous step. A single number, or one per neuron,
+        is a weight on the neuron's own spikes.
     recurrent_bias : () or (neurons,) float64
         Added to the input in every step, as the recurrent weights' own bias.
     inexact : str
@@ -114,7 +114,8 @@ class Cell:
         v = np.full(current.shape[1:], float(self.v_init))
         r, q = np.zeros(v.shape), np.zeros(v.shape)
         spikes = np.zeros(current.shape, dtype=np.bool_)
-        # ``r`` are the spikes of the step before until the membrane is compared, then this step's.
+        # ``r`` holds the spikes of the previous step until the membrane is compared, then those of
+        # this step.
         late = self.reset == "subtract" and self.reset_timing == "next_step"
         for t, each in enumerate(current + self.bias + self.recurrent_bias):
             if self.recurrent is not None:
@@ -179,7 +180,7 @@ def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
     Raises
     ------
     NotExpressible
-        If they differ; ``why`` says what the array has only one of.
+        If they differ; ``why`` says what the array has only once.
     ValueError
         If there is none, or one is not finite.
     """
@@ -226,7 +227,7 @@ def checked_threshold(node: str, kind: str, values: Any) -> Floats:
 
 
 def squeezed(values: Floats) -> Floats:
-    """Return one number, (), where all ``values`` are the same, else ``values``."""
+    """Return one number, (), if all ``values`` are the same, else ``values``."""
     flat = values.reshape(-1)
     return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
 
@@ -241,7 +242,7 @@ def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
     allowed : sequence of str
         What it may be.
     ask : str
-        The message where it is None. It begins with the name of the argument.
+        The message if it is None. It begins with the name of the argument.
 
     Raises
     ------

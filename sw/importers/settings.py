@@ -1,4 +1,4 @@
-"""What importers are told besides the model."""
+"""The options of importers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Options(TypedDict, total=False):
     input : SpikeInput or PixelInput
         The network's input. By default a ``SpikeInput`` of the model's shape.
     input_scale : float
-        What the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it expects
-        as 0 to 1. It is 1 for spikes, and must be given for pixels.
+        The value that the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it
+        expects as 0 to 1. It is 1 for spikes, and must be given for pixels.
     scale : float or list
-        What one weight step is in the model's units: one number, or a list with an entry per layer,
-        which is None, a number, or one number per neuron. By default the scale is chosen so that
-        rounding changes least.
+        The size of one weight step in the model's units: one number, or a list with an entry per
+        layer, which is None, a number, or one number per neuron. By default the scale is chosen so
+        that rounding changes least.
     calibration : array_like
         Samples on which the rounding is chosen and the report is measured:
         ``(batch, steps, *shape)`` spikes or ``(batch, *shape)`` pixels. By default random samples,
@@ -44,11 +44,10 @@ class Options(TypedDict, total=False):
     time_axis : {0, 1}
         Axis of the steps in calibration spikes; 1 by default, 0 for (steps, batch, ...).
     readout : {"counts", "words", "membrane"}
-        The network's readout. By default "membrane" where the last layer never fires, else
-        "counts".
+        The network's readout. By default "membrane" if the last layer never fires, else "counts".
     approximate : bool
-        Where the array has no equal of the model's rule, take the nearest one, measure what it
-        changes and report it. By default such a rule is refused.
+        If the array has no equivalent of the model's rule, take the nearest one, measure what it
+        changes and report it. By default, such a rule is refused.
     """
 
     weight_bits: int
@@ -68,7 +67,7 @@ class Options(TypedDict, total=False):
 class Settings:
     """The options of an importer, with defaults, checked.
 
-    Beside those of ``Options`` there are two that a graph of ``to_nir`` sets.
+    Besides those of ``Options``, there are two that a graph of ``to_nir`` sets.
 
     Parameters
     ----------

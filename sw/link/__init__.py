@@ -1,4 +1,4 @@
-"""Bytes to and from a device: addresses, transports, and the session over them.
+"""The host's end of the link: addresses, transports, and the session over them.
 
 May import ``support`` and ``spec``, and the simulation when a simulated device is opened.
 """

@@ -30,7 +30,7 @@ class Uri:
     scheme : str
         ``golden``, ``sim``, ``serial`` or ``tcp``.
     target : str
-        What follows the scheme: a preset, ``netlist=board``, a port, or ``host:port``.
+        The part after the scheme: a preset, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
         The values behind the ``?`` by their names.
     """

@@ -1,6 +1,6 @@
 """The host's side of the link: frames, go-back-N in both directions, credits and hello.
 
-Bytes may be lost, damaged, doubled or reordered in either direction. Nevertheless commands are
+Bytes may be lost, damaged, duplicated or reordered in either direction. Nevertheless, commands are
 executed and reports are returned once and in order, or there is an error.
 """
 
@@ -34,7 +34,7 @@ from .transport import Transport
 __all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]
 
 _NONCE_BYTES = 4
-_AHEAD = 128  # half of the sequence numbers: a frame that is further ahead is an old one
+_AHEAD = 128  # half of the sequence numbers: a frame further ahead than this is an old one
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a device says of itself.
+    """A device's description of itself.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class DeviceInfo:
     build_id : bytes
         The ID of the build that made its bitstream.
     clock_hz : int
-        Its clock in Hz; 0 if it does not tell.
+        Its clock in Hz; 0 if unknown.
     """
 
     config: ArrayConfig
@@ -134,7 +134,7 @@ class Session:
     Parameters
     ----------
     transport : Transport
-        What carries the bytes.
+        The transport that carries the bytes.
     timeout : float or None
         Seconds without any answer, or without any progress, after which the device is given up.
         None for the transport's own.
@@ -142,7 +142,7 @@ class Session:
         Seconds of silence after which the device is asked what was lost, at most a quarter of
         ``timeout``. None for the transport's own.
     avoid : int or None
-        A session number not to choose: that of the last session on this device.
+        A session number to avoid: that of the last session on this device.
     clock : callable
         Returns the time in seconds.
 
@@ -249,7 +249,7 @@ class Session:
         Returns
         -------
         bool
-            Whether that was all of ``commands``.
+            Whether all of ``commands`` were sent.
         """
         self._fill(commands)
         return self._pending is None
@@ -264,7 +264,7 @@ class Session:
         commands : iterator of bytes
             Bodies of DATA frames, taken one by one as there is credit for them.
         waiting : str
-            What the caller waits for, for the message of a timeout.
+            What the caller is waiting for, for the message of a timeout.
         timeout : float or None
             Seconds to wait if nothing is there; until the next poll if None.
 
@@ -283,8 +283,9 @@ class Session:
         assert self.info is not None, "open the session first"
         self._fill(commands)
         began, damaged = self._clock(), self.damaged
-        # What is there is taken without waiting. Before waiting, reports are acknowledged whose
-        # credit the device may wait for; otherwise the next command carries that along.
+        # Bytes that are there are taken without waiting. Before waiting, reports are acknowledged,
+        # because the device may need the credit; otherwise the next command carries the
+        # acknowledgement.
         frames = self._read(0)
         if not frames:
             if self._acked < 0 or 4 * self._unacked_bytes >= self.info.config.result_bytes:
@@ -381,7 +382,7 @@ class Session:
         self.received += len(data)
         self._raw += data
         *pieces, rest = self._raw.split(b"\0")
-        # A piece that is longer than any frame is damaged. What is kept of it is dropped at the
+        # A piece that is longer than any frame is damaged. The part that was kept is dropped at the
         # next zero.
         self._raw = rest[: 2 * FRAME_BYTES]
         frames = []
@@ -398,7 +399,7 @@ class Session:
         self._write(encode_frame(Frame(kind, self.number, seq & 0xFF, self._expected & 0xFF, body)))
 
     def _ask_resend(self) -> None:
-        # A frame that lost the zero at its end would swallow this one: end it.
+        # A frame that lost its final zero would swallow this one, so end it first.
         self._write(b"\0")
         self._send(Kind.ACK | RESEND)
         self._unpolled = 0.0

@@ -66,7 +66,7 @@ class SimulatedTransport(Transport):
 class NetlistTransport(SimulatedTransport):
     """The netlist of a board's bitstream, simulated at the pins of its UART.
 
-    The simulation is slow. Unless a rate is asked for, it goes on at the fastest rate there is.
+    The simulation is slow. Unless a rate is requested, it continues at the fastest possible rate.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class NetlistTransport(SimulatedTransport):
         If the simulator or a tool is not installed.
     """
 
-    timeout = 3600.0  # the first answers come at the default rate, many clocks a bit
+    timeout = 3600.0  # the first answers come at the default rate, with many clocks per bit
     poll = 20.0
 
     def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Byte transports: the ways on which bytes reach a device."""
+"""Byte transports: the ways in which bytes reach a device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..support.errors import DeviceNotFound, DeviceTimeout, LinkError
 __all__ = ["SerialTransport", "TcpTransport", "Transport"]
 
 _CHUNK = 65536
-_RESET_READS = 1000  # of a device that never stops talking
+_RESET_READS = 1000  # the limit for a device that never stops sending
 
 
 class Transport(abc.ABC):
@@ -31,7 +31,7 @@ class Transport(abc.ABC):
     broken : bool
         Nothing can be read or written any more, and the transport must be opened again.
     own_baud : int or None
-        The rate to go on at if none is asked for; None to stay at the default.
+        The rate to use if none is requested; None to stay at the default.
     foreign : str
         What to check if something other than a device answers, for messages.
     """
@@ -62,7 +62,7 @@ class Transport(abc.ABC):
         Parameters
         ----------
         timeout : float
-            Seconds after which nothing is returned. It may be earlier if nothing can come any more.
+            Seconds to wait before nothing is returned. It may be less if nothing can come any more.
 
         Raises
         ------
@@ -71,13 +71,13 @@ class Transport(abc.ABC):
         """
 
     def reset(self) -> None:
-        """Go back to the state after opening: drop what has come, set the default rate."""
+        """Return to the state after opening: drop received bytes, set the default rate."""
         for _ in range(_RESET_READS):
             if not self.read(0):
                 return
 
     def set_baud(self, baud: int) -> None:
-        """Go on at another rate, once everything that was written has been sent.
+        """Continue at another rate, once everything that was written has been sent.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give the pipe back. Closing it twice does no harm."""
+        """Close the pipe. Closing it twice does no harm."""
 
 
 class SerialTransport(Transport):
@@ -108,7 +108,7 @@ class SerialTransport(Transport):
     ValueError
         If no port is named.
     DeviceNotFound
-        If there is no such port, or it cannot be opened. The message lists the ports there are.
+        If there is no such port, or it cannot be opened. The message lists the existing ports.
     """
 
     foreign = "check the baud rate and what is connected there"
@@ -159,7 +159,7 @@ class SerialTransport(Transport):
             if not waiting and timeout > 0:
                 if self._port.timeout != timeout:
                     self._port.timeout = timeout
-                # Wait for one byte only: a read of more would wait for all of them.
+                # Wait for one byte only, because reading more would wait for all of them.
                 first = bytes(self._port.read(1))
                 return first + bytes(self._port.read(self._port.in_waiting)) if first else b""
             return bytes(self._port.read(waiting)) if waiting else b""
@@ -185,7 +185,7 @@ class SerialTransport(Transport):
 
 
 def _serial_errors() -> tuple[type[Exception], ...]:
-    """What pyserial raises when a port breaks. The error of termios is not an OSError."""
+    """The errors that pyserial raises when a port breaks. That of termios is not an OSError."""
     import serial
 
     errors: tuple[type[Exception], ...] = (serial.SerialException, OSError)
@@ -204,7 +204,7 @@ def _ports() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a port does not open, in words where pyserial has only a number."""
+    """Why a port does not open, in words, because pyserial gives only a number."""
     number = getattr(error.__context__, "args", (None,))[:1]
     return "it is no serial port" if number == (errno.ENOTTY,) else str(error)
 
@@ -222,7 +222,7 @@ class TcpTransport(Transport):
     Raises
     ------
     ValueError
-        If it is not such an address.
+        If it is not an address of that form.
     DeviceNotFound
         If nothing listens there.
     """

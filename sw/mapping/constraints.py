@@ -1,4 +1,5 @@
-"""Constraints: everything that keeps an array from running a network exactly, and what would do."""
+"""Constraints: everything that keeps an array from running a network exactly, and what would
+help."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class Violation(NamedTuple):
     Attributes
     ----------
     text : str
-        What is too large, with what is needed and what is there.
+        What is too large, with what is needed and what is available.
     remedy : dict of str to int
         Fields of ``ArrayConfig`` and the values they would have to have.
     """
@@ -45,7 +46,7 @@ _FIXED = {
     "step_y": ("vertical stride with its sum pool", STEP_BITS),
     "pool": ("max pool size", STEP_BITS),
 }
-"""Fields of tasks that have one width in every array: what they hold, and their bits."""
+"""Fields of tasks that have the same width in every array, with their meaning and their bits."""
 
 _ADDRESSES = {
     "line": "words of a map row",
@@ -54,7 +55,7 @@ _ADDRESSES = {
     "step_x": "words the kernel moves on by",
     "first_x": "words of padding",
 }
-"""Fields of tasks whose width follows from the size of the spike memory."""
+"""Fields of tasks with a width that follows from the size of the spike memory."""
 
 _POSITIONS = "positions of a core"
 _HIGH = {
@@ -62,7 +63,7 @@ _HIGH = {
     **{what: (1 << bits) - 1 for what, bits in _FIXED.values()},
     _POSITIONS: POSITIONS_HIGH,
 }
-"""The most of anything that an array can have."""
+"""The largest value of each parameter of an array."""
 
 
 def describe(
@@ -91,7 +92,7 @@ def describe(
     for violation in found:
         for name, value in violation.remedy.items():
             remedy[name] = max(value, remedy.get(name, value))
-    # Where no array has memories that large, more cores and lanes may divide what they hold.
+    # If no array has memories that large, more cores and lanes may divide their contents.
     if _beyond(remedy):
         larger = _larger(network, config, steps)
         if larger:
@@ -111,7 +112,7 @@ def describe(
 
 
 def _beyond(values: dict[str, int]) -> list[str]:
-    """The names of which no array can have that much."""
+    """The names of the parameters that exceed every possible array."""
     return [name for name, value in values.items() if name in _HIGH and value > _HIGH[name]]
 
 
@@ -136,7 +137,7 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
 
 
 def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array with the options that the network's layers take, and no more beats than those
+    """The array with the options that the network's layers need, and no more beats than those
     allow."""
     recurrence = network.recurrent and not config.recurrence
     convolution = not config.convolution and (
@@ -171,8 +172,8 @@ def violations(
     plan : Plan or None
         A plan for the network on the array, if there is one already.
     """
-    # Where options are missing, everything else is said of the array with them: one message with
-    # all that has to change is better than one after the other.
+    # If options are missing, everything else is checked on the array with them, because one message
+    # with all the changes is better than one after another.
     able = _with_options(network, config)
     if able != config:
         yield from _option_violations(network, config, able)
@@ -197,7 +198,7 @@ def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Viol
 def _option_violations(
     network: Network, config: ArrayConfig, able: ArrayConfig
 ) -> Iterator[Violation]:
-    """The layers that take an option which the array lacks."""
+    """The layers that need an option which the array lacks."""
     there = config.as_dict()
     remedy = {name: value for name, value in able.as_dict().items() if there[name] != value}
     for option in ("convolution", "recurrence"):
@@ -215,8 +216,8 @@ def _option_violations(
 
 
 def _field_violations(plan: Plan) -> Iterator[Violation]:
-    """The values that fields of tasks do not hold, each once for a layer. Addresses of rows are not
-    looked at: they follow from the memories, which are checked by themselves."""
+    """The values that do not fit their fields of tasks, each once per layer. Addresses of rows are
+    not checked: they follow from the memories, which have their own checks."""
     network, config = plan.network, plan.config
     known = task_fields(config)
     told = set()
@@ -226,7 +227,7 @@ def _field_violations(plan: Plan) -> Iterator[Violation]:
             field = known[name]
             if field.minimum <= value <= field.maximum or (layer, name) in told:
                 continue
-            told.add((layer, name))  # all cores have it
+            told.add((layer, name))  # every core has the same value
             prefix = network.layer_name(layer)
             if name in _FIXED:
                 what, bits = _FIXED[name]
@@ -241,8 +242,8 @@ def _field_violations(plan: Plan) -> Iterator[Violation]:
 def width_violations(
     network: Network, config: ArrayConfig, steps: int
 ) -> Iterator[Violation]:
-    """What no amount of memory would change: widths, and samples longer than a window on an array
-    without state memory.
+    """Violations that no amount of memory would remove: widths, and samples longer than a window on
+    an array without state memory.
 
     Parameters
     ----------
@@ -318,7 +319,7 @@ def _neuron_violations(
 
 
 def _first(wrong: npt.NDArray[np.bool_]) -> int | None:
-    """The first neuron for which it is so."""
+    """The first neuron for which the condition holds."""
     return int(wrong.argmax()) if wrong.any() else None
 
 
@@ -337,8 +338,8 @@ def _sum_violations(network: Network, config: ArrayConfig, index: int) -> Iterat
 def _split_sum_violations(
     network: Network, config: ArrayConfig, index: int
 ) -> Iterator[Violation]:
-    """Weights that are split over two lanes have two sums, each in an accumulator of its own: that
-    of the signed high halves, and that of the unsigned low halves."""
+    """Weights that are split over two lanes have two sums, each in its own accumulator: that of the
+    signed high halves, and that of the unsigned low halves."""
     layer, shape = network.layers[index], network.input_shapes[index]
     low, high = signed_range(config.acc_bits)
     below, above = layer.sum_bounds(shape, lambda weight: weight >> 4)

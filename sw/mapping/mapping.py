@@ -13,7 +13,7 @@ __all__ = ["Mapping"]
 
 @dataclass(frozen=True)
 class Mapping:
-    """A network on an array: all that its cycles depend on beside the samples.
+    """A network on an array: everything that its cycles depend on, besides the samples.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Mapping:
         Per layer, how it is partitioned over the cores.
     device : str or None
         ``"golden:"`` if the golden model is the only device it is for: the array may lack what the
-        network takes, so that there are no cycles. None if it is for every device.
+        network needs, so there are no cycles. None if it is for every device.
     """
 
     network: Network
@@ -38,7 +38,8 @@ class Mapping:
 
     @property
     def window(self) -> int:
-        """Steps computed together: those of a word of the array, or 1 with a recurrent layer."""
+        """Steps computed together: the steps of a word of the array, or 1 with a recurrent
+        layer."""
         return self.network.window(self.config.window)
 
     @property
@@ -58,7 +59,7 @@ class Mapping:
 
     @property
     def layer_tags(self) -> dict[int, tuple[int, str]]:
-        """What the layer field of a report stands for: a layer, and which of its runs it is."""
+        """The meaning of the layer field of a report: a layer, and which of its runs it is."""
         tags = {i: (i, "spikes") for i in range(len(self.network.layers))}
         if self.network.both:
             tags[len(tags)] = (len(tags) - 1, "skeleton")
@@ -69,16 +70,16 @@ class Mapping:
         return grid(self.network.layers[index], self.network.input_shapes[index])
 
     def sent_kinds(self, index: int) -> tuple[str, ...]:
-        """The kinds of rows that a layer sends: those that the layer behind reads, and those that
-        it reads itself."""
+        """The kinds of rows that a layer sends: those that the next layer reads, and those that it
+        reads itself."""
         layer, inner = self.network.layers[index], index < len(self.network.layers) - 1
         spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
         skeleton = inner and layer.emit != "spikes"
         return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
 
     def reads_in_order(self, index: int) -> bool:
-        """Whether a layer reads the rows of its map as they come: a dense layer that is not
-        recurrent, if a single core sends the rows, of a single kind."""
+        """Whether a layer reads the rows of its map as they come. A dense layer that is not
+        recurrent does, if a single core sends the rows and they are of a single kind."""
         layer = self.network.layers[index]
         if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
             return False

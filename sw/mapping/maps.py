@@ -1,11 +1,10 @@
 """Maps of spike words: the layout of a map, and where the maps are in the spike memory.
 
 A map is stored by height, then width, then channel. A map that a layer writes has whole rows of L
-words at each position (lanes behind the last channel are silent), so that the row of a position and
-a group is one that the core which computes it can send by itself. Where a neuron takes two lanes,
-its word is on the second of them and the first is silent. The input map of a convolution is packed.
-The input map of a dense layer is in C order (channel, height, width), as is everything the host
-sends and gets.
+words at each position (lanes behind the last channel are silent), so that a single core computes
+and sends the row of a position and a group. If a neuron takes two lanes, its word is on the second
+of them and the first is silent. The input map of a convolution is packed. The input map of a dense
+layer is in C order (channel, height, width), like everything that the host sends and receives.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class Map:
     channels, height, width : int
         Shape of the map.
     pitch : int
-        Words from one position to the next; those without a channel are silent.
+        Words from one position to the next; words without a channel are silent.
     lanes_per_channel : int
-        Words of a channel; the last of them has its spikes, the others are silent.
+        Words of a channel; the last of them has the spikes, the others are silent.
     """
 
     channels: int
@@ -91,7 +90,7 @@ class Map:
 def lanes_per_channel(network: Network, config: ArrayConfig, index: int) -> int:
     """Lanes of a neuron of a layer: 2 if its weights are too wide for one and the array can split
     them over two, else 1."""
-    # A layer of narrow weights stays on one lane each, in whatever network it is.
+    # Neurons with narrow weights take one lane each, whatever the network.
     wide = network.layer_weight_bits(index) > config.weight_bits
     return 2 if config.wide_weights and wide else 1
 
@@ -131,8 +130,8 @@ class Maps:
     """Where the maps between the layers are: rows of L words, the same in every core and on the
     bus.
 
-    The input map is there twice: one copy is filled while the other is read. A recurrent map, the
-    spikes a layer reads of itself, is there twice as well for each run of the layer: it is read
+    The input map is stored twice: one copy is filled while the other is read. A recurrent map (a
+    layer's own spikes, which it reads) is also stored twice for each run of the layer: it is read
     from the copy that the window before wrote. The next layer reads the recurrent map, too. All
     other maps alternate between two addresses.
 
@@ -179,8 +178,8 @@ class Maps:
         for i in range(len(layers)):
             self.recurrent_spikes.append(at)
             at += 2 * self.recurrent_rows(i)
-        # When a layer writes, nobody reads any more what its own input was computed from: every
-        # other map can be at the same address.
+        # When a layer writes, the map from which its own input was computed is no longer read, so
+        # every other map can be at the same address.
         rows = [map_.rows(lanes) for map_ in written[:-1]]
         spikes = [
             count * (layer.recurrent is None and layer.emit != "skeleton")

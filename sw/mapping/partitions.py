@@ -18,7 +18,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Tile(NamedTuple):
-    """What one core computes of a layer: some of its groups, at some of its positions.
+    """The part of a layer that one core computes: some of its groups, at some of its positions.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Partitioning:
     tiles : tuple of Tile
         The tile of each core.
     channel_parts, position_parts : int
-        Parts into which the groups and the positions are cut. A tile is one part of each.
+        Parts into which the groups and the positions are divided. A tile is one part of each.
     positions : int
         Positions of the largest tile.
     load : int
@@ -62,7 +62,7 @@ class Partitioning:
 
     @property
     def groups(self) -> int:
-        """Groups of the tile that has most of them."""
+        """Groups of the tile with the most groups."""
         return max(tile.groups for tile in self.tiles)
 
     def __str__(self) -> str:
@@ -127,7 +127,7 @@ class Order(NamedTuple):
     Attributes
     ----------
     y, x, group : (runs,) int64 array
-        Row and column of the position among all of the layer's, and the group.
+        Row and column of the position in the layer, and the group.
     rows : (runs,) int64 array
         Row of the run's neurons in a map of all neurons.
     emitted : (emitted rows,) int64 array
@@ -155,9 +155,9 @@ def grid(layer: Layer, shape: Shape) -> Grid:
 def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Partitioning]:
     """The ways to partition a layer, the best one first.
 
-    Groups are dealt to the parts evenly and in order, and so are positions, in whole cells of the
-    max pool. The best partitioning has the least load, and among several of the same load the
-    fewest weights. A dense layer has one: its groups over all cores.
+    Groups are assigned to the parts evenly and in order, and so are positions, in whole cells of
+    the max pool. The best partitioning has the least load and, among several with the same load,
+    the fewest weights. A dense layer has one partitioning: its groups over all cores.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Par
     """
     groups, positions = -(-layer.channels // size), grid(layer, shape)
     if not isinstance(layer, Conv2d):
-        # With a single position there is nothing else to cut.
+        # With a single position, there is nothing else to divide.
         tiles = tuple(Tile(first, count) for first, count in _dealt(groups, cores))
         return [Partitioning(tiles, min(cores, groups), 1, 1, max(tile.groups for tile in tiles))]
     found = [
@@ -188,14 +188,14 @@ def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Par
 
 
 def _dealt(count: int, parts: int) -> list[tuple[int, int]]:
-    """First and number of the things in each part."""
+    """The first item of each part, and its number of items."""
     # Rounded down, so that no two parts differ by more than one.
     bounds = [count * part // parts for part in range(parts + 1)]
     return [(a, b - a) for a, b in pairwise(bounds)]
 
 
 def _partitioned(there: Grid, groups: int, channel_parts: int, cores: int) -> Partitioning:
-    """The groups in so many parts, the positions in as many as there are cores for."""
+    """The groups in that many parts, and the positions in as many as there are cores for."""
     # A tile is one part of each: cores beyond a full grid of parts compute nothing.
     position_parts = min(cores // channel_parts, there.cells)
     tiles = [

@@ -1,4 +1,4 @@
-"""Plans: which partitionings of the layers an array has the memories for."""
+"""Plans: partitionings of the layers for which an array has the memories."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .partitions import Grid, Partitioning, Tile, grid, partitionings
 
 __all__ = ["Plan", "group_rows", "kernel_extent", "make_plans", "state_groups"]
 
-_TRIED = 2048  # combinations of partitionings, the best ones first; a few layers have thousands
+_TRIED = 2048  # combinations of partitionings, best first; a few layers already have thousands
 _DIVIDED = ("weight_rows", "neuron_groups", "state_groups")
-"""Memories that a layer's partitioning divides between the cores."""
+"""Memories whose contents a layer's partitioning divides among the cores."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -33,12 +33,12 @@ class Plan(Mapping):
     Attributes
     ----------
     network, config, steps, partitions, device
-        As of ``Mapping``.
+        Those of ``Mapping``.
     maps : Maps
         Where the maps are.
     stateless : bool
-        Membranes are not kept beyond a window, for want of room or of a memory for them: one group
-        of the state memory is enough for a run of a layer.
+        Membranes are not kept beyond a window, because there is no room or no memory for them. One
+        group of the state memory is then enough for a run of a layer.
     state_needed : int
         If there is no room, the state groups the fullest core would need to keep membranes; else 0.
     needed : dict of str to int
@@ -79,8 +79,8 @@ def state_groups(tile: Tile, positions: Grid, stateless: bool) -> int:
 def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1) -> list[Plan]:
     """Plans for a network on an array.
 
-    Plans keep membranes, if one that does fits. Samples of a single window may do without, on
-    arrays with convolution.
+    Plans keep membranes if such a plan fits. On arrays with convolution, samples of a single window
+    can do without.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     Returns
     -------
     list of Plan
-        Plans that fit, those of the least load first. If none does, the one that needs the least.
+        Plans that fit, those of the least load first. If none fits, the one that needs the least.
     """
     maps = Maps(network, config)
     ways = [
@@ -108,13 +108,13 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
     one_window = steps <= network.window(config.window)
     allowed = [False] if config.state or not config.convolution else []
     allowed += [True] if config.convolution and one_window else []
-    # Membranes that are kept let a program go on from one sample to the next, so that comes first.
+    # Kept membranes let a program continue from one sample to the next, so this is tried first.
     for stateless in allowed or [True]:
         search = _Search(network, config, maps, ways, stateless)
         found = search.fitting(most)
         if found:
             break
-    # What keeping them would take is told to those who have to do without.
+    # A program without them says how much memory keeping them would take.
     keeping = _Search(network, config, maps, ways, stateless=False)
     # A task at the end waits for the rows that a recurrent last layer sends to itself.
     waits = network.layers[-1].recurrent is not None
@@ -135,13 +135,15 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
 
 
 def _usable(ways: list[Partitioning]) -> list[Partitioning]:
-    """Those whose positions a core can count; if there are none, the one with the fewest."""
+    """Partitionings with few enough positions for a core to count; if there are none, the one with
+    the fewest."""
     usable = [way for way in ways if way.positions <= POSITIONS_HIGH]
     return usable or [min(ways, key=lambda way: way.positions)]
 
 
 class _Search:
-    """A search over the layers' partitionings; a choice is a number of a way for each layer."""
+    """A search over the layers' partitionings; a choice has the index of a partitioning for each
+    layer."""
 
     def __init__(
         self, network: Network, config: ArrayConfig, maps: Maps, ways: list[list[Partitioning]],
@@ -149,7 +151,7 @@ class _Search:
     ) -> None:
         self.ways = ways
         self.there = np.array([getattr(config, name) for name in _DIVIDED])
-        self.needs: list[list[Integers]] = []  # per layer and way, (memories, cores)
+        self.needs: list[list[Integers]] = []  # per layer and partitioning, (memories, cores)
         for i, (layer, options) in enumerate(zip(network.layers, ways, strict=True)):
             rows, positions = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
             runs = 2 if network.both and i == len(network.layers) - 1 else 1
@@ -180,7 +182,7 @@ class _Search:
         return bool((self._fullest(choice) <= self.there).all())
 
     def frugal(self) -> tuple[int, ...]:
-        """The choice in which each layer takes the least of the memory it takes most of."""
+        """The choice in which each layer takes the least of the memory that it uses most."""
         worst = [
             [float((needs.max(axis=1) / self.there).max()) for needs in options]
             for options in self.needs
@@ -188,8 +190,8 @@ class _Search:
         return tuple(shares.index(min(shares)) for shares in worst)
 
     def fitting(self, most: int) -> list[tuple[int, ...]]:
-        """Choices of the least load that fit, among those that are tried."""
-        # If even the least of each layer is more than all cores have, none of them fits.
+        """The choices with the least load that fit, among those that are tried."""
+        # If even the least needs of the layers exceed the memory of all cores, no choice fits.
         least = sum(np.min([n.sum(axis=1) for n in options], axis=0) for options in self.needs)
         cores = len(self.ways[0][0].tiles)
         if (least > self.there * cores).any():
@@ -202,7 +204,8 @@ class _Search:
             loads = (ways[k].load for ways, k in zip(self.ways, choice, strict=True))
             return sum(loads), choice
 
-        # Ways are sorted by load: from a choice all others are reached by the next way of a layer.
+        # Partitionings are sorted by load: from one choice, all others are reached by taking the
+        # next partitioning of a layer.
         queue = [queued((0,) * len(self.ways))]
         known = {queue[0][1]}
         for _ in range(_TRIED):

@@ -1,7 +1,7 @@
 """The tasks of a core: one for each run of a layer, as values of the fields of ``spec.task``.
 
-Every row that is sent is waited for in its window: by the layer behind, which reads it, or by a
-task at the end of the list that does nothing else. So no row of a window arrives in the next one.
+Every row that is sent is waited for in its window: by the next layer, which reads it, or by a task
+at the end of the list that does nothing else. So no row of a window arrives in the next one.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class _Run:
 
     @property
     def inner(self) -> bool:
-        """Whether another layer is behind this one."""
+        """Whether another layer follows this one."""
         return self.index < len(self.network.layers) - 1
 
     @property
@@ -171,9 +171,9 @@ class _Run:
         }
 
     def _recurrent(self) -> dict[str, int]:
-        """Where the run's recurrent map is, and the ping-pong offsets: from the copy of the map for
-        windows of even number to that for odd ones, of the layer's own map and of that of the layer
-        in front, if that is recurrent and this one reads it."""
+        """Where the run's recurrent map is, and the ping-pong offsets from the copy for even
+        windows to the copy for odd ones: of the layer's own map, and of the map of the layer in
+        front if that layer is recurrent and this one reads it."""
         maps, index = self.plan.maps, self.index
         if not self.tile.groups:
             names = ("recurrent", "recurrent_rows", "ping_pong_spikes", "ping_pong")
@@ -199,7 +199,7 @@ class _Run:
         )
         top, left = self.grid.corner(tile.first_cell)
         step, first = down.stride * square, (top * down.stride - down.padding) * square
-        # Addresses above the map come round to it: they are counted modulo all that a field holds.
+        # Addresses above the map wrap around to it: they are counted modulo the range of the field.
         addresses = 1 << task_fields(self.config)["line"].width
         return {
             "line": line,
@@ -238,7 +238,8 @@ class _Run:
             starts, first = {"spikes": maps.recurrent_spikes[self.number]}, tile.first_group
             return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
         written = maps.read[self.index + 1]
-        # A tile of incomplete cells only sends no row; its address must be on the map all the same.
+        # A tile with only incomplete cells sends no row, but its address must be on the map
+        # nevertheless.
         before = min(
             self.grid.complete_before(tile.first_cell), written.height * written.width - 1
         )
@@ -247,7 +248,7 @@ class _Run:
         return fields | {f"{kind}_row": starts[kind] + first for kind in sent}
 
     def _neuron(self) -> dict[str, int]:
-        """What a neuron computes, and what is reported of it."""
+        """What a neuron computes, and what is reported about it."""
         layer, readout, neuron = self.layer, self.network.readout, self.layer.neuron
         fields = _leak("leak", neuron.leak)
         if self.config.synaptic_current:
@@ -277,7 +278,7 @@ def _leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str
 
 
 def _single_position(words: int) -> dict[str, int]:
-    """One position, whose receptive field is all of a map of one row."""
+    """A single position with a receptive field that is a whole map of one row."""
     still = ("first_x", "start_x", "first_y", "first_line", "step_x", "step_y", "step_line")
     return {
         **dict.fromkeys(("line", "width", "span"), words),

@@ -1,7 +1,7 @@
-"""The network that a user writes or imports: its layers, neurons, inputs and pools.
+"""The network that a user writes or imports, with its layers, neurons, inputs and pools.
 
 The rest of the package imports the model from here. Beside it are ``files`` (networks on disk),
-``quantize`` (real numbers to integers) and ``fidelity`` (the report of an import). The room may
+``quantize`` (real numbers to integers) and ``fidelity`` (the report of an import). This package may
 import ``support`` and ``spec``.
 """
 

@@ -25,7 +25,7 @@ Integers = npt.NDArray[np.int64]
 class Conv2d(Weighted):
     """A convolution of a (channels, height, width) map, followed by neurons.
 
-    It is a cross-correlation, as ``torch.nn.Conv2d``. The order is: ``pool_before``, padding with
+    It is a cross-correlation, like ``torch.nn.Conv2d``. The order is: ``pool_before``, padding with
     zeros, weights, neurons, ``pool_after``.
 
     Parameters
@@ -47,8 +47,8 @@ class Conv2d(Weighted):
     pool_after : MaxPool2d, optional
         Max pooling of the spikes.
     emit : {"spikes", "skeleton", "both"}
-        What the next layer receives, and what the readout counts, in either case after pooling.
-        The skeleton is the AND of the spikes of two consecutive steps.
+        What the next layer receives and the readout counts, in either case after pooling. The
+        skeleton is the AND of the spikes of two consecutive steps.
     weight_bits : {4, 8}, optional
         Width of a weight. The network's ``weight_bits`` by default.
 
@@ -191,8 +191,7 @@ class Conv2d(Weighted):
     ) -> tuple[Integers, Integers]:
         """Return the range of every neuron's sum of weights, for inputs from 0 to 1.
 
-        Neurons at the border differ from the others, since a part of their kernel lies in the
-        padding.
+        Neurons at the border differ from the others, since part of their kernel is in the padding.
 
         Parameters
         ----------
@@ -204,13 +203,13 @@ class Conv2d(Weighted):
         Returns
         -------
         low, high : (neurons,) int64
-            The sums of the negative and of the positive weights that lie on the map.
+            The sums of the negative and of the positive weights that are on the map.
         """
         down, across = self.axes(shape)
         (top, bottom), (left, right) = down.inside(), across.inside()
 
         def sums(weight: Integers) -> Integers:
-            # With the summed-area table of a kernel, each rectangle of it costs four look-ups.
+            # With a summed-area table of the kernel, the sum of any rectangle takes four look-ups.
             corner = np.pad(
                 weight.sum(axis=1).cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0))
             )

@@ -46,11 +46,11 @@ class Dense(Weighted):
     pool_before : SumPool2d, optional
         Sum pooling of the input map.
     emit : {"spikes", "skeleton", "both"}
-        What the next layer receives, and what the readout counts. The skeleton is the AND of the
-        spikes of two consecutive steps.
+        What the next layer receives and the readout counts. The skeleton is the AND of the spikes
+        of two consecutive steps.
     recurrent : (out, out) array_like of int, optional
         Weights on the layer's own spikes of the previous step. These are the spikes themselves,
-        also where the layer emits its skeleton.
+        even if the layer emits its skeleton.
     weight_bits : {4, 8}, optional
         Width of ``weight`` and ``recurrent``. The network's ``weight_bits`` by default.
 
@@ -168,7 +168,7 @@ class Dense(Weighted):
     def fan_out(self, shape: Shape, positions: Positions | None = None) -> Integers:
         """Return (inputs,) the number of positions that scan each input before pooling.
 
-        A dense layer has one position, which scans every input, also one on a dropped edge.
+        A dense layer has one position, which scans every input, even one on a dropped edge.
 
         Parameters
         ----------
@@ -196,7 +196,8 @@ class Dense(Weighted):
         low, high : (neurons,) int64
             The sums of the negative and of the positive weights.
         """
-        # Every input of a cell of the pool meets the same weight, so the sum has it size**2 times.
+        # Every input in a pool cell has the same weight, so the sum contains that weight size**2
+        # times.
         square = 1 if self.pool_before is None else self.pool_before.size**2
         low, high = (square * each.sum(axis=1) for each in split_signs(transform(self.weight)))
         if self.recurrent is not None:

@@ -1,4 +1,4 @@
-"""The report of an import: what was rounded, and how the spikes differ from the source's."""
+"""The report of an import: what was rounded, and how the spikes differ from those of the source."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ class LayerFidelity:
     synapse_leak : (int or None, int or None) or None
         The shifts of the synaptic current.
     threshold_factor : float
-        Factor on the thresholds, chosen on the calibration samples, that compensates for a decay
-        other than the source's; 1 for none.
+        Factor on the thresholds that compensates for a decay other than the source's, chosen on the
+        calibration samples; 1 for none.
     scale_low : float
-        Smallest scale of a neuron: what one weight step is in the source's units.
+        Smallest scale of a neuron: the size of one weight step in the source's units.
     scale_high : float
         Largest scale of a neuron.
     weight_error : float
-        Root mean square of the weights' rounding errors, over that of the weights.
+        Root mean square of the weights' rounding errors, divided by that of the weights.
     clipped : int
-        Weights out of range, which became the end of the range.
+        Number of weights out of range, which were set to the end of the range.
     exact : bool
         Whether weights, thresholds, biases and leaks are those of the source without rounding.
     exact_steps : int or None
@@ -142,9 +142,9 @@ class Fidelity:
     same_prediction : float
         Share of samples with the same prediction as the source.
     accuracy_source : float or None
-        Share of right predictions of the source; None without labels.
+        Share of correct predictions of the source; None without labels.
     accuracy : float or None
-        Share of right predictions of the imported network; None without labels.
+        Share of correct predictions of the imported network; None without labels.
     """
 
     source: str
@@ -165,7 +165,7 @@ class Fidelity:
 
         Nothing is rounded, every rule is the source's, and no spike differs.
         """
-        # Beyond the limit a leak may round: differences there say nothing of the steps before.
+        # Beyond the limit, a leak may round: differences there say nothing about earlier steps.
         return self._rounds_nothing and (not self.different or self._beyond)
 
     @property

@@ -46,7 +46,7 @@ NETWORK_VERSION = 2
 """Version 2 added convolutions, max pooling and recurrence; files of version 1 still load."""
 
 _KEY = "stablespike"
-_PER_NEURON = "per neuron"  # stands for a threshold that is an array of its own
+_PER_NEURON = "per neuron"  # marks a threshold that is stored as an array
 _NEXT = {
     NETWORK_FORMAT: "compile it first ('stablespike compile', or stablespike.compile)",
     "stablespike program": (
@@ -54,7 +54,7 @@ _NEXT = {
         "stablespike.load_program"
     ),
 }
-"""What to do with a file of a format where another one is wanted."""
+"""What to do with a file of one format when another one is expected."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 PathLike = str | os.PathLike[str]
@@ -108,7 +108,7 @@ def _beside(target: Path) -> Path:
 def atomic_file(path: PathLike) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name only when it is complete.
 
-    A file that already has the name is replaced then, and stays if an error occurs.
+    An existing file of that name is replaced only then, and is kept if an error occurs.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def load(path: PathLike) -> Network:
 
 
 def encode_network(network: Network) -> tuple[dict[str, Any], Tensors]:
-    """Return the header and the arrays that ``decode_network`` makes a network of."""
+    """Return the header and the arrays from which ``decode_network`` makes a network."""
     tensors: Tensors = {}
     layers = [_encode_layer(layer, i, tensors) for i, layer in enumerate(network.layers)]
     source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}

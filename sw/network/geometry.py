@@ -54,14 +54,14 @@ class Axis:
         return np.arange(self.positions, dtype=np.int64) * self.stride - self.padding
 
     def inside(self) -> tuple[Integers, Integers]:
-        """Return the part of the kernel that lies on the map and not in the padding.
+        """Return the part of the kernel that is on the map and not in the padding.
 
         Returns
         -------
         first : (positions,) int64
             First row (or column) of the kernel that is on the map.
         end : (positions,) int64
-            The row behind the last one that is on the map.
+            The row after the last one that is on the map.
         """
         starts = self.starts()
         return np.maximum(0, -starts), np.minimum(self.kernel, self.pooled_size - starts)

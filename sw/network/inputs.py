@@ -71,7 +71,7 @@ class PixelInput:
     kind: ClassVar[str] = "pixels"
 
     def __post_init__(self) -> None:
-        # The bits of a pixel take the place of the steps of a window, so they share its limit.
+        # The bits of a pixel take the place of the steps of a window, so they have the same limit.
         put(
             self,
             shape=checked_shape("shape", self.shape),

@@ -1,9 +1,9 @@
 """The network: integer layers as the numerics page defines them, checked when they are made.
 
 All objects are immutable, and their arrays are read-only int64. ``compile`` checks the ranges that
-depend on the array: membranes, accumulators, window and memory. Refused here is only what no array
-could hold: biases and ``v_init`` outside 16 bits signed, thresholds outside 1 to 2**15 - 1, and
-pixels wider than 16 bits.
+depend on the array: membranes, accumulators, window and memory. A network refuses only what no
+array could hold: biases and ``v_init`` outside 16 bits signed, thresholds outside 1 to 2**15 - 1,
+and pixels wider than 16 bits.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Network(Equal):
     layers : sequence of Dense and Conv2d
         At least one layer. ``emit="both"`` is allowed only on the layer before the last.
     readout : {"counts", "words", "membrane"}
-        What a run returns: "counts" the spikes of every neuron, "words" their spike words, both of
-        what the last layer emits after pooling; "membrane" its membranes after the last step.
+        What a run returns. "counts" are the numbers of spikes, and "words" the spike words, that
+        the last layer emits after pooling; "membrane" are its membranes after the last step.
     weight_bits : {4, 8}
         Width of the weights of layers that do not set their own.
     fraction_bits : int
         Fraction bits of membranes, biases and thresholds. The array's must be equal.
     fidelity : Fidelity, optional
-        The report of the import that made the network. Files do not keep it, and two networks are
-        equal whatever their reports.
+        The report of the import that made the network. Files do not keep it, and it does not count
+        when networks are compared.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Network(Equal):
                 raise TypeError(f"layers[{i}] must be a Dense or a Conv2d, not {layer!r}")
             if layer.weight_bits is None:
                 layer.check_weights(f"layers[{i}].", self.weight_bits)
-            # Only the last layer can run twice, on the spikes and on the skeleton: no layer behind
+            # Only the last layer can run twice, on the spikes and on the skeleton: a layer behind
             # it would have to choose between two results.
             if layer.emit == "both" and i != len(self.layers) - 2:
                 raise ValueError(
@@ -126,7 +126,8 @@ class Network(Equal):
 
     @property
     def outputs(self) -> int:
-        """Number of values of the readout: of neurons for membranes, else of pooled outputs."""
+        """Number of values of the readout: one per neuron for membranes, else one per pooled
+        output."""
         last, shape = self.layers[-1], self.input_shapes[-1]
         membrane = self.readout == "membrane"
         return prod(last.neuron_shape(shape) if membrane else last.output_shape(shape))
@@ -166,5 +167,5 @@ class Network(Equal):
         return layer.folded_weight(self.input_shapes[index])
 
     def layer_name(self, index: int) -> str:
-        """Return what messages call a layer: its index, kind and size."""
+        """Return the name of a layer in messages: its index, kind and size."""
         return f"layers[{index}] ({self.layers[index].describe()})"

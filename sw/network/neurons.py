@@ -25,7 +25,7 @@ STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
 _LEAK_HIGH = (1 << LEAK_BITS) - 1
 
 Leak = tuple[int | None, int | None]
-"""Two shifts (a, c) of ``v - (v >> a) - (v >> c)``; a term is absent where its shift is None."""
+"""Two shifts (a, c) of ``v - (v >> a) - (v >> c)``; a term is absent if its shift is None."""
 
 
 def _leak(name: str, value: Any) -> Leak:
@@ -48,13 +48,14 @@ class Neuron(Equal):
     Parameters
     ----------
     leak : (int or None, int or None)
-        Two shifts (a, c) from 0 to 15. Each step takes ``v >> a`` and ``v >> c`` off the membrane.
-        A term is absent where its shift is None; (None, None) integrates without leak.
+        Two shifts (a, c) from 0 to 15. Each step subtracts ``v >> a`` and ``v >> c`` from the
+        membrane. A term is absent if its shift is None; (None, None) integrates without leak.
     threshold : int or (out,) array_like of int
         One threshold, or one per neuron of a ``Dense`` and per output channel of a ``Conv2d``, in
         units of ``2**-fraction_bits`` weight steps. It is None only where ``fires`` is False.
     reset : {"subtract", "zero", "none"}
-        What a spike does to the membrane: subtract the threshold, set it to zero, or nothing.
+        What a spike does to the membrane: it subtracts the threshold, sets it to zero, or does
+        nothing.
     reset_timing : {"same_step", "next_step"}
         Whether the membrane is reset in the step of the spike or in the next one.
     compare : {"ge", "gt"}

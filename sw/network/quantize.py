@@ -1,4 +1,4 @@
-"""Real layers to integer layers: the closest leak, the scale of the weights, rounding.
+"""Turns real layers into integer layers: the closest leak, the scale of the weights, and rounding.
 
 A layer's integers are its real numbers over a scale: ``weight = round(w / scale)``, and thresholds
 and biases are ``round(x * 2**fraction_bits / scale)``. Neurons that fire may each have a scale,
@@ -29,14 +29,14 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _LOW, _HIGH = signed_range(LIMITS["state_bits"][1])
-# A threshold above half of what a membrane holds would leave the membrane no room.
+# A threshold above half of the membrane's range would leave the membrane no room.
 _THRESHOLD_HIGH = 1 << (LIMITS["state_bits"][1] - 2)
-# Scales that are tried, from this share of the one that just keeps every weight in range up to it:
+# Scales are tried from this share of the one that just keeps every weight in range up to that one:
 # clipping a few large weights may cost less than rounding all of them more coarsely.
 _CANDIDATES = 64
 _SMALLEST = 0.25
-# Share of the mean second moment that is added to each, so that inputs that never fire leave the
-# matrix invertible.
+# This share of the mean second moment is added to each one, so that the matrix is invertible even
+# if some inputs never fire.
 _DAMPING = 0.01
 _MANTISSA = 53  # bits of a float64's mantissa
 
@@ -85,7 +85,7 @@ class Quantized:
     v_init : int
         Membrane at the start of a sample.
     scale : () or (out,) float64
-        What one weight step is in the source's units, for the layer or for each neuron.
+        The size of one weight step in the source's units, for the layer or for each neuron.
     exact : bool
         Whether nothing was rounded.
     """
@@ -104,7 +104,7 @@ def leak_factor(leak: Leak) -> float:
 
 
 def closest_leak(decay: float) -> Leak:
-    """Return the shifts whose factor is closest to ``decay``, one term rather than two.
+    """Return the shifts with the factor closest to ``decay``; one term is preferred to two.
 
     Parameters
     ----------
@@ -179,12 +179,12 @@ def quantize_layer(
     fraction_bits : int
         Fraction bits of thresholds, biases and membranes.
     scale : () or (out,) float64, optional
-        The scale. By default it is one at which nothing is rounded, where there is one. Otherwise
-        it is the one with the smallest error: of each neuron, or of the layer where the neurons
+        The scale. By default it is one at which nothing is rounded, if there is one. Otherwise it
+        is the one with the smallest error: one for each neuron, or one for the layer if the neurons
         never fire.
     moments : (in, in) float64, optional
-        Mean products of the inputs. With them, weights that are still to be rounded compensate for
-        the errors of those that are. By default each weight is rounded by itself.
+        Mean products of the inputs. With them, weights that are rounded later compensate for
+        earlier rounding errors. By default each weight is rounded by itself.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def quantize_layer(
 def _with_state(
     layer: RealLayer, integers: Floats, scale: Floats, fraction_bits: int
 ) -> Quantized:
-    """Return the layer with these weights, and the rest rounded; ``exact`` is of the rest."""
+    """Return the layer with these weights, and the rest rounded; ``exact`` refers to the rest."""
     one = 2.0**fraction_bits / scale
     bias, start = layer.bias * one, layer.v_init * np.max(one)
     exact = bool((bias == np.round(bias)).all()) and start == round(start)
@@ -279,7 +279,7 @@ def _ranged(name: str, values: Floats, low: int, high: int) -> Integers:
 def _as_integers(values: Floats) -> tuple[list[int], int] | None:
     """Return the magnitudes of ``values`` as integers times a power of two, and its exponent.
 
-    None if there are more different ones, or of more different sizes, than any grid has.
+    None if there are more distinct values, or a wider range of sizes, than any grid has.
     """
     nonzero = np.unique(np.abs(values[values != 0]))
     if not nonzero.size:
@@ -296,8 +296,8 @@ def _grid(weight: Floats, fine: Floats, bits: int, fraction_bits: int) -> float 
     """Return a scale at which nothing has to be rounded, or None.
 
     At it ``weight`` are integers of ``bits`` bits, and ``fine`` (biases, thresholds, ``v_init``)
-    are integers times ``2**-fraction_bits`` within the state's range. The search is in exact
-    fractions: of a float quotient nobody could say whether it is an integer.
+    are integers times ``2**-fraction_bits`` within the state's range. The search uses exact
+    fractions, because a float quotient cannot be tested for being an integer.
     """
     if np.unique(weight).size > 1 << bits:
         return None
@@ -308,7 +308,7 @@ def _grid(weight: Floats, fine: Floats, bits: int, fraction_bits: int) -> float 
     step = Fraction(math.gcd(*integers) if integers else 1) * Fraction(2) ** exponent
     if not weight.any():
         step *= 1 << fraction_bits
-    # Divide the step until the finer grid of the state holds every one of ``fine``.
+    # Divide the step until the finer grid of the state holds all values of ``fine``.
     divisor = 1
     for value in np.unique(fine):
         quotient = Fraction(float(value)) * (1 << fraction_bits) / step
@@ -331,7 +331,7 @@ def _exact_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats | No
     common = _grid(layer.weight, np.concatenate(fine), bits, fraction_bits)
     if common is not None:
         return np.asarray(common)
-    # A layer has one v_init, which a scale per neuron would make differ.
+    # A layer has a single v_init, so it cannot have a scale per neuron.
     if thetas is None or layer.v_init:
         return None
     rows = []
@@ -349,15 +349,15 @@ def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
     per_row = thetas is not None and not layer.v_init
     low, high = signed_range(bits)
     one = 2.0**fraction_bits
-    # The scale at which the largest weight is just in range, and the smallest at which bias and
-    # threshold are.
+    # The scale at which the largest weight is just in range, and the smallest scale at which bias
+    # and threshold are in range.
     largest = np.maximum(weight.max(1) / high, weight.min(1) / low)
     finest = np.abs(layer.bias) * one / _HIGH
     if thetas is not None:
         finest = np.maximum(finest, thetas * one / _THRESHOLD_HIGH)
     if not per_row:
         largest, finest = largest.max(keepdims=True), finest.max(keepdims=True)
-    # The weights of a row of zeros fit any scale: its threshold becomes one weight step.
+    # A row of zeros fits any scale, so its threshold becomes one weight step.
     empty = np.abs(layer.bias) if thetas is None else thetas
     empty = empty if per_row else empty.max(keepdims=True)
     largest = np.where(largest > 0, largest, np.where(empty > 0, empty, 1.0))

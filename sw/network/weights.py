@@ -1,4 +1,4 @@
-"""Integer weights, and what layers with weights have in common."""
+"""Integer weights, and the common part of layers with weights."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Weighted(Equal):
 
     @property
     def channels(self) -> int:
-        """Number of outputs with weights of their own: the neurons of one position."""
+        """Number of outputs with their own weights: the neurons of one position."""
         return int(self.weight.shape[0])
 
     @property
@@ -135,7 +135,7 @@ class Weighted(Equal):
 
     @property
     def _output(self) -> str:
-        """What messages call one of the ``channels``."""
+        """The name of one of the ``channels`` in messages."""
         return "output channel" if self.weight.ndim > 2 else "output"
 
 

@@ -1,4 +1,4 @@
-"""The compiler: from a network to a program, or a refusal that says what does not fit."""
+"""The compiler: turns a network into a program, or refuses it and says what does not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .program import Program
 __all__ = ["DEVICES", "compile"]
 
 DEVICES = ("golden:",)
-"""Devices a program can be compiled for alone."""
+"""Devices for which alone a program can be compiled."""
 
 _COMPARED = 4  # plans whose cycles are estimated; an estimate takes longer than making a plan
 
@@ -29,11 +29,11 @@ def compile(
 ) -> Program:
     """Map a network onto an array.
 
-    A layer is cut into groups of L outputs (output channels), which are dealt to the cores evenly
-    and in order. A convolution may be cut into rows of positions too, with its weights in every
-    core that has some of them. Of the ways that fit, those with the fewest groups of neurons on the
-    fullest core are compared by their estimated cycles. Every core holds every map that it reads,
-    and the input map twice.
+    A layer is divided into groups of L outputs (output channels), which are assigned to the cores
+    evenly and in order. A convolution may be divided by positions too, with its weights in every
+    core that has some of them. Of the partitionings that fit, those with the fewest groups of
+    neurons on the fullest core are compared by their estimated cycles. Every core holds every map
+    that it reads, and the input map twice.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def compile(
     steps : int
         N, the steps of a sample, at most ``samples.STEPS_MAX``.
     device : str or None
-        ``"golden:"`` for the golden model of that array only: it has the array's widths, window
-        and counters, but memories without an end and every kind of layer. None for every device.
+        ``"golden:"`` for the golden model of that array only: it has the array's widths, window and
+        counters, but unlimited memory and every kind of layer. None for every device.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def compile(
     TypeError, ValueError
         For a wrong argument.
     DoesNotFit
-        If the array cannot run the network exactly. The message names everything that is too
-        large, with what is needed and what is there, a preset that fits, and what to change in the
+        If the array cannot run the network exactly. The message names everything that is too large,
+        with what is needed and what is available, a preset that fits, and what to change in the
         array.
     """
     if not isinstance(network, Network):
@@ -93,14 +93,15 @@ def _registers(plan: Plan) -> dict[Register, int]:
     registers = {Register.INPUT_ROWS: plan.maps.inputs, Register.INPUT_BASE: 0}
     if plan.config.half_words:
         source = plan.network.input
-        # Spike words have a bit for each step of a window, which is one with a recurrent layer.
+        # Spike words have a bit for each step of a window; with a recurrent layer, that is one
+        # step.
         bits = source.bits if source.kind == "pixels" else plan.window
         registers[Register.INPUT_HALF] = int(bits <= plan.config.window // 2)
     return registers
 
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
-    """A program without memory contents; only widths can be too small."""
+    """A program without memory contents. It is refused only if widths are too small."""
     found = list(width_violations(network, config, steps))
     if found:
         raise DoesNotFit(

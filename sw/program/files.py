@@ -1,4 +1,5 @@
-"""Program files: the network, the array and the steps, from which a program is compiled again."""
+"""Program files: they hold the network, the array and the steps, from which a program is compiled
+again."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def save_program(program: Program, path: PathLike) -> None:
     FileError
         If the file cannot be written.
     """
-    # No memory contents: they are of one version of the gateware, and quickly made again.
+    # Memory contents are left out: they belong to one version of the gateware, and are quickly
+    # computed again.
     header, tensors = encode_network(program.network)
     header = {"network": header, "array": program.config.as_dict(), "steps": program.steps}
     if program.device is not None:
@@ -48,7 +50,8 @@ def load_program(path: PathLike) -> Program:
     Raises
     ------
     FileError
-        If there is no such file, or it is foreign, truncated, damaged or of a newer version.
+        If there is no such file, or it is of another kind, truncated, damaged or of a newer
+        version.
     """
     header, tensors = read(path, _FORMAT, _VERSION)
     try:

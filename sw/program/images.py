@@ -49,7 +49,7 @@ def core_image(plan: Plan, core: int) -> dict[Space, Image]:
             for values in (layer.bias, layer.threshold)
         )
         biases.append(bias)
-        # Thresholds are at least 1, also those of lanes without a neuron.
+        # Thresholds are at least 1, even those of lanes without a neuron.
         thresholds.append(np.maximum(1, threshold))
     listed = [layout.pack(fields) for fields in tasks(plan, core)]
     words = np.array(listed, dtype=np.int64).reshape(-1, 1)
@@ -77,7 +77,7 @@ def _on_lanes(values: Integers, lanes: int) -> Integers:
 
 
 def _split_weights(weights: Integers, lanes: int) -> Integers:
-    """(neurons * lanes, ...) weights; of two lanes the first has the signed high half of each
+    """(neurons * lanes, ...) weights; the first lane of a pair has the signed high half of each
     weight, the second the unsigned low half."""
     if lanes == 1:
         return weights
@@ -87,8 +87,8 @@ def _split_weights(weights: Integers, lanes: int) -> Integers:
 
 
 def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
-    """(channels, words) weights of a layer for every word of its kernel, row by row; of a dense
-    layer for every word of the map it reads, in whole rows."""
+    """(channels, words) weights of a layer for every word of its kernel, row by row; for a dense
+    layer, for every word of the map it reads, in whole rows."""
     layer = network.layers[index]
     rows, words = kernel_extent(layer, read, lanes)
     if isinstance(layer, Conv2d):
@@ -104,7 +104,7 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
 
 
 def _weight_rows(plan: Plan, index: int, tile: Tile) -> Integers:
-    """(rows, lanes) weights of a tile, group behind group. A group has a row for every word of the
+    """(rows, lanes) weights of a tile, group after group. A group has a row for every word of the
     recurrent map, if the layer reads one, then a row for every word of its kernel."""
     network, config, lanes = plan.network, plan.config, plan.config.lanes
     matrix = _kernel(network, index, plan.maps.read[index], lanes)

@@ -19,7 +19,7 @@ _ACTIVITIES = (0.05, TYPICAL_ACTIVITY, 1.0)
 
 @dataclass(frozen=True)
 class Program(Mapping):
-    """What ``compile`` makes of a network, and a device loads.
+    """The result of ``compile``, which a device loads.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Program(Mapping):
         fullest core needs.
     state_needed : int
         0 if membranes are kept from one window to the next. Otherwise there is no room for them,
-        and this is the number of state groups the fullest core would need: a sample is one window,
-        and none carries its state on.
+        and this is the number of state groups the fullest core would need: a sample is then one
+        window, and its state cannot be carried.
     """
 
     images: tuple[dict[Space, Image], ...] = field(repr=False)
@@ -54,11 +54,11 @@ class Program(Mapping):
 
     @property
     def half_words(self) -> bool:
-        """Whether the words of its inputs travel as half of the array's window."""
+        """Whether its input windows are sent as half words."""
         return bool(self.registers.get(Register.INPUT_HALF))
 
     def check_device(self, uri: str) -> None:
-        """Refuse a device this program is not for.
+        """Refuse a device that this program is not for.
 
         Raises
         ------
@@ -78,10 +78,10 @@ class Program(Mapping):
                 yield core, space, 0, rows
 
     def report(self) -> str:
-        """Text about the program: the memory needed and there, the tiles of the cores, and the
-        cycles of a typical sample.
+        """A text about the program: the memory needed and available, the tiles of the cores, and
+        the cycles of a typical sample.
 
-        A program for the golden model only takes no memory and no cycles, and says so.
+        A program for the golden model only takes no memory and no cycles, and the text says so.
         """
         return report_text(self, self.needed, self.state_needed, self.cycles())
 

@@ -16,7 +16,8 @@ _NAME_COLUMNS = 40
 def report_text(
     mapping: Mapping, needed: dict[str, int], state_needed: int, cycles: dict[float, int]
 ) -> str:
-    """Memory needed and there, tiles of the cores, cycles; the rest is as in ``Program``.
+    """The memory needed and available, the tiles of the cores, and cycles; the rest is as in
+    ``Program``.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def report_text(
 
 
 def _partitioning_text(mapping: Mapping, index: int) -> str:
-    """How a convolution is partitioned over several cores, and what the next best way would cost;
-    nothing where there is no choice."""
+    """How a convolution is partitioned over several cores, and what the next best partitioning
+    would cost; nothing if there is no choice."""
     network, config = mapping.network, mapping.config
     layer = network.layers[index]
     if not isinstance(layer, Conv2d) or config.cores == 1:

@@ -1,3 +1,3 @@
-"""Samples of a network: dense ones checked, recordings binned, words packed, files read.
+"""Samples of a network: checks dense samples, bins recordings, packs words, and reads files.
 
 May import ``network``, ``support`` and ``spec``."""

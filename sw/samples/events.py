@@ -50,17 +50,17 @@ def bin_events(
         Length dt of a step in units of ``t``. Step k begins at ``start + k dt`` and ends before
         ``start + (k + 1) dt``.
     bin_count : int or None
-        Instead of ``bin_time``: each recording, from ``start`` to its last event, is cut into this
-        many steps of equal length, rounded up to an integer for integer times.
+        Instead of ``bin_time``: each recording, from ``start`` to its last event, is divided into
+        this many steps of equal length. For integer times, the length is rounded up to an integer.
     start : float
         Where the first step begins.
     late : str
-        Events behind the last step: "refuse" or "drop".
+        What to do with events after the last step: "refuse" or "drop".
 
     Returns
     -------
     (batch, steps, ...) bool array
-        The spikes, with the shape of the input behind the steps.
+        The spikes; the axes of the input follow that of the steps.
 
     Raises
     ------
@@ -128,12 +128,12 @@ def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
 def event_positions(
     name: str, events: npt.NDArray[Any], shape: tuple[int, ...]
 ) -> list[npt.NDArray[np.int64]]:
-    """Where the events are, one array for each axis of the input.
+    """The positions of the events, one array for each axis of the input.
 
     Parameters
     ----------
     name : str
-        What messages call the events.
+        The name of the events in messages.
     events : structured array
         The events.
     shape : tuple of int
@@ -190,12 +190,12 @@ def steps_of(
     bin_time: float | None,
     start: float,
 ) -> npt.NDArray[np.int64]:
-    """The step of each event; ``steps`` for all that are later.
+    """The step of each event; ``steps`` for all later events.
 
     Parameters
     ----------
     name : str
-        What messages call the events.
+        The name of the events in messages.
     events : structured array
         The events.
     steps, bin_time, start
@@ -209,7 +209,8 @@ def steps_of(
     when = _times(name, events, start)
     if not len(when):
         return np.zeros(0, dtype=np.int64)
-    # Integers as long as nothing is rounded or overflows: a float has only 53 bits for a time.
+    # Integers are used as long as nothing is rounded or overflows, because a float has only 53 bits
+    # for a time.
     exact = (
         when.dtype.kind == "i"
         and float(start).is_integer()

@@ -98,7 +98,7 @@ def check_labels(labels: Any, values: Any, time_axis: int, path: Path) -> None:
 
 
 def split_batches(values: Any, size: int, time_axis: int) -> list[Any]:
-    """Samples in batches of ``size``; the last one has what is left.
+    """Samples in batches of ``size``; the last one has the rest.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def split_batches(values: Any, size: int, time_axis: int) -> list[Any]:
     Raises
     ------
     ValueError
-        If there is no sample, or not an array of them.
+        If there are no samples, or they are not an array.
     """
     if isinstance(values, list):
         return [values[at : at + size] for at in range(0, len(values), size)]

@@ -13,8 +13,8 @@ from ..support.values import as_array, exact_int
 __all__ = ["STEPS_MAX", "check_samples", "check_steps"]
 
 STEPS_MAX = 1 << 16
-"""The most steps of a sample: the array has no such limit, but a computer must hold its spikes."""
-_BLOCK_VALUES = 1 << 14  # checked at once, so that they stay in the processor's cache
+"""The most steps of a sample. The array has no such limit, but the host must hold the spikes."""
+_BLOCK_VALUES = 1 << 14  # values checked at a time, so that they stay in the processor's cache
 
 
 def check_steps(steps: Any) -> int:
@@ -100,7 +100,7 @@ def _check_values(array: npt.NDArray[Any], high: int) -> None:
     """Refuse values that are not integers from 0 to ``high``."""
     if array.dtype.kind == "b" or not array.size:
         return
-    # Every run of a device comes through here: block by block it is several times as fast.
+    # Every run of a device comes through here; checking block by block is several times as fast.
     rows = max(1, _BLOCK_VALUES * len(array) // array.size)
     if all(_allowed(array[at : at + rows], high) for at in range(0, len(array), rows)):
         return

@@ -1,4 +1,4 @@
-"""Spike words on the host: steps packed into words, bits counted, readouts compared."""
+"""Spike words on the host: packs steps into words, counts bits, and compares readouts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..support.values import exact_int
 __all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict"]
 
 _BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
-_BITS_AT_ONCE = 1 << 20  # each takes 8 bytes on the way
+_BITS_AT_ONCE = 1 << 20  # each takes 8 bytes temporarily
 
 
 def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uint16]:
@@ -46,8 +46,8 @@ def pack_steps(spikes: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.uin
 
 
 def popcount(words: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
-    """The number of bits that are set in each word, of at most 16 bits without a sign."""
-    # By bytes from a table: numpy counts bits only from version 2 on.
+    """The number of bits that are set in each word of at most 16 unsigned bits."""
+    # Bytes are looked up in a table, because numpy counts bits only from version 2 on.
     wide = words.astype(np.uint16)
     counts: npt.NDArray[np.int64] = (_BYTE_COUNTS[wide & 0xFF] + _BYTE_COUNTS[wide >> 8]).astype(
         np.int64
@@ -77,7 +77,7 @@ def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
 
 
 def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.uint8]:
-    """Values side by side in bytes.
+    """Pack values side by side into bytes.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[n
 
 
 def pack_rows(rows: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint16]:
-    """Rows of values in chunks of 16 bits.
+    """Pack rows of values into chunks of 16 bits.
 
     Parameters
     ----------

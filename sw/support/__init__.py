@@ -1,4 +1,4 @@
-"""What every room uses: errors, checked values, immutable objects, the cache.
+"""Common parts of the package: errors, checked values, immutable objects, the cache.
 
 May import ``spec`` alone.
 """

@@ -1,4 +1,4 @@
-"""The folder that keeps what tools built, named by the content it was built from."""
+"""The cache: a folder of build results, named by the content they were built from."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def digest(*parts: str | bytes, length: int = 24) -> str:
     Parameters
     ----------
     *parts : str or bytes
-        What the name is made of, in this order.
+        The content that the name is made from, in this order.
     length : int
         The number of hex digits.
     """
     state = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        # With the length in front, parts that are cut differently are not equal.
+        # The length comes first, so that parts that are divided differently are not equal.
         state.update(len(data).to_bytes(8, "little") + data)
     return state.hexdigest()[:length]
 
 
 def source_digest(*packages: str) -> str:
-    """A hash of the Python files of packages, none of which is imported."""
+    """A hash of the Python files of packages, without importing them."""
     state = hashlib.sha256()
     for package in packages:
         spec = importlib.util.find_spec(package)
@@ -66,7 +66,7 @@ def source_digest(*packages: str) -> str:
 
 @contextmanager
 def _usable() -> Iterator[None]:
-    """Turn an OSError, here where files are made in the cache, into one that names the cache."""
+    """Turn an OSError from making files in the cache into an error that names the cache."""
     try:
         yield
     except OSError as error:
@@ -118,13 +118,13 @@ def locked(path: Path) -> Iterator[None]:
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder that ``build`` filled for ``key``, built now if it is not there.
 
-    The folder gets its name only once it is complete, so an interrupted build leaves nothing that
-    is taken for a complete one. Of several processes that want it, one builds.
+    The folder gets its name only once it is complete, so an interrupted build is never taken for a
+    complete one. If several processes want it, one of them builds.
 
     Parameters
     ----------
     kind : str
-        What is built: a folder of the cache.
+        The kind of build: a folder of the cache.
     key : str
         The name of its content, from ``digest``.
     build : callable
@@ -144,7 +144,8 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
             prefix = f".building-{key}-"
             with _usable():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # Nobody else builds this key now: such folders were left by processes that ended.
+                # Nobody else is building this key now, so such folders were left by processes that
+                # ended.
                 for left in target.parent.glob(f"{prefix}*"):
                     shutil.rmtree(left, ignore_errors=True)
                 work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))

@@ -11,7 +11,8 @@ class StableSpikeError(Exception):
 
 
 class DoesNotFit(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
-    """A network needs more than the array has. Says of what, how much, and which preset has it."""
+    """A network needs more than the array has. The message says what is missing, how much of it,
+    and which preset has it."""
 
 
 class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)

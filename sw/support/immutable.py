@@ -36,7 +36,7 @@ def checked_shape(name: str, value: Any) -> Shape:
     Raises
     ------
     TypeError, ValueError
-        If it is no such shape. The message names the argument, the value and what is allowed.
+        If it is not such a shape. The message names the argument, the value and what is allowed.
     """
     if not isinstance(value, (tuple, list)) or not value:
         raise TypeError(f"{name} must be a tuple of at least one size, not {value!r}")

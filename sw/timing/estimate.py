@@ -16,9 +16,9 @@ from .estimate_dense import estimate_dense
 __all__ = ["TYPICAL_ACTIVITY", "estimate", "typical_cycles"]
 
 TYPICAL_ACTIVITY = 0.2
-"""Share of a layer's inputs that are active in a window, where mappings are compared."""
+"""The share of a layer's inputs that are active in a window, for comparing mappings."""
 
-_TYPICAL_WINDOWS = 32  # of a long sample; the others take as long on average
+_TYPICAL_WINDOWS = 32  # computed of a long sample; the others take as long on average
 
 
 def estimate(
@@ -38,8 +38,8 @@ def estimate(
     Returns
     -------
     (batch,) int64 array
-        Cycles from the end of the sample before to the end of each; for the first one from its own
-        start.
+        Cycles from the end of the sample before to the end of each sample; for the first one, from
+        its own start.
 
     Raises
     ------

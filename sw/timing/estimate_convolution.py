@@ -1,6 +1,6 @@
 """Cycle estimate for arrays with convolution: ``pipeline`` for every task of every window.
 
-Within a few percent of what a device takes. The link is taken to be fast enough.
+It is within a few percent of a device's cycles. The link is assumed to be fast enough.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def estimate_convolution(
     mapping, counters
         As for ``estimate``.
     words
-        As for ``estimate``, for at least the windows of the mapping. The spikes that a recurrent
-        layer reads of itself are known from what the layer behind reads; where that is the
-        skeleton, or there is none, they are taken to be none.
+        As for ``estimate``, for at least the windows of the mapping. A recurrent layer's own spikes
+        are known from what the next layer reads. If that is the skeleton, or if there is no next
+        layer, they are assumed to be silent.
     """
     model = _Model(mapping, words, counters)
     # How far apart the two sides of a core are at the end of a window depends little on how far
@@ -178,7 +178,7 @@ class _Model:
         return scanned[:, 0], ended, lags
 
     def _output(self, tag: int, index: int, kind: str) -> Output:
-        """What leaves the cores in a run of a layer."""
+        """The output of the cores in a run of a layer."""
         network, config = self.mapping.network, self.mapping.config
         kinds = len(self.mapping.sent_kinds(index))
         last = index == len(network.layers) - 1

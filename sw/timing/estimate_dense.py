@@ -1,7 +1,7 @@
 """Cycle estimate for arrays without convolution, exact to the cycle for one core.
 
-A model of the core's pipeline, a row at a time, and of the merger of the cores' reports, in the
-cycles that ``spec.timing`` gives. The link is taken to be fast enough.
+It models the core's pipeline row by row, and the merger of the cores' reports, with the cycles that
+``spec.timing`` gives. The link is assumed to be fast enough.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
 __all__ = ["estimate_dense"]
 
 _Sends = Generator[tuple[int, int], int, list[int]]
-"""A task on a core. It yields when a packet is there and its words, and is sent the cycle in which
-the merger takes the packet's first word. It returns when each of its rows may be read by others."""
+"""A task on a core. For each packet, it yields the cycle in which the packet is there and its
+number of words, and receives the cycle in which the merger takes its first word. It returns the
+cycles from which each of its rows may be read by others."""
 
 
 def estimate_dense(
@@ -50,16 +51,17 @@ def estimate_dense(
 
 @dataclass
 class _Core:
-    """The cycle in which each part of a core is free.
+    """The cycle from which each part of a core is free.
 
     Attributes
     ----------
     finder, issuer, neuron : int
         The scanner's two halves, and the neuron side.
     settled : int
-        When all results of the last window were out.
+        The cycle in which all results of the last window were out.
     loads : list of int
-        When the issuer took each of the last rows from the queue between the two halves.
+        The cycles in which the issuer took each of the last rows from the queue between the two
+        halves.
     """
 
     finder: int = 0
@@ -110,9 +112,9 @@ class _Packet:
     words : int
         Cycles in which the merger is busy with it.
     behind : int
-        Cycles that the core alone takes behind it.
+        Cycles that the core alone takes after it.
     results : bool
-        Whether it has results, or only tells of them.
+        Whether it has results, or only counters or an end mark.
     """
 
     words: int
@@ -128,12 +130,12 @@ class _Model:
         self.tags, self.tiles = mapping.layer_tags, mapping.tiles
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
-        self.merger = self.looked = 0  # when it is free for a packet, and the core it looks at
+        self.merger = self.looked = 0  # when it is free for a packet, and the core it examines
         several = self.config.cores > 1
         self.moving = self.config.chain if self.config.pipelined else 0
-        # Cycles by which the last beat of a row is behind the first one.
+        # Cycles from the first beat of a row to the last one.
         self.row_sent = (self.config.row_beats - 1) * timing.beat_interval(self.config)
-        # Cycles on the way to the merger, by way of a register; as many back.
+        # Cycles to the merger, through a register; the way back takes as many.
         self.to_merger = int(self.config.pipelined and several)
         self.last = len(mapping.network.layers) - 1
         self.scan_read = timing.scan_task_cycles(self.config)
@@ -142,7 +144,7 @@ class _Model:
         self.output = [self._output_cycles(run) for run in self.tags]
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
-        """Run a window; returns the time that its END tells."""
+        """Run a window; returns the time that its END reports."""
         network, config = self.mapping.network, self.config
         if config.cores > 1:  # the first task waits until all cores have come to it
             start = max(max(core.issuer, core.finder) for core in self.cores)
@@ -167,7 +169,7 @@ class _Model:
             if inner:
                 senders = [times for times in sent if times]
                 in_order = len(senders) == 1 and emit != "both"
-                # A skeleton is made behind the spikes.
+                # A skeleton is made after the spikes.
                 late = (emit != "spikes") * (1 + config.pipelined)
                 ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
         return max(core.settled for core in self.cores) + timing.settled_to_time(config)
@@ -180,17 +182,17 @@ class _Model:
         return counts
 
     def _on_bus(self, senders: list[list[int]], in_order: bool) -> list[int]:
-        """When each row of a map may be read, of rows that are sent at these cycles."""
+        """The cycles from which the rows of a map may be read, if they are sent in these cycles."""
         if in_order:
             return senders[0]
         cycles = sorted(cycle for times in senders for cycle in times)
         last = 0
-        for cycle in cycles:  # one row after the other
+        for cycle in cycles:  # one row after another
             last = max(cycle, last + self.config.row_beats)
         return [last] * len(cycles)
 
     def _together(self, tasks: Sequence[_Sends]) -> list[list[int]]:
-        """Run a task on every core, with the packets of the cores one at a time and in turn."""
+        """Run a task on every core; the packets of the cores are taken one at a time, in turn."""
         sent: list[list[int]] = [[] for _ in tasks]
         waiting: dict[int, tuple[int, int]] = {}
 
@@ -212,13 +214,13 @@ class _Model:
         return sent
 
     def _looked_at(self, core: int, at: int) -> int:
-        """The cycle in which the merger finds a packet of a core that is there since ``at``; it
-        looks at one core further in each."""
+        """The cycle in which the merger finds a core's packet that has been there since ``at``; in
+        each cycle, the merger moves on by one core."""
         begin = max(self.merger, at)
         return begin + (core - self.looked - (begin - self.merger)) % len(self.cores)
 
     def _task(self, core: _Core, tile: Tile, task: _Task) -> _Sends:
-        """Run a task on a core; one without groups waits for the map, and only tells of that."""
+        """Run a task on a core; one without groups waits for the map, and only reports that."""
         config = self.config
         sent = []
         for group in range(max(1, tile.groups)):
@@ -243,14 +245,14 @@ class _Model:
                     core.settled = core.neuron
         core.neuron += self.neuron_read
         core.loads = core.loads[-config.row_queue :]
-        # The task ends when the map is known to be complete, which of rows that are read as they
-        # come is two cycles behind the last one.
+        # The task ends when the map is known to be complete. For rows that are read as they come,
+        # that is two cycles after the last one.
         complete = max(task.ready) + 2 * task.in_order
         core.finder = max(core.finder, complete) + self.scan_read
         return sent if tile.groups else []
 
     def _swap(self, core: _Core, task: _Task, *, computes: bool) -> int:
-        """Scan the map for a group; the cycle in which the group leaves the lanes."""
+        """Scan the map for a group; returns the cycle in which the group leaves the lanes."""
         rows = list(zip(task.events, task.ready, strict=False))
         if not computes:
             rows = [(0, max(task.ready))]
@@ -265,8 +267,8 @@ class _Model:
                 core.issuer = begin + max(1, events)
                 ended, busy = core.issuer - 1, events > 0
             core.finder = found + 1
-        # With chained lanes a swap takes the place of events and comes behind the last one; without
-        # it waits until the last event has been added.
+        # With chained lanes, a swap takes the place of events and follows the last one. Without
+        # them, it waits until the last event has been added.
         swap = max(ended + 1 + (busy and not self.config.pipelined), core.neuron)
         core.issuer = max(core.issuer, swap + self.moving)
         return swap
@@ -294,14 +296,15 @@ class _Model:
         emit, inner = network.layers[layer].emit, layer < self.last
         words = not inner and network.readout != "membrane"
         if self.config.pipelined:
-            # A state of its own makes a skeleton; where there is none, it and its row are left out.
+            # A separate state makes the skeleton; if there is no skeleton, the state and its row
+            # are left out.
             skeleton = emit != "spikes" if inner else words and emit == "skeleton"
             return timing.WRITTEN_BACK + (1 if skeleton else -1)
-        # Where spikes are reported and no skeleton, the state of the latter is not entered.
+        # If spikes are reported but no skeleton, the skeleton's state is not entered.
         return timing.WRITTEN_BACK - (words and emit == "spikes")
 
     def _packets(self, task: _Task, neurons: int, is_last: bool) -> list[_Packet]:
-        """The packets behind a group; of no neurons where the core computes nothing."""
+        """The packets after a group; a core that computes nothing has a group without neurons."""
         network, config = self.mapping.network, self.config
         packets = []
         if neurons and task.run >= self.last:

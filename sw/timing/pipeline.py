@@ -1,6 +1,7 @@
-"""The cores of an array with convolution at work on a task, run by run: a group at a position.
+"""Models the cores of an array with convolution on a task, run by run; a run is a group at a
+position.
 
-A model of address generator, finder, issuer, lanes, neuron unit, output, bus and report merger, in
+It covers address generator, finder, issuer, lanes, neuron unit, output, bus and report merger, with
 the cycles that ``spec.timing`` gives. Windows are independent of each other and are computed
 together: all times are (windows, cores) arrays.
 """
@@ -33,7 +34,7 @@ class Runs:
     there : (runs, cores) bool array
         Whether a core has that many runs.
     position : (runs, cores) int64 array
-        Number of the position, among all of the layer's.
+        Number of the position in the layer.
     rows : (runs, cores) int64 array
         Rows of flags that the receptive field touches.
     kernel_rows : int
@@ -54,7 +55,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Output:
-    """What leaves the cores during a task.
+    """The output of the cores during a task.
 
     Attributes
     ----------
@@ -65,10 +66,10 @@ class Output:
     packet : int
         Words of a packet with each complete cell of the pool; 0 for none.
     membrane : bool
-        A packet with a word for each neuron follows each group, in the last window of a sample. No
-        group is started before the one before is out.
+        In the last window of a sample, a packet with a word for each neuron follows each group. No
+        group is started before the previous one is out.
     counters, end : int
-        Words of a packet behind the task; 0 for none.
+        Words of a packet after the task; 0 for none.
     """
 
     rows: int
@@ -90,7 +91,7 @@ class Task:
     events : (windows, positions) int64 array
         Words in each receptive field that are not 0.
     output : Output
-        What leaves the cores.
+        The output of the cores.
     in_order : bool
         The rows of the map are read as they come.
     """
@@ -103,7 +104,7 @@ class Task:
 
 @dataclass
 class _Progress:
-    """The cycle in which each part of a core is done with the runs so far.
+    """The cycle in which each part of a core has finished the runs so far.
 
     Attributes
     ----------
@@ -116,7 +117,7 @@ class _Progress:
     sent, sent_before : (windows, cores) int64 array
         The output of the last group, and of the one before that.
     gone : (windows, cores) int64 array
-        The lanes behind the last neuron of a group are through.
+        The lanes behind the last neuron of a group have passed.
     settled : (windows, cores) int64 array
         The last results are out.
     """
@@ -132,7 +133,7 @@ class _Progress:
     settled: Integers
 
     def advance(self, there: Bools, after: _Progress) -> None:
-        """Go on to ``after`` on the cores that have a run there."""
+        """Advance to ``after`` on the cores that have a run there."""
         for part in fields(self):
             now, then = getattr(self, part.name), getattr(after, part.name)
             setattr(self, part.name, np.where(there, then, now))
@@ -197,7 +198,8 @@ class Cores:
             generator=start, finder=start, issuer=self._issuer, free=self.neuron, start=never,
             sent=never, sent_before=never, gone=never, settled=self.neuron,
         )
-        # Cores that compute nothing are done when the map is there, and tell so before the others.
+        # Cores that compute nothing finish when the map is there, and report that before the
+        # others.
         idle: Bools = ~np.asarray(runs.there.any(axis=0))
         waited = np.maximum(start, complete + 1)
         nothing = np.maximum(waited + timing.found_to_issued(self.config) + 2, self.neuron) + 2
@@ -221,12 +223,13 @@ class Cores:
         return last_row
 
     def _scanned(self, task: Task, r: int, done: _Progress, complete: Integers) -> _Progress:
-        """The scan side of a run; ``issuer`` is done with the swap of its group."""
+        """The scan side of a run; ``issuer`` is the cycle in which it has finished the swap of its
+        group."""
         runs = task.runs
         rows, events = runs.rows[r], task.events[:, runs.position[r]]
         generator = np.maximum(done.generator, done.finder - timing.RANGES_AHEAD)
         generator = generator + runs.kernel_rows + timing.POSITION_CYCLES
-        # A field that touches no row takes a cycle all the same.
+        # A receptive field that touches no row still takes a cycle.
         finder = np.maximum(done.finder + np.maximum(rows, 1), generator + 1)
         if r == 0 and not task.in_order:
             finder = np.maximum(finder, complete + rows)
@@ -236,8 +239,8 @@ class Cores:
         latency = timing.found_to_issued(self.config)
         end = np.maximum(done.issuer, first + latency) + np.maximum(1, events)
         end = np.maximum(end, finder + latency + 1)
-        # With chained lanes a swap takes the place of events and comes behind the last one; without
-        # it waits until the last event has been added.
+        # With chained lanes, a swap takes the place of events and follows the last one. Without
+        # them, it waits until the last event has been added.
         swap = np.maximum(end if self.config.pipelined else end + (events > 0), done.free)
         return _Progress(
             generator=generator, finder=finder, issuer=swap, free=done.free, start=done.start,
@@ -252,11 +255,12 @@ class Cores:
         begin = np.maximum(after.issuer + timing.swap_to_start(config), done.start + span)
         if self.config.pipelined:
             after.issuer = after.issuer + config.chain
-        # Groups are at most two: one enters while the other one leaves. With membranes it is one.
+        # At most two groups are under way: one enters while the other one leaves. With membranes,
+        # it is only one.
         begin = np.maximum(
             begin, np.maximum(done.sent, done.gone) if output.membrane else done.sent_before
         )
-        # Of groups whose row nobody reads, the lanes behind the last neuron follow its results.
+        # If nobody reads the row of a group, the lanes behind its last neuron follow its results.
         trails = output.membrane and not output.rows
         lanes = task.runs.lanes[r] if trails else config.lanes
         left = begin + span + timing.late_sums(config)
@@ -270,8 +274,8 @@ class Cores:
     def _sent(
         self, task: Task, r: int, done: _Progress, after: _Progress, full: Integers
     ) -> Integers:
-        """The output of a run whose row is complete at ``full``; returns when the last row that it
-        sends may be read, (windows,)."""
+        """The output of a run with a row that is complete at ``full``; returns the (windows,)
+        cycles from which the last row that it sends may be read."""
         config, output, runs = self.config, task.output, task.runs
         last_row = np.zeros(len(full), dtype=np.int64)
         taken = np.maximum(full + 1 + self.config.pipelined, done.sent)
@@ -295,13 +299,15 @@ class Cores:
 
 
 class _Bus:
-    """Takes a beat of a row per cycle; of several cores' rows in the order in which they come."""
+    """Takes one beat of a row per cycle; rows of several cores are taken in the order in which they
+    come."""
 
     def __init__(self, windows: int) -> None:
         self.free: Integers = np.zeros(windows, dtype=np.int64)
 
     def take(self, at: Integers, there: Bools, beats: int) -> Integers:
-        """When rows of so many beats are through, where there is one, that are there at ``at``."""
+        """The cycles in which rows of that many beats have passed, if they are there at ``at``, for
+        the cores that have one."""
         done = at.copy()
         windows = np.arange(len(at))
         for core in np.argsort(at, axis=1, kind="stable").T:
@@ -312,16 +318,17 @@ class _Bus:
 
 
 class _Merger:
-    """Takes packets in turn; looks at one core further in each cycle in which it finds none."""
+    """Takes packets in turn; in each cycle in which it finds none, it moves on by one core."""
 
     def __init__(self, config: ArrayConfig, windows: int) -> None:
         self.cores = config.cores
-        # Cycles on the way to the merger, by way of a register; as many back.
+        # Cycles to the merger, through a register; the way back takes as many.
         self.distance = int(config.pipelined and config.cores > 1)
         self.free, self.looked = (np.zeros((windows, 1), dtype=np.int64) for _ in range(2))
 
     def take(self, at: Integers, there: Bools, words: int | Integers) -> Integers:
-        """When cores go on, of which some have a packet of so many words to send at ``at``."""
+        """The cycles in which the cores continue, if some of them have a packet of that many words
+        to send at ``at``."""
         length = np.broadcast_to(HEAD_WORDS + words, at.shape)
         chosen = at + timing.PACKET_CHOSEN
         done, waiting = at.copy(), np.broadcast_to(there, at.shape).copy()

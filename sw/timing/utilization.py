@@ -1,4 +1,5 @@
-"""How much of the time an array was busy with what it must do, and where the rest went."""
+"""Utilization: how much of the time an array was busy with necessary work, and where the rest
+went."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ Table = npt.NDArray[Any]
 
 
 def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
-    """The least cycles that a layer takes for its neurons.
+    """The neuron bound: the fewest cycles that a layer takes for its neurons.
 
     A neuron unit takes one neuron per cycle, for ``neuron_steps`` steps of it.
 
@@ -48,7 +49,7 @@ def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
 
 
 def _swap_cycles(mapping: Mapping) -> int:
-    """Cycles of a sample in which the lanes hand over a group, over all cores."""
+    """Cycles of a sample in which a group leaves the lanes, over all cores."""
     groups = sum(
         tile.groups * mapping.grid(i).positions(tile)
         for i, _ in mapping.layer_tags.values() for tile in mapping.tiles[i]
@@ -70,10 +71,10 @@ def utilization(mapping: Mapping, counters: Table, layer_counters: Table) -> dic
     -------
     dict of str to float
         ``utilization``: cycles that the lanes of the busiest core need, layer by layer.
-        ``utilization_bound``: the same or the cycles that its neuron unit needs, whichever is more.
-        Then the cycles of all cores in which the lanes did not add: ``lost_wait`` for rows or other
-        cores, ``lost_drain`` for the neuron unit, ``lost_swap`` while a group left them, and
-        ``lost_rest`` between tasks.
+        ``utilization_bound``: the same, or the cycles that its neuron unit needs, whichever is
+        more. The others are the shares in which the lanes of the cores did not add: ``lost_wait``
+        while they waited for rows or other cores, ``lost_drain`` for the neuron unit, ``lost_swap``
+        while a group left them, and ``lost_rest`` between tasks.
     """
     cycles = int(counters["cycles"].sum())
     bound = np.maximum(layer_counters["lower_bound"], neuron_bound(mapping))

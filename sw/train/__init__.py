@@ -1,8 +1,8 @@
 """Training on the integers of the array, with or without Stable Spike's losses.
 
 ``train`` runs a recipe of ``RECIPES``. Its parts can be used alone: the losses of ``consistency``
-take the features of any spiking backbone, and ``ExactNeuron`` is the integer neuron in torch. The
-room may import ``golden``, ``samples``, ``datasets``, ``network``, ``support`` and ``spec``.
+take the features of any spiking backbone, and ``ExactNeuron`` is the integer neuron in torch. This
+package may import ``golden``, ``samples``, ``datasets``, ``network``, ``support`` and ``spec``.
 """
 
 from .consistency import (

@@ -12,10 +12,10 @@ terms::
     O_noise = classifier(r~ + Bernoulli(r~)),  the noise without gradient
     L = CE + beta L_spike + gamma L_noise
 
-The skeleton rate is that of ``Result.consistency``; the hardware numbers a pair by its second step.
-The classifier is the last layer as a linear map of rates: its noisy input reaches 2 and is not a
-spike train. The paper does not say where gradients stop, apart from the noise; ``spike_detach`` and
-``noise_detach`` choose.
+The skeleton rate is the one in ``Result.consistency``; the hardware numbers a pair by its second
+step. The classifier is the last layer, taken as a linear map of rates; its noisy input reaches 2
+and is not a spike train. The paper does not say where gradients stop, apart from the noise;
+``spike_detach`` and ``noise_detach`` choose.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def skeleton(features: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If there are fewer than two steps, which have no pair.
+        If there are fewer than two steps, and so no pair.
     """
     if features.ndim < 2 or len(features) < 2:
         raise ValueError(
@@ -96,8 +96,8 @@ def spike_loss(features: torch.Tensor, detach: str = "none") -> torch.Tensor:
     features : (T, batch, ...) tensor
         Spikes, 0 or 1, of at least two steps.
     detach : {"none", "skeleton", "rate"}
-        What gets no gradient. Without the skeleton's, the rates follow it as a target; without the
-        rates', the skeleton follows them.
+        What gets no gradient. If the skeleton is detached, the rates follow it as a target; if the
+        rates are, the skeleton follows them.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def noise_loss(
     alpha : float
         Temperature.
     detach : {"none", "clean", "noisy"}
-        Which scores get no gradient.
+        The scores that get no gradient.
 
     Raises
     ------
@@ -192,9 +192,9 @@ class ConsistencyLoss(torch.nn.Module):
     alpha : float
         Temperature of ``noise_loss``.
     spike_detach : {"none", "skeleton", "rate"}
-        As ``detach`` of ``spike_loss``.
+        The same as ``detach`` of ``spike_loss``.
     noise_detach : {"none", "clean", "noisy"}
-        As ``detach`` of ``noise_loss``.
+        The same as ``detach`` of ``noise_loss``.
 
     Raises
     ------

@@ -102,7 +102,7 @@ def _pooled(events: npt.NDArray[Any], pool: int) -> npt.NDArray[Any]:
 
 
 def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
-    """Return stored inputs as the model takes them: float32 whole numbers.
+    """Return stored inputs as the model takes them: whole numbers in float32.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _grid(plan: Recipe, count: int, side: int, generator: torch.Generator) -> to
 def interpolation(knots: int, side: int) -> torch.Tensor:
     """Return bicubic interpolation along one axis as a (side, knots) matrix.
 
-    Two products with it are tens of times as fast as interpolating every image by itself.
+    Two products with it are tens of times as fast as interpolating every image separately.
     """
     return nnf.interpolate(
         torch.eye(knots)[None, None], (side, knots), mode="bicubic", align_corners=False

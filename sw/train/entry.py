@@ -61,7 +61,7 @@ def train(
         Threads of torch. On the CPU results repeat bit for bit with the same number of threads.
     torch_device : str
         Device of torch that trains: "cpu", "cuda", or one of several, "cuda:0". The network is
-        exact on each, but which one is learned differs.
+        exact on each device, but the learned network differs.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def train(
     DatasetError
         If the data set cannot be read.
     FileError
-        If ``out`` cannot be written; this is found before the training begins.
+        If ``out`` cannot be written; this is detected before the training begins.
     Diverged
         If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """
@@ -117,7 +117,7 @@ def train(
 
 
 def _make_folder(folder: Path, name: str) -> None:
-    """Make the folder, and find out that it takes files before any work is done for them."""
+    """Make the folder, and check that it takes files before any work is done for them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -196,7 +196,7 @@ def _golden_differences(
 ) -> int:
     """Count the samples on which the golden model and the trained model differ.
 
-    Compared are the membranes, and the spikes that the last layer reads.
+    It compares the membranes, and the spikes that the last layer reads.
     """
     plan, golden = run.plan, Golden(network, run.plan.state_bits)
     by_sample = (samples.inputs, membranes, spikes.transpose(0, 1))
@@ -211,7 +211,8 @@ def _golden_differences(
 
 
 def _features(network: Network, spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return (batch, steps, features) that the last layer reads, of the layer before's spikes."""
+    """Return the (batch, steps, features) that the last layer reads, from the spikes of the layer
+    before."""
     pool = network.layers[-2].pool_after
     shape = network.neuron_shapes[-2]
     flat = spikes.reshape(*spikes.shape[:2], -1)

@@ -3,7 +3,7 @@
 Every value of the forward pass is a whole number, computed as the numerics page says: floor shifts
 in the leak, the clamp of the membrane, both reset timings, both comparisons. In the backward pass
 rounding and shifts pass gradients straight through. The clamp passes none outside its range, where
-the membrane really does not move. A spike has the gradient of a triangle around the threshold.
+the membrane does not change. A spike has the gradient of a triangle around the threshold.
 
 float32 is exact as long as sums of weights stay below ``2**24``. A current beyond that is far
 outside the range of the clamp.
@@ -215,7 +215,7 @@ class ExactNeuron:
     def _after(
         self, u: torch.Tensor, fired: torch.Tensor, threshold: torch.Tensor | float
     ) -> torch.Tensor:
-        """Return the membrane behind a reset in the step of the spike."""
+        """Return the membrane after a reset in the step of the spike."""
         if self.reset == "zero":
             return u * (1 - fired)
         if self.reset == "subtract" and self.reset_timing == "same_step":

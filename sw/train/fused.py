@@ -19,7 +19,7 @@ _Gradients = tuple[torch.Tensor, torch.Tensor, None, None]
 
 
 class Rule(NamedTuple):
-    """What the neurons compute.
+    """The rule that the neurons compute.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Subtracting(torch.autograd.Function):
         before, spikes, threshold = ctx.saved_tensors
         _, _, width, top = ctx.rule
         factor = leak_factor(ctx.rule.leak)
-        # Most batches clamp nothing: one pass that finds the extremes saves two in every step.
+        # Most batches clamp nothing, so one pass that finds the extremes saves two in every step.
         low, high = before.aminmax()
         clamped = bool((high >= top - 1) | (low <= -top))
         of_current = torch.empty_like(before[0] if ctx.shared else before)

@@ -1,4 +1,4 @@
-"""A layer that fires, while it is trained: dense, or a convolution with its pools.
+"""A firing layer during training: dense, or a convolution with its pools.
 
 Maps are (..., height, width, channels) here, so that the thresholds and biases of channels belong
 to the last axis. The network has its maps in its own order.
@@ -187,7 +187,7 @@ class Hidden(torch.nn.Module):
 
     def _normed(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the same for the mean and spread of a batch, which the running ones follow."""
-        # Maps have many positions: every fourth sample tells as much, in a quarter of the time.
+        # Maps have many positions, so every fourth sample is enough, in a quarter of the time.
         flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)
         center, spread = flat.mean(0), flat.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
         with torch.no_grad():
@@ -231,7 +231,7 @@ def exact_conv2d(
     size = kernels.shape[-1]
     padded = nnf.pad(maps, (padding,) * 4).permute(0, 2, 3, 1)
     fields = padded.unfold(1, size, stride).unfold(2, size, stride)
-    # Channels innermost, as they are in memory: it saves a copy.
+    # Channels are innermost, as they are in memory, which saves a copy.
     rows = fields.permute(0, 1, 2, 4, 5, 3).flatten(3)
     return (rows @ kernels.permute(0, 2, 3, 1).flatten(1).T).permute(0, 3, 1, 2)
 

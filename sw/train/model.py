@@ -71,7 +71,7 @@ class Model(torch.nn.Module):
     def start(self, inputs: torch.Tensor) -> None:
         """Set the first thresholds, to the spread of the first currents over some samples."""
         training = self.training
-        self.eval()  # or the running statistics would follow these samples as a batch
+        self.eval()  # otherwise the running statistics would follow these samples as a batch
         with torch.no_grad():
             values, steps = self._first(inputs)
             for layer in self.firing:
@@ -147,7 +147,7 @@ class Model(torch.nn.Module):
     def _next(
         self, layer: Hidden, values: torch.Tensor, steps: int | None
     ) -> torch.Tensor:
-        """Return the input of the next layer, flat in C order behind the last convolution."""
+        """Return the input of the next layer, flat in C order after the last convolution."""
         spikes: torch.Tensor = layer(values, steps)
         convolutions = len(self.plan.convolutions)
         if convolutions and layer is self.hidden[convolutions - 1]:

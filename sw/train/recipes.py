@@ -108,8 +108,8 @@ class Recipe:
     held_out : int
         Number of samples at the end of the training set that are never trained on.
     choose : {"best", "last"}
-        The network is that of the epoch that is right most often on the held-out samples ("best"),
-        or that of the last epoch, when the learning rate is 0 ("last").
+        The network comes from the epoch with the highest accuracy on the held-out samples ("best"),
+        or from the last epoch, when the learning rate is 0 ("last").
     smoothing : float
         Label smoothing.
     beta : float
@@ -329,7 +329,8 @@ RECIPES = {
     "mnist-mlp": Recipe(),
     "mnist-mlp-256": Recipe(hidden=256),
     "mnist-mlp-2step": Recipe(hidden=256, steps=2),
-    # For arrays whose memory does not hold 784 x 128 weights, and for hx8k, which holds the least.
+    # These are for arrays with too little memory for 784 x 128 weights, and for hx8k, which has the
+    # least.
     "mnist-mlp-small": Recipe(hidden=64, side=14),
     "mnist-mlp-tiny": Recipe(hidden=48, side=14, state_bits=15, epochs=60),
     "fashion-mlp": Recipe(dataset="fashion-mnist", rotate=5.0, elastic=0.0),

@@ -30,9 +30,9 @@ class Result:
     best_epoch : int
         Epoch of the network, chosen on the held-out samples.
     validation : float
-        Share of right predictions on the held-out samples.
+        Share of correct predictions on the held-out samples.
     test : float
-        Share of right predictions on the test samples.
+        Share of correct predictions on the test samples.
     golden_differences : int
         Test samples on which the golden model's membranes, or the spikes that its last layer reads,
         differ from the trained model's; it is 0.

@@ -127,7 +127,7 @@ class Run:
         if str(self.device) not in self.devices.split(", "):
             self.devices += (", " if self.devices else "") + str(self.device)
         right = self.accuracy(self.held)
-        # Of epochs that are equally good, the later one: it was trained at a lower rate.
+        # Of equally good epochs, the later one is taken, because it was trained at a lower rate.
         if right >= self.best or plan.choose == "last":
             self.best, self.best_epoch, self.best_state = right, self.epoch, self._copy()
         self.seconds += time.perf_counter() - began
@@ -199,7 +199,7 @@ class Run:
             setattr(self, key, kept["figures"][key])
 
     def _check_figures(self, figures: dict[str, Any]) -> None:
-        """Refuse figures that no run has."""
+        """Refuse figures that no run can have."""
         exact_int("epoch", figures["epoch"], 1, self.plan.epochs)
         exact_int("best_epoch", figures["best_epoch"], 1, figures["epoch"])
         for name in ("seconds", "best"):
@@ -268,7 +268,8 @@ class Run:
         return (total / count).float().cpu()
 
     def _generator(self, epoch: int) -> torch.Generator:
-        # A generator per epoch, so that a resumed run draws what an uninterrupted one does.
+        # Each epoch has its own generator, so that a resumed run draws the same numbers as an
+        # uninterrupted one.
         return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
 
     def _copy(self) -> dict[str, torch.Tensor]:

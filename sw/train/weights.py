@@ -42,12 +42,12 @@ class Weights(torch.nn.Module):
         integers : (out, in) tensor
             Whole numbers with the gradients of ``latent``.
         scale : () or (out, 1) tensor
-            What one weight step is in the units of ``latent``, for all neurons or for each.
+            The size of one weight step in the units of ``latent``, for all neurons or for each.
         """
         raise NotImplementedError
 
     def bound(self, acc_bits: int, copies: int = 1) -> None:
-        """Move latent weights back to where they round to legal ones and fit the accumulators.
+        """Move latent weights back to values that round to legal weights and fit the accumulators.
 
         If the positive or the negative weights of a neuron sum to more than 99 % of what an
         accumulator holds, they are scaled to 98 %. Rounding changes a sum of 784 weights by far
@@ -63,7 +63,8 @@ class Weights(torch.nn.Module):
         full = 2.0 ** (acc_bits - 1) / copies
         with torch.no_grad():
             integers, scale = self()
-            # Just inside of what rounds to the extreme integers, so that a small step leaves them.
+            # The limits are just inside the values that round to the extreme integers, so that a
+            # small step leaves them.
             self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)
             for sign in (1.0, -1.0):
                 total = (sign * integers).clamp_(min=0).sum(1)
@@ -172,7 +173,7 @@ def make_weights(
     bits : int
         Width of a weight.
     per_neuron : bool
-        Whether neurons may differ in scale. Those that are read by their membranes may not.
+        Whether neurons may differ in scale. Neurons that are read by their membranes may not.
 
     Raises
     ------

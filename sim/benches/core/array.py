@@ -1,4 +1,4 @@
-"""Bench of the array: compiled networks against the plain reference, every report of them."""
+"""Bench of the array: compiled networks against the plain reference; every report is checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def computes_what_the_reference_does(dut):
-    """Program after program, windows as fast as they are taken, with stalls on every stream."""
+    """Runs program after program, with windows as fast as they are taken and stalls on every
+    stream."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
     rows, reports = bench.source("rows", 0.2), bench.sink("reports", 0.4)

@@ -61,7 +61,8 @@ async def _run(bench: Bench, bus: Bus, program: Program, sample: Any) -> None:
 
 @cocotb.test()
 async def computes_what_the_reference_does(dut):
-    """Program after program, windows as fast as they are taken, with stalls on every stream."""
+    """Runs program after program, with windows as fast as they are taken and stalls on every
+    stream."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
     bus, reports = Bus(bench, 0.3), bench.sink("reports", 0.4)
@@ -80,7 +81,7 @@ async def computes_what_the_reference_does(dut):
 
 @cocotb.test()
 async def ignores_writes_to_other_cores(dut):
-    """A program behind which another core's memories are filled with zeros."""
+    """A program after which another core's memories are filled with zeros."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
     program, sample = next(cases(parameters()["folder"]))

@@ -10,7 +10,7 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def reads_what_was_written_in_chunks(dut):
-    """Rows are written chunk by chunk, read back at random, and held while nothing is read."""
+    """Rows are written chunk by chunk, read back at random, and held while no row is read."""
     width, depth = parameters()["width"], parameters()["depth"]
     bench = await start(dut)
     random = bench.random
@@ -25,7 +25,7 @@ async def reads_what_was_written_in_chunks(dut):
         if number < 2 * len(span):
             row = span[number // 2]
         if row not in rows or random.random() < 0.1:
-            # A whole row first, then single chunks of it.
+            # Write a whole row first, then single chunks of it.
             which = range(count) if row not in rows else [random.randrange(count)]
             for chunk in which:
                 here = min(16, width - 16 * chunk)

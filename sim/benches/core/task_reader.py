@@ -12,7 +12,7 @@ from ...harness.streams import parameters, start, unpack
 
 @cocotb.test()
 async def reads_the_words_of_a_task(dut):
-    """Any order of tasks, grants at random or always; fields hold until the next start."""
+    """Tasks in any order, with grants at random or always; fields hold until the next start."""
     from stablespike.hw.lib.layouts import struct
 
     config, side = array_config(), parameters()["side"]
@@ -33,7 +33,7 @@ async def reads_the_words_of_a_task(dut):
         }
         begun, loaded = bench.cycle, 0
         for age in range(200):
-            # Answer what was granted in the cycle before; garbage where nothing was.
+            # Answer the grant of the cycle before; return garbage if there was none.
             data = random.getrandbits(32) if granted is None else memory[granted]
             grant = always or random.random() < 0.4
             await cycle(

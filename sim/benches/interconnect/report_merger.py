@@ -11,7 +11,7 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def never_cuts_a_packet(dut):
-    """All packets arrive whole, those of a core in order; with stalls on every side."""
+    """All packets arrive whole, and those of a core in order, with stalls on every side."""
     cores, stall = parameters()["cores"], parameters()["stall"]
     bench = await start(dut)
     random = bench.random
@@ -42,7 +42,7 @@ async def never_cuts_a_packet(dut):
 
 @cocotb.test()
 async def finds_the_only_core_that_speaks(dut):
-    """Looking at a silent core costs one cycle."""
+    """Skipping a silent core costs one cycle."""
     cores = parameters()["cores"]
     bench = await start(dut)
     sink = bench.sink("o")

@@ -13,10 +13,11 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def broadcasts_every_part_once(dut):
-    """The lowest core's part of a row, else the host's; in the cycle after.
+    """The bus carries the lowest core's part of a row, else the host's, one cycle later.
 
-    With one core and rows in one part, in the same cycle. With several cores that of the lowest
-    one that asked two cycles before and was not chosen since, and two cycles after.
+    With one core and rows in one part, it does so in the same cycle. With several cores, it carries
+    the part of the lowest one that requested two cycles before and was not chosen since, two cycles
+    later.
     """
     config, stall = array_config(), parameters()["stall"]
     bench = await start(dut)

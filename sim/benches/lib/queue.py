@@ -12,7 +12,8 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def passes_everything_in_order(dut):
-    """Random writes and takes, from never empty to never full; level, valid and head each cycle."""
+    """Random writes and takes, from never empty to never full; level, valid and head are checked in
+    each cycle."""
     depth, width = parameters()["depth"], parameters()["width"]
     bench = await start(dut)
     random = bench.random

@@ -9,7 +9,8 @@ from ...harness.streams import parameters, start
 
 @cocotb.test()
 async def passes_everything_in_order(dut):
-    """Random payloads with stalls on either side; without, a transfer per cycle, or two."""
+    """Random payloads with stalls on either side; without stalls, a transfer takes one cycle, or
+    two."""
     stall = parameters()["stall"]
     bench = await start(dut)
     source, sink = bench.source("i", stall), bench.sink("o", stall)

@@ -1,7 +1,7 @@
 """The real driver against the whole accelerator at its UART pins.
 
-The driver runs in a thread of its own; whenever it reads, the simulation goes on until a byte came
-or its patience, counted in clocks, ran out.
+The driver runs in a thread of its own. Whenever it reads, the simulation continues until a byte
+comes or the timeout, counted in clocks, expires.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Wire:
 
     Parameters
     ----------
-    noise : chance that a byte, either way, is damaged or lost.
+    noise : probability that a byte, in either direction, is damaged or lost.
     """
 
     def __init__(self, bench: Bench, divisor: int, noise: float) -> None:
@@ -53,12 +53,13 @@ class Wire:
         self._more.set()
 
     async def drained(self) -> None:
-        """Return when everything put here has left, its last stop bit included."""
+        """Return when everything put here has been sent, including the last stop bit."""
         while self._queue or self._sending:
             await self.clocks(self.divisor)
 
     async def reset(self, divisor: int) -> None:
-        """A break, and the first rate; what is on its way at another one is not heard."""
+        """Send a break and return to the first rate; bytes on their way at another rate are
+        lost."""
         self._queue.clear()
         await self.drained()
         self._deaf = True
@@ -113,7 +114,7 @@ class PinTransport(Transport):
 
     name = "the accelerator's pins"
     timeout = 1.0
-    poll = 0.02  # the answer to hello takes half of it
+    poll = 0.02  # the answer to hello takes half of this time
 
     def __init__(self, wire: Wire, clock_hz: int) -> None:
         self._wire, self._clock_hz = wire, clock_hz

@@ -13,7 +13,7 @@ from ...harness.streams import Bench, pack, parameters, start, unpack
 
 
 def frames(bench: Bench) -> list[bytes]:
-    """Frames of all lengths, with few zeros, many, all and none."""
+    """Frames of all lengths, with few zeros, with many, with only zeros and with none."""
     rng = bench.random
     out = [b"\0", b"\1", bytes(FRAME_BYTES), bytes([7]) * FRAME_BYTES, bytes([7]) * 253 + b"\0",
            b"\0" + bytes([7]) * 253]
@@ -112,7 +112,7 @@ async def forgets_a_frame_not_finished(dut):
 
 @cocotb.test(skip=parameters().get("dut") != "encoder")
 async def takes_a_frame_without_a_pause(dut):
-    """n + 2 cycles for n bytes, while the frame before goes out."""
+    """A frame of n bytes takes n + 2 cycles, while the frame before is sent."""
     bench = await start(dut)
     source = bench.source("i")
     bench.sink("o")

@@ -19,7 +19,7 @@ def _config() -> ArrayConfig:
 
 
 def command_words(body: bytes, lead: int = 0xA5) -> list[int]:
-    """A body as the receiver hands it on."""
+    """A body, as the receiver outputs it."""
     data = bytes((lead,)) + body
     return [
         pack(command_layout(), {"data": byte, "last": int(i == len(data) - 1)})
@@ -28,7 +28,7 @@ def command_words(body: bytes, lead: int = 0xA5) -> list[int]:
 
 
 class LoaderModel:
-    """Takes windows of given numbers of bytes behind their heads, with pauses.
+    """Takes windows with given numbers of bytes after their heads, with pauses.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from ...harness.streams import start
 
 @cocotb.test()
 async def the_last_byte_is_taken_when_the_loader_has_it(dut):
-    """Commands of random bytes, pauses on both sides, a byte of some refused by the loader."""
+    """Commands of random bytes, with pauses on both sides; the loader refuses a byte of some."""
     bench = await start(dut)
     bench.monitor("i")
     bench.monitor("o")
@@ -35,13 +35,13 @@ async def the_last_byte_is_taken_when_the_loader_has_it(dut):
                 taken, offering = taken + 1, False
                 if last:
                     assert value(bench, "no_head") == (refuses is not None)
-                    # It has had them all: nothing comes of the next command before.
+                    # The loader has received them all; no byte of the next command came before.
                     assert got == command[: len(command) if refuses is None else refuses + 1]
 
 
 @cocotb.test()
 async def passes_a_byte_per_cycle(dut):
-    """Without pauses a command takes a cycle for each byte, and two more."""
+    """Without pauses, a command takes one cycle for each byte, and two more."""
     bench = await start(dut)
     for length in (1, 5, 40):
         cycles = taken = 0

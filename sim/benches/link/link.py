@@ -32,9 +32,9 @@ def _config() -> ArrayConfig:
 
 
 class Array:
-    """What the link sees of the array, and what it was told.
+    """A model of the array, as the link sees it.
 
-    A window is taken some time after room was made for it; packets of reports follow each.
+    A window is taken some time after there is room for it; packets of reports follow each window.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Array:
 async def _wire(
     bench: Bench, hosts: list[HostModel], there: Damage, back: Damage, stall: float
 ) -> None:
-    """Carry frames between the last of ``hosts`` and the device, for ever."""
+    """Carry frames between the last of ``hosts`` and the device, forever."""
     rng = random.Random(bench.random.getrandbits(32))
     source, sink = bench.source("rx", stall), bench.sink("tx", stall)
     late_there: list[bytes] = []
@@ -121,7 +121,7 @@ async def _wire(
 def _work(
     config: ArrayConfig, rng: random.Random, count: int
 ) -> tuple[list[bytes], list, list, list]:
-    """Random commands, and the writes, rows and windows they make."""
+    """Random commands, and the writes, rows and windows that they cause."""
     commands: list[bytes] = []
     writes: list[dict[str, Any]] = []
     rows: list[dict[str, int]] = []
@@ -185,7 +185,7 @@ def _work(
 
 @cocotb.test()
 async def carries_everything_over_a_bad_wire(dut):
-    """Every command once and in order, every report once and in order, whatever is lost."""
+    """Every command is executed, and every report arrives, once and in order, whatever is lost."""
     given = parameters()
     config, stall = _config(), given.get("stall", 0.0)
     bench = await start(dut, limit=given.get("limit", 400_000))
@@ -256,7 +256,7 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
 
 @cocotb.test()
 async def refuses_bad_commands_and_goes_on(dut):
-    """Each sets FAULT, is counted as executed, and leaves the next command alone."""
+    """Each bad command sets FAULT, is counted as executed, and does not affect the next command."""
     config = _config()
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
@@ -290,7 +290,7 @@ def _weight_bits(config: ArrayConfig) -> int:
 
 @cocotb.test()
 async def starts_sessions_afresh(dut):
-    """The same nonce again changes nothing; another one clears everything, mid-window too."""
+    """The same nonce again changes nothing; another one clears everything, even within a window."""
     config = _config()
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
@@ -334,7 +334,7 @@ async def starts_sessions_afresh(dut):
 
 @cocotb.test()
 async def reports_flow_back_only_as_the_host_takes_them(dut):
-    """Without acknowledgements the ring fills and nothing is lost; RESEND brings it all again."""
+    """Without acknowledgements, the ring fills and nothing is lost; RESEND repeats everything."""
     config = _config()
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
@@ -400,7 +400,7 @@ async def changes_the_rate_behind_its_answer(dut):
 
 @cocotb.test()
 async def takes_a_byte_per_cycle(dut):
-    """Long frames one after the other hold the wire up by no more than a twentieth."""
+    """Long frames in a row delay the wire by no more than a twentieth."""
     config = _config()
     bench = await start(dut)
     dut.idle.value = 1

@@ -38,7 +38,7 @@ async def _map(bench: Bench, rows: int, first_base: int, half: bool = False) -> 
 
 
 class Room:
-    """Takes windows; there is room after a while, and until a window comes."""
+    """Takes windows; there is room after a while, until a window comes."""
 
     def __init__(self, bench: Bench, stall: float) -> None:
         self.bench, self.stall = bench, stall
@@ -101,7 +101,8 @@ async def decodes_windows(dut):
 
 @cocotb.test()
 async def waits_for_room_and_for_bytes(dut):
-    """No row before room; hungry exactly where the next byte is missing; idle takes any byte."""
+    """No row comes before room; hungry is up exactly when the next byte is missing; idle takes any
+    byte."""
     config = _config()
     bench = await start(dut)
     source = bench.source("bytes")
@@ -134,7 +135,7 @@ async def waits_for_room_and_for_bytes(dut):
 
 @cocotb.test()
 async def refuses_what_is_no_head(dut):
-    """Too many steps, and words to repeat where there were none; it stays idle."""
+    """A head with too many steps, or a repeat without earlier words, leaves the loader idle."""
     config = _config()
     bench = await start(dut)
     bench.sink("rows")
@@ -164,9 +165,10 @@ async def refuses_what_is_no_head(dut):
 
 @cocotb.test()
 async def keeps_its_pace(dut):
-    """A silent row per cycle, a summary per 8; else a cycle per mask byte or lane, word, and row.
+    """A silent row takes one cycle, as does a summary of 8 rows, a mask byte or lane, a word, and a
+    row.
 
-    Rows in parts, and chained lanes: as the docstring has it.
+    Rows in parts and chained lanes take the cycles that the docstring gives.
     """
     config = _config()
     bench = await start(dut)

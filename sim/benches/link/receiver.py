@@ -1,4 +1,4 @@
-"""Bench of the receiver: good frames, damaged ones, and all that is to vanish."""
+"""Bench of the receiver: good frames, damaged ones, and frames that must be dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONCE = b"\x11\x22\x00\x44"
 
 
 class Strobes:
-    """Everything the receiver said, in order, as (name, value)."""
+    """All outputs of the receiver, in order, as (name, value)."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -42,7 +42,7 @@ class Strobes:
 
 
 def bodies(words: list[int]) -> list[bytes]:
-    """Commands out of what came out of the stream, without their first byte."""
+    """The commands in the bytes of the stream, without their first byte."""
     out, body = [], bytearray()
     for word in words:
         byte = unpack(command_layout(), word)
@@ -95,7 +95,7 @@ async def drops_what_is_no_frame_of_its_session(dut):
         frame(Kind.DATA, s, 0, 0, bytes(300)), frame(Kind.DATA, s, 0, 0, bytes(600)),
         frame(Kind.DATA, s, 0, 0, bytes([7]) * 1200),
     ]
-    # The CRC of nothing, behind too short a head.
+    # The CRC of nothing, after a header that is too short.
     import zlib
 
     from cobs import cobs
@@ -119,7 +119,7 @@ async def drops_what_is_no_frame_of_its_session(dut):
 
 @cocotb.test()
 async def keeps_the_order(dut):
-    """Frames ahead and behind the expected one are named as such, and dropped."""
+    """Frames ahead of or behind the expected one are reported as such, and dropped."""
     bench, source, strobes = await _start(dut)
     sink = bench.sink("commands")
     expected, sent = 0, []
@@ -139,12 +139,13 @@ async def keeps_the_order(dut):
 
 @cocotb.test()
 async def takes_exactly_receive_bytes(dut):
-    """Bodies up to the last byte of the ring, dropping what does not fit, until there is room."""
+    """Bodies fill the ring up to the last byte; those that do not fit are dropped until there is
+    room."""
     config = ArrayConfig(**parameters()["config"])
     bench, source, _ = await _start(dut)
     room, seq, sent = config.receive_bytes, 0, []
     while room > 0:
-        # The first byte is at the queue's output already, and one more for the ring.
+        # The first byte is already at the queue's output, so one more fits into the ring.
         body = bench.random.randbytes(min(BODY_BYTES, room - 1, bench.random.randrange(256)))
         await source.send(list(frame(Kind.DATA, NONCE[0], seq, 0, body)))
         await bench.tick(300)
@@ -158,7 +159,7 @@ async def takes_exactly_receive_bytes(dut):
     sink = bench.sink("commands")
     await bench.tick(4 * config.receive_bytes)
     received = bodies(list(sink.received))
-    # One byte had left the ring, so that one more of one byte may have come.
+    # One byte had left the ring, so one more command of one byte may have come.
     assert received[: len(sent)] == sent
     assert len(received) <= len(sent) + 1
     await source.send(list(frame(Kind.DATA, NONCE[0], len(received), 0, b"again")))

@@ -87,7 +87,8 @@ async def _start(dut: Any, pause: int | None = None) -> tuple[Bench, Wire]:
 
 @cocotb.test()
 async def answers(dut):
-    """hello with INFO, what is missing with a request, what was done with an ACK, in that order."""
+    """A hello is answered by INFO, a missing frame by a request, a command by an ACK, in that
+    order."""
     config = ArrayConfig(**parameters()["config"])
     bench, wire = await _start(dut)
     dut.executed.value = 77
@@ -150,7 +151,7 @@ async def sends_packets_at_once_and_whole(dut):
 
 @cocotb.test()
 async def goes_back(dut):
-    """What is asked for again comes with the same number and bytes; old acks change nothing."""
+    """Repeated frames have the same number and bytes; old acks change nothing."""
     bench, wire = await _start(dut)
     rng = bench.random
     source = bench.source("reports", 0.2)

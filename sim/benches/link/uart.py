@@ -27,7 +27,7 @@ async def send(bench: Bench, byte: int, clocks: float, stop: int = 1) -> None:
 
 
 async def receive(bench: Bench, clocks: int) -> int:
-    """Read a byte from ``tx``, looking at the first and the last clock of each bit."""
+    """Read a byte from ``tx``, checking the first and the last clock of each bit."""
     dut, bits = bench.dut, []
     await bench.settle()
     while dut.tx.value:
@@ -135,7 +135,7 @@ async def a_byte_under_way_at_the_old_rate_leaves_the_new_one(dut):
                 await bench.tick(after)
                 await set_rate(bench, clocks)
                 await begun
-                await bench.tick(12 * clocks)  # what was made of it is over
+                await bench.tick(12 * clocks)  # whatever it caused is over
                 sink.received.clear()
                 await send(bench, 0x56, clocks)
                 await bench.tick(2 * clocks)

@@ -1,4 +1,5 @@
-"""Bench of the convolution output: pooled rows, reports of a task's groups; the pool is played."""
+"""Bench of the convolution output: pooled rows, and reports of a task's groups; the pool is a
+model."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _FLAGS = (
 
 
 class PoolModel:
-    """Answers within the cycle what the output unit selects; keeps what it stores."""
+    """A model of the pool: it answers the output unit's selection within the cycle, and keeps what
+    is stored."""
 
     def __init__(self, bench: Bench, config: ArrayConfig) -> None:
         self.bench, self.config = bench, config
@@ -42,7 +44,7 @@ class PoolModel:
         width = config.row_bits // config.row_beats
         while True:
             await bench.tick()
-            await Timer(2, "ns")  # what selects is there, what reads the words is still to come
+            await Timer(2, "ns")  # the selection is set, and the words have not been read yet
             name = _NAMES[value(bench, "pool__select_skeleton")]
             beat = value(bench, "pool__beat") if config.row_beats > 1 else 0
             words = self.kept.get((name, beat), 0) if value(bench, "pool__show_kept") else 0
@@ -55,7 +57,7 @@ class PoolModel:
 
 
 class Task:
-    """What holds for all groups of a task in a window; random, unless chosen."""
+    """The settings of all groups of a task in a window; random, unless chosen."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, index: int, **chosen: int) -> None:
         random = bench.random
@@ -89,7 +91,7 @@ class Task:
         )
 
     def walk(self) -> Iterator[tuple[int, int, dict[str, int]]]:
-        """Number, place of the rows and mark of each group; dropped pools have fewer positions."""
+        """Number, row address and mark of each group; dropped pools have fewer positions."""
         run = place = 0
         for window in range(self.windows):
             complete = self.complete[window]
@@ -108,7 +110,7 @@ class Task:
 
 
 class Group:
-    """One of a task's, and what is expected of it."""
+    """A group of a task, and what is expected of it."""
 
     def __init__(self, bench: Bench, task: Task, run: int, place: int, mark: dict[str, int]):
         random, config = bench.random, task.config
@@ -188,7 +190,8 @@ class Group:
                 assert packet.row == end
 
     async def run(self, pool: PoolModel, pooled: dict[str, int], rows: Sink, reports: Sink) -> int:
-        """Start it and check all of it; ``pooled`` are the rows with it. Cycles until ``done``."""
+        """Start the group and check all outputs; ``pooled`` are the rows with it. Returns the
+        cycles until ``done``."""
         bench, config, flags = self.bench, self.config, self.task.flags
         pool.row, lane, settled = self.row, 0, -1
         rows.received.clear()
@@ -222,7 +225,7 @@ class Group:
                 assert len(reports.received) >= results - 1  # the last one is on its way
             if value(bench, "done"):
                 break
-        # The next one may start in the cycle after this one.
+        # The next group may start in the cycle after this one.
         expected = sum(2 + self.words(kind) for kind in self.kinds())
         waited = 0
         while len(reports.received) < expected:
@@ -260,7 +263,8 @@ async def _task(bench: Bench, task: Task, pool: PoolModel, rows: Sink, reports: 
 
 @cocotb.test()
 async def pools_and_sends_rows_then_reports(dut):
-    """Tasks one after another, every kind of report, rows of both kinds; cycles as documented."""
+    """Tasks one after another, with every kind of report and rows of both kinds; cycles as
+    documented."""
     config, index = array_config(), parameters()["index"]
     bench = await start(dut)
     pool = PoolModel(bench, config)

@@ -81,7 +81,7 @@ class Group:
         return spikes + [kind for kind in kinds if kind not in spikes]
 
     def early(self) -> list[ReportKind]:
-        """Kinds of packets that tell of spikes: they go before the skeleton is applied."""
+        """Kinds of packets about spikes, which are sent before the skeleton is applied."""
         f = self.flags
         wanted = {
             ReportKind.TRACE_SPIKES: f["monitor"] and f["trace"],
@@ -96,7 +96,7 @@ class Group:
         return not f["empty"] and bool(traced or f["report_skeleton"] or f["send_skeleton"])
 
     def pins(self) -> dict[str, int]:
-        """All inputs that hold."""
+        """All inputs that are held."""
         f, config = self.flags, self.config
         settings = neuron_settings(
             config, Neuron(threshold=1), layer=self.layer, **self.at,
@@ -202,7 +202,7 @@ async def sends_rows_then_reports(dut):
 
 @cocotb.test()
 async def takes_as_long_as_documented(dut):
-    """Without stalls: as the docstring has it, and more where a row is rotated."""
+    """Without stalls, cycles are those of the docstring, plus those for rotating a row."""
     config, index = array_config(), parameters()["index"]
     bench = await start(dut)
     rows, reports = bench.sink("rows"), bench.sink("reports")

@@ -16,7 +16,7 @@ def _signed(bits: int, width: int) -> int:
 
 
 class Group:
-    """One group through the drain: what enters the neuron unit, and when, is checked."""
+    """One group through the drain; checks what enters the neuron unit, and when."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, neurons: int, steps: int, pixels: bool):
         self.bench, self.config = bench, config
@@ -74,10 +74,11 @@ class Group:
                         if first + i < self.steps:
                             promised[age + span * i, i] = self.acc[lane][first + i]
                 if first:
-                    # State of the pass before was written in the cycle in which it left.
+                    # The state of the previous pass was written in the cycle in which the neuron
+                    # left.
                     assert age - 1 > self.entered[number - self.neurons] + wait
                 self.entered.append(age)
-                # The neuron is under way in this very cycle too.
+                # The neuron is under way in this cycle too.
                 bench.dut.under_way.value = 1
             for i in range(parallel):
                 if (age, i) in promised:
@@ -97,7 +98,7 @@ class Group:
 
 @cocotb.test()
 async def empties_groups_of_every_size(dut):
-    """All neurons, all steps of the window, spikes and pixels; duration as documented."""
+    """All neurons and all steps of the window, with spikes and pixels; duration as documented."""
     config = array_config()
     bench = await start(dut)
     random = bench.random

@@ -1,4 +1,5 @@
-"""Bench of the drain with convolution: groups behind one another, from chains that only move on."""
+"""Bench of the drain with convolution: groups that follow each other, from chains that only
+shift."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def _signed(bits: int, width: int) -> int:
 
 @dataclass
 class Group:
-    """Its neurons (lanes of them) and accumulators, [lane][step]."""
+    """A group: its neurons (and their lanes) and its accumulators, [lane][step]."""
 
     neurons: int
     acc: list[list[int]]
@@ -29,7 +30,7 @@ class Group:
 
 @dataclass
 class Task:
-    """Groups that follow each other, with what holds for all of them."""
+    """Groups that follow each other, with their common settings."""
 
     bench: Bench
     config: ArrayConfig
@@ -55,14 +56,14 @@ class Task:
         return lane < group.neurons and (not self.halves or lane % 2 == 1)
 
     def sum(self, group: Group, lane: int, step: int) -> int:
-        """What the neuron of that lane takes in a step."""
+        """The sum that the neuron of that lane takes in a step."""
         own = group.acc[lane][step]
         if not self.halves:
             return own
         return (group.acc[lane - 1][step] << 4) + (own & (1 << self.config.acc_bits) - 1)
 
     def shown(self, at: list[int]) -> int:
-        """The chains; behind the last lane of a group comes the first one of the next."""
+        """The chains; after the last lane of a group comes the first one of the next."""
         config, bits = self.config, 0
         for t, place in enumerate(at):
             number, lane = divmod(place, config.lanes)
@@ -72,7 +73,7 @@ class Task:
         return bits
 
     async def run(self, hurry: bool) -> None:
-        """All groups, every cycle of them checked."""
+        """Run all groups, and check every cycle."""
         bench, config = self.bench, self.config
         lanes, parallel, length = config.lanes, config.neuron_steps, pass_length(config)
         passes, span = -(-self.steps // parallel), step_stages(config)
@@ -132,14 +133,14 @@ class Task:
             assert begun == [n * passes * length for n in range(len(begun))]
 
     def completes(self, known: tuple[Group, int, int] | None, passes: int) -> bool:
-        """Whether what is read is the last that the group needs."""
+        """Whether this read is the last one that the group needs."""
         if known is None:
             return False
         lanes = self.config.lanes if self.align else known[0].neurons
         return known[1:] == (lanes - 1, passes - 1)
 
     def check_entering(self, known: tuple[Group, int, int] | None, passes: int) -> None:
-        """What enters the neuron unit, a cycle after it was read."""
+        """The neuron that enters the neuron unit, a cycle after it was read."""
         bench, config = self.bench, self.config
         assert value(bench, "valid") == (known is not None)
         assert value(bench, "last") == self.completes(known, passes)
@@ -162,7 +163,7 @@ class Task:
 
 @cocotb.test()
 async def empties_groups_behind_one_another(dut):
-    """Windows of every length, spikes and pixels, halves of weights; back to back and not."""
+    """Windows of every length, spikes and pixels, and halves of weights; with and without gaps."""
     config = array_config()
     bench = await start(dut)
     for steps in range(1, config.window + 1):

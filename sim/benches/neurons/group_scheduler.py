@@ -22,7 +22,7 @@ def _garbage(random: Random, config: ArrayConfig) -> int:
 
 
 async def _task(bench: Bench, config: ArrayConfig, number: int, last: bool) -> None:
-    """One task from its settings to its last group; what is not asked for is driven at random."""
+    """One task from its settings to its last group; unused inputs are driven at random."""
     random, marks = bench.random, mark_layout(config)
     at = {
         "parameters": random.randrange(config.neuron_groups),
@@ -87,7 +87,7 @@ async def _task(bench: Bench, config: ArrayConfig, number: int, last: bool) -> N
 
 @cocotb.test()
 async def groups_take_turns(dut):
-    """Windows of tasks of groups, empty ones among them, each step after a random while."""
+    """Windows of tasks of groups, some of them empty, with a random delay before each step."""
     config = array_config()
     bench = await start(dut)
     for _ in range(60):

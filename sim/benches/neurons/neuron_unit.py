@@ -41,7 +41,7 @@ class Entry:
     after: dict[str, int] = field(default_factory=dict)
 
     def compute(self, config: ArrayConfig, neuron: Neuron) -> None:
-        """What the reference makes of it."""
+        """The reference's result for the neuron."""
         v, r, q = self.v, self.r, self.q
         self.fired, self.stable = [], []
         for total in self.sums[: self.steps]:
@@ -89,7 +89,7 @@ async def _run(
     bench: Bench, config: ArrayConfig, neuron: Neuron, entries: Iterable[Entry], pixels: bool,
     gaps: float = 0.0,
 ) -> int:
-    """All entries through the unit, checked to the cycle; returns how many steps."""
+    """Run all entries through the unit, checked to the cycle; returns the number of steps."""
     width, steps = config.state_bits, config.neuron_steps
     mask, acc_mask = (1 << width) - 1, (1 << sum_bits(config)) - 1
     offsets = {field: state_layout(config)[field].offset for field, _ in state_layout(config)}
@@ -149,7 +149,7 @@ async def _run(
                 left = (leaving.tag, leaving.first, leaving.r, spikes)
                 assert tuple(value(bench, f"done_{name}") for name in names) == left, leaving
             if not leaving.steps and steps == 1:
-                continue  # no neuron: its state is of no meaning
+                continue  # no neuron: its state has no meaning
             expected = leaving.after
             for name, offset in offsets.items():
                 if name == "q" and neuron.synapse_leak is None:
@@ -172,7 +172,7 @@ async def computes_what_the_reference_does(dut):
             neuron = random_neuron(
                 random, config, reset=reset, reset_timing=timing, compare=compare,
             )
-            # With convolution lanes without a neuron enter too, with no step.
+            # With convolution, lanes without a neuron enter too, without steps.
             fewest = 0 if config.convolution else 1
             steps = [
                 config.neuron_steps if random.random() < 0.6
@@ -224,7 +224,7 @@ async def fires_and_resets_at_every_membrane(dut):
         entries = []
         for u in range(-128, 128):
             near = {u, u + 1, (u * 7 + number * 13) % 127 + 1}
-            # v carries u where nothing is subtracted from it, bias moves what is.
+            # v sets u where nothing is subtracted from it; elsewhere the bias does.
             entries += [
                 Entry(theta, 0, u, r, 0, blank, 1) for theta in near if 1 <= theta <= 127
             ]

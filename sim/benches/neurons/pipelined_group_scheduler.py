@@ -1,7 +1,7 @@
-"""Bench of the pipelined group scheduler between models of all that it talks to.
+"""Bench of the pipelined group scheduler between models of all its neighbours.
 
-The drain and the neuron unit are cycle by cycle as they are; how long scan side,
-task reader and output unit take is random.
+The models of the drain and the neuron unit are exact to the cycle; scan side, task reader and
+output unit take random times.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...harness.streams import Bench, pack, start, unpack
 
 @dataclass
 class Group:
-    """A group, what is expected of it, and the cycles in which things happened to it."""
+    """A group, what is expected of it, and the cycles of its events."""
 
     task: Task
     mark: dict[str, int]
@@ -88,7 +88,7 @@ class Task:
 
 
 class Surroundings:
-    """All that the scheduler talks to; checks every cycle of it."""
+    """Models of the scheduler's neighbours; they check every cycle."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, tasks: list[Task]) -> None:
         self.bench, self.config, self.tasks = bench, config, tasks
@@ -110,7 +110,7 @@ class Surroundings:
         self.to_take: list[Group] = []
 
     def _check_swap(self, group: Group) -> None:
-        """The memory behind the lanes has room for it."""
+        """Whether the memory behind the lanes has room for the group."""
         config = self.config
         assert not self.to_start, "a group is still to start"
         late = sum_lag(config)
@@ -257,7 +257,7 @@ def _tasks(random: Random, config: ArrayConfig) -> list[Task]:
 
 
 async def _windows(around: Surroundings, count: int) -> None:
-    """Run the list so many times; every group comes out once and in order."""
+    """Run the list that many times; every group comes out once and in order."""
     expected = count * sum(len(task.groups()) for task in around.tasks)
     while len(around.groups) < expected or around.groups[-1].emitted < 0:
         await around.step()
@@ -287,7 +287,8 @@ async def passes_every_group_on_in_order(dut):
 
 
 def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Iterator[int]:
-    """When groups start that wait for nothing but those before, from the first one's start."""
+    """The start cycles of groups that wait only for earlier groups, counted from the first
+    start."""
     chained = config.chain > 1
     length = pass_length(config)
     passes = -(-steps // config.neuron_steps)
@@ -315,7 +316,8 @@ def _starts(config: ArrayConfig, steps: int, emission: int, count: int) -> Itera
 
 @cocotb.test()
 async def lets_groups_follow_as_soon_as_they_can(dut):
-    """As documented, unless emission takes longer; without chains a cycle for the swap more."""
+    """Cycles are as documented, unless emission takes longer; without chains, a swap takes one
+    more."""
     config = array_config()
     bench = await start(dut)
     for steps in sorted({1, config.window}):

@@ -38,12 +38,13 @@ class Group:
         return sum(word << lane * window for lane, word in enumerate(words))
 
     def counts(self) -> list[int]:
-        """What it adds to the counters."""
+        """The counts that the group adds to the counters."""
         return [sum(w.bit_count() for w in words) for words in (self.spikes, self.skeleton)]
 
 
 class Reader:
-    """Of the group taken last: its parts into the pool, as the output unit does, then any."""
+    """For the group taken last: its parts go into the pool, as from the output unit, then any
+    parts."""
 
     def __init__(self, random: Random, config: ArrayConfig) -> None:
         self.random, self.config = random, config
@@ -55,7 +56,7 @@ class Reader:
         self.todo: deque[dict[str, int]] = deque()
 
     def take(self, group: Group, fresh: bool) -> None:
-        """It is the group to read from the next cycle on; into an empty pool, if ``fresh``."""
+        """From the next cycle on, this is the group to read; into an empty pool, if ``fresh``."""
         self.group = group
         self.todo = deque(
             {"select_skeleton": s, "beat": beat, "show_row": 1, "show_kept": int(not fresh),
@@ -74,7 +75,7 @@ class Reader:
         return {"select_skeleton": 0, "beat": 0, "show_row": 1, "show_kept": 0, "store": 0}
 
     def expect(self, pins: dict[str, int]) -> int:
-        """What is out with these pins; takes note of what is stored."""
+        """The expected output for these pins; records what is stored."""
         place = pins["select_skeleton"], pins["beat"]
         words = self.kept[place] if pins["show_kept"] else 0
         if pins["show_row"] and self.group is not None:
@@ -87,7 +88,8 @@ class Reader:
 
 @cocotb.test()
 async def pools_a_group_while_the_next_comes_in(dut):
-    """Full and partial groups and windows; taken late, even as the next one's first is written."""
+    """Full and partial groups and windows; taken late, even while the next group's first neuron is
+    written."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
@@ -137,7 +139,7 @@ async def pools_a_group_while_the_next_comes_in(dut):
 
 @cocotb.test()
 async def forgets_the_row_that_comes_in(dut):
-    """What was taken stays, and the counters, which are cleared alone."""
+    """The row that was taken stays, and so do the counters, which are cleared separately."""
     config = array_config()
     bench = await start(dut)
     group = Group(bench.random, config, config.window)

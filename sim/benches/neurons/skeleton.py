@@ -14,7 +14,7 @@ from ...harness.streams import Bench, start
 async def _group(bench: Bench, neurons: int, steps: int) -> tuple[list[int], list[int]]:
     """Put a group in, a step of a neuron at a time; returns its spike and skeleton words.
 
-    Every slot of a pass goes through its passes and neurons in order, at times of its own.
+    Every step of a pass goes through its passes and neurons in order, at its own times.
     """
     config, random = array_config(), bench.random
     parallel, density = config.neuron_steps, random.choice([0.1, 0.5, 0.9, 1])

@@ -30,7 +30,7 @@ class Layer:
     pool: int
     groups: int
     top: int
-    lines: int  # from the task's first row to the last one there is
+    lines: int  # from the task's first row to the last existing one
     columns: int
     begin: int  # the first pool of the task, in its row of pools
     pools: int
@@ -38,7 +38,7 @@ class Layer:
 
 
 def _layer(random: Random, config: ArrayConfig) -> Layer:
-    """One that the array has the memories for."""
+    """A convolution that fits the array's memories."""
     while True:
         height, width, pitch = (random.randint(1, most) for most in (7, 7, config.lanes + 2))
         if random.random() < 0.3:
@@ -136,7 +136,7 @@ def _expected(
 
 
 def _words(config: ArrayConfig, scan_range: dict[str, Any]) -> list[tuple[int, int]]:
-    """(word, weight row) of each word of a range handed out."""
+    """(word, weight row) of each word of an issued range."""
     lanes, mask = config.lanes, (1 << (config.weight_rows - 1).bit_length()) - 1
     first = scan_range["row"] * lanes + scan_range["head"]
     last = (scan_range["row"] + scan_range["rows"] - 1) * lanes + scan_range["tail"]
@@ -154,7 +154,8 @@ async def _begin(bench: Bench, scan: int, base: int) -> None:
 
 @cocotb.test()
 async def walks_every_position(dut):
-    """Pads, strides, pools, edges that are dropped, parts of the rows and groups; random stalls."""
+    """Padding, strides, pools, dropped edges, and parts of the rows and groups; with random
+    stalls."""
     config = array_config()
     bench = await start(dut, limit=400_000)
     random = bench.random

@@ -20,11 +20,12 @@ def _shown(bench, config) -> list[int]:
 
 @cocotb.test()
 async def accumulates_while_the_shadow_empties(dut):
-    """Events every cycle but those of a swap; the sums are taken at their own, random, times.
+    """Events come in every cycle but those of a swap; the sums are taken at independent, random
+    times.
 
     Chained lanes show a sum from the second cycle after the swap on, one more with each cycle. With
-    convolution they are swapped while the group before is still to be read, and even the last lanes
-    of the one before that, if these are read in the cycles in which the new ones come.
+    convolution, they are swapped before the previous group has been read, and even before the last
+    lanes of the group before that, if these are read in the cycles in which the new ones come.
     """
     config = array_config()
     bench = await start(dut)
@@ -34,7 +35,7 @@ async def accumulates_while_the_shadow_empties(dut):
     steps, lanes = range(config.window), range(config.lanes)
     two = config.convolution and config.chain > 1
     acc = [[0] * config.window for _ in lanes]
-    shadow: list[list[int]] = []  # of the lanes of all groups, one after another
+    shadow: list[list[int]] = []  # sums of the lanes of all groups, one after another
     at = [0] * config.window
     low, high = -(1 << (config.acc_bits - 1)), (1 << (config.acc_bits - 1)) - 1
     small, large = -(1 << (config.weight_bits - 1)), (1 << (config.weight_bits - 1)) - 1
@@ -60,13 +61,15 @@ async def accumulates_while_the_shadow_empties(dut):
         weights = []
         for lane in lanes:
             ends = (0, 2 * large + 1) if halves and lane % 2 else (small, large)
-            # Up to the accumulators' ends and not beyond: the compiler's proof, made here.
+            # Sums reach the ends of the accumulators' range but not beyond, as the compiler
+            # guarantees.
             least = max([ends[0], *(low - acc[lane][t] for t in steps if add and word >> t & 1)])
             most = min([ends[1], *(high - acc[lane][t] for t in steps if add and word >> t & 1)])
             # Even lanes tend upwards, odd ones downwards.
             tend = most if lane % 2 == 0 else least
             weights.append(tend if random.random() < 0.5 else weighted(random, least, most))
-        # What a swap writes over is read as it does; without two groups the last lane stays.
+        # Words that a swap overwrites are read in the same cycles; without two groups, the last
+        # lane stays.
         hurried = newest - config.lanes * (not swap) if two else 0
         stays = shown if two else min(shown, len(shadow) - 1)
         shift = sum(
@@ -92,7 +95,8 @@ async def accumulates_while_the_shadow_empties(dut):
                 at = [len(shadow) - config.lanes] * config.window
             seen |= {value for lane in acc for value in lane}
             acc, since = [[0] * config.window for _ in lanes], 0
-            # Groups that are swapped at once are too short to come to an accumulator's ends.
+            # Groups that are swapped at once are too short to reach the ends of an accumulator's
+            # range.
             patience = random.choice([0, 0, 0, 100])
             halves = config.wide_weights and random.random() < 0.5
     assert {low, high} <= seen, (sorted(seen)[:3], sorted(seen)[-3:])

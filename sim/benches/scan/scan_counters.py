@@ -14,7 +14,7 @@ _NONE = {"issued": 0, "popcount": 0, "wait": 0, "drain": 0}
 
 @cocotb.test()
 async def counts_until_closed(dut):
-    """The counts of a task stay while those of the next one are made."""
+    """The counts of a task stay while the next task is counted."""
     config = array_config()
     layout = scan_counts(config)
     bench = await start(dut)
@@ -22,7 +22,7 @@ async def counts_until_closed(dut):
     now, closed = dict(_NONE), None
     tasks = 0
     for _ in range(2000):
-        # No event may be wider than the counters are: weight rows, each once.
+        # No count may exceed its counter: each weight row is used once.
         full = now["issued"] == config.weight_rows
         close = full or random.random() < 0.02
         issued, waiting, draining = (

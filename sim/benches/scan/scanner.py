@@ -25,7 +25,7 @@ def first_event(config: ArrayConfig) -> int:
 
 
 def weight_mask(config: ArrayConfig) -> int:
-    """Of the weight rows that an event can name."""
+    """The number of weight rows that an event can name."""
     return (1 << bits_for(config.weight_rows - 1)) - 1
 
 
@@ -51,9 +51,9 @@ class Walk:
         })
 
     def event(self, config: ArrayConfig, row: int, lane: int) -> Event:
-        """That of a word of the range's ``row``: where it is, and where its weights are."""
+        """The event of a word of the range's ``row``: its position, and that of its weights."""
         weight = (self.weight + row) * config.lanes + lane
-        if config.convolution:  # the lane is still to be added, modulo all there are
+        if config.convolution:  # the lane must still be added, modulo the number of weight rows
             weight = self.weight + row * config.lanes & weight_mask(config)
         return self.row + row, lane, weight, self.wide
 
@@ -71,7 +71,7 @@ def _walk(
     mark["empty"] = int(random.random() < 0.1)
     wide: dict[str, Any] = {}
     if config.convolution:
-        # Several ranges make a group, the marks are the last one's.
+        # Several ranges make a group; the marks belong to the last one.
         mark |= {name: random.getrandbits(1) for name in ("short", "last_position", "emit")}
         if not mark["empty"] and random.random() < 0.5:
             mark = dict.fromkeys(mark, 0)
@@ -100,7 +100,7 @@ def _walk(
 
 
 class Driver:
-    """Ranges, flags one cycle after their row, rows that become available, and hold."""
+    """Drives ranges, flags one cycle after their row, rows that become available, and hold."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, flags: np.ndarray) -> None:
         self.bench, self.config = bench, config
@@ -117,7 +117,7 @@ class Driver:
         self._flags = 0
 
     async def step(self, walk: Walk | None, hold: bool, growth: float) -> bool:
-        """A cycle, offering ``walk``; returns whether the scanner took it."""
+        """Run a cycle in which ``walk`` is offered; returns whether the scanner took it."""
         bench, config = self.bench, self.config
         await cycle(
             bench, ranges__valid=int(walk is not None), available=self.available,
@@ -160,7 +160,7 @@ class Driver:
         return self._offered[1]
 
     def check(self) -> None:
-        """Events and marks are those of the ranges walked, in order."""
+        """Check that events and marks are those of the ranges walked, in order."""
         expected, ends = [], []
         for walk in self.walked:
             expected += walk.events
@@ -189,7 +189,8 @@ async def _drain(driver: Driver) -> None:
 
 @cocotb.test()
 async def issues_every_event_in_order(dut):
-    """Ranges with silent and full rows; random holds, pauses, and rows that come one by one."""
+    """Ranges with silent and full rows, with random holds, pauses, and rows that come one by
+    one."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
@@ -209,7 +210,8 @@ async def issues_every_event_in_order(dut):
 
 @cocotb.test()
 async def issues_an_event_per_cycle(dut):
-    """Back to back ranges of rows with spikes: the first event as documented, no gap."""
+    """Back-to-back ranges of rows with spikes: the first event comes as documented, without a
+    gap."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
@@ -230,7 +232,7 @@ async def issues_an_event_per_cycle(dut):
 
 @cocotb.test()
 async def skips_silence_behind_events(dut):
-    """While a full row is issued, as many silent ones are passed; alone each costs one cycle."""
+    """While a full row is issued, as many silent ones are skipped; alone, each costs one cycle."""
     config = array_config()
     bench = await start(dut)
     lanes, mark = config.lanes, _mark(config)
@@ -257,7 +259,8 @@ async def skips_silence_behind_events(dut):
 
 @cocotb.test()
 async def tells_blocked_from_idle(dut):
-    """Blocked while all that is there was issued and the next row is not; idle only at the end."""
+    """Blocked while all available rows have been issued and the next is not there; idle only at the
+    end."""
     config = array_config()
     bench = await start(dut)
     mark = _mark(config)

@@ -27,7 +27,7 @@ def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict
 
 
 def _ranges(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
-    """What the scanner is to get of a task."""
+    """The ranges that the scanner must get for a task."""
     count = max(1, task["groups"])
     return [
         {
@@ -44,7 +44,7 @@ def _ranges(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[s
 
 
 class Surroundings:
-    """All the sequencer talks to. Predicts what it may do, from the list it runs."""
+    """Models of the sequencer's neighbours. They predict what it may do, from the list it runs."""
 
     def __init__(self, bench: Bench, config: ArrayConfig, tasks: list[dict[str, int]], hurry: bool):
         self.bench, self.config, self.tasks, self.hurry = bench, config, tasks, hurry
@@ -53,21 +53,21 @@ class Surroundings:
         self.scans = [pack(layout, task) for task in tasks]
         self.garbage = layout.size
         self.words = len(task_layout(config).scan)
-        self.loading = -1  # cycles until the task asked for is there
+        self.loading = -1  # cycles until the requested task is there
         self.current = 0
         self.loaded = self.asked = False
-        self.stale = True  # the list was written since the task was asked for
+        self.stale = True  # the list was written since the task was requested
         self.received = 0
-        self.complete: bool | None = None  # the rows waited for had come in the cycle before
+        self.complete: bool | None = None  # the awaited rows had come in the cycle before
         self.walk: list[int] | None = None  # rows of the range and those done
-        self.left = 0  # ranges of the task still to come
+        self.left = 0  # remaining ranges of the task
         self.reading = False
         self.go = self.synced = False
         self.ranges: list[dict[str, object]] = []
         self.reads: list[int] = []
         self.takes: list[int] = []
         self.transfers: list[int] = []
-        self.loads: list[int] = []  # asked for at the end of the one before
+        self.loads: list[int] = []  # requested at the end of the one before
 
     @property
     def available(self) -> int:
@@ -76,7 +76,7 @@ class Surroundings:
         return self.received if self.tasks[self.current]["ordered"] else 0
 
     async def step(self, waiting: bool, base: int, row: bool, written: bool = False) -> bool:
-        """A cycle; returns whether the window was taken."""
+        """Run a cycle; returns whether the window was taken."""
         bench, random = self.bench, self.bench.random
         if self.loading == 0:
             self.loaded, self.synced = True, False
@@ -145,7 +145,7 @@ class Surroundings:
 
 
 async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) -> Surroundings:
-    """A task list over some windows, all rows of inner maps coming at random."""
+    """Run a task list over some windows; rows of inner maps come at random."""
     random = bench.random
     count = random.randint(1, min(5, config.tasks))
     tasks = [_task(random, config, i == count - 1, **fixed) for i in range(count)]
@@ -166,7 +166,7 @@ async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) ->
         while len(around.reads) < target:
             row = rows > 0 and (hurry or random.random() < 0.2)
             rows -= row
-            # The base is the window's only in the cycle in which it is taken.
+            # The base is that of the window only in the cycle in which the window is taken.
             assert not await around.step(False, random.randrange(config.spike_rows), row)
         assert rows == 0, "a task was read before its rows were there"
         assert around.received == 0
@@ -188,8 +188,8 @@ async def runs_task_lists(dut):
 
 @cocotb.test()
 async def loses_as_many_cycles_between_tasks_as_documented(dut):
-    """The next task's range comes the words of a scan task and 3 cycles after the last row, a
-    window's first one the cycle after the window is taken."""
+    """A task's range comes 3 cycles plus one per word of a scan task after the last row; the first
+    range of a window comes in the cycle after the window is taken."""
     config = array_config()
     bench = await start(dut)
     gaps = set()

@@ -1,4 +1,4 @@
-"""Bench of the spike memory: rows, and flags made of them."""
+"""Bench of the spike memory: rows, and the flags computed from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ...harness.streams import pack, start
 
 @cocotb.test()
 async def keeps_rows_and_their_flags(dut):
-    """Two independent reads per cycle beside writes, a part written from the next cycle on."""
+    """Two independent reads per cycle besides writes; a written part is visible from the next cycle
+    on."""
     config = array_config()
     bench = await start(dut)
     random = bench.random
@@ -47,7 +48,7 @@ async def keeps_rows_and_their_flags(dut):
             checked += 1
         if words is not None:
             assert value(bench, "words") == sum(word << i * window for i, word in enumerate(words))
-        # What is read in the cycle of its write is not defined.
+        # A row that is read in the cycle of its write is undefined.
         flags = words = None
         if not (write and row == flags_row):
             parts = [rows.get((flags_row, b)) for b in range(beats)]

@@ -1,4 +1,5 @@
-"""torch modules to networks: the chain of their layers, and these layers run step by step."""
+"""Turns torch modules into networks: finds the chain of their layers, and runs these layers step by
+step."""
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def convert_module(
     sample : tensor or array_like or None
         What the module is called with; None for zeros of ``(1, *shape)``.
     framework : Framework
-        What is known of its neurons.
+        What is known about its neurons.
     settings : Settings
         The importer's options.
 
@@ -136,7 +137,7 @@ def convert_module(
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the module into evaluation mode, and every part of it back into its own afterwards."""
+    """Put the module into evaluation mode, and restore the mode of every part afterwards."""
     training = {child: child.training for child in module.modules()}
     module.eval()
     try:
@@ -160,7 +161,7 @@ def as_operations(
     sample : tensor or array_like or None
         What the module is called with; None for zeros of ``(1, *shape)``.
     framework : Framework
-        What is known of its neurons.
+        What is known about its neurons.
     readout : str or None
         As asked for; the module may return a membrane if it is "membrane".
 
@@ -213,7 +214,7 @@ def _check_module(name: str, child: nn.Module) -> None:
         )
     for key, value in child.named_parameters(recurse=False):
         if isinstance(value, nn.parameter.UninitializedParameter):
-            continue  # a lazy layer makes it when it is called
+            continue  # a lazy layer creates it when it is called
         if not value.numel():
             raise ValueError(f"{name} ({kind}): its {key} is empty, {tuple(value.shape)}")
         if value.dtype not in (torch.float16, torch.float32, torch.float64):
@@ -230,7 +231,7 @@ def _operation(name: str, child: nn.Module, framework: Framework) -> Operation:
     if isinstance(child, _NORMS):
         return _batch_norm(name, kind, child)
     if isinstance(child, nn.Flatten):
-        # torch counts the batch as axis 0; a shape here is of one sample.
+        # torch counts the batch as axis 0; a shape here is that of one sample.
         start = child.start_dim - 1 if child.start_dim > 0 else child.start_dim
         end = child.end_dim - 1 if child.end_dim > 0 else child.end_dim
         return Reshape(name, kind, start, end)
@@ -297,7 +298,7 @@ def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d | nn.BatchNorm2d) ->
 
 
 def _check_linear(op: Operation, child: nn.Module) -> None:
-    """Refuse a layer that does not compute what its parameters say, tried on random numbers.
+    """Refuse a layer that does not compute what its parameters say; it is tried on random numbers.
 
     A subclass may compute something else, and so may a layer with hooks or a parametrization.
     """
@@ -308,7 +309,7 @@ def _check_linear(op: Operation, child: nn.Module) -> None:
     with torch.no_grad(), _single_step([child]):
         found = child(values).numpy().astype(np.float64)
     wanted = _computed(op, values.numpy().astype(np.float64))
-    # float16 parameters and another order of the sums leave errors well below these.
+    # float16 parameters and a different order of the sums cause errors well below these.
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
         raise NotExpressible(
             op.name, op.kind, "it computes something else than its weights and biases say",
@@ -327,7 +328,7 @@ def _trial_shape(op: Affine | Conv | Scaling, child: nn.Module) -> tuple[int, ..
 
 
 def _computed(op: Affine | Conv | Scaling, x: Floats) -> Floats:
-    """Return what the operation makes of a batch."""
+    """Return the result of the operation for a batch."""
     if isinstance(op, Affine):
         return x @ op.weight.T + op.bias
     if isinstance(op, Conv):
@@ -348,7 +349,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 @contextmanager
 def _single_step(children: Sequence[nn.Module]) -> Iterator[None]:
-    """Put modules with a step mode (SpikingJelly's) into that of one step per call."""
+    """Put modules with a step mode (those of SpikingJelly) into the mode of one step per call."""
     modes = [(child, child.step_mode) for child in children if hasattr(child, "step_mode")]
     for child, _ in modes:
         child.step_mode = "s"  # type: ignore[assignment]
@@ -365,7 +366,7 @@ def _run(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) -> Ru
     records: dict[nn.Module, list[np.ndarray[Any, np.dtype[np.bool_]]]] = {
         child: [] for child in spiking
     }
-    # Weights that no neurons follow are summed over the steps, as ``assemble`` reads them.
+    # The outputs of weights that no neurons follow are summed over the steps, as ``assemble`` does.
     summed = not spiking or chain[-1] is not spiking[-1]
     membrane = np.zeros(0)
     weights = (child for child in chain if isinstance(child, (nn.Linear, nn.Conv2d)))

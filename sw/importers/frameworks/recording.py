@@ -1,9 +1,9 @@
 """The order in which a torch module calls its layers, recorded on one sample.
 
-While a call is recorded, the output of every layer is replaced by random numbers of its own. The
-input of a layer is then found among them exactly, or it is something that the model computed in
+While a call is recorded, the output of every layer is replaced by its own random numbers. The input
+of a layer is then either found among them exactly, or it is something that the model computed in
 between, which no layer here would repeat. So branches, shared layers, additions and activation
-functions are noticed, while loops over time steps, which only repeat the same calls, do no harm.
+functions are detected, while loops over time steps, which only repeat the same calls, do no harm.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Recorder:
     module : torch.nn.Module
         The module.
     leaf : callable
-        Whether a module with children is a layer all the same.
+        Whether a module with children counts as a layer.
 
     Attributes
     ----------
     names : dict of module to str
         Names of the layers. A layer with several names has the first.
     made : list of (str, tensor)
-        What each call returned, in order: a layer's name, and the random numbers that replaced its
-        output.
+        The result of each call, in order: the layer's name, and the random numbers that replaced
+        its output.
     sources : dict of str to list of str
         For each layer, the names of those whose output it received.
     sample : tensor
@@ -69,7 +69,8 @@ class Recorder:
         return torch.rand(like.shape, generator=self.generator, dtype=dtype)
 
     def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        """Find where the input of a layer came from, and replace its output; a forward hook."""
+        """Find where the input of a layer came from, and replace its output. This is a forward
+        hook."""
         name = self.names[module]
         given = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None)
         if given is None:
@@ -98,8 +99,8 @@ class Recorder:
 
     def find(self, name: str, kind: str, given: torch.Tensor) -> str:
         """Return the name of the layer that returned these values, in whatever shape."""
-        # From the last call backward. A model that loops over steps may slice one of them out of
-        # what a layer made of all steps, so each row of the values counts by itself.
+        # Search from the last call backward. A model that loops over steps may slice one step out
+        # of a layer's output for all steps, so each row of the values is matched separately.
         flat = given.detach().reshape(-1)
         for maker, value in reversed([(_SAMPLE, self.sample), *self.made]):
             parts = value.reshape(-1)
@@ -152,7 +153,7 @@ def record(
         What the module is called with; None for zeros of ``(1, *shape)``. Its values do not
         matter.
     leaf : callable
-        Whether a module with children is a layer all the same.
+        Whether a module with children counts as a layer.
     readout : str or None
         With "membrane" the module may return the last layer's membrane in place of its output.
 
@@ -191,7 +192,7 @@ def record(
 
 
 def _checked_sample(sample: Any, shape: Shape) -> torch.Tensor:
-    """Return what the module is called with: a batch of 1, with or without steps."""
+    """Return the argument of the module's call: a batch of 1, with or without steps."""
     if sample is None:
         return torch.zeros(1, *shape)
     size = int(np.prod(shape))
@@ -244,10 +245,10 @@ def _among(
     returned: list[torch.Tensor],
     states: bool = False,
 ) -> bool:
-    """Whether the module returned what a layer made in all of its calls, in any shape.
+    """Whether the module returned a layer's outputs from all of its calls, in any shape.
 
-    The stack, sum and mean over the calls count. Of states the one of the last call counts too, but
-    not the sum or mean.
+    The stack, sum and mean over the calls count. For states, the one of the last call counts too,
+    but not the sum or mean.
     """
     calls = [value for maker, value in made if maker == name]
     if len({call.shape for call in calls}) != 1:
@@ -255,7 +256,7 @@ def _among(
     values = calls[0] if len(calls) == 1 else torch.stack(calls)
     wanted = [values, values.movedim(0, -1)]
     wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
-    # With a tolerance, as the model rounds its sums and means in an order of its own.
+    # A tolerance is needed, because the model may compute its sums and means in a different order.
     return any(
         each.numel() == value.numel()
         and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)

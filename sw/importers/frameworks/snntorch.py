@@ -1,4 +1,4 @@
-"""snnTorch modules to networks."""
+"""Turns snnTorch modules into networks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["from_snntorch"]
 
 # By reset_mechanism_val: the reset, and the function snnTorch 1.0 binds for it when it makes a
-# neuron. A reset_mechanism that is set later changes only a part of what the neuron computes.
+# neuron. A reset_mechanism that is set later changes only part of the neuron's rule.
 _RULES = {0: ("subtract", "_base_sub"), 1: ("zero", "_base_zero"), 2: ("none", "_base_int")}
 _UNDELAYED = (
     "with reset_delay=False it subtracts in two parts, so a membrane still above the threshold "
@@ -65,7 +65,7 @@ def from_snntorch(
     Raises
     ------
     NotExpressible
-        Naming the layer, its type, the reason and the nearest that can be expressed.
+        Naming the layer, its type, the reason and the nearest rule that can be expressed.
     TypeError, ValueError
         If an argument or a value of the module is wrong.
     ToolError
@@ -107,7 +107,7 @@ def _synaptic(name: str, neuron: Any) -> Cell:
 def _recurrent(name: str, neuron: Any) -> Cell:
     kind, back = type(neuron).__name__, neuron.recurrent
     cell = (_synaptic if kind == "RSynaptic" else _leaky)(name, neuron)
-    # all_to_all=False has a weight V of every neuron on itself, in place of a layer.
+    # With all_to_all=False, every neuron has a weight V on itself, in place of a layer.
     if hasattr(back, "V"):
         return replace(cell, recurrent=squeezed(finite(name, kind, "V", back.V)))
     if type(back) is not torch.nn.Linear:
@@ -154,7 +154,7 @@ def _cell(
     gain: float = 1.0,
 ) -> Cell:
     reset = _checked_rule(name, kind, neuron)
-    # With reset_delay, or without that setting, the reset is in the step after the spike.
+    # With reset_delay, or without that setting, the reset happens in the step after the spike.
     delayed = bool(getattr(neuron, "reset_delay", True))
     threshold = checked_threshold(name, kind, neuron.threshold)
     inexact = nearest = membrane = ""

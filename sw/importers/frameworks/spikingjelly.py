@@ -1,4 +1,4 @@
-"""SpikingJelly modules to networks."""
+"""Turns SpikingJelly modules into networks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def from_spikingjelly(
     Raises
     ------
     NotExpressible
-        Naming the layer, its type, the reason and the nearest that can be expressed.
+        Naming the layer, its type, the reason and the nearest rule that can be expressed.
     TypeError, ValueError
         If an argument or a value of the module is wrong.
     ToolError
@@ -59,7 +59,7 @@ def from_spikingjelly(
     shape = checked_shape(sample_shape)
     many = any(getattr(each, "step_mode", "s") == "m" for each in checked_module(module).modules())
     if sample is None and many:
-        # Two steps, so that a layer that mixes steps is noticed.
+        # Two steps are used, so that a layer that mixes steps is noticed.
         sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="SpikingJelly",

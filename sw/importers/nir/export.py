@@ -1,8 +1,8 @@
 """Networks to NIR graphs and files.
 
 Weights are written as they are, thresholds and biases in weight steps, decays as time constants for
-a given step. What NIR cannot express goes into the metadata of graph and nodes. ``from_nir`` reads
-it there; other readers do not, and ``not_carried`` says what they miss.
+a given step. Everything that NIR cannot express goes into the metadata of the graph and its nodes.
+``from_nir`` reads it there; other readers do not, and ``not_carried`` says what they miss.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger("stablespike.importers")
 
 
 def not_carried(network: Network) -> tuple[str, ...]:
-    """Return what a reader that knows only NIR does not learn of a network.
+    """Return what a reader that knows only NIR does not learn about a network.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def to_nir(
 ) -> Any:
     """Export a network as a NIR graph.
 
-    ``from_nir`` makes an equal network of the graph or the file. What other readers do not learn
-    goes to the log ``stablespike.importers``, and ``stablespike.importers.not_carried`` returns it.
+    ``from_nir`` makes an equal network from the graph or the file. Facts that other readers do not
+    learn are logged to ``stablespike.importers``; ``stablespike.importers.not_carried`` returns
+    them.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def to_nir(
 
 
 def _header(network: Network, dt: float) -> dict[str, Any]:
-    """Return what the graph's metadata says of the network; ``from_nir`` reads it."""
+    """Return the graph's metadata about the network; ``from_nir`` reads it."""
     source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
     if isinstance(network.input, PixelInput):
         source["bits"] = network.input.bits
@@ -184,7 +185,8 @@ def _neurons(
     """Return the node of a layer's neurons; ``one`` is a weight step in units of the state.
 
     Readers multiply the input by ``r dt / tau`` (and a CubaLIF's by ``w_in dt / tau_syn``), so
-    ``r`` and ``w_in`` are chosen to make that 1: the weights are in the state's units already.
+    ``r`` and ``w_in`` are chosen to make that 1, because the weights are already in the state's
+    units.
     """
     neuron, shape, name = layer.neuron, network.neuron_shapes[index], network.layer_name(index)
     kind = type(layer).__name__
@@ -196,7 +198,7 @@ def _neurons(
                 name, kind, f"the leak {shifts} inverts the sign of the state, which no time "
                 "constant does", "a leak of at most all of it",
             )
-    # NIR has one per neuron, and the neurons of a channel share theirs.
+    # NIR has one value per neuron; the neurons of a channel share theirs.
     threshold = np.broadcast_to(
         (layer.threshold / one).reshape(-1, *[1] * (len(shape) - 1)), shape
     ).copy()
@@ -227,7 +229,7 @@ def _neurons(
 
 
 def _rule(neuron: Neuron, one: float) -> dict[str, Any]:
-    """Return what a node's metadata says of its neurons; ``from_nir`` reads it."""
+    """Return a node's metadata about its neurons; ``from_nir`` reads it."""
     return {
         "reset": neuron.reset,
         "reset_timing": neuron.reset_timing,

@@ -13,12 +13,12 @@ from ..framework import imported
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
 
 METADATA = "stablespike"
-"""Key of what ``to_nir`` notes in the metadata of a graph and of its nodes."""
+"""Key of the notes of ``to_nir`` in the metadata of a graph and of its nodes."""
 FIRING = ("IF", "LIF", "CubaLIF")
 
 
 def read_graph(source: Any) -> tuple[Any, str]:
-    """Return a ``nir.NIRGraph``, and what reports call it.
+    """Return a ``nir.NIRGraph``, and its name in reports.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def read_graph(source: Any) -> tuple[Any, str]:
 
 
 def _read(nir: Any, path: str) -> Any:
-    """Read a file as ``nir.read``, but without the type check of nested graphs.
+    """Read a file like ``nir.read``, but without the type check of nested graphs.
 
     nir 1.0.8 can switch the check off for the outer graph only, and in nested ones it refuses
     parameters without axes.
@@ -102,7 +102,8 @@ def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
     chain : list of (str, nir.NIRNode)
         Names and nodes from the input to the output.
     back : dict of str to nir.NIRNode
-        By the names of neurons, the node of weights through which their spikes come back to them.
+        By the names of neurons, the node of the weights through which their spikes come back to
+        them.
 
     Raises
     ------
@@ -128,7 +129,8 @@ def chained(graph: Any) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
 def _ways_back(
     nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]
 ) -> dict[str, tuple[str, Any]]:
-    """Return, by the names of neurons, name and node of the weights from them to themselves."""
+    """Return, by the names of neurons, the name and the node of the weights from them to
+    themselves."""
     back: dict[str, tuple[str, Any]] = {}
     for name, node in nodes.items():
         into = {a for a, b in edges if b == name}
@@ -215,7 +217,7 @@ def _check_acyclic(
             waiting[other] -= 1
             if not waiting[other]:
                 ready.append(other)
-    # Nodes behind a cycle are left over too: drop those that lead to no other left-over node.
+    # Nodes after a cycle are left over too: drop those that lead to no other left-over node.
     left = set(nodes) - done
     while True:
         leaves = {name for name in left if not left & set(ahead[name])}

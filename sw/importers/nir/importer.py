@@ -1,7 +1,7 @@
-"""NIR files and graphs to networks.
+"""Turns NIR files and graphs into networks.
 
 NIR describes neurons in continuous time: a spike where ``v > v_threshold``, then a reset to
-``v_reset``. A file does not say the length of a step, the kind of reset and its timing, so the
+``v_reset``. A file does not give the length of a step, the kind of reset or its timing, so the
 caller must. The equations are integrated by the forward Euler rule, as in the frameworks that read
 NIR: ``v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)``.
 """
@@ -44,9 +44,9 @@ def from_nir(
 ) -> Network:
     """Import a NIR file or graph.
 
-    A graph that ``to_nir`` made says ``dt``, ``reset``, ``reset_timing``, ``compare`` and
-    ``v_init`` itself, and becomes the network that it was made of. For any other graph the caller
-    must say what NIR does not.
+    A graph that ``to_nir`` made contains ``dt``, ``reset``, ``reset_timing``, ``compare`` and
+    ``v_init``, and becomes the network that it was made from. For any other graph, the caller must
+    give what NIR does not.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def from_nir(
     dt : float, optional
         Length of a step, in the unit of the graph's time constants (seconds by NIR's convention).
     reset : {"subtract", "zero", "none"}, optional
-        What a spike does to the membrane: subtract the threshold, set it to the graph's
-        ``v_reset``, or nothing.
+        What a spike does to the membrane: it subtracts the threshold, sets it to the graph's
+        ``v_reset``, or does nothing.
     reset_timing : {"same_step", "next_step"}, optional
         Step of the reset; needed with ``reset="subtract"``.
     cuba_current : {"new", "last"}, optional
@@ -66,8 +66,8 @@ def from_nir(
         Membrane at the start of a sample, in the graph's units. It is needed only where the graph's
         ``v_leak`` or ``v_reset`` is not 0.
     compare : {"gt", "ge"}, optional
-        A neuron fires above the threshold ("gt", as NIR's equations say and by default), or also
-        at it ("ge", as the neurons of some writers do, SpikingJelly's among them).
+        A neuron fires above the threshold ("gt", as NIR's equations say; the default), or also at
+        it ("ge", like the neurons of some writers, such as SpikingJelly).
     **options
         See ``stablespike.importers.Options``.
 
@@ -81,9 +81,9 @@ def from_nir(
     FileError
         If the file is missing or does not hold a NIR graph.
     NotExpressible
-        Naming the node, its type, the reason and the nearest that can be expressed.
+        Naming the node, its type, the reason and the nearest rule that can be expressed.
     TypeError, ValueError
-        If something that a file does not say is missing, or a value is wrong.
+        If something that the file does not give is missing, or a value is wrong.
     ToolError
         If nir is not installed.
     """
@@ -116,7 +116,7 @@ def from_nir(
 def _pinned(
     name: str, kept: Mapping[str, Any], pins: Pins, values: dict[str, Any]
 ) -> tuple[Pins, dict[str, Any]]:
-    """Return pins and options with what the graph says itself."""
+    """Return pins and options, completed from the graph itself."""
     try:
         entry = kept["input"]
         shape = tuple(entry["shape"])
@@ -137,7 +137,7 @@ def _pinned(
             raise ValueError(f"{key} must be {value!r}, as the graph says, not {values[key]!r}")
     if pins.dt is not None and pins.dt != dt:
         raise ValueError(f"dt must be {dt}, as the graph says, not {pins.dt}")
-    # The weights are in weight steps already. The number of steps matters for the report alone.
+    # The weights are already in weight steps. The number of steps matters only for the report.
     if pixels:
         values.setdefault("input_scale", 1.0)
         values.setdefault("steps", 4)

@@ -1,12 +1,12 @@
-"""NIR nodes of neurons to operations, with the semantics that the caller pins.
+"""Turns NIR nodes of neurons into operations, with the semantics that the caller pins.
 
-NIR gives a neuron as a differential equation. One step of forward Euler makes of a LIF::
+NIR gives a neuron as a differential equation. One step of forward Euler turns a LIF into::
 
     v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)
 
-The array multiplies nothing, so the gain ``r dt / tau`` of the input goes into the scale of the
+The array does not multiply, so the gain ``r dt / tau`` of the input goes into the scale of the
 layer: all other numbers are divided by it. A gain that differs between neurons goes into their
-weights. A membrane with a rest or a reset other than 0 is counted from where it is reset to.
+weights. A membrane with a rest or a reset other than 0 is counted from the value it is reset to.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ROUNDING = 1e-6  # relative: a time constant in float32 may be that much shorte
 
 @dataclass(frozen=True)
 class Pins:
-    """What the caller of ``from_nir`` says of the semantics; None where nothing was said.
+    """The semantics that the caller of ``from_nir`` gives; None if not given.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class NeuronNode:
     node : nir.NIRNode
         The node.
     pins : Pins
-        What the caller says of the semantics.
+        The semantics that the caller gives.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class NeuronNode:
         self._fires = kind in FIRING
 
     def operations(self, back: Affine | None) -> list[Operation]:
-        """Return the neurons, behind a scaling of their inputs where they have gains of their own.
+        """Return the neurons, after a scaling of their inputs if they have their own gains.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class NeuronNode:
         return [*before, Neurons(name, kind, cell, _neuron_count(name, kind, self._node))]
 
     def _merged(self, pins: Pins) -> Pins:
-        """Return the pins with what the node says itself."""
+        """Return the pins, completed from the node itself."""
         kept = self._kept
         for key in ("reset", "reset_timing", "compare"):
             said, given = kept.get(key), getattr(pins, key)
@@ -248,7 +248,7 @@ class NeuronNode:
         return rule | {key: self._kept[key] for key in names if key in self._kept}
 
     def _spiking(self) -> tuple[Floats, Floats]:
-        """Return what the membrane is counted from, and the threshold above it."""
+        """Return the value that the membrane is counted from, and the threshold above it."""
         name, kind = self._name, self._kind
         reset = checked_choice(
             self._pins.reset, RESETS,
@@ -298,7 +298,8 @@ def _described(kind: str, decay: float, synapse_decay: float | None) -> str:
 
 
 def _neuron_count(name: str, kind: str, node: Any) -> int | None:
-    """Return for how many neurons a node has parameters; None if all of them are single values."""
+    """Return the number of neurons for which a node has parameters; None if all of them are single
+    values."""
     sizes = {each: prod(np.shape(getattr(node, each, 0))) for each in _PARAMETERS}
     several = {each: size for each, size in sizes.items() if size > 1}
     if len(set(several.values())) > 1:
@@ -330,7 +331,8 @@ def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
 def _check_kept_leak(
     name: str, kind: str, key: str, kept: Mapping[str, Any], decay: float | None
 ) -> None:
-    """Refuse noted shifts that are not those of the time constant: someone changed one of them."""
+    """Refuse noted shifts that do not match the time constant, because someone changed one of
+    them."""
     leak = _kept_leak(kept, key)
     if leak is None or (decay is not None and abs(leak_factor(leak) - decay) < _ROUNDING):
         return

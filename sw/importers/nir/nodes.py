@@ -1,4 +1,4 @@
-"""NIR nodes to operations of a chain; ``nir_neurons`` has those of neurons."""
+"""Turns NIR nodes into operations of a chain; ``neurons`` has those of neurons."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KNOWN = "Affine, Linear, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF,
 
 
 class Reader:
-    """Reads nodes one after the other, and keeps what had to be assumed for them.
+    """Reads nodes one after another, and records what had to be assumed for them.
 
     Parameters
     ----------
     pins : Pins
-        What the caller says of the semantics.
+        The semantics that the caller gives.
     """
 
     def __init__(self, pins: Pins) -> None:
@@ -34,7 +34,7 @@ class Reader:
         self._recurrent = False
 
     def assumed(self) -> list[str]:
-        """Return the semantics of the nodes read so far, a line each."""
+        """Return the semantics of the nodes read so far, one line each."""
         pins, lines = self._pins, []
         if self._kinds:
             lines.append(f"forward Euler with dt = {pins.dt:g}")
@@ -51,7 +51,7 @@ class Reader:
         return lines
 
     def operations(self, name: str, node: Any, back: Any = None) -> list[Operation]:
-        """Return what a node becomes.
+        """Return the operations that a node becomes.
 
         Parameters
         ----------
