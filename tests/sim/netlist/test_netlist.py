@@ -162,7 +162,7 @@ def test_boards_and_families_that_are_not_there(monkeypatch):
         ss.open_device("sim:netlist=icebraker")
     with pytest.raises(ValueError, match="at its UART's pins anyway: leave uart= out"):
         ss.open_device("sim:netlist=icebreaker?uart=1")
-    with pytest.raises(TypeError, match="array must be an ArrayConfig or a preset's name, not 4"):
+    with pytest.raises(TypeError, match=r"array must be an ArrayConfig .*, not 4"):
         ss.open_device("sim:netlist=icebreaker", 4)
     with pytest.raises(ValueError, match="family must be one of ice40, ecp5, not 'gowin'"):
         cells.cell_models("gowin")
