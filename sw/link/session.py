@@ -1,4 +1,4 @@
-"""The host's side of the link: frames, go-back-N in both directions, credits and hello.
+"""The host's side of the link: go-back-N in both directions, credits and hello.
 
 Bytes may be lost, damaged, duplicated or reordered in either direction. Nevertheless, commands are
 executed and reports are returned once and in order, or there is an error.
@@ -8,58 +8,28 @@ from __future__ import annotations
 
 import secrets
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cobs import cobs
-
 from ..spec.array import ArrayConfig
 from ..spec.link import (
-    BODY_BYTES,
-    CRC_BYTES,
     DATA_IN_FLIGHT,
     FAULT,
     FRAME_BYTES,
-    HEADER_BYTES,
     KIND_MASK,
     RESEND,
     Kind,
     unpack_info,
 )
 from ..support.errors import DeviceMismatch, DeviceTimeout, LinkError
+from .frames import Frame, decode_frame, encode_frame
 from .transport import Transport
 
-__all__ = ["DeviceInfo", "Frame", "Session", "check_timeout", "decode_frame", "encode_frame"]
+__all__ = ["DeviceInfo", "Session", "check_timeout"]
 
 _NONCE_BYTES = 4
 _AHEAD = 128  # half of the sequence numbers: a frame further ahead than this is an old one
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A decoded frame.
-
-    Attributes
-    ----------
-    kind : int
-        The first byte, with its flags.
-    session : int
-        The number of the session.
-    seq : int
-        The number of a DATA frame.
-    ack : int
-        The number of frames that the sender has taken.
-    body : bytes
-        0 to ``BODY_BYTES`` bytes.
-    """
-
-    kind: int
-    session: int
-    seq: int
-    ack: int
-    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -79,35 +49,6 @@ class DeviceInfo:
     config: ArrayConfig
     build_id: bytes
     clock_hz: int
-
-
-def encode_frame(frame: Frame) -> bytes:
-    """The bytes of a frame on the wire, with the zero that ends it.
-
-    Raises
-    ------
-    ValueError
-        If the body is too long, or a header field is not a byte.
-    """
-    if len(frame.body) > BODY_BYTES:
-        raise ValueError(f"body must be at most {BODY_BYTES} bytes, not {len(frame.body)}")
-    data = bytes((frame.kind, frame.session, frame.seq, frame.ack)) + frame.body
-    return bytes(cobs.encode(data + zlib.crc32(data).to_bytes(CRC_BYTES, "little"))) + b"\0"
-
-
-def decode_frame(raw: bytes) -> Frame | None:
-    """The frame in the bytes between two zeros; None if they are not a frame."""
-    try:
-        data = bytes(cobs.decode(raw))
-    except cobs.DecodeError:
-        return None
-    if not HEADER_BYTES + CRC_BYTES <= len(data) <= FRAME_BYTES:
-        return None
-    data, crc = data[:-CRC_BYTES], data[-CRC_BYTES:]
-    if zlib.crc32(data) != int.from_bytes(crc, "little"):
-        return None
-    kind, session, seq, ack = data[:HEADER_BYTES]
-    return Frame(kind, session, seq, ack, data[HEADER_BYTES:])
 
 
 def check_timeout(timeout: object) -> None:
