@@ -73,6 +73,7 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
         array = CoreArray(self.config)
+        # The domain of a pipelined array has no other reset, so a reset of the device sets this.
         clear = Signal(init=int(self.config.pipelined))
         if self.config.pipelined:
             # The reset comes from a register, since it goes all over the device. Until it has

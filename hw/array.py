@@ -147,6 +147,7 @@ class CoreArray(wiring.Component):
         m.domains += ClockDomain(name, local=True)
         reset = replicated(m, platform, f"reset{core.index}", ResetSignal())
         m.d.comb += [ClockSignal(name).eq(ClockSignal()), ResetSignal(name).eq(reset)]
+        # ``spaced``, so that the bus's grant goes no further than this register.
         rows = StreamRegister(core.rows.payload.shape(), spaced=True)
         packets = SkidBuffer(core.reports.payload.shape())
         m.submodules[f"rows{core.index}"] = DomainRenamer(name)(rows)

@@ -154,6 +154,7 @@ class NeuronSide(wiring.Component):
         config, scheduler, drain, neuron = self.config, self.scheduler, self.drain, self.neuron
         # If no state is kept between windows, it is kept only from pass to pass, for one group.
         depth = config.state_groups * config.lanes if config.state else config.lanes
+        # Passes are long enough (``spec.timing``) that a state is written before it is read again.
         m.submodules.state = state = collision_free_memory(state_layout(config), depth)
         read, write = state.read_port(), state.write_port()
         # The output unit reads membranes while no neuron enters.
@@ -303,6 +304,7 @@ class ConvolutionNeuronSide(NeuronSide):
             row.fired.eq(neuron.done_spikes),
             row.step.eq(neuron.done_first),
             row.before.eq(neuron.done_before),
+            # A group replaces all lanes of its steps; the steps change only between tasks.
             row.clear.eq(output.done & scheduler.output_mark.task),
             scheduler.complete.eq(neuron.done & neuron.done_tag[1]),
             scheduler.complete_tag.eq(neuron.done_tag[0]),

@@ -199,10 +199,12 @@ class ScanSide(wiring.Component):
             m.d.comb += scanner.hold.eq(finished | moving)
             m.d.sync += at.eq(at + moving)
             with m.If(swap):
+                # ``finished`` holds the scanner in the first cycle, that of the swap.
                 m.d.sync += [at.eq(1), moving.eq(1)]
             with m.Elif(at == config.chain - 1):
                 m.d.sync += moving.eq(0)
         else:
+            # An event issued during the swap reaches the lanes in the cycle after it.
             m.d.comb += scanner.hold.eq(finished & ~swap)
 
         # This is decided in front of the registers, so that a register drives the many lanes.
@@ -221,6 +223,7 @@ class ScanSide(wiring.Component):
             # With convolution, a swap switches to the other half of the lanes' memory, so it is
             # done only for groups that are not empty.
             lanes.swap.eq(leaving.filled if config.convolution else leaving.swap),
+            # Behind the registers, the task's last event has been counted.
             counters.close.eq(leaving.task),
         ]
         m.d.sync += [groups.arrives.eq(leaving.filled), groups.arrived.eq(leaving.mark)]

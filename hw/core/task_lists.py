@@ -46,6 +46,7 @@ class TaskLists(wiring.Component):
         m = Module()
         layout = task_layout(self.config)
         m.submodules.scan_task = scan = TaskReader(self.config, layout.scan, 0)
+        # A word of 32 bits in an idle multiplier saves as many cells on an iCE40UP5K.
         m.submodules.neuron_task = neuron = TaskReader(
             self.config, layout.neuron, len(layout.scan), held=1
         )

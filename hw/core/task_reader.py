@@ -97,6 +97,7 @@ class TaskReader(wiring.Component):
             ]
         m.d.comb += [
             self.request.eq(word != count),
+            # The stride is a power of two, so the task's number is the upper part of the address.
             self.address.eq(
                 Cat((self.first + word)[: self.stride.bit_length() - 1], self.tasks.task)
             ),

@@ -91,6 +91,7 @@ class Windows(wiring.Component):
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load = Signal()  # the slot of the next window
         # Each side counts for itself, so that neither waits for the other.
+        # ``under_way`` falls before ``held``: busy time ends with the last result, not with END.
         held, unscanned, under_way = (
             Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )

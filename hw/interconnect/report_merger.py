@@ -68,6 +68,7 @@ class ReportMerger(wiring.Component):
             m.d.sync += in_packet.eq(~self.o.payload.last)
         with m.If(moves_on):
             m.d.sync += grant.eq(grant + 1)
+            # The number of cores need not be a power of two.
             with m.If(grant == self.cores - 1):
                 m.d.sync += grant.eq(0)
         return m

@@ -71,6 +71,7 @@ class SpikeBus(wiring.Component):
             # The host has the grant whenever no core does: it needs no request.
             asking = Signal(config.cores)
             grant = Signal(len(sources), init=1 << config.cores)
+            # In a grant's cycle, both requests of its core are for the part that is being taken.
             not_granted = ~grant[:-1]
             m.d.sync += [
                 asking.eq(Cat(core.valid for core in self.cores) & not_granted),
@@ -78,6 +79,7 @@ class SpikeBus(wiring.Component):
             ]
             m.d.comb += Cat(source.ready for source in sources).eq(grant)
             # All but the granted part are 0, so an OR selects it: no index crosses the device.
+            # The parts need no reset, because ``taken_before`` says whether one counts.
             parts = [Signal(chosen.as_value().shape(), reset_less=True) for _ in sources]
             for part, source, here in zip(parts, sources, grant, strict=True):
                 m.d.sync += part.eq(Mux(here, source.payload.as_value(), 0))

@@ -20,6 +20,7 @@ __all__ = [
 
 CHUNK_BITS = 16
 REPORT_FLAG_BITS = bits_for(max(ReportFlags))
+# ``LIMITS`` allows 32 cores and 2**20 rows of weights.
 _CORE_BITS = 5
 _ROW_BITS = 20
 

@@ -61,6 +61,7 @@ class Queue(wiring.Component):
             write.en.eq(self.i.valid),
             write.addr.eq(head),
             write.data.eq(self.i.payload),
+            # ``level`` counts finished writes only, so no row is read while it is written.
             fetch.eq((self.level != 0) & (~self.o.valid | self.o.ready)),
             read.en.eq(fetch),
             read.addr.eq(tail),

@@ -41,6 +41,7 @@ class StreamRegister(wiring.Component):
         m.d.comb += [self.i.ready.eq(room), self.o.payload.eq(payload)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
+        # This comes last, because a register may be filled in the cycle in which it is emptied.
         with m.If(self.i.ready):
             m.d.sync += [self.o.valid.eq(self.i.valid), payload.eq(self.i.payload)]
         return m
@@ -72,6 +73,7 @@ class SkidBuffer(wiring.Component):
         payload, spare = (
             Signal.like(self.i.payload, name=name, reset_less=True) for name in ("payload", "spare")
         )
+        # The input learns of a stall a cycle late; what it sends in that cycle goes to ``spare``.
         full = Signal()
         m.d.comb += [self.i.ready.eq(~full), self.o.payload.eq(payload)]
         with m.If(self.o.ready | ~self.o.valid):

@@ -55,11 +55,14 @@ class CobsDecoder(wiring.Component):
             self.o.p.data.eq(Mux(at_code, 0, byte)),
             self.o.p.end.eq(zero),
             self.o.p.broken.eq(zero & ~at_code),
+            # A code byte stands for a zero, unless it is the first or follows a code of 255.
             self.o.valid.eq(self.i.valid & Mux(zero, ~fresh, ~(at_code & (fresh | no_zero)))),
             self.i.ready.eq(self.o.ready | ~self.o.valid),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += fresh.eq(zero)
+            # After a code c, c - 1 bytes follow: as many steps lead from ~c = 255 - c to
+            # ``code_at``. Subtracting all ones adds 1.
             m.d.sync += count.eq(Mux(at_code, ~byte, count - (~at_code).replicate(8)))
             with m.If(at_code):
                 m.d.sync += no_zero.eq(byte == 0xFF)
@@ -111,6 +114,7 @@ class CobsEncoder(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = collision_free_memory(8 + self.marked, 2 * _HALF)
         write, read = buffer.write_port(), buffer.read_port()
+        # The longest frame without zeros has a distance of 255, so one code is always enough.
         assert FRAME_BYTES + 2 <= _HALF
 
         full = Signal(2)  # the buffers
@@ -126,6 +130,7 @@ class CobsEncoder(wiring.Component):
             last.eq(taken & self.i.p.last),
             zero.eq((self.i.p.data == 0) | close),
             write.en.eq(taken | close | finish),
+            # In ``finish``, the byte at the input is not taken, but it may be 0.
             write.addr.eq(Cat(Mux(zero & ~finish, last_zero, at), filling)),
             write.data.eq(Mux(zero, run, self.i.p.data)),
         ]
@@ -139,6 +144,7 @@ class CobsEncoder(wiring.Component):
                 m.d.sync += [run.eq(1), last_zero.eq(at)]
         with m.If(finish):
             m.d.sync += [filling.eq(~filling), full.bit_select(filling, 1).eq(1)]
+        # In ``close``, the frame is complete, and ``at`` still says where its end goes.
         with m.If(finish | (self.restart & ~close)):
             m.d.sync += [at.eq(1), run.eq(1), last_zero.eq(0)]
 

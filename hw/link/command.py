@@ -60,6 +60,7 @@ class _Decoder:
             m.next = state
             with m.If(self.bad):
                 m.next = "SKIP"
+            # This comes last: behind the end of a command there is nothing to skip.
             with m.If(self.last):
                 m.next = "LEAD"
 
@@ -222,6 +223,7 @@ class CommandUnit(wiring.Component):
         chunk = Signal.like(write.chunk)
         chunk_last, row_exists, next_row = Signal(), Signal(), Signal()
         # At the clock of large arrays, comparisons are made a cycle before they are needed.
+        # A word takes two bytes, so row and chunk do not change in the cycle before.
         ahead = pipeline(m, config)
         with m.Switch(space):
             for number, (rows, bits) in shapes.items():
@@ -294,6 +296,7 @@ class CommandUnit(wiring.Component):
             m.d.sync += at.low.eq(at.byte)
             at.then("CHECK" if self.config.pipelined else "VALUE HIGH")
         if self.config.pipelined:
+            # The high byte is held for the cycle in which both bytes are compared.
             with m.State("CHECK"):
                 m.d.comb += at.take.eq(0)
                 with m.If(at.valid):
@@ -301,6 +304,7 @@ class CommandUnit(wiring.Component):
         with m.State("VALUE HIGH"):
             m.d.comb += [
                 at.may_end.eq(1),
+                # A window that needs another byte would wait for a command behind this one.
                 at.bad.eq(out_of_range | ~at.last | (of_map & hungry)),
                 # ``bad`` depends on ``last``, but comes late.
                 load.eq(at.go & at.last & ~at.bad),

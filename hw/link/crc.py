@@ -72,6 +72,7 @@ class Crc32(wiring.Component):
         table_of_residue = crc_table()[CRC_RESIDUE & 0xFF]
         m.d.comb += [
             self.crc.eq(upper ^ entry),
+            # A frame starts from all ones, and XOR with them is an inversion.
             index.eq(Mux(self.first, ~self.data, self.crc[:8] ^ self.data)),
             # The highest byte of an entry identifies it.
             self.match.eq(

@@ -73,6 +73,8 @@ class Deframer(wiring.Component):
             get.addr.eq(Cat(self.address, ~half)),
             self.byte.eq(get.data),
             crc.first.eq(first),
+            # The end is fed as the byte of 0 that ``match`` needs. While ``check`` waits, the CRC
+            # stands still, so ``match`` stays.
             crc.valid.eq(cobs.o.valid & ~check),
             crc.data.eq(cobs.o.p.data),
             self.accept.eq(check & crc.match & ~bad & ~self.busy),

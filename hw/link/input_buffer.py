@@ -50,6 +50,7 @@ class InputBuffer(wiring.Component):
         answered, bad, dropping = Signal(), Signal(), Signal()
         passed = Signal()
         m.d.comb += [
+            # The last byte stays at the input until it is answered, but may enter only once.
             between.i.valid.eq(self.i.valid & ~waiting),
             between.i.p.data.eq(self.i.payload),
             between.i.p.last.eq(self.last),
@@ -67,6 +68,7 @@ class InputBuffer(wiring.Component):
             m.d.sync += [waiting.eq(0), bad.eq(0)]
         with m.If(self.o.valid & self.o.ready & self.refused):
             m.d.sync += [bad.eq(1), dropping.eq(1)]
+        # This comes last, because the refused byte may itself be the last one.
         with m.If(passed & between.o.p.last):
             m.d.sync += dropping.eq(0)
         return m

@@ -110,6 +110,7 @@ class Link(wiring.Component):
         transmitter, encoder = self.transmitter, self.encoder
         m.submodules.receiver = receiver
         m.submodules.encoder = encoder
+        # The encoder is not reset, because it may still be sending a complete frame.
         restarted = ResetInserter(receiver.clear)
         m.submodules.command = restarted(command)
         m.submodules.loader = restarted(loader)
@@ -146,10 +147,12 @@ class Link(wiring.Component):
             transmitter.acknowledged.payload.eq(receiver.acknowledged.payload),
             transmitter.missing.eq(receiver.missing),
             transmitter.doubled.eq(receiver.doubled),
+            # Behind the register, a byte of this cycle would follow the encoder's ``restart``.
             encoder.i.valid.eq(transmitter.o.valid & ~receiver.clear),
             encoder.i.payload.eq(transmitter.o.payload),
         ]
         m.d.comb += [
+            # ``ready`` falls only after a frame's last byte, so no byte may wait at the encoder.
             transmitter.room.eq(encoder.i.ready & ~encoder.i.valid),
             loader.rows_total.eq(command.rows_total),
             loader.input_base.eq(command.input_base),

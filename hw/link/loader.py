@@ -185,6 +185,7 @@ class Loader(wiring.Component):
                     else:
                         m.d.sync += row.mask.eq(-1)
                         if self.config.pipelined:
+                            # This register was computed from the mask of 0 between rows.
                             m.d.sync += row.complete.eq(0)
                         m.next = "WORDS"
                 with m.Elif(~known & (done[: SUMMARY_ROWS.bit_length() - 1] == 0)):
@@ -208,6 +209,7 @@ class Loader(wiring.Component):
                 with m.If(row_ends):
                     m.next = "ROW"
             with m.State("WINDOW"):
+                # A window must not overtake its last row.
                 m.d.comb += self.windows.valid.eq(self.windows.room & ~on_the_way)
                 with m.If(self.windows.valid):
                     m.next = "IDLE"
@@ -238,6 +240,7 @@ class Loader(wiring.Component):
         lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
         mask, byte = row.mask, self.bytes.payload
         fresh = Signal()
+        # A session may end inside a row, and the words have no reset, so IDLE clears them.
         m.d.comb += fresh.eq(row.advance | self.idle)
         if width == 1:
             # The mask itself is the words.

@@ -107,6 +107,7 @@ class Receiver(wiring.Component):
         domain += [got.eq(deframer.byte), known.eq(kept.data), behind.eq(at)]
         m.d.comb += [
             deframer.address.eq(at),
+            # Throughout the header this is 0, because the session is the first byte of the nonce.
             kept.addr.eq(at[:2] & (~at[-1]).replicate(2)),
             hello.eq(kind == Kind.HELLO),
             is_data.eq(kind == Kind.DATA),
@@ -114,6 +115,7 @@ class Receiver(wiring.Component):
             ahead.eq(got - expected),
             queue.i.p.data.eq(got),
             queue.i.p.last.eq(last),
+            # ``behind`` is one ahead of the current byte, so the body's last byte meets its length.
             last.eq(behind == deframer.length),
             self.acknowledged.p.ack.eq(got),
             self.acknowledged.p.resend.eq(resend),
@@ -131,6 +133,7 @@ class Receiver(wiring.Component):
                 m.d.sync += at.eq(FRAME_START)
                 with m.If(deframer.accept):
                     m.next = "FETCH"
+            # The buffers change places at the end of WAIT, so the first byte is addressed here.
             with m.State("FETCH"):
                 m.next = "ARRIVE" if self.config.pipelined else "KIND"
             if self.config.pipelined:
@@ -144,6 +147,7 @@ class Receiver(wiring.Component):
                 with m.If(~of_a_kind):
                     m.next = "WAIT"
             with m.State("SESSION"):
+                # Before the first session there is no nonce that a hello could repeat.
                 m.d.sync += same.eq(open_)
                 m.next = "SEQUENCE"
                 with m.If(~hello & ~(open_ & equal)):
@@ -164,6 +168,7 @@ class Receiver(wiring.Component):
                 m.next = "WAIT"
                 with m.If(hello):
                     m.next = "NONCE"
+                # This byte goes to the queue as the one without meaning, which can be ``last``.
                 with m.If(taken):
                     m.d.comb += queue.i.valid.eq(1)
                     m.next = "BODY"
@@ -187,6 +192,7 @@ class Receiver(wiring.Component):
                 with m.If(~same):
                     m.d.sync += [open_.eq(1), expected.eq(0)]
                 m.next = "GREET"
+            # ``clear`` resets the transmitter, which would miss ``greeted`` in the same cycle.
             with m.State("GREET"):
                 m.d.comb += self.greeted.eq(1)
                 m.next = "WAIT"

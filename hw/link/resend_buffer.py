@@ -111,6 +111,7 @@ class ResendBuffer(wiring.Component):
         looked = Signal(data.StructLayout({"up": 1, "frees": 1}))
         found = Signal.like(begin.data, reset_less=True)
         m.d.comb += [
+            # An acknowledgement may read the entry of ``number``, so nothing is written meanwhile.
             mark.en.eq(self.between & ~self.acknowledged.valid),
             mark.addr.eq(number),
             mark.data.eq(next_word),
@@ -136,12 +137,15 @@ class ResendBuffer(wiring.Component):
 
         again = Signal(reset_less=True)
         size = Signal(range(BODY_BYTES // 2 + 1), reset_less=True)  # words that still fit
+        # If the ring is full, the rest of a packet cannot come before a frame has left. XOR with
+        # ``FLIGHT`` adds it, because it is the highest bit.
         fresh = (next_word != head) & (~inside | full) & (number != oldest ^ FLIGHT)
         m.d.comb += [
             self.stalled.eq(answer.up),
             # ``number`` has its entry in the table, and ``tail`` is up to date.
             self.settled.eq(mark.en & ~busy),
             self.waiting.eq((number != newest) | fresh),
+            # A frame that is sent again ends where the next one began.
             self.end.eq(Mux(again, next_word == found, (next_word == head) | (size == 0))),
         ]
         with m.If(self.between):

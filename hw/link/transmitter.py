@@ -140,6 +140,7 @@ class Transmitter(wiring.Component):
                         m.next = "INFO"
                     with m.If(kind == Kind.DATA):
                         m.next = "WORD LOW"
+            # The address runs one byte ahead of the memory's output.
             with m.State("INFO"):
                 m.d.comb += [byte.valid.eq(1), byte.data.eq(tell.data)]
                 m.d.sync += at.eq(at + 1)
@@ -158,6 +159,7 @@ class Transmitter(wiring.Component):
                     m.next = "WORD LOW"
                     with m.If(buffer.end):
                         m.next = "CRC"
+            # ``step`` has wrapped around to 0 and counts these four bytes too.
             with m.State("CRC"):
                 m.d.comb += [byte.valid.eq(1), byte.crc.eq(1), byte.last.eq(step == 3)]
                 m.d.sync += step.eq(step + 1)

@@ -130,6 +130,7 @@ class Uart(wiring.Component):
             with m.State("RECEIVE"):
                 with m.If(sample):
                     m.d.sync += [sampled.eq(1), early.eq(0)]
+                    # A start bit that is over by its middle was a glitch.
                     with m.If(early & line):
                         m.next = "WAIT"
                     with m.Elif(bits[0]):

@@ -97,6 +97,7 @@ class ConvolutionOutput(wiring.Component):
         with m.If(self.done):
             m.d.sync += pool_empty.eq(mark.last_position | mark.task)
             with m.If(mark.emit):
+                # The gap skips the rows that other cores send for the same position.
                 m.d.sync += position.eq(position + 1 + Mux(mark.short, settings.gap, 0))
             with m.If(mark.task):
                 m.d.sync += position.eq(0)

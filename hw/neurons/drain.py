@@ -183,6 +183,7 @@ class Drain(wiring.Component):
                     # Chains of steps that a short window lacks shift in its last pass.
                     in_turn |= (last_pass < p) & (before.pass_number == last_pass)
                 moves = Signal(name=f"moves_{p}_{i}")
+                # In later steps, ``before`` is a cycle ahead of ``enters``: a register is in time.
                 domain = m.d.sync if i else m.d.comb
                 domain += moves.eq(before.read & in_turn)
                 m.d.comb += self.shift[p * parallel + i].eq(Mux(self.pixels, all_planes, moves))
@@ -290,6 +291,7 @@ class Drain(wiring.Component):
             m.d.sync += at.eq(at + 1)
             with m.If(at == length - 1):
                 m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
+        # This comes last, because a group may start in the last cycle of the one before.
         with m.If(self.ready):
             m.d.sync += [active.eq(self.start), at.eq(0), pass_number.eq(0)]
         # This is a cycle after the lane was read, because pipelined arrays do not have ``neurons``
@@ -305,6 +307,7 @@ class Drain(wiring.Component):
         with m.Elif(~active & ~self.late):
             m.d.sync += self.tail.eq(0)
         exists = at < self.neurons
+        # With split weights, only the second lane of a pair has a neuron.
         return exists & (at[0] | ~self.split_weights) if config.wide_weights else exists
 
     def _low(self, lane: Value) -> Value:

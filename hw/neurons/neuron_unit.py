@@ -57,6 +57,7 @@ class _Stages:
     def clock(self, carried: dict[str, Value]) -> dict[str, Value]:
         """The neuron one stage later. Synthesis prunes the fields that no later stage reads."""
         stage = next(self._numbers)
+        # Only ``valid`` needs a reset, because nothing else counts without it.
         after = {
             key: Signal(value.shape(), name=f"{key}_{stage}", reset_less=key != "valid")
             for key, value in carried.items()
@@ -310,6 +311,7 @@ class NeuronUnit(wiring.Component):
         with m.If(spike & (settings.reset == Reset.ZERO)):
             m.d.comb += v.eq(0)
         with m.Elif(spike & (settings.reset == Reset.SUBTRACT) & ~settings.delayed):
+            # The difference fits: with a spike, u is at least theta, which is not negative.
             m.d.comb += v.eq(above)
         m.d.comb += [
             self.fired[i].eq(spike),

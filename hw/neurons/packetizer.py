@@ -205,6 +205,7 @@ class Packetizer(wiring.Component):
         room, load, word = Signal(), Signal(), Signal(WORD_BITS)
         settled = Signal()
         m.d.comb += [
+            # While a word is stalled, its own lane is read again.
             room.eq(~self.reports.valid | self.reports.ready), group.membrane_lane.eq(index),
         ]
         # A register follows the selection of the word, because the path to the host is long.

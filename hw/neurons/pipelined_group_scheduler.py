@@ -62,6 +62,7 @@ class PipelinedGroupScheduler(wiring.Component):
                 (self.state, "next_state"),
             )
         )
+        # Membranes are reported through the read port that entering neurons use.
         alone = Signal()
         m.d.comb += [
             alone.eq((under_way == 0) & ~sending),
@@ -90,16 +91,19 @@ class PipelinedGroupScheduler(wiring.Component):
             with m.If(started.last_position):
                 m.d.sync += parameters.eq(Mux(started.short, 0, parameters + 1))
             for i in range(2):
+                # ``tag`` changes in the next cycle, so the new group's slot is the other one.
                 with m.If(self.tag != i):
                     m.d.sync += slots[i].eq(Cat(started, number, settings.state + state))
         with m.If(groups.swap):
             m.d.sync += pending.eq(1)
 
         # The row that leaves.
+        # A row that is complete in the cycle of ``take`` is the next one, and waits in turn.
         with m.If(self.complete):
             m.d.sync += [row_waits.eq(1), row_tag.eq(self.complete_tag)]
         with m.Elif(self.take):
             m.d.sync += row_waits.eq(0)
+        # The copy of the row is valid in the cycle after ``take``.
         m.d.sync += self.output_start.eq(self.take)
         with m.If(self.take):
             m.d.sync += [

@@ -127,6 +127,7 @@ class PoolUnit(wiring.Component):
             part.eq(row.word_select(pool.beat, width)),
             first.eq(earlier.word_select(pool.beat, len(first))),
         ]
+        # It is never cleared: at a pool's first position, ``show_kept`` is low.
         m.submodules.kept = kept = Memory(shape=width, depth=2 * config.row_beats, init=[])
         # Read and written in the same cycle, so it is made of LUTs.
         write, read = kept.write_port(), kept.read_port(domain="comb")

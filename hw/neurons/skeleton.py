@@ -82,6 +82,7 @@ class SkeletonUnit(wiring.Component):
             # Everything that shifts or changes the row shares one clock enable per step.
             with m.If(move | self.fill | self.rotate | self.apply_skeleton):
                 moved = Cat(bits[1:], Mux(self.rotate, bits[0], bit & ~self.fill))
+                # All steps change at once, so ``before`` still has the spikes of the step before.
                 m.d.sync += bits.eq(Mux(self.apply_skeleton, bits & before, moved))
             with m.If(self.clear):
                 m.d.sync += bits.eq(0)

@@ -137,6 +137,7 @@ class KernelRowWalker(wiring.Component):
             in_pool.eq((now.along_pool < now.columns) & (now.down_pool < now.lines)),
             along_last.eq(now.along_pool + 1 == scan.pool),
             down_last.eq(now.down_pool + 1 == scan.pool),
+            # This is not ``==``, because a task that only waits has 0 groups.
             group_last.eq(now.group + 1 >= scan.groups),
             pool_last.eq(now.pools == 1),
             position_last.eq(
@@ -160,6 +161,7 @@ class KernelRowWalker(wiring.Component):
                 ]
                 with m.If(self.start):
                     m.next = "POSITION"
+            # A position takes this state and MOVE: all steps in one cycle took about 420 LUTs more.
             with m.State("POSITION"):
                 m.d.sync += [
                     recurrent.eq(has_recurrent), now.row_y.eq(now.y), now.row_line.eq(now.line),
@@ -330,9 +332,11 @@ class AddressGenerator(wiring.Component):
                 found.last.eq(clipped.line + clipped.end - 1),
             ]
 
+        # The walker may be idle by now, but it then loads the same origin, since ``scan`` is held.
         origin: Value = walker.origin
         if config.recurrence:
             recurrent_origin = Signal.like(walker.origin, reset_less=True)
+            # This is the copy that the window before wrote: odd windows write the second one.
             m.d.sync += recurrent_origin.eq(scan.recurrent + Mux(self.odd, 0, scan.recurrent_rows))
             origin = Mux(found.recurrent, recurrent_origin, origin)
         out, head = buffer.i.p, found.first[:lane_bits]

@@ -63,6 +63,7 @@ class ChainedLanes(wiring.Component):
         low = Signal(reset_less=True)
         if config.wide_weights:
             m.d.sync += low.eq(self.low)
+        # ``moving`` is up during a reset, so this clears the weights then too.
         with m.If(moves):
             m.d.sync += weights.eq(0)
         with m.If(self.swap):
@@ -71,6 +72,7 @@ class ChainedLanes(wiring.Component):
         chain_bits = config.chain.bit_length() - 1
         lane_bits = config.lanes.bit_length() - 1
         # There is room for two groups: one is read, lane after lane, while the next one is written.
+        # The first swap turns to half 0, where ``shown`` starts.
         half = Signal(int(config.convolution), init=int(config.convolution))
         if config.convolution:
             with m.If(self.swap):
@@ -81,6 +83,7 @@ class ChainedLanes(wiring.Component):
             m.d.sync += enable.eq(moves | (self.add & self.word[step]))
             with m.If(self.shift[step]):
                 m.d.sync += shown.eq(shown + 1)
+            # With convolution every group shifts L times, so ``shown`` wraps around by itself.
             if not config.convolution:
                 with m.If(self.swap):
                     m.d.sync += shown.eq(0)

@@ -59,6 +59,7 @@ def weight_of(config: ArrayConfig, weights: Value, low: Value, lane: int) -> Val
     """A lane's weight, signed; with ``low`` unsigned on odd lanes (wide weights only)."""
     weight = weights.word_select(lane, config.weight_bits)
     if config.wide_weights and lane % 2:
+        # One more bit lets the same signed adder take either kind: the sign, or 0.
         return Cat(weight, weight[-1] & ~low).as_signed()
     return weight.as_signed()
 

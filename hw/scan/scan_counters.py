@@ -72,6 +72,7 @@ class ScanCounters(wiring.Component):
                 m.d.sync += count.eq(count + 1)
         with m.If(self.close):
             m.d.sync += now.eq(0)
+        # The lanes count for the next task before the counts of this one are reported.
         m.submodules.held = held = EnableRegister(len(now.as_value()))
         m.d.comb += [
             held.i.eq(now), held.load.eq(self.close), self.counts.as_value().eq(held.o),

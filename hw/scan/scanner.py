@@ -218,6 +218,7 @@ class Finder(wiring.Component):
             ]
             with m.If(last):
                 m.d.sync += [read.mark.eq(walk.mark), self.walking.eq(0)]
+        # This comes after ``step``, because both may happen with a range's last row.
         with m.If(taken):
             m.d.sync += [walk.eq(self.ranges.payload), self.walking.eq(1), done.eq(0)]
 
@@ -283,6 +284,7 @@ class Issuer(wiring.Component):
         if config.pipelined:
             # This is known a cycle ahead, because the queue waits for it.
             with m.If(self.issue):
+                # One of these flags is issued now.
                 m.d.sync += last.eq(at_most(row.flags, 2))
             with m.If(self.found.ready):
                 m.d.sync += last.eq(at_most(self.found.p.flags, 1))

@@ -98,6 +98,7 @@ class Sequencer(wiring.Component):
         complete = Signal()
         # This is a register, since the comparison is slow; rows of a map that comes in order do not
         # wait for it.
+        # It is up to date in WALK, because LOAD lasts at least one cycle with the new ``wait``.
         m.d.sync += complete.eq(received >= scan.wait)
         # A number of rows above that of any map means all rows.
         with m.If(complete):
@@ -145,6 +146,7 @@ class Sequencer(wiring.Component):
                     with m.If(scan.sync):
                         m.next = "WAIT FOR CORES"
             with m.State("WAIT FOR CORES"):
+                # Behind the barrier, other cores may overwrite the maps that this core has read.
                 m.d.comb += self.arrived.eq(self.quiet)
                 with m.If(self.go):
                     m.next = "WALK"
@@ -157,6 +159,7 @@ class Sequencer(wiring.Component):
                     with m.If(task_ends):
                         m.next = "READ"
             # The finder may still walk the last range while its last row is read.
+            # With ``ordered``, a map may be read before all rows that are subtracted have come.
             with m.State("READ"), m.If(over & self.walked & complete):
                 m.d.comb += [read.eq(1), self.load.eq(1)]
                 m.d.sync += self.task.eq(Mux(scan.last, 0, self.task + 1))
@@ -177,6 +180,7 @@ class Sequencer(wiring.Component):
             group_range.rows.eq(scan.rows),
             group_range.weight.eq(weight),
             group_range.mark.group.eq(1),
+            # This is not ``==``, because a task that only waits has 0 groups.
             group_range.mark.task.eq(group + 1 >= scan.groups),
             group_range.mark.window.eq(group_range.mark.task & scan.last),
             group_range.mark.empty.eq(scan.groups == 0),

@@ -63,6 +63,7 @@ def add_or_load(
     total = Signal(signed(bits), name=f"total_{name}")
     carry: Value = Const(0)
     for low in range(0, bits, 2):
+        # If the width is odd, the second half of the last cell has no output.
         high = min(low + 1, bits - 1)
         pins: dict[str, Any] = {"i_CIN": carry, "o_S0": total[low]}
         for half, bit in enumerate((low, high)):

@@ -150,6 +150,7 @@ class Count(wiring.Component):
 
 def _factor(shift: Value, on: Value) -> Value:
     """The factor that turns a value into ``-(value >> shift) << 15``, or 0 unless ``on``."""
+    # In two's complement, -2**(15 - shift) has all bits set from bit 15 - shift up.
     return Cat(on & (shift >= 15 - bit) for bit in range(_HALF)).as_signed()
 
 
