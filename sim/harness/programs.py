@@ -193,30 +193,30 @@ class _Received:
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
         """Take all words of a layer in a window, in C order."""
-        config, lying = self.program.config, self.map(kind, tag)
+        config, layout = self.program.config, self.map(kind, tag)
         found: Words = []
-        for at in range(lying.rows(config.lanes)):
+        for at in range(layout.rows(config.lanes)):
             row = self.rows.pop((kind, tag, window, at)).row
             found += [
                 row >> lane * config.window & (1 << config.window) - 1
                 for lane in range(config.lanes)
             ]
-        words: Words = lying.gathered(np.array(found)).tolist()
-        spread: Words = lying.spread(np.array(words)).tolist()
+        words: Words = layout.gathered(np.array(found)).tolist()
+        spread: Words = layout.spread(np.array(words)).tolist()
         assert spread == found, "a lane without a neuron fired"
         return words
 
     def membranes(self, tag: int) -> list[int]:
         """Take all membranes of a layer after the sample, in C order."""
-        lanes, lying = self.program.config.lanes, self.map(ReportKind.MEMBRANE, tag)
-        last, groups = self.program.windows - 1, lying.pitch // lanes
+        lanes, layout = self.program.config.lanes, self.map(ReportKind.MEMBRANE, tag)
+        last, groups = self.program.windows - 1, layout.pitch // lanes
         found: list[int] = []
-        for at in range(lying.rows(lanes)):
+        for at in range(layout.rows(lanes)):
             body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
-            there = lying.channels * lying.lanes_per_channel - at % groups * lanes
+            there = layout.channels * layout.lanes_per_channel - at % groups * lanes
             assert len(body) == min(lanes, there)
             found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
-        values: list[int] = lying.gathered(np.array(found)).tolist()
+        values: list[int] = layout.gathered(np.array(found)).tolist()
         return values
 
 
@@ -282,13 +282,15 @@ def _check_counters(
     for core, tile in enumerate(program.tiles[layer]):
         values = received.counters.pop((layer, core, window))
         mine = grid(network.layers[layer], shape).computed(tile)
-        readers = network.layers[layer].fan_out(shape, mine)
-        met = [tile.groups * int(n) for n in readers] + [tile.groups] * len(back)
+        fan_out = network.layers[layer].fan_out(shape, mine)
+        fetches = [tile.groups * int(n) for n in fan_out] + [tile.groups] * len(back)
         read_all = read + back
         own = _neurons(tile, neurons, mine, group_size(network, program.config, layer))
         expected = {
-            "issued": sum(n for n, word in zip(met, read_all, strict=True) if word),
-            "popcount": sum(n * word.bit_count() for n, word in zip(met, read_all, strict=True)),
+            "issued": sum(n for n, word in zip(fetches, read_all, strict=True) if word),
+            "popcount": sum(
+                n * word.bit_count() for n, word in zip(fetches, read_all, strict=True)
+            ),
             "spikes": sum(fired[n].bit_count() for n in own),
             "stable": sum(stable[n].bit_count() for n in own),
         }

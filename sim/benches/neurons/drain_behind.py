@@ -36,7 +36,7 @@ class Task:
     config: ArrayConfig
     steps: int
     pixels: bool
-    halves: bool
+    split: bool
     align: bool
     groups: list[Group] = field(default_factory=list)
 
@@ -53,12 +53,12 @@ class Task:
         ]
 
     def exists(self, group: Group, lane: int) -> bool:
-        return lane < group.neurons and (not self.halves or lane % 2 == 1)
+        return lane < group.neurons and (not self.split or lane % 2 == 1)
 
     def sum(self, group: Group, lane: int, step: int) -> int:
         """The sum that the neuron of that lane takes in a step."""
         own = group.acc[lane][step]
-        if not self.halves:
+        if not self.split:
             return own
         return (group.acc[lane - 1][step] << 4) + (own & (1 << self.config.acc_bits) - 1)
 
@@ -92,7 +92,7 @@ class Task:
             await cycle(
                 bench, start=int(begins), neurons=neurons, steps=self.steps - 1,
                 pixels=int(self.pixels), sums=self.shown(at), align=int(self.align),
-                **({"split_weights": int(self.halves)} if config.wide_weights else {}),
+                **({"split_weights": int(self.split)} if config.wide_weights else {}),
             )
             assert value(bench, "ready") == (now >= end)
             assert value(bench, "read") == (known is not None)
@@ -163,12 +163,12 @@ class Task:
 
 @cocotb.test()
 async def empties_groups_behind_one_another(dut):
-    """Windows of every length, spikes and pixels, and halves of weights; with and without gaps."""
+    """Windows of every length, spikes and pixels, and split weights; with and without gaps."""
     config = array_config()
     bench = await start(dut)
     for steps in range(1, config.window + 1):
         for pixels in (False, True):
-            for halves in (False, True)[: 1 + config.wide_weights]:
-                hurry = (steps + pixels + halves) % 2 == 0
+            for split in (False, True)[: 1 + config.wide_weights]:
+                hurry = (steps + pixels + split) % 2 == 0
                 for align in (True, False):
-                    await Task(bench, config, steps, pixels, halves, align).run(hurry)
+                    await Task(bench, config, steps, pixels, split, align).run(hurry)

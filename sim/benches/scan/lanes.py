@@ -41,7 +41,7 @@ async def accumulates_while_the_shadow_empties(dut):
     small, large = -(1 << (config.weight_bits - 1)), (1 << (config.weight_bits - 1)) - 1
     seen: set[int] = set()
     since = tight = patience = 0
-    halves = False
+    split = False
     for _ in range(4000):
         since += 1
         newest = len(shadow) - config.lanes  # the first lane of the last group
@@ -60,7 +60,7 @@ async def accumulates_while_the_shadow_empties(dut):
         word = random.getrandbits(config.window)
         weights = []
         for lane in lanes:
-            ends = (0, 2 * large + 1) if halves and lane % 2 else (small, large)
+            ends = (0, 2 * large + 1) if split and lane % 2 else (small, large)
             # Sums reach the ends of the accumulators' range but not beyond, as the compiler
             # guarantees.
             least = max([ends[0], *(low - acc[lane][t] for t in steps if add and word >> t & 1)])
@@ -80,7 +80,7 @@ async def accumulates_while_the_shadow_empties(dut):
                   for i, w in enumerate(weights))
         await cycle(
             bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift,
-            **({"low": int(halves)} if config.wide_weights else {}),
+            **({"low": int(split)} if config.wide_weights else {}),
         )
         for got, t, position in zip(_shown(bench, config), steps, at, strict=True):
             assert position >= shown or got == shadow[position][t], (position, t)
@@ -98,6 +98,6 @@ async def accumulates_while_the_shadow_empties(dut):
             # Groups that are swapped at once are too short to reach the ends of an accumulator's
             # range.
             patience = random.choice([0, 0, 0, 100])
-            halves = config.wide_weights and random.random() < 0.5
+            split = config.wide_weights and random.random() < 0.5
     assert {low, high} <= seen, (sorted(seen)[:3], sorted(seen)[-3:])
     assert tight > 5 or not two
