@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .network import (
         Conv2d,
         Dense,
+        Leak,
         MaxPool2d,
         Network,
         Neuron,
@@ -53,11 +54,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayConfig", "Conv2d", "Dense", "Device", "DeviceError", "DeviceMismatch", "DeviceNotFound",
-    "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "LinkError", "MaxPool2d",
-    "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "Result", "SpikeInput",
-    "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError", "compile", "consistency",
-    "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device",
-    "preset", "save", "save_program", "to_nir",
+    "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "Leak", "LinkError",
+    "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "Result",
+    "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError", "compile",
+    "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program",
+    "open_device", "preset", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -79,7 +80,7 @@ _MODULES = {
     ".importers.frameworks.snntorch": ("from_snntorch",),
     ".importers.frameworks.spikingjelly": ("from_spikingjelly",),
     ".network": (
-        "Conv2d", "Dense", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
+        "Conv2d", "Dense", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
         "SumPool2d",
     ),
     ".program.files": ("load_program", "save_program"),

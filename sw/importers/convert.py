@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Dense, Layer, Leak, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Layer, Network, Neuron, PixelInput, Shifts, SpikeInput
 from ..network.fidelity import LayerFidelity
 from ..network.quantize import (
     Quantized,
@@ -210,7 +210,7 @@ def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | Non
     return array
 
 
-def _leaks(layer: FloatLayer) -> tuple[Leak, Leak | None]:
+def _leaks(layer: FloatLayer) -> tuple[Shifts, Shifts | None]:
     """Return the shifts of the membrane, and of the synaptic current where there is one."""
     cell = layer.cell
     leak = closest_leak(cell.decay) if cell.leak is None else cell.leak

@@ -9,12 +9,12 @@ from .convolution import Conv2d
 from .dense import Dense
 from .inputs import PixelInput, SpikeInput
 from .network import READOUTS, Layer, Network
-from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron, Shifts
 from .pooling import MaxPool2d, SumPool2d
 from .weights import EMITS, WEIGHT_BITS
 
 __all__ = [
     "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
     "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
-    "SpikeInput", "SumPool2d",
+    "Shifts", "SpikeInput", "SumPool2d",
 ]

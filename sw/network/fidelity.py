@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import ArrayConfig
-from .neurons import Leak
+from .neurons import Shifts
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
 
@@ -98,10 +98,10 @@ class LayerFidelity:
     neuron: str
     decay_asked: float
     decay_used: float
-    leak: Leak
+    leak: Shifts
     synapse_asked: float | None
     synapse_used: float | None
-    synapse_leak: Leak | None
+    synapse_leak: Shifts | None
     threshold_factor: float
     scale_low: float
     scale_high: float
@@ -110,6 +110,11 @@ class LayerFidelity:
     exact: bool
     exact_steps: int | None
     spikes: SpikeFidelity | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as a dictionary that JSON can hold."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"spikes": None if self.spikes is None else asdict(self.spikes)}
 
     @property
     def decay_error(self) -> float:
@@ -195,8 +200,10 @@ class Fidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole report as a dictionary that JSON can hold."""
-        values = asdict(self)
+        # asdict would copy leaks, which are not plain tuples.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {
+            "layers": tuple(layer.as_dict() for layer in self.layers),
             "exact": self.exact, "exact_steps": self.exact_steps, "different": self.different,
         }
         return values

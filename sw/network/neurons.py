@@ -14,7 +14,7 @@ from ..support.immutable import Equal, put
 from ..support.values import exact_choice, exact_int, exact_integers, signed_range
 
 __all__ = [
-    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Neuron",
+    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Neuron", "Shifts",
 ]
 
 RESETS = ("subtract", "zero", "none")
@@ -24,21 +24,83 @@ COMPARES = ("ge", "gt")
 STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
 _LEAK_HIGH = (1 << LEAK_BITS) - 1
 
-Leak = tuple[int | None, int | None]
-"""Two shifts (a, c) of ``v - (v >> a) - (v >> c)``; a term is absent if its shift is None."""
+
+Shifts = tuple[int | None, int | None]
+"""Two shifts (a, c), or a ``Leak`` of them."""
 
 
-def _leak(name: str, value: Any) -> Leak:
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(
-            f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
-            + ("; (None, None) is no leak" if value is None else "")
+class Leak(Shifts):
+    """What a state loses in each step: ``d = v - (v >> a) - (v >> c)``.
+
+    It is a pair of shifts, ``(a, c)``, and equals a plain pair. With ``add``, the second term is
+    added, ``d = v - (v >> a) + (v >> c)``, and it equals only another such leak.
+
+    Parameters
+    ----------
+    a, c : int or None
+        Shifts from 0 to 15. A term is absent if its shift is None.
+    add : bool
+        Whether the second term is added. Both shifts must be given then, with ``c > a``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the shift, the value and what is allowed.
+    """
+
+    add: bool
+
+    def __new__(cls, a: int | None = None, c: int | None = None, *, add: bool = False) -> Leak:
+        shifts = (
+            None if shift is None else exact_int(name, shift, 0, _LEAK_HIGH)
+            for name, shift in (("a", a), ("c", c))
         )
-    a, c = (
-        None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
-        for i, shift in enumerate(value)
-    )
-    return a, c
+        leak = super().__new__(cls, shifts)
+        if not isinstance(add, bool):
+            raise TypeError(f"add must be True or False, not {add!r}")
+        if add and (leak[0] is None or leak[1] is None or leak[1] <= leak[0]):
+            raise ValueError(f"add=True must have two shifts (a, c) with c > a, not {tuple(leak)}")
+        leak.add = add
+        return leak
+
+    def __getnewargs_ex__(self) -> tuple[tuple[int | None, ...], dict[str, bool]]:  # copy, pickle
+        return tuple(self), {"add": self.add}
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and self.add == getattr(other, "add", False)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        # As a plain pair that it equals.
+        return hash((*self, True)) if self.add else super().__hash__()
+
+    def __repr__(self) -> str:
+        return f"Leak({self[0]}, {self[1]}, add=True)" if self.add else super().__repr__()
+
+
+    @classmethod
+    def of(cls, value: Any, name: str = "leak") -> Leak:
+        """Return a pair of shifts as a ``Leak``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is none; ``name`` is its name in messages.
+        """
+        if isinstance(value, Leak):
+            return value
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise TypeError(
+                f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
+                + ("; (None, None) is no leak" if value is None else "")
+            )
+        a, c = (
+            None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
+            for i, shift in enumerate(value)
+        )
+        return cls(a, c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +109,7 @@ class Neuron(Equal):
 
     Parameters
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Two shifts (a, c) from 0 to 15. Each step subtracts ``v >> a`` and ``v >> c`` from the
         membrane. A term is absent if its shift is None; (None, None) integrates without leak.
     threshold : int or (out,) array_like of int
@@ -64,7 +126,7 @@ class Neuron(Equal):
         Membrane at the start of a sample.
     fires : bool
         False for a layer that is read by its membrane only.
-    synapse_leak : (int or None, int or None), optional
+    synapse_leak : Leak or (int or None, int or None), optional
         Shifts of a synaptic current in front of the membrane. There is none by default.
 
     Raises
@@ -73,14 +135,14 @@ class Neuron(Equal):
         Naming the argument, the value and what is allowed.
     """
 
-    leak: Leak = (None, None)
+    leak: Shifts = (None, None)
     threshold: npt.ArrayLike | None = None
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
     v_init: int = 0
     fires: bool = True
-    synapse_leak: Leak | None = None
+    synapse_leak: Shifts | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.fires, bool):
@@ -90,11 +152,11 @@ class Neuron(Equal):
         exact_choice("compare", self.compare, COMPARES)
         put(
             self,
-            leak=_leak("leak", self.leak),
+            leak=Leak.of(self.leak),
             threshold=self._threshold(),
             v_init=exact_int("v_init", self.v_init, STATE_LOW, STATE_HIGH),
             synapse_leak=(
-                None if self.synapse_leak is None else _leak("synapse_leak", self.synapse_leak)
+                None if self.synapse_leak is None else Leak.of(self.synapse_leak, "synapse_leak")
             ),
         )
 

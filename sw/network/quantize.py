@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..spec.array import LIMITS
 from ..spec.task import LEAK_BITS
 from ..support.values import signed_range
-from .neurons import Leak
+from .neurons import Leak, Shifts
 
 __all__ = [
     "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor", "quantize_layer",
@@ -98,7 +98,7 @@ class Quantized:
     exact: bool
 
 
-def leak_factor(leak: Leak) -> float:
+def leak_factor(leak: Shifts) -> float:
     """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
     return 1.0 - sum(2.0**-shift for shift in leak if shift is not None)
 
@@ -120,13 +120,13 @@ def closest_leak(decay: float) -> Leak:
         raise ValueError(f"decay must be from 0 to 1, not {decay}")
     # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
     shifts = range(1 << LEAK_BITS)
-    choices: list[Leak] = [(None, None), *((a, None) for a in shifts)]
-    choices += [(a, c) for a in shifts for c in shifts if 0 < a <= c]
+    choices = [Leak(), *(Leak(a) for a in shifts)]
+    choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
     return min(choices, key=lambda leak: abs(leak_factor(leak) - decay))
 
 
 def exact_steps(
-    leak: Leak, synapse_leak: Leak | None, values: npt.ArrayLike, fraction_bits: int
+    leak: Shifts, synapse_leak: Shifts | None, values: npt.ArrayLike, fraction_bits: int
 ) -> int | None:
     """Return the number of steps of a sample in which no leak can round a state.
 

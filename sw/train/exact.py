@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..network import Leak, Neuron
+from ..network import Neuron, Shifts
 from ..spec.array import LIMITS
 from ..support.values import exact_int
 from .fused import Rule, Subtracting
@@ -120,13 +120,13 @@ class ExactNeuron:
         Naming the argument, the value and what is allowed.
     """
 
-    leak: Leak = (None, None)
+    leak: Shifts = (None, None)
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
     v_init: int = 0
     fires: bool = True
-    synapse_leak: Leak | None = None
+    synapse_leak: Shifts | None = None
     state_bits: int = 16
     width: float = 1.0
 
@@ -222,7 +222,7 @@ class ExactNeuron:
             return u - fired * threshold
         return u
 
-    def _leaked(self, value: torch.Tensor, leak: Leak) -> torch.Tensor:
+    def _leaked(self, value: torch.Tensor, leak: Shifts) -> torch.Tensor:
         left = value
         for shift in leak:
             if shift is not None:

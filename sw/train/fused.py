@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..network import Leak
+from ..network import Shifts
 from ..network.quantize import leak_factor
 
 __all__ = ["Rule", "Subtracting"]
@@ -33,7 +33,7 @@ class Rule(NamedTuple):
         Membranes are clamped to ``-high .. high - 1``.
     """
 
-    leak: Leak
+    leak: Shifts
     strict: bool
     width: float
     high: float
@@ -113,7 +113,7 @@ class Subtracting(torch.autograd.Function):
         return of_current, of_threshold.sum_to_size(threshold.shape), None, None
 
 
-def _leaked(value: torch.Tensor, leak: Leak) -> torch.Tensor:
+def _leaked(value: torch.Tensor, leak: Shifts) -> torch.Tensor:
     left = value
     for shift in leak:
         if shift is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 
-from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron
+from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Neuron, Shifts
 from ..spec.array import LIMITS
 from ..support.errors import FileError
 from ..support.values import exact_choice, exact_int
@@ -75,7 +75,7 @@ class Recipe:
     steps : int
         Steps of a sample.
     leak : (int or None, int or None)
-        Leak of the neurons that fire, as in ``stablespike.Neuron``.
+        Shifts of the neurons that fire, as in ``stablespike.Neuron``.
     reset : {"subtract", "zero", "none"}
         Reset of the neurons that fire, as in ``stablespike.Neuron``.
     reset_timing : {"same_step", "next_step"}
@@ -83,9 +83,9 @@ class Recipe:
     compare : {"ge", "gt"}
         Their comparison with the threshold, as in ``stablespike.Neuron``.
     synapse_leak : (int or None, int or None), optional
-        Leak of their synaptic current, as in ``stablespike.Neuron``.
+        Shifts of their synaptic current, as in ``stablespike.Neuron``.
     readout_leak : (int or None, int or None)
-        Leak of the last layer, which is read by its membrane.
+        Shifts of the last layer, which is read by its membrane.
     quantizer : {"steps", "brevitas-channel", "brevitas-power-of-two"}
         How latent weights become integers. "steps": they are in weight steps, and the scale of a
         neuron is in its threshold alone. "brevitas-channel": a learned scale for each neuron that
@@ -156,12 +156,12 @@ class Recipe:
     state_bits: int = 16
     acc_bits: int = 12
     steps: int = 4
-    leak: Leak = (1, None)
+    leak: Shifts = (1, None)
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
-    synapse_leak: Leak | None = None
-    readout_leak: Leak = (None, None)
+    synapse_leak: Shifts | None = None
+    readout_leak: Shifts = (None, None)
     quantizer: str = "steps"
     norm: bool = False
     epochs: int = 150

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ...network import COMPARES, RESET_TIMINGS, RESETS, Neuron, Shifts
 from ...network.quantize import leak_factor
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
@@ -343,6 +343,6 @@ def _check_kept_leak(
     )
 
 
-def _kept_leak(kept: Mapping[str, Any], key: str) -> Leak | None:
+def _kept_leak(kept: Mapping[str, Any], key: str) -> Shifts | None:
     pair = kept.get(key)
     return None if pair is None else (pair[0], pair[1])
