@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network import Conv2d, Network
+from ..network import Conv2d, Leak, Network, Shifts
 
 __all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
 
@@ -247,18 +247,15 @@ def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Ten
     return maps.reshape(*maps.shape[:-3], channels, rows, size, columns, size)
 
 
-def _leak_(
-    value: torch.Tensor, leak: tuple[int | None, int | None], scratch: torch.Tensor
-) -> torch.Tensor:
-    """``value - (value >> a) - (value >> c)``, in place."""
-    a, c = leak
-    if a is not None and c is not None:
-        second = value >> c
-        return value.sub_(torch.bitwise_right_shift(value, a, out=scratch)).sub_(second)
-    shift = a if a is not None else c
-    if shift is None:
-        return value
-    return value.sub_(torch.bitwise_right_shift(value, shift, out=scratch))
+def _leak_(value: torch.Tensor, leak: Shifts, scratch: torch.Tensor) -> torch.Tensor:
+    """``value - (value >> a) - (value >> c)``, in place; with ``add``, the second term is added."""
+    terms = Leak.of(leak).terms
+    # The terms are of the value before; the last one may be written over.
+    shifted = [value >> shift for _, shift in terms[:-1]]
+    shifted += [torch.bitwise_right_shift(value, s, out=scratch) for _, s in terms[-1:]]
+    for (sign, _), term in zip(terms, shifted, strict=True):
+        value.add_(term, alpha=sign)
+    return value
 
 
 def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -99,12 +99,17 @@ class Quantized:
 
 
 def leak_factor(leak: Shifts) -> float:
-    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
-    return 1.0 - sum(2.0**-shift for shift in leak if shift is not None)
+    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``.
+
+    With ``add``, it is ``1 - 2**-a + 2**-c``.
+    """
+    return Leak.of(leak).factor
 
 
 def closest_leak(decay: float) -> Leak:
-    """Return the shifts with the factor closest to ``decay``; one term is preferred to two.
+    """Return the shifts with the factor closest to ``decay``.
+
+    One term is preferred to two, and two that are subtracted to one that is added.
 
     Parameters
     ----------
@@ -122,6 +127,7 @@ def closest_leak(decay: float) -> Leak:
     shifts = range(1 << LEAK_BITS)
     choices = [Leak(), *(Leak(a) for a in shifts)]
     choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
+    choices += [Leak(a, c, add=True) for a in shifts for c in shifts if a < c]
     return min(choices, key=lambda leak: abs(leak_factor(leak) - decay))
 
 
@@ -135,9 +141,9 @@ def exact_steps(
 
     Parameters
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Shifts of the membrane.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak or (int or None, int or None) or None
         Shifts of the synaptic current.
     values : array_like of int
         Thresholds, biases and ``v_init``, in units of the state.
