@@ -67,6 +67,8 @@ class Leak(Shifts):
         return tuple(self), {"add": self.add}
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple):
+            return NotImplemented
         return super().__eq__(other) and self.add == getattr(other, "add", False)
 
     def __ne__(self, other: object) -> bool:

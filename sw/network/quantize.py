@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -123,12 +124,19 @@ def closest_leak(decay: float) -> Leak:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"decay must be from 0 to 1, not {decay}")
+    leak, _ = min(_factors(), key=lambda choice: abs(choice[1] - decay))
+    return leak
+
+
+@cache
+def _factors() -> list[tuple[Leak, float]]:
+    """Return the leaks to choose from with their factors, the preferred ones first."""
     # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
     shifts = range(1 << LEAK_BITS)
     choices = [Leak(), *(Leak(a) for a in shifts)]
     choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
     choices += [Leak(a, c, add=True) for a in shifts for c in shifts if a < c]
-    return min(choices, key=lambda leak: abs(leak_factor(leak) - decay))
+    return [(leak, leak.factor) for leak in choices]
 
 
 def exact_steps(
