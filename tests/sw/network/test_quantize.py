@@ -51,13 +51,6 @@ def test_a_decay_that_two_subtracted_terms_have_keeps_them():
         assert closest_leak(leak.factor) == first
 
 
-def test_no_decay_of_a_half_or_more_is_far_from_a_leak():
-    decays = np.arange(2048, 4097) / 4096
-    errors = np.array([abs(leak_factor(closest_leak(decay)) - decay) for decay in decays])
-    assert errors.max() == 1 / 32
-    assert errors[decays >= 0.6875].max() == 1 / 64
-
-
 def test_no_such_decay():
     with refuses(ValueError, "decay ... 0 to 1 ... 1.5"):
         closest_leak(1.5)
