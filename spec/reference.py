@@ -139,6 +139,22 @@ def fields(
     return found
 
 
+def _leaked(value: int, leak: Any) -> int:
+    """A membrane or synaptic current without what it loses in a step.
+
+    Parameters
+    ----------
+    value : int
+        The state.
+    leak : Leak
+        The two shifts.
+    """
+    a, c = leak
+    first = 0 if a is None else value >> a
+    second = 0 if c is None else value >> c
+    return value - first + second if leak.add else value - first - second
+
+
 def neuron_step(
     neuron: Any, theta: int, v: int, r: int, q: int, i: int, state_bits: int
 ) -> tuple[int, int, int]:
@@ -163,11 +179,8 @@ def neuron_step(
         The new membrane, the spike of the step, and the new synaptic current.
     """
     if neuron.synapse_leak is not None:
-        a, c = neuron.synapse_leak
-        leaked = q - (0 if a is None else q >> a) - (0 if c is None else q >> c)
-        i = q = clamp(leaked + i, state_bits)
-    a, c = neuron.leak
-    d = v - (0 if a is None else v >> a) - (0 if c is None else v >> c)
+        i = q = clamp(_leaked(q, neuron.synapse_leak) + i, state_bits)
+    d = _leaked(v, neuron.leak)
     if neuron.reset == "subtract" and neuron.reset_timing == "next_step":
         d = d - r * theta
     u = clamp(d + i, state_bits)

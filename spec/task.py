@@ -150,8 +150,9 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     **Neuron fields of every array**
 
     - ``leak_a``, ``leak_c``, ``synapse_a``, ``synapse_c``: shifts of the leaks, each with its
-      enable ``_on``; ``synapse_on`` enables the synaptic current. The latter are there only with
-      synaptic current.
+      enable ``_on``. With ``leak_add`` or ``synapse_add``, the second term is added.
+      ``synapse_on`` enables the synaptic current. Those of the synapse are there only with synaptic
+      current.
     - ``reset``: a ``Reset``; ``delayed``: it takes place at the next step.
     - ``strict``: a neuron fires if ``u > theta``; otherwise if ``u >= theta``.
     - ``fires``: neurons fire at all.
@@ -222,7 +223,10 @@ def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
 
 
 def _neuron_fields(config: ArrayConfig) -> list[Field]:
-    leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]
+    leak = [
+        Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1),
+        Field("add", 1),
+    ]
     row = _row(config)
     return [
         *(Field(f"leak_{f.name}", f.width) for f in leak),

@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from stablespike.network.neurons import Neuron
+from stablespike.network.neurons import Leak, Neuron
 from stablespike.spec import Reset, reference, task_layout
 from stablespike.spec.link import Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
@@ -118,9 +118,9 @@ def field(task: dict[str, int], line: int, left: int, modulus: int) -> tuple[Arr
 
 def task_neuron(task: dict[str, int]) -> Neuron:
     """The neuron of a task's neuron fields; thresholds are in a memory of their own."""
-    def leak(prefix: str) -> tuple[int | None, int | None]:
+    def leak(prefix: str) -> Leak:
         a, c = (task[f"{prefix}_{n}"] if task[f"{prefix}_{n}_on"] else None for n in "ac")
-        return a, c
+        return Leak(a, c, add=bool(task[f"{prefix}_add"]))
 
     return Neuron(
         threshold=1, leak=leak("leak"), reset=Reset(task["reset"]).name.lower(),

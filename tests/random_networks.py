@@ -13,12 +13,13 @@ from stablespike.network import RESET_TIMINGS as TIMINGS
 READOUTS = ("counts", "words", "membrane")
 
 
-def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
+def _leak(rng: np.random.Generator) -> ss.Leak:
     a, c = (
         None if rng.random() < 0.3 else int(rng.integers(0, 16 if rng.random() < 0.3 else 5))
         for _ in range(2)
     )
-    return a, c
+    may_add = a is not None and c is not None and c > a
+    return ss.Leak(a, c, add=may_add and bool(rng.random() < 0.5))
 
 
 def _scale(rng: np.random.Generator, highest: int) -> int:

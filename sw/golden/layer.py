@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network import Conv2d, Network
+from ..network import Conv2d, Leak, Network
 
 __all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
 
@@ -17,6 +17,7 @@ _INT32_ROOM = (1 << 31) - 1
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
+Terms = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,9 @@ class GoldenLayer:
         """
         neuron, constant = self.neuron, currents.ndim == 2
         v, r, q = state.v, state.r, state.q
+        leak, synapse = (
+            Leak.of(each or (None, None)).terms for each in (neuron.leak, neuron.synapse_leak)
+        )
         spikes = torch.zeros((steps, *v.shape), dtype=torch.bool)
         subtract, zero = neuron.reset == "subtract", neuron.reset == "zero"
         delayed = subtract and neuron.reset_timing == "next_step"
@@ -208,9 +212,9 @@ class GoldenLayer:
             if self.recurrent is not None:
                 back = torch.matmul(fired.to(self.multiply), self.recurrent).to(self.integer)
                 i = back.bitwise_left_shift_(self.fraction_bits).add_(i)
-            if q is not None and neuron.synapse_leak is not None:
-                i = _leak_(q, neuron.synapse_leak, scratch).add_(i).clamp_(self.low, self.high)
-            _leak_(v, neuron.leak, scratch)
+            if q is not None:
+                i = _leak_(q, synapse, scratch).add_(i).clamp_(self.low, self.high)
+            _leak_(v, leak, scratch)
             if delayed:
                 v.sub_(torch.mul(fired, self.threshold, out=scratch))
             v.add_(i).clamp_(self.low, self.high)
@@ -247,18 +251,14 @@ def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Ten
     return maps.reshape(*maps.shape[:-3], channels, rows, size, columns, size)
 
 
-def _leak_(
-    value: torch.Tensor, leak: tuple[int | None, int | None], scratch: torch.Tensor
-) -> torch.Tensor:
-    """``value - (value >> a) - (value >> c)``, in place."""
-    a, c = leak
-    if a is not None and c is not None:
-        second = value >> c
-        return value.sub_(torch.bitwise_right_shift(value, a, out=scratch)).sub_(second)
-    shift = a if a is not None else c
-    if shift is None:
-        return value
-    return value.sub_(torch.bitwise_right_shift(value, shift, out=scratch))
+def _leak_(value: torch.Tensor, terms: Terms, scratch: torch.Tensor) -> torch.Tensor:
+    """``value - (value >> a) - (value >> c)``, in place; with ``add``, the second term is added."""
+    # The terms are of the value before; the last one may be written over.
+    shifted = [value >> shift for _, shift in terms[:-1]]
+    shifted += [torch.bitwise_right_shift(value, s, out=scratch) for _, s in terms[-1:]]
+    for (sign, _), term in zip(terms, shifted, strict=True):
+        value.add_(term, alpha=sign)
+    return value
 
 
 def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import Shifts
 from ..support.errors import NotExpressible
 from ..support.values import as_array
 
@@ -68,9 +69,9 @@ class Cell:
         With ``inexact``, what is computed instead.
     membrane_differs : str
         Why the membrane differs from the source's although the spikes do not, or "".
-    leak : (int or None, int or None) or None
+    leak : Leak or (int or None, int or None) or None
         Shifts that the source pins; None to choose the closest.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak or (int or None, int or None) or None
         The same for the synaptic current.
     """
 
@@ -88,8 +89,8 @@ class Cell:
     inexact: str = ""
     nearest: str = ""
     membrane_differs: str = ""
-    leak: tuple[int | None, int | None] | None = None
-    synapse_leak: tuple[int | None, int | None] | None = None
+    leak: Shifts | None = None
+    synapse_leak: Shifts | None = None
 
     @property
     def fires(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..network import Conv2d, Layer, Network
+from ..network import Conv2d, Layer, Leak, Network, Shifts
 from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
@@ -269,9 +269,10 @@ class _Run:
         }
 
 
-def _leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
-    fields = {}
-    for name, shift in zip("ac", shifts or (None, None), strict=True):
+def _leak(prefix: str, shifts: Shifts | None) -> dict[str, int]:
+    leak = Leak.of(shifts or (None, None))
+    fields = {f"{prefix}_add": int(leak.add)}
+    for name, shift in zip("ac", leak, strict=True):
         fields[f"{prefix}_{name}"] = shift or 0
         fields[f"{prefix}_{name}_on"] = shift is not None
     return fields

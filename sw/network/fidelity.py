@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import ArrayConfig
-from .neurons import Shifts
+from .neurons import Leak, Shifts
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
 
@@ -65,13 +65,13 @@ class LayerFidelity:
         Decay of the membrane in the source.
     decay_used : float
         Decay of the membrane that the shifts give.
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         The shifts.
     synapse_asked : float or None
         Decay of the synaptic current in the source; None without one.
     synapse_used : float or None
         Decay of the synaptic current that the shifts give.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak or (int or None, int or None) or None
         The shifts of the synaptic current.
     threshold_factor : float
         Factor on the thresholds that compensates for a decay other than the source's, chosen on the
@@ -113,8 +113,13 @@ class LayerFidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as a dictionary that JSON can hold."""
+        # asdict would copy leaks, which are not plain tuples.
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"spikes": None if self.spikes is None else asdict(self.spikes)}
+        return values | {
+            "leak": Leak.of(self.leak).plain,
+            "synapse_leak": None if self.synapse_leak is None else Leak.of(self.synapse_leak).plain,
+            "spikes": None if self.spikes is None else asdict(self.spikes),
+        }
 
     @property
     def decay_error(self) -> float:
@@ -200,7 +205,6 @@ class Fidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole report as a dictionary that JSON can hold."""
-        # asdict would copy leaks, which are not plain tuples.
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {
             "layers": tuple(layer.as_dict() for layer in self.layers),
@@ -246,8 +250,10 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
             ("synapse", layer.synapse_asked, layer.synapse_used, layer.synapse_leak or (None, None))
         )
     for what, asked, used, shifts in pairs:
+        first, second = shifts
+        added = "+" if Leak.of(shifts).add else ""
         lines.append(
-            f"  {what} {asked:.6g} asked, {used:.6g} used (shifts {shifts[0]}, {shifts[1]}), "
+            f"  {what} {asked:.6g} asked, {used:.6g} used (shifts {first}, {added}{second}), "
             f"error {used - asked:+.2g}"
         )
     if layer.threshold_factor != 1:

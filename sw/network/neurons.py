@@ -23,7 +23,7 @@ COMPARES = ("ge", "gt")
 
 STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
 _LEAK_HIGH = (1 << LEAK_BITS) - 1
-
+_ADD = "add"
 
 Shifts = tuple[int | None, int | None]
 """Two shifts (a, c), or a ``Leak`` of them."""
@@ -67,6 +67,8 @@ class Leak(Shifts):
         return tuple(self), {"add": self.add}
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple):
+            return NotImplemented
         return super().__eq__(other) and self.add == getattr(other, "add", False)
 
     def __ne__(self, other: object) -> bool:
@@ -79,10 +81,28 @@ class Leak(Shifts):
     def __repr__(self) -> str:
         return f"Leak({self[0]}, {self[1]}, add=True)" if self.add else super().__repr__()
 
+    @property
+    def terms(self) -> tuple[tuple[int, int], ...]:
+        """The sign, -1 or 1, and the shift of every term that is not absent."""
+        signs = zip((-1, 1 if self.add else -1), self, strict=True)
+        return tuple((sign, shift) for sign, shift in signs if shift is not None)
+
+    @property
+    def factor(self) -> float:
+        """The share of a state that stays, before rounding: ``1 - 2**-a - 2**-c``."""
+        return 1.0 + sum(sign * 2.0**-shift for sign, shift in self.terms)
+
+    @property
+    def plain(self) -> tuple[int | str | None, ...]:
+        """Values that JSON can hold, from which ``of`` makes the leak again.
+
+        They are ``(a, c)``, or ``(a, c, "add")``.
+        """
+        return (*self, _ADD) if self.add else tuple(self)
 
     @classmethod
     def of(cls, value: Any, name: str = "leak") -> Leak:
-        """Return a pair of shifts as a ``Leak``.
+        """Return a pair of shifts, or ``(a, c, "add")``, as a ``Leak``.
 
         Raises
         ------
@@ -91,16 +111,20 @@ class Leak(Shifts):
         """
         if isinstance(value, Leak):
             return value
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
+        add = isinstance(value, (tuple, list)) and len(value) == 3 and value[2] == _ADD
+        if not isinstance(value, (tuple, list)) or len(value) != 2 + add:
             raise TypeError(
                 f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
                 + ("; (None, None) is no leak" if value is None else "")
             )
         a, c = (
             None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
-            for i, shift in enumerate(value)
+            for i, shift in enumerate(value[:2])
         )
-        return cls(a, c)
+        try:
+            return cls(a, c, add=add)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +136,7 @@ class Neuron(Equal):
     leak : Leak or (int or None, int or None)
         Two shifts (a, c) from 0 to 15. Each step subtracts ``v >> a`` and ``v >> c`` from the
         membrane. A term is absent if its shift is None; (None, None) integrates without leak.
+        ``Leak(a, c, add=True)`` adds ``v >> c`` instead.
     threshold : int or (out,) array_like of int
         One threshold, or one per neuron of a ``Dense`` and per output channel of a ``Conv2d``, in
         units of ``2**-fraction_bits`` weight steps. It is None only where ``fires`` is False.

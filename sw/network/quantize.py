@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -99,12 +100,17 @@ class Quantized:
 
 
 def leak_factor(leak: Shifts) -> float:
-    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
-    return 1.0 - sum(2.0**-shift for shift in leak if shift is not None)
+    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``.
+
+    With ``add``, it is ``1 - 2**-a + 2**-c``.
+    """
+    return Leak.of(leak).factor
 
 
 def closest_leak(decay: float) -> Leak:
-    """Return the shifts with the factor closest to ``decay``; one term is preferred to two.
+    """Return the shifts with the factor closest to ``decay``.
+
+    One term is preferred to two, and two that are subtracted to one that is added.
 
     Parameters
     ----------
@@ -118,11 +124,19 @@ def closest_leak(decay: float) -> Leak:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"decay must be from 0 to 1, not {decay}")
+    leak, _ = min(_factors(), key=lambda choice: abs(choice[1] - decay))
+    return leak
+
+
+@cache
+def _factors() -> list[tuple[Leak, float]]:
+    """Return the leaks to choose from with their factors, the preferred ones first."""
     # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
     shifts = range(1 << LEAK_BITS)
     choices = [Leak(), *(Leak(a) for a in shifts)]
     choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
-    return min(choices, key=lambda leak: abs(leak_factor(leak) - decay))
+    choices += [Leak(a, c, add=True) for a in shifts for c in shifts if a < c]
+    return [(leak, leak.factor) for leak in choices]
 
 
 def exact_steps(
@@ -135,9 +149,9 @@ def exact_steps(
 
     Parameters
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Shifts of the membrane.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak or (int or None, int or None) or None
         Shifts of the synaptic current.
     values : array_like of int
         Thresholds, biases and ``v_init``, in units of the state.

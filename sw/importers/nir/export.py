@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...network import Conv2d, Layer, Network, Neuron, PixelInput
+from ...network import Conv2d, Layer, Leak, Network, Neuron, PixelInput
 from ...network.quantize import leak_factor
 from ...support.errors import FileError, NotExpressible
 from ...support.values import positive
@@ -230,11 +230,12 @@ def _neurons(
 
 def _rule(neuron: Neuron, one: float) -> dict[str, Any]:
     """Return a node's metadata about its neurons; ``from_nir`` reads it."""
+    synapse = None if neuron.synapse_leak is None else Leak.of(neuron.synapse_leak).plain
     return {
         "reset": neuron.reset,
         "reset_timing": neuron.reset_timing,
         "compare": neuron.compare,
-        "leak": neuron.leak,
-        "synapse_leak": neuron.synapse_leak,
+        "leak": Leak.of(neuron.leak).plain,
+        "synapse_leak": synapse,
         "v_init": neuron.v_init / one,
     }

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...network import COMPARES, RESET_TIMINGS, RESETS, Neuron, Shifts
+from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Shifts
 from ...network.quantize import leak_factor
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
@@ -319,8 +319,7 @@ def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
                 exact_choice(key, kept[key], allowed)
         for key in ("leak", "synapse_leak"):
             if kept.get(key) is not None:
-                first, second = kept[key]
-                Neuron(leak=(first, second), fires=False)
+                Leak.of(kept[key], key)
     except (TypeError, ValueError) as error:
         raise FileError(
             f"{name} ({kind}): its {METADATA!r} metadata is damaged ({error})"
@@ -344,5 +343,4 @@ def _check_kept_leak(
 
 
 def _kept_leak(kept: Mapping[str, Any], key: str) -> Shifts | None:
-    pair = kept.get(key)
-    return None if pair is None else (pair[0], pair[1])
+    return None if kept.get(key) is None else Leak.of(kept[key], key)

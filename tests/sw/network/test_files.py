@@ -47,6 +47,19 @@ def test_file_is_plain_safetensors(path, net):
     assert (tensors["layers.0.weight"] == net.layers[0].weight).all()
 
 
+def test_a_file_says_which_leaks_add_their_second_term(tmp_path):
+    added = ss.Neuron(
+        threshold=1, leak=ss.Leak(1, 4, add=True), synapse_leak=ss.Leak(0, 3, add=True)
+    )
+    net = ss.Network(ss.SpikeInput((1,)), [ss.Dense([[1]], neuron=added)])
+    ss.save(net, tmp_path / "net")
+    again = ss.load(tmp_path / "net").layers[0].neuron
+    assert (again.leak, again.synapse_leak) == (added.leak, added.synapse_leak)
+    with safetensors.safe_open(tmp_path / "net", framework="numpy") as file:
+        header = json.loads(file.metadata()["stablespike"])
+    assert header["layers"][0]["neuron"]["leak"] == [1, 4, "add"]
+
+
 def test_missing_and_unreadable(tmp_path):
     with refuses(tmp_path / "none", "does not exist; expected a stablespike network"):
         ss.load(tmp_path / "none")
