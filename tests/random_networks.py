@@ -21,6 +21,14 @@ def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
     return a, c
 
 
+def _leaks(rng: np.random.Generator, outputs: int) -> Any:
+    """One leak, or for some layers one of two or three per neuron."""
+    if rng.random() < 0.7:
+        return _leak(rng)
+    few = [_leak(rng) for _ in range(int(rng.integers(2, 4)))]
+    return tuple(few[i] for i in rng.integers(0, len(few), outputs))
+
+
 def _scale(rng: np.random.Generator, highest: int) -> int:
     """The size of thresholds and biases: some always fire, some make membranes saturate."""
     return min(highest, int(rng.choice([8, 100, 1000, highest])))
@@ -28,7 +36,7 @@ def _scale(rng: np.random.Generator, highest: int) -> int:
 
 def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -> ss.Neuron:
     return ss.Neuron(
-        leak=_leak(rng),
+        leak=_leaks(rng, outputs),
         threshold=(
             rng.integers(1, scale + 1, outputs)
             if rng.random() < 0.7
@@ -39,7 +47,7 @@ def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -
         compare=str(rng.choice(COMPARES)),
         v_init=int(rng.integers(-scale - 1, scale + 1)),
         fires=bool(rng.random() < 0.9),
-        synapse_leak=_leak(rng) if synapse and rng.random() < 0.3 else None,
+        synapse_leak=_leaks(rng, outputs) if synapse and rng.random() < 0.3 else None,
     )
 
 

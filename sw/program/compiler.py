@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..mapping.constraints import describe, violations, width_violations
+from ..mapping.groups import layer_groups
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
@@ -110,7 +111,9 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
         )
     layers = zip(network.layers, network.input_shapes, strict=True)
     best = tuple(
-        partitionings(layer, shape, config.cores, group_size(network, config, i))[0]
+        partitionings(
+            layer, shape, config.cores, layer_groups(layer, group_size(network, config, i)).count
+        )[0]
         for i, (layer, shape) in enumerate(layers)
     )
     return Program(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..mapping.mapping import Mapping
-from ..mapping.maps import group_size
 from ..mapping.partitions import Partitioning, partitionings
 from ..network import Conv2d
 from ..timing.estimate import TYPICAL_ACTIVITY, typical_cycles
@@ -68,8 +67,8 @@ def _partitioning_text(mapping: Mapping, index: int) -> str:
     layer = network.layers[index]
     if not isinstance(layer, Conv2d) or config.cores == 1:
         return ""
-    size = group_size(network, config, index)
-    ways = partitionings(layer, network.input_shapes[index], config.cores, size)
+    groups = mapping.groups[index].count
+    ways = partitionings(layer, network.input_shapes[index], config.cores, groups)
     chosen = mapping.partitions[index]
     text = f"{chosen}: {_parts_text(chosen)}, {chosen.load} groups of neurons on the fullest"
     other = next((way for way in ways if way != chosen), None)

@@ -30,7 +30,7 @@ def test_runs_are_those_of_the_tasks(seed: int) -> None:
     maps = Maps(network, ARRAY)
     for window in range(2):
         for layer, shape in enumerate(network.input_shapes):
-            runs = layer_runs(program, layer)
+            [runs] = layer_runs(program, layer)
             active = words[layer][:, window] != 0
             events = field_events(network.layers[layer], shape, active)[0]
             memory = maps.read[layer].spread(words[layer][0, window])
