@@ -21,12 +21,19 @@ def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
     return a, c
 
 
-def _leaks(rng: np.random.Generator, outputs: int) -> Any:
-    """One leak, or for some layers one of two or three per neuron."""
-    if rng.random() < 0.7:
-        return _leak(rng)
-    few = [_leak(rng) for _ in range(int(rng.integers(2, 4)))]
-    return tuple(few[i] for i in rng.integers(0, len(few), outputs))
+def _leaks(rng: np.random.Generator, outputs: int, synapse: bool) -> tuple[Any, Any]:
+    """Leaks of membrane and synaptic current: one for all, or for some layers two or three kinds of
+    neurons."""
+    several = rng.random() < 0.3
+    kinds = [
+        (_leak(rng), _leak(rng) if synapse else None)
+        for _ in range(int(rng.integers(2, 4)) if several else 1)
+    ]
+    if not several:
+        return kinds[0]
+    kind = rng.integers(0, len(kinds), outputs)
+    leak, synapse_leak = zip(*(kinds[i] for i in kind), strict=True)
+    return leak, synapse_leak if synapse else None
 
 
 def _scale(rng: np.random.Generator, highest: int) -> int:
@@ -35,8 +42,9 @@ def _scale(rng: np.random.Generator, highest: int) -> int:
 
 
 def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -> ss.Neuron:
+    leak, synapse_leak = _leaks(rng, outputs, synapse and rng.random() < 0.3)
     return ss.Neuron(
-        leak=_leaks(rng, outputs),
+        leak=leak,
         threshold=(
             rng.integers(1, scale + 1, outputs)
             if rng.random() < 0.7
@@ -47,7 +55,7 @@ def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -
         compare=str(rng.choice(COMPARES)),
         v_init=int(rng.integers(-scale - 1, scale + 1)),
         fires=bool(rng.random() < 0.9),
-        synapse_leak=_leaks(rng, outputs) if synapse and rng.random() < 0.3 else None,
+        synapse_leak=synapse_leak,
     )
 
 

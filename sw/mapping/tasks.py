@@ -8,6 +8,7 @@ at the end of the list that does nothing else. So no row of a window arrives in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..network import Conv2d, Layer, Network, Neuron
 from ..spec.array import ArrayConfig
@@ -283,7 +284,7 @@ class _Run:
         }
 
 
-def _leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
+def _leak(prefix: str, shifts: Any) -> dict[str, int]:
     fields = {}
     for name, shift in zip("ac", shifts or (None, None), strict=True):
         fields[f"{prefix}_{name}"] = shift or 0

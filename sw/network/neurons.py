@@ -233,16 +233,14 @@ class Neuron(Equal):
         ValueError
             If there are several leaks, but not ``neurons`` of them.
         """
-        both = []
+        both: list[Sequence[Any]] = []
         for name, leaks in (("leak", self.leak), ("synapse_leak", self.synapse_leak)):
-            if not _several(leaks):
-                leaks = (leaks,) * neurons
-            elif len(leaks) != neurons:
+            if _several(leaks) and len(leaks) != neurons:
                 raise ValueError(
                     f"{name} must be one leak or {neurons} of them, one per {each}, "
                     f"not {len(leaks)}"
                 )
-            both.append(leaks)
+            both.append(leaks if _several(leaks) else (leaks,) * neurons)
         known: dict[Any, int] = {}
         of = [known.setdefault(pair, len(known)) for pair in zip(*both, strict=True)]
         kinds = tuple(replace(self, leak=leak, synapse_leak=synapse) for leak, synapse in known)
@@ -250,7 +248,7 @@ class Neuron(Equal):
 
     def merged(self) -> Neuron:
         """Return these settings with one leak in place of several equal ones."""
-        one = {
+        one: dict[str, Any] = {
             name: leaks[0] for name in ("leak", "synapse_leak")
             if _several(leaks := getattr(self, name)) and len(set(leaks)) == 1
         }
