@@ -7,16 +7,16 @@ kind, and so on. The last group of each kind may have lanes without a neuron.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Layer, Neuron
+from ..network import Layer, Network, Neuron
 from .partitions import Tile
 
-__all__ = ["Groups", "layer_groups"]
+__all__ = ["Groups", "layer_groups", "with_one_leak"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -97,3 +97,11 @@ def layer_groups(layer: Layer, size: int) -> Groups:
         slots.append(np.pad(outputs, (0, groups * size - len(outputs)), constant_values=-1))
         bounds.append(bounds[-1] + groups)
     return Groups(size, np.concatenate(slots), kinds, tuple(bounds))
+
+
+def with_one_leak(network: Network) -> Network:
+    """The network if all neurons of a layer were of its first kind, to see what its leaks cost."""
+    layers = [
+        replace(layer, neuron=layer.neuron.kinds(layer.channels)[0][0]) for layer in network.layers
+    ]
+    return replace(network, layers=tuple(layers))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..mapping.groups import with_one_leak
 from ..mapping.mapping import Mapping
 from ..mapping.partitions import Partitioning, partitionings
+from ..mapping.plan import make_plans
 from ..network import Conv2d
 from ..timing.estimate import TYPICAL_ACTIVITY, typical_cycles
 
@@ -48,6 +50,7 @@ def report_text(
         f"{_partitioning_text(mapping, i)}"
         for i, counts in enumerate(mapping.group_counts)
     ]
+    lines += _leak_lines(mapping)
     lines.append("")
     if mapping.device is not None:
         lines.append(f"for the device {mapping.device} only: no memory is laid out, no cycles")
@@ -58,6 +61,27 @@ def report_text(
             for activity, count in cycles.items()
         ]
     return "\n".join(lines)
+
+
+def _leak_lines(mapping: Mapping) -> list[str]:
+    """What it costs that layers have several leaks."""
+    network, cores = mapping.network, range(mapping.config.cores)
+    lines = []
+    for i, groups in enumerate(mapping.groups):
+        if len(groups.kinds) > 1:
+            tasks = max(len(mapping.parts(i, core)) for core in cores)
+            lines.append(
+                f"{network.layer_name(i)}: {len(groups.kinds)} leaks take {groups.extra} groups "
+                f"more than one, and {tasks} tasks on a core"
+            )
+    if lines and mapping.device is None:
+        [other] = make_plans(with_one_leak(network), mapping.config, mapping.steps)
+        before, now = (typical_cycles(each, TYPICAL_ACTIVITY) for each in (other, mapping))
+        lines.append(
+            f"with one leak per layer: about {before:,} cycles per sample with "
+            f"{TYPICAL_ACTIVITY:.0%} of the inputs active, not {now:,}"
+        )
+    return lines
 
 
 def _partitioning_text(mapping: Mapping, index: int) -> str:
