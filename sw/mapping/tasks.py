@@ -52,8 +52,8 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
             weight_row += tile.groups * rows
             group += tile.groups
         for part, neuron in plan.parts(index, core):
-            run = _Run(plan, number, index, part, neuron, leads=part.first_group == tile.first_group)
             before = part._replace(groups=part.first_group - tile.first_group)
+            run = _Run(plan, number, index, part, neuron, leads=not before.groups)
             fields = run.fields() | {
                 "weights": start[0] + before.groups * rows if part.groups else 0,
                 "parameters": start[1] + before.groups if part.groups else 0,
