@@ -283,6 +283,8 @@ def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
     outputs = shape[0]
     if not values.ndim:
         return values
+    while values.ndim > len(shape) and len(values) == 1:  # an axis of the batch
+        values = values[0]
     if len(shape) == 1:
         if values.size != outputs:
             raise ValueError(

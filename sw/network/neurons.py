@@ -92,6 +92,8 @@ class Leak(Shifts):
         """
         if isinstance(value, Leak):
             return value
+        if _per_neuron(value):
+            raise TypeError(f"{name} must be one leak (a, c) here, not one per neuron")
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise TypeError(
                 f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
@@ -255,6 +257,11 @@ class Neuron(Equal):
         return replace(self, **one) if one else self
 
 
+def _per_neuron(value: Any) -> bool:
+    """Whether a value is a sequence of leaks, rather than one."""
+    return isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value)
+
+
 def _several(leaks: Any) -> TypeGuard[tuple[Leak, ...]]:
     """Whether there is one leak per neuron."""
     return leaks is not None and not isinstance(leaks, Leak)
@@ -262,7 +269,6 @@ def _several(leaks: Any) -> TypeGuard[tuple[Leak, ...]]:
 
 def _checked_leaks(name: str, value: Any) -> Leaks:
     """Return one leak, or one per neuron."""
-    pairs = isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value)
-    if not pairs:
+    if not _per_neuron(value):
         return Leak.of(value, name)
     return tuple(Leak.of(each, f"{name}[{i}]") for i, each in enumerate(value))

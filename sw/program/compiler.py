@@ -32,7 +32,8 @@ def compile(
 
     A layer is divided into groups of L outputs (output channels), which are assigned to the cores
     evenly and in order. A convolution may be divided by positions too, with its weights in every
-    core that has some of them. Of the partitionings that fit, those with the fewest groups of
+    core that has some of them. Neurons of different leaks are in different groups, and a core has a
+    task for each leak of its groups. Of the partitionings that fit, those with the fewest groups of
     neurons on the fullest core are compared by their estimated cycles. Every core holds every map
     that it reads, and the input map twice.
 

@@ -14,7 +14,6 @@ from ..framework import Framework, imported
 from ..semantics import (
     Cell,
     Decay,
-    checked_decay,
     checked_decays,
     checked_threshold,
     described_decay,
@@ -128,16 +127,19 @@ def _recurrent(name: str, neuron: Any) -> Cell:
 
 def _lapicque(name: str, neuron: Any) -> Cell:
     kind = "Lapicque"
-    resistance, capacity, step = (
-        one_value(name, kind, each, getattr(neuron, each), "a layer has one leak")
-        for each in ("R", "C", "time_step")
+    resistance = finite(name, kind, "R", neuron.R)
+    # The input is multiplied by a value of these two.
+    capacity, step = (
+        one_value(name, kind, each, getattr(neuron, each), "the array does not multiply")
+        for each in ("C", "time_step")
     )
     # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
-    decay = checked_decay(
+    decay = checked_decays(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )
     return _cell(
-        name, kind, neuron, decay, None, f"R={resistance:.6g}, C={capacity:.6g}",
+        name, kind, neuron, decay, None, f"R={described_decay(squeezed(resistance))}, "
+        f"C={capacity:.6g}",
         gain=float(tidy(step / capacity)),
     )
 

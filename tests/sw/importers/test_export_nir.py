@@ -94,7 +94,7 @@ def test_random_networks_there_and_back():
         for mine, other in zip(back.layers, ours.layers, strict=True):
             assert (mine.weight == other.weight).all()
             assert (mine.bias == other.bias).all()
-            assert (mine.threshold == other.threshold).all()
+            assert not mine.neuron.fires or (mine.threshold == other.threshold).all()
             assert (mine.emit, mine.pool_before) == (other.emit, other.pool_before)
             for name in ("leak", "synapse_leak", "reset", "reset_timing", "compare", "v_init"):
                 assert getattr(mine.neuron, name) == getattr(other.neuron, name), (seed, name)
@@ -181,8 +181,8 @@ LAYER, NODE = {"emit": "spikes", "weight_bits": None}, "layer1 (LIF): its 'stabl
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: edited("layer1", leak=[1]), NODE + "is damaged (not enough values to unpack"),
-        (lambda: edited("layer1", leak=3), NODE + "is damaged (cannot unpack"),
+        (lambda: edited("layer1", leak=[1]), NODE + "is damaged (leak must be two shifts"),
+        (lambda: edited("layer1", leak=3), NODE + "is damaged (leak must be two shifts"),
         (lambda: edited("layer1", leak=["a", "b"]), NODE + "is damaged (leak"),
         (lambda: edited("layer1", leak=[99, None]), NODE + "is damaged (leak"),
         (lambda: edited("layer1", reset="soft"), NODE + "is damaged (reset ... one of"),
