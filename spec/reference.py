@@ -163,7 +163,7 @@ def neuron_step(
     Parameters
     ----------
     neuron : Neuron
-        The settings of the layer's neurons.
+        The settings of the neuron, with one leak.
     theta : int
         The neuron's threshold.
     v, r, q : int
@@ -265,6 +265,7 @@ def _layer_window(
     weights = layer.weight.reshape(len(layer.bias), -1).tolist()
     recurrent = None if layer.recurrent is None else layer.recurrent.tolist()
     bias, theta = layer.bias.tolist(), layer.threshold.tolist()
+    kinds, kind = layer.neuron.kinds(len(bias))
     words, before = [0] * len(state.v), list(state.r)
     pooled = _pooled_shape(shape, layer.pool_before)
     for t, values in enumerate(inputs):
@@ -283,7 +284,8 @@ def _layer_window(
             if recurrent is not None:
                 i = current(recurrent[n], last, i, fraction_bits)
             state.v[n], state.r[n], state.q[n] = neuron_step(
-                layer.neuron, theta[channel], state.v[n], state.r[n], state.q[n], i, state_bits
+                kinds[kind[channel]], theta[channel], state.v[n], state.r[n], state.q[n], i,
+                state_bits,
             )
             words[n] |= state.r[n] << t
     return words, [skeleton(word, r) for word, r in zip(words, before, strict=True)]

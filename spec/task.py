@@ -1,4 +1,5 @@
-"""Tasks: the description of a core's tile of a layer, as words of its task memory.
+"""Tasks: the description of a core's tile of a layer, as words of its task memory. A tile with
+neurons of several leaks takes as many tasks.
 
 A task is ``scan`` words (what the scan side reads) followed by ``neuron`` words (what the neuron
 side computes, and where its rows go). A core runs its list once per window, from entry 0 to the
@@ -168,7 +169,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
 
     **Neuron fields with convolution**
 
-    - ``gap``: rows of other cores between the last row of a pooled position and the first of the
+    - ``gap``: rows of other tasks between the last row of a pooled position and the first of the
       next.
     - ``stateless``: every position has the same address in the state memory.
     - ``ping_pong_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.

@@ -56,6 +56,9 @@ class Importing:
     input_scale: Annotated[
         float | None, typer.Option(help="Value that the model gets for an input of 1.")
     ] = None
+    leaks: Annotated[
+        int | None, typer.Option(help="Most different leaks in a layer; by default, any number.")
+    ] = None
     scale: Annotated[float | None, typer.Option(help="Value of one weight step.")] = None
     steps: Annotated[int | None, typer.Option(help="Steps of a sample.")] = None
     time_axis: Annotated[

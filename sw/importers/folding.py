@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -226,6 +227,11 @@ class Folding:
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape)
         own = _of_neurons(op, "bias", cell.bias, shape)
+        decays: dict[str, Any] = {
+            name: _of_neurons(op, "decay", each, shape)
+            for name in ("decay", "synapse_decay")
+            if isinstance(each := getattr(cell, name), np.ndarray)
+        }
         # The bias of a cell goes through its synaptic current, but a leak toward a rest does not.
         if cell.synapse_decay is not None and own.any():
             raise NotExpressible(
@@ -246,6 +252,7 @@ class Folding:
         times = self.divisor
         cell = replace(
             cell,
+            **decays,
             threshold=None if threshold is None else threshold * times,
             bias=np.zeros(()),
             v_init=cell.v_init * times,
@@ -276,6 +283,8 @@ def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
     outputs = shape[0]
     if not values.ndim:
         return values
+    while values.ndim > len(shape) and len(values) == 1:  # an axis of the batch
+        values = values[0]
     if len(shape) == 1:
         if values.size != outputs:
             raise ValueError(

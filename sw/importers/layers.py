@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class FloatLayer:
     bias : (out,) float64
         Biases; that of the cell is included.
     cell : Cell
-        The neurons, with () or (out,) thresholds.
+        The neurons, with () or (out,) thresholds and decays.
     shape : tuple of int
         Shape of the input, before pooling.
     pool : SumPool2d or None
@@ -178,11 +179,13 @@ class FloatLayer:
         membrane : (batch, neurons) float64
             Their membranes after the last step.
         """
-        cell = self.cell
-        if cell.threshold is not None and cell.threshold.ndim:
-            positions = prod(self.neuron_shape[1:])
-            cell = replace(cell, threshold=np.repeat(cell.threshold, positions))
-        return cell.run(self.current(inputs))
+        positions = prod(self.neuron_shape[1:])
+        each: dict[str, Any] = {
+            name: np.repeat(values, positions)
+            for name in ("threshold", "decay", "synapse_decay")
+            if np.ndim(values := getattr(self.cell, name))
+        }
+        return replace(self.cell, **each).run(self.current(inputs))
 
     def output(self, spikes: Bools) -> Bools:
         """Return (..., outputs) bool, the pooled spikes, of (..., neurons) spikes."""

@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Shifts
+from ..network.neurons import Leaks
 from ..support.errors import NotExpressible
 from ..support.values import as_array
 
 __all__ = [
-    "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
+    "Cell", "Decay", "Floats", "checked_choice", "checked_decay", "checked_decays",
+    "checked_threshold", "described_decay", "finite", "one_value", "shared",
     "squeezed", "tidy",
 ]
 
 Floats = npt.NDArray[np.float64]
+Decay = float | Floats
+"""The decay of all neurons of a layer, or one for each."""
 
 # See tidy().
 _TIDY_BITS = 16
@@ -42,7 +45,7 @@ class Cell:
     ----------
     source : str
         The neuron in the words of its framework, for reports.
-    decay : float
+    decay : float or (neurons,) float64
         Share of the membrane that stays from one step to the next, 0 to 1.
     threshold : () or (neurons,) float64, or None
         Thresholds; None for neurons that never fire.
@@ -56,7 +59,7 @@ class Cell:
         As in ``Neuron``.
     v_init : float
         Membrane at the start of a sample.
-    synapse_decay : float or None
+    synapse_decay : float, (neurons,) float64 or None
         Share of the synaptic current that stays from one step to the next; None without one.
     recurrent : (neurons, neurons), (neurons,) or () float64, or None
         Weights on the layer's own spikes of the previous step. A single number, or one per neuron,
@@ -69,28 +72,28 @@ class Cell:
         With ``inexact``, what is computed instead.
     membrane_differs : str
         Why the membrane differs from the source's although the spikes do not, or "".
-    leak : Leak or (int or None, int or None) or None
+    leak : Leak, tuple of Leak or None
         Shifts that the source pins; None to choose the closest.
-    synapse_leak : Leak or (int or None, int or None) or None
+    synapse_leak : Leak, tuple of Leak or None
         The same for the synaptic current.
     """
 
     source: str
-    decay: float
+    decay: Decay
     threshold: Floats | None
     bias: Floats = field(default_factory=lambda: np.zeros(()))
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
     v_init: float = 0.0
-    synapse_decay: float | None = None
+    synapse_decay: Decay | None = None
     recurrent: Floats | None = None
     recurrent_bias: Floats = field(default_factory=lambda: np.zeros(()))
     inexact: str = ""
     nearest: str = ""
     membrane_differs: str = ""
-    leak: Shifts | None = None
-    synapse_leak: Shifts | None = None
+    leak: Leaks | None = None
+    synapse_leak: Leaks | None = None
 
     @property
     def fires(self) -> bool:
@@ -188,7 +191,7 @@ def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
     array = finite(node, kind, name, values).reshape(-1)
     if not array.size:
         raise ValueError(f"{node} ({kind}): {name} is empty")
-    if np.ptp(array) > _TIDY_ERROR * np.abs(array).max():
+    if shared(array).ndim:
         raise NotExpressible(
             node, kind, f"{name} differs between neurons, from {array.min():.6g} to "
             f"{array.max():.6g}: {why}", f"one {name} per layer"
@@ -208,6 +211,32 @@ def checked_decay(node: str, kind: str, name: str, value: float) -> float:
     if not 0 <= decay <= 1:
         raise ValueError(f"{node} ({kind}): {name} must be from 0 to 1 per step, not {decay:.6g}")
     return decay
+
+
+def checked_decays(node: str, kind: str, name: str, values: Any) -> Decay:
+    """Return ``values`` as decays: one number if they are all the same.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is not from 0 to 1.
+    """
+    decays = tidy(shared(finite(node, kind, name, values)))
+    if not decays.size:
+        raise ValueError(f"{node} ({kind}): {name} is empty")
+    if not decays.ndim:
+        return checked_decay(node, kind, name, float(decays))
+    for value in (decays.min(), decays.max()):
+        checked_decay(node, kind, name, float(value))
+    return decays
+
+
+def described_decay(decay: Decay) -> str:
+    """Return decays as text, for reports."""
+    if np.ndim(decay) == 0:
+        return f"{float(decay):.6g}"
+    array = np.asarray(decay)
+    return f"{array.min():.6g} to {array.max():.6g}"
 
 
 def checked_threshold(node: str, kind: str, values: Any) -> Floats:
@@ -231,6 +260,13 @@ def squeezed(values: Floats) -> Floats:
     """Return one number, (), if all ``values`` are the same, else ``values``."""
     flat = values.reshape(-1)
     return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
+
+
+def shared(values: Floats) -> Floats:
+    """Return one number, (), if all ``values`` are the same but for rounding, else ``values``."""
+    if values.size and np.ptp(values) <= _TIDY_ERROR * np.abs(values).max():
+        return np.asarray(values.reshape(-1)[0])
+    return values
 
 
 def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:

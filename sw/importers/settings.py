@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
 from ..spec.array import LIMITS
+from ..support.immutable import SIZE_HIGH
 from ..support.values import exact_choice, exact_int, positive
 
 __all__ = ["Options", "Settings"]
@@ -29,6 +30,9 @@ class Options(TypedDict, total=False):
     input_scale : float
         The value that the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it
         expects as 0 to 1. It is 1 for spikes, and must be given for pixels.
+    leaks : int
+        The most different leaks in a layer. Every other one takes a task of its own on a core, and
+        a group that may be partly empty. By default every neuron has the leak closest to its own.
     scale : float or list
         The size of one weight step in the model's units: one number, or a list with an entry per
         layer, which is None, a number, or one number per neuron. By default the scale is chosen so
@@ -54,6 +58,7 @@ class Options(TypedDict, total=False):
     fraction_bits: int
     input: SpikeInput | PixelInput | None
     input_scale: float | None
+    leaks: int | None
     scale: Any
     calibration: npt.ArrayLike | None
     labels: npt.ArrayLike | None
@@ -86,6 +91,7 @@ class Settings:
     fraction_bits: int = 4
     input: SpikeInput | PixelInput | None = None
     input_scale: float | None = None
+    leaks: int | None = None
     scale: Any = None
     calibration: npt.ArrayLike | None = None
     labels: npt.ArrayLike | None = None
@@ -105,6 +111,8 @@ class Settings:
         if isinstance(self.weight_bits, bool) or self.weight_bits not in WEIGHT_BITS:
             raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
         exact_int("fraction_bits", self.fraction_bits, *LIMITS["fraction_bits"])
+        if self.leaks is not None:
+            exact_int("leaks", self.leaks, 1, SIZE_HIGH)
         if not isinstance(self.approximate, bool):
             raise TypeError(f"approximate must be True or False, not {self.approximate!r}")
         if self.readout is not None:

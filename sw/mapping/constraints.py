@@ -16,6 +16,7 @@ from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
 from ..support.values import signed_bits, signed_range
+from .groups import with_one_leak
 from .maps import lanes_per_channel
 from .plan import Plan, make_plans
 from .tasks import task_fields, tasks
@@ -57,6 +58,7 @@ _ADDRESSES = {
 }
 """Fields of tasks with a width that follows from the size of the spike memory."""
 
+_ONE_LEAK = "with one leak per layer"
 _POSITIONS = "positions of a core"
 _HIGH = {
     **{name: high for name, (_, high) in LIMITS.items()},
@@ -107,8 +109,20 @@ def describe(
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
     if _with_options(network, config) != config:
         hint = f"device='golden:' compiles it for the golden model alone; {hint}"
-    texts = "; ".join(violation.text for violation in found)
+    texts = "; ".join(violation.text for violation in found) + _leaks_text(network, found)
     return f"the network does not fit the array: {texts} ({hint})"
+
+
+def _leaks_text(network: Network, found: list[Violation]) -> str:
+    """Which layers have several leaks, if that is why a memory is too small."""
+    if not any(_ONE_LEAK in violation.text for violation in found):
+        return ""
+    several = [
+        f"{network.layer_name(i)} has {count} leaks"
+        for i, layer in enumerate(network.layers)
+        if (count := len(layer.neuron.kinds(layer.channels)[0])) > 1
+    ]
+    return f"; {' and '.join(several)}: give it fewer, or import it with leaks="
 
 
 def _beyond(values: dict[str, int]) -> list[str]:
@@ -182,7 +196,8 @@ def violations(
     for name, needed in plan.needed.items():
         there = getattr(config, name)
         if needed > there:
-            yield _too_few(name.replace("_", " "), needed, there, {name: needed})
+            violation = _too_few(name.replace("_", " "), needed, there, {name: needed})
+            yield violation._replace(text=violation.text + _one_leak_text(plan, name))
     positions = _positions(plan)
     if positions > POSITIONS_HIGH:
         yield _too_few(_POSITIONS, positions, POSITIONS_HIGH, {_POSITIONS: positions})
@@ -193,6 +208,15 @@ def violations(
 
 def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Violation:
     return Violation(f"{what}: {needed} needed, {there} there", remedy)
+
+
+def _one_leak_text(plan: Plan, name: str) -> str:
+    """How much of a memory would be enough if no layer had several leaks, where that is less."""
+    if all(len(groups.kinds) == 1 for groups in plan.groups):
+        return ""
+    [other] = make_plans(with_one_leak(plan.network), plan.config, plan.steps)
+    needed = other.needed[name]
+    return f", {needed} {_ONE_LEAK}" if needed < plan.needed[name] else ""
 
 
 def _option_violations(

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import ArrayConfig
-from .neurons import Leak, Shifts
+from .neurons import Leak, Leaks, Shifts, plain_leaks
 
 __all__ = ["Fidelity", "LayerFidelity", "SpikeFidelity", "compare_spikes"]
+
+Decays = float | tuple[float, ...]
+"""The decay of all neurons of a layer, or one per neuron."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +64,21 @@ class LayerFidelity:
         The source's neuron, in the words of its framework.
     neuron : str
         The settings of ``Neuron`` that were chosen.
-    decay_asked : float
-        Decay of the membrane in the source.
-    decay_used : float
+    decay_asked : float or tuple of float
+        Decay of the membrane in the source; one per neuron (output channel) if they differ.
+    decay_used : float or tuple of float
         Decay of the membrane that the shifts give.
-    leak : Leak or (int or None, int or None)
+    leak : Leak or tuple of Leak
         The shifts.
-    synapse_asked : float or None
+    synapse_asked : float, tuple of float or None
         Decay of the synaptic current in the source; None without one.
-    synapse_used : float or None
+    synapse_used : float, tuple of float or None
         Decay of the synaptic current that the shifts give.
-    synapse_leak : Leak or (int or None, int or None) or None
+    synapse_leak : Leak, tuple of Leak or None
         The shifts of the synaptic current.
     threshold_factor : float
         Factor on the thresholds that compensates for a decay other than the source's, chosen on the
-        calibration samples; 1 for none.
+        calibration samples; 1 for none. If neurons have different leaks, the one furthest from 1.
     scale_low : float
         Smallest scale of a neuron: the size of one weight step in the source's units.
     scale_high : float
@@ -96,12 +99,12 @@ class LayerFidelity:
     name: str
     source: str
     neuron: str
-    decay_asked: float
-    decay_used: float
-    leak: Shifts
-    synapse_asked: float | None
-    synapse_used: float | None
-    synapse_leak: Shifts | None
+    decay_asked: Decays
+    decay_used: Decays
+    leak: Shifts | Leaks
+    synapse_asked: Decays | None
+    synapse_used: Decays | None
+    synapse_leak: Shifts | Leaks | None
     threshold_factor: float
     scale_low: float
     scale_high: float
@@ -116,15 +119,15 @@ class LayerFidelity:
         # asdict would copy leaks, which are not plain tuples.
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {
-            "leak": Leak.of(self.leak).plain,
-            "synapse_leak": None if self.synapse_leak is None else Leak.of(self.synapse_leak).plain,
+            "leak": plain_leaks(self.leak),
+            "synapse_leak": plain_leaks(self.synapse_leak),
             "spikes": None if self.spikes is None else asdict(self.spikes),
         }
 
     @property
     def decay_error(self) -> float:
-        """``decay_used - decay_asked``."""
-        return self.decay_used - self.decay_asked
+        """``decay_used - decay_asked``, of the neuron with the largest error."""
+        return _largest_error(self.decay_asked, self.decay_used)
 
 
 @dataclass(frozen=True)
@@ -250,12 +253,7 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
             ("synapse", layer.synapse_asked, layer.synapse_used, layer.synapse_leak or (None, None))
         )
     for what, asked, used, shifts in pairs:
-        first, second = shifts
-        added = "+" if Leak.of(shifts).add else ""
-        lines.append(
-            f"  {what} {asked:.6g} asked, {used:.6g} used (shifts {first}, {added}{second}), "
-            f"error {used - asked:+.2g}"
-        )
+        lines.append(_leak_line(what, asked, used, shifts))
     if layer.threshold_factor != 1:
         lines.append(f"  thresholds times {layer.threshold_factor:.4f}, for the leak")
     many = layer.scale_low != layer.scale_high
@@ -271,6 +269,27 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
             f"rate error {spikes.rate_error:.4f}"
         )
     return lines
+
+
+def _leak_line(what: str, asked: Decays, used: Decays, shifts: Any) -> str:
+    error = f"error {_largest_error(asked, used):+.2g}"
+    if np.ndim(asked) == np.ndim(used) == 0:
+        (first, second), added = shifts, "+" if Leak.of(shifts).add else ""
+        return (
+            f"  {what} {asked:.6g} asked, {used:.6g} used (shifts {first}, {added}{second}), "
+            f"{error}"
+        )
+    (low, high), (low_used, high_used) = ((np.min(each), np.max(each)) for each in (asked, used))
+    count, wanted = (len(np.unique(each)) for each in (used, asked))
+    return (
+        f"  {what} {low:.6g} to {high:.6g} asked ({wanted} different), {low_used:.6g} to "
+        f"{high_used:.6g} used ({count} different), largest {error}"
+    )
+
+
+def _largest_error(asked: Decays, used: Decays) -> float:
+    errors = np.atleast_1d(np.asarray(used) - np.asarray(asked))
+    return float(errors[np.abs(errors).argmax()])
 
 
 def compare_spikes(

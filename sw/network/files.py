@@ -24,7 +24,7 @@ from .convolution import Conv2d
 from .dense import Dense
 from .inputs import PixelInput, SpikeInput
 from .network import Layer, Network
-from .neurons import Leak, Neuron
+from .neurons import Neuron, plain_leaks
 from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 NETWORK_FORMAT = "stablespike network"
 NETWORK_VERSION = 3
 """Version 2 added convolutions, max pooling and recurrence, version 3 leaks that add their second
-term; files of older versions still load."""
+term and leaks per neuron; files of older versions still load."""
 
 _KEY = "stablespike"
 _PER_NEURON = "per neuron"  # marks a threshold that is stored as an array
@@ -300,7 +300,6 @@ def _encode_layer(layer: Layer, index: int, tensors: Tensors) -> dict[str, Any]:
     if isinstance(threshold, np.ndarray):
         tensors[f"{prefix}.threshold"] = narrowest(threshold)
         threshold = _PER_NEURON
-    synapse = None if neuron.synapse_leak is None else Leak.of(neuron.synapse_leak).plain
     by_kind: dict[str, Any] = {}
     if isinstance(layer, Conv2d):
         after = None if layer.pool_after is None else layer.pool_after.size
@@ -315,14 +314,14 @@ def _encode_layer(layer: Layer, index: int, tensors: Tensors) -> dict[str, Any]:
         "pool_before": None if layer.pool_before is None else layer.pool_before.size,
         **by_kind,
         "neuron": {
-            "leak": Leak.of(neuron.leak).plain,
+            "leak": plain_leaks(neuron.leak),
             "threshold": threshold,
             "reset": neuron.reset,
             "reset_timing": neuron.reset_timing,
             "compare": neuron.compare,
             "v_init": neuron.v_init,
             "fires": neuron.fires,
-            "synapse_leak": synapse,
+            "synapse_leak": plain_leaks(neuron.synapse_leak),
         },
     }
 

@@ -139,9 +139,12 @@ class ExactNeuron:
     def neuron(self, threshold: Any) -> Neuron:
         """Return the neurons of a network with these settings and integer thresholds."""
         return Neuron(
-            leak=self.leak, threshold=threshold if self.fires else None, reset=self.reset,
+            leak=Leak.of(self.leak), threshold=threshold if self.fires else None, reset=self.reset,
             reset_timing=self.reset_timing, compare=self.compare, v_init=self.v_init,
-            fires=self.fires, synapse_leak=self.synapse_leak,
+            fires=self.fires,
+            synapse_leak=(
+                None if self.synapse_leak is None else Leak.of(self.synapse_leak, "synapse_leak")
+            ),
         )
 
     def __call__(

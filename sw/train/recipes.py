@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from typing import Any
 
-from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Neuron, Shifts
+from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Shifts
 from ..spec.array import LIMITS
 from ..support.errors import FileError
 from ..support.values import exact_choice, exact_int
@@ -208,8 +208,10 @@ class Recipe:
         exact_int("side", self.side, 1, side)
         if side % self.side:
             raise ValueError(f"side must divide the {side} pixels of {self.dataset}: {self.side}")
-        Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
-        Neuron(leak=self.readout_leak, fires=False)
+        Leak.of(self.leak)
+        Leak.of(self.readout_leak, "readout_leak")
+        if self.synapse_leak is not None:
+            Leak.of(self.synapse_leak, "synapse_leak")
         self._check_numbers()
         self._check_convolutions()
         bits = self.acc_bits - 1 + (0 if self.events else self.pixel_bits)

@@ -13,8 +13,10 @@ from ...support.errors import NotExpressible
 from ..framework import Framework, imported
 from ..semantics import (
     Cell,
-    checked_decay,
+    Decay,
+    checked_decays,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
     squeezed,
@@ -94,14 +96,15 @@ def from_snntorch(
 def _leaky(name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
     decay = _decay(name, kind, "beta", neuron.beta)
-    return _cell(name, kind, neuron, decay, None, f"beta={decay:.6g}")
+    return _cell(name, kind, neuron, decay, None, f"beta={described_decay(decay)}")
 
 
 def _synaptic(name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
     decay = _decay(name, kind, "beta", neuron.beta)
     synapse = _decay(name, kind, "alpha", neuron.alpha)
-    return _cell(name, kind, neuron, decay, synapse, f"alpha={synapse:.6g}, beta={decay:.6g}")
+    described = f"alpha={described_decay(synapse)}, beta={described_decay(decay)}"
+    return _cell(name, kind, neuron, decay, synapse, described)
 
 
 def _recurrent(name: str, neuron: Any) -> Cell:
@@ -124,32 +127,35 @@ def _recurrent(name: str, neuron: Any) -> Cell:
 
 def _lapicque(name: str, neuron: Any) -> Cell:
     kind = "Lapicque"
-    resistance, capacity, step = (
-        one_value(name, kind, each, getattr(neuron, each), "a layer has one leak")
-        for each in ("R", "C", "time_step")
+    resistance = finite(name, kind, "R", neuron.R)
+    # The input is multiplied by a value of these two.
+    capacity, step = (
+        one_value(name, kind, each, getattr(neuron, each), "the array does not multiply")
+        for each in ("C", "time_step")
     )
     # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
-    decay = checked_decay(
+    decay = checked_decays(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )
     return _cell(
-        name, kind, neuron, decay, None, f"R={resistance:.6g}, C={capacity:.6g}",
+        name, kind, neuron, decay, None, f"R={described_decay(squeezed(resistance))}, "
+        f"C={capacity:.6g}",
         gain=float(tidy(step / capacity)),
     )
 
 
-def _decay(name: str, kind: str, parameter: str, values: Any) -> float:
-    value = one_value(name, kind, parameter, values, "a layer has one leak")
+def _decay(name: str, kind: str, parameter: str, values: Any) -> Decay:
     # snnTorch 1.0 clamps its decays to 0 .. 1 in every step.
-    return checked_decay(name, kind, parameter, float(np.clip(value, 0, 1)))
+    clamped = np.clip(finite(name, kind, parameter, values), 0, 1)
+    return checked_decays(name, kind, parameter, clamped)
 
 
 def _cell(
     name: str,
     kind: str,
     neuron: Any,
-    decay: float,
-    synapse: float | None,
+    decay: Decay,
+    synapse: Decay | None,
     described: str,
     gain: float = 1.0,
 ) -> Cell:

@@ -190,8 +190,6 @@ def mismatched():
         (lambda: torch.nn.Sequential(torch.nn.GRUCell(INPUTS, 5), snn.Leaky(**LIF)),
          "0 (GRUCell): it is recurrent"),
         (mismatched, "0 (Unflatten): no layer of this array computes it"),
-        (lambda: ending(snn.Leaky(beta=torch.linspace(0.1, 0.9, 20), init_hidden=True)),
-         "3 (Leaky): beta differs between neurons, from 0.1 to 0.9: a layer has one leak"),
         (lambda: model(snn.Leaky, beta=0.5, threshold=-1.0),
          "1 (Leaky): thresholds above the resting membrane ... positive ... -1"),
         (lambda: ending(snn.Leaky(**LIF, inhibition=True)), "inhibition=True lets one neuron"),
