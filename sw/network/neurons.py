@@ -270,6 +270,8 @@ class Neuron(Equal):
         ValueError
             If there are several leaks, but not ``neurons`` of them.
         """
+        if not (_several(self.leak) or _several(self.synapse_leak)):
+            return (self,), np.zeros(neurons, dtype=np.int64)
         both: list[Sequence[Any]] = []
         for name, leaks in (("leak", self.leak), ("synapse_leak", self.synapse_leak)):
             if _several(leaks) and len(leaks) != neurons:

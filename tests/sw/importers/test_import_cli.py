@@ -155,3 +155,16 @@ def test_wrong_use(capsys, folder, arguments, message):
     assert not out
     assert re.search(re.escape(message), err)
     assert not (folder / "net.safetensors").exists()
+
+
+def test_as_few_leaks_as_asked_for(folder):
+    (folder / "several.py").write_text(
+        "import snntorch, torch\n"
+        "made = torch.nn.Sequential(torch.nn.Linear(6, 8), snntorch.Leaky(\n"
+        "    beta=torch.linspace(0.2, 0.9, 8), threshold=0.25, init_hidden=True, output=True))\n"
+    )
+    for most, limit in (([], 8), (["--leaks", "2"], 2)):
+        arguments = ["import", "several.py:made", "--sample-shape", "6", "-o", "net.safetensors"]
+        assert main([*arguments, *most]) == 0
+        kinds, _ = ss.load("net.safetensors").layers[0].neuron.kinds(8)
+        assert 2 <= len(kinds) <= limit
