@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from ...network import Network
+from ...network import Network, PixelInput
 from ...support.errors import NotExpressible
 from ...support.values import exact_int
 from ..convert import convert
 from ..framework import Framework
 from ..graph import FloatNetwork, Run, assemble
-from ..operations import Neurons, Operation, Reshape, Shape
+from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape
 from ..semantics import Floats
 from ..settings import Settings
+from .chains import Recorded, record
+from .copies import parameter_dtype, reading_copy
 from .forward import run_chain
+from .functional import Reshaped
 from .layers import SILENT, check_linear, check_module, operation
-from .recording import record
+from .trials import Domain
+from .verification import Read, Verification
 
-__all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
+__all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
+
 
 def checked_module(module: Any) -> nn.Module:
     """Return ``module``.
@@ -123,73 +129,147 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    operations, reference = as_operations(module, shape, sample, framework, settings.readout)
+    own = reading_copy(module)
+    for name, child in own.named_modules():
+        check_module(name, child)
+    dtype = parameter_dtype(module)
+    domain = Domain.of(settings, dtype)
+    found = _recorded(own, shape, sample, framework, settings.readout, domain)
+    settings = _with_steps(found, settings)
+    operations, read = _read(own, found, shape, framework, settings.readout)
     layers = assemble(operations, shape, settings.readout)
+    verification = Verification(read, layers, domain, dtype)
+    assumed = (framework.assumed, *verification.run(settings.steps))
     name = f"{framework.name} module {type(module).__name__}"
-    network = FloatNetwork(name, shape, layers, (framework.assumed,), reference)
+    network = FloatNetwork(name, shape, layers, assumed, _Reference(read, verification))
     return convert(network, settings)
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the module into evaluation mode, and restore the mode of every part afterwards."""
-    training = {child: child.training for child in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, mode in training.items():
-            child.training = mode
+def _recorded(
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    framework: Framework,
+    readout: str | None,
+    domain: Domain,
+) -> Recorded:
+    """Record a module on the sample that was given, or on those that it may take."""
+    samples = [sample]
+    if sample is None and any(getattr(e, "step_mode", "s") == "m" for e in module.modules()):
+        # Two steps are used, so that a layer that mixes steps is noticed. A module that repeats
+        # its input over the steps takes it without them.
+        samples = [torch.zeros(2, 1, *shape), None]
+    errors: list[ValueError] = []
+    for each in samples:
+        framework.reset_all(module)
+        try:
+            found = record(module, shape, each, framework, readout, domain.draw())
+        except ValueError as error:
+            errors.append(error)
+            continue
+        finally:
+            framework.reset_all(module)
+        if each is None or len(samples) == 1 or not found.again:
+            return found
+    raise next((e for e in errors if isinstance(e, NotExpressible)), errors[0])
 
 
-def as_operations(
-    module: nn.Module, shape: Shape, sample: Any, framework: Framework, readout: str | None
-) -> tuple[list[Operation], Callable[[Floats], Run]]:
-    """Return the operations of a module in order, and a function that runs its own layers.
+def _with_steps(found: Recorded, settings: Settings) -> Settings:
+    """Return the options with the steps over which the module repeats its input, if it does."""
+    if not found.calls.repeats:
+        return settings
+    steps, first = found.calls.steps, found.order[0]
+    if not isinstance(settings.input, PixelInput):
+        raise NotExpressible(
+            first, found.recorder.kind(first), f"forward repeats what it is called with over {steps} "
+            "steps (a repetition), which is not one step of spikes",
+            "input=PixelInput(...) and input_scale=, which take one image for all steps; or the "
+            "layers behind the repetition",
+        )
+    if settings.steps not in (None, steps):
+        raise ValueError(
+            f"steps must be {steps}, since forward repeats its input over {steps} steps, not "
+            f"{settings.steps}"
+        )
+    return replace(settings, steps=steps)
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    shape : tuple of int
-        Shape of one sample.
-    sample : tensor or array_like or None
-        What the module is called with; None for zeros of ``(1, *shape)``.
-    framework : Framework
-        What is known about its neurons.
-    readout : str or None
-        As asked for; the module may return a membrane if it is "membrane".
+
+class _Reference:
+    """Runs the layers of a module; on the first inputs, its own forward too."""
+
+    def __init__(self, read: Read, verification: Verification) -> None:
+        self.read, self.verification, self.verified = read, verification, False
+
+    def __call__(self, inputs: Floats) -> Run:
+        if not self.verified:
+            self.verification.on(inputs)
+            self.verified = True
+        with torch.no_grad():
+            return run_chain(self.read.chain, self.read.framework, inputs)
+
+
+def _read(
+    module: nn.Module, found: Recorded, shape: Shape, framework: Framework, readout: str | None
+) -> tuple[list[Operation], Read]:
+    """Return the operations of a module in order, and the chain of its layers.
 
     Raises
     ------
     NotExpressible, ValueError
         Naming the layer.
     """
-    for name, child in module.named_modules():
-        check_module(name, child)
-    with _evaluating(module):
-        framework.reset_all(module)
-        recorder, order = record(module, shape, sample, framework.is_layer, readout)
-        framework.reset_all(module)
-        by_name = {name: child for child, name in recorder.names.items()}
-        operations: list[Operation] = []
-        chain: list[nn.Module] = []
-        current = shape
-        for name in order:
-            child = by_name[name]
-            if isinstance(child, (*SILENT, *framework.silent)):
-                continue
-            op = operation(name, child, framework)
-            operations.append(op)
-            if isinstance(op, Reshape):
-                current = op.output_shape(current)
-                continue
-            if not isinstance(op, Neurons):
-                check_linear(op, child)
-            chain.append(child)
+    recorder = found.recorder
+    operations: list[Operation] = []
+    chain: list[nn.Module] = []
+    names: list[str] = []
+    current, work = shape, 0.0
 
-    def reference(inputs: Floats) -> Run:
-        with _evaluating(module), torch.no_grad():
-            return run_chain(chain, framework, inputs)
+    def add(name: str, child: nn.Module) -> None:
+        names.append(name)
+        chain.append(child)
 
-    return operations, reference
+    for name in found.order:
+        child = recorder.layer(name)
+        if isinstance(child, (*SILENT, *framework.silent)):
+            continue
+        axes = _map_axes(child)
+        given, made = recorder.given[name][0][0], recorder.shape(name)
+        sizes = given[len(given) - axes :] if axes else current
+        if sizes != current and prod(sizes) == prod(current):
+            operations.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
+            add(f"what {name} is given", Reshaped(sizes))
+            current = sizes
+        op = operation(name, child, framework)
+        operations.append(op)
+        if isinstance(op, Reshape):
+            current = op.output_shape(current)
+            continue
+        if not isinstance(op, Neurons):
+            check_linear(op, child)
+        add(name, child)
+        if axes:
+            current = made[len(made) - axes :]
+        elif isinstance(op, Affine):
+            current = (len(op.weight),)
+        work += _work(op, current)
+    return operations, Read(
+        module, chain, names, found.calls, framework, shape, readout, work
+    )
+
+
+def _map_axes(child: nn.Module) -> int:
+    """Return the axes of the maps that a layer takes; 0 if it takes samples of any shape."""
+    name = type(child).__name__
+    bases = [each.__name__ for each in type(child).__mro__]
+    for axes in (1, 2):
+        kinds = (f"Conv{axes}d", f"MaxPool{axes}d", f"AvgPool{axes}d", f"AdaptiveAvgPool{axes}d")
+        if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):
+            return axes + 1
+    return 0
+
+
+def _work(op: Operation, outputs: Shape) -> float:
+    """Return the multiplications of a layer, and those that take as long as its other work."""
+    positions = prod(outputs[1:]) if isinstance(op, Conv) else 1
+    weights = op.weight.size if isinstance(op, (Affine, Conv)) else 0
+    return float(weights * positions + 64 * prod(outputs))

@@ -1,30 +1,60 @@
 """The order in which a torch module calls its layers, recorded on one sample.
 
-While a call is recorded, the output of every layer is replaced by its own random numbers. The input
-of a layer is then either found among them exactly, or it is something that the model computed in
-between, which no layer here would repeat. So branches, shared layers, additions and activation
-functions are detected, while loops over time steps, which only repeat the same calls, do no harm.
+While a call is recorded, the output of every layer is replaced by its own random numbers, of both
+signs and many sizes. The input of a layer is then either found among them exactly, or it is
+something that the model computed in between, which no layer here would repeat. So branches, shared
+layers, additions and activation functions are detected, while loops over time steps, which only
+repeat the same calls, do no harm. Functions that equal a layer, such as ``max_pool2d``, are
+recorded as that layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ...support.errors import NotExpressible
-from ..operations import Shape
+from .copies import tensors
+from .functional import as_module, same_layer
+from .functions import MOVING, RANDOM, Functions, Origin
 
-__all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
+__all__ = ["NEAREST", "SAMPLE", "Match", "Recorder"]
 
 NEAREST = (
     "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
     "the neurons of a convolution, and the neurons of the documentation's table"
 )
-_SAMPLE = "the sample"
+SAMPLE = "the sample"
+_ONE_CHAIN = (
+    "layers called one after the other, with nothing but reshaping between them; input_scale for "
+    "a scaled input"
+)
+# The tags of a tensor have 8 significant bits, so no type of real numbers rounds them.
+_TAG_BITS, _TAG_LOW, _TAG_HIGH = 8, -19, 0
+_LEGAL_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where the input of a layer was found.
+
+    Attributes
+    ----------
+    maker : str
+        The layer that gave it, or ``SAMPLE``.
+    rows : tuple of int
+        Which parts of what it gave these may be, if its input is one of several equal parts.
+    repeats : int
+        How often its input repeats what the layer gave.
+    """
+
+    maker: str
+    rows: tuple[int, ...] = (0,)
+    repeats: int = 1
 
 
 class Recorder:
@@ -36,6 +66,10 @@ class Recorder:
         The module.
     leaf : callable
         Whether a module with children counts as a layer.
+    fires : callable
+        Whether a module is a neuron, whose output is 0 or 1.
+    legal : callable
+        Draws legal values of the input, of a shape.
 
     Attributes
     ----------
@@ -46,80 +80,251 @@ class Recorder:
         its output.
     sources : dict of str to list of str
         For each layer, the names of those whose output it received.
+    given : dict of str to list of (tuple of int, Match)
+        For each layer and call, the shape of its input and where it was found.
     sample : tensor
         The random numbers with which the module was called.
+    functions : Functions
+        What the module called besides.
     """
 
-    def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], bool]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        leaf: Callable[[nn.Module], bool],
+        fires: Callable[[nn.Module], bool],
+        legal: Callable[[tuple[int, ...]], torch.Tensor],
+    ) -> None:
         self.names: dict[nn.Module, str] = {}
         self.generator = torch.Generator().manual_seed(0)
         self.made: list[tuple[str, torch.Tensor]] = []
         self.sources: dict[str, list[str]] = {}
+        self.given: dict[str, list[tuple[tuple[int, ...], Match]]] = {}
         self.sample = torch.zeros(0)
+        self.functions = Functions(self._function)
+        self.fires, self.legal = fires, legal
         for name, child in _leaves(module, leaf, ""):
             self.names.setdefault(child, name or type(child).__name__)
+        self.own = tuple(self.names)
+        """The layers that are modules of the model; others are functions that it called."""
+
+    def called(self, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+        """Call a module with random numbers of a shape, and return what it returns."""
+        self.sample = self.tag(torch.empty(shape, dtype=dtype))
+        given = self.sample.clone()
+        self.functions.made(given, Origin(SAMPLE, layer=True))
+        hooks = []
+        for child in self.own:
+            hooks.append(child.register_forward_pre_hook(self._enter, with_kwargs=True))
+            hooks.append(child.register_forward_hook(self._leave, with_kwargs=True))
+        try:
+            with self.functions:
+                return module(given)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def layer(self, name: str) -> nn.Module:
+        """Return the layer of a name."""
+        return next(module for module, each in self.names.items() if each == name)
 
     def kind(self, name: str) -> str:
         """Return the type of a layer."""
-        return next(type(m).__name__ for m, each in self.names.items() if each == name)
+        return type(self.layer(name)).__name__
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of what a layer gave."""
+        return next(tuple(value.shape) for maker, value in self.made if maker == name)
 
     def tag(self, like: torch.Tensor) -> torch.Tensor:
         """Return new random numbers of the shape of a tensor."""
-        dtype = like.dtype if like.is_floating_point() else torch.float32
-        return torch.rand(like.shape, generator=self.generator, dtype=dtype)
+        dtype = like.dtype if like.is_floating_point() else self.sample.dtype
 
-    def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        """Find where the input of a layer came from, and replace its output. This is a forward
-        hook."""
-        name = self.names[module]
-        given = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None)
-        if given is None:
-            raise NotExpressible(
-                name, type(module).__name__, "it is called without a tensor", NEAREST
-            )
-        source = self.find(name, type(module).__name__, given)
-        seen = self.sources.setdefault(name, [])
-        if source not in seen:
-            seen.append(source)
-        if isinstance(output, torch.Tensor):
-            tagged = self.tag(output)
-            self.made.append((name, tagged))
-            return tagged.clone()  # the model may change it in place
-        if isinstance(output, tuple):
-            values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
-            self.made += [
-                (name if i == 0 else f"output {i} (a state) of {name}", value)
-                for i, value in enumerate(values)
-                if isinstance(value, torch.Tensor)
-            ]
-            return tuple(v.clone() if isinstance(v, torch.Tensor) else v for v in values)
-        raise NotExpressible(
-            name, type(module).__name__, f"it returns a {type(output).__name__}", NEAREST
-        )
+        def draw(low: int, high: int) -> torch.Tensor:
+            return torch.randint(low, high, like.shape, generator=self.generator)
 
-    def find(self, name: str, kind: str, given: torch.Tensor) -> str:
-        """Return the name of the layer that returned these values, in whatever shape."""
-        # Search from the last call backward. A model that loops over steps may slice one step out
-        # of a layer's output for all steps, so each row of the values is matched separately.
-        flat = given.detach().reshape(-1)
-        for maker, value in reversed([(_SAMPLE, self.sample), *self.made]):
-            parts = value.reshape(-1)
-            if parts.numel() % max(flat.numel(), 1):
-                continue
-            rows = parts.reshape(-1, flat.numel())
-            if (rows == flat).all(1).any():
-                return maker
-            if rows.shape[0] == 1 and torch.equal(rows[0].sort()[0], flat.sort()[0]):
+        half = 1 << (_TAG_BITS - 1)
+        sizes = torch.ldexp(draw(half, 2 * half).double(), draw(_TAG_LOW, _TAG_HIGH))
+        return (sizes * (2 * draw(0, 2) - 1)).to(dtype)
+
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self.functions.layer.append(self.names[module])
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        """Find where the input of a layer came from, and replace its output."""
+        name = self.functions.layer.pop()
+        # What is done to record the layer is not what the model does.
+        self.functions.paused = True
+        try:
+            given = next(tensors([args, kwargs]), None)
+            if given is None:
                 raise NotExpressible(
-                    name, kind, f"its input is what {maker} gave in another order (a transpose or "
-                    "permutation)", "the same order",
+                    name, type(module).__name__, "it is called without a tensor", NEAREST
                 )
-        raise NotExpressible(
+            match = self._match(given)
+            if match is None:
+                raise self._not_found(name, type(module).__name__, given)
+            return self._replaced(name, module, given, match, output)
+        finally:
+            self.functions.paused = False
+
+    def _function(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Record a function that equals a layer; returns None for others."""
+        found = as_module(func, args, kwargs)
+        match = None if found is None else self._match(found[0])
+        if found is None or match is None:
+            return None
+        own = self._named(name, found[1], match.maker)
+        return self._replaced(own, self.layer(own), found[0], match, func(*args, **kwargs))
+
+    def _named(self, name: str, module: nn.Module, maker: str) -> str:
+        """Return the name of the layer that a function equals, a new one if it is new."""
+        for other, known in self.names.items():
+            if other not in self.own and self.sources[known] == [maker]:
+                if same_layer(other, module):
+                    return known
+        taken, number, free = set(self.names.values()), 1, name
+        while free in taken:
+            number, free = number + 1, f"{name}_{number + 1}"
+        self.names[module] = free
+        return free
+
+    def _replaced(
+        self, name: str, module: nn.Module, given: torch.Tensor, match: Match, output: Any
+    ) -> Any:
+        seen = self.sources.setdefault(name, [])
+        if match.maker not in seen:
+            seen.append(match.maker)
+        self.given.setdefault(name, []).append((tuple(given.shape), match))
+        if not isinstance(output, (torch.Tensor, tuple)):
+            raise NotExpressible(
+                name, type(module).__name__, f"it returns a {type(output).__name__}", NEAREST
+            )
+        values = output if isinstance(output, tuple) else (output,)
+        replaced = []
+        for i, value in enumerate(values):
+            if not isinstance(value, torch.Tensor):
+                replaced.append(value)
+                continue
+            maker = name if i == 0 else f"output {i} (a state) of {name}"
+            tagged = self.tag(value)
+            self.made.append((maker, tagged))
+            copy = tagged.clone()  # the model may change it in place
+            self.functions.made(copy, Origin(maker, layer=True))
+            replaced.append(copy)
+        return tuple(replaced) if isinstance(output, tuple) else replaced[0]
+
+    def _match(self, given: torch.Tensor) -> Match | None:
+        """Return where values come from, in whatever shape."""
+        given = given.detach()
+        # Search from the last call backward.
+        for maker, value in self._values():
+            found = _part(given, value)
+            if found is not None:
+                return Match(maker, *found)
+        return self._stacked(given) or self._unchanged(given)
+
+    def _values(self) -> Iterator[tuple[str, torch.Tensor]]:
+        yield from reversed([(SAMPLE, self.sample), *self.made])
+
+    def _stacked(self, given: torch.Tensor) -> Match | None:
+        """Find values that are what a layer gave in its last calls, one after the other."""
+        for maker in dict.fromkeys(maker for maker, _ in reversed(self.made)):
+            calls = [value.reshape(-1) for each, value in self.made if each == maker]
+            count = given.numel() // max(calls[-1].numel(), 1)
+            if 1 < count <= len(calls) and given.numel() == count * calls[-1].numel():
+                if torch.equal(torch.cat(calls[-count:]), given.reshape(-1)):
+                    return Match(maker)
+        return None
+
+    def _unchanged(self, given: torch.Tensor) -> Match | None:
+        """Find values that were computed by functions that change no spike and no legal input.
+
+        The functions are called again with such values in place of the random numbers.
+        """
+        origin = self.functions.origin(given)
+        source = origin
+        while source is not None and not source.layer:
+            if source.name in RANDOM or len(source.parents) != 1:
+                return None
+            source = source.parents[0]
+        if source is None or origin is None or source is origin:
+            return None
+        if source.name == SAMPLE:
+            value, draw = self.sample, self.legal
+        else:
+            layer = next((m for m, each in self.names.items() if each == source.name), None)
+            if layer is None or not self.fires(layer):
+                return None
+            value = next(v for maker, v in reversed(self.made) if maker == source.name)
+            draw = self._spikes
+        found: tuple[tuple[int, ...], int] | None = None
+        for _ in range(_LEGAL_DRAWS):
+            drawn = draw(tuple(value.shape)).to(value.dtype)
+            try:
+                computed = origin.repeated(drawn.clone())
+            except Exception:  # whatever such values make the functions raise
+                return None
+            part = None if computed is None else _part(computed.to(value.dtype), drawn)
+            if part is None or (found is not None and part[1] != found[1]):
+                return None
+            # Parts of few values may be equal by chance.
+            rows = part[0] if found is None else tuple(set(part[0]) & set(found[0]))
+            if not rows:
+                return None
+            found = rows, part[1]
+        return None if found is None else Match(source.name, *found)
+
+    def _spikes(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.randint(0, 2, shape, generator=self.generator)
+
+    def _not_found(self, name: str, kind: str, given: torch.Tensor) -> NotExpressible:
+        origin = self.functions.origin(given)
+        functions = [] if origin is None else origin.functions()
+        called = ", ".join(functions)
+        random = [each for each in functions if each in RANDOM or each in self.functions.drawn]
+        if random:
+            return NotExpressible(
+                name, kind, f"its input has random numbers in it ({called}), so no two runs are "
+                "equal", "the layers without them, and samples that are drawn beforehand",
+            )
+        flat = given.detach().reshape(-1)
+        if all(each in MOVING for each in functions):
+            for maker, value in self._values():
+                if _reordered(flat, value.reshape(-1)):
+                    how = called or "a transpose or permutation"
+                    return NotExpressible(
+                        name, kind, f"its input is what {maker} gave in another order ({how})",
+                        "the same order",
+                    )
+        what = called or "an addition, a concatenation, an activation function, a scaling"
+        return NotExpressible(
             name, kind, "its input is not what any layer gave: something was computed in between "
-            "(an addition, a concatenation, an activation function, a scaling)",
-            "layers called one after the other, with nothing but reshaping between them; "
-            "input_scale for a scaled input",
+            f"({what})", _ONE_CHAIN,
         )
+
+
+def _part(given: torch.Tensor, value: torch.Tensor) -> tuple[tuple[int, ...], int] | None:
+    """Return which of the equal parts of a value are given, and how often; None if none is."""
+    flat, parts = given.reshape(-1), value.reshape(-1)
+    size = flat.numel()
+    if not size or not parts.numel():
+        return None
+    if parts.numel() % size == 0:
+        equal = (parts.reshape(-1, size) == flat).all(1)
+        rows = tuple(equal.nonzero().reshape(-1).tolist())
+        return (rows, 1) if rows else None
+    if size % parts.numel() == 0 and (flat.reshape(-1, parts.numel()) == parts).all():
+        return (0,), size // parts.numel()
+    return None
+
+
+def _reordered(flat: torch.Tensor, parts: torch.Tensor) -> bool:
+    """Whether values are those of a part of others, in another order."""
+    if not flat.numel() or parts.numel() % flat.numel():
+        return False
+    rows = parts.reshape(-1, flat.numel()).sort(1)[0]
+    return bool((rows == flat.sort()[0]).all(1).any())
 
 
 def _leaves(
@@ -127,184 +332,10 @@ def _leaves(
 ) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over the layers of a module and their names."""
     children = list(module.named_children())
-    if not children or leaf(module):
+    # A layer of weights has children if it is parametrized, or quantizes its weights.
+    weights = isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
+    if not children or weights or leaf(module):
         yield name, module
         return
     for key, child in children:
         yield from _leaves(child, leaf, f"{name}.{key}" if name else key)
-
-
-def record(
-    module: nn.Module,
-    shape: Shape,
-    sample: Any,
-    leaf: Callable[[nn.Module], bool],
-    readout: str | None,
-) -> tuple[Recorder, list[str]]:
-    """Call a module once, and return the recorder and the names of its layers in order.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    shape : tuple of int
-        Shape of one sample.
-    sample : tensor or array_like or None
-        What the module is called with; None for zeros of ``(1, *shape)``. Its values do not
-        matter.
-    leaf : callable
-        Whether a module with children counts as a layer.
-    readout : str or None
-        With "membrane" the module may return the last layer's membrane in place of its output.
-
-    Raises
-    ------
-    NotExpressible
-        If the layers are not one chain, or the module returns something else than the last one's
-        output.
-    ValueError
-        If it cannot be called.
-    """
-    recorder = Recorder(module, leaf)
-    given = _checked_sample(sample, shape)
-    recorder.sample = recorder.tag(given.to(parameter_dtype(module)))
-    hooks = [
-        child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
-    ]
-    try:
-        with torch.no_grad():
-            returned = module(recorder.sample.clone())
-    except NotExpressible:
-        raise
-    except Exception as error:  # whatever the model raises
-        raise ValueError(
-            f"the module cannot be called with one sample of {tuple(given.shape)} "
-            f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
-            "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "
-            "neurons in a Sequential need init_hidden=True"
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    order = _order(recorder)
-    _check_returned(recorder, order[-1], list(_tensors(returned)), readout)
-    return recorder, order
-
-
-def _checked_sample(sample: Any, shape: Shape) -> torch.Tensor:
-    """Return the argument of the module's call: a batch of 1, with or without steps."""
-    if sample is None:
-        return torch.zeros(1, *shape)
-    size = int(np.prod(shape))
-    given = torch.as_tensor(sample)
-    if given.numel() % size or tuple(given.shape[given.ndim - len(shape) :]) != shape:
-        raise ValueError(
-            f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
-        )
-    batch = given.numel() // size
-    if given.ndim == len(shape) + 1 and batch != 1:
-        raise ValueError(f"sample must be a batch of 1, not of {batch}")
-    if given.ndim == len(shape) + 2 and given.shape[1] != 1:
-        raise ValueError(
-            f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
-        )
-    return given
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Iterate over the tensors in nested tuples, lists and dictionaries."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _check_returned(
-    recorder: Recorder, last: str, returned: list[torch.Tensor], readout: str | None
-) -> None:
-    """Refuse a module that does not return the last layer's output, as it is or over steps."""
-    if _among(recorder.made, last, returned):
-        return
-    kind, reason = recorder.kind(last), "what the model returns is not its output: something is "
-    reason += "computed behind it, or another layer's output is returned"
-    nearest = "returning its output, or the stack, sum or mean of it where forward loops over steps"
-    states = dict.fromkeys(name for name, _ in recorder.made if name.endswith(f" of {last}"))
-    if any(_among(recorder.made, name, returned, states=True) for name in states):
-        if readout == "membrane":
-            return
-        reason, nearest = "the model returns its state, not its spikes", "readout='membrane'"
-    raise NotExpressible(last, kind, reason, nearest)
-
-
-def _among(
-    made: list[tuple[str, torch.Tensor]],
-    name: str,
-    returned: list[torch.Tensor],
-    states: bool = False,
-) -> bool:
-    """Whether the module returned a layer's outputs from all of its calls, in any shape.
-
-    The stack, sum and mean over the calls count. For states, the one of the last call counts too,
-    but not the sum or mean.
-    """
-    calls = [value for maker, value in made if maker == name]
-    if len({call.shape for call in calls}) != 1:
-        return False
-    values = calls[0] if len(calls) == 1 else torch.stack(calls)
-    wanted = [values, values.movedim(0, -1)]
-    wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
-    # A tolerance is needed, because the model may compute its sums and means in a different order.
-    return any(
-        each.numel() == value.numel()
-        and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)
-        for each in returned
-        for value in wanted
-    )
-
-
-def _order(recorder: Recorder) -> list[str]:
-    """Return the names of the layers from the sample on; refused unless they are one chain."""
-    if not recorder.sources:
-        raise ValueError("the module calls no layers")
-    following: dict[str, list[str]] = {}
-    for name, sources in recorder.sources.items():
-        if len(sources) > 1:
-            raise NotExpressible(
-                name, recorder.kind(name), f"it is given what {' and what '.join(sources)} made: "
-                "it is shared between places, or recurrent",
-                "a layer of its own for each place, in one chain",
-            )
-        if sources[0].startswith("output "):
-            raise NotExpressible(
-                name, recorder.kind(name), f"it is given {sources[0]}, not its spikes",
-                "layers on spikes",
-            )
-        following.setdefault(sources[0], []).append(name)
-    for name, others in following.items():
-        if len(others) > 1:
-            kind = "input" if name == _SAMPLE else recorder.kind(name)
-            raise NotExpressible(
-                name, kind, f"the model branches: it feeds {' and '.join(others)}",
-                "layers in one chain",
-            )
-    order, at = [], _SAMPLE
-    while at in following:
-        at = following[at][0]
-        order.append(at)
-        if len(order) > len(recorder.sources):
-            raise NotExpressible(at, recorder.kind(at), "it is recurrent", "one chain")
-    missed = [name for name in recorder.sources if name not in order]
-    if missed:
-        raise NotExpressible(
-            missed[0], recorder.kind(missed[0]), "it is not reached from the sample: recurrent",
-            "layers in one chain",
-        )
-    return order
-
-
-def parameter_dtype(module: nn.Module) -> torch.dtype:
-    """Return the type of a module's parameters, float32 if it has none."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
