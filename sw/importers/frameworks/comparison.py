@@ -158,7 +158,7 @@ def _step(
         where = ("in forward, not in its layers", "in its layers, not in forward")
         return (
             f"neuron {place[1]} of sample {place[0]} fires at step {step} "
-            f"{where[int(own[place])]}"
+            f"{where[int(own[place])]}{_why(ours, theirs, step)}"
         )
     return _state(layer, ours, theirs, step, alive)
 
@@ -219,15 +219,23 @@ def _state(
                 f"after step {step} of sample {place[0]}, the {name} of neuron {place[1]} is "
                 f"{found[place].item():.6g} in forward, {wanted[place].item():.6g} by its rule"
             )
-            return text + _why(ours, theirs, step, found)
+            return text + _why(ours, theirs, step)
     return None
 
 
-def _why(ours: Trace, theirs: Trace, step: int, found: torch.Tensor) -> str:
+def _why(ours: Trace, theirs: Trace, step: int) -> str:
+    """Return what forward does with the states, as far as it can be told."""
+    own, given = ours.states[step], theirs.states[step]
+    if own is None or given is None:
+        return ""
     if not step:
         return "; forward gives it other states to start from"
-    # Most neurons add their input to what is left of the step before, which is 0 at the start.
-    fresh = found == theirs.currents[step].to(found.dtype)
-    if fresh.double().mean() > 0.5:
-        return "; its states are back at the start in every step"
-    return "; forward changes its states between the steps"
+    # What most neurons keep is their input and what was left of the step before: 0 at the start.
+    current = theirs.currents[step]
+    for name, value in given.items():
+        if value.numel() == current.numel() and name in own and not torch.equal(value, own[name]):
+            fresh = (value.reshape(current.shape) - current).abs() <= 1e-6 * current.abs().max()
+            if (fresh | theirs.spikes[step]).all():
+                return f"; its {name} is back at the start in every step"
+            return f"; forward changes its {name} between the steps"
+    return ""

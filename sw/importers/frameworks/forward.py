@@ -16,7 +16,6 @@ from ..graph import Run
 from ..semantics import Floats
 from .chains import Calls
 from .copies import parameter_dtype, tensors
-from .functions import Functions
 
 __all__ = ["Trace", "run_chain", "run_module", "single_step", "watched"]
 
@@ -103,14 +102,19 @@ def run_chain(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) 
     # The outputs of weights that no neurons follow are summed over the steps, as ``assemble`` does.
     summed = not spiking or chain[-1] is not spiking[-1]
     membrane = np.zeros(0)
-    dtype = _dtype(chain)
-    with single_step(chain), watched(spiking, framework) as traces:
+    dtype = parameter_dtype(nn.ModuleList(chain))
+    records: dict[nn.Module, list[np.ndarray[Any, np.dtype[np.bool_]]]] = {
+        child: [] for child in spiking
+    }
+    with single_step(chain):
         for child in spiking:
             framework.reset(child)
         for step in inputs:
             value = torch.tensor(step, dtype=dtype)
             for child in chain:
                 value = _called(child, value)
+                if child in records:
+                    records[child].append(value.numpy().reshape(len(value), -1) > 0)
             if summed:
                 flat = value.numpy().reshape(len(value), -1).astype(np.float64)
                 membrane = flat if not membrane.size else membrane + flat
@@ -118,14 +122,10 @@ def run_chain(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) 
             membrane = _membrane(spiking[-1])
         for child in spiking:
             framework.reset(child)
-    spikes = [torch.stack(trace.spikes).numpy() for trace in traces.values()]
+    spikes = [np.stack(each) for each in records.values()]
     if summed:
         spikes.append(np.zeros((len(inputs), *membrane.shape), dtype=np.bool_))
     return Run(spikes, membrane)
-
-
-def _dtype(chain: Sequence[nn.Module]) -> torch.dtype:
-    return parameter_dtype(nn.ModuleList(chain))
 
 
 def _called(child: nn.Module, value: torch.Tensor) -> torch.Tensor:
@@ -165,15 +165,14 @@ def run_module(
     list of tensor
         The tensors that it returns; of calls that are a step each, those of all steps, stacked.
     """
-    with Functions(), torch.no_grad():
-        if calls.time is not None:
-            leading = list(calls.leading)
-            leading[calls.time], leading[calls.batch or 0] = steps.shape[0], steps.shape[1]
-            first = steps if calls.time < (calls.batch or 0) else steps.swapaxes(0, 1)
-            return list(tensors(module(first.reshape(*leading, *steps.shape[2:]).clone())))
-        if calls.repeats:
-            return list(tensors(module(_batch(calls, steps[0]))))
-        each = [list(tensors(module(_batch(calls, step)))) for step in steps]
+    if calls.time is not None:
+        leading = list(calls.leading)
+        leading[calls.time], leading[calls.batch or 0] = steps.shape[0], steps.shape[1]
+        first = steps if calls.time < (calls.batch or 0) else steps.swapaxes(0, 1)
+        return list(tensors(module(first.reshape(*leading, *steps.shape[2:]).clone())))
+    if calls.repeats:
+        return list(tensors(module(_batch(calls, steps[0]))))
+    each = [list(tensors(module(_batch(calls, step)))) for step in steps]
     return [torch.stack(values) for values in zip(*each, strict=True)]
 
 

@@ -1,7 +1,7 @@
 """The functions that a torch module calls itself, outside of its layers.
 
 While ``Functions`` is active, it notes from which tensors each tensor was computed, and by which
-function. It runs what the model asks of an accelerator on the CPU, where its copy is.
+function. What the model asks of an accelerator is run on the CPU, where its copy is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .copies import tensors
 
-__all__ = ["MOVING", "RANDOM", "Functions", "Origin"]
+__all__ = ["MOVING", "RANDOM", "Functions", "Origin", "Watch"]
 
 MOVING = frozenset({
     "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "unsqueeze", "squeeze",
@@ -51,52 +51,110 @@ class Origin:
     parents : tuple of Origin
         Those of the tensors that the function was given, as far as they are known.
     again : callable or None
-        Calls the function again with another tensor in place of the single one that is known.
+        Calls the function again with other tensors in place of those of the parents.
     layer : bool
         Whether it comes from a layer, or is the sample.
     """
 
     name: str
     parents: tuple[Origin, ...] = ()
-    again: Callable[[torch.Tensor], Any] | None = field(default=None, repr=False)
+    again: Callable[[list[torch.Tensor]], Any] | None = field(default=None, repr=False)
     layer: bool = False
 
-    def functions(self) -> list[str]:
-        """Return the names of the functions between the layers and here, the first one first."""
+    def path(self) -> tuple[list[str], list[str]]:
+        """Return the names of the layers it comes from, and of the functions in between.
+
+        Functions that only move values are left out if others compute something.
+        """
+        layers: dict[str, None] = {}
         names: dict[str, None] = {}
         seen: set[int] = set()
 
         def visit(origin: Origin) -> None:
-            if id(origin) in seen or origin.layer:
+            if id(origin) in seen:
                 return
             seen.add(id(origin))
             for parent in origin.parents:
                 visit(parent)
-            names.setdefault(origin.name)
+            (layers if origin.layer else names).setdefault(origin.name)
 
         visit(self)
         computing = [name for name in names if name not in MOVING]
-        return computing or [name for name in names if name not in ("clone", "getitem", "detach")]
+        moving = [name for name in names if name not in ("clone", "getitem", "detach")]
+        return list(layers), computing or moving
 
     def repeated(self, value: torch.Tensor) -> torch.Tensor | None:
         """Return what the functions make of another value of the layer; None if that is unknown."""
-        if self.layer:
-            return value
-        if self.again is None or len(self.parents) != 1:
-            return None
-        given = self.parents[0].repeated(value)
-        if given is None:
-            return None
-        made = self.again(given)
-        return made if isinstance(made, torch.Tensor) else None
+        made: dict[int, Any] = {}
+
+        def compute(origin: Origin) -> Any:
+            if id(origin) not in made:
+                made[id(origin)] = value if origin.layer else None
+                if not origin.layer and origin.again is not None:
+                    given = [compute(parent) for parent in origin.parents]
+                    if all(isinstance(each, torch.Tensor) for each in given):
+                        made[id(origin)] = origin.again(given)
+            return made[id(origin)]
+
+        found = compute(self)
+        return found if isinstance(found, torch.Tensor) else None
+
+    def sources(self) -> list[Origin]:
+        """Return the layers' outputs that it comes from, and the random numbers."""
+        found: dict[int, Origin] = {}
+        seen: set[int] = set()
+
+        def visit(origin: Origin) -> None:
+            if id(origin) in seen:
+                return
+            seen.add(id(origin))
+            if origin.layer or not origin.parents:
+                found[id(origin)] = origin
+            for parent in origin.parents:
+                visit(parent)
+
+        visit(self)
+        return list(found.values())
 
 
-class Functions(TorchFunctionMode):
-    """Notes the functions that are called while it is active.
+class Watch(TorchFunctionMode):
+    """Notes what draws random numbers, and keeps everything on the CPU, while it is active.
+
+    Attributes
+    ----------
+    layer : list of str
+        The layers that are running, as far as they are known.
+    drawn : dict of str to str
+        Functions that drew random numbers, and the layer in which, or "".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer: list[str] = []
+        self.drawn: dict[str, str] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = _name(func)
+        args, kwargs = _on_cpu(name, args, kwargs or {})
+        if name == "cuda":
+            return args[0]
+        if _draws(name, args, kwargs):
+            self.drawn.setdefault(name, self.layer[-1] if self.layer else "")
+        return self.call(func, name, args, kwargs)
+
+    def call(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function."""
+        return func(*args, **kwargs)
+
+
+class Functions(Watch):
+    """Notes from which tensors each tensor was computed.
 
     Parameters
     ----------
-    called : callable, optional
+    called : callable
         Called with each function outside of layers, its name and its arguments. If it does not
         return None, what it returns takes the place of the function's result.
 
@@ -104,20 +162,14 @@ class Functions(TorchFunctionMode):
     ----------
     origins : dict of int to (tensor, Origin)
         Where tensors come from, by their ids.
-    layer : list of str
-        The layers that are running.
-    drawn : dict of str to str
-        Functions that drew random numbers, and the layer in which, or "".
     paused : bool
         Whether functions are not the model's own at present.
     """
 
-    def __init__(self, called: Callable[..., Any] | None = None) -> None:
+    def __init__(self, called: Callable[..., Any]) -> None:
         super().__init__()
         self.called = called
         self.origins: dict[int, tuple[torch.Tensor, Origin]] = {}
-        self.layer: list[str] = []
-        self.drawn: dict[str, str] = {}
         self.paused = False
 
     def origin(self, tensor: torch.Tensor) -> Origin | None:
@@ -134,18 +186,15 @@ class Functions(TorchFunctionMode):
     ) -> Any:
         if self.paused:
             return func(*args, **(kwargs or {}))
-        name = _name(func)
-        args, kwargs = _on_cpu(name, args, dict(kwargs or {}))
-        if name == "cuda":
-            return args[0]
-        if _draws(name, args, kwargs):
-            self.drawn.setdefault(name, self.layer[-1] if self.layer else "")
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def call(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function of the model, and note what it made."""
         if self.layer:
             return func(*args, **kwargs)
-        if self.called is not None:
-            replaced = self.called(func, name, args, kwargs)
-            if replaced is not None:
-                return replaced
+        replaced = self.called(func, name, args, kwargs)
+        if replaced is not None:
+            return replaced
         known = [(t, o) for t in tensors([args, kwargs]) if (o := self.origin(t)) is not None]
         result = func(*args, **kwargs)
         self._note(func, name, args, kwargs, known, result)
@@ -156,22 +205,31 @@ class Functions(TorchFunctionMode):
     ) -> None:
         own = getattr(func, "__name__", "")
         changed = own == "__setitem__" or (own.endswith("_") and not own.endswith("__"))
-        if name in RANDOM:
-            origin = Origin(name, tuple(o for _, o in known))
-        elif not known:
+        if not known and name not in RANDOM:
             return
-        else:
-            again = None
-            if len({id(t) for t, _ in known}) == 1 and not changed:
-                again = _again(func, args, kwargs, known[0][0])
-            origin = Origin(name, tuple(dict.fromkeys(o for _, o in known)), again)
+        # In place, or with random numbers, it cannot be called again.
+        again = None
+        if not changed and name not in RANDOM and name not in self.drawn:
+            again = _again(func, args, kwargs, [t for t, _ in known])
+        parents = tuple(origin for _, origin in known)
         given = {id(t) for t in tensors([args, kwargs])}
-        for each in tensors(result):
-            # A function that returns its argument did nothing, unless it changed it in place.
-            if id(each) not in given or changed:
-                self.made(each, origin)
+        made = [each for each in tensors(result) if changed or id(each) not in given]
         if changed and args and isinstance(args[0], torch.Tensor):
-            self.made(args[0], origin)
+            made.append(args[0])
+        if isinstance(result, torch.Tensor) or again is None:
+            for each in made:
+                self.made(each, Origin(name, parents, again))
+            return
+        for index, each in enumerate(tensors(result)):
+            if id(each) not in given:  # what a function returns as it was given is nothing new
+                self.made(each, Origin(name, parents, _part(again, index)))
+
+
+def _part(
+    again: Callable[[list[torch.Tensor]], Any], index: int
+) -> Callable[[list[torch.Tensor]], Any]:
+    """Return one of several tensors that a function returns."""
+    return lambda given: list(tensors(again(given)))[index]
 
 
 def _name(func: Any) -> str:
@@ -190,12 +248,16 @@ def _draws(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
     return name in RANDOM
 
 
-def _again(func: Any, args: Any, kwargs: Any, old: torch.Tensor) -> Callable[[torch.Tensor], Any]:
-    def call(new: torch.Tensor) -> Any:
+def _again(
+    func: Any, args: Any, kwargs: Any, old: list[torch.Tensor]
+) -> Callable[[list[torch.Tensor]], Any]:
+    def call(new: list[torch.Tensor]) -> Any:
+        by_id = {id(one): other for one, other in zip(old, new, strict=True)}
+
         def placed(value: Any) -> Any:
-            if value is old:
-                return new
-            if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
+            if isinstance(value, torch.Tensor):
+                return by_id.get(id(value), value)
+            if type(value) in (tuple, list):
                 return type(value)(placed(each) for each in value)
             return value
 
@@ -207,7 +269,7 @@ def _again(func: Any, args: Any, kwargs: Any, old: torch.Tensor) -> Callable[[to
 def _on_cpu(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return arguments of a function with the CPU in place of every other device."""
     if kwargs.get("device") is not None:
-        kwargs["device"] = torch.device("cpu")
+        kwargs = {**kwargs, "device": torch.device("cpu")}
     if name == "to":
         args = tuple(torch.device("cpu") if _is_device(each) else each for each in args)
     return args, kwargs

@@ -216,13 +216,14 @@ class Recorder:
 
     def _match(self, given: torch.Tensor) -> Match | None:
         """Return where values come from, in whatever shape."""
+        origin = self.functions.origin(given)
         given = given.detach()
         # Search from the last call backward.
         for maker, value in self._values():
             found = _part(given, value)
             if found is not None:
                 return Match(maker, *found)
-        return self._stacked(given) or self._unchanged(given)
+        return self._stacked(given) or (None if origin is None else self._unchanged(origin))
 
     def _values(self) -> Iterator[tuple[str, torch.Tensor]]:
         yield from reversed([(SAMPLE, self.sample), *self.made])
@@ -237,19 +238,15 @@ class Recorder:
                     return Match(maker)
         return None
 
-    def _unchanged(self, given: torch.Tensor) -> Match | None:
+    def _unchanged(self, origin: Origin) -> Match | None:
         """Find values that were computed by functions that change no spike and no legal input.
 
         The functions are called again with such values in place of the random numbers.
         """
-        origin = self.functions.origin(given)
-        source = origin
-        while source is not None and not source.layer:
-            if source.name in RANDOM or len(source.parents) != 1:
-                return None
-            source = source.parents[0]
-        if source is None or origin is None or source is origin:
+        sources = origin.sources()
+        if origin.layer or len(sources) != 1 or not sources[0].layer:
             return None
+        source = sources[0]
         if source.name == SAMPLE:
             value, draw = self.sample, self.legal
         else:
@@ -280,7 +277,7 @@ class Recorder:
 
     def _not_found(self, name: str, kind: str, given: torch.Tensor) -> NotExpressible:
         origin = self.functions.origin(given)
-        functions = [] if origin is None else origin.functions()
+        layers, functions = ([], []) if origin is None else origin.path()
         called = ", ".join(functions)
         random = [each for each in functions if each in RANDOM or each in self.functions.drawn]
         if random:
@@ -297,6 +294,8 @@ class Recorder:
                         name, kind, f"its input is what {maker} gave in another order ({how})",
                         "the same order",
                     )
+        if called and layers:
+            called += f" of what {' and '.join(layers)} gave"
         what = called or "an addition, a concatenation, an activation function, a scaling"
         return NotExpressible(
             name, kind, "its input is not what any layer gave: something was computed in between "

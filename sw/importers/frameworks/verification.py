@@ -28,7 +28,7 @@ from .comparison import Layer, compare
 from .copies import copied, tensors, undisturbed
 from .forward import Trace, run_chain, run_module, single_step, watched
 from .functional import Reshaped
-from .functions import Functions
+from .functions import Watch
 from .trials import Domain, signed
 
 __all__ = ["Read", "Verification"]
@@ -223,7 +223,7 @@ class Verification:
     ) -> tuple[list[Trace], list[torch.Tensor]]:
         """Run the module from a reset."""
         values = inputs.to(self.dtype)
-        functions = Functions()
+        functions = Watch()
         with undisturbed(seed), watched(read.spiking, read.framework) as traces:
             read.framework.reset_all(read.module)
             with functions, _injected(read.chain[self._entry() or 0], values, injected):
