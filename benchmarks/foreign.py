@@ -385,8 +385,8 @@ def tried(seed: int, name: str | None, kind: Kind | None) -> dict[str, Any] | No
     if not suitable(net, kind):
         return None
     row: dict[str, Any] = {
-        "seed": seed, "foreign": name or "", "framework": "SpikingJelly" if net.jelly else "snnTorch",
-        "body": net.body, "style": net.style,
+        "seed": seed, "foreign": name or "", "body": net.body, "style": net.style,
+        "framework": "SpikingJelly" if net.jelly else "snnTorch",
     }
     start = time.perf_counter()
     try:

@@ -122,12 +122,11 @@ class Settings:
             exact_choice("readout", self.readout, READOUTS)
         if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput))):
             raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
-        if isinstance(self.input, PixelInput):
-            if self.input_scale is None:
-                raise ValueError(
-                    "input_scale must be given for pixels: what the model is given for a pixel "
-                    f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
-                )
+        if isinstance(self.input, PixelInput) and self.input_scale is None:
+            raise ValueError(
+                "input_scale must be given for pixels: what the model is given for a pixel "
+                f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
+            )
         if self.input_scale is not None:
             positive("input_scale", self.input_scale)
         if self.labels is not None and self.calibration is None:

@@ -19,13 +19,13 @@ from ..graph import FloatNetwork, Run, assemble
 from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape
 from ..semantics import Floats
 from ..settings import Settings
-from .chains import Recorded, record
-from .copies import parameter_dtype, reading_copy
-from .forward import run_chain
-from .functional import Reshaped
+from ..tracing.chains import Recorded, record
+from ..tracing.copies import parameter_dtype, reading_copy
+from ..tracing.forward import run_chain
+from ..tracing.functional import Reshaped
+from ..tracing.trials import Domain
+from ..tracing.verification import Read, Verification
 from .layers import SILENT, check_linear, check_module, operation
-from .trials import Domain
-from .verification import Read, Verification
 
 __all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
 
@@ -181,8 +181,8 @@ def _with_steps(found: Recorded, settings: Settings) -> Settings:
     steps, first = found.calls.steps, found.order[0]
     if not isinstance(settings.input, PixelInput):
         raise NotExpressible(
-            first, found.recorder.kind(first), f"forward repeats what it is called with over {steps} "
-            "steps (a repetition), which is not one step of spikes",
+            first, found.recorder.kind(first), "forward repeats what it is called with over "
+            f"{steps} steps (a repetition), which is not one step of spikes",
             "input=PixelInput(...) and input_scale=, which take one image for all steps; or the "
             "layers behind the repetition",
         )

@@ -34,12 +34,15 @@ class Trace:
         Its states, parameters and buffers after each step; None within a call of several steps.
     calls : int
         How often it was called.
+    shape : tuple of int
+        The shape of its input in one step, with the batch.
     """
 
     currents: list[torch.Tensor] = field(default_factory=list)
     spikes: list[torch.Tensor] = field(default_factory=list)
     states: list[dict[str, torch.Tensor] | None] = field(default_factory=list)
     calls: int = 0
+    shape: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -65,6 +68,7 @@ def watched(
     def enter(child: nn.Module, args: Any, kwargs: Any) -> None:
         given = next(tensors([args, kwargs]))
         for step in framework.unfolded(child, given.detach().clone()):
+            traces[child].shape = tuple(step.shape)
             traces[child].currents.append(step.reshape(len(step), -1) if step.ndim else step)
 
     def leave(child: nn.Module, args: Any, kwargs: Any, output: Any) -> None:

@@ -1,4 +1,4 @@
-"""Copies of a torch module in which it is read and run, so that the module itself stays as it is."""
+"""Copies of a torch module to read and to run, so that the module itself stays as it is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["copied", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
+__all__ = ["NARROW", "copied", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
 
-_NARROW = (torch.float16, torch.bfloat16)
-_FLOATS = (*_NARROW, torch.float32, torch.float64)
+NARROW = (torch.float16, torch.bfloat16)
+"""Types of real numbers in which layers do not run on every CPU."""
+_LATER = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+_FLOATS = (*NARROW, torch.float32, torch.float64)
 
 
 def reading_copy(module: nn.Module) -> nn.Module:
@@ -51,7 +53,7 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     memo: dict[int, Any] = {}
     for child in module.modules():
         for each in tensors(vars(child)):
-            if not isinstance(each, nn.parameter.UninitializedTensorMixin):
+            if not isinstance(each, _LATER):
                 memo[id(each)] = _converted(each, dtype)
     try:
         result: nn.Module = copy.deepcopy(module, memo)
@@ -81,7 +83,8 @@ def _fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
 
     The model may itself convert what it passes on to the type or the device of the original.
     """
-    own = next((e for e in tensors([child._parameters, child._buffers]) if e.dtype in _FLOATS), None)
+    kept = tensors([child._parameters, child._buffers])
+    own = next((each for each in kept if each.dtype in _FLOATS), None)
     if own is None:
         return args, kwargs
 

@@ -180,9 +180,9 @@ class Recorder:
     def _named(self, name: str, module: nn.Module, maker: str) -> str:
         """Return the name of the layer that a function equals, a new one if it is new."""
         for other, known in self.names.items():
-            if other not in self.own and self.sources[known] == [maker]:
-                if same_layer(other, module):
-                    return known
+            same = other not in self.own and self.sources[known] == [maker]
+            if same and same_layer(other, module):
+                return known
         taken, number, free = set(self.names.values()), 1, name
         while free in taken:
             number, free = number + 1, f"{name}_{number + 1}"
@@ -233,9 +233,10 @@ class Recorder:
         for maker in dict.fromkeys(maker for maker, _ in reversed(self.made)):
             calls = [value.reshape(-1) for each, value in self.made if each == maker]
             count = given.numel() // max(calls[-1].numel(), 1)
-            if 1 < count <= len(calls) and given.numel() == count * calls[-1].numel():
-                if torch.equal(torch.cat(calls[-count:]), given.reshape(-1)):
-                    return Match(maker)
+            if not 1 < count <= len(calls) or given.numel() != count * calls[-1].numel():
+                continue
+            if torch.equal(torch.cat(calls[-count:]), given.reshape(-1)):
+                return Match(maker)
         return None
 
     def _unchanged(self, origin: Origin) -> Match | None:

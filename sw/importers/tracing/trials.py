@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ...network import PixelInput
 from ..operations import Shape
 from ..settings import Settings
+from .copies import tensors
 
-__all__ = ["Domain", "signed"]
+__all__ = ["Domain", "injected_into", "signed"]
 
 _RATES = (0.3, 0.05, 0.6, 1.0, 0.15, 0.9, 0.0, 0.4)
 _AMPLITUDES = (1.0, 0.25, 4.0, 16.0, 1.0, 64.0, 0.5, 2.0)
@@ -90,3 +94,47 @@ def signed(shape: Shape, steps: int, batch: int, repeats: bool) -> torch.Tensor:
     amplitudes = np.resize(_AMPLITUDES, batch).reshape(1, batch, *[1] * len(shape))
     drawn = np.round(rng.normal(size=size) * amplitudes * _FRACTION) / _FRACTION
     return torch.from_numpy(drawn).expand(steps, batch, *shape).contiguous()
+
+
+@contextmanager
+def injected_into(
+    first: nn.Module, inputs: torch.Tensor, injected: torch.Tensor | None
+) -> Iterator[None]:
+    """Replace what the first layer is given by other values, where it is given the inputs."""
+    if injected is None:
+        yield
+        return
+    at = 0
+
+    def replaced(child: nn.Module, args: Any, kwargs: Any) -> Any:
+        nonlocal at
+        given = next(tensors([args, kwargs]))
+        values = _laid_out(given, inputs, injected, at)
+        at += given.numel() * len(inputs) // inputs.numel()
+
+        def placed(value: Any) -> Any:
+            return values if value is given else value
+
+        return tuple(map(placed, args)), {key: placed(value) for key, value in kwargs.items()}
+
+    hook = first.register_forward_pre_hook(replaced, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _laid_out(
+    given: torch.Tensor, inputs: torch.Tensor, place: torch.Tensor, at: int
+) -> torch.Tensor:
+    """Return the other values in the shape of what is given, where it is the inputs."""
+    options: list[tuple[torch.Tensor, torch.Tensor]] = [(inputs, place)]
+    options.append((inputs.swapaxes(0, 1), place.swapaxes(0, 1)))
+    if at < len(inputs):
+        options.append((inputs[at], place[at]))
+    for wanted, other in options:
+        if wanted.numel() == given.numel() and torch.equal(
+            wanted.reshape(-1).to(given.dtype), given.reshape(-1)
+        ):
+            return other.reshape(given.shape).to(given.dtype)
+    return given

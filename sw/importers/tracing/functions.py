@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from .copies import tensors
+from .copies import NARROW, tensors
 
 __all__ = ["MOVING", "RANDOM", "Functions", "Origin", "Watch"]
 
@@ -21,8 +21,9 @@ MOVING = frozenset({
     "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "unsqueeze", "squeeze",
     "permute", "transpose", "t", "T", "mT", "H", "mH", "movedim", "moveaxis", "swapaxes",
     "swapdims", "expand", "expand_as", "repeat", "repeat_interleave", "tile", "broadcast_to",
-    "stack", "cat", "concat", "vstack", "hstack", "dstack", "split", "chunk", "unbind", "tensor_split",
-    "getitem", "setitem", "select", "narrow", "index_select", "gather", "take", "contiguous",
+    "stack", "cat", "concat", "vstack", "hstack", "dstack", "split", "chunk", "unbind",
+    "tensor_split", "getitem", "setitem", "select", "narrow", "index_select", "gather", "take",
+    "contiguous",
     "clone", "detach", "data", "to", "float", "double", "half", "bfloat16", "type", "type_as",
     "cpu", "cuda", "iter", "flip", "fliplr", "flipud", "roll", "rot90", "copy", "pad",
     "requires_grad", "zeros_like", "empty_like",
@@ -126,10 +127,13 @@ class Watch(TorchFunctionMode):
         The layers that are running, as far as they are known.
     drawn : dict of str to str
         Functions that drew random numbers, and the layer in which, or "".
+    narrowed : bool
+        Whether something was converted to float16 or bfloat16.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.narrowed = False
         self.layer: list[str] = []
         self.drawn: dict[str, str] = {}
 
@@ -140,6 +144,7 @@ class Watch(TorchFunctionMode):
         args, kwargs = _on_cpu(name, args, kwargs or {})
         if name == "cuda":
             return args[0]
+        self.narrowed |= _narrows(name, args, kwargs)
         if _draws(name, args, kwargs):
             self.drawn.setdefault(name, self.layer[-1] if self.layer else "")
         return self.call(func, name, args, kwargs)
@@ -237,6 +242,14 @@ def _name(func: Any) -> str:
     if name in ("__get__", "__set__"):
         name = str(getattr(getattr(func, "__self__", None), "__name__", name))
     return name.strip("_").removesuffix("_")
+
+
+def _narrows(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a function converts to a narrow type."""
+    if name in ("half", "bfloat16"):
+        return True
+    types = [each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)]
+    return name in ("to", "type") and any(each in NARROW for each in types)
 
 
 def _draws(name: str, args: Any, kwargs: dict[str, Any]) -> bool:

@@ -1,17 +1,20 @@
 """Runs a torch module's own forward beside the chain of layers that was read of it.
 
 The module is called as it is: with its own states, in its own order, from a reset. Its inputs are
-legal ones of several rates, and in a second run real numbers of both signs and several sizes, which
-take the place of what its first layer is given. Every layer's input, spikes and states must be those
-of the chain in every step, and so must what forward returns. The chain itself is compared with the
-layers of real numbers that are made of it.
+legal ones of several rates, alone and in a batch, and some of the caller's samples. In another run,
+real numbers of both signs and several sizes take the place of what its first layer is given. Every
+layer's input, spikes and states must be those of the chain in every step, and so must what forward
+returns. The chain itself is compared with the layers of real numbers that are made of it.
+
+A function that changes the input, but no legal value of it, is no difference, such as a clamp of
+spikes to 0 .. 1: what the module is called with is always legal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,19 +29,21 @@ from ..semantics import Floats
 from .chains import Calls, check_returned
 from .comparison import Layer, compare
 from .copies import copied, tensors, undisturbed
+from .counters import numbers, set_numbers
+from .folded import check_folded, sums_exactly
 from .forward import Trace, run_chain, run_module, single_step, watched
 from .functional import Reshaped
 from .functions import Watch
-from .trials import Domain, signed
+from .trials import Domain, injected_into, signed
 
 __all__ = ["Read", "Verification"]
 
 _STEPS, _BATCH = 7, 10
 _FEWEST = 2  # samples, however large the module is
 _WORK = 2e8  # multiplications of a run, beyond which there are fewer samples
-_GRID_BITS, _EXACT_BITS = 20, 50
-_ROUNDING = 1e-6
-_TIE = 2.0**-18
+_GRID = 1 << 20
+_ROUNDING, _ROUNDING_OF_FLOATS = 1e-6, 1e-4
+_MANY = 1e6  # calls
 _LOOPS = "; sample=torch.zeros(steps, 1, *sample_shape) if its forward loops over steps"
 
 
@@ -112,10 +117,13 @@ class Verification:
         self, read: Read, layers: Sequence[FloatLayer], domain: Domain, original: torch.dtype
     ) -> None:
         self.read, self.layers, self.domain = read, layers, domain
-        self.rounding = max(_ROUNDING, 8 * torch.finfo(original).eps)
+        self.original = original
+        self.narrowed = False
         self.drawn: dict[str, str] = {}
         self.samples = self.steps = self.left_out = 0
-        self._pairs: list[tuple[Read, Read]] = []
+        self._pair = read, read
+        self._alone = False
+        self.dtype = torch.float64
 
     def run(self, asked: int | None = None) -> tuple[str, ...]:
         """Compare on inputs of the verification's own; return what was verified, for reports.
@@ -140,7 +148,9 @@ class Verification:
         inputs = self.domain.samples(self.read.shape, steps, batch, calls.repeats)
         batch = self._first(inputs)
         inputs = inputs[:, :batch]
+        before = self._numbers()
         self._compared(inputs, seed=1)
+        self._counting(before, inputs)
         if batch > 1:
             self._compared(inputs[:, :1], seed=2)
         if self._entry() is not None:
@@ -160,14 +170,38 @@ class Verification:
             As ``run``.
         """
         calls = self.read.calls
-        if (calls.time is not None or calls.repeats) and len(inputs) != calls.steps:
-            if not (calls.time is not None and self._runs_for(len(inputs))):
-                return
+        fixed = calls.steps if calls.time is not None or calls.repeats else len(inputs)
+        if len(inputs) != fixed and (calls.repeats or not self._runs_for(len(inputs))):
+            return
         count = min(inputs.shape[1], self._batch(len(inputs)))
         if self._alone:
             count = min(count, 1)
         some = torch.from_numpy(np.ascontiguousarray(inputs[:, :count], dtype=np.float64))
         self._compared(some.to(self.domain.dtype).double(), seed=5)
+
+    def _counting(self, before: dict[str, float], inputs: torch.Tensor) -> None:
+        """Compare once more after very many calls, if the module counts something."""
+        read = self._pair[0]
+        counted = {
+            name: value for name, value in self._numbers().items()
+            if before.get(name, value) != value
+        }
+        if not counted:
+            return
+        set_numbers(
+            read.module, read.framework, {name: value + _MANY for name, value in counted.items()}
+        )
+        try:
+            self._compared(inputs, seed=1)
+        except NotExpressible as error:
+            raise NotExpressible(
+                error.node, error.kind, f"forward changes {', '.join(counted)}, which no reset "
+                f"sets back, and depends on it: {error.reason}", error.nearest,
+            ) from None
+        set_numbers(read.module, read.framework, counted)
+
+    def _numbers(self) -> dict[str, float]:
+        return numbers(self._pair[0].module, self._pair[0].framework)
 
     def _entry(self) -> int | None:
         """Return which layer of the chain is given the input; None if it is no module of it."""
@@ -187,15 +221,14 @@ class Verification:
 
         It is run in float64, where sums are exact, if its forward allows that.
         """
-        self._alone = False
         errors: list[Exception] = []
         own = self.domain.dtype if self.domain.dtype == torch.float64 else torch.float32
         for batch in dict.fromkeys((inputs.shape[1], 1)):
             for dtype in dict.fromkeys((torch.float64, own)):
                 self.dtype = dtype
-                self._pairs = [(self.read.converted(dtype), self.read.converted(dtype))]
+                self._pair = self.read.converted(dtype), self.read.converted(dtype)
                 try:
-                    self._forward(self._pairs[0][0], inputs[:, :batch], None, 0)
+                    self._forward(self._pair[0], inputs[:, :batch], None, 0)
                 except NotExpressible:
                     raise
                 except Exception as error:  # whatever the model raises
@@ -203,17 +236,17 @@ class Verification:
                     continue
                 self._alone = batch == 1
                 return batch
-        error = errors[0]
+        first = errors[0]
         raise ValueError(
             f"the module's own forward cannot be run on a batch of {inputs.shape[1]}, nor of 1 "
-            f"({type(error).__name__}: {error}); without that, what was read of it is not verified"
-        ) from error
+            f"({type(first).__name__}: {first}); without that, what was read of it is not verified"
+        ) from first
 
     def _runs_for(self, steps: int) -> bool:
         """Whether forward takes another number of steps than that of the sample."""
         inputs = self.domain.samples(self.read.shape, steps, 1, False)
         try:
-            traces, _ = self._forward(self._pairs[0][0], inputs, None, 0)
+            traces, _ = self._forward(self._pair[0], inputs, None, 0)
         except Exception:  # whatever the model raises
             return False
         return all(len(trace.spikes) == steps for trace in traces)
@@ -226,10 +259,11 @@ class Verification:
         functions = Watch()
         with undisturbed(seed), watched(read.spiking, read.framework) as traces:
             read.framework.reset_all(read.module)
-            with functions, _injected(read.chain[self._entry() or 0], values, injected):
+            with functions, injected_into(read.chain[self._entry() or 0], values, injected):
                 returned = run_module(read.module, read.calls, values)
             read.framework.reset_all(read.module)
         self.drawn |= functions.drawn
+        self.narrowed |= functions.narrowed
         found = list(traces.values())
         if read.calls.batch is None:
             for trace in found:
@@ -240,7 +274,7 @@ class Verification:
     def _compared(
         self, inputs: torch.Tensor, injected: torch.Tensor | None = None, seed: int = 0
     ) -> None:
-        forward, chain = self._pairs[0]
+        forward, chain = self._pair
         theirs, returned = self._forward(forward, inputs, injected, seed)
         ours, made = self._chain(chain, inputs, injected)
         try:
@@ -291,30 +325,47 @@ class Verification:
         return list(traces.values()), made
 
     def _described_layers(self) -> list[Layer]:
-        plain = not any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in self.read.chain)
+        norms = nn.modules.batchnorm._BatchNorm
+        plain = not any(isinstance(each, norms) for each in self.read.chain)
+        rounding = _ROUNDING if self.dtype == torch.float64 else _ROUNDING_OF_FLOATS
+        if self.narrowed:  # its forward rounds to the type of its own
+            rounding = max(rounding, 8 * torch.finfo(self.original).eps)
         result = []
         for index, child in enumerate(self.read.spiking):
-            layer = self.layers[index]
-            exact = plain and (index > 0 or self._on_grid_input()) and _on_grid(layer)
-            tolerance = 0.0 if exact else self.rounding
-            if self.dtype != torch.float64:
-                tolerance = 1e-4 if not exact else 0.0
-            result.append(Layer(self.read.name(child), type(child).__name__, tolerance))
+            legal = index > 0 or self._on_grid_input()
+            exact = plain and legal and sums_exactly(self.layers[index])
+            result.append(Layer(
+                self.read.name(child), type(child).__name__, 0.0 if exact else rounding,
+                partial(self._neurons, index),
+            ))
         return result
 
+    def _neurons(self, index: int, trace: Trace) -> list[torch.Tensor]:
+        """Run a layer of neurons of the chain on the inputs of a trace."""
+        read = self._pair[1]
+        child = read.spiking[index]
+        with undisturbed(), single_step([child]):
+            read.framework.reset(child)
+            spikes = []
+            for current in trace.currents:
+                output = next(tensors(child(current.reshape(trace.shape))))
+                spikes.append(output.reshape(len(output), -1) > 0)
+            read.framework.reset(child)
+        return spikes
+
     def _on_grid_input(self) -> bool:
-        scaled = self.domain.factor * 2**_GRID_BITS
-        return scaled == round(scaled)
+        scaled = self.domain.factor * _GRID
+        return bool(scaled == round(scaled))
 
     def _folded(self, inputs: torch.Tensor, traces: Sequence[Trace]) -> None:
-        """Compare the layers of real numbers with those of the chain, each on the chain's spikes."""
+        """Compare the layers of real numbers with the chain's, each on the chain's spikes."""
         given = inputs.numpy()
         for layer, each, trace in zip(
             self.layers, self._described_layers(), traces, strict=False
         ):
             spikes = torch.stack(trace.spikes).numpy()
             if not layer.cell.inexact and layer.cell.fires:
-                _check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
+                check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
             given = layer.output(spikes).astype(np.float64)
 
     def _described(self) -> str:
@@ -325,84 +376,3 @@ class Verification:
         if self._alone:
             text += "; one sample at a time, since it takes no batch"
         return text
-
-
-def _check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> None:
-    found, _ = layer.run(given)
-    apart = found != spikes
-    if each.tolerance and apart.any():
-        # A neuron whose membrane meets its threshold within rounding may fire or not.
-        threshold = layer.cell.threshold
-        for factor in (1 - _TIE, 1 + _TIE):
-            other = replace(layer, cell=replace(layer.cell, threshold=threshold * factor))
-            apart &= other.run(given)[0] != spikes
-    if apart.any():
-        step, sample, neuron = (int(i) for i in np.argwhere(apart)[0])
-        raise NotExpressible(
-            each.name, each.kind,
-            f"what was made of it differs from it: neuron {neuron} of sample {sample} fires at "
-            f"step {step} in {'the array' if found[step, sample, neuron] else 'the model'} only, "
-            "which is a fault of this importer", "the layers in another form; please report it",
-        )
-
-
-def _on_grid(layer: FloatLayer) -> bool:
-    """Whether float64 rounds nothing that the layer computes."""
-    cell = layer.cell
-    values = [layer.matrix, layer.bias, np.asarray(cell.v_init)]
-    values += [] if cell.threshold is None else [cell.threshold]
-    scaled = np.concatenate([np.ravel(each) for each in values]) * 2.0**_GRID_BITS
-    if (scaled != np.round(scaled)).any() or layer.divisor & (layer.divisor - 1):
-        return False
-    lost = 0
-    for decay in (cell.decay, cell.synapse_decay):
-        bits = 0
-        while decay is not None and decay * 2**bits != round(decay * 2**bits) and bits < _EXACT_BITS:
-            bits += 1
-        lost += bits
-    terms = np.abs(scaled).max(initial=1.0) * layer.matrix.shape[1]
-    return bool(np.log2(terms) + lost * _STEPS <= _EXACT_BITS)
-
-
-@contextmanager
-def _injected(
-    first: nn.Module, inputs: torch.Tensor, injected: torch.Tensor | None
-) -> Iterator[None]:
-    """Replace what the first layer is given by other values, where it is given the inputs."""
-    if injected is None:
-        yield
-        return
-    at = 0
-
-    def replaced(child: nn.Module, args: Any, kwargs: Any) -> Any:
-        nonlocal at
-        given = next(tensors([args, kwargs]))
-        values = _laid_out(given, inputs, injected, at)
-        at += given.numel() * len(inputs) // inputs.numel()
-
-        def placed(value: Any) -> Any:
-            return values if value is given else value
-
-        return tuple(map(placed, args)), {key: placed(value) for key, value in kwargs.items()}
-
-    hook = first.register_forward_pre_hook(replaced, with_kwargs=True)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _laid_out(
-    given: torch.Tensor, inputs: torch.Tensor, place: torch.Tensor, at: int
-) -> torch.Tensor:
-    """Return the other values in the shape of what is given, where it is the inputs."""
-    options: list[tuple[torch.Tensor, torch.Tensor]] = [(inputs, place)]
-    options.append((inputs.swapaxes(0, 1), place.swapaxes(0, 1)))
-    if at < len(inputs):
-        options.append((inputs[at], place[at]))
-    for wanted, other in options:
-        if wanted.numel() == given.numel() and torch.equal(
-            wanted.reshape(-1).to(given.dtype), given.reshape(-1)
-        ):
-            return other.reshape(given.shape).to(given.dtype)
-    return given
