@@ -28,7 +28,7 @@ from ..operations import Shape
 from ..semantics import Floats
 from .chains import Calls, check_returned
 from .comparison import Layer, compare
-from .copies import copied, tensors, undisturbed
+from .copies import copied, fit, tensors, undisturbed
 from .counters import numbers, set_numbers
 from .folded import check_folded, sums_exactly
 from .forward import Trace, run_chain, run_module, single_step, watched
@@ -109,15 +109,10 @@ class Verification:
         The layers made of it.
     domain : Domain
         The legal inputs.
-    original : torch.dtype
-        The type of the module before it was copied.
     """
 
-    def __init__(
-        self, read: Read, layers: Sequence[FloatLayer], domain: Domain, original: torch.dtype
-    ) -> None:
+    def __init__(self, read: Read, layers: Sequence[FloatLayer], domain: Domain) -> None:
         self.read, self.layers, self.domain = read, layers, domain
-        self.original = original
         self.narrowed = False
         self.drawn: dict[str, str] = {}
         self.samples = self.steps = self.left_out = 0
@@ -222,9 +217,10 @@ class Verification:
         It is run in float64, where sums are exact, if its forward allows that.
         """
         errors: list[Exception] = []
+        free = not self._computes_weights()
         own = self.domain.dtype if self.domain.dtype == torch.float64 else torch.float32
         for batch in dict.fromkeys((inputs.shape[1], 1)):
-            for dtype in dict.fromkeys((torch.float64, own)):
+            for dtype in dict.fromkeys(((torch.float64,) if free else ()) + (own,)):
                 self.dtype = dtype
                 self._pair = self.read.converted(dtype), self.read.converted(dtype)
                 try:
@@ -241,6 +237,15 @@ class Verification:
             f"the module's own forward cannot be run on a batch of {inputs.shape[1]}, nor of 1 "
             f"({type(first).__name__}: {first}); without that, what was read of it is not verified"
         ) from first
+
+    def _computes_weights(self) -> bool:
+        """Whether weights are computed when they are used, which another type may round otherwise:
+        by a parametrization, a quantizer or a hook."""
+        return any(
+            any(True for _ in child.children())
+            or any(each is not fit for each in child._forward_pre_hooks.values())
+            for child in self.read.chain if not self.read.framework.is_neuron(child)
+        )
 
     def _runs_for(self, steps: int) -> bool:
         """Whether forward takes another number of steps than that of the sample."""
@@ -329,11 +334,12 @@ class Verification:
         plain = not any(isinstance(each, norms) for each in self.read.chain)
         rounding = _ROUNDING if self.dtype == torch.float64 else _ROUNDING_OF_FLOATS
         if self.narrowed:  # its forward rounds to the type of its own
-            rounding = max(rounding, 8 * torch.finfo(self.original).eps)
+            rounding = max(rounding, 8 * torch.finfo(self.domain.dtype).eps)
+        bits = 52 if self.dtype == torch.float64 else 23
         result = []
         for index, child in enumerate(self.read.spiking):
             legal = index > 0 or self._on_grid_input()
-            exact = plain and legal and sums_exactly(self.layers[index])
+            exact = plain and legal and sums_exactly(self.layers[index], bits)
             result.append(Layer(
                 self.read.name(child), type(child).__name__, 0.0 if exact else rounding,
                 partial(self._neurons, index),
