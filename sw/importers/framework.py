@@ -11,6 +11,7 @@ from ..support.errors import ToolError
 from .semantics import Cell
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 __all__ = ["Framework", "Translate", "imported"]
@@ -36,6 +37,10 @@ def imported(name: str) -> Any:
         ) from error
 
 
+def _steps_first(module: Any, values: torch.Tensor) -> torch.Tensor:
+    return values if getattr(module, "step_mode", "s") == "m" else values[None]
+
+
 @dataclass(frozen=True)
 class Framework:
     """A framework of torch modules.
@@ -57,6 +62,9 @@ class Framework:
         The neurons that can be expressed, for messages.
     assumed : str
         The semantics of the framework's neurons, for reports.
+    unfolded : callable
+        Gives ``(steps, batch, ...)`` of what a neuron takes or returns in one call. By default, a
+        call is one step, or all of them in step mode "m", which has them as the first axis.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Framework:
     reset: Callable[[Any], None]
     nearest: str
     assumed: str
+    unfolded: Callable[[Any, torch.Tensor], torch.Tensor] = _steps_first
 
     def is_neuron(self, module: nn.Module) -> bool:
         """Whether a module is a neuron that can be expressed."""

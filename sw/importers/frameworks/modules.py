@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from ...network import Network
+from ...network import Network, PixelInput
 from ...support.errors import NotExpressible
 from ...support.values import exact_int
 from ..convert import convert
 from ..framework import Framework
 from ..graph import FloatNetwork, Run, assemble
-from ..operations import Neurons, Operation, Reshape, Shape
+from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape
 from ..semantics import Floats
 from ..settings import Settings
-from .forward import run_chain
+from ..tracing.chains import Recorded, Uncallable, record
+from ..tracing.copies import parameter_dtype, reading_copy
+from ..tracing.forward import run_chain
+from ..tracing.functional import Reshaped
+from ..tracing.trials import Domain
+from ..tracing.verification import Read, Verification
 from .layers import SILENT, check_linear, check_module, operation
-from .recording import record
 
-__all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
+__all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
+
 
 def checked_module(module: Any) -> nn.Module:
     """Return ``module``.
@@ -123,73 +129,151 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    operations, reference = as_operations(module, shape, sample, framework, settings.readout)
-    layers = assemble(operations, shape, settings.readout)
-    name = f"{framework.name} module {type(module).__name__}"
-    network = FloatNetwork(name, shape, layers, (framework.assumed,), reference)
-    return convert(network, settings)
+    own = reading_copy(module)
+    for name, child in own.named_modules():
+        check_module(name, child)
+    domain = Domain.of(settings, parameter_dtype(module))
+    errors: list[ValueError] = []
+    for each in _samples(own, shape, sample):
+        try:
+            network, options = _verified(own, shape, each, framework, settings, domain)
+        except ValueError as error:
+            errors.append(error)
+            continue
+        name = f"{framework.name} module {type(module).__name__}"
+        return convert(replace(network, source=name), options)
+    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the module into evaluation mode, and restore the mode of every part afterwards."""
-    training = {child: child.training for child in module.modules()}
-    module.eval()
+def _samples(module: nn.Module, shape: Shape, sample: Any) -> list[Any]:
+    """Return what to call a module with: the sample given, or those that it may take."""
+    if sample is not None:
+        return [sample]
+    # Several steps are used, so that a layer that mixes steps is noticed.
+    steps = torch.zeros(3, 1, *shape)
+    if any(getattr(each, "step_mode", "s") == "m" for each in module.modules()):
+        return [steps, None]
+    return [None, steps]
+
+
+def _verified(
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    framework: Framework,
+    settings: Settings,
+    domain: Domain,
+) -> tuple[FloatNetwork, Settings]:
+    """Read a module as it takes a sample, and compare it with its own forward."""
+    framework.reset_all(module)
     try:
-        yield
+        found = record(module, shape, sample, framework, settings.readout, domain.draw())
     finally:
-        for child, mode in training.items():
-            child.training = mode
+        framework.reset_all(module)
+    settings = _with_steps(found, settings)
+    operations, read = _read(module, found, shape, framework, settings.readout)
+    layers = assemble(operations, shape, settings.readout)
+    verification = Verification(read, layers, domain)
+    assumed = (framework.assumed, *verification.run(settings.steps))
+    return FloatNetwork("", shape, layers, assumed, _Reference(read, verification)), settings
 
 
-def as_operations(
-    module: nn.Module, shape: Shape, sample: Any, framework: Framework, readout: str | None
-) -> tuple[list[Operation], Callable[[Floats], Run]]:
-    """Return the operations of a module in order, and a function that runs its own layers.
+def _with_steps(found: Recorded, settings: Settings) -> Settings:
+    """Return the options with the steps over which the module repeats its input, if it does."""
+    if not found.calls.repeats:
+        return settings
+    steps, first = found.calls.steps, found.order[0]
+    if not isinstance(settings.input, PixelInput):
+        raise NotExpressible(
+            first, found.recorder.kind(first), "forward repeats what it is called with over "
+            f"{steps} steps (a repetition), which is not one step of spikes",
+            "input=PixelInput(...) and input_scale=, which take one image for all steps; or the "
+            "layers behind the repetition",
+        )
+    if settings.steps not in (None, steps):
+        raise ValueError(
+            f"steps must be {steps}, since forward repeats its input over {steps} steps, not "
+            f"{settings.steps}"
+        )
+    return replace(settings, steps=steps)
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    shape : tuple of int
-        Shape of one sample.
-    sample : tensor or array_like or None
-        What the module is called with; None for zeros of ``(1, *shape)``.
-    framework : Framework
-        What is known about its neurons.
-    readout : str or None
-        As asked for; the module may return a membrane if it is "membrane".
+
+class _Reference:
+    """Runs the layers of a module; on the first inputs, its own forward too."""
+
+    def __init__(self, read: Read, verification: Verification) -> None:
+        self.read, self.verification, self.verified = read, verification, False
+
+    def __call__(self, inputs: Floats) -> Run:
+        if not self.verified:
+            self.verification.on(inputs)
+            self.verified = True
+        with torch.no_grad():
+            return run_chain(self.read.chain, self.read.framework, inputs)
+
+
+def _read(
+    module: nn.Module, found: Recorded, shape: Shape, framework: Framework, readout: str | None
+) -> tuple[list[Operation], Read]:
+    """Return the operations of a module in order, and the chain of its layers.
 
     Raises
     ------
     NotExpressible, ValueError
         Naming the layer.
     """
-    for name, child in module.named_modules():
-        check_module(name, child)
-    with _evaluating(module):
-        framework.reset_all(module)
-        recorder, order = record(module, shape, sample, framework.is_layer, readout)
-        framework.reset_all(module)
-        by_name = {name: child for child, name in recorder.names.items()}
-        operations: list[Operation] = []
-        chain: list[nn.Module] = []
-        current = shape
-        for name in order:
-            child = by_name[name]
-            if isinstance(child, (*SILENT, *framework.silent)):
-                continue
-            op = operation(name, child, framework)
-            operations.append(op)
-            if isinstance(op, Reshape):
-                current = op.output_shape(current)
-                continue
-            if not isinstance(op, Neurons):
-                check_linear(op, child)
-            chain.append(child)
+    recorder = found.recorder
+    operations: list[Operation] = []
+    chain: list[nn.Module] = []
+    names: list[str] = []
+    current, work = shape, 0.0
 
-    def reference(inputs: Floats) -> Run:
-        with _evaluating(module), torch.no_grad():
-            return run_chain(chain, framework, inputs)
+    def add(name: str, child: nn.Module) -> None:
+        names.append(name)
+        chain.append(child)
 
-    return operations, reference
+    for name in found.order:
+        child = recorder.layer(name)
+        if isinstance(child, (*SILENT, *framework.silent)):
+            continue
+        axes = _map_axes(child)
+        given, made = recorder.given[name][0][0], recorder.shape(name)
+        sizes = given[len(given) - axes :] if axes else current
+        if sizes != current and prod(sizes) == prod(current):
+            operations.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
+            add(f"what {name} is given", Reshaped(sizes))
+            current = sizes
+        op = operation(name, child, framework)
+        operations.append(op)
+        if isinstance(op, Reshape):
+            current = op.output_shape(current)
+            continue
+        if not isinstance(op, Neurons):
+            check_linear(op, child)
+        add(name, child)
+        if axes:
+            current = made[len(made) - axes :]
+        elif isinstance(op, Affine):
+            current = (len(op.weight),)
+        work += _work(op, current)
+    return operations, Read(
+        module, chain, names, found.calls, framework, shape, readout, work
+    )
+
+
+def _map_axes(child: nn.Module) -> int:
+    """Return the axes of the maps that a layer takes; 0 if it takes samples of any shape."""
+    name = type(child).__name__
+    bases = [each.__name__ for each in type(child).__mro__]
+    for axes in (1, 2):
+        kinds = (f"Conv{axes}d", f"MaxPool{axes}d", f"AvgPool{axes}d", f"AdaptiveAvgPool{axes}d")
+        if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):
+            return axes + 1
+    return 0
+
+
+def _work(op: Operation, outputs: Shape) -> float:
+    """Return the multiplications of a layer, and those that take as long as its other work."""
+    positions = prod(outputs[1:]) if isinstance(op, Conv) else 1
+    weights = op.weight.size if isinstance(op, (Affine, Conv)) else 0
+    return float(weights * positions + 64 * prod(outputs))

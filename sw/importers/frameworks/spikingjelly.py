@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ...network import Network
 from ...support.errors import NotExpressible
@@ -57,10 +56,6 @@ def from_spikingjelly(
     )
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    many = any(getattr(each, "step_mode", "s") == "m" for each in checked_module(module).modules())
-    if sample is None and many:
-        # Two steps are used, so that a layer that mixes steps is noticed.
-        sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="SpikingJelly",
         neurons={
@@ -73,7 +68,7 @@ def from_spikingjelly(
         nearest="IFNode, LIFNode, ParametricLIFNode or CUBALIFNode",
         assumed="a spike where v >= v_threshold, reset in the same step",
     )
-    return convert_module(module, shape, sample, framework, settings)
+    return convert_module(checked_module(module), shape, sample, framework, settings)
 
 
 def _if(name: str, neuron: Any) -> Cell:
