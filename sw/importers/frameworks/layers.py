@@ -13,8 +13,9 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Votes
 from ..semantics import Floats, finite
-from .forward import single_step
-from .recording import NEAREST, parameter_dtype
+from ..tracing.copies import parameter_dtype
+from ..tracing.forward import single_step
+from ..tracing.recording import NEAREST
 
 __all__ = ["SILENT", "check_linear", "check_module", "operation", "operations"]
 

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from ...support.errors import NotExpressible
 from ..operations import Neurons, Operation
-from .recording import Recorder
+from .chains import Recorded
 
-__all__ = ["read_over_steps"]
+__all__ = ["Reading", "check_returned", "read_over_steps"]
 
 _ANOTHER = (
     "what the model returns is not its output: something is computed behind it, or another layer's "
     "output is returned"
 )
 _PLAIN = "returning its output, or the stack, sum or mean of it where forward loops over steps"
+_OF_SPIKES = ("all", "sum", "mean")
+_WAYS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "all": lambda values: values,
+    "last": lambda values: values[-1],
+    "sum": lambda values: values.sum(0),
+    "mean": lambda values: values.mean(0),
+    "the maximum over the steps": lambda values: values.amax(0),
+    "the minimum over the steps": lambda values: values.amin(0),
+    "the first": lambda values: values[0],
+}
 _MEMBRANE = "the last membrane (mem[-1]), or the sum or mean over the steps"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a module returns of its last layer.
+
+    Attributes
+    ----------
+    output : int
+        The output of the layer; 0 is what it gives, others are states.
+    over : str
+        "all" of its steps, the "last", or their "sum" or "mean".
+    """
+
+    output: int
+    over: str
+
+
 def read_over_steps(
-    recorder: Recorder, last: str, op: Operation, readout: str | None
-) -> Operation:
-    """Return the last operation as the module's result reads it.
+    found: Recorded, ops: Sequence[Operation], readout: str | None
+) -> tuple[list[Operation], Reading]:
+    """Return the last operation as the module's result reads it, and what it returns.
 
     Where the module returns the sum or mean of membranes over the steps, the neurons become some
     whose last membrane is that.
 
     Parameters
     ----------
-    recorder : Recorder
+    found : Recorded
         The recording of a call.
-    last : str
-        Name of the last layer that was called.
-    op : Operation
-        The last operation.
+    ops : sequence of Operation
+        The operations in order.
     readout : str or None
         With "membrane", the module may return membranes in place of spikes.
 
@@ -48,32 +72,66 @@ def read_over_steps(
     ValueError
         If the sample is too short to tell.
     """
-    returned = list(_results(recorder.returned))
-    output = _over_steps(_calls(recorder, last), returned)
-    if not isinstance(op, Neurons):
-        if output in ("all", "sum", "mean"):
-            return op
-        raise NotExpressible(last, recorder.kind(last), *_why(recorder, last, output, returned))
-    if not op.cell.fires:
-        return _membranes(recorder, op, output)
-    states = [name for name, _ in recorder.made if name.endswith(f" of {op.name}")]
-    # The last state is the membrane, behind a synaptic current if there is one.
-    state = _over_steps(_calls(recorder, states[-1]), returned) if states else ""
-    if state and readout == "membrane":
-        return _membranes(recorder, op, state)
-    if output in ("all", "sum", "mean"):
-        return op
-    if state:
-        raise NotExpressible(
-            op.name, op.kind, "the model returns its state, not its spikes", "readout='membrane'"
-        )
-    raise NotExpressible(last, recorder.kind(last), *_why(recorder, last, output, returned))
+    made, last = found.recorder.made, found.order[-1]
+    kind = found.recorder.kind(last)
+    returned = list(_results(found.returned))
+    output = _over_steps(_calls(made, last), returned)
+    op = ops[-1] if ops else None
+    if not isinstance(op, Neurons) or op.cell.fires:
+        states = [] if op is None else [name for name, _ in made if name.endswith(f" of {op.name}")]
+        # The last state is the membrane, behind a synaptic current if there is one.
+        state = _over_steps(_calls(made, states[-1]), returned) if states else ""
+        if isinstance(op, Neurons) and state and readout == "membrane":
+            number = len(dict.fromkeys(states))
+            return [_membranes(found, op, state)], Reading(number, state)
+        if output in _OF_SPIKES:
+            return list(ops[-1:]), Reading(0, output)
+        if op is not None and state:
+            raise NotExpressible(
+                op.name, op.kind, "the model returns its state, not its spikes",
+                "readout='membrane'",
+            )
+        raise NotExpressible(last, kind, *_why(_calls(made, last), output, returned))
+    return [_membranes(found, op, output)], Reading(0, output)
 
 
-def _membranes(recorder: Recorder, op: Neurons, how: str) -> Operation:
+def check_returned(
+    made: Sequence[tuple[str, torch.Tensor]],
+    last: str,
+    kind: str,
+    returned: Any,
+    reading: Reading,
+) -> None:
+    """Refuse a module that returns something else of its last layer than before.
+
+    Parameters
+    ----------
+    made : sequence of (str, tensor)
+        What the layer gave, call by call.
+    last : str
+        Its name.
+    kind : str
+        Its type.
+    returned : object
+        What the module returned.
+    reading : Reading
+        What it returned before.
+
+    Raises
+    ------
+    NotExpressible
+        Naming the layer.
+    """
+    name = f"output {reading.output} (a state) of {last}" if reading.output else last
+    results = list(_results(returned))
+    if not _is(_calls(made, name), results, reading.over):
+        raise NotExpressible(last, kind, *_why(_calls(made, name), "", results))
+
+
+def _membranes(found: Recorded, op: Neurons, how: str) -> Operation:
     """Return neurons whose last membrane is what the module returns of these neurons' membranes."""
     if how in ("all", "last"):
-        if recorder.steps == 1:
+        if found.calls.time is not None and found.calls.steps == 1:
             raise ValueError(
                 f"sample must have 2 steps or more, not 1: the model returns membranes of "
                 f"{op.name}, and with one step their sum is the last of them"
@@ -102,50 +160,46 @@ def _results(value: Any) -> Iterator[torch.Tensor]:
         yield from _results(list(value.values()))
 
 
-def _calls(recorder: Recorder, name: str) -> list[torch.Tensor]:
+def _calls(made: Sequence[tuple[str, torch.Tensor]], name: str) -> list[torch.Tensor]:
     """What a layer, or one of its states, was in all calls."""
-    return [value for maker, value in recorder.made if maker == name]
+    return [value for maker, value in made if maker == name]
 
 
 def _over_steps(calls: Sequence[torch.Tensor], returned: Sequence[torch.Tensor]) -> str:
     """How the module returned the outputs of a layer: "all", "last", "sum", "mean", in words if
     otherwise, or "" if not at all."""
+    return next((how for how in _WAYS if _is(calls, returned, how)), "")
+
+
+def _is(calls: Sequence[torch.Tensor], returned: Sequence[torch.Tensor], how: str) -> bool:
+    """Whether the module returned the outputs of a layer in that way."""
     if len({call.shape for call in calls}) != 1:
-        return ""
+        return False
     values = calls[0] if len(calls) == 1 else torch.stack(list(calls))
-    wanted = {
-        "all": (values, values.movedim(0, -1)),
-        "last": (values[-1],),
-        "sum": (values.sum(0),),
-        "mean": (values.mean(0),),
-        "the maximum over the steps": (values.amax(0),),
-        "the minimum over the steps": (values.amin(0),),
-        "the median over the steps": (values.median(0).values,),
-        "the first": (values[0],),
-    }
-    for how, several in wanted.items():
-        if any(_same(each, value) for each in returned for value in several):
-            return how
-    return ""
+    wanted = [_WAYS[how](values)]
+    if how == "all" and values.ndim > 1:
+        wanted += [values.movedim(0, -1), values.movedim(0, 1)]
+    return any(_same(each, value) for each in returned for value in wanted)
 
 
 def _same(each: torch.Tensor, value: torch.Tensor) -> bool:
+    if each.numel() != value.numel():
+        return False
     # A tolerance is needed, because the model may compute its sums and means in a different order.
-    return each.numel() == value.numel() and torch.allclose(
-        each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4
-    )
+    size = value.abs().max().item() if value.numel() else 0.0
+    found = each.reshape(-1).to(value.dtype)
+    return torch.allclose(found, value.reshape(-1), rtol=1e-4, atol=1e-6 * size)
 
 
 def _why(
-    recorder: Recorder, last: str, output: str, returned: Sequence[torch.Tensor]
+    calls: Sequence[torch.Tensor], output: str, returned: Sequence[torch.Tensor]
 ) -> tuple[str, str]:
     """Why the module's result cannot be read, and the nearest that can."""
     if output:
         of = output if output.startswith("the") else f"the {output}"
         return f"{_ANOTHER}; it returns {of} of its outputs", _PLAIN
-    calls = _calls(recorder, last)
-    if calls and len({call.shape for call in calls}) == 1:
-        values = torch.stack(calls) if len(calls) > 1 else calls[0]
+    if len({call.shape for call in calls}) == 1:
+        values = torch.stack(list(calls)) if len(calls) > 1 else calls[0]
         for base in (values, values.sum(0), values.mean(0)):
             size, beside = _groups(base, returned)
             if size:
