@@ -16,16 +16,18 @@ from ...support.values import exact_int
 from ..convert import convert
 from ..framework import Framework
 from ..graph import FloatNetwork, Run, assemble
-from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape
+from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
 from ..semantics import Floats
 from ..settings import Settings
 from ..tracing.chains import Recorded, Uncallable, record
 from ..tracing.copies import parameter_dtype, reading_copy
 from ..tracing.forward import run_chain
 from ..tracing.functional import Reshaped
+from ..tracing.recording import leaves
+from ..tracing.returned import read_over_steps
 from ..tracing.trials import Domain
 from ..tracing.verification import Read, Verification
-from .layers import SILENT, check_linear, check_module, operation
+from .layers import SILENT, check_module, operations
 
 __all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
 
@@ -130,11 +132,10 @@ def convert_module(
         Naming the layer or the argument.
     """
     own = reading_copy(module)
-    for name, child in own.named_modules():
-        check_module(name, child)
+    _check_modules(own, framework)
     domain = Domain.of(settings, parameter_dtype(module))
     errors: list[ValueError] = []
-    for each in _samples(own, shape, sample):
+    for each in _samples(own, shape, sample, framework):
         try:
             network, options = _verified(own, shape, each, framework, settings, domain)
         except ValueError as error:
@@ -142,16 +143,25 @@ def convert_module(
             continue
         name = f"{framework.name} module {type(module).__name__}"
         return convert(replace(network, source=name), options)
-    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
+    told = next((error for error in errors if not isinstance(error, Uncallable)), None)
+    if told is not None:
+        raise told
+    # Neurons that cannot be expressed are often called in a way of their own.
+    for name, child in leaves(own, framework.is_layer):
+        framework.check(name, child)
+    raise errors[0]
 
 
-def _samples(module: nn.Module, shape: Shape, sample: Any) -> list[Any]:
+def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework) -> list[Any]:
     """Return what to call a module with: the sample given, or those that it may take."""
     if sample is not None:
         return [sample]
     # Several steps are used, so that a layer that mixes steps is noticed.
     steps = torch.zeros(3, 1, *shape)
-    if any(getattr(each, "step_mode", "s") == "m" for each in module.modules()):
+    if any(
+        getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
+        for each in module.modules()
+    ):
         return [steps, None]
     return [None, steps]
 
@@ -167,7 +177,7 @@ def _verified(
     """Read a module as it takes a sample, and compare it with its own forward."""
     framework.reset_all(module)
     try:
-        found = record(module, shape, sample, framework, settings.readout, domain.draw())
+        found = record(module, shape, sample, framework, domain.draw())
     finally:
         framework.reset_all(module)
     settings = _with_steps(found, settings)
@@ -176,6 +186,17 @@ def _verified(
     verification = Verification(read, layers, domain)
     assumed = (framework.assumed, *verification.run(settings.steps))
     return FloatNetwork("", shape, layers, assumed, _Reference(read, verification)), settings
+
+
+def _check_modules(module: nn.Module, framework: Framework) -> None:
+    """Check the modules that are no part of a layer of the framework."""
+    inside: tuple[str, ...] = ()
+    for name, child in module.named_modules():
+        if name.startswith(inside):
+            continue
+        if framework.is_layer(child):
+            inside += (f"{name}." if name else "",)
+        check_module(name, child)
 
 
 def _with_steps(found: Recorded, settings: Settings) -> Settings:
@@ -209,7 +230,9 @@ class _Reference:
             self.verification.on(inputs)
             self.verified = True
         with torch.no_grad():
-            return run_chain(self.read.chain, self.read.framework, inputs)
+            return run_chain(
+                self.read.chain, self.read.framework, inputs, self.read.summed
+            )
 
 
 def _read(
@@ -223,7 +246,7 @@ def _read(
         Naming the layer.
     """
     recorder = found.recorder
-    operations: list[Operation] = []
+    ops: list[Operation] = []
     chain: list[nn.Module] = []
     names: list[str] = []
     current, work = shape, 0.0
@@ -240,24 +263,28 @@ def _read(
         given, made = recorder.given[name][0][0], recorder.shape(name)
         sizes = given[len(given) - axes :] if axes else current
         if sizes != current and prod(sizes) == prod(current):
-            operations.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
+            ops.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
             add(f"what {name} is given", Reshaped(sizes))
             current = sizes
-        op = operation(name, child, framework)
-        operations.append(op)
-        if isinstance(op, Reshape):
-            current = op.output_shape(current)
+        own = operations(name, child, framework)
+        ops += own
+        if isinstance(own[0], Reshape):
+            current = own[0].output_shape(current)
             continue
-        if not isinstance(op, Neurons):
-            check_linear(op, child)
         add(name, child)
         if axes:
             current = made[len(made) - axes :]
-        elif isinstance(op, Affine):
-            current = (len(op.weight),)
-        work += _work(op, current)
-    return operations, Read(
-        module, chain, names, found.calls, framework, shape, readout, work
+        for op in own:
+            if isinstance(op, Affine) and not axes:
+                current = (len(op.weight),)
+            elif isinstance(op, Votes) and not axes:
+                current = (*current[:-1], current[-1] // op.size)
+            work += _work(op, current)
+    ops[-1:], reading = read_over_steps(found, ops, readout)
+    last = ops[-1] if ops else None
+    summed = isinstance(last, Neurons) and last.cell.summed
+    return ops, Read(
+        module, chain, names, found.calls, framework, shape, reading, summed, work
     )
 
 

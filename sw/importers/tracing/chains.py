@@ -13,10 +13,10 @@ from torch import nn
 from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Shape
-from .copies import parameter_dtype, tensors, undisturbed
+from .copies import parameter_dtype, undisturbed
 from .recording import SAMPLE, Recorder
 
-__all__ = ["Calls", "Recorded", "Uncallable", "check_returned", "record"]
+__all__ = ["Calls", "Recorded", "Uncallable", "record"]
 
 
 class Uncallable(ValueError):  # noqa: N818 (what the module is)
@@ -62,11 +62,14 @@ class Recorded:
         The names of its layers in order.
     calls : Calls
         How it was called.
+    returned : object
+        What it returned.
     """
 
     recorder: Recorder
     order: list[str]
     calls: Calls
+    returned: Any
 
     @property
     def again(self) -> bool:
@@ -80,7 +83,6 @@ def record(
     shape: Shape,
     sample: Any,
     framework: Framework,
-    readout: str | None,
     legal: Any,
 ) -> Recorded:
     """Call a module once, and return the chain of its layers.
@@ -96,21 +98,18 @@ def record(
         matter.
     framework : Framework
         What is known about its neurons.
-    readout : str or None
-        With "membrane" the module may return the last layer's membrane in place of its output.
     legal : callable
         Draws legal values of the input, of a shape.
 
     Raises
     ------
     NotExpressible
-        If the layers are not one chain, or the module returns something else than the last one's
-        output.
+        If the layers are not one chain.
     Uncallable
         If it cannot be called.
     """
     leading = _leading(sample, shape)
-    recorder = Recorder(module, framework.is_layer, framework.is_neuron, legal)
+    recorder = Recorder(module, framework.is_layer, framework.fires, legal)
     try:
         with undisturbed():
             returned = recorder.called(module, (*leading, *shape), parameter_dtype(module))
@@ -124,11 +123,8 @@ def record(
             "neurons in a Sequential need init_hidden=True"
         ) from error
     order = _order(recorder)
-    check_returned(
-        recorder.made, order[-1], recorder.kind(order[-1]), list(tensors(returned)), readout
-    )
     _check_random(recorder, order)
-    return Recorded(recorder, order, _calls(recorder, order, leading, framework))
+    return Recorded(recorder, order, _calls(recorder, order, leading, framework), returned)
 
 
 def _leading(sample: Any, shape: Shape) -> Shape:
@@ -161,7 +157,7 @@ def _calls(recorder: Recorder, order: Sequence[str], leading: Shape, framework: 
     child = recorder.layer(name)
     steps = 0
     for given, match in recorder.given[name]:
-        own = framework.unfolded(child, torch.empty(given)).shape[0] if spiking else match.repeats
+        own = framework.steps_of(child, torch.empty(given)).shape[0] if spiking else match.repeats
         steps += own
     if len(leading) < 2:
         return Calls(leading, 0 if leading else None, None, steps)
@@ -216,73 +212,3 @@ def _order(recorder: Recorder) -> list[str]:
             "layers in one chain",
         )
     return order
-
-
-def check_returned(
-    made: Sequence[tuple[str, torch.Tensor]],
-    last: str,
-    kind: str,
-    returned: Sequence[torch.Tensor],
-    readout: str | None,
-) -> None:
-    """Refuse a module that does not return the last layer's output, as it is or over steps.
-
-    Parameters
-    ----------
-    made : sequence of (str, tensor)
-        What its layers gave, call by call.
-    last : str
-        The last layer.
-    kind : str
-        Its type.
-    returned : sequence of tensor
-        What the module returned.
-    readout : str or None
-        With "membrane" it may return a state of that layer.
-
-    Raises
-    ------
-    NotExpressible
-        Naming the last layer.
-    """
-    if _among(made, last, returned):
-        return
-    reason = "what the model returns is not its output: something is "
-    reason += "computed behind it, or another layer's output is returned"
-    nearest = "returning its output, or the stack, sum or mean of it where forward loops over steps"
-    states = dict.fromkeys(name for name, _ in made if name.endswith(f" of {last}"))
-    if any(_among(made, name, returned, states=True) for name in states):
-        if readout == "membrane":
-            return
-        reason, nearest = "the model returns its state, not its spikes", "readout='membrane'"
-    raise NotExpressible(last, kind, reason, nearest)
-
-
-def _among(
-    made: Sequence[tuple[str, torch.Tensor]],
-    name: str,
-    returned: Sequence[torch.Tensor],
-    states: bool = False,
-) -> bool:
-    """Whether the module returned a layer's outputs from all of its calls, in any shape.
-
-    The stack, sum and mean over the calls count. For states, the one of the last call counts too,
-    but not the sum or mean.
-    """
-    calls = [value for maker, value in made if maker == name]
-    if len({call.shape for call in calls}) != 1:
-        return False
-    values = calls[0] if len(calls) == 1 else torch.stack(calls)
-    wanted = [values, values.movedim(0, -1), values.movedim(0, 1) if values.ndim > 1 else values]
-    wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
-    # A tolerance is needed, because the model may compute its sums and means in a different order.
-    return any(
-        each.numel() == value.numel() and _close(each.reshape(-1), value.reshape(-1))
-        for each in returned
-        for value in wanted
-    )
-
-
-def _close(found: torch.Tensor, wanted: torch.Tensor) -> bool:
-    size = wanted.abs().max().item() if wanted.numel() else 0.0
-    return torch.allclose(found.to(wanted.dtype), wanted, rtol=1e-4, atol=1e-6 * size)

@@ -22,7 +22,7 @@ from .copies import tensors
 from .functional import as_module, same_layer
 from .functions import MOVING, RANDOM, Functions, Origin
 
-__all__ = ["NEAREST", "SAMPLE", "Match", "Recorder"]
+__all__ = ["NEAREST", "SAMPLE", "Match", "Recorder", "leaves"]
 
 NEAREST = (
     "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
@@ -103,7 +103,7 @@ class Recorder:
         self.sample = torch.zeros(0)
         self.functions = Functions(self._function)
         self.fires, self.legal = fires, legal
-        for name, child in _leaves(module, leaf, ""):
+        for name, child in leaves(module, leaf):
             self.names.setdefault(child, name or type(child).__name__)
         self.own = tuple(self.names)
         """The layers that are modules of the model; others are functions that it called."""
@@ -196,6 +196,9 @@ class Recorder:
         if match.maker not in seen:
             seen.append(match.maker)
         self.given.setdefault(name, []).append((tuple(given.shape), match))
+        if isinstance(output, list) and output and isinstance(output[0], torch.Tensor):
+            # One output per step, as of the neurons of SpikingJelly that never fire.
+            return [self._tagged(name, value) for value in output]
         if not isinstance(output, (torch.Tensor, tuple)):
             raise NotExpressible(
                 name, type(module).__name__, f"it returns a {type(output).__name__}", NEAREST
@@ -207,12 +210,16 @@ class Recorder:
                 replaced.append(value)
                 continue
             maker = name if i == 0 else f"output {i} (a state) of {name}"
-            tagged = self.tag(value)
-            self.made.append((maker, tagged))
-            copy = tagged.clone()  # the model may change it in place
-            self.functions.made(copy, Origin(maker, layer=True))
-            replaced.append(copy)
+            replaced.append(self._tagged(maker, value))
         return tuple(replaced) if isinstance(output, tuple) else replaced[0]
+
+    def _tagged(self, maker: str, value: torch.Tensor) -> torch.Tensor:
+        """Return random numbers in place of what a layer gave, and note them."""
+        tagged = self.tag(value)
+        self.made.append((maker, tagged))
+        copy = tagged.clone()  # the model may change it in place
+        self.functions.made(copy, Origin(maker, layer=True))
+        return copy
 
     def _match(self, given: torch.Tensor) -> Match | None:
         """Return where values come from, in whatever shape."""
@@ -327,8 +334,8 @@ def _reordered(flat: torch.Tensor, parts: torch.Tensor) -> bool:
     return bool((rows == flat.sort()[0]).all(1).any())
 
 
-def _leaves(
-    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str
+def leaves(
+    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str = ""
 ) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over the layers of a module and their names."""
     children = list(module.named_children())
@@ -338,4 +345,4 @@ def _leaves(
         yield name, module
         return
     for key, child in children:
-        yield from _leaves(child, leaf, f"{name}.{key}" if name else key)
+        yield from leaves(child, leaf, f"{name}.{key}" if name else key)

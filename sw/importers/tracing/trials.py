@@ -117,7 +117,8 @@ def injected_into(
 
         return tuple(map(placed, args)), {key: placed(value) for key, value in kwargs.items()}
 
-    hook = first.register_forward_pre_hook(replaced, with_kwargs=True)
+    # Before the hooks that note what a layer is given, if the first layer has neurons in it.
+    hook = first.register_forward_pre_hook(replaced, with_kwargs=True, prepend=True)
     try:
         yield
     finally:

@@ -26,14 +26,15 @@ from ..framework import Framework
 from ..layers import FloatLayer
 from ..operations import Shape
 from ..semantics import Floats
-from .chains import Calls, check_returned
+from .chains import Calls
 from .comparison import Layer, compare
-from .copies import copied, fit, tensors, undisturbed
+from .copies import copied, fit, undisturbed
 from .counters import numbers, set_numbers
 from .folded import check_folded, sums_exactly
-from .forward import Trace, run_chain, run_module, single_step, watched
+from .forward import Trace, fired, run_chain, run_module, single_step, watched
 from .functional import Reshaped
 from .functions import Watch
+from .returned import Reading, check_returned
 from .trials import Domain, injected_into, signed
 
 __all__ = ["Read", "Verification"]
@@ -65,8 +66,10 @@ class Read:
         What is known about its neurons.
     shape : tuple of int
         Shape of one sample.
-    readout : str or None
-        As asked for.
+    reading : Reading
+        What the module returns of its last layer.
+    summed : bool
+        Whether that is the sum of membranes over the steps.
     work : float
         Multiplications of one step of one sample.
     """
@@ -77,7 +80,8 @@ class Read:
     calls: Calls
     framework: Framework
     shape: Shape
-    readout: str | None
+    reading: Reading
+    summed: bool
     work: float
 
     @property
@@ -288,10 +292,8 @@ class Verification:
                 "" if self.read.calls.time is not None or self.read.calls.repeats else _LOOPS,
             ).alive
             if alive.all():
-                last = self.read.names[-1]
-                check_returned(
-                    made, last, type(self.read.chain[-1]).__name__, returned, self.read.readout
-                )
+                kind = type(self.read.chain[-1]).__name__
+                check_returned(made, self.read.names[-1], kind, returned, self.read.reading)
         except NotExpressible as error:
             if not self.drawn:
                 raise
@@ -315,16 +317,17 @@ class Verification:
         made: list[tuple[str, torch.Tensor]] = []
 
         def keep(child: nn.Module, args: Any, output: Any) -> None:
-            values = output if isinstance(output, tuple) else (output,)
+            values = output if isinstance(output, (tuple, list)) else (output,)
             for i, value in enumerate(values):
-                name = last if i == 0 else f"output {i} (a state) of {last}"
+                own = i == 0 or isinstance(output, list)  # a list has one output per step
+                name = last if own else f"output {i} (a state) of {last}"
                 made.append((name, value.detach().clone()))
 
         hook = read.chain[-1].register_forward_hook(keep)
         values = inputs if injected is None else injected
         try:
             with undisturbed(), watched(read.spiking, read.framework) as traces:
-                run_chain(read.chain, read.framework, values.numpy())
+                run_chain(read.chain, read.framework, values.numpy(), read.summed)
         finally:
             hook.remove()
         return list(traces.values()), made
@@ -350,12 +353,14 @@ class Verification:
         """Run a layer of neurons of the chain on the inputs of a trace."""
         read = self._pair[1]
         child = read.spiking[index]
-        with undisturbed(), single_step([child]):
+        whole = isinstance(child, read.framework.whole)
+        calls = [current.reshape(trace.shape) for current in trace.currents]
+        calls = [torch.stack(calls)] if whole else calls
+        spikes = []
+        with undisturbed(), single_step([] if whole else [child]):
             read.framework.reset(child)
-            spikes = []
-            for current in trace.currents:
-                output = next(tensors(child(current.reshape(trace.shape))))
-                spikes.append(output.reshape(len(output), -1) > 0)
+            for given in calls:
+                spikes += fired(child, given, child(given), read.framework)
             read.framework.reset(child)
         return spikes
 
