@@ -3,6 +3,8 @@ importers."""
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -56,6 +58,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument, and what to do.
     """
+    settings.check_complete()
     approximations = _approximations(network, settings)
     readout = _readout(network, settings)
     source = _input(network, settings)
@@ -81,7 +84,18 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
     )
     fidelity = measured.report(result, tuple(reports), approximations)
+    for line in fidelity.warnings:
+        warnings.warn(line, UserWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
+
+
+def _outside() -> int:
+    """Return the ``stacklevel`` with which a warning of ``convert`` names the importer's caller."""
+    level, frame = 1, inspect.currentframe()
+    package = __name__.partition(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level - 1
 
 
 def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...]:
@@ -284,6 +298,10 @@ def _layer_report(
         scale_high=float(quantized.scale.max()) / layer.divisor,
         weight_error=error / size if size else 0.0,
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
+        nonzero=int(np.count_nonzero(quantized.weight)),
+        zeroed=int(np.count_nonzero(matrix[quantized.weight == 0])),
+        cut_off=int((matrix.any(1) & ~quantized.weight.any(1)).sum()),
+        fit=None,
         exact=exact,
         exact_steps=steps,
         spikes=None,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..support.errors import NotExpressible
 from ..support.values import as_array
+from .asking import Missing
 
 __all__ = [
     "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
@@ -246,13 +247,14 @@ def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
 
     Raises
     ------
-    ValueError
+    Missing, ValueError
         If it is missing or not allowed.
     """
+    name = ask.split(" ")[0]
     if value is None:
-        raise ValueError(ask)
+        raise Missing({name: ask})
     if value not in allowed:
         raise ValueError(
-            f"{ask.split(' ')[0]} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
+            f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
         )
     return str(value)
