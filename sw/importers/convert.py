@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.constraints import violations
 from ..network import Dense, Layer, Network, Neuron, PixelInput, Shifts, SpikeInput
 from ..network.fidelity import LayerFidelity
 from ..network.quantize import (
@@ -24,8 +25,9 @@ from ..network.quantize import (
     quantize_layer,
     with_thresholds,
 )
-from ..support.errors import NotExpressible
+from ..support.errors import DoesNotFit, NotExpressible
 from ..support.values import as_array
+from .fitting import LayerLimits, array_fit, weight_error
 from .graph import FloatNetwork
 from .layers import FloatLayer
 from .measure import Samples
@@ -34,6 +36,10 @@ from .settings import Settings
 
 __all__ = ["convert"]
 
+_SPIKES = (
+    "the input is spikes, 0 or 1 in every step (for images and other values give "
+    "input=stablespike.PixelInput, input_scale and steps)"
+)
 # The positions between 1 and its limit at which the factor of _matched is tried.
 _MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -63,6 +69,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     readout = _readout(network, settings)
     source = _input(network, settings)
     factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
+    if settings.input is None and settings.calibration is None and settings.test is None:
+        network = replace(network, assumed=(*network.assumed, _SPIKES))
     measured = Samples(network, source, settings, factor)
     layers: list[Layer] = []
     reports: list[LayerFidelity] = []
@@ -76,7 +84,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
             quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
         except ValueError as error:
-            raise ValueError(f"{layer.name} ({layer.cell.source}): {error}") from None
+            kind = DoesNotFit if isinstance(error, DoesNotFit) else ValueError
+            raise kind(f"{layer.name} ({layer.cell.source}): {error}") from None
         layers.append(_integer(layer, index, quantized, settings))
         reports.append(_layer_report(layer, index, quantized, matched, settings))
     result = Network(
@@ -84,6 +93,9 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
     )
     fidelity = measured.report(result, tuple(reports), approximations)
+    if settings.array is not None:
+        found = violations(result, settings.array, fidelity.steps)
+        fidelity = replace(fidelity, misses=tuple(each.text for each in found))
     for line in fidelity.warnings:
         warnings.warn(line, UserWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
@@ -161,7 +173,7 @@ def _quantized(
     """Return the layer's integers: rounded plainly if that is exact, else with the samples."""
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
-        "scale": scale,
+        "scale": scale, "limits": _limits(layer, index, settings),
     }
     real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
     plain = quantize_layer(real, **options)
@@ -169,6 +181,13 @@ def _quantized(
         return plain
     moments = layer.moments(measured.inputs(before))
     return quantize_layer(real, moments=moments, **options)
+
+
+def _limits(layer: FloatLayer, index: int, settings: Settings) -> LayerLimits | None:
+    """Return the array's limits for a layer; None without an array."""
+    if settings.array is None:
+        return None
+    return LayerLimits(layer, settings.array, settings.bits(index))
 
 
 def _matched(
@@ -193,7 +212,9 @@ def _matched(
     best, least = (quantized, 1.0), measured.different((*before, plain))
     for share in _MATCHED:
         factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
-        other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
+        other = with_thresholds(
+            quantized, threshold * factor, settings.fraction_bits, settings.state_bits
+        )
         different = measured.different((*before, _integer(layer, index, other, settings)))
         if different < least:
             best, least = (other, factor), different
@@ -272,10 +293,9 @@ def _layer_report(
     column = quantized.scale[:, None] if quantized.scale.ndim else quantized.scale
     matrix = layer.matrix
     ratio = matrix / column
-    size = float(np.sqrt((matrix**2).mean()))
-    error = float(np.sqrt(((quantized.weight - ratio) ** 2 * column**2).mean()))
     used = leak_factor(leak)
     synapse_used = None if synapse_leak is None else leak_factor(synapse_leak)
+    limits = _limits(layer, index, settings)
     values = [quantized.bias, np.array([quantized.v_init])]
     values += [] if quantized.threshold is None else [quantized.threshold]
     exact = quantized.exact and used == cell.decay and synapse_used == cell.synapse_decay
@@ -296,12 +316,12 @@ def _layer_report(
         threshold_factor=factor,
         scale_low=float(quantized.scale.min()) / layer.divisor,
         scale_high=float(quantized.scale.max()) / layer.divisor,
-        weight_error=error / size if size else 0.0,
+        weight_error=weight_error(quantized, matrix),
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
         nonzero=int(np.count_nonzero(quantized.weight)),
         zeroed=int(np.count_nonzero(matrix[quantized.weight == 0])),
         cut_off=int((matrix.any(1) & ~quantized.weight.any(1)).sum()),
-        fit=None,
+        fit=None if limits is None else array_fit(layer, quantized, limits),
         exact=exact,
         exact_steps=steps,
         spikes=None,
