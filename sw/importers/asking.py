@@ -10,7 +10,7 @@ __all__ = ["Missing", "ask_together"]
 T = TypeVar("T")
 
 
-class Missing(ValueError):
+class Missing(ValueError):  # noqa: N818 (the name is the sentence)
     """Options that must be given.
 
     Parameters
@@ -62,7 +62,7 @@ def ask_together(
         try:
             result = read(filled)
         except Missing as error:
-            new = {name: stand_ins[name] for name in error.asks.keys() & stand_ins.keys()}
+            new = {name: stand_ins[name] for name in error.asks if name in stand_ins}
             asked |= error.asks
             if not new.keys() - filled.keys():
                 raise Missing(asked) from None

@@ -25,7 +25,7 @@ from ..network.quantize import (
     quantize_layer,
     with_thresholds,
 )
-from ..support.errors import DoesNotFit, NotExpressible
+from ..support.errors import DoesNotFit, FidelityWarning, NotExpressible
 from ..support.values import as_array
 from .fitting import LayerLimits, array_fit, weight_error
 from .graph import FloatNetwork
@@ -97,7 +97,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         found = violations(result, settings.array, fidelity.steps)
         fidelity = replace(fidelity, misses=tuple(each.text for each in found))
     for line in fidelity.warnings:
-        warnings.warn(line, UserWarning, stacklevel=_outside())
+        warnings.warn(line, FidelityWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
 
 

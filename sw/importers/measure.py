@@ -291,8 +291,10 @@ class Samples:
 def _all_equal(scores: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return for each sample whether its outputs, at least two, are all equal."""
     flat = scores.reshape(len(scores), scores.shape[1], -1)
+    if scores.shape[1] == 1:
+        return np.zeros(len(scores), dtype=np.bool_)
     equal: npt.NDArray[np.bool_] = (flat == flat[:, :1]).all((1, 2))
-    return equal & (scores.shape[1] > 1)
+    return equal
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -211,7 +211,7 @@ class Settings:
             put(self, test=self.test[0], labels=self.test[1])
         if self.labels is not None and self.calibration is None and self.test is None:
             raise ValueError(
-                "labels are those of the test or calibration samples: give test or calibration too"
+                "labels are those of the calibration samples, or of the test samples: give them too"
             )
 
 

@@ -206,18 +206,20 @@ class LayerFidelity:
         if not self.nonzero and not self.zeroed:
             return (f"layer {self.name}: all of its weights are 0 in the source",)
         if not self.nonzero:
-            return (
-                f"layer {self.name}: all of its {self.zeroed} weights were rounded to 0 at a scale "
-                f"of {self.scale_high:.4g}: they are too small beside its thresholds and biases; "
+            text = (
+                f"all of its {self.zeroed} weights were rounded to 0 at a scale of "
+                f"{self.scale_high:.4g}: they are too small beside its thresholds and biases; "
                 "check dt, input_scale and the units of the thresholds, or give fewer "
-                "fraction_bits, which allows a smaller scale",
+                "fraction_bits, which allows a smaller scale"
             )
-        if self.cut_off:
-            return (
-                f"layer {self.name}: all weights of {self.cut_off} of its neurons were rounded to "
-                "0; more weight_bits or a smaller scale keep some",
+        elif self.cut_off:
+            text = (
+                f"all weights of {self.cut_off} of its neurons were rounded to 0; more "
+                "weight_bits or a smaller scale keep some"
             )
-        return ()
+        else:
+            return ()
+        return (f"layer {self.name}: {text}",)
 
     @property
     def decay_error(self) -> float:
@@ -464,11 +466,11 @@ def _layer_lines(layer: LayerFidelity) -> list[str]:
 def _spike_lines(spikes: SpikeFidelity) -> list[str]:
     if spikes.overlap is None:
         return [f"  spikes: none in {spikes.total} neuron-steps, in the source or here"]
-    lines = [
+    lines = [(
         f"  spikes: {spikes.agreement:.3%} of {spikes.total} neuron-steps agree, overlap "
         f"{spikes.overlap:.2%}, rate {spikes.rate:.4f} (source {spikes.rate_source:.4f}), "
         f"rate error {spikes.rate_error:.4f}"
-    ]
+    )]
     silent, silent_source = spikes.neurons - spikes.active, spikes.neurons - spikes.active_source
     if silent or silent_source or spikes.always or spikes.always_source:
         lines.append(

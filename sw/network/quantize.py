@@ -24,8 +24,8 @@ from ..support.values import signed_range
 from .neurons import Leak, Shifts
 
 __all__ = [
-    "Limits", "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor", "quantize_layer",
-    "with_thresholds",
+    "Limits", "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor",
+    "quantize_layer", "with_thresholds",
 ]
 
 Floats = npt.NDArray[np.float64]
