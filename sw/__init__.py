@@ -58,8 +58,8 @@ __all__ = [
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "Golden", "Leak",
     "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program",
     "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError",
-    "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program",
-    "open_device", "preset", "save", "save_program", "to_nir",
+    "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load",
+    "load_program", "open_device", "preset", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {

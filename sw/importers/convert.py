@@ -36,10 +36,6 @@ from .settings import Settings
 
 __all__ = ["convert"]
 
-_SPIKES = (
-    "the input is spikes, 0 or 1 in every step (for images and other values give "
-    "input=stablespike.PixelInput, input_scale and steps)"
-)
 # The positions between 1 and its limit at which the factor of _matched is tried.
 _MATCHED = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -69,8 +65,6 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     readout = _readout(network, settings)
     source = _input(network, settings)
     factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
-    if settings.input is None and settings.calibration is None and settings.test is None:
-        network = replace(network, assumed=(*network.assumed, _SPIKES))
     measured = Samples(network, source, settings, factor)
     layers: list[Layer] = []
     reports: list[LayerFidelity] = []

@@ -264,6 +264,7 @@ class Samples:
             source=self.network.source,
             assumed=self.network.assumed,
             approximations=approximations,
+            input=self._input(),
             layers=measured,
             array=self.settings.array_name,
             misses=(),
@@ -279,6 +280,17 @@ class Samples:
             accuracy_source=self._accuracy(theirs),
             accuracy=self._accuracy(ours),
         )
+
+    def _input(self) -> str:
+        """Return what the input is, in words."""
+        source, scale = self.source, self.settings.input_scale
+        times = "" if scale is None else f", times {scale:.6g}"
+        if isinstance(source, PixelInput):
+            return f"{source.shape} pixels of {source.bits} bits{times}"
+        text = f"{source.shape} spikes, 0 or 1 in every step{times}"
+        if self.settings.input is None and self._random:
+            text += " (if it is images, give input=stablespike.PixelInput, input_scale and steps)"
+        return text
 
     def _accuracy(self, predictions: Integers) -> float | None:
         """Return the share of correct predictions; None without labels."""

@@ -239,6 +239,8 @@ class Fidelity:
         The semantics with which the model was read.
     approximations : tuple of str
         Where the source's rule differs from the array's, as ``approximate=True`` allows.
+    input : str
+        The input of the imported network.
     layers : tuple of LayerFidelity
         One report per layer.
     array : str or None
@@ -274,6 +276,7 @@ class Fidelity:
     source: str
     assumed: tuple[str, ...]
     approximations: tuple[str, ...]
+    input: str
     layers: tuple[LayerFidelity, ...]
     array: str | None
     misses: tuple[str, ...]
@@ -378,6 +381,7 @@ class Fidelity:
         lines.append(self.source)
         lines += [f"  assumed: {line}" for line in self.assumed]
         lines += [f"  approximate: {line}" for line in self.approximations]
+        lines.append(f"  input: {self.input}")
         for layer in self.layers:
             lines += _layer_lines(layer)
         if self.array is not None:

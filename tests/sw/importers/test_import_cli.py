@@ -84,7 +84,9 @@ def test_a_nir_file(capsys, folder):
     assert "wrote net.safetensors" in err
     loaded = ss.load("net.safetensors")
     assert loaded.layers[0].neuron.compare == "gt"
-    assert loaded.fidelity is None
+    assert str(loaded.fidelity) == out.rstrip()
+    assert main(["report", "net.safetensors"]) == 0
+    assert capsys.readouterr().out == out
     code, out, _ = call(
         capsys, "plain.nir", *SAID, "--v-init", "2", "--sample-shape", "2,3", "--pixels", "4",
         "--input-scale", "0.25", "--steps", "3", "--calibration", "pixels.npy", "--json",
@@ -129,12 +131,18 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["plain.nir"], "dt must be given: layer0 (LIF)"),
+        (["plain.nir"], "dt, reset must be given: dt: layer0 (LIF)"),
         (["no.nir"], "no.nir does not exist; expected a NIR file"),
         (["text.nir"], "text.nir is not a NIR file"),
         (["plain.nir", *SAID, "--v-init", "rest"], "v_init must be 'v_leak', 'v_reset' or"),
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
-        (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
+        (["plain.nir", *SAID, "--pixels", "4"],
+         "sample_shape, input_scale, steps must be given: sample_shape with pixels"),
+        (["plain.nir", "--pixels", "4", "--steps", "3"],
+         "sample_shape, input_scale, dt, reset must be given: sample_shape with pixels"),
+        (["model.py:build", "--pixels", "4"],
+         "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
+        (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
         (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numbers"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
