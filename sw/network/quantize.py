@@ -294,7 +294,6 @@ def _fitted(
     per_row = layer.thresholds is not None and not layer.v_init
     outputs = len(layer.weight)
     scale, weight = np.broadcast_to(free.scale, (outputs,)).copy(), free.weight.copy()
-    had = layer.weight.any(1)
     while True:
         over = _excess(layer, scale, weight, fraction_bits, limits)
         wide = over > 1
@@ -307,14 +306,17 @@ def _fitted(
             layer.weight[wide], layer.bias[wide],
             None if layer.thresholds is None else layer.thresholds[wide], layer.v_init,
         )
-        best = _best_scale(part, weight_bits, fraction_bits, limits.state_bits, floor[wide])
-        scale[wide] = best
+        # Weights that a threshold in the membrane's range leaves too small are lost, as on any
+        # array; but sums can only be too wide if weights are not.
+        sums = wide & (limits.excess(weight) > 1)
+        scale[wide] = _best_scale(
+            part, weight_bits, fraction_bits, limits.state_bits, floor[wide]
+        )
         weight[wide] = round_all(_over(part.weight, scale[wide])).astype(np.int64)
-        lost = wide & had & ~weight.any(1)
-        if lost.any() and (per_row or not weight.any()):
+        if (sums & ~weight.any(1)).any() and (per_row or not weight.any()):
             raise DoesNotFit(
-                f"{_too_wide(layer, free, fraction_bits, limits)}; a scale that fits leaves output "
-                f"{int(lost.argmax())} no weights: give another array, or fewer weight_bits"
+                f"{_too_wide(layer, free, fraction_bits, limits)}; at a scale at which they fit, "
+                "no weights are left: give an array with more acc_bits, or weight_bits=4"
             )
     if not per_row:
         scale = scale[0]

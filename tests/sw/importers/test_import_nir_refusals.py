@@ -147,7 +147,7 @@ def test_refused_graphs(made, message):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({}, "dt, reset must be given: dt: lif1 (LIF) is described in continuous time ... reset for"),
+        ({}, "dt, reset must be given: dt: lif1 (LIF) is described in ... reset for lif1"),
         ({"reset": "zero"}, "dt must be given: lif1 (LIF) is described in continuous time"),
         ({"reset": "subtract"}, "dt, reset_timing must be given: ... reset_timing for lif1 (LIF)"),
         ({"input": ss.PixelInput((INPUTS,), 4)},

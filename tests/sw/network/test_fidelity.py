@@ -103,7 +103,7 @@ def test_silence_is_neither_exact_nor_praised():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"nonzero": 0, "zeroed": 12}, "layer one: all of its 12 weights were rounded to 0 at a sc"),
+        ({"nonzero": 0, "zeroed": 12}, "layer one: all of its 12 weights were rounded to 0"),
         ({"nonzero": 0}, "layer one: all of its weights are 0 in the source"),
         ({"cut_off": 3}, "layer one: all weights of 3 of its neurons were rounded to 0"),
         ({"array": "small", "misses": ("rows: 9 needed",)},
