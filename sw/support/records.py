@@ -81,7 +81,7 @@ def _plain(kind: Any, value: Any, name: str) -> Any:
     # A bool is an int to Python, and JSON may write a whole float without its point.
     allowed = (int, float) if kind is float else (kind,)
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {value!r}")
+        raise TypeError(f"{name} must be of type {kind.__name__}, not {value!r}")
     if kind is float and not math.isfinite(value):
         raise ValueError(f"{name} must be finite, not {value!r}")
     return kind(value)

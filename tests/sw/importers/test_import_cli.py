@@ -27,6 +27,13 @@ def jelly():
     return torch.nn.Sequential(torch.nn.Linear(6, 8), neuron.IFNode(v_threshold=0.25))
 
 
+def quiet():
+    module = build()
+    for each in (module[0], module[2]):
+        torch.nn.init.zeros_(each.bias)
+    return module
+
+
 made = build()
 linear = torch.nn.Linear(6, 8)
 number = lambda: 3
@@ -109,6 +116,46 @@ def test_a_module(capsys, folder):
         assert figures["accuracy"] is not None
         assert figures["layers"][0]["spikes"]["total"] == 9 * 4 * 8
         assert ss.load("net.safetensors").weight_bits == 8
+
+
+def test_an_array_and_test_samples(capsys, folder):
+    code, out, _ = call(
+        capsys, "model.py:build", "--sample-shape", "6", "--array", "icebreaker",
+        "--calibration", "spikes.npz", "--test", "spikes.npz", "--json",
+    )
+    assert code == 0
+    figures = json.loads(out)
+    assert (figures["array"], figures["misses"]) == ("icebreaker", [])
+    assert figures["samples"] == "9 test samples, 4 steps"
+    assert figures["accuracy"] is not None
+    assert main(["report", "net.safetensors", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == figures
+
+
+def test_silence_is_said_in_every_form(capsys, folder):
+    np.save("quiet.npy", np.zeros((20, 4, 6)))
+    plain = ("model.py:quiet", "--sample-shape", "6", "--calibration", "quiet.npy")
+    code, out, err = call(capsys, *plain)
+    assert code == 0
+    assert out.startswith("warning: no neuron of any layer ever fired on these samples")
+    assert "FidelityWarning" not in err
+    code, out, err = call(capsys, *plain, "--json")
+    figures = json.loads(out, parse_constant=pytest.fail)
+    assert figures["warnings"][0].startswith("no neuron of any layer ever fired")
+    assert figures["silent"] is True
+    assert figures["exact"] is False
+    assert figures["same_prediction"] is None
+    assert figures["layers"][0]["spikes"]["overlap"] is None
+    assert "warning: no neuron of any layer ever fired" in err
+
+
+def test_a_network_without_a_report(capsys, folder):
+    neuron = ss.Neuron(threshold=1)
+    ss.save(ss.Network(ss.SpikeInput((3,)), [ss.Dense(np.ones((2, 3)), neuron=neuron)]), "made")
+    assert main(["report", "made"]) == 2
+    assert "made is a network without the report of an import" in capsys.readouterr().err
+    assert main(["report", "none"]) == 2
+    assert "none does not exist; expected a stablespike program" in capsys.readouterr().err
 
 
 def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
