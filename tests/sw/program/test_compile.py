@@ -264,10 +264,10 @@ def test_an_import_for_the_array_is_named() -> None:
     layer = ss.Dense(np.full((2, 300), 7), neuron=ss.Neuron(threshold=16))
     net = ss.Network(ss.SpikeInput((300,)), [layer])
     for device in (None, "golden:"):
-        with pytest.raises(DoesNotFit, match="reach 0 to 2100, .*imported with array=, or with a"):
+        with pytest.raises(DoesNotFit, match=r"reach 0 to 2100, .*imported with array=, or with a"):
             ss.compile(net, "icebreaker", 4, device=device)
     with pytest.raises(DoesNotFit) as caught:
-        ss.compile(network(1000, 600), "icebreaker", 4)
+        ss.compile(network(40, 20), SMALL, 4)
     assert "array=, or" not in str(caught.value)
 
 
