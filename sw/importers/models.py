@@ -148,6 +148,11 @@ def load_module(file: str, name: str) -> Any:
 
 def _framework(module: Any) -> str:
     """Return the framework whose neurons a module has."""
+    if isinstance(module, Mapping):
+        raise TypeError(
+            "the model must be a torch.nn.Module, not a dictionary of its weights: make the "
+            "module, and load them into it (module.load_state_dict(weights))"
+        )
     if not hasattr(module, "modules"):
         raise TypeError(f"the model must be a torch.nn.Module, not {module!r}")
     classes = {base for each in module.modules() for base in type(each).__mro__}

@@ -37,6 +37,7 @@ def quiet():
 made = build()
 linear = torch.nn.Linear(6, 8)
 number = lambda: 3
+weights = linear.state_dict
 
 
 def broken():
@@ -198,6 +199,7 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
         (["model.py:other", "--sample-shape", "6"], "model.py has no other"),
         (["model.py:broken", "--sample-shape", "6"], "model.py:broken fails: KeyError"),
         (["model.py:number", "--sample-shape", "6"], "the model must be a torch.nn.Module, not 3"),
+        (["model.py:weights", "--sample-shape", "6"], "not a dictionary of its weights: make the"),
         (["model.py:linear", "--sample-shape", "6"], "it has no neurons known here"),
         (["none.py:build", "--sample-shape", "6"], "none.py does not exist; expected a Python"),
         (["fails.py:build", "--sample-shape", "6"], "fails.py:build fails: ModuleNotFoundError"),
