@@ -206,9 +206,12 @@ def _matched(
     best, least = (quantized, 1.0), measured.different((*before, plain))
     for share in _MATCHED:
         factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
-        other = with_thresholds(
-            quantized, threshold * factor, settings.fraction_bits, settings.state_bits
-        )
+        try:
+            other = with_thresholds(
+                quantized, threshold * factor, settings.fraction_bits, settings.state_bits
+            )
+        except ValueError:  # out of range: the other factors are still there
+            continue
         different = measured.different((*before, _integer(layer, index, other, settings)))
         if different < least:
             best, least = (other, factor), different

@@ -81,6 +81,14 @@ def test_steps_first():
     assert network.fidelity == rounded(calibration=SEEN, test=UNSEEN).fidelity
 
 
+def test_thresholds_at_the_end_of_their_range():
+    """The best leak is larger than the source's, but there is no room for larger thresholds."""
+    module = model(snn.Leaky, beta=0.9, threshold=255.0, grid={"bias": False})
+    network = imported(module, calibration=SEEN)
+    assert network.layers[0].neuron.threshold == 255 * 8 * 16
+    assert network.fidelity.layers[0].threshold_factor == 1
+
+
 PIXELS = ss.PixelInput((INPUTS,), 4)
 IMAGES = np.random.default_rng(0).random((20, INPUTS))
 
