@@ -289,7 +289,7 @@ class Samples:
             return f"{source.shape} pixels of {source.bits} bits{times}"
         text = f"{source.shape} spikes, 0 or 1 in every step{times}"
         if self.settings.input is None and self._random:
-            text += " (if it is images, give input=stablespike.PixelInput, input_scale and steps)"
+            text += " (images and other values need input=stablespike.PixelInput)"
         return text
 
     def _accuracy(self, predictions: Integers) -> float | None:

@@ -74,8 +74,13 @@ class SpikeFidelity:
     def warnings(self) -> tuple[str, ...]:
         """What makes the comparison say little: silence, saturation, a single neuron that fires."""
         found = []
+        if self.silent:
+            found.append("it never fired, in the source or here")
+        elif not self.active:
+            found.append("it never fired here, but did in the source")
+        elif not self.active_source:
+            found.append("it never fired in the source, but did here")
         for text, source, ours in (
-            ("it never fired", self.active_source == 0, self.active == 0),
             (
                 "all of its neurons fired in every step (saturated)",
                 self.always_source == self.neurons, self.always == self.neurons,
@@ -89,7 +94,7 @@ class SpikeFidelity:
                 where = "in the source and here" if source and ours else (
                     "in the source, but not here" if source else "here, but not in the source"
                 )
-                found.append(f"{text}, {where}")
+                found.append(f"{text} {where}")
         return tuple(found)
 
 

@@ -125,7 +125,7 @@ def test_what_the_input_is_taken_for():
     assert rounded(calibration=SEEN).fidelity.input == said
     plain = rounded().fidelity
     assert plain.input == (
-        f"{said} (if it is images, give input=stablespike.PixelInput, input_scale and steps)"
+        f"{said} (images and other values need input=stablespike.PixelInput)"
     )
     assert f"  input: {said}" in str(plain)
     assert rounded(input=ss.SpikeInput((INPUTS,))).fidelity.input == said

@@ -31,18 +31,18 @@ def test_nothing_and_nothing_is_no_agreement():
     assert found.overlap is None
     assert found.silent
     assert (found.rate_source, found.rate, found.agreement) == (0, 0, 1)
-    assert found.warnings == ("it never fired, in the source and here",)
+    assert found.warnings == ("it never fired, in the source or here",)
 
 
 @pytest.mark.parametrize(
     ("source", "ours", "said"),
     [
-        (spikes([0, 1]), spikes(), "it never fired, here, but not in the source"),
-        (spikes(), spikes([0, 1]), "it never fired, in the source, but not here"),
+        (spikes([0, 1]), spikes(), "it never fired here, but did in the source"),
+        (spikes(), spikes([0, 1]), "it never fired in the source, but did here"),
         (spikes([0], [1, 2]), spikes([], [0, 1, 2]),
-         "all of its neurons fired in every step (saturated), here, but not in the source"),
+         "all of its neurons fired in every step (saturated) here, but not in the source"),
         (spikes([2]), spikes([2]),
-         "all of its spikes are of one of its 3 neurons, in the source and here"),
+         "all of its spikes are of one of its 3 neurons in the source and here"),
     ],
 )
 def test_what_says_little_is_said(source, ours, said):
