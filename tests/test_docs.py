@@ -47,7 +47,7 @@ def test_importing(tmp_path, monkeypatch, capsys):
     assert np.isfinite(names["result"].readout).all()
     Path("model.py").write_text(MODEL)
     commands = blocks("import.md", "sh")[0].strip().splitlines()
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "stablespike"

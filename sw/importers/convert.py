@@ -3,6 +3,8 @@ importers."""
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -11,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.constraints import violations
 from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import LayerFidelity
 from ..network.neurons import Leak, Leaks
@@ -21,8 +24,9 @@ from ..network.quantize import (
     quantize_layer,
     with_thresholds,
 )
-from ..support.errors import NotExpressible
+from ..support.errors import DoesNotFit, FidelityWarning, NotExpressible
 from ..support.values import as_array
+from .fitting import LayerLimits, array_fit, weight_error
 from .graph import FloatNetwork
 from .layers import FloatLayer
 from .leaks import factors, layer_leaks
@@ -56,7 +60,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument, and what to do.
     """
-    settings.check_steps()
+    settings.check_complete()
     approximations = _approximations(network, settings)
     readout = _readout(network, settings)
     source = _input(network, settings)
@@ -74,7 +78,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
             quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
         except ValueError as error:
-            raise ValueError(f"{layer.name} ({layer.cell.source}): {error}") from None
+            kind = DoesNotFit if isinstance(error, DoesNotFit) else ValueError
+            raise kind(f"{layer.name} ({layer.cell.source}): {error}") from None
         layers.append(_integer(layer, index, quantized, settings))
         reports.append(_layer_report(layer, index, quantized, matched, settings))
     result = Network(
@@ -82,7 +87,21 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
     )
     fidelity = measured.report(result, tuple(reports), approximations)
+    if settings.array is not None:
+        found = violations(result, settings.array, fidelity.steps)
+        fidelity = replace(fidelity, misses=tuple(each.text for each in found))
+    for line in fidelity.warnings:
+        warnings.warn(line, FidelityWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
+
+
+def _outside() -> int:
+    """Return the ``stacklevel`` with which a warning of ``convert`` names the importer's caller."""
+    level, frame = 1, inspect.currentframe()
+    package = __name__.partition(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level - 1
 
 
 def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...]:
@@ -148,7 +167,7 @@ def _quantized(
     """Return the layer's integers: rounded plainly if that is exact, else with the samples."""
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
-        "scale": scale,
+        "scale": scale, "limits": _limits(layer, index, settings),
     }
     real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
     plain = quantize_layer(real, **options)
@@ -156,6 +175,13 @@ def _quantized(
         return plain
     moments = layer.moments(measured.inputs(before))
     return quantize_layer(real, moments=moments, **options)
+
+
+def _limits(layer: FloatLayer, index: int, settings: Settings) -> LayerLimits | None:
+    """Return the array's limits for a layer; None without an array."""
+    if settings.array is None:
+        return None
+    return LayerLimits(layer, settings.array, settings.bits(index))
 
 
 def _matched(
@@ -182,7 +208,12 @@ def _matched(
     best, least = (quantized, 1.0), measured.different((*before, plain))
     for share in _MATCHED:
         factor = 1.0 + share * (ratio - 1.0)
-        other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
+        try:
+            other = with_thresholds(
+                quantized, threshold * factor, settings.fraction_bits, settings.state_bits
+            )
+        except ValueError:  # out of range: the other factors are still there
+            continue
         different = measured.different((*before, _integer(layer, index, other, settings)))
         if different < least:
             furthest = factor.reshape(-1)[np.abs(factor - 1.0).argmax()]
@@ -258,10 +289,9 @@ def _layer_report(
     column = quantized.scale[:, None] if quantized.scale.ndim else quantized.scale
     matrix = layer.matrix
     ratio = matrix / column
-    size = float(np.sqrt((matrix**2).mean()))
-    error = float(np.sqrt(((quantized.weight - ratio) ** 2 * column**2).mean()))
     used = factors(leak)
     synapse_used = None if synapse_leak is None else factors(synapse_leak)
+    limits = _limits(layer, index, settings)
     exact = quantized.exact and np.array_equal(used, cell.decay)
     if synapse_used is not None and cell.synapse_decay is not None:
         exact = exact and np.array_equal(synapse_used, cell.synapse_decay)
@@ -282,8 +312,12 @@ def _layer_report(
         threshold_factor=factor,
         scale_low=float(quantized.scale.min()) / layer.divisor,
         scale_high=float(quantized.scale.max()) / layer.divisor,
-        weight_error=error / size if size else 0.0,
+        weight_error=weight_error(quantized, matrix),
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
+        nonzero=int(np.count_nonzero(quantized.weight)),
+        zeroed=int(np.count_nonzero(matrix[quantized.weight == 0])),
+        cut_off=int((matrix.any(1) & ~quantized.weight.any(1)).sum()),
+        fit=None if limits is None else array_fit(layer, quantized, limits),
         exact=exact,
         exact_steps=steps,
         spikes=None,

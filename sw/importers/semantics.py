@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..network.neurons import Leaks
 from ..support.errors import NotExpressible
 from ..support.values import as_array
+from .asking import Missing
 
 __all__ = [
     "Cell", "Decay", "Floats", "checked_choice", "checked_decay", "checked_decays",
@@ -324,13 +325,14 @@ def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
 
     Raises
     ------
-    ValueError
+    Missing, ValueError
         If it is missing or not allowed.
     """
+    name = ask.split(" ")[0]
     if value is None:
-        raise ValueError(ask)
+        raise Missing({name: ask})
     if value not in allowed:
         raise ValueError(
-            f"{ask.split(' ')[0]} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
+            f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
         )
     return str(value)

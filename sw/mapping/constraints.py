@@ -21,7 +21,14 @@ from .maps import lanes_per_channel
 from .plan import Plan, make_plans
 from .tasks import task_fields, tasks
 
-__all__ = ["Violation", "describe", "violations", "width_violations"]
+__all__ = ["COARSER", "Violation", "describe", "violations", "width_violations"]
+
+
+COARSER = (
+    "imported with array=, or with a larger scale=, it has smaller integers: array= chooses scales "
+    "at which the sums fit"
+)
+"""What an importer can do about violations whose ``scale`` is True."""
 
 
 class Violation(NamedTuple):
@@ -33,10 +40,13 @@ class Violation(NamedTuple):
         What is too large, with what is needed and what is available.
     remedy : dict of str to int
         Fields of ``ArrayConfig`` and the values they would have to have.
+    scale : bool
+        Whether an importer could avoid it by a larger scale, which makes all integers smaller.
     """
 
     text: str
     remedy: dict[str, int]
+    scale: bool = False
 
 
 _FIXED = {
@@ -109,6 +119,8 @@ def describe(
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
     if _with_options(network, config) != config:
         hint = f"device='golden:' compiles it for the golden model alone; {hint}"
+    if any(violation.scale for violation in found):
+        hint = f"{COARSER}; {hint}"
     texts = "; ".join(violation.text for violation in found) + _leaks_text(network, found)
     return f"the network does not fit the array: {texts} ({hint})"
 
@@ -338,6 +350,7 @@ def _neuron_violations(
                 f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
                 f"membranes of {config.state_bits} bits take {low} to {high}",
                 {"state_bits": signed_bits(int(array.min()), int(array.max()))},
+                scale=True,
             )
 
 
@@ -355,6 +368,7 @@ def _sum_violations(network: Network, config: ArrayConfig, index: int) -> Iterat
             f"{network.layer_name(index)}: the sums of neuron {neuron} reach {int(below[neuron])} "
             f"to {int(above[neuron])}, accumulators of {config.acc_bits} bits hold {low} to {high}",
             {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
+            scale=True,
         )
 
 
@@ -378,4 +392,5 @@ def _split_sum_violations(
             {"acc_bits": max(
                 signed_bits(int(below.min()), int(above.max())), int(most.max()).bit_length()
             )},
+            scale=True,
         )

@@ -16,7 +16,7 @@ from ..support.values import exact_choice, exact_int, exact_integers, signed_ran
 
 __all__ = [
     "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Leaks", "Neuron",
-    "Shifts", "plain_leaks",
+    "Shifts", "leaks_of", "plain_leaks",
 ]
 
 RESETS = ("subtract", "zero", "none")
@@ -197,12 +197,12 @@ class Neuron(Equal):
         exact_choice("compare", self.compare, COMPARES)
         put(
             self,
-            leak=_checked_leaks("leak", self.leak),
+            leak=leaks_of("leak", self.leak),
             threshold=self._threshold(),
             v_init=exact_int("v_init", self.v_init, STATE_LOW, STATE_HIGH),
             synapse_leak=(
                 None if self.synapse_leak is None
-                else _checked_leaks("synapse_leak", self.synapse_leak)
+                else leaks_of("synapse_leak", self.synapse_leak)
             ),
         )
 
@@ -304,7 +304,7 @@ def _several(leaks: Any) -> TypeGuard[tuple[Leak, ...]]:
     return leaks is not None and not isinstance(leaks, Leak)
 
 
-def _checked_leaks(name: str, value: Any) -> Leaks:
+def leaks_of(name: str, value: Any) -> Leaks:
     """Return one leak, or one per neuron."""
     if not _per_neuron(value):
         return Leak.of(value, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mapping.constraints import describe, violations, width_violations
+from ..mapping.constraints import COARSER, describe, violations, width_violations
 from ..mapping.groups import layer_groups
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
@@ -106,9 +106,11 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
     """A program without memory contents. It is refused only if widths are too small."""
     found = list(width_violations(network, config, steps))
     if found:
+        sums = any(each.scale for each in found)
         raise DoesNotFit(
-            f"the network does not fit the array: {'; '.join(each.text for each in found)} (an "
-            "array of other widths may: array=stablespike.ArrayConfig(...))"
+            f"the network does not fit the array: {'; '.join(each.text for each in found)} ("
+            + (f"{COARSER}; " if sums else "")
+            + "an array of other widths may: array=stablespike.ArrayConfig(...))"
         )
     layers = zip(network.layers, network.input_shapes, strict=True)
     best = tuple(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -40,6 +41,16 @@ def checked_module(module: Any) -> nn.Module:
     TypeError
         If it is not a torch module.
     """
+    if isinstance(module, (str, os.PathLike)):
+        raise TypeError(
+            f"module must be a torch.nn.Module, not {os.fspath(module)!r}: make the module, and "
+            "load its weights into it (module.load_state_dict(torch.load(path)))"
+        )
+    if isinstance(module, Mapping):
+        raise TypeError(
+            "module must be a torch.nn.Module, not a dictionary of its weights: make the module, "
+            "and load them into it (module.load_state_dict(weights))"
+        )
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, not {module!r}")
     return module

@@ -22,6 +22,7 @@ from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from ...network.neurons import Leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
+from ..asking import Missing
 from ..leaks import factors
 from ..operations import Affine, Neurons, Operation, Scaling
 from ..semantics import (
@@ -223,10 +224,11 @@ class NeuronNode:
     def _dt(self) -> float:
         dt = self._pins.dt
         if dt is None:
-            raise ValueError(
-                f"dt must be given: {self._name} ({self._kind}) is described in continuous time, "
-                "and a NIR file does not say the step (snnTorch and SpikingJelly write with 1e-4)"
-            )
+            raise Missing({
+                "dt": f"dt must be given: {self._name} ({self._kind}) is described in continuous "
+                "time, and a NIR file does not say the step (snnTorch and SpikingJelly write with "
+                "1e-4)"
+            })
         return positive("dt", dt)
 
     def _check_current(self) -> None:
@@ -259,7 +261,7 @@ class NeuronNode:
         reset = checked_choice(
             self._pins.reset, RESETS,
             f"reset must be given for {name} ({kind}): 'zero' (to v_reset, as NIR's equations do), "
-            "'subtract' the threshold, or 'none'",
+            "'subtract' the threshold (with reset_timing=), or 'none'",
         )
         if reset == "subtract":
             checked_choice(
@@ -283,11 +285,11 @@ class NeuronNode:
         value, name, kind = self._pins.v_init, self._name, self._kind
         if value is None:
             if origin.any() or v_leak.any():
-                raise ValueError(
-                    f"v_init must be given for {name} ({kind}): its v_leak or v_reset is not 0, "
-                    "and a NIR file does not say where membranes start; 'v_leak', 'v_reset' or a "
-                    "number"
-                )
+                raise Missing({
+                    "v_init": f"v_init must be given for {name} ({kind}): its v_leak or v_reset is "
+                    "not 0, and a NIR file does not say where membranes start; 'v_leak', 'v_reset' "
+                    "or a number"
+                })
             return np.zeros(())
         if value == "v_leak":
             return v_leak - origin

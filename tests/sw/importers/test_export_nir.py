@@ -114,7 +114,7 @@ def test_our_export_in_plain_nir_has_the_same_spikes():
     written = ss.to_nir(ours)
     for node in (written, *written.nodes.values()):
         node.metadata = {}
-    with refuses(ValueError, "dt ... given: layer0 (LIF) is described in continuous time"):
+    with refuses(ValueError, "dt, reset must be given: dt: layer0 (LIF) is described in"):
         ss.from_nir(written)
     network_ = ss.from_nir(written, **SAID)
     for mine, other in zip(network_.layers, ours.layers, strict=True):

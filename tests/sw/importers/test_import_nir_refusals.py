@@ -147,7 +147,12 @@ def test_refused_graphs(made, message):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({}, "dt ... given: lif1 (LIF) is described in continuous time"),
+        ({}, "dt, reset must be given: dt: lif1 (LIF) is described in ... reset for lif1"),
+        ({"reset": "zero"}, "dt must be given: lif1 (LIF) is described in continuous time"),
+        ({"reset": "subtract"}, "dt, reset_timing must be given: ... reset_timing for lif1 (LIF)"),
+        ({"input": ss.PixelInput((INPUTS,), 4)},
+         "input_scale, steps, dt, reset must be given: ... 1 / 15 ... the steps per sample; dt"),
+        ({"dt": 1.0, "input": ss.PixelInput((INPUTS,), 4)}, "at least dt = 1"),
         ({"dt": -1.0}, "dt ... positive finite number ... -1.0"),
         ({"dt": "small"}, "dt ... positive finite number ... 'small'"),
         ({"dt": 1.0}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),

@@ -94,7 +94,7 @@ def test_membranes_that_meet_the_end_of_their_range_are_not_called_exact():
 
 def test_other_time_constants_are_measured():
     module = model(neuron.LIFNode, tau=3.0, v_threshold=0.5)
-    network = imported(module, calibration=SAMPLES)
+    network = imported(module, calibration=SAMPLES, test=SAMPLES)
     report = network.fidelity
     assert not report.exact
     assert report.layers[0].decay_asked == pytest.approx(2 / 3)

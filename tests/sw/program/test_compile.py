@@ -266,6 +266,18 @@ def test_widths_count_for_the_golden_model_too(changes, message) -> None:
         ss.compile(net, array, 9, device="golden:")
 
 
+def test_an_import_for_the_array_is_named() -> None:
+    """Where integers are too large, a larger scale makes them smaller."""
+    layer = ss.Dense(np.full((2, 300), 7), neuron=ss.Neuron(threshold=16))
+    net = ss.Network(ss.SpikeInput((300,)), [layer])
+    for device in (None, "golden:"):
+        with pytest.raises(DoesNotFit, match=r"reach 0 to 2100, .*imported with array=, or with a"):
+            ss.compile(net, "icebreaker", 4, device=device)
+    with pytest.raises(DoesNotFit) as caught:
+        ss.compile(network(40, 20), SMALL, 4)
+    assert "array=, or" not in str(caught.value)
+
+
 def test_a_preset_that_would_do_is_named() -> None:
     with pytest.raises(DoesNotFit, match="it fits the preset 'icebreaker', or an ArrayConfig like"):
         ss.compile(network(40, 20), SMALL, 4)
