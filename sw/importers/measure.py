@@ -15,6 +15,7 @@ from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
 from ..samples.samples import check_samples
 from ..support.values import as_array, exact_integers
 from .graph import FloatNetwork, Run
+from .ranges import clipped_membranes
 from .semantics import Floats
 from .settings import Settings
 
@@ -256,6 +257,9 @@ class Samples:
             # The membranes of the two networks differ in scale, so each prediction uses only its
             # own network.
             scores = self.run.membrane[chosen]
+            approximations += clipped_membranes(
+                layers[-1], scores, result.readout, network.fraction_bits, self.settings.state_bits
+            )
         else:
             scores = self.network.layers[-1].output(sources[-1]).sum(0).astype(np.int64)
         theirs, ours = scores.argmax(1), result.prediction
