@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..network import COMPARES, RESET_TIMINGS, RESETS
 from ..support.errors import NotExpressible
-from ..support.values import as_array
+from ..support.values import as_array, exact_choice
 
 __all__ = [
     "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
@@ -72,6 +73,11 @@ class Cell:
         Shifts that the source pins; None to choose the closest.
     synapse_leak : (int or None, int or None) or None
         The same for the synaptic current.
+
+    Raises
+    ------
+    ValueError
+        If ``reset``, ``reset_timing`` or ``compare`` is none of these.
     """
 
     source: str
@@ -90,6 +96,12 @@ class Cell:
     membrane_differs: str = ""
     leak: tuple[int | None, int | None] | None = None
     synapse_leak: tuple[int | None, int | None] | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
+        ):
+            exact_choice(name, getattr(self, name), allowed)
 
     @property
     def fires(self) -> bool:
