@@ -162,7 +162,7 @@ def sinabs() -> Iterator[Row]:
     from sinabs.layers import IAF, LIF, SumPool2d
     from sinabs.nir import to_nir
 
-    def rows() -> Iterator[tuple[str, list[Any], tuple[int, ...], dict[str, Any]]]:
+    def rows() -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
         def lif(decay: float, reset: Any = None) -> Any:
             return LIF(
                 tau_mem=exact_tau(torch, decay, 1.0), spike_fn=SingleSpike, norm_input=True,
@@ -175,14 +175,14 @@ def sinabs() -> Iterator[Row]:
         def dense(first: Any, second: Any) -> list[Any]:
             return [torch_linear(torch, 40, 24), first, torch_linear(torch, 20, 40), second]
 
-        yield "IAF", dense(iaf(), iaf()), (24,), {}
-        yield "LIF", dense(lif(0.5), lif(0.5)), (24,), {}
-        yield "LIF, two time constants", dense(lif(0.5), lif(0.75)), (24,), {}
+        yield "IAF", dense(iaf(), iaf()), {}
+        yield "LIF", dense(lif(0.5), lif(0.5)), {}
+        yield "LIF, two time constants", dense(lif(0.5), lif(0.75)), {}
         zero = dense(lif(0.5, MembraneReset()), lif(0.5, MembraneReset()))
-        yield "LIF, MembraneReset", zero, (24,), {"reset": "zero"}
+        yield "LIF, MembraneReset", zero, {"reset": "zero"}
 
     inputs = samples()
-    for name, layers, shape, said in rows():
+    for name, layers, said in rows():
         module = torch.nn.Sequential(*layers)
         neurons = [each for each in layers if isinstance(each, (IAF, LIF))]
         module(torch.from_numpy(inputs[:1]))

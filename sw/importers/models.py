@@ -16,7 +16,9 @@ from ..support.errors import FileError, NotExpressible
 __all__ = ["import_model", "load_module"]
 
 _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
-_PINS = ("dt", "reset", "reset_timing", "cuba_current", "v_init", "compare")
+_PINS = (
+    "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
+)
 _FRAMEWORKS = ("snntorch", "spikingjelly")
 
 

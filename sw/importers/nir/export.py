@@ -252,7 +252,7 @@ def _neurons(
                 "w_in": current["r"], "v_leak": values["v_leak"],
             }
         else:
-            nodes[f"layer{index}_current"] = getattr(nir, synapse)(**current)
+            nodes[f"current{index}"] = getattr(nir, synapse)(**current)
     if threshold is not None:
         membrane += "F"
         values["v_threshold"] = threshold

@@ -26,6 +26,7 @@ from .neurons import INTEGRATIONS, Pins
 from .nodes import Reader
 from .recognition import differ, hint, looks_like, question
 from .shapes import check_output, input_shape
+from .spyx import check_wiring
 from .units import Unit, grouped
 from .writers import PLAIN, WRITERS, Writing
 
@@ -122,6 +123,8 @@ def from_nir(
     record = WRITERS.get(writer or "")
     if record is not None:
         graph = record.graph(graph)
+    else:
+        check_wiring(graph)
     nodes, back = chained(graph)
     if record is not None:
         nodes = list(record.chain(nodes))

@@ -182,6 +182,7 @@ class NeuronNode:
         """Return the decays of membrane and synaptic current, and the gain of the input."""
         name, kind, node = self._name, self._kind, self._node
         synapse_decay, synapse_gain = None, np.ones(())
+        tau: str | None = None if node.kind in ("IF", "I") else "tau"
         if node.kind.startswith("Cuba"):
             self._check_current()
             w_in = node.get("w_in")
@@ -189,8 +190,6 @@ class NeuronNode:
                 name, node, "tau_syn", "w_in" if w_in is not None else None
             )
             tau = "tau_mem"
-        else:
-            tau = None if node.kind in ("IF", "I") else "tau"
         if self._unit.synapse is not None:
             synapse_decay, synapse_gain = self._integrator(*self._unit.synapse)
         decay, gain = self._integrated(name, node, tau, "r")
@@ -247,8 +246,8 @@ class NeuronNode:
     def _check_current(self) -> None:
         current = checked_choice(
             self._pins.cuba_current, ("new", "last"),
-            f"cuba_current must be given for {self._name} ({self._kind}): 'new' if the membrane gets "
-            "the current this step's input went into, 'last' if the one before",
+            f"cuba_current must be given for {self._name} ({self._kind}): 'new' if the membrane "
+            "gets the current this step's input went into, 'last' if the one before",
         )
         if current == "last":
             raise NotExpressible(

@@ -164,7 +164,8 @@ def _flatten(name: str, kind: str, node: Node) -> list[Operation]:
 
 
 def _conv(name: str, kind: str, node: Node) -> list[Operation]:
-    padding = node.values["padding"] if isinstance(node.values["padding"], str) else _pair(node.values["padding"])
+    padding = node.values["padding"]
+    padding = padding if isinstance(padding, str) else _pair(padding)
     weight = finite(name, kind, "weight", node.values["weight"])
     bias = _bias(name, kind, node.get("bias"), len(weight))
     dilation, groups = _pair(node.values["dilation"]), int(node.values["groups"])
@@ -173,7 +174,7 @@ def _conv(name: str, kind: str, node: Node) -> list[Operation]:
 
 def _pool(name: str, kind: str, node: Node) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
-    pairs = (_pair(each) for each in (node.values["kernel_size"], node.values["stride"], node.values["padding"]))
+    pairs = (_pair(node.values[each]) for each in ("kernel_size", "stride", "padding"))
     return [Pool(name, kind, mode, *pairs)]
 
 

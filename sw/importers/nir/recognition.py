@@ -28,6 +28,8 @@ _FX = re.compile(r"_\d+")  # torch.fx numbers the layers of a Sequential so
 def looks_like(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> list[tuple[str, str]]:
     """Return the writers that a file looks like, and by what.
 
+    It may still mean the same by it: ``differ`` says so.
+
     Parameters
     ----------
     units : sequence of Unit
@@ -61,8 +63,9 @@ def question(name: str, found: Sequence[tuple[str, str]]) -> str:
     looks = " or ".join(f"{WRITERS[each].release} ({why})" for each, why in found)
     answers = " or ".join(f"writer={each!r}" for each, _ in found)
     return (
-        f"{name} looks like a file of {looks}, which means other numbers than NIR's equations say: "
-        f"give {answers} to read it so, or writer={PLAIN!r} for the equations as they are"
+        f"{name} looks like a file of {looks}, which runs its networks otherwise than NIR's "
+        f"equations say: give {answers} to read it so, or writer={PLAIN!r} for the equations as "
+        "they are"
     )
 
 
@@ -70,9 +73,8 @@ def differ(ours: Sequence[Operation], others: Sequence[Operation]) -> bool:
     """Whether two readings of one file compute different things."""
     if [type(each) for each in ours] != [type(each) for each in others]:
         return True
-    return any(
-        _differ(a, b) for a, b in zip(ours, others, strict=True) if isinstance(a, (Neurons, Scaling))
-    )
+    pairs = zip(ours, others, strict=True)
+    return any(_differ(a, b) for a, b in pairs if isinstance(a, (Neurons, Scaling)))
 
 
 def _differ(a: Operation, b: Operation) -> bool:
@@ -194,14 +196,12 @@ def _spikingjelly(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> st
                        or [np.zeros(0)])
         for each in ("v_leak", "v_reset")
     )
-    ones = _parameters([unit for unit in units if unit.node.kind == "LIF"], "r")
-    if leaks.any() and leaks.shape == resets.shape and (leaks == resets).all() and (
-        (ones == 1).all() or _ratio("spikingjelly", units)
-    ):
-        return "v_leak = v_reset, and r = 1 or tau / 1e-4"
-    if all(map(_FX.fullmatch, names)) and _ratio("spikingjelly", units):
-        return "names such as _0, and r = tau / 1e-4"
-    return ""
+    steps = implied_steps(WRITERS["spikingjelly"], units)
+    if steps.size and not (np.abs(steps / steps[0] - 1) < _CLOSE).all():
+        return ""
+    if leaks.any() and leaks.shape == resets.shape and (leaks == resets).all():
+        return "v_leak = v_reset, and r = 1 or tau / dt"
+    return "names such as _0, which torch.fx gives" if all(map(_FX.fullmatch, names)) else ""
 
 
 _LOOKS: dict[str, Callable[[Sequence[Unit], Sequence[str], Pins], str]] = {

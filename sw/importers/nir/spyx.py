@@ -12,7 +12,7 @@ from ...support.errors import NotExpressible
 from ..semantics import finite
 from .files import Graph, Node
 
-__all__ = ["spyx_chain", "spyx_graph"]
+__all__ = ["check_wiring", "spyx_chain", "spyx_graph"]
 
 _LAYER = re.compile(r"layer_(\d+)(_threshold)?")
 
@@ -42,13 +42,30 @@ def spyx_graph(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
+def check_wiring(graph: Graph) -> None:
+    """Refuse a graph whose recurrent layers are wired as spyx wires them.
+
+    Raises
+    ------
+    NotExpressible
+        Naming the layer.
+    """
+    for name, node in graph.nodes.items():
+        if isinstance(node, Graph) and _rewired(node).edges != node.edges:
+            raise NotExpressible(
+                name, "NIRGraph", "its input goes to its recurrent weights, as spyx 1.0.0 writes "
+                "RIF, RLIF and RCuBaLIF", "writer='spyx', which puts it right",
+            )
+
+
 def _rewired(graph: Graph) -> Graph:
     """Return a nested graph with the edge from its Input to its weights moved to its neurons."""
     kinds = {name: node.kind for name, node in graph.nodes.items()}
     edges = []
     for a, b in graph.edges:
         targets = [d for c, d in graph.edges if c == b]
-        if kinds.get(a) == "Input" and kinds.get(b) == "Linear" and len(targets) == 1:
+        loop = len(targets) == 1 and (targets[0], b) in graph.edges
+        if kinds.get(a) == "Input" and kinds.get(b) == "Linear" and loop:
             b = targets[0]
         edges.append((a, b))
     return replace(graph, edges=tuple(edges))

@@ -370,8 +370,7 @@ WRITERS = {
             Pins(1e-4, "subtract", "next_step", "new", None, "gt"),
             ("reset", "reset_timing"), _ratio_step, _snntorch,
             ("no inhibition, no graded_spikes_factor, no state_quant",
-             "its reset_mechanism and reset_delay, unless reset= and reset_timing= are given, are "
-             "snnTorch's own"),
+             "its own reset_mechanism and reset_delay, where reset= and reset_timing= are missing"),
         ),
         Writer(
             "spikingjelly", "SpikingJelly 2.0.0", ("IF", "LIF", "CubaLIF"),
