@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...support.errors import FileError, NotExpressible
+from ...support.values import as_array
 from ..framework import imported
 
 __all__ = ["METADATA", "PARAMETERS", "Graph", "Node", "checked_node", "kept_metadata", "read_graph"]
@@ -147,7 +148,10 @@ def _of_memory(graph: Any) -> Graph:
 
 def _node_of_memory(node: Any) -> Node:
     kind = type(node).__name__
-    fields = {name: value for name, value in vars(node).items() if name != "metadata"}
+    fields = {
+        name: as_array(name, value) if hasattr(value, "detach") else value  # Norse leaves tensors
+        for name, value in vars(node).items() if name != "metadata"
+    }
     if kind in ("Input", "Output"):
         types = fields.get(f"{kind.lower()}_type") or {}
         fields = {"shape": next(iter(types.values()), None)}

@@ -202,7 +202,7 @@ def _by_equations(
         found = looks_like(units, names, pins)
     try:
         ops = reader.chain(entries, back)
-    except NotExpressible:
+    except (FileError, NotExpressible):
         raise
     except ValueError as error:
         if not found:

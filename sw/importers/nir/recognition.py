@@ -51,11 +51,11 @@ def looks_like(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> list[
 
 
 def hint(found: Sequence[tuple[str, str]]) -> str:
-    """Return what to say besides, where a file that looks like one of a writer lacks something."""
-    return " or ".join(
-        f"writer={name!r} gives what is missing if {WRITERS[name].release} wrote the file ({why})"
-        for name, why in found
+    """Return what to add to an error about a file that looks like one of a writer."""
+    answers = " or ".join(
+        f"writer={name!r} if {WRITERS[name].release} wrote it ({why})" for name, why in found
     )
+    return f"or give {answers}"
 
 
 def question(name: str, found: Sequence[tuple[str, str]]) -> str:
@@ -130,7 +130,8 @@ def _one_step(writer: str, units: Sequence[Unit], pins: Pins) -> float | None:
         return None
     if steps.max() / steps.min() - 1 > _CLOSE:
         return None
-    step, taus = float(steps[0]), _taus(units)
+    step = float(steps[0])
+    taus = np.concatenate([_parameters(units, each) for each in ("tau", "tau_mem")])
     usual = pins.dt if pins.dt is not None else WRITERS[writer].pins.dt
     assert usual is not None
     # One time constant implies some step in any case; several agree only if they were so made.

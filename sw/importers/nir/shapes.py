@@ -81,7 +81,7 @@ def _axes(shape: Shape, behind: Sequence[tuple[str, Node] | Unit]) -> int:
 
 def _lead(shape: Shape, size: int) -> Shape | None:
     """Return the axes in front of those that hold ``size`` values, or None."""
-    for axes in range(len(shape), 0, -1):
+    for axes in range(1, len(shape) + 1):
         if prod(shape[-axes:]) == size:
             return shape[: len(shape) - axes]
     return None
@@ -110,5 +110,8 @@ def check_output(last: tuple[str, Node], neurons: int, lead: Shape | None) -> No
         return
     shape = tuple(int(size) for size in np.ravel(values))
     found = _lead(shape, neurons)
-    if found is None or not (lead is None or found == lead or set(found) <= {1}):
+    # Axes of 1 may be counted to either part.
+    several = None if found is None else [size for size in found if size != 1]
+    known = lead is None or several in ([], [size for size in lead if size != 1])
+    if several is None or not known:
         raise ValueError(f"{name} (Output) has the shape {shape}, but {neurons} neurons feed it")

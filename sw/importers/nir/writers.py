@@ -127,12 +127,11 @@ class Writing:
     def _check_given(self, units: Sequence[Unit]) -> None:
         own = vars(self.writer.pins)
         for name, value in self._given.items():
+            usual = None if name in self.writer.free else own[name]
             said = {
-                self.writer.rules.get(unit.node.kind, {}).get(name, None if name in
-                self.writer.free else own[name])
-                for unit in units
+                self.writer.rules.get(unit.node.kind, {}).get(name, usual) for unit in units
             }
-            if name == "integration" and own[name] is None:
+            if name == "integration" and usual is None:
                 said = {"euler"}
             if said and None not in said and value not in said:
                 raise ValueError(
@@ -172,7 +171,10 @@ class Writing:
         rules: dict[str, Any] = {
             **free, **self.writer.rules.get(kind, {}), "dt": self.dt, **self._instead,
         }
-        return replace(self.writer.pins, **rules)
+        pins = replace(self.writer.pins, **rules)
+        if pins.reset != "subtract" and "reset_timing" not in rules:
+            pins = replace(pins, reset_timing="same_step")  # the others have no timing
+        return pins
 
     def corrected(self, unit: Unit) -> Unit:
         """Return a layer of neurons with the parameters put right."""
@@ -340,20 +342,20 @@ WRITERS = {
     for each in (
         Writer(
             "rockpool", "rockpool 3.1.0", ("LIF", "CubaLIF", "LI"),
-            Pins(1e-3, "subtract", "same_step", "new", None, "ge", "exponential"), ("dt",),
+            Pins(1e-3, "subtract", "same_step", "new", 0.0, "ge", "exponential"), ("dt",),
             _rockpool_step, _rockpool,
             (f"{_MANY} (max_spikes_per_dt=1)", "no recurrent weights, and neurons without bias"),
         ),
         Writer(
             "spyx", "spyx 1.0.0", ("IF", "LIF", "CubaLIF", "LI"),
-            Pins(1.0, "subtract", "next_step", "new", None, "gt"), ("dt",), _spyx_step, _spyx,
+            Pins(1.0, "subtract", "next_step", "new", 0.0, "gt"), ("dt",), _spyx_step, _spyx,
             ("r and w_in such that the input is added as it is",),
             rules={"CubaLIF": {"reset_timing": "same_step"}}, late=FIRING,
             graph=spyx_graph, chain=spyx_chain,
         ),
         Writer(
             "sinabs", "sinabs 3.1.3", ("IF", "LIF", "LI"),
-            Pins(1.0, "subtract", "same_step", "new", None, "ge", "exponential"), ("reset",),
+            Pins(1.0, "subtract", "same_step", "new", 0.0, "ge", "exponential"), ("reset",),
             lambda name, node: None, _sinabs,
             (f"{_MANY} (spike_fn=SingleSpike)",
              "norm_input=True where it leaks, no tau_syn, no min_v_mem"),
@@ -367,7 +369,7 @@ WRITERS = {
         ),
         Writer(
             "snntorch", "snnTorch 1.0.0", ("LIF", "CubaLIF"),
-            Pins(1e-4, "subtract", "next_step", "new", None, "gt"),
+            Pins(1e-4, "subtract", "next_step", "new", 0.0, "gt"),
             ("reset", "reset_timing"), _ratio_step, _snntorch,
             ("no inhibition, no graded_spikes_factor, no state_quant",
              "its own reset_mechanism and reset_delay, where reset= and reset_timing= are missing"),

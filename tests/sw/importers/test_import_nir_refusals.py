@@ -135,8 +135,8 @@ def pools(**settings):
                        affine(3, 3), lif(3)), "its membrane goes on to affine2 (Affine)"),
         (lambda: graph(nir.Scale(values(3, 1)), affine(3, INPUTS), lif(3)),
          "scale0 (Scale): its factor ... one value or 24"),
-        (lambda: graph(affine(3, INPUTS), lif(3), shape=(2, INPUTS)),
-         "affine0 (Affine): its weight ... (out, 48) for an input of (2, 24)"),
+        (lambda: graph(affine(3, INPUTS), lif(3), shape=(2, INPUTS // 4)),
+         "affine0 (Affine): its weight ... (out, 12) for an input of (2, 6)"),
     ],
 )
 def test_refused_graphs(made, message):
