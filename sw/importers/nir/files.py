@@ -150,7 +150,7 @@ def _node_of_memory(node: Any) -> Node:
     kind = type(node).__name__
     fields = {
         name: as_array(name, value) if hasattr(value, "detach") else value  # Norse leaves tensors
-        for name, value in vars(node).items() if name != "metadata"
+        for name, value in getattr(node, "__dict__", {}).items() if name != "metadata"
     }
     if kind in ("Input", "Output"):
         types = fields.get(f"{kind.lower()}_type") or {}

@@ -264,6 +264,13 @@ def test_types_that_nir_does_not_know(file):
         ss.from_nir(file, **SAID)
 
 
+def test_nodes_that_a_writer_left_empty():
+    made = two_layers()
+    made.nodes["linear2"] = None  # as Norse 1.1.0 leaves layers that it does not know
+    with refuses(ss.NotExpressible, "linear2 (NoneType): no layer of this array computes it"):
+        ss.from_nir(made, **SAID)
+
+
 def test_nodes_with_other_parameters(file):
     edit(file, "lif1", refractory=np.ones(30))
     with refuses(ss.NotExpressible, "lif1 (LIF): it has parameters that NIR 1.0 does not "
