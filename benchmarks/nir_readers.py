@@ -28,7 +28,7 @@ def networks() -> dict[str, Any]:
     rng = np.random.default_rng(0)
 
     def settings(more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        own = {name: more.pop(name) for name in ("pool_before", "stride", "padding") if name in more}
+        own = {name: more.pop(name) for name in ("pool_before", "padding") if name in more}
         fires = {} if more.get("fires") is False else {"threshold": 60}
         return ss.Neuron(**{"leak": (1, None), **fires, **more}), own
 

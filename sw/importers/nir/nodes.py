@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...support.errors import NotExpressible
-from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling
+from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Shape
 from ..semantics import Floats, finite
 from .files import PARAMETERS, Node, checked_node
 from .neurons import NeuronNode, Pins
@@ -160,28 +160,37 @@ def _scale(name: str, kind: str, node: Node) -> list[Operation]:
 
 
 def _flatten(name: str, kind: str, node: Node) -> list[Operation]:
-    return [Reshape(name, kind, int(node.values["start_dim"]), int(node.values["end_dim"]))]
+    return [Reshape(name, kind, _number(node, "start_dim"), _number(node, "end_dim"))]
 
 
 def _conv(name: str, kind: str, node: Node) -> list[Operation]:
-    padding = node.values["padding"]
-    padding = padding if isinstance(padding, str) else _pair(padding)
+    axes = 1 if kind == "Conv1d" else 2
     weight = finite(name, kind, "weight", node.values["weight"])
+    if weight.ndim != axes + 2:
+        kernel = "k" if axes == 1 else "kh, kw"
+        raise ValueError(f"{name} ({kind}): weight must be (out, in, {kernel}), not {weight.shape}")
     bias = _bias(name, kind, node.get("bias"), len(weight))
-    dilation, groups = _pair(node.values["dilation"]), int(node.values["groups"])
-    return [Conv(name, kind, weight, bias, _pair(node.values["stride"]), padding, dilation, groups)]
+    stride, dilation = (_sizes(node.values[each], axes) for each in ("stride", "dilation"))
+    padding = node.values["padding"]
+    padding = padding if isinstance(padding, str) else _sizes(padding, axes)
+    return [Conv(name, kind, weight, bias, stride, padding, dilation, _number(node, "groups"))]
 
 
 def _pool(name: str, kind: str, node: Node) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
-    pairs = (_pair(node.values[each]) for each in ("kernel_size", "stride", "padding"))
-    return [Pool(name, kind, mode, *pairs)]
+    sizes = (_sizes(node.values[each], 2) for each in ("kernel_size", "stride", "padding"))
+    return [Pool(name, kind, mode, *sizes)]
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _number(node: Node, parameter: str) -> int:
+    (number,) = _sizes(node.values[parameter], 1)
+    return number
+
+
+def _sizes(value: Any, axes: int) -> Shape:
+    """Return an integer for each axis, of one for all or one for each."""
     array = np.asarray(value).reshape(-1)
-    if array.size == 1:
-        return int(array[0]), int(array[0])
-    if array.size != 2:
-        raise ValueError(f"a window, stride or padding must be one or two integers, not {value!r}")
-    return int(array[0]), int(array[1])
+    if array.size not in (1, axes) or array.dtype.kind not in "iu":
+        numbers = "one integer" if axes == 1 else "one or two integers"
+        raise ValueError(f"a window, stride, padding or number must be {numbers}, not {value!r}")
+    return tuple(int(each) for each in np.broadcast_to(array, (axes,)))

@@ -233,6 +233,30 @@ def test_gains_with_an_axis_for_the_batch_and_a_way_back():
     assert ss.from_nir(made, **SAID, weight_bits=8) == plain
 
 
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (1, "same")])
+@pytest.mark.parametrize("lead", [(), (4,)])
+def test_convolutions_of_one_axis(stride, padding, lead):
+    kernel, dense = weights(4, 2 * 3, 1).reshape(4, 2, 3), weights(5, 4 * 5, 2)
+    length = {0: 8, 1: 5, "same": 10}[padding]
+    dense = weights(5, 4 * length, 2)
+    conv = nir.Conv1d(10, kernel, stride, padding, 1, 1, np.arange(4) / 8)
+    made = graph(conv, lif((4, length)), nir.Flatten({"input": None}, 0, -1), nir.Linear(dense),
+                 lif(5), shape=(*lead, 2, 10))
+    ours = ss.from_nir(made, **SAID)
+    assert ours.fidelity.exact
+    samples = (np.random.default_rng(0).random((50, STEPS, 2, 10)) < 0.4).astype(int)
+    spikes = ss.Golden(ours).run(samples.reshape(50, STEPS, *ours.input.shape), trace=True).spikes
+    wide = np.pad(samples, ((0, 0), (0, 0), (0, 0), (1, 1))) if padding else samples
+    windows = np.lib.stride_tricks.sliding_window_view(wide, 3, axis=3)[..., ::stride, :]
+    current = np.einsum("btclk,ock->btol", windows, kernel) + np.arange(4)[:, None] / 8
+    v, kept = np.zeros(current[:, 0].shape), []
+    for t in range(STEPS):
+        v = v / 2 + current[:, t]
+        kept.append(v > 1)
+        v = np.where(v > 1, 0, v)
+    assert (spikes[0].reshape(50, STEPS, 4, length) == np.stack(kept, 1)).all()
+
+
 def test_delays_of_nothing():
     made = graph(affine(20, INPUTS), nir.Delay(values(20, 0)), lif(20))
     assert ss.from_nir(made, **SAID).layers == ss.from_nir(
