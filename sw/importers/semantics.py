@@ -7,7 +7,6 @@ rule, the cell holds the nearest one, and ``inexact`` says how they differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +18,8 @@ from ..support.errors import NotExpressible
 from ..support.values import as_array, exact_choice
 
 __all__ = [
-    "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
-    "squeezed", "tidy",
+    "Cell", "Floats", "checked_decay", "checked_threshold", "finite", "one_value", "squeezed",
+    "tidy",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -242,29 +241,3 @@ def squeezed(values: Floats) -> Floats:
     """Return one number, (), if all ``values`` are the same, else ``values``."""
     flat = values.reshape(-1)
     return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
-
-
-def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
-    """Return ``value``, which the caller must have given.
-
-    Parameters
-    ----------
-    value : str or None
-        The value.
-    allowed : sequence of str
-        What it may be.
-    ask : str
-        The message if it is None. It begins with the name of the argument.
-
-    Raises
-    ------
-    ValueError
-        If it is missing or not allowed.
-    """
-    if value is None:
-        raise ValueError(ask)
-    if value not in allowed:
-        raise ValueError(
-            f"{ask.split(' ')[0]} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
-        )
-    return str(value)

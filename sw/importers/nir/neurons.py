@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import exp, expm1
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,6 @@ from ..operations import Affine, Neurons, Operation, Scaling
 from ..semantics import (
     Cell,
     Floats,
-    checked_choice,
     checked_decay,
     checked_threshold,
     finite,
@@ -110,6 +110,38 @@ class NeuronNode:
         self._kept = _kept_rule(unit.name, unit.kind, unit.node)
         self.noted = bool(self._kept)
         self._pins = self._merged(pins) if self.noted else pins
+
+    def missing(self) -> dict[str, str]:
+        """Return what the caller must still give, by name, with the question."""
+        pins, node, where = self._pins, self._node, f"{self._name} ({self._kind})"
+        asked: dict[str, str] = {}
+        if pins.dt is None:
+            asked["dt"] = (
+                f"dt must be given: {where} is described in continuous time, and a NIR file does "
+                "not say the step (snnTorch and SpikingJelly write with 1e-4)"
+            )
+        if node.kind.startswith("Cuba") and pins.cuba_current is None:
+            asked["cuba_current"] = (
+                f"cuba_current must be given for {where}: 'new' if the membrane gets the current "
+                "this step's input went into, 'last' if the one before"
+            )
+        resets = self._fires and self._unit.threshold is None
+        if resets and pins.reset is None:
+            asked["reset"] = (
+                f"reset must be given for {where}: 'zero' (to v_reset, as NIR's equations do), "
+                "'subtract' the threshold, or 'none'"
+            )
+        if resets and pins.reset == "subtract" and pins.reset_timing is None:
+            asked["reset_timing"] = (
+                f"reset_timing must be given for {where}: 'same_step' as the spike, or 'next_step'"
+            )
+        moved = [name for name in ("v_leak", "v_reset") if node.get(name) is not None]
+        if pins.v_init is None and any(self._values(name).any() for name in moved):
+            asked["v_init"] = (
+                f"v_init must be given for {where}: its v_leak or v_reset is not 0, and a NIR file "
+                "does not say where membranes start; 'v_leak', 'v_reset' or a number"
+            )
+        return asked
 
     def operations(self, back: Affine | None) -> list[Operation]:
         """Return the neurons, after a scaling of their inputs if they have their own gains.
@@ -213,7 +245,7 @@ class NeuronNode:
         ``tau`` and ``gain`` are names of parameters: without ``tau`` the state does not leak, and
         without ``gain`` it is 1.
         """
-        dt, factor = self._dt(), np.ones(())
+        dt, factor = positive("dt", self._pins.dt), np.ones(())
         if gain is not None:
             factor = _positive(name, node, gain)
         if tau is None:
@@ -234,22 +266,8 @@ class NeuronNode:
             decay, rule = 1.0 - share, f"1 - dt / {tau}"
         return checked_decay(name, node.kind, f"the decay {rule}", decay), factor * share
 
-    def _dt(self) -> float:
-        dt = self._pins.dt
-        if dt is None:
-            raise ValueError(
-                f"dt must be given: {self._name} ({self._kind}) is described in continuous time, "
-                "and a NIR file does not say the step (snnTorch and SpikingJelly write with 1e-4)"
-            )
-        return positive("dt", dt)
-
     def _check_current(self) -> None:
-        current = checked_choice(
-            self._pins.cuba_current, ("new", "last"),
-            f"cuba_current must be given for {self._name} ({self._kind}): 'new' if the membrane "
-            "gets the current this step's input went into, 'last' if the one before",
-        )
-        if current == "last":
+        if self._pins.cuba_current == "last":
             raise NotExpressible(
                 self._name, self._kind, "cuba_current='last' delays the current by one step",
                 "cuba_current='new'",
@@ -273,18 +291,7 @@ class NeuronNode:
         """Return the value that the membrane is counted from, and the threshold above it."""
         if self._unit.threshold is not None:
             return np.zeros(()), _unbatched(self._unit.threshold)
-        name, kind = self._name, self._kind
-        reset = checked_choice(
-            self._pins.reset, RESETS,
-            f"reset must be given for {name} ({kind}): 'zero' (to v_reset, as NIR's equations do), "
-            "'subtract' the threshold, or 'none'",
-        )
-        if reset == "subtract":
-            checked_choice(
-                self._pins.reset_timing, RESET_TIMINGS,
-                f"reset_timing must be given for {name} ({kind}): 'same_step' as the spike, or "
-                "'next_step'",
-            )
+        name, kind, reset = self._name, self._kind, self._pins.reset
         # v_reset is optional in NIR.
         origin = np.zeros(())
         if self._node.get("v_reset") is not None:
@@ -300,18 +307,12 @@ class NeuronNode:
         """Return the membrane at the start of a sample, counted from ``origin``."""
         value, name, kind = self._pins.v_init, self._name, self._kind
         if value is None:
-            if origin.any() or v_leak.any():
-                raise ValueError(
-                    f"v_init must be given for {name} ({kind}): its v_leak or v_reset is not 0, "
-                    "and a NIR file does not say where membranes start; 'v_leak', 'v_reset' or a "
-                    "number"
-                )
             return np.zeros(())
         if value == "v_leak":
             return v_leak - origin
         if value == "v_reset":
             return np.zeros(()) if self._fires else np.zeros(()) - origin
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, Real) and not isinstance(value, bool):
             return finite(name, kind, "v_init", value) - origin
         raise ValueError(f"v_init must be 'v_leak', 'v_reset' or a number, not {value!r}")
 

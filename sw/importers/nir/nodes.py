@@ -86,15 +86,28 @@ class Reader:
         FileError, NotExpressible, ValueError
             Naming the node.
         """
+        neurons = {
+            entry.name: self._neurons(entry) for entry in entries if isinstance(entry, Unit)
+        }
+        missing: dict[str, str] = {}
+        for each in neurons.values():
+            missing = each.missing() | missing  # of each, the question for the first layer
+        if missing:
+            raise ValueError("; ".join(missing.values()))
         operations: list[Operation] = []
         for entry in entries:
-            if isinstance(entry, Unit):
-                operations += self._neurons(entry, back.get(entry.name))
-            else:
+            if not isinstance(entry, Unit):
                 operations += _operations(*entry)
+                continue
+            affine = None
+            if entry.name in back:
+                self._recurrent = True
+                (affine,) = _operations(f"{entry.name}, back", back[entry.name])
+                assert isinstance(affine, Affine)
+            operations += neurons[entry.name].operations(affine)
         return operations
 
-    def _neurons(self, unit: Unit, back: Node | None) -> list[Operation]:
+    def _neurons(self, unit: Unit) -> NeuronNode:
         self._units.append(unit)
         pins = self._of(unit)
         if self._writing is not None:
@@ -102,12 +115,7 @@ class Reader:
         neurons = NeuronNode(unit, pins)
         if neurons.noted:
             self._noted.append(unit.name)
-        if back is None:
-            return neurons.operations(None)
-        self._recurrent = True
-        (affine,) = _operations(f"{unit.name}, back", back)
-        assert isinstance(affine, Affine)
-        return neurons.operations(affine)
+        return neurons
 
 
 def _operations(name: str, node: Node) -> list[Operation]:

@@ -91,7 +91,7 @@ def test_graphs_of_norse(reset, rest):
     module = norse.SequentialState(*layers)
     written = norse_to_nir(module, torch.rand(1, INPUTS))
     with refuses(ValueError, "tau = 2e-06 ... at least dt = 0.001"):
-        ss.from_nir(written, dt=1e-3, reset="zero")
+        ss.from_nir(written, dt=1e-3, reset="zero", v_init="v_leak")
     # Norse 1.1 writes dt / tau_mem_inv where 1 / tau_mem_inv is meant, so a step is dt squared.
     said = {"v_init": "v_leak"} if rest else {}
     ours = ss.from_nir(written, dt=1e-6, reset=reset, reset_timing="same_step", **said)

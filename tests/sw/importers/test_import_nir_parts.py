@@ -288,6 +288,14 @@ def test_types_that_nir_does_not_know(file):
         ss.from_nir(file, **SAID)
 
 
+def test_everything_missing_is_asked_for_at_once():
+    cuba = nir.CubaLIF(values(30, 2), values(30, 2), values(30, 1), values(30, 0.5), values(30, 1))
+    made = graph(affine(30, INPUTS), lif(30), affine(30, 30), cuba)
+    with refuses(ValueError, "dt must be given: lif1 (LIF)", "reset must be given for lif1 (LIF)",
+                 "cuba_current must be given for cubalif3", "v_init must be given for cubalif3"):
+        ss.from_nir(made)
+
+
 def test_nodes_that_a_writer_left_empty():
     made = two_layers()
     made.nodes["linear2"] = None  # as Norse 1.1.0 leaves layers that it does not know
