@@ -148,7 +148,7 @@ def _of_memory(graph: Any) -> Graph:
 
 def _node_of_memory(node: Any) -> Node:
     kind = type(node).__name__
-    fields = {
+    fields: dict[str, Any] = {
         name: as_array(name, value) if hasattr(value, "detach") else value  # Norse leaves tensors
         for name, value in getattr(node, "__dict__", {}).items() if name != "metadata"
     }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...network import COMPARES, EMITS, RESET_TIMINGS, RESETS, Network, PixelInput, SpikeInput
 from ...support.errors import FileError, NotExpressible
-from ...support.values import exact_choice
+from ...support.values import exact_choice, positive
 from ..convert import convert
 from ..graph import FloatNetwork, assemble
 from ..operations import Operation
@@ -161,7 +161,9 @@ def from_nir(
 
 
 def _checked(pins: Pins) -> Pins:
-    """Refuse names that are none, before anything is read with them."""
+    """Refuse values that are none, before anything is read with them."""
+    if pins.dt is not None:
+        positive("dt", pins.dt)
     for key, allowed in (
         ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
         ("cuba_current", ("new", "last")), ("integration", INTEGRATIONS),

@@ -91,7 +91,8 @@ class Reader:
         }
         missing: dict[str, str] = {}
         for each in neurons.values():
-            missing = each.missing() | missing  # of each, the question for the first layer
+            for name, question in each.missing().items():
+                missing.setdefault(name, question)
         if missing:
             raise ValueError("; ".join(missing.values()))
         operations: list[Operation] = []
@@ -99,13 +100,17 @@ class Reader:
             if not isinstance(entry, Unit):
                 operations += _operations(*entry)
                 continue
-            affine = None
-            if entry.name in back:
-                self._recurrent = True
-                (affine,) = _operations(f"{entry.name}, back", back[entry.name])
-                assert isinstance(affine, Affine)
-            operations += neurons[entry.name].operations(affine)
+            operations += neurons[entry.name].operations(self._back(entry.name, back))
         return operations
+
+    def _back(self, name: str, back: Mapping[str, Node]) -> Affine | None:
+        """Return the weights through which the spikes of some neurons come back to them."""
+        if name not in back:
+            return None
+        self._recurrent = True
+        (affine,) = _operations(f"{name}, back", back[name])
+        assert isinstance(affine, Affine)
+        return affine
 
     def _neurons(self, unit: Unit) -> NeuronNode:
         self._units.append(unit)

@@ -150,7 +150,7 @@ def test_refused_graphs(made, message):
         ({}, "dt ... given: lif1 (LIF) is described in continuous time"),
         ({"dt": -1.0}, "dt ... positive finite number ... -1.0"),
         ({"dt": "small"}, "dt ... positive finite number ... 'small'"),
-        ({"dt": 1.0}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),
+        ({"dt": 1.0, "reset": "zero"}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),
         ({"dt": DT}, "reset ... given for lif1 (LIF): 'zero' (to v_reset"),
         ({"dt": DT, "reset": "hard"}, "reset ... 'subtract', 'zero', 'none', not"),
         ({"dt": DT, "reset": "subtract"}, "reset_timing ... given for lif1 (LIF)"),
