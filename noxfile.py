@@ -140,10 +140,11 @@ def writers(session: nox.Session) -> None:
     install(session, "golden")
     session.install("nir>=1.0.8,<2")
     session.run("python", "benchmarks/nir_readers.py", "write", folder / "ours", env=THREADS)
-    old = [TORCH, "nir==1.0.4", "nirtorch>=1,<3", "h5py"]
+    old = [TORCH, "nir==1.0.4", "h5py"]
     new = [TORCH, "nir>=1.0.8,<2", "nirtorch>=2.6,<3", "h5py"]
     needs = {
-        "rockpool": [*old, "rockpool==3.1.0"], "sinabs": [*old, "sinabs==3.1.3"],
+        "rockpool": [*old, "nirtorch==1.0", "rockpool==3.1.0"],
+        "sinabs": [*old, "nirtorch==2.0.2", "sinabs==3.1.3"],
         "spyx": ["spyx==1.0.0", "nir==1.0.8", "jax==0.10.2", "jaxlib==0.10.2", "flax==0.12.8"],
         "norse": [*new, "norse==1.1.0"], "snntorch": [*new, "snntorch==1.0.0"],
         "spikingjelly": [*new, "spikingjelly==2.0.0"],

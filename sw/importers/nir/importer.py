@@ -112,7 +112,7 @@ def from_nir(
     TypeError, ValueError
         If something that the file does not give is missing, or a value is wrong.
     ToolError
-        If nir is not installed.
+        If h5py is not installed, which files are stored with.
     """
     graph, name = read_graph(source)
     kept = kept_metadata(graph, name)

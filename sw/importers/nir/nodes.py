@@ -192,8 +192,10 @@ def _conv(name: str, kind: str, node: Node) -> list[Operation]:
 
 def _pool(name: str, kind: str, node: Node) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
-    sizes = (_sizes(node.values[each], 2) for each in ("kernel_size", "stride", "padding"))
-    return [Pool(name, kind, mode, *sizes)]
+    size, stride, padding = (
+        _sizes(node.values[each], 2) for each in ("kernel_size", "stride", "padding")
+    )
+    return [Pool(name, kind, mode, size, stride, padding)]
 
 
 def _number(node: Node, parameter: str) -> int:

@@ -116,9 +116,9 @@ def _taus(units: Sequence[Unit]) -> Floats:
 
 
 def _single(units: Sequence[Unit]) -> bool:
-    """Whether the parameters of leaky neurons are single values."""
+    """Whether the parameters of leaky neurons have no axes."""
     return all(
-        np.size(unit.node.values[each]) == 1
+        np.ndim(unit.node.values[each]) == 0
         for unit in units for each in ("tau", "tau_mem") if unit.node.get(each) is not None
     )
 

@@ -255,7 +255,7 @@ def test_what_changes_nothing_is_not_asked():
 @pytest.mark.parametrize("unit", [1.0, 1e-3])
 @pytest.mark.parametrize("axes", [(), (1,), (20,)])
 def test_a_graph_made_by_hand_is_not_asked_about(tau, unit, axes):
-    if unit == 1.0 and axes != (20,):
+    if unit == 1.0 and not axes:
         return  # sinabs writes single values of tau in steps
     one = np.ones(axes)
     node = nir.LIF(tau=tau * unit * one, r=one, v_leak=0 * one, v_threshold=0.5 * one)
