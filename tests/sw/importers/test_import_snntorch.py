@@ -179,8 +179,6 @@ def mismatched():
         (nan_weights, "2 (Linear): weight ... finite ... nan (at [3, 1])"),
         (other_subclass, "1 (Own): it is a subclass of Leaky, whose rule may be another"),
         (changed_reset, "1 (Leaky): its reset_mechanism was changed to 'zero' after it was made"),
-        (lambda: model(snn.Leaky, beta=0.5).bfloat16(),
-         "0 (Linear) weight ... real numbers: Got unsupported ScalarType BFloat16"),
         (lambda: torch.nn.Sequential(torch.nn.Linear(INPUTS, 5, dtype=torch.complex64)),
          "0 (Linear) weight ... real numbers ... of complex64"),
         (lambda: torch.nn.Sequential(torch.nn.Linear(INPUTS, 0), snn.Leaky(**LIF)),
