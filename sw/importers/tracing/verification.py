@@ -297,7 +297,7 @@ class Verification:
             alive = compare(
                 self._described_layers(), theirs, ours,
                 "" if self.read.calls.time is not None or self.read.calls.repeats else _LOOPS,
-            ).alive
+            )
             if alive.all():
                 last = self.read.names[-1]
                 check_returned(

@@ -9,6 +9,8 @@ import pytest
 import stablespike as ss
 import torch
 from refusals import refuses
+from stablespike.importers.tracing.comparison import Layer, compare
+from stablespike.importers.tracing.forward import Trace
 from torch import nn
 
 snn = pytest.importorskip("snntorch")
@@ -414,10 +416,27 @@ def test_weights_off_the_grid_meet_thresholds_within_rounding():
     for each in (module[1], module[3]):
         each.threshold = torch.tensor(0.3)
 
-    def apart(body, x):
-        half = body[0].weight.clone()
-        half[:, INPUTS // 2:] = 0
-        return body(x)[0]
+    whole = Called(layer_by_layer, module)
+    for each, sample in ((module, None), (whole, torch.zeros(5, 1, INPUTS))):
+        assert "were equal" in imported(each, sample=sample).fidelity.assumed[-1]
 
-    for module_ in (module, Called(apart, module)):
-        assert "were equal" in imported(module_).fidelity.assumed[-1]
+
+@pytest.mark.parametrize(
+    ("tolerance", "own", "left"), [(1e-6, 1.0, [False, True]), (0.0, 1.0, None), (1e-6, 0.0, None)]
+)
+def test_a_threshold_that_is_met_within_rounding(tolerance, own, left):
+    # The first sample's neuron fires in forward alone, since its input is larger by 1e-12.
+    def trace(fired, current):
+        currents, spikes = torch.tensor([[current], [0.5]]), torch.tensor([[fired], [False]])
+        return Trace([currents], [spikes], [None], 1, (2, 1))
+
+    def again(of):
+        return [torch.tensor([[own > 0], [False]])]
+
+    layers = [Layer("lif", "Leaky", tolerance, again)]
+    theirs = [trace(True, torch.tensor(1.0, dtype=torch.float64) + 1e-12)]
+    if left is None:
+        with refuses(ss.NotExpressible, "of sample 0"):
+            compare(layers, theirs, [trace(False, 1.0)])
+    else:
+        assert compare(layers, theirs, [trace(False, 1.0)]).tolist() == left
