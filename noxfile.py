@@ -123,6 +123,14 @@ def dialects(session: nox.Session) -> None:
 
 
 @nox.session
+def foreign(session: nox.Session) -> None:
+    """Import random modules with something foreign in their forward, and run both: minutes."""
+    install(session, "import")
+    arguments = session.posargs or ["--modules", "900"]
+    session.run("python", "-W", "ignore", "benchmarks/foreign.py", *arguments, env=THREADS)
+
+
+@nox.session
 def sinabs(session: nox.Session) -> None:
     """Compare a layer with the neuron of sinabs, which needs an older nir."""
     install(session, "golden")
