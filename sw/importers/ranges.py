@@ -40,7 +40,7 @@ def clipped_membranes(
     line = (
         f"{last.name}: {int(beyond.sum())} of {beyond.size} membranes that are read meet the end "
         f"of their range (state_bits {state_bits}), where outputs cannot be compared; the source's "
-        f"reach {times:.3g} times as far: give fewer fraction_bits, fewer steps, or a larger scale= "
+        f"reach {times:.3g} times as far: give fewer fraction_bits, fewer steps or a larger scale= "
         "for that layer"
     )
     return (line,)
