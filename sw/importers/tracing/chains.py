@@ -16,7 +16,11 @@ from ..operations import Shape
 from .copies import parameter_dtype, undisturbed
 from .recording import SAMPLE, Recorder
 
-__all__ = ["Calls", "Recorded", "record"]
+__all__ = ["Calls", "Recorded", "Uncallable", "record"]
+
+
+class Uncallable(ValueError):  # noqa: N818 (what the module is)
+    """A module cannot be called with the sample that was tried."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def record(
     ------
     NotExpressible
         If the layers are not one chain.
-    ValueError
+    Uncallable
         If it cannot be called.
     """
     leading = _leading(sample, shape)
@@ -112,7 +116,7 @@ def record(
     except NotExpressible:
         raise
     except Exception as error:  # whatever the model raises
-        raise ValueError(
+        raise Uncallable(
             f"the module cannot be called with one sample of {(*leading, *shape)} "
             f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
             "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "

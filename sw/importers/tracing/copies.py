@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["NARROW", "copied", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
+__all__ = ["NARROW", "copied", "fit", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
 
 NARROW = (torch.float16, torch.bfloat16)
 """Types of real numbers in which layers do not run on every CPU."""
@@ -65,7 +65,7 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     result.eval()
     for child in result.modules():
         if any(True for _ in tensors([child._parameters, child._buffers])):
-            child.register_forward_pre_hook(_fit, with_kwargs=True, prepend=True)
+            child.register_forward_pre_hook(fit, with_kwargs=True, prepend=True)
     return result
 
 
@@ -78,7 +78,7 @@ def _converted(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return values
 
 
-def _fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
+def fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
     """Convert what a layer is given to the type of its own values. This is a forward pre-hook.
 
     The model may itself convert what it passes on to the type or the device of the original.
