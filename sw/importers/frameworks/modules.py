@@ -155,13 +155,10 @@ def convert_module(
             continue
         name = f"{framework.name} module {type(module).__name__}"
         return convert(replace(network, source=name), options)
-    told = next((error for error in errors if not isinstance(error, Uncallable)), None)
-    if told is not None:
-        raise told
     # Neurons that cannot be expressed are often called in a way of their own.
     for name, child in leaves(own, framework.is_layer):
         framework.check(name, child)
-    raise errors[0]
+    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
 
 
 def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework) -> list[Any]:
@@ -195,8 +192,8 @@ def _verified(
     found = record(called, shape, sample, framework, domain.draw())
     framework.reset_all(module)
     settings = _with_steps(found, settings)
-    operations, read = _read(module, found, shape, framework, settings.readout)
-    layers = assemble(operations, shape, settings.readout)
+    ops, read = _read(module, found, shape, framework, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     verification = Verification(read, layers, domain)
     assumed = (framework.assumed, *verification.run(settings.steps))
     return FloatNetwork("", shape, layers, assumed, _Reference(read, verification)), settings
