@@ -225,6 +225,10 @@ class Folding:
         threshold = cell.threshold
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape)
+        within = cell.within
+        if within is not None:
+            low, high = (_of_neurons(op, "range", each, shape) for each in within)
+            within = low * self.divisor, high * self.divisor
         own = _of_neurons(op, "bias", cell.bias, shape)
         # The bias of a cell goes through its synaptic current, but a leak toward a rest does not.
         if cell.synapse_decay is not None and own.any():
@@ -248,6 +252,7 @@ class Folding:
             cell,
             threshold=None if threshold is None else threshold * times,
             bias=np.zeros(()),
+            within=within,
             v_init=cell.v_init * times,
             recurrent=None if cell.recurrent is None else cell.recurrent * times,
             recurrent_bias=np.zeros(()),

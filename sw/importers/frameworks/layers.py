@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..semantics import Floats, finite
 from .forward import single_step
 from .recording import NEAREST, parameter_dtype
 
-__all__ = ["SILENT", "check_linear", "check_module", "operation"]
+__all__ = ["SILENT", "check_linear", "check_module", "operations"]
 
 SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 """They do nothing in evaluation mode."""
@@ -43,8 +44,50 @@ def check_module(name: str, child: nn.Module) -> None:
             finite(name, kind, key, value)
 
 
-def operation(name: str, child: nn.Module, framework: Framework) -> Operation:
-    """Return the operation of one layer."""
+def operations(
+    name: str, child: nn.Module, framework: Framework, leading: int
+) -> Sequence[Operation]:
+    """Return the operations of one layer.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    child : torch.nn.Module
+        The layer.
+    framework : Framework
+        What is known about its framework.
+    leading : int
+        How many axes its input had in front of those of a sample.
+
+    Raises
+    ------
+    NotExpressible, ValueError
+        Naming it.
+    """
+    compose = framework.composed.get(type(child))
+    if compose is not None:
+        return compose(name, child, framework)
+    if isinstance(child, nn.Flatten) and not hasattr(child, "step_mode"):
+        return [_flatten(name, child, leading)]
+    return [_operation(name, child, framework)]
+
+
+def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
+    kind = type(child).__name__
+    start = child.start_dim - leading if child.start_dim >= 0 else child.start_dim
+    end = child.end_dim - leading if child.end_dim >= 0 else child.end_dim
+    if start < 0 <= child.start_dim:
+        raise NotExpressible(
+            name, kind, f"start_dim={child.start_dim} flattens steps or samples into the values of "
+            f"one step, since its input has {leading} axes in front of them",
+            f"start_dim={leading}",
+        )
+    return Reshape(name, kind, start, end)
+
+
+def _operation(name: str, child: nn.Module, framework: Framework) -> Operation:
+    """Return the operation of a layer of torch, or of neurons."""
     kind = type(child).__name__
     if isinstance(child, framework.base):
         return _neurons(name, kind, child, framework)
@@ -129,7 +172,8 @@ def check_linear(op: Operation, child: nn.Module) -> None:
     generator = torch.Generator().manual_seed(1)
     values = torch.rand(_trial_shape(op, child), generator=generator, dtype=parameter_dtype(child))
     with torch.no_grad(), single_step([child]):
-        found = child(values).numpy().astype(np.float64)
+        # rockpool's own call returns more than the output.
+        found = nn.Module.__call__(child, values).numpy().astype(np.float64)
     wanted = _computed(op, values.numpy().astype(np.float64))
     # float16 parameters and a different order of the sums cause errors well below these.
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):

@@ -19,8 +19,9 @@ from ..operations import Neurons, Operation, Reshape, Shape
 from ..semantics import Floats
 from ..settings import Settings
 from .forward import run_chain
-from .layers import SILENT, check_linear, check_module, operation
+from .layers import SILENT, check_linear, check_module, operations
 from .recording import record
+from .sequences import run_sequences
 
 __all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
 
@@ -123,8 +124,8 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    operations, reference = as_operations(module, shape, sample, framework, settings.readout)
-    layers = assemble(operations, shape, settings.readout)
+    found, reference = as_operations(module, shape, sample, framework, settings.readout)
+    layers = assemble(found, shape, settings.readout)
     name = f"{framework.name} module {type(module).__name__}"
     network = FloatNetwork(name, shape, layers, (framework.assumed,), reference)
     return convert(network, settings)
@@ -133,7 +134,7 @@ def convert_module(
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Put the module into evaluation mode, and restore the mode of every part afterwards."""
-    training = {child: child.training for child in module.modules()}
+    training = {child: child.training for _, child in module.named_modules()}
     module.eval()
     try:
         yield
@@ -169,27 +170,32 @@ def as_operations(
         check_module(name, child)
     with _evaluating(module):
         framework.reset_all(module)
-        recorder, order = record(module, shape, sample, framework.is_layer, readout)
+        recorder, order = record(
+            module, shape, sample, framework.is_layer, readout, framework.step_axis
+        )
         framework.reset_all(module)
         by_name = {name: child for child, name in recorder.names.items()}
-        operations: list[Operation] = []
+        found: list[Operation] = []
         chain: list[nn.Module] = []
         current = shape
         for name in order:
             child = by_name[name]
             if isinstance(child, (*SILENT, *framework.silent)):
                 continue
-            op = operation(name, child, framework)
-            operations.append(op)
-            if isinstance(op, Reshape):
-                current = op.output_shape(current)
+            leading = 1 if framework.run is None else recorder.axes[name] - len(current)
+            ops = operations(name, child, framework, leading)
+            found += ops
+            if isinstance(ops[0], Reshape):
+                current = ops[0].output_shape(current)
                 continue
-            if not isinstance(op, Neurons):
-                check_linear(op, child)
+            if not isinstance(ops[-1], Neurons) and type(child) not in framework.composed:
+                check_linear(ops[0], child)
             chain.append(child)
 
     def reference(inputs: Floats) -> Run:
         with _evaluating(module), torch.no_grad():
+            if framework.run is not None:
+                return run_sequences(chain, framework, inputs)
             return run_chain(chain, framework, inputs)
 
-    return operations, reference
+    return found, reference

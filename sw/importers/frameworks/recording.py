@@ -46,6 +46,8 @@ class Recorder:
         its output.
     sources : dict of str to list of str
         For each layer, the names of those whose output it received.
+    axes : dict of str to int
+        For each layer, how many axes its input had.
     sample : tensor
         The random numbers with which the module was called.
     """
@@ -55,6 +57,7 @@ class Recorder:
         self.generator = torch.Generator().manual_seed(0)
         self.made: list[tuple[str, torch.Tensor]] = []
         self.sources: dict[str, list[str]] = {}
+        self.axes: dict[str, int] = {}
         self.sample = torch.zeros(0)
         for name, child in _leaves(module, leaf, ""):
             self.names.setdefault(child, name or type(child).__name__)
@@ -77,6 +80,7 @@ class Recorder:
             raise NotExpressible(
                 name, type(module).__name__, "it is called without a tensor", NEAREST
             )
+        self.axes[name] = given.ndim
         source = self.find(name, type(module).__name__, given)
         seen = self.sources.setdefault(name, [])
         if source not in seen:
@@ -140,6 +144,7 @@ def record(
     sample: Any,
     leaf: Callable[[nn.Module], bool],
     readout: str | None,
+    step_axis: int = 0,
 ) -> tuple[Recorder, list[str]]:
     """Call a module once, and return the recorder and the names of its layers in order.
 
@@ -156,6 +161,8 @@ def record(
         Whether a module with children counts as a layer.
     readout : str or None
         With "membrane" the module may return the last layer's membrane in place of its output.
+    step_axis : {0, 1}
+        Axis of the steps, where the module is called with several.
 
     Raises
     ------
@@ -166,7 +173,7 @@ def record(
         If it cannot be called.
     """
     recorder = Recorder(module, leaf)
-    given = _checked_sample(sample, shape)
+    given = _checked_sample(sample, shape, step_axis)
     recorder.sample = recorder.tag(given.to(parameter_dtype(module)))
     hooks = [
         child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
@@ -180,18 +187,24 @@ def record(
         raise ValueError(
             f"the module cannot be called with one sample of {tuple(given.shape)} "
             f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
-            "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "
-            "neurons in a Sequential need init_hidden=True"
+            f"{_taken(step_axis)}; snnTorch neurons in a Sequential need init_hidden=True"
         ) from error
     finally:
         for hook in hooks:
             hook.remove()
     order = _order(recorder)
-    _check_returned(recorder, order[-1], list(_tensors(returned)), readout)
+    _check_returned(recorder, order[-1], list(_tensors(returned)), readout, step_axis)
     return recorder, order
 
 
-def _checked_sample(sample: Any, shape: Shape) -> torch.Tensor:
+def _taken(step_axis: int) -> str:
+    """Return the shapes of samples that a module may take, for messages."""
+    if step_axis:
+        return "(1, steps, *sample_shape), or (steps, *sample_shape) if it folds steps into batches"
+    return "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps"
+
+
+def _checked_sample(sample: Any, shape: Shape, step_axis: int) -> torch.Tensor:
     """Return the argument of the module's call: a batch of 1, with or without steps."""
     if sample is None:
         return torch.zeros(1, *shape)
@@ -202,12 +215,11 @@ def _checked_sample(sample: Any, shape: Shape) -> torch.Tensor:
             f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
         )
     batch = given.numel() // size
-    if given.ndim == len(shape) + 1 and batch != 1:
+    if given.ndim == len(shape) + 1 and batch != 1 and not step_axis:
         raise ValueError(f"sample must be a batch of 1, not of {batch}")
-    if given.ndim == len(shape) + 2 and given.shape[1] != 1:
-        raise ValueError(
-            f"sample must be (steps, 1, *sample_shape), a batch of 1, not {tuple(given.shape)}"
-        )
+    if given.ndim == len(shape) + 2 and given.shape[1 - step_axis] != 1:
+        axes = "(1, steps, *sample_shape)" if step_axis else "(steps, 1, *sample_shape)"
+        raise ValueError(f"sample must be {axes}, a batch of 1, not {tuple(given.shape)}")
     return given
 
 
@@ -223,10 +235,14 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _check_returned(
-    recorder: Recorder, last: str, returned: list[torch.Tensor], readout: str | None
+    recorder: Recorder,
+    last: str,
+    returned: list[torch.Tensor],
+    readout: str | None,
+    step_axis: int,
 ) -> None:
     """Refuse a module that does not return the last layer's output, as it is or over steps."""
-    if _among(recorder.made, last, returned):
+    if _among(recorder.made, last, returned, axis=step_axis):
         return
     kind, reason = recorder.kind(last), "what the model returns is not its output: something is "
     reason += "computed behind it, or another layer's output is returned"
@@ -244,6 +260,7 @@ def _among(
     name: str,
     returned: list[torch.Tensor],
     states: bool = False,
+    axis: int = 0,
 ) -> bool:
     """Whether the module returned a layer's outputs from all of its calls, in any shape.
 
@@ -255,7 +272,10 @@ def _among(
         return False
     values = calls[0] if len(calls) == 1 else torch.stack(calls)
     wanted = [values, values.movedim(0, -1)]
-    wanted += [calls[-1]] if states else [values.sum(0), values.mean(0)]
+    # The steps are those of several calls, or an axis of a single one; a batch has one sample.
+    axes = {0, axis} if len(calls) == 1 and values.ndim > axis else {0}
+    sums = [each for at in axes for each in (values.sum(at), values.mean(at))]
+    wanted += [calls[-1]] if states else sums
     # A tolerance is needed, because the model may compute its sums and means in a different order.
     return any(
         each.numel() == value.numel()
@@ -307,4 +327,6 @@ def _order(recorder: Recorder) -> list[str]:
 
 def parameter_dtype(module: nn.Module) -> torch.dtype:
     """Return the type of a module's parameters, float32 if it has none."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    # rockpool has a method ``parameters`` of another kind.
+    parameters = (value for _, value in module.named_parameters())
+    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)

@@ -1,0 +1,67 @@
+"""Runs the layers of a torch module one after another, each over all steps of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..framework import Framework
+from ..graph import Run
+from ..semantics import Floats
+from .recording import parameter_dtype
+
+__all__ = ["each_step", "run_sequences"]
+
+
+def run_sequences(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) -> Run:
+    """Run a module's own layers, for frameworks whose neurons take all steps in one call.
+
+    Called step by step, some of them forget what they keep between the steps of one call.
+
+    Parameters
+    ----------
+    chain : sequence of torch.nn.Module
+        The layers.
+    framework : Framework
+        Their framework, which has a ``run``.
+    inputs : ``(steps, batch, *shape)`` float64
+        Inputs of the first layer.
+    """
+    run = framework.run
+    assert run is not None
+    spikes: list[np.ndarray[tuple[int, ...], np.dtype[np.bool_]]] = []
+    value = torch.tensor(inputs, dtype=parameter_dtype(nn.ModuleList(chain)))
+    membrane = np.zeros(0)
+    for child in chain:
+        if not framework.is_neuron(child) and type(child) not in framework.composed:
+            value = each_step(child, value)
+            continue
+        value, state = run(child, value)
+        if framework.is_neuron(child):
+            spikes.append(_flat(value, 2) > 0)
+            membrane = _flat(state, 1)
+    if not framework.is_neuron(chain[-1]):
+        # The outputs of weights that no neurons follow are summed over the steps, as ``assemble``
+        # does.
+        membrane = _flat(value, 2).sum(0)
+        spikes.append(np.zeros((len(inputs), *membrane.shape), dtype=np.bool_))
+    return Run(spikes, membrane)
+
+
+def each_step(child: nn.Module, value: torch.Tensor) -> torch.Tensor:
+    """Return the (steps, batch, ...) outputs of a layer that knows no steps."""
+    joined = value.flatten(0, 1)
+    if isinstance(child, (nn.Linear, nn.BatchNorm1d)):
+        joined = joined.flatten(1)
+    # rockpool's own call returns more than the output.
+    output: torch.Tensor = nn.Module.__call__(child, joined)
+    return output.reshape(*value.shape[:2], *output.shape[1:])
+
+
+def _flat(value: torch.Tensor, leading: int) -> Floats:
+    """Return values with all axes behind the leading ones in one."""
+    result: Floats = value.detach().numpy().astype(np.float64)
+    return result.reshape(*result.shape[:leading], -1)
