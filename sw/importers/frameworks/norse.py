@@ -118,15 +118,15 @@ def _bases(norse: Any, snn: Any) -> tuple[type, ...]:
 
 
 def _run(
-    over_steps: tuple[type, ...], child: Any, inputs: torch.Tensor
+    over_steps: tuple[Any, ...], child: Any, inputs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    state: Any = None
     if isinstance(child, torch.nn.Conv3d):
         output = child(inputs)
         return output, output[-1]
     if isinstance(child, over_steps):
         output, state = child(inputs)
         return output, state.v[-1] if child.record_states else state.v
-    state: Any = None
     outputs = []
     for each in inputs:
         output, state = child(each, state)
