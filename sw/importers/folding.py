@@ -14,7 +14,7 @@ import numpy as np
 from ..network import Conv2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
-from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape
+from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape, Votes
 from .semantics import Floats
 
 __all__ = ["Folding", "square_pool"]
@@ -52,6 +52,8 @@ class Folding:
         Shape after the operations so far.
     weight : (out, in) or (out, in, kh, kw) float64, or None
         Weights so far; None before the first.
+    only_votes : bool
+        Whether the weights so far are means of groups of inputs, and nothing else.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -62,6 +64,7 @@ class Folding:
         self.pool: SumPool2d | None = None
         self.divisor = 1
         self.conv: Conv2d | None = None
+        self.only_votes = False
 
     @property
     def started(self) -> bool:
@@ -81,8 +84,12 @@ class Folding:
         """
         if isinstance(op, Reshape):
             self.shape = op.output_shape(self.shape)
-        elif isinstance(op, Affine):
+            return
+        votes = isinstance(op, Votes) and (self.only_votes or not self.started)
+        if isinstance(op, Affine):
             self._affine(op)
+        elif isinstance(op, Votes):
+            self._vote(op)
         elif isinstance(op, Scaling):
             self._scale(op)
         elif isinstance(op, Pool):
@@ -91,6 +98,22 @@ class Folding:
             self._convolve(op)
         else:
             raise TypeError(f"{op.name} ({op.kind}) is not an operation of a chain")
+        self.only_votes = votes
+
+    def _vote(self, op: Votes) -> None:
+        *lead, last = self.shape
+        groups = last // op.size
+        if not groups:
+            raise ValueError(
+                f"{op.name} ({op.kind}): it takes the mean of {op.size} values, but its input of "
+                f"{self.shape} has {last}"
+            )
+        mean = np.zeros((groups, last))
+        for group in range(groups):
+            mean[group, group * op.size : (group + 1) * op.size] = 1 / op.size
+        weight = np.kron(np.eye(prod(lead)), mean)
+        self._affine(Affine(op.name, op.kind, weight, np.zeros(len(weight))))
+        self.shape = (*lead, groups)
 
     def _affine(self, op: Affine) -> None:
         if not op.weight.size:

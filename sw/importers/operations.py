@@ -7,7 +7,7 @@ from math import prod
 
 from .semantics import Cell, Floats
 
-__all__ = ["Affine", "Conv", "Neurons", "Operation", "Pool", "Reshape", "Scaling", "Shape"]
+__all__ = ["Affine", "Conv", "Neurons", "Operation", "Pool", "Reshape", "Scaling", "Shape", "Votes"]
 
 Shape = tuple[int, ...]
 
@@ -108,6 +108,20 @@ class Pool(Operation):
     size: Shape
     stride: Shape
     padding: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Votes(Operation):
+    """The mean of every ``size`` values in a row, along the last axis. What is left over is
+    dropped.
+
+    Attributes
+    ----------
+    size : int
+        Values of a mean.
+    """
+
+    size: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,6 +75,8 @@ class Cell:
         Shifts that the source pins; None to choose the closest.
     synapse_leak : (int or None, int or None) or None
         The same for the synaptic current.
+    summed : bool
+        Whether the membrane after a step is the sum of the source's membranes so far.
     """
 
     source: str
@@ -94,6 +96,7 @@ class Cell:
     membrane_differs: str = ""
     leak: tuple[int | None, int | None] | None = None
     synapse_leak: tuple[int | None, int | None] | None = None
+    summed: bool = False
 
     @property
     def fires(self) -> bool:
@@ -137,6 +140,44 @@ class Cell:
         if not self.decay:
             most = np.nextafter(most, 0)  # nothing is left of what is below the threshold
         return self.unless(inexact, nearest, (np.asarray(-np.inf), most))
+
+    def over_steps(self, node: str, kind: str) -> Cell:
+        """Return neurons whose membrane is the sum of these neurons' membranes so far.
+
+        A synaptic current with the leak of these membranes is that membrane, and a membrane without
+        leak adds it up. So they never fire.
+
+        Parameters
+        ----------
+        node : str
+            Name of these neurons.
+        kind : str
+            Their type.
+
+        Raises
+        ------
+        NotExpressible
+            If a spike changes the membrane, or there is a synaptic current already.
+        """
+        reason = ""
+        if self.summed:
+            reason = "the sum over the steps of a sum over the steps"
+        elif self.fires and (self.reset != "none" or self.recurrent is not None):
+            reason = "the sum of its membrane over the steps, which its spikes change,"
+        elif self.synapse_decay is not None:
+            reason = "the sum of its membrane over the steps, behind a synaptic current,"
+        elif self.v_init:
+            reason = f"the sum of its membrane over the steps, which begins at {self.v_init:.6g},"
+        if reason:
+            raise NotExpressible(
+                node, kind, f"{reason} is more than one synaptic current computes",
+                "its membrane after the last step (readout='membrane'), or its spikes "
+                "(readout='counts')" if self.fires else "its membrane after the last step",
+            )
+        return replace(
+            self, source=f"{self.source}, summed over the steps", decay=1.0, threshold=None,
+            synapse_decay=self.decay, leak=None, synapse_leak=None, summed=True,
+        )
 
     def run(self, current: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Run the neurons in float64.

@@ -143,6 +143,8 @@ def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
     convolution = not config.convolution and (
         recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
     )
+    synapse = any(layer.neuron.synapse_leak is not None for layer in network.layers)
+    config = replace(config, synaptic_current=synapse or config.synaptic_current)
     if not recurrence and not convolution:
         return config
     return replace(
@@ -201,7 +203,7 @@ def _option_violations(
     """The layers that need an option which the array lacks."""
     there = config.as_dict()
     remedy = {name: value for name, value in able.as_dict().items() if there[name] != value}
-    for option in ("convolution", "recurrence"):
+    for option in ("convolution", "recurrence", "synaptic_current"):
         if there[option]:
             continue
         names = [name for name, other in PRESETS.items() if getattr(other, option)]
@@ -209,9 +211,11 @@ def _option_violations(
         for i, layer in enumerate(network.layers):
             takes = {
                 "convolution": isinstance(layer, Conv2d), "recurrence": layer.recurrent is not None,
+                "synaptic_current": layer.neuron.synapse_leak is not None,
             }
             if takes[option]:
-                text = f"{network.layer_name(i)}: the array has no {option}{have}"
+                kind = option.replace("_", " ")
+                text = f"{network.layer_name(i)}: the array has no {kind}{have}"
                 yield Violation(text, remedy)
 
 
@@ -297,11 +301,6 @@ def _neuron_violations(
 ) -> Iterator[Violation]:
     layer, name = network.layers[index], network.layer_name(index)
     neuron = layer.neuron
-    if neuron.synapse_leak is not None and not config.synaptic_current:
-        yield Violation(
-            f"{name}: synapse_leak, but the array has no synaptic current",
-            {"synaptic_current": True},
-        )
     low, high = signed_range(config.state_bits)
     # A threshold that is never compared may have any value.
     values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}

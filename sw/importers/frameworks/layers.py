@@ -11,12 +11,12 @@ from torch import nn
 
 from ...support.errors import NotExpressible
 from ..framework import Framework
-from ..operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling
+from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Votes
 from ..semantics import Floats, finite
 from .forward import single_step
 from .recording import NEAREST, parameter_dtype
 
-__all__ = ["SILENT", "check_linear", "check_module", "operations"]
+__all__ = ["SILENT", "check_linear", "check_module", "operation", "operations"]
 
 SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 """They do nothing in evaluation mode."""
@@ -45,9 +45,9 @@ def check_module(name: str, child: nn.Module) -> None:
 
 
 def operations(
-    name: str, child: nn.Module, framework: Framework, leading: int
+    name: str, child: nn.Module, framework: Framework, leading: int = 1
 ) -> Sequence[Operation]:
-    """Return the operations of one layer.
+    """Return the operations of one layer; it is tried whether they are what it computes.
 
     Parameters
     ----------
@@ -65,12 +65,13 @@ def operations(
     NotExpressible, ValueError
         Naming it.
     """
-    compose = framework.composed.get(type(child))
-    if compose is not None:
-        return compose(name, child, framework)
+    if framework.is_layer(child):
+        return framework.operations(name, child)
     if isinstance(child, nn.Flatten) and not hasattr(child, "step_mode"):
         return [_flatten(name, child, leading)]
-    return [_operation(name, child, framework)]
+    op = operation(name, child)
+    check_linear(op, child)
+    return [op]
 
 
 def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
@@ -86,11 +87,9 @@ def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
     return Reshape(name, kind, start, end)
 
 
-def _operation(name: str, child: nn.Module, framework: Framework) -> Operation:
-    """Return the operation of a layer of torch, or of neurons."""
+def operation(name: str, child: nn.Module) -> Operation:
+    """Return the operation of one layer of torch."""
     kind = type(child).__name__
-    if isinstance(child, framework.base):
-        return _neurons(name, kind, child, framework)
     if isinstance(child, nn.Linear):
         return Affine(name, kind, *_weight_and_bias(name, kind, child))
     if isinstance(child, _NORMS):
@@ -104,19 +103,9 @@ def _operation(name: str, child: nn.Module, framework: Framework) -> Operation:
         return _convolution(name, kind, child)
     if isinstance(child, (nn.AvgPool2d, nn.MaxPool2d)):
         return _pool(name, kind, child)
+    if isinstance(child, nn.AvgPool1d):
+        return _votes(name, kind, child)
     raise NotExpressible(name, kind, "no layer of this array computes it", NEAREST)
-
-
-def _neurons(name: str, kind: str, child: nn.Module, framework: Framework) -> Neurons:
-    if framework.is_neuron(child):
-        return Neurons(name, kind, framework.neurons[type(child)](name, child))
-    known = [each for each in framework.neurons if isinstance(child, each)]
-    reason = (
-        f"it is a subclass of {known[0].__name__}, whose rule may be another"
-        if known
-        else "no neuron of this array computes its rule"
-    )
-    raise NotExpressible(name, kind, reason, framework.nearest)
 
 
 def _weight_and_bias(
@@ -149,6 +138,18 @@ def _pool(name: str, kind: str, child: nn.AvgPool2d | nn.MaxPool2d) -> Pool:
     mode = "average" if isinstance(child, nn.AvgPool2d) else "max"
     pairs = [_pair(each) for each in (child.kernel_size, child.stride, child.padding)]
     return Pool(name, kind, mode, *pairs)
+
+
+def _votes(name: str, kind: str, child: nn.AvgPool1d) -> Votes:
+    size, stride, padding = (
+        int(np.reshape(each, -1)[0]) for each in (child.kernel_size, child.stride, child.padding)
+    )
+    if stride != size or padding or child.ceil_mode:
+        raise NotExpressible(
+            name, kind, f"window {size}, stride {stride}, padding {padding}, "
+            f"ceil_mode={child.ceil_mode}", "stride = window, no padding, ceil_mode=False",
+        )
+    return Votes(name, kind, size)
 
 
 def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d | nn.BatchNorm2d) -> Scaling:

@@ -19,8 +19,9 @@ from ..operations import Neurons, Operation, Reshape, Shape
 from ..semantics import Floats
 from ..settings import Settings
 from .forward import run_chain
-from .layers import SILENT, check_linear, check_module, operations
-from .recording import record
+from .layers import SILENT, check_module, operations
+from .recording import record, recorded_layers
+from .returned import read_over_steps
 from .sequences import run_sequences
 
 __all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
@@ -124,8 +125,8 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    found, reference = as_operations(module, shape, sample, framework, settings.readout)
-    layers = assemble(found, shape, settings.readout)
+    ops, reference = as_operations(module, shape, sample, framework, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     name = f"{framework.name} module {type(module).__name__}"
     network = FloatNetwork(name, shape, layers, (framework.assumed,), reference)
     return convert(network, settings)
@@ -166,36 +167,53 @@ def as_operations(
     NotExpressible, ValueError
         Naming the layer.
     """
-    for name, child in module.named_modules():
-        check_module(name, child)
+    _check_modules(module, framework)
     with _evaluating(module):
         framework.reset_all(module)
-        recorder, order = record(
-            module, shape, sample, framework.is_layer, readout, framework.step_axis
-        )
+        try:
+            recorder, order = record(
+                module, shape, sample, framework.is_layer, framework.step_axis
+            )
+        except ValueError:
+            # Neurons that cannot be expressed are often called in a way of their own.
+            for name, child in recorded_layers(module, framework.is_layer):
+                framework.check(name, child)
+            raise
         framework.reset_all(module)
         by_name = {name: child for child, name in recorder.names.items()}
-        found: list[Operation] = []
-        chain: list[nn.Module] = []
+        ops: list[Operation] = []
         current = shape
+        chain: list[nn.Module] = []
         for name in order:
             child = by_name[name]
             if isinstance(child, (*SILENT, *framework.silent)):
                 continue
             leading = 1 if framework.run is None else recorder.axes[name] - len(current)
-            ops = operations(name, child, framework, leading)
-            found += ops
-            if isinstance(ops[0], Reshape):
-                current = ops[0].output_shape(current)
-                continue
-            if not isinstance(ops[-1], Neurons) and type(child) not in framework.composed:
-                check_linear(ops[0], child)
-            chain.append(child)
+            found = operations(name, child, framework, leading)
+            ops += found
+            if isinstance(found[0], Reshape):
+                current = found[0].output_shape(current)
+            else:
+                chain.append(child)
+        if ops:
+            ops[-1] = read_over_steps(recorder, order[-1], ops[-1], readout)
 
     def reference(inputs: Floats) -> Run:
+        summed = isinstance(ops[-1], Neurons) and ops[-1].cell.summed
         with _evaluating(module), torch.no_grad():
             if framework.run is not None:
-                return run_sequences(chain, framework, inputs)
-            return run_chain(chain, framework, inputs)
+                return run_sequences(chain, framework, inputs, summed)
+            return run_chain(chain, framework, inputs, summed)
 
-    return found, reference
+    return ops, reference
+
+
+def _check_modules(module: nn.Module, framework: Framework) -> None:
+    """Check the modules that are no part of a layer of the framework."""
+    inside: tuple[str, ...] = ()
+    for name, child in module.named_modules():
+        if name.startswith(inside):
+            continue
+        if framework.is_layer(child):
+            inside += (f"{name}." if name else "",)
+        check_module(name, child)

@@ -120,18 +120,21 @@ def _bases(norse: Any, snn: Any) -> tuple[type, ...]:
 def _run(
     over_steps: tuple[Any, ...], child: Any, inputs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    state: Any = None
     if isinstance(child, torch.nn.Conv3d):
         output = child(inputs)
-        return output, output[-1]
+        return output, output
     if isinstance(child, over_steps):
-        output, state = child(inputs)
-        return output, state.v[-1] if child.record_states else state.v
-    outputs = []
+        records, child.record_states = child.record_states, True
+        output, states = child(inputs)
+        child.record_states = records
+        return output, states.v
+    state: Any = None
+    outputs, membranes = [], []
     for each in inputs:
         output, state = child(each, state)
         outputs.append(output)
-    return torch.stack(outputs), state.v
+        membranes.append(state.v)
+    return torch.stack(outputs), torch.stack(membranes)
 
 
 def _weighted(name: str, child: Any, framework: Framework) -> list[Operation]:

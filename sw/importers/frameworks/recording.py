@@ -18,7 +18,7 @@ from torch import nn
 from ...support.errors import NotExpressible
 from ..operations import Shape
 
-__all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
+__all__ = ["NEAREST", "Recorder", "parameter_dtype", "record", "recorded_layers"]
 
 NEAREST = (
     "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
@@ -50,6 +50,12 @@ class Recorder:
         For each layer, how many axes its input had.
     sample : tensor
         The random numbers with which the module was called.
+    returned : object
+        What the module returned.
+    steps : int or None
+        Steps of the sample; None if it has no axis of steps.
+    step_axis : {0, 1}
+        That axis.
     """
 
     def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], bool]) -> None:
@@ -59,7 +65,10 @@ class Recorder:
         self.sources: dict[str, list[str]] = {}
         self.axes: dict[str, int] = {}
         self.sample = torch.zeros(0)
-        for name, child in _leaves(module, leaf, ""):
+        self.returned: Any = None
+        self.steps: int | None = None
+        self.step_axis = 0
+        for name, child in recorded_layers(module, leaf):
             self.names.setdefault(child, name or type(child).__name__)
 
     def kind(self, name: str) -> str:
@@ -97,6 +106,11 @@ class Recorder:
                 if isinstance(value, torch.Tensor)
             ]
             return tuple(v.clone() if isinstance(v, torch.Tensor) else v for v in values)
+        if isinstance(output, list) and output and isinstance(output[0], torch.Tensor):
+            # One output per step, as of the neurons of SpikingJelly that never fire.
+            steps = [self.tag(value) for value in output]
+            self.made += [(name, value) for value in steps]
+            return [value.clone() for value in steps]
         raise NotExpressible(
             name, type(module).__name__, f"it returns a {type(output).__name__}", NEAREST
         )
@@ -126,8 +140,8 @@ class Recorder:
         )
 
 
-def _leaves(
-    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str
+def recorded_layers(
+    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str = ""
 ) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over the layers of a module and their names."""
     children = list(module.named_children())
@@ -135,7 +149,7 @@ def _leaves(
         yield name, module
         return
     for key, child in children:
-        yield from _leaves(child, leaf, f"{name}.{key}" if name else key)
+        yield from recorded_layers(child, leaf, f"{name}.{key}" if name else key)
 
 
 def record(
@@ -143,7 +157,6 @@ def record(
     shape: Shape,
     sample: Any,
     leaf: Callable[[nn.Module], bool],
-    readout: str | None,
     step_axis: int = 0,
 ) -> tuple[Recorder, list[str]]:
     """Call a module once, and return the recorder and the names of its layers in order.
@@ -159,22 +172,24 @@ def record(
         matter.
     leaf : callable
         Whether a module with children counts as a layer.
-    readout : str or None
-        With "membrane" the module may return the last layer's membrane in place of its output.
     step_axis : {0, 1}
         Axis of the steps, where the module is called with several.
 
     Raises
     ------
     NotExpressible
-        If the layers are not one chain, or the module returns something else than the last one's
-        output.
+        If the layers are not one chain.
     ValueError
         If it cannot be called.
     """
     recorder = Recorder(module, leaf)
     given = _checked_sample(sample, shape, step_axis)
     recorder.sample = recorder.tag(given.to(parameter_dtype(module)))
+    if given.ndim == len(shape) + 2:
+        recorder.steps = given.shape[step_axis]
+    elif step_axis:
+        recorder.steps = len(given)  # folded into the batch
+    recorder.step_axis = step_axis
     hooks = [
         child.register_forward_hook(recorder.hook, with_kwargs=True) for child in recorder.names
     ]
@@ -192,9 +207,8 @@ def record(
     finally:
         for hook in hooks:
             hook.remove()
-    order = _order(recorder)
-    _check_returned(recorder, order[-1], list(_tensors(returned)), readout, step_axis)
-    return recorder, order
+    recorder.returned = returned
+    return recorder, _order(recorder)
 
 
 def _taken(step_axis: int) -> str:
@@ -221,68 +235,6 @@ def _checked_sample(sample: Any, shape: Shape, step_axis: int) -> torch.Tensor:
         axes = "(1, steps, *sample_shape)" if step_axis else "(steps, 1, *sample_shape)"
         raise ValueError(f"sample must be {axes}, a batch of 1, not {tuple(given.shape)}")
     return given
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Iterate over the tensors in nested tuples, lists and dictionaries."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _check_returned(
-    recorder: Recorder,
-    last: str,
-    returned: list[torch.Tensor],
-    readout: str | None,
-    step_axis: int,
-) -> None:
-    """Refuse a module that does not return the last layer's output, as it is or over steps."""
-    if _among(recorder.made, last, returned, axis=step_axis):
-        return
-    kind, reason = recorder.kind(last), "what the model returns is not its output: something is "
-    reason += "computed behind it, or another layer's output is returned"
-    nearest = "returning its output, or the stack, sum or mean of it where forward loops over steps"
-    states = dict.fromkeys(name for name, _ in recorder.made if name.endswith(f" of {last}"))
-    if any(_among(recorder.made, name, returned, states=True) for name in states):
-        if readout == "membrane":
-            return
-        reason, nearest = "the model returns its state, not its spikes", "readout='membrane'"
-    raise NotExpressible(last, kind, reason, nearest)
-
-
-def _among(
-    made: list[tuple[str, torch.Tensor]],
-    name: str,
-    returned: list[torch.Tensor],
-    states: bool = False,
-    axis: int = 0,
-) -> bool:
-    """Whether the module returned a layer's outputs from all of its calls, in any shape.
-
-    The stack, sum and mean over the calls count. For states, the one of the last call counts too,
-    but not the sum or mean.
-    """
-    calls = [value for maker, value in made if maker == name]
-    if len({call.shape for call in calls}) != 1:
-        return False
-    values = calls[0] if len(calls) == 1 else torch.stack(calls)
-    wanted = [values, values.movedim(0, -1)]
-    # The steps are those of several calls, or an axis of a single one; a batch has one sample.
-    axes = {0, axis} if len(calls) == 1 and values.ndim > axis else {0}
-    sums = [each for at in axes for each in (values.sum(at), values.mean(at))]
-    wanted += [calls[-1]] if states else sums
-    # A tolerance is needed, because the model may compute its sums and means in a different order.
-    return any(
-        each.numel() == value.numel()
-        and torch.allclose(each.reshape(-1).to(value.dtype), value.reshape(-1), rtol=1e-4)
-        for each in returned
-        for value in wanted
-    )
 
 
 def _order(recorder: Recorder) -> list[str]:

@@ -102,13 +102,12 @@ def _run(child: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     given = inputs.swapaxes(0, 1)
     if not hasattr(child, "reset_state") or not child.state():
         output = nn.Module.__call__(child, given).swapaxes(0, 1)
-        return output, output[-1]
+        return output, output
     child.reset_state()
     output, _, record = child.evolve(given, record=True)
     child.reset_state()
-    output = output.swapaxes(0, 1)
     # The state that rockpool keeps is that of the first sample alone.
-    return output, record["vmem"][:, -1] if "vmem" in record else output[-1]
+    return output.swapaxes(0, 1), record.get("vmem", output).swapaxes(0, 1)
 
 
 def _linear(name: str, child: Any, framework: Framework) -> list[Operation]:

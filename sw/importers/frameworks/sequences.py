@@ -16,7 +16,9 @@ from .recording import parameter_dtype
 __all__ = ["each_step", "run_sequences"]
 
 
-def run_sequences(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) -> Run:
+def run_sequences(
+    chain: Sequence[nn.Module], framework: Framework, inputs: Floats, summed: bool = False
+) -> Run:
     """Run a module's own layers, for frameworks whose neurons take all steps in one call.
 
     Called step by step, some of them forget what they keep between the steps of one call.
@@ -29,6 +31,8 @@ def run_sequences(chain: Sequence[nn.Module], framework: Framework, inputs: Floa
         Their framework, which has a ``run``.
     inputs : ``(steps, batch, *shape)`` float64
         Inputs of the first layer.
+    summed : bool
+        Whether the last neurons are read by the sum of their membranes over the steps.
     """
     run = framework.run
     assert run is not None
@@ -36,17 +40,17 @@ def run_sequences(chain: Sequence[nn.Module], framework: Framework, inputs: Floa
     value = torch.tensor(inputs, dtype=parameter_dtype(nn.ModuleList(chain)))
     membrane = np.zeros(0)
     for child in chain:
-        if not framework.is_neuron(child) and type(child) not in framework.composed:
+        if not framework.is_layer(child):
             value = each_step(child, value)
             continue
-        value, state = run(child, value)
+        value, states = run(child, value)
         if framework.is_neuron(child):
-            spikes.append(_flat(value, 2) > 0)
-            membrane = _flat(state, 1)
+            spikes.append(_flat(value) > 0)
+            membrane = _flat(states).sum(0) if summed else _flat(states)[-1]
     if not framework.is_neuron(chain[-1]):
         # The outputs of weights that no neurons follow are summed over the steps, as ``assemble``
         # does.
-        membrane = _flat(value, 2).sum(0)
+        membrane = _flat(value).sum(0)
         spikes.append(np.zeros((len(inputs), *membrane.shape), dtype=np.bool_))
     return Run(spikes, membrane)
 
@@ -61,7 +65,7 @@ def each_step(child: nn.Module, value: torch.Tensor) -> torch.Tensor:
     return output.reshape(*value.shape[:2], *output.shape[1:])
 
 
-def _flat(value: torch.Tensor, leading: int) -> Floats:
-    """Return values with all axes behind the leading ones in one."""
+def _flat(value: torch.Tensor) -> Floats:
+    """Return (steps, batch, values)."""
     result: Floats = value.detach().numpy().astype(np.float64)
-    return result.reshape(*result.shape[:leading], -1)
+    return result.reshape(*result.shape[:2], -1)

@@ -27,6 +27,7 @@ from ..semantics import (
 )
 from ..settings import Options, Settings
 from .modules import checked_module, checked_shape, convert_module
+from .sequences import each_step
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -118,15 +119,18 @@ def _reset(child: Any) -> None:
 
 def _run(layers: Any, child: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     if isinstance(child, layers.SumPool2d):
-        output = child(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
-        return output, output[-1]
+        output = each_step(child, inputs)
+        return output, output
     _reset(child)
     # Neurons that fold the steps into the batch expect it to have a certain size.
     forward = layers.LIF.forward if isinstance(child, layers.SqueezeMixin) else type(child).forward
+    records = child.record_states
+    child.record_states = True
     output = forward(child, inputs.swapaxes(0, 1)).swapaxes(0, 1)
-    membrane = child.v_mem
+    membranes = child.recordings["v_mem"].swapaxes(0, 1)
+    child.record_states, child.recordings = records, {}
     _reset(child)
-    return output, membrane
+    return output, membranes
 
 
 def _sum_pool(name: str, child: Any, framework: Framework) -> list[Operation]:
@@ -172,7 +176,7 @@ def _lif(activation: Any, name: str, neuron: Any) -> Cell:
 def _spiking(activation: Any, name: str, neuron: Any, cell: Cell, gain: float) -> Cell:
     kind = type(neuron).__name__
     # The spike_threshold of an ALIF is a state.
-    values = neuron.b0 if kind == "ALIF" else neuron.spike_threshold
+    values = getattr(neuron, "b0", neuron.spike_threshold)
     threshold = checked_threshold(name, kind, values)
     scaled = squeezed(tidy(threshold / gain))
     cell = replace(cell, threshold=scaled, compare="ge", reset_timing="same_step")

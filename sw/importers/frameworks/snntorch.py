@@ -11,6 +11,7 @@ import torch
 from ...network import Network
 from ...support.errors import NotExpressible
 from ..framework import Framework, imported
+from ..operations import Neurons, Operation
 from ..semantics import (
     Cell,
     checked_decay,
@@ -21,7 +22,9 @@ from ..semantics import (
     tidy,
 )
 from ..settings import Options, Settings
+from .layers import operations
 from .modules import check_step, checked_module, checked_shape, convert_module
+from .refused import SNNTORCH, refused_types
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -74,17 +77,27 @@ def from_snntorch(
     snntorch = imported("snntorch")
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
+    whole = (snntorch.StateLeaky, snntorch.LinearLeaky)
+    if sample is None and any(isinstance(each, whole) for each in checked_module(module).modules()):
+        # They take all steps in one call.
+        sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="snnTorch",
         neurons={
             snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
             snntorch.RLeaky: _recurrent, snntorch.RSynaptic: _recurrent,
+            snntorch.StateLeaky: _state_leaky,
         },
-        base=snntorch.SpikingNeuron,
+        composed={snntorch.LinearLeaky: _linear_leaky},
+        base=(snntorch.SpikingNeuron, snntorch.LeakyParallel),
+        refused=refused_types(snntorch, SNNTORCH),
         silent=(),
-        reset=lambda child: child.reset_mem(),
+        whole=whole,
+        flat=(snntorch.LinearLeaky,),
+        reset=lambda child: getattr(child, "reset_mem", tuple)(),
         nearest=(
-            "Leaky, Synaptic, Lapicque, RLeaky or RSynaptic, as the documentation's table has them"
+            "Leaky, Synaptic, Lapicque, RLeaky, RSynaptic, StateLeaky or LinearLeaky, as the "
+            "documentation's table has them"
         ),
         assumed="a spike where mem > threshold, membranes 0 at the start of a sample",
     )
@@ -120,6 +133,29 @@ def _recurrent(name: str, neuron: Any) -> Cell:
     if back.bias is not None:
         bias = finite(name, kind, "recurrent.bias", back.bias)
     return replace(cell, recurrent=weight, recurrent_bias=bias)
+
+
+def _state_leaky(name: str, neuron: Any) -> Cell:
+    kind = type(neuron).__name__
+    if neuron.kernel_truncation_steps is not None:
+        raise NotExpressible(
+            name, kind, "kernel_truncation_steps lets a membrane forget the steps before the last "
+            f"{neuron.kernel_truncation_steps}", "kernel_truncation_steps=None",
+        )
+    # Its membrane keeps exp(-1 / tau) of itself per step, not its beta, which is 1 - 1 / tau.
+    tau = one_value(name, kind, "tau", neuron.tau, "a layer has one leak")
+    decay = checked_decay(name, kind, "exp(-1 / tau)", float(np.exp(-1 / tau)))
+    _check_output(name, kind, neuron)
+    source = f"snntorch.{kind}(tau={tau:.6g})"
+    if not neuron.output:
+        return Cell(source=f"{source}, its membrane", decay=decay, threshold=None)
+    threshold = squeezed(tidy(checked_threshold(name, kind, neuron.threshold)))
+    return Cell(source=source, decay=decay, threshold=threshold, reset="none", compare="gt")
+
+
+def _linear_leaky(name: str, neuron: Any, framework: Framework) -> list[Operation]:
+    weights = operations(f"{name}.linear", neuron.linear, framework)
+    return [*weights, Neurons(name, type(neuron).__name__, _state_leaky(name, neuron))]
 
 
 def _lapicque(name: str, neuron: Any) -> Cell:
@@ -193,6 +229,12 @@ def _checked_rule(name: str, kind: str, neuron: Any) -> str:
         raise NotExpressible(
             name, kind, "inhibition=True lets one neuron of a layer spike", "inhibition=False"
         )
+    _check_output(name, kind, neuron)
+    return reset
+
+
+def _check_output(name: str, kind: str, neuron: Any) -> None:
+    """Refuse what changes membranes or spikes behind the rule."""
     if neuron.state_quant:
         raise NotExpressible(
             name, kind, "state_quant rounds its membrane in its own way", "state_quant=False"
@@ -207,4 +249,3 @@ def _checked_rule(name: str, kind: str, neuron: Any) -> str:
         name, kind, "spike_grad", neuron.spike_grad, "mem > threshold",
         "a surrogate that is, such as snntorch.surrogate.atan()",
     )
-    return reset
