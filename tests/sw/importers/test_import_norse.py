@@ -165,7 +165,7 @@ def test_forward_may_loop_over_the_steps():
     [
         (lambda: norse.LIFCell(CUBA._replace(v_leak=torch.tensor(0.25))),
          ["1 (LIFCell): a leak toward a rest other than the reset", "the same rest and reset"]),
-        (lambda: norse.LIFBoxCell(norse.LIFBoxParameters(**HALF, reset_method=lambda z, v, r, t: v)),
+        (lambda: box(reset_method=lambda z, v, reset, threshold: v),
          ["1 (LIFBoxCell): its reset_method is <lambda>", "reset_value or reset_subtract"]),
         (lambda: norse.LIFCell(CUBA._replace(tau_mem_inv=torch.tensor(2000.0))),
          ["1 (LIFCell): dt tau_mem_inv must be above 0, and at most 1, not 2"]),

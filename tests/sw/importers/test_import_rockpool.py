@@ -153,8 +153,9 @@ def test_several_spikes_are_exact_where_none_can_be():
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
-        (lambda n: modules.LIFTorch(n), ["1_LIFTorch (rockpool LIFTorch(", "max_spikes_per_dt=65536 "
-         "lets a neuron spike several times in a step", "max_spikes_per_dt=1.0"]),
+        (lambda n: modules.LIFTorch(n),
+         ["1_LIFTorch (rockpool LIFTorch(", "max_spikes_per_dt=65536 lets a neuron spike several",
+          "max_spikes_per_dt=1.0"]),
         (lambda n: modules.LIFNeuronTorch(n), ["max_spikes_per_dt=65536"]),
         (lambda n: modules.LIFBitshiftTorch(n, tau_mem=torch.full((n,), 2e-3),
                                             tau_syn=torch.full((n,), 2e-3)),

@@ -10,7 +10,13 @@ from import_models import INPUTS, chain, differences, on_grid, sequence_spikes, 
 from refusals import refuses
 
 layers = pytest.importorskip("sinabs.layers")
-from sinabs.activation import MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleSpike  # noqa: E402
+from sinabs.activation import (  # noqa: E402
+    MaxSpike,
+    MembraneReset,
+    MembraneSubtract,
+    MultiSpike,
+    SingleSpike,
+)
 from sinabs.from_torch import from_model  # noqa: E402
 
 STEPS = 4
