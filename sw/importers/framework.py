@@ -24,7 +24,7 @@ Compose = Callable[[str, Any, "Framework"], Sequence[Operation]]
 """A function of a module's name, the module and its framework that gives its operations."""
 
 _CALLS = ("__call__", "__getattr__", "__getattribute__")
-_HARMLESS = ("extra_repr",)
+_HARMLESS = ("extra_repr", "parameters")
 
 
 
@@ -64,7 +64,8 @@ def overridden(module: Any, known: type) -> str:
             private = name.startswith("__") and name not in _CALLS
             if hasattr(known, name) and not private and name not in _HARMLESS:
                 return name
-    return next((name for name in vars(module) if callable(getattr(known, name, None))), "")
+    own = (name for name in vars(module) if name not in _HARMLESS)
+    return next((name for name in own if callable(getattr(known, name, None))), "")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ class Framework:
         step, and keep what they need in between.
     step_axis : {0, 1}
         Axis of the steps in what a module takes that is given several of them.
+    output : callable
+        Gives what counts as a module's output, of what it returns.
     """
 
     name: str
@@ -124,6 +127,7 @@ class Framework:
     state: Callable[[Any], torch.Tensor] = field(default=lambda child: child.mem)
     run: Callable[[Any, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
     step_axis: int = 0
+    output: Callable[[Any], Any] = field(default=lambda returned: returned)
 
     def known(self, module: nn.Module) -> type | None:
         """Return the type that a module is of, or whose rule it has; None if it has another."""

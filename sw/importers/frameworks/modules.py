@@ -180,6 +180,7 @@ def as_operations(
                 framework.check(name, child)
             raise
         framework.reset_all(module)
+        recorder.returned = framework.output(recorder.returned)
         by_name = {name: child for child, name in recorder.names.items()}
         ops: list[Operation] = []
         current = shape

@@ -94,8 +94,16 @@ def from_rockpool(
         },
         run=_run,
         step_axis=1,
+        output=_output,
     )
     return convert_module(checked_module(module), shape, sample, framework, settings)
+
+
+def _output(returned: Any) -> Any:
+    """Return the output of (output, states, recordings): recordings have that of every layer."""
+    if isinstance(returned, tuple):
+        return tuple(each for each in returned if not isinstance(each, dict))
+    return returned
 
 
 def _run(child: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

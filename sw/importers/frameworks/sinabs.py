@@ -35,6 +35,22 @@ if TYPE_CHECKING:
 __all__ = ["from_sinabs"]
 
 _LEAK = "a layer has one leak"
+_RANDOM = ("it draws its spikes at random", "samples that are drawn beforehand")
+_OTHERS = {
+    "SpikingMaxPooling2dLayer": (
+        "it passes the spikes of the neuron that has spiked most so far",
+        "torch.nn.MaxPool2d, the OR of the spikes of a cell",
+    ),
+    "Merge": ("it adds the outputs of two layers", "layers in one chain"),
+    "QuantizeLayer": ("it rounds what is between weights and neurons", "the model without it"),
+    "NeuromorphicReLU": ("it is no layer of spikes", "from_model, which puts neurons in its place"),
+    "Img2SpikeLayer": _RANDOM,
+    "Sig2SpikeLayer": _RANDOM,
+}
+_REFUSED = {
+    **_OTHERS,
+    "ALIFRecurrent": ("its threshold rises with every spike", "LIFRecurrent"),
+}
 
 
 def from_sinabs(
@@ -88,12 +104,13 @@ def from_sinabs(
             layers.LIFRecurrent: recurrent, layers.IAFRecurrent: recurrent,
             layers.ALIF: partial(_adaptive, activation),
         },
-        base=layers.StatefulLayer,
+        base=(layers.StatefulLayer, *(getattr(layers, name) for name in _OTHERS)),
         silent=(layers.FlattenTime, layers.UnflattenTime),
         reset=_reset,
         nearest="IAF, LIF, ExpLeak, IAFRecurrent or LIFRecurrent, with spike_fn=SingleSpike",
         assumed="a spike where v_mem >= spike_threshold, reset in the same step, states 0 at the "
         "start of a sample",
+        refused={getattr(layers, name): why for name, why in _REFUSED.items()},
         composed={layers.SumPool2d: _sum_pool},
         run=partial(_run, layers),
         step_axis=1,

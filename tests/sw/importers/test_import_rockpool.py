@@ -9,7 +9,7 @@ from import_models import HIDDEN, INPUTS, OUTPUTS, differences, sequence_spikes,
 from refusals import refuses
 
 modules = pytest.importorskip("rockpool.nn.modules")
-from rockpool.nn.combinators import Sequential  # noqa: E402
+from rockpool.nn.combinators import Residual, Sequential  # noqa: E402
 from rockpool.nn.modules.torch.lif_torch import PeriodicExponential, StepPWL  # noqa: E402
 
 STEPS = 4
@@ -131,6 +131,21 @@ def test_forward_may_call_the_layers_itself():
             return out.sum(1)
 
     assert imported(Net()) == imported(Net().first)
+
+
+def test_modules_with_the_interface_of_torch():
+    module = model(DIALECTS["LIFTorch, decays"])
+    wanted = imported(module)
+    assert imported(module.to_torch()) == wanted
+
+
+def test_what_is_computed_behind_the_layers_is_refused():
+    generator = torch.Generator().manual_seed(0)
+    inner = Residual(linear(HIDDEN, HIDDEN, generator), modules.LIFTorch(HIDDEN, **DECAYS))
+    first = modules.LIFTorch(HIDDEN, **DECAYS)
+    module = Sequential(linear(INPUTS, HIDDEN, generator), first, inner)
+    with refuses(ss.NotExpressible, "1_LIFTorch (LIFTorch): what the model returns is not its"):
+        imported(module)
 
 
 def test_several_spikes_are_exact_where_none_can_be():

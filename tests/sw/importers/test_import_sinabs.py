@@ -48,6 +48,13 @@ class Other(SingleSpike):
     """A spike function that is not known."""
 
 
+class Doubled(layers.IAF):
+    """Neurons of a rule of their own."""
+
+    def forward(self, values):
+        return super().forward(2 * values)
+
+
 def adaptive(**settings):
     return layers.ALIF(torch.tensor(HALF), torch.tensor(5.0), adapt_scale=0.0, **settings)
 
@@ -215,6 +222,9 @@ def test_several_spikes_are_exact_where_none_can_be():
         (lambda: layers.IAFRecurrent(torch.nn.Linear(40, 40), **ONE),
          ["1 (sinabs IAFRecurrent(", "the bias of rec_connect is added in all steps but the first",
           "bias=False"]),
+        (lambda: layers.ALIFRecurrent(QUARTER, QUARTER, torch.nn.Linear(40, 40)),
+         ["1 (ALIFRecurrent): its threshold rises with every spike"]),
+        (lambda: Doubled(**ONE), ["1 (Doubled): it has a method forward in place of that of IAF"]),
         (lambda: layers.IAFRecurrent(torch.nn.Bilinear(40, 40, 40), **ONE), ["Bilinear"]),
     ],
 )
@@ -237,8 +247,15 @@ def test_refused_modules():
             y = self.last(self.first(x))
             return self.merge(y, y)
 
-    with refuses(ss.NotExpressible, "merge (Merge): no layer of this array computes it"):
+    with refuses(ss.NotExpressible, "merge (Merge): it adds the outputs of two layers"):
         imported(Merged())
+    pooled = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), layers.IAFSqueeze(batch_size=1, **ONE),
+        layers.SpikingMaxPooling2dLayer((2, 2)),
+    )
+    with refuses(ss.NotExpressible, "2 (SpikingMaxPooling2dLayer): it passes the spikes of the",
+                 "torch.nn.MaxPool2d"):
+        imported(pooled, (1, 8, 8))
     folded = torch.nn.Sequential(torch.nn.Flatten(1), torch.nn.Linear(2 * INPUTS, 4),
                                  layers.IAFSqueeze(batch_size=1, **ONE))
     with refuses(ss.NotExpressible, "0 (Flatten): start_dim=1 flattens steps or samples",
