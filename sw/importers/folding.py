@@ -111,7 +111,7 @@ class Folding:
         mean = np.zeros((groups, last))
         for group in range(groups):
             mean[group, group * op.size : (group + 1) * op.size] = 1 / op.size
-        weight = np.kron(np.eye(prod(lead)), mean)
+        weight: Floats = np.kron(np.eye(prod(lead)), mean).astype(np.float64)
         self._affine(Affine(op.name, op.kind, weight, np.zeros(len(weight))))
         self.shape = (*lead, groups)
 

@@ -184,7 +184,7 @@ class Framework:
             return
         reason, nearest = "no neuron of this array computes its rule", self.nearest
         kind = self._nearest_type(module)
-        if kind in self.refused:
+        if kind is not None and kind in self.refused:
             reason, nearest = self.refused[kind]
         elif kind is not None:
             reason = (

@@ -75,10 +75,12 @@ class Recorder:
         """Return the type of a layer."""
         return next(type(m).__name__ for m, each in self.names.items() if each == name)
 
-    def tag(self, like: torch.Tensor) -> torch.Tensor:
-        """Return new random numbers of the shape of a tensor."""
+    def tag(self, like: torch.Tensor, signed: bool = False) -> torch.Tensor:
+        """Return new random numbers of the shape of a tensor, from 0 to 1, or from -4 to 4 for
+        membranes."""
         dtype = like.dtype if like.is_floating_point() else torch.float32
-        return torch.rand(like.shape, generator=self.generator, dtype=dtype)
+        values = torch.rand(like.shape, generator=self.generator, dtype=dtype)
+        return values * 8 - 4 if signed else values
 
     def hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Find where the input of a layer came from, and replace its output. This is a forward
@@ -99,7 +101,10 @@ class Recorder:
             self.made.append((name, tagged))
             return tagged.clone()  # the model may change it in place
         if isinstance(output, tuple):
-            values = tuple(self.tag(v) if isinstance(v, torch.Tensor) else v for v in output)
+            values = tuple(
+                self.tag(v, signed=i > 0) if isinstance(v, torch.Tensor) else v
+                for i, v in enumerate(output)
+            )
             self.made += [
                 (name if i == 0 else f"output {i} (a state) of {name}", value)
                 for i, value in enumerate(values)
@@ -108,7 +113,7 @@ class Recorder:
             return tuple(v.clone() if isinstance(v, torch.Tensor) else v for v in values)
         if isinstance(output, list) and output and isinstance(output[0], torch.Tensor):
             # One output per step, as of the neurons of SpikingJelly that never fire.
-            steps = [self.tag(value) for value in output]
+            steps = [self.tag(value, signed=True) for value in output]
             self.made += [(name, value) for value in steps]
             return [value.clone() for value in steps]
         raise NotExpressible(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -87,10 +87,13 @@ def _inside(
 ) -> tuple[list[Affine], Neurons]:
     """Return the weights and the neurons in a container."""
     inner = container.sub_module
-    children = list(inner.named_children()) if type(inner) is nn.Sequential else [("", inner)]
-    children = [(key, child) for key, child in children if not isinstance(child, SILENT)]
+    several: Iterable[tuple[str, nn.Module]] = [("", inner)]
+    if type(inner) is nn.Sequential:
+        several = inner.named_children()
     ops: list[Operation] = []
-    for key, child in children:
+    for key, child in several:
+        if isinstance(child, SILENT):
+            continue
         place = f"{name}.sub_module.{key}" if key else f"{name}.sub_module"
         if not isinstance(child, (nn.Linear, *_types(framework))):
             raise NotExpressible(

@@ -82,7 +82,8 @@ def _membranes(recorder: Recorder, op: Neurons, how: str) -> Operation:
     if how in ("sum", "mean"):
         return replace(op, cell=op.cell.over_steps(op.name, op.kind))
     if how:
-        raise NotExpressible(op.name, op.kind, f"the model returns {how} of its membrane", _MEMBRANE)
+        reason = f"the model returns {how} of its membrane"
+        raise NotExpressible(op.name, op.kind, reason, _MEMBRANE)
     raise NotExpressible(op.name, op.kind, _ANOTHER, f"returning its membrane: {_MEMBRANE}")
 
 

@@ -94,7 +94,7 @@ def from_snntorch(
         silent=(),
         whole=whole,
         flat=(snntorch.LinearLeaky,),
-        reset=lambda child: getattr(child, "reset_mem", tuple)(),
+        reset=_reset,
         nearest=(
             "Leaky, Synaptic, Lapicque, RLeaky, RSynaptic, StateLeaky or LinearLeaky, as the "
             "documentation's table has them"
@@ -102,6 +102,12 @@ def from_snntorch(
         assumed="a spike where mem > threshold, membranes 0 at the start of a sample",
     )
     return convert_module(checked_module(module), shape, sample, framework, settings)
+
+
+def _reset(child: Any) -> None:
+    # Neurons that take all steps in one call start from 0 in each.
+    if hasattr(child, "reset_mem"):
+        child.reset_mem()
 
 
 def _leaky(name: str, neuron: Any) -> Cell:

@@ -9,6 +9,7 @@ import stablespike as ss
 import torch
 from import_models import INPUTS, chain, differences, on_grid, source_spikes, spikes
 from refusals import refuses
+from stablespike.importers.frameworks import refused
 
 snn = pytest.importorskip("snntorch")
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
@@ -29,9 +30,12 @@ SPIKINGJELLY = {
         {}, {"v_offset": 0.25}, {"v_offset": 0.25, "v_reset": 0.0},
         {"v_reset": -0.5, "v_offset": torch.tensor(-0.5)},
     ],
-    "LIFNode": [{}, {"decay_input": False, "v_reset": None}, {"surrogate_function": surrogate.ATan()}],
+    "LIFNode": [
+        {}, {"decay_input": False, "v_reset": None}, {"surrogate_function": surrogate.ATan()}
+    ],
     "SimpleLIFNode": [
-        {"tau": 2.0, "decay_input": False}, {"tau": 2.0, "decay_input": True, "v_reset": -0.5},
+        {"tau": 2.0, "decay_input": False},
+        {"tau": 2.0, "decay_input": True, "v_reset": -0.5, "v_threshold": 0.25},
     ],
     "OTTTLIFNode": [{}, {"decay_input": True, "v_reset": 0.0}],
     "SLTTLIFNode": [{}, {"decay_input": False, "v_reset": None}],
@@ -58,7 +62,7 @@ REFUSED = {
     "PSN": {"T": 2}, "QIFNode": {}, "RAFNode": {}, "STBIFNode": {"q_threshold": 1.0, "level": 4},
     "SlidingPSN": {"k": 2}, "TernaryIFNode": {}, "TernaryLIFNode": {},
 }
-ELSEWHERE = ("DSRIFNode", "NonSpikingIFNode", "NonSpikingLIFNode")  # in the tests below, of readouts
+ELSEWHERE = ("DSRIFNode", "NonSpikingIFNode", "NonSpikingLIFNode")  # in other tests
 SNNTORCH = ("Lapicque", "Leaky", "Synaptic", "RLeaky", "RSynaptic", "StateLeaky", "LinearLeaky")
 SNNTORCH_REFUSED = {
     "LIF": None, "SpikingNeuron": None, "Alpha": {"alpha": 0.9, "beta": 0.5},
@@ -87,6 +91,14 @@ def of_snntorch():
     return sorted(mine)
 
 
+def documented(framework, name, reasons):
+    """Whether the documentation has the row of a class, with the reason that the importer gives."""
+    row = f"| {framework} `{name}` | "
+    if name in reasons:
+        row += " | ".join(("refused", *reasons[name])) + " |"
+    return row in DOCS
+
+
 def from_spikingjelly(module, **options):
     return ss.from_spikingjelly(module, (INPUTS,), steps=STEPS, **options)
 
@@ -101,14 +113,14 @@ def test_every_class_of_spikingjelly_is_known(name):
     """A class of a new release makes this test fail, until it is imported or refused."""
     assert (name in SPIKINGJELLY) + (name in REFUSED) + (name in ELSEWHERE) == 1
     if REFUSED.get(name, {}) is not None:
-        assert f"`{name}`" in DOCS
+        assert documented("SpikingJelly", name, refused.SPIKINGJELLY)
 
 
 @pytest.mark.parametrize("name", of_snntorch())
 def test_every_class_of_snntorch_is_known(name):
     assert (name in SNNTORCH) + (name in SNNTORCH_REFUSED) == 1
     if SNNTORCH_REFUSED.get(name, {}) is not None:
-        assert f"`{name}`" in DOCS
+        assert documented("snnTorch", name, refused.SNNTORCH)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +218,7 @@ def test_neurons_of_whole_samples_are_exact(first):
         spk, _ = module.first(samples if module.linear is None else module.linear(samples))
         membrane = module(samples).numpy()
     result = ss.Golden(network).run(SAMPLES, trace=True)
-    assert (result.trace[0] == spk.numpy().swapaxes(0, 1).astype(bool)).all()
+    assert (result.spikes[0] == spk.numpy().swapaxes(0, 1).astype(bool)).all()
     assert np.abs(result.readout / 128 - membrane).max() < 1e-5
     assert network.fidelity.same_prediction == 1
 

@@ -153,7 +153,8 @@ def nan_weights():
 
 def other_subclass():
     class Own(snn.Leaky):
-        pass
+        def fire(self, mem):
+            return 1 - super().fire(mem)
 
     return model(Own, beta=0.5)
 
@@ -177,7 +178,7 @@ def mismatched():
     ("module", "message"),
     [
         (nan_weights, "2 (Linear): weight ... finite ... nan (at [3, 1])"),
-        (other_subclass, "1 (Own): it is a subclass of Leaky, whose rule may be another"),
+        (other_subclass, "1 (Own): it has a method fire in place of that of Leaky"),
         (changed_reset, "1 (Leaky): its reset_mechanism was changed to 'zero' after it was made"),
         (lambda: model(snn.Leaky, beta=0.5).bfloat16(),
          "0 (Linear) weight ... real numbers: Got unsupported ScalarType BFloat16"),
@@ -201,7 +202,7 @@ def mismatched():
         (lambda: ending(torch.nn.ReLU()), "3 (ReLU): no layer of this array computes it"),
         (lambda: ending(), "2 (Linear): nothing follows it"),
         (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
-         "3 (Alpha): no neuron of this array computes its rule; the nearest that can: Leaky"),
+         "3 (Alpha): it has two synaptic currents ... the nearest that can: Synaptic"),
         (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
     ],
 )

@@ -153,7 +153,7 @@ def nan_threshold():
          "1 (CUBALIFNode): its v_reset is not 0"),
         (lambda: model(neuron.CUBALIFNode, c_decay=1.5),
          "1 (CUBALIFNode): c_decay ... 0 to 1 per step ... 1.5"),
-        (lambda: model(neuron.QIFNode), "1 (QIFNode): no neuron of this array computes its rule"),
+        (lambda: model(neuron.QIFNode), "1 (QIFNode): its membrane grows by its square"),
         (lambda: model(neuron.IFNode, surrogate_function=surrogate.Sigmoid(spiking=False)),
          "1 (IFNode): its surrogate_function is not the step of v >= v_threshold"),
         (lambda: torch.nn.Sequential(layer.Linear(INPUTS, 4), layer.SynapseFilter()),
