@@ -56,6 +56,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument, and what to do.
     """
+    settings.check_steps()
     approximations = _approximations(network, settings)
     readout = _readout(network, settings)
     source = _input(network, settings)

@@ -27,7 +27,6 @@ _CALLS = ("__call__", "__getattr__", "__getattribute__")
 _HARMLESS = ("extra_repr", "parameters")
 
 
-
 def imported(name: str, extra: str = "import") -> Any:
     """Import an optional package, or one of its modules.
 
@@ -68,6 +67,10 @@ def overridden(module: Any, known: type) -> str:
     return next((name for name in own if callable(getattr(known, name, None))), "")
 
 
+def _steps_first(module: Any, values: torch.Tensor) -> torch.Tensor:
+    return values if getattr(module, "step_mode", "s") == "m" else values[None]
+
+
 @dataclass(frozen=True)
 class Framework:
     """A framework of torch modules.
@@ -95,13 +98,16 @@ class Framework:
     refused : mapping of type to (str, str)
         Why the neurons of each type cannot be expressed, and the nearest that can.
     whole : tuple of type
-        Neurons that take all steps of a sample in one call, and keep no state.
+        Neurons that take all steps of a sample in one call, as the first axis, and keep no state.
     flat : tuple of type
         Modules that take a flat sample.
-    step : callable
-        Runs a module for one step.
+    quiet : callable
+        Whether neurons return membranes in place of spikes.
     state : callable
         Returns the membranes of neurons after a step.
+    unfolded : callable
+        Gives ``(steps, batch, ...)`` of what a neuron takes or returns in one call. By default, a
+        call is one step, or all of them in step mode "m", which has them as the first axis.
     run : callable or None
         Runs a neuron, or a module of ``composed``, from the start of a sample: (steps, batch, ...)
         inputs to outputs and membranes of the same axes. None for layers that are called once per
@@ -110,6 +116,17 @@ class Framework:
         Axis of the steps in what a module takes that is given several of them.
     output : callable
         Gives what counts as a module's output, of what it returns.
+    takes_state : callable
+        Whether a module is called with its states as second argument, and returns them behind its
+        output.
+    derives : bool
+        Whether neurons compute their decays in the type of the module, which float64 would round
+        otherwise.
+    unmoved : tuple of type
+        Layers that draw random numbers even where they multiply them by 0. Where they do not, their
+        function in ``neurons`` refuses them.
+    prepare : callable
+        Changes a copy of a module such that it takes any number of steps.
     """
 
     name: str
@@ -123,11 +140,16 @@ class Framework:
     refused: Mapping[type, tuple[str, str]] = field(default_factory=dict)
     whole: tuple[type, ...] = ()
     flat: tuple[type, ...] = ()
-    step: Callable[[Any, torch.Tensor], Any] = field(default=lambda child, value: child(value))
+    quiet: Callable[[Any], bool] = field(default=lambda child: False)
     state: Callable[[Any], torch.Tensor] = field(default=lambda child: child.mem)
+    unfolded: Callable[[Any, torch.Tensor], torch.Tensor] = _steps_first
     run: Callable[[Any, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
     step_axis: int = 0
     output: Callable[[Any], Any] = field(default=lambda returned: returned)
+    takes_state: Callable[[Any], bool] = field(default=lambda module: False)
+    derives: bool = False
+    unmoved: tuple[type, ...] = ()
+    prepare: Callable[[Any], None] = field(default=lambda module: None)
 
     def known(self, module: nn.Module) -> type | None:
         """Return the type that a module is of, or whose rule it has; None if it has another."""
@@ -141,9 +163,17 @@ class Framework:
         maps = (self.refused, self.neurons, self.composed)
         return next((kind for kind in type(module).__mro__ if any(kind in m for m in maps)), None)
 
+    def steps_of(self, module: nn.Module, values: torch.Tensor) -> torch.Tensor:
+        """Return ``(steps, batch, ...)`` of what a neuron takes or returns in one call."""
+        return values if isinstance(module, self.whole) else self.unfolded(module, values)
+
     def is_neuron(self, module: nn.Module) -> bool:
         """Whether a module is, or ends in, neurons that can be expressed."""
         return isinstance(module, self.base) and self.known(module) is not None
+
+    def fires(self, module: nn.Module) -> bool:
+        """Whether a module's output is spikes."""
+        return self.is_neuron(module) and not self.quiet(module)
 
     def is_layer(self, module: nn.Module) -> bool:
         """Whether a module is a layer of the framework of any kind, even if it has children."""

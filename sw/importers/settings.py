@@ -40,7 +40,7 @@ class Options(TypedDict, total=False):
     labels : (batch,) array_like of int
         Classes of the calibration samples; with them the report has accuracies.
     steps : int
-        Steps of a sample. It must be given for pixels.
+        Steps of a sample. It must be given for pixels, unless the model repeats them itself.
     time_axis : {0, 1}
         Axis of the steps in calibration spikes; 1 by default, 0 for (steps, batch, ...).
     readout : {"counts", "words", "membrane"}
@@ -101,6 +101,17 @@ class Settings:
         own = self.layer_bits[index] if self.layer_bits else None
         return self.weight_bits if own is None else own
 
+    def check_steps(self) -> None:
+        """Refuse pixels without the steps of a sample, which neither caller nor model says.
+
+        Raises
+        ------
+        ValueError
+            If they are missing.
+        """
+        if isinstance(self.input, PixelInput) and self.steps is None:
+            raise ValueError("steps must be given for pixels: the steps per sample")
+
     def __post_init__(self) -> None:
         if isinstance(self.weight_bits, bool) or self.weight_bits not in WEIGHT_BITS:
             raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
@@ -111,14 +122,11 @@ class Settings:
             exact_choice("readout", self.readout, READOUTS)
         if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput))):
             raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
-        if isinstance(self.input, PixelInput):
-            if self.input_scale is None:
-                raise ValueError(
-                    "input_scale must be given for pixels: what the model is given for a pixel "
-                    f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
-                )
-            if self.steps is None:
-                raise ValueError("steps must be given for pixels: the steps per sample")
+        if isinstance(self.input, PixelInput) and self.input_scale is None:
+            raise ValueError(
+                "input_scale must be given for pixels: what the model is given for a pixel "
+                f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
+            )
         if self.input_scale is not None:
             positive("input_scale", self.input_scale)
         if self.labels is not None and self.calibration is None:

@@ -13,8 +13,9 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Votes
 from ..semantics import Floats, finite
-from .forward import single_step
-from .recording import NEAREST, parameter_dtype
+from ..tracing.copies import parameter_dtype
+from ..tracing.forward import single_step
+from ..tracing.recording import NEAREST
 
 __all__ = ["SILENT", "check_linear", "check_module", "operation", "operations"]
 
@@ -67,7 +68,7 @@ def operations(
     """
     if framework.is_layer(child):
         return framework.operations(name, child)
-    if isinstance(child, nn.Flatten) and not hasattr(child, "step_mode"):
+    if type(child) is nn.Flatten or (isinstance(child, nn.Flatten) and leading > 1):
         return [_flatten(name, child, leading)]
     op = operation(name, child)
     check_linear(op, child)
@@ -76,9 +77,9 @@ def operations(
 
 def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
     kind = type(child).__name__
-    start = child.start_dim - leading if child.start_dim >= 0 else child.start_dim
-    end = child.end_dim - leading if child.end_dim >= 0 else child.end_dim
-    if start < 0 <= child.start_dim:
+    start = child.start_dim - leading if child.start_dim > 0 else child.start_dim
+    end = child.end_dim - leading if child.end_dim > 0 else child.end_dim
+    if start < 0 < child.start_dim:
         raise NotExpressible(
             name, kind, f"start_dim={child.start_dim} flattens steps or samples into the values of "
             f"one step, since its input has {leading} axes in front of them",

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from ...network import Network
+from ...network import Network, PixelInput
 from ...support.errors import NotExpressible
 from ...support.values import exact_int
 from ..convert import convert
 from ..framework import Framework
 from ..graph import FloatNetwork, Run, assemble
-from ..operations import Neurons, Operation, Reshape, Shape
+from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
 from ..semantics import Floats
 from ..settings import Settings
-from .forward import run_chain
+from ..tracing.chains import Recorded, record
+from ..tracing.copies import parameter_dtype, parts, reading_copy
+from ..tracing.forward import run_chain
+from ..tracing.functional import Reshaped
+from ..tracing.recording import leaves
+from ..tracing.returned import read_over_steps
+from ..tracing.trials import Domain
+from ..tracing.verification import Read, Verification
 from .layers import SILENT, check_module, operations
-from .recording import record, recorded_layers
-from .returned import read_over_steps
-from .sequences import run_sequences
 
-__all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
+__all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
+
 
 def checked_module(module: Any) -> nn.Module:
     """Return ``module``.
@@ -125,88 +131,54 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    ops, reference = as_operations(module, shape, sample, framework, settings.readout)
+    own = reading_copy(module)
+    framework.prepare(own)
+    _check_modules(own, framework)
+    dtype = parameter_dtype(module)
+    domain = Domain.of(settings, dtype)
+    found = _recorded(own, shape, sample, framework, domain)
+    settings = _with_steps(found, settings)
+    ops, read = _read(own, found, shape, framework, settings.readout)
     layers = assemble(ops, shape, settings.readout)
+    verification = Verification(read, layers, domain, dtype)
+    assumed = (framework.assumed, *verification.run(settings.steps))
     name = f"{framework.name} module {type(module).__name__}"
-    network = FloatNetwork(name, shape, layers, (framework.assumed,), reference)
+    network = FloatNetwork(name, shape, layers, assumed, _Reference(read, verification))
     return convert(network, settings)
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the module into evaluation mode, and restore the mode of every part afterwards."""
-    training = {child: child.training for _, child in module.named_modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, mode in training.items():
-            child.training = mode
-
-
-def as_operations(
-    module: nn.Module, shape: Shape, sample: Any, framework: Framework, readout: str | None
-) -> tuple[list[Operation], Callable[[Floats], Run]]:
-    """Return the operations of a module in order, and a function that runs its own layers.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    shape : tuple of int
-        Shape of one sample.
-    sample : tensor or array_like or None
-        What the module is called with; None for zeros of ``(1, *shape)``.
-    framework : Framework
-        What is known about its neurons.
-    readout : str or None
-        As asked for; the module may return a membrane if it is "membrane".
-
-    Raises
-    ------
-    NotExpressible, ValueError
-        Naming the layer.
-    """
-    _check_modules(module, framework)
-    with _evaluating(module):
+def _recorded(
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    framework: Framework,
+    domain: Domain,
+) -> Recorded:
+    """Record a module on the sample that was given, or on those that it may take."""
+    samples = [sample]
+    if sample is None and any(
+        getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
+        for each in parts(module)
+    ):
+        # Two steps are used, so that a layer that mixes steps is noticed. A module that repeats
+        # its input over the steps takes it without them.
+        samples = [torch.zeros(2, 1, *shape), None]
+    errors: list[ValueError] = []
+    for each in samples:
         framework.reset_all(module)
         try:
-            recorder, order = record(
-                module, shape, sample, framework.is_layer, framework.step_axis
-            )
-        except ValueError:
-            # Neurons that cannot be expressed are often called in a way of their own.
-            for name, child in recorded_layers(module, framework.is_layer):
-                framework.check(name, child)
-            raise
-        framework.reset_all(module)
-        recorder.returned = framework.output(recorder.returned)
-        by_name = {name: child for child, name in recorder.names.items()}
-        ops: list[Operation] = []
-        current = shape
-        chain: list[nn.Module] = []
-        for name in order:
-            child = by_name[name]
-            if isinstance(child, (*SILENT, *framework.silent)):
-                continue
-            leading = 1 if framework.run is None else recorder.axes[name] - len(current)
-            found = operations(name, child, framework, leading)
-            ops += found
-            if isinstance(found[0], Reshape):
-                current = found[0].output_shape(current)
-            else:
-                chain.append(child)
-        if ops:
-            ops[-1] = read_over_steps(recorder, order[-1], ops[-1], readout)
-
-    def reference(inputs: Floats) -> Run:
-        summed = isinstance(ops[-1], Neurons) and ops[-1].cell.summed
-        with _evaluating(module), torch.no_grad():
-            if framework.run is not None:
-                return run_sequences(chain, framework, inputs, summed)
-            return run_chain(chain, framework, inputs, summed)
-
-    return ops, reference
+            found = record(module, shape, each, framework, domain.draw())
+        except ValueError as error:
+            errors.append(error)
+            continue
+        finally:
+            framework.reset_all(module)
+        if each is None or len(samples) == 1 or not found.again:
+            return found
+    # Neurons that cannot be expressed are often called in a way of their own.
+    for name, child in leaves(module, framework.is_layer):
+        framework.check(name, child)
+    raise next((e for e in errors if isinstance(e, NotExpressible)), errors[0])
 
 
 def _check_modules(module: nn.Module, framework: Framework) -> None:
@@ -218,3 +190,114 @@ def _check_modules(module: nn.Module, framework: Framework) -> None:
         if framework.is_layer(child):
             inside += (f"{name}." if name else "",)
         check_module(name, child)
+
+
+def _with_steps(found: Recorded, settings: Settings) -> Settings:
+    """Return the options with the steps over which the module repeats its input, if it does."""
+    if not found.calls.repeats:
+        return settings
+    steps, first = found.calls.steps, found.order[0]
+    if not isinstance(settings.input, PixelInput):
+        raise NotExpressible(
+            first, found.recorder.kind(first), "forward repeats what it is called with over "
+            f"{steps} steps (a repetition), which is not one step of spikes",
+            "input=PixelInput(...) and input_scale=, which take one image for all steps; or the "
+            "layers behind the repetition",
+        )
+    if settings.steps not in (None, steps):
+        raise ValueError(
+            f"steps must be {steps}, since forward repeats its input over {steps} steps, not "
+            f"{settings.steps}"
+        )
+    return replace(settings, steps=steps)
+
+
+class _Reference:
+    """Runs the layers of a module; on the first inputs, its own forward too."""
+
+    def __init__(self, read: Read, verification: Verification) -> None:
+        self.read, self.verification, self.verified = read, verification, False
+
+    def __call__(self, inputs: Floats) -> Run:
+        if not self.verified:
+            self.verification.on(inputs)
+            self.verified = True
+        with torch.no_grad():
+            return run_chain(
+                self.read.chain, self.read.framework, inputs, self.read.summed
+            )
+
+
+def _read(
+    module: nn.Module, found: Recorded, shape: Shape, framework: Framework, readout: str | None
+) -> tuple[list[Operation], Read]:
+    """Return the operations of a module in order, and the chain of its layers.
+
+    Raises
+    ------
+    NotExpressible, ValueError
+        Naming the layer.
+    """
+    recorder = found.recorder
+    ops: list[Operation] = []
+    chain: list[nn.Module] = []
+    names: list[str] = []
+    current, work = shape, 0.0
+
+    def add(name: str, child: nn.Module) -> None:
+        names.append(name)
+        chain.append(child)
+
+    for name in found.order:
+        child = recorder.layer(name)
+        if isinstance(child, (*SILENT, *framework.silent)):
+            continue
+        axes = _map_axes(child)
+        given, made = recorder.given[name][0][0], recorder.shape(name)
+        sizes = given[len(given) - axes :] if axes else current
+        if sizes != current and prod(sizes) == prod(current):
+            ops.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
+            add(f"what {name} is given", Reshaped(sizes))
+            current = sizes
+        leading = 1 if framework.run is None else len(given) - len(current)
+        own = operations(name, child, framework, leading)
+        ops += own
+        if isinstance(own[0], Reshape):
+            current = own[0].output_shape(current)
+            continue
+        add(name, child)
+        if axes:
+            current = made[len(made) - axes :]
+        for op in own:
+            if isinstance(op, Affine) and not axes:
+                current = (len(op.weight),)
+            elif isinstance(op, Votes) and not axes:
+                current = (*current[:-1], current[-1] // op.size)
+            work += _work(op, current)
+    ops[-1:], reading = read_over_steps(found, ops, readout)
+    last = ops[-1] if ops else None
+    summed = isinstance(last, Neurons) and last.cell.summed
+    return ops, Read(
+        module, chain, names, found.calls, framework, shape, reading, summed, work
+    )
+
+
+def _map_axes(child: nn.Module) -> int:
+    """Return the axes of the maps that a layer takes; 0 if it takes samples of any shape."""
+    name = type(child).__name__
+    bases = [each.__name__ for each in type(child).__mro__]
+    for axes in (1, 2):
+        kinds = (
+            f"Conv{axes}d", f"MaxPool{axes}d", f"AvgPool{axes}d", f"AdaptiveAvgPool{axes}d",
+            f"LConv{axes}d", f"SumPool{axes}d",  # of Norse and sinabs
+        )
+        if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):
+            return axes + 1
+    return 0
+
+
+def _work(op: Operation, outputs: Shape) -> float:
+    """Return the multiplications of a layer, and those that take as long as its other work."""
+    positions = prod(outputs[1:]) if isinstance(op, Conv) else 1
+    weights = op.weight.size if isinstance(op, (Affine, Conv)) else 0
+    return float(weights * positions + 64 * prod(outputs))

@@ -16,6 +16,7 @@ from ..framework import Framework, imported
 from ..operations import Affine, Conv, Neurons, Operation
 from ..semantics import Cell, checked_decay, checked_threshold, finite, one_value, squeezed, tidy
 from ..settings import Options, Settings
+from ..tracing.copies import parts
 from .modules import check_step, checked_module, checked_shape, convert_module
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def from_norse(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, *sample_shape)``, or of ``(2, 1, *sample_shape)`` where neurons take all steps in
+        ``(1, *sample_shape)``, or of ``(3, 1, *sample_shape)`` where neurons take all steps in
         one call, as ``LIF`` does and ``LIFCell`` does not.
     **options
         See ``stablespike.importers.Options``.
@@ -62,6 +63,7 @@ def from_norse(
     """
     norse = imported("norse.torch", "norse")
     snn = imported("norse.torch.module.snn", "norse")
+    state = imported("norse.torch.utils.state", "norse")
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
     over_steps = tuple(getattr(snn, name) for name in _OVER_STEPS)
@@ -71,9 +73,9 @@ def from_norse(
                 name, type(child).__name__, "its output comes back to its input one step later",
                 "SequentialState, with LIFRecurrentCell for recurrent neurons",
             )
-    if sample is None and any(isinstance(child, over_steps) for child in module.modules()):
-        # Two steps are used, so that a layer that mixes steps is noticed.
-        sample = torch.zeros(2, 1, *shape)
+    if sample is None and any(isinstance(child, over_steps) for child in parts(module)):
+        # Several steps are used, so that a layer that mixes steps is noticed.
+        sample = torch.zeros(3, 1, *shape)
     framework = Framework(
         name="Norse",
         neurons=_neurons(norse),
@@ -88,6 +90,9 @@ def from_norse(
             norse.LILinearCell: _weighted, norse.LConv2d: _convolution,
         },
         run=partial(_run, over_steps),
+        quiet=lambda child: not hasattr(child.p, "v_th"),
+        unfolded=lambda child, values: values if isinstance(child, over_steps) else values[None],
+        takes_state=state._is_module_stateful,
     )
     return convert_module(module, shape, sample, framework, settings)
 

@@ -46,7 +46,7 @@ def from_rockpool(
         Shape of one sample, without batch and steps, such as ``(784,)``.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, 2, *sample_shape)``: a batch and its steps.
+        ``(1, 3, *sample_shape)``: a batch and its steps.
     **options
         See ``stablespike.importers.Options``.
 
@@ -68,7 +68,7 @@ def from_rockpool(
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
     if sample is None:
-        sample = torch.zeros(1, 2, *shape)
+        sample = torch.zeros(1, 3, *shape)
     framework = Framework(
         name="rockpool",
         neurons={
@@ -94,6 +94,12 @@ def from_rockpool(
         },
         run=_run,
         step_axis=1,
+        derives=True,
+        unmoved=(
+            modules.LIFTorch, modules.LIFBitshiftTorch, modules.LIFNeuronTorch, modules.ExpSynTorch,
+        ),
+        quiet=lambda child: isinstance(child, modules.ExpSynTorch),
+        unfolded=lambda child, values: values.swapaxes(0, 1),
         output=_output,
     )
     return convert_module(checked_module(module), shape, sample, framework, settings)

@@ -26,14 +26,16 @@ from ..semantics import (
     tidy,
 )
 from ..settings import Options, Settings
+from ..tracing.copies import parts
+from ..tracing.sequences import each_step
 from .modules import checked_module, checked_shape, convert_module
-from .sequences import each_step
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["from_sinabs"]
 
+_STEPS = 3
 _LEAK = "a layer has one leak"
 _RANDOM = ("it draws its spikes at random", "samples that are drawn beforehand")
 _OTHERS = {
@@ -67,7 +69,7 @@ def from_sinabs(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, 2, *sample_shape)``: a batch and its steps. If a layer folds the steps into the
+        ``(1, 3, *sample_shape)``: a batch and its steps. If a layer folds the steps into the
         batch, as ``IAFSqueeze`` does, zeros of ``(steps, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
@@ -114,17 +116,20 @@ def from_sinabs(
         composed={layers.SumPool2d: _sum_pool},
         run=partial(_run, layers),
         step_axis=1,
+        derives=True,
+        unfolded=partial(_unfolded, layers),
+        quiet=lambda child: child.spike_fn is None,
+        prepare=partial(_one_sample, layers),
     )
     return convert_module(module, shape, sample, framework, settings)
 
 
 def _leading(module: nn.Module, layers: Any) -> tuple[int, ...]:
-    """Return the axes in front of a sample's in what a module takes, for two steps if possible."""
-    for child in module.modules():
+    """Return the axes in front of a sample's in what a module takes: a batch of 1 and steps."""
+    for child in parts(module):
         if isinstance(child, layers.SqueezeMixin):
-            batch, steps = max(child.batch_size, 1), child.num_timesteps
-            return (batch * (steps if steps > 0 else 2),)
-    return (1, 2)
+            return (max(child.num_timesteps, _STEPS),)
+    return (1, _STEPS)
 
 
 def _reset(child: Any) -> None:
@@ -139,15 +144,35 @@ def _run(layers: Any, child: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, t
         output = each_step(child, inputs)
         return output, output
     _reset(child)
-    # Neurons that fold the steps into the batch expect it to have a certain size.
-    forward = layers.LIF.forward if isinstance(child, layers.SqueezeMixin) else type(child).forward
-    records = child.record_states
+    records, given = child.record_states, inputs.swapaxes(0, 1)
     child.record_states = True
-    output = forward(child, inputs.swapaxes(0, 1)).swapaxes(0, 1)
+    if isinstance(child, layers.SqueezeMixin):
+        sizes = child.batch_size, child.num_timesteps
+        child.batch_size, child.num_timesteps = given.shape[:2]
+        output = child(given.flatten(0, 1)).unflatten(0, given.shape[:2])
+        child.batch_size, child.num_timesteps = sizes
+    else:
+        output = child(given)
     membranes = child.recordings["v_mem"].swapaxes(0, 1)
     child.record_states, child.recordings = records, {}
     _reset(child)
-    return output, membranes
+    return output.swapaxes(0, 1), membranes
+
+
+def _unfolded(layers: Any, child: Any, values: torch.Tensor) -> torch.Tensor:
+    """Return (steps, batch, ...) of what a neuron takes or returns."""
+    if isinstance(child, layers.SqueezeMixin):
+        values = values.reshape(child.batch_size, child.num_timesteps, *values.shape[1:])
+    return values.swapaxes(0, 1)
+
+
+def _one_sample(layers: Any, module: nn.Module) -> None:
+    """Let layers that fold the steps into the batch take one sample of any number of steps."""
+    for child in parts(module):
+        if isinstance(child, layers.SqueezeMixin):
+            child.batch_size, child.num_timesteps = 1, -1
+        elif isinstance(child, layers.UnflattenTime):
+            child.batch_size = 1
 
 
 def _sum_pool(name: str, child: Any, framework: Framework) -> list[Operation]:

@@ -77,10 +77,6 @@ def from_snntorch(
     snntorch = imported("snntorch")
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    whole = (snntorch.StateLeaky, snntorch.LinearLeaky)
-    if sample is None and any(isinstance(each, whole) for each in checked_module(module).modules()):
-        # They take all steps in one call.
-        sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="snnTorch",
         neurons={
@@ -92,7 +88,8 @@ def from_snntorch(
         base=(snntorch.SpikingNeuron, snntorch.LeakyParallel),
         refused=refused_types(snntorch, SNNTORCH),
         silent=(),
-        whole=whole,
+        whole=(snntorch.StateLeaky, snntorch.LinearLeaky),
+        quiet=lambda child: isinstance(child, snntorch.StateLeaky) and not child.output,
         flat=(snntorch.LinearLeaky,),
         reset=_reset,
         nearest=(

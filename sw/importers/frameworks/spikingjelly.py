@@ -70,10 +70,6 @@ def from_spikingjelly(
     )
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
-    many = any(getattr(each, "step_mode", "s") == "m" for each in checked_module(module).modules())
-    if sample is None and many:
-        # Two steps are used, so that a layer that mixes steps is noticed.
-        sample = torch.zeros(2, 1, *shape)
     framework = Framework(
         name="SpikingJelly",
         neurons={
@@ -93,15 +89,15 @@ def from_spikingjelly(
         base=(base.MemoryModule, *_modules(neuron)),
         refused=refused_types(neuron, SPIKINGJELLY),
         silent=(layer.Dropout,),
-        whole=(neuron.DSRIFNode,),
+        whole=(neuron.DSRIFNode, neuron.NonSpikingBaseNode),
         flat=(layer.LinearRecurrentContainer,),
         reset=_reset,
-        step=_step,
+        quiet=lambda child: isinstance(child, neuron.NonSpikingBaseNode),
         state=_membrane,
         nearest="the neurons of the documentation's table, such as IFNode, LIFNode or CUBALIFNode",
         assumed="a spike where v >= v_threshold, reset in the same step",
     )
-    return convert_module(module, shape, sample, framework, settings)
+    return convert_module(checked_module(module), shape, sample, framework, settings)
 
 
 def _modules(package: Any) -> tuple[type, ...]:
@@ -113,20 +109,10 @@ def _modules(package: Any) -> tuple[type, ...]:
 
 
 def _reset(child: Any) -> None:
-    # A container resets its own memory only, and what never fires has none: it starts from 0.
+    # A container resets its own memory only, and what never fires has none.
     for each in child.modules():
-        if hasattr(each, "neuronal_charge") and not hasattr(each, "reset"):
-            each.v = 0.0
-        elif hasattr(each, "reset"):
+        if hasattr(each, "reset"):
             each.reset()
-
-
-def _step(child: Any, value: torch.Tensor) -> Any:
-    # What never fires takes all steps in one call; this is a step of that.
-    if not hasattr(child, "neuronal_charge") or hasattr(child, "neuronal_fire"):
-        return child(value)
-    child.neuronal_charge(value)
-    return child.v
 
 
 def _membrane(child: Any) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from ..framework import Framework
 from ..graph import Run
 from ..semantics import Floats
-from .recording import parameter_dtype
+from .copies import parameter_dtype
 
 __all__ = ["each_step", "run_sequences"]
 
@@ -45,7 +45,7 @@ def run_sequences(
             continue
         value, states = run(child, value)
         if framework.is_neuron(child):
-            spikes.append(_flat(value) > 0)
+            spikes.append((_flat(value) > 0) & (not framework.quiet(child)))
             membrane = _flat(states).sum(0) if summed else _flat(states)[-1]
     if not framework.is_neuron(chain[-1]):
         # The outputs of weights that no neurons follow are summed over the steps, as ``assemble``
