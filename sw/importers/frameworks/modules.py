@@ -19,7 +19,7 @@ from ..graph import FloatNetwork, Run, assemble
 from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
 from ..semantics import Floats
 from ..settings import Settings
-from ..tracing.chains import Recorded, record
+from ..tracing.chains import Recorded, Uncallable, record
 from ..tracing.copies import parameter_dtype, parts, reading_copy
 from ..tracing.forward import run_chain
 from ..tracing.functional import Reshaped
@@ -134,51 +134,56 @@ def convert_module(
     own = reading_copy(module)
     framework.prepare(own)
     _check_modules(own, framework)
-    dtype = parameter_dtype(module)
-    domain = Domain.of(settings, dtype)
-    found = _recorded(own, shape, sample, framework, domain)
-    settings = _with_steps(found, settings)
-    ops, read = _read(own, found, shape, framework, settings.readout)
-    layers = assemble(ops, shape, settings.readout)
-    verification = Verification(read, layers, domain, dtype)
-    assumed = (framework.assumed, *verification.run(settings.steps))
-    name = f"{framework.name} module {type(module).__name__}"
-    network = FloatNetwork(name, shape, layers, assumed, _Reference(read, verification))
-    return convert(network, settings)
+    domain = Domain.of(settings, parameter_dtype(module))
+    errors: list[ValueError] = []
+    for each in _samples(own, shape, sample, framework):
+        try:
+            network, options = _verified(own, shape, each, framework, settings, domain)
+        except ValueError as error:
+            errors.append(error)
+            continue
+        name = f"{framework.name} module {type(module).__name__}"
+        return convert(replace(network, source=name), options)
+    # Neurons that cannot be expressed are often called in a way of their own.
+    for each, child in leaves(own, framework.is_layer):
+        framework.check(each, child)
+    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
 
 
-def _recorded(
+def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework) -> list[Any]:
+    """Return what to call a module with: the sample given, or those that it may take."""
+    if sample is not None:
+        return [sample]
+    # Several steps are used, so that a layer that mixes steps is noticed.
+    steps = torch.zeros(3, 1, *shape)
+    if any(
+        getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
+        for each in parts(module)
+    ):
+        return [steps, None]
+    return [None, steps]
+
+
+def _verified(
     module: nn.Module,
     shape: Shape,
     sample: Any,
     framework: Framework,
+    settings: Settings,
     domain: Domain,
-) -> Recorded:
-    """Record a module on the sample that was given, or on those that it may take."""
-    samples = [sample]
-    if sample is None and any(
-        getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
-        for each in parts(module)
-    ):
-        # Two steps are used, so that a layer that mixes steps is noticed. A module that repeats
-        # its input over the steps takes it without them.
-        samples = [torch.zeros(2, 1, *shape), None]
-    errors: list[ValueError] = []
-    for each in samples:
+) -> tuple[FloatNetwork, Settings]:
+    """Read a module as it takes a sample, and compare it with its own forward."""
+    framework.reset_all(module)
+    try:
+        found = record(module, shape, sample, framework, domain.draw())
+    finally:
         framework.reset_all(module)
-        try:
-            found = record(module, shape, each, framework, domain.draw())
-        except ValueError as error:
-            errors.append(error)
-            continue
-        finally:
-            framework.reset_all(module)
-        if each is None or len(samples) == 1 or not found.again:
-            return found
-    # Neurons that cannot be expressed are often called in a way of their own.
-    for name, child in leaves(module, framework.is_layer):
-        framework.check(name, child)
-    raise next((e for e in errors if isinstance(e, NotExpressible)), errors[0])
+    settings = _with_steps(found, settings)
+    ops, read = _read(module, found, shape, framework, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
+    verification = Verification(read, layers, domain)
+    assumed = (framework.assumed, *verification.run(settings.steps))
+    return FloatNetwork("", shape, layers, assumed, _Reference(read, verification)), settings
 
 
 def _check_modules(module: nn.Module, framework: Framework) -> None:

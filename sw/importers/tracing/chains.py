@@ -16,12 +16,16 @@ from ..operations import Shape
 from .copies import parameter_dtype, undisturbed
 from .recording import SAMPLE, Recorder
 
-__all__ = ["Calls", "Recorded", "record"]
+__all__ = ["Calls", "Recorded", "Uncallable", "record"]
 
 _TAKEN = (
     "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps",
     "(1, steps, *sample_shape), or (steps, *sample_shape) if it folds the steps into the batch",
 )
+
+
+class Uncallable(ValueError):  # noqa: N818 (what the module is)
+    """A module cannot be called with the sample that was tried."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def record(
     ------
     NotExpressible
         If the layers are not one chain.
-    ValueError
+    Uncallable
         If it cannot be called.
     """
     leading = _leading(sample, shape, framework.step_axis)
@@ -117,7 +121,7 @@ def record(
     except NotExpressible:
         raise
     except Exception as error:  # whatever the model raises
-        raise ValueError(
+        raise Uncallable(
             f"the module cannot be called with one sample of {(*leading, *shape)} "
             f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
             f"{_TAKEN[framework.step_axis]}; snnTorch neurons in a Sequential need "

@@ -93,9 +93,9 @@ def _calls(ours: Trace, theirs: Trace) -> str | None:
     steps, given = len(ours.spikes), len(theirs.spikes)
     if given == steps:
         return None
-    text = f"forward gives it {given} steps in {theirs.calls} calls for the {steps} of a sample"
-    if given == 1 and len(theirs.currents[0]) == steps * len(ours.currents[0]):
-        return text + ": it takes steps for samples of a batch"
+    text = f"forward gives it {given} step(s) in {theirs.calls} call(s) for the {steps} of a sample"
+    if given == steps * len(ours.spikes[0]):
+        return text + ": it takes the samples of a batch for steps"
     if given % steps == 0 and given > steps:
         return text + f": each frame {'twice' if given == 2 * steps else f'{given // steps} times'}"
     order = _order(ours, theirs, 1e-6)

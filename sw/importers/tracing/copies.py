@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 __all__ = [
-    "NARROW", "copied", "parameter_dtype", "parts", "reading_copy", "tensors", "undisturbed",
+    "NARROW", "copied", "fit", "parameter_dtype", "parts", "reading_copy", "tensors", "undisturbed",
 ]
 
 NARROW = (torch.float16, torch.bfloat16)
@@ -73,7 +73,7 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     result.eval()
     for child in parts(result):
         if any(True for _ in tensors([child._parameters, child._buffers])):
-            child.register_forward_pre_hook(_fit, with_kwargs=True, prepend=True)
+            child.register_forward_pre_hook(fit, with_kwargs=True, prepend=True)
     return result
 
 
@@ -92,7 +92,7 @@ def _converted(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return values
 
 
-def _fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
+def fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
     """Convert what a layer is given to the type of its own values. This is a forward pre-hook.
 
     The model may itself convert what it passes on to the type or the device of the original.

@@ -14,7 +14,7 @@ from .comparison import Layer
 
 __all__ = ["check_folded", "sums_exactly"]
 
-_GRID_BITS, _EXACT_BITS = 20, 52
+_GRID_BITS = 20
 _INPUT_BITS = 12  # of the trials' largest inputs
 _TIE = 2.0**-18
 
@@ -41,7 +41,7 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
     found, _ = layer.run(given)
     apart = found != spikes
     threshold = layer.cell.threshold
-    exact = not each.tolerance and sums_exactly(layer, len(given))
+    exact = not each.tolerance and sums_exactly(layer, steps=len(given))
     if not exact and apart.any() and threshold is not None:
         # A neuron whose membrane meets its threshold within rounding may fire or not.
         for factor in (1 - _TIE, 1 + _TIE):
@@ -57,13 +57,15 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
         )
 
 
-def sums_exactly(layer: FloatLayer, steps: int = 0) -> bool:
-    """Whether float64 rounds nothing in the inputs of a layer, nor in its membranes over steps.
+def sums_exactly(layer: FloatLayer, mantissa: int = 52, steps: int = 0) -> bool:
+    """Whether nothing is rounded in the inputs of a layer, nor in its membranes over steps.
 
     Parameters
     ----------
     layer : FloatLayer
         The layer, with inputs on a grid.
+    mantissa : int
+        Bits of the sums behind the leading one.
     steps : int
         Steps from the start of a sample; 0 for its inputs alone.
     """
@@ -83,7 +85,7 @@ def sums_exactly(layer: FloatLayer, steps: int = 0) -> bool:
             return not steps
         lost[index] = bits
     terms = max(float(np.abs(flat).max(initial=1.0)), 1.0) * layer.matrix.shape[1]
-    return bool(np.log2(terms) + _INPUT_BITS + fraction + sum(lost) * steps <= _EXACT_BITS)
+    return bool(np.log2(terms) + _INPUT_BITS + fraction + sum(lost) * steps <= mantissa)
 
 
 def _fraction(values: Floats) -> int | None:

@@ -28,7 +28,7 @@ from ..operations import Shape
 from ..semantics import Floats
 from .chains import Calls
 from .comparison import Layer, compare
-from .copies import copied, parts, undisturbed
+from .copies import copied, fit, parts, undisturbed
 from .counters import numbers, set_numbers
 from .folded import check_folded, sums_exactly
 from .forward import Trace, fired, run_chain, run_module, single_step, watched
@@ -113,15 +113,10 @@ class Verification:
         The layers made of it.
     domain : Domain
         The legal inputs.
-    original : torch.dtype
-        The type of the module before it was copied.
     """
 
-    def __init__(
-        self, read: Read, layers: Sequence[FloatLayer], domain: Domain, original: torch.dtype
-    ) -> None:
+    def __init__(self, read: Read, layers: Sequence[FloatLayer], domain: Domain) -> None:
         self.read, self.layers, self.domain = read, layers, domain
-        self.original = original
         self.narrowed = False
         self.drawn: dict[str, str] = {}
         self.samples = self.steps = self.left_out = 0
@@ -148,22 +143,25 @@ class Verification:
         fixed = calls.steps if calls.time is not None or calls.repeats else 0
         # A forward that is a whole sample of one step may set its states back in every call.
         steps = fixed or (1 if asked == 1 else _STEPS)
-        batch = self._batch(steps)
-        inputs = self.domain.samples(self.read.shape, steps, batch, calls.repeats)
+        # A module so large that a run takes long is run twice: on a batch, and one sample alone.
+        large = self.read.work * steps > _WORK
+        inputs = self.domain.samples(self.read.shape, steps, self._batch(steps), calls.repeats)
         batch = self._first(inputs)
-        inputs = inputs[:, :batch]
-        before = self._numbers()
-        self._compared(inputs, seed=1)
-        self._counting(before, inputs)
-        if batch > 1:
-            self._compared(inputs[:, :1], seed=2)
+        alone = inputs[:, :1]
+        if not large:
+            before = self._numbers()
+            self._compared(alone, seed=1)
+            self._counting(before, alone)
         if self._entry() is not None:
-            self._compared(inputs, signed(self.read.shape, steps, batch, calls.repeats), seed=3)
-        other = fixed + 3
-        if calls.time is not None and self._runs_for(other):
-            count = 1 if calls.batch is None else batch + 1
-            longer = self.domain.samples(self.read.shape, other, count, False)
-            self._compared(longer, seed=4)
+            count = 1 if large else batch
+            self._compared(
+                inputs[:, :count], signed(self.read.shape, steps, count, calls.repeats), seed=2
+            )
+        elif large:
+            self._compared(alone, seed=1)
+        if calls.time is not None and not large and self._runs_for(fixed + 3):
+            count = 1 if self._alone else batch + 1
+            self._compared(self.domain.samples(self.read.shape, fixed + 3, count, False), seed=3)
         return (self._described(),)
 
     def on(self, inputs: Floats) -> None:
@@ -178,9 +176,8 @@ class Verification:
         fixed = calls.steps if calls.time is not None or calls.repeats else len(inputs)
         if len(inputs) != fixed and (calls.repeats or not self._runs_for(len(inputs))):
             return
-        count = min(inputs.shape[1], self._batch(len(inputs)))
-        if self._alone:
-            count = min(count, 1)
+        large = self.read.work * len(inputs) > _WORK
+        count = 1 if self._alone or large else min(inputs.shape[1], self._batch(len(inputs)))
         some = torch.from_numpy(np.ascontiguousarray(inputs[:, :count], dtype=np.float64))
         self._compared(some.to(self.domain.dtype).double(), seed=5)
 
@@ -222,31 +219,41 @@ class Verification:
         return batch if batch != steps else batch + 1
 
     def _first(self, inputs: torch.Tensor) -> int:
-        """Find the type and the size of a batch with which the module can be run.
+        """Compare in the type and on the size of a batch with which the module can be run.
 
         It is run in float64, where sums are exact, if its forward allows that.
         """
         errors: list[Exception] = []
+        free = not self._computes_weights()
         own = self.domain.dtype if self.domain.dtype == torch.float64 else torch.float32
         widest = own if self.read.framework.derives else torch.float64
         for batch in dict.fromkeys((inputs.shape[1], 1)):
-            for dtype in dict.fromkeys((widest, own)):
+            for dtype in dict.fromkeys(((widest,) if free else ()) + (own,)):
                 self.dtype = dtype
                 self._pair = self.read.converted(dtype), self.read.converted(dtype)
+                some = inputs[:, :batch]
                 try:
-                    self._forward(self._pair[0], inputs[:, :batch], None, 0)
-                except NotExpressible:
-                    raise
+                    run = self._forward(self._pair[0], some, None, 0)
                 except Exception as error:  # whatever the model raises
                     errors.append(error)
                     continue
                 self._alone = batch == 1
+                self._judged(*run, some, None)
                 return batch
         first = errors[0]
         raise ValueError(
             f"the module's own forward cannot be run on a batch of {inputs.shape[1]}, nor of 1 "
             f"({type(first).__name__}: {first}); without that, what was read of it is not verified"
         ) from first
+
+    def _computes_weights(self) -> bool:
+        """Whether weights are computed when they are used, which another type may round otherwise:
+        by a parametrization, a quantizer or a hook."""
+        return any(
+            any(True for _ in child.children())
+            or any(each is not fit for each in child._forward_pre_hooks.values())
+            for child in self.read.chain if not self.read.framework.is_neuron(child)
+        )
 
     def _runs_for(self, steps: int) -> bool:
         """Whether forward takes another number of steps than that of the sample."""
@@ -280,9 +287,17 @@ class Verification:
     def _compared(
         self, inputs: torch.Tensor, injected: torch.Tensor | None = None, seed: int = 0
     ) -> None:
-        forward, chain = self._pair
-        theirs, returned = self._forward(forward, inputs, injected, seed)
-        ours, made = self._chain(chain, inputs, injected)
+        self._judged(*self._forward(self._pair[0], inputs, injected, seed), inputs, injected)
+
+    def _judged(
+        self,
+        theirs: list[Trace],
+        returned: list[torch.Tensor],
+        inputs: torch.Tensor,
+        injected: torch.Tensor | None,
+    ) -> None:
+        """Compare a run of the module with one of the chain."""
+        ours, made = self._chain(self._pair[1], inputs, injected)
         try:
             alive = compare(
                 self._described_layers(), theirs, ours,
@@ -352,11 +367,12 @@ class Verification:
         plain = not any(isinstance(each, norms) for each in self.read.chain)
         rounding = _ROUNDING if self.dtype == torch.float64 else _ROUNDING_OF_FLOATS
         if self.narrowed:  # its forward rounds to the type of its own
-            rounding = max(rounding, 8 * torch.finfo(self.original).eps)
+            rounding = max(rounding, 8 * torch.finfo(self.domain.dtype).eps)
+        bits = 52 if self.dtype == torch.float64 else 23
         result = []
         for index, child in enumerate(self.read.spiking):
             legal = index > 0 or self._on_grid_input()
-            exact = plain and legal and sums_exactly(self.layers[index])
+            exact = plain and legal and sums_exactly(self.layers[index], bits)
             result.append(Layer(
                 self.read.name(child), type(child).__name__, 0.0 if exact else rounding,
                 partial(self._neurons, index),
@@ -389,11 +405,14 @@ class Verification:
 
     def _folded(self, inputs: torch.Tensor, traces: Sequence[Trace]) -> None:
         """Compare the layers of real numbers with the chain's, each on the chain's spikes."""
-        given = inputs.numpy()
+        # What folding does wrong shows in every step, so that a few are enough of a large module.
+        few = self.read.work * inputs.shape[0] * inputs.shape[1] > _WORK
+        steps, batch = (2, 1) if few else inputs.shape[:2]
+        given = inputs[:steps, :batch].numpy()
         for layer, each, trace in zip(
             self.layers, self._described_layers(), traces, strict=False
         ):
-            spikes = torch.stack(trace.spikes).numpy()
+            spikes = torch.stack(trace.spikes[:steps])[:, :batch].numpy()
             if layer.cell.inexact:
                 return  # what is behind it may be given other spikes
             if layer.cell.fires:
