@@ -160,6 +160,46 @@ def test_forward_may_loop_over_the_steps():
     assert network.layers[1].weight.shape == (OUTPUTS, HIDDEN)
 
 
+@pytest.mark.parametrize("change", [
+    lambda inner, x: inner(x.flip(0))[0],
+    lambda inner, x: inner(2 * x)[0],
+    lambda inner, x: inner(x.repeat_interleave(2, 0))[0],
+    lambda inner, x: inner(x.transpose(0, 1))[0].transpose(0, 1),
+    lambda inner, x: inner(x)[0].cumsum(0),
+    # A second call begins with new states.
+    lambda inner, x: torch.cat([inner(x[:2])[0], inner(x[2:])[0]]),
+])
+def test_what_is_foreign_in_forward_is_refused(change):
+    class Foreign(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model(lambda: norse.LIF(CUBA))
+
+        def forward(self, x):
+            return change(self.inner, x)
+
+    with refuses(ValueError, "("):
+        imported(Foreign())
+
+
+def test_a_forward_of_one_step_keeps_its_states():
+    class Forgetful(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model(lambda: norse.LIFCell(CUBA))
+
+        def forward(self, x):
+            return self.inner(x)[0]
+
+    class Passed(Forgetful):
+        def forward(self, x, state=None):
+            return self.inner(x, state)
+
+    assert imported(Passed()) == imported(Passed().inner)
+    with refuses(ss.NotExpressible, "1 (LIFCell): the module's own forward differs"):
+        imported(Forgetful())
+
+
 @pytest.mark.parametrize(
     ("make", "parts"),
     [

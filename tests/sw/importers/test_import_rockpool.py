@@ -148,6 +148,28 @@ def test_what_is_computed_behind_the_layers_is_refused():
         imported(module)
 
 
+@pytest.mark.parametrize("change", [
+    lambda inner, x: inner(x.flip(1))[0],
+    lambda inner, x: inner(2 * x)[0],
+    lambda inner, x: inner(x.repeat_interleave(2, 1))[0],
+    lambda inner, x: inner(x.transpose(0, 1))[0].transpose(0, 1),
+    lambda inner, x: inner(x)[0].cumsum(1),
+    # A second call begins with the state of the first sample alone.
+    lambda inner, x: torch.cat([inner(x[:, :2])[0], inner(x[:, 2:])[0]], 1),
+])
+def test_what_is_foreign_in_forward_is_refused(change):
+    class Foreign(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model(DIALECTS["LIFTorch, decays"])
+
+        def forward(self, x):
+            return change(self.inner, x)
+
+    with refuses(ValueError, "("):
+        imported(Foreign())
+
+
 def test_several_spikes_are_exact_where_none_can_be():
     module = model(lambda n, g: modules.LIFTorch(n, leak_mode="decays"))
     # A membrane of at most 1 keeps 1/2 of it, and a current that adds up gets at most 1.5.

@@ -179,6 +179,44 @@ def test_forward_may_sum_over_the_steps():
     assert imported(Net()) == imported(Net().inner)
 
 
+class Foreign(torch.nn.Module):
+    """A chain with something foreign in its forward."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.inner, self.change = chain(layers.IAF(**ONE), layers.IAF(**ONE), 0), change
+
+    def forward(self, x):
+        return self.change(self.inner, x)
+
+
+@pytest.mark.parametrize("change", [
+    lambda inner, x: inner(x.flip(1)),
+    lambda inner, x: inner(x.repeat_interleave(2, 1)),
+    lambda inner, x: inner(x[:, 1:]),
+    lambda inner, x: inner(x.transpose(0, 1)).transpose(0, 1),
+    lambda inner, x: inner(2 * x),
+    lambda inner, x: inner[3](inner[2](inner[1](inner[0](x).relu()))),
+    lambda inner, x: inner[3](inner[2](inner[1](inner[0](x))).abs()),
+    lambda inner, x: inner(x) * 2,
+    lambda inner, x: inner(x).cumsum(1),
+    lambda inner, x: torch.cat([inner(x[:, :2]), inner(x[:, 2:]).flip(1)], 1),
+])
+def test_what_is_foreign_in_forward_is_refused(change):
+    with refuses(ValueError, "("):
+        imported(Foreign(change))
+
+
+def test_what_is_harmless_in_forward_is_read():
+    plain = imported(Foreign(lambda inner, x: inner(x)))
+    for harmless in (
+        lambda inner, x: inner(x).sum(1),
+        lambda inner, x: torch.stack([inner(x[:, t : t + 1])[:, 0] for t in range(x.shape[1])], 1),
+        lambda inner, x: inner(x.clamp(0, 1)).mean(1),
+    ):
+        assert imported(Foreign(harmless)) == plain
+
+
 def test_several_spikes_are_exact_where_none_can_be():
     module = chain(layers.IAF(), layers.LIF(HALF, norm_input=False), 0, bias=False)
     with torch.no_grad():
