@@ -16,11 +16,13 @@ from ..samples.samples import check_samples
 from ..samples.words import predict
 from ..support.values import as_array, exact_integers
 from .graph import FloatNetwork, Run
+from .ranges import clipped_membranes
 from .semantics import Floats
 from .settings import Settings
 
 __all__ = ["Samples"]
 
+_STATE_BITS = 16  # of the golden model
 _CHUNK = 64  # samples the source runs at once, which bounds its memory
 _COMPARED = 256  # samples for choosing thresholds; more take time and change little
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
@@ -189,6 +191,9 @@ class Samples:
             # The membranes of the two networks differ in scale, so each prediction uses only its
             # own network.
             theirs = self.run.membrane.argmax(1)
+            approximations += clipped_membranes(
+                layers[-1], self.run.membrane, result.readout, network.fraction_bits, _STATE_BITS
+            )
         else:
             emitted = self.network.layers[-1].output(self.run.spikes[-1])
             theirs = predict(emitted.sum(0).astype(np.int64), "counts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["SNNTORCH", "SPIKINGJELLY", "refused_types"]
+__all__ = ["SNNTORCH", "SPIKINGJELLY", "SPIKINGJELLY_RNN", "refused_types"]
 
 Reasons = Mapping[str, tuple[str, str]]
 
@@ -27,6 +27,17 @@ SNNTORCH: Reasons = {
     ),
     "SConv2dLSTM": ("it is a convolutional LSTM with gates", "Conv2d and Leaky"),
     "SLSTM": ("it is an LSTM with gates", "Linear and RLeaky or RSynaptic"),
+}
+
+SPIKINGJELLY_RNN: Reasons = {
+    **{
+        name: ("it has gates", "LinearRecurrentContainer around a LIFNode")
+        for name in ("SpikingGRU", "SpikingGRUCell", "SpikingLSTM", "SpikingLSTMCell")
+    },
+    **{
+        name: ("it fires at 0 and keeps no membrane", "LinearRecurrentContainer around an IFNode")
+        for name in ("SpikingVanillaRNN", "SpikingVanillaRNNCell")
+    },
 }
 
 SPIKINGJELLY: Reasons = {

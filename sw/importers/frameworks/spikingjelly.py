@@ -25,7 +25,7 @@ from ..semantics import (
 from ..settings import Options, Settings
 from .modules import check_step, checked_module, checked_shape, convert_module
 from .recurrent import element_wise_recurrent, innermost, linear_recurrent
-from .refused import SPIKINGJELLY, refused_types
+from .refused import SPIKINGJELLY, SPIKINGJELLY_RNN, refused_types
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -65,8 +65,9 @@ def from_spikingjelly(
     ToolError
         If SpikingJelly is not installed.
     """
-    base, layer, neuron = (
-        imported(f"spikingjelly.activation_based.{each}") for each in ("base", "layer", "neuron")
+    base, layer, neuron, rnn = (
+        imported(f"spikingjelly.activation_based.{each}")
+        for each in ("base", "layer", "neuron", "rnn")
     )
     settings = Settings(**options)
     shape = checked_shape(sample_shape)
@@ -86,8 +87,8 @@ def from_spikingjelly(
             layer.ElementWiseRecurrentContainer: element_wise_recurrent,
             layer.VotingLayer: _votes,
         },
-        base=(base.MemoryModule, *_modules(neuron)),
-        refused=refused_types(neuron, SPIKINGJELLY),
+        base=(base.MemoryModule, *_modules(neuron), *_modules(rnn)),
+        refused=refused_types(neuron, SPIKINGJELLY) | refused_types(rnn, SPIKINGJELLY_RNN),
         silent=(layer.Dropout,),
         whole=(neuron.DSRIFNode, neuron.NonSpikingBaseNode),
         flat=(layer.LinearRecurrentContainer,),

@@ -204,7 +204,8 @@ class _Notes:
         several = output if isinstance(output, tuple) else (output,)
         given, membranes = several[0], several[-1]
         if isinstance(given, torch.Tensor) and given.ndim < steps.ndim:
-            given = membranes = [given]  # one membrane, whose function of the steps is its own
+            # One membrane, the last or the mean over the steps; the sum is read for the mean.
+            given = membranes = [given * (len(values) if self.summed else 1)]
         for value in given:
             self._note(child, value)
         self.spikes[child] *= len(values) // len(given)

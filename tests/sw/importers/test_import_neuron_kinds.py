@@ -13,7 +13,7 @@ from stablespike.importers.frameworks import refused
 
 snn = pytest.importorskip("snntorch")
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
-from spikingjelly.activation_based import functional, surrogate  # noqa: E402
+from spikingjelly.activation_based import functional, rnn, surrogate  # noqa: E402
 
 STEPS = 4
 SAMPLES = spikes(7, 270, STEPS)
@@ -142,6 +142,15 @@ def test_other_neurons_of_spikingjelly_are_refused_by_name(name):
     with refuses(ss.NotExpressible, f"1 ({name}): ", "; the nearest that can: ") as caught:
         from_spikingjelly(torch.nn.Sequential(*layers))
     assert "no neuron of this array" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(refused.SPIKINGJELLY_RNN))
+def test_recurrent_networks_of_spikingjelly_are_refused_by_name(name):
+    sizes = (INPUTS, 5) if name.endswith("Cell") else (INPUTS, 5, 1)
+    module = torch.nn.Sequential(getattr(rnn, name)(*sizes))
+    reason, nearest = refused.SPIKINGJELLY_RNN[name]
+    with refuses(ss.NotExpressible, f"0 ({name}): {reason}; the nearest that can: {nearest}"):
+        from_spikingjelly(module)
 
 
 @pytest.mark.parametrize("name", [k for k, made in SNNTORCH_REFUSED.items() if made is not None])

@@ -287,3 +287,24 @@ def test_other_votes_are_refused(votes, message):
     module = torch.nn.Sequential(*chain(neuron.IFNode(), neuron.IFNode(), 2), votes)
     with refuses(ValueError, message):
         from_spikingjelly(module)
+
+
+def test_membranes_that_meet_the_end_of_their_range_are_told():
+    module = torch.nn.Sequential(
+        on_grid(INPUTS, OUTPUTS, torch.Generator().manual_seed(0), bias=False),
+        neuron.NonSpikingIFNode(decode="mean-mem"),
+    )
+    steps = spikes(1, 30, 24, rate=0.9)
+
+    def imported(**options):
+        return ss.from_spikingjelly(module, (INPUTS,), calibration=steps, **options)
+
+    report = imported().fidelity
+    assert not report.exact
+    [line] = report.approximations
+    assert "membranes that are read meet the end of their range (state_bits 16)" in line
+    assert line.startswith("1: ")
+    assert 5 < float(line.partition("reach ")[2].partition(" ")[0]) < 16
+    report = imported(fraction_bits=0).fidelity
+    assert report.exact
+    assert report.same_prediction == 1
