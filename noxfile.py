@@ -124,7 +124,7 @@ def compare_framework(session: nox.Session) -> None:
     name = session.name
     install(session, name)
     session.install("pytest>=8", "hypothesis>=6.100")
-    session.run("pytest", f"tests/sw/importers/test_import_{name}.py", env=THREADS)
+    session.run("pytest", f"tests/sw/importers/frameworks/test_import_{name}.py", env=THREADS)
     arguments = session.posargs or ["--out", "docs/results/frameworks.json"]
     session.run("python", "benchmarks/frameworks.py", name, *arguments, env=THREADS)
 
