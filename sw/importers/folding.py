@@ -249,6 +249,10 @@ class Folding:
         threshold = cell.threshold
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape)
+        within = cell.within
+        if within is not None:
+            low, high = (_of_neurons(op, "range", each, shape) for each in within)
+            within = low * self.divisor, high * self.divisor
         own = _of_neurons(op, "bias", cell.bias, shape)
         decays: dict[str, Any] = {
             name: _of_neurons(op, "decay", each, shape)
@@ -278,6 +282,7 @@ class Folding:
             **decays,
             threshold=None if threshold is None else threshold * times,
             bias=np.zeros(()),
+            within=within,
             v_init=cell.v_init * times,
             recurrent=None if cell.recurrent is None else cell.recurrent * times,
             recurrent_bias=np.zeros(()),

@@ -45,13 +45,47 @@ def check_module(name: str, child: nn.Module) -> None:
             finite(name, kind, key, value)
 
 
-def operations(name: str, child: nn.Module, framework: Framework) -> Sequence[Operation]:
-    """Return the operations of one layer; it is tried whether they are what it computes."""
+def operations(
+    name: str, child: nn.Module, framework: Framework, leading: int = 1
+) -> Sequence[Operation]:
+    """Return the operations of one layer; it is tried whether they are what it computes.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    child : torch.nn.Module
+        The layer.
+    framework : Framework
+        What is known about its framework.
+    leading : int
+        How many axes its input had in front of those of a sample.
+
+    Raises
+    ------
+    NotExpressible, ValueError
+        Naming it.
+    """
     if framework.is_layer(child):
         return framework.operations(name, child)
+    if type(child) is nn.Flatten or (isinstance(child, nn.Flatten) and leading > 1):
+        return [_flatten(name, child, leading)]
     op = operation(name, child)
     check_linear(op, child)
     return [op]
+
+
+def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
+    kind = type(child).__name__
+    start = child.start_dim - leading if child.start_dim > 0 else child.start_dim
+    end = child.end_dim - leading if child.end_dim > 0 else child.end_dim
+    if start < 0 < child.start_dim:
+        raise NotExpressible(
+            name, kind, f"start_dim={child.start_dim} flattens steps or samples into the values of "
+            f"one step, since its input has {leading} axes in front of them",
+            f"start_dim={leading}",
+        )
+    return Reshape(name, kind, start, end)
 
 
 def operation(name: str, child: nn.Module) -> Operation:
@@ -140,7 +174,8 @@ def check_linear(op: Operation, child: nn.Module) -> None:
     generator = torch.Generator().manual_seed(1)
     values = torch.rand(_trial_shape(op, child), generator=generator, dtype=parameter_dtype(child))
     with torch.no_grad(), single_step([child]):
-        found = child(values).numpy().astype(np.float64)
+        # rockpool's own call returns more than the output.
+        found = nn.Module.__call__(child, values).numpy().astype(np.float64)
     wanted = _computed(op, values.numpy().astype(np.float64))
     # float16 parameters and a different order of the sums cause errors well below these.
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
