@@ -111,7 +111,11 @@ def fired(
 def _states(child: nn.Module) -> dict[str, torch.Tensor]:
     """Return the states, parameters and buffers of a neuron."""
     # SpikingJelly keeps states among its own _memories, snnTorch among the buffers.
-    named: dict[str, Any] = {**child._parameters, **child._buffers}
+    named: dict[str, Any] = {
+        name: value for name, value in vars(child).items()
+        if isinstance(value, float) and not name.startswith("_")
+    }
+    named |= {**child._parameters, **child._buffers}
     named |= getattr(child, "_memories", {})
     kept = {}
     for name, value in named.items():
