@@ -168,7 +168,9 @@ def _first(apart: torch.Tensor, alive: torch.Tensor) -> tuple[int, int] | None:
 
 def _parameters(ours: Trace, theirs: Trace, step: int) -> str | None:
     """Return which parameter or buffer of a neuron forward has changed."""
-    own, given = ours.states[step], theirs.states[step]
+    # In a call of several steps, they are known behind the last one.
+    known = zip(ours.states[step:], theirs.states[step:], strict=True)
+    own, given = next((pair for pair in known if None not in pair), (None, None))
     if own is None or given is None:
         return None
     samples = len(ours.spikes[0])
