@@ -62,19 +62,19 @@ class Scaling(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Conv(Operation):
-    """A convolution as ``torch.nn.Conv2d``.
+    """A convolution as ``torch.nn.Conv2d``, or as ``torch.nn.Conv1d`` on a (channels, length) map.
 
     Attributes
     ----------
-    weight : (out, in, kh, kw) float64
+    weight : (out, in, kh, kw) or (out, in, k) float64
         Weights.
     bias : (out,) float64
         Biases.
-    stride : (int, int)
-        Vertical and horizontal stride.
-    padding : (int, int) or str
+    stride : (int, int) or (int,)
+        Vertical and horizontal stride; one number for a kernel of one axis, here and below.
+    padding : (int, int), (int,) or str
         Vertical and horizontal padding, or one of torch's names for it.
-    dilation : (int, int)
+    dilation : (int, int) or (int,)
         Vertical and horizontal dilation.
     groups : int
         Groups of channels.
@@ -90,17 +90,17 @@ class Conv(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Pool(Operation):
-    """Pooling of a (channels, height, width) map.
+    """Pooling of a (channels, height, width) or (channels, length) map.
 
     Attributes
     ----------
     mode : {"sum", "average", "max"}
         The value that is computed from a cell.
-    size : (int, int)
-        Height and width of a cell.
-    stride : (int, int)
+    size : (int, int) or (int,)
+        Height and width of a cell; one number for a map of one axis, here and below.
+    stride : (int, int) or (int,)
         Vertical and horizontal distance between cells.
-    padding : (int, int)
+    padding : (int, int) or (int,)
         Vertical and horizontal padding.
     """
 
@@ -112,7 +112,10 @@ class Pool(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Operation):
-    """Several axes of a sample flattened into one.
+    """Several adjacent axes of a sample in other sizes, in C order.
+
+    By default all axes are flattened into one. ``Reshape(name, kind, sizes=(1, 8, 8))`` gives the
+    whole sample a new shape.
 
     Attributes
     ----------
@@ -120,10 +123,14 @@ class Reshape(Operation):
         First of the axes; the batch is not one of them.
     end : int
         Last of the axes, inclusive.
+    sizes : tuple of int
+        The sizes that take the place of those axes. One of them may be -1, which stands for
+        whatever is left.
     """
 
     start: int = 0
     end: int = -1
+    sizes: Shape = (-1,)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape after it.
@@ -131,7 +138,7 @@ class Reshape(Operation):
         Raises
         ------
         ValueError
-            If there are no such axes.
+            If there are no such axes, or the sizes do not hold as many elements.
         """
         axes = len(shape)
         start, end = (each + axes if each < 0 else each for each in (self.start, self.end))
@@ -139,7 +146,16 @@ class Reshape(Operation):
             raise ValueError(
                 f"{self.name} ({self.kind}): {shape} has no axes {self.start} to {self.end}"
             )
-        return (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
+        size = prod(shape[start : end + 1])
+        known = prod(each for each in self.sizes if each != -1)
+        free = self.sizes.count(-1)
+        if free > 1 or known < 1 or size % known or (not free and size != known):
+            raise ValueError(
+                f"{self.name} ({self.kind}): {shape[start : end + 1]}, of {size} elements, cannot "
+                f"be reshaped to {self.sizes}"
+            )
+        sizes = tuple(size // known if each == -1 else each for each in self.sizes)
+        return (*shape[:start], *sizes, *shape[end + 1 :])
 
 
 @dataclass(frozen=True, eq=False)
