@@ -65,7 +65,7 @@ class Samples:
         self.network, self.source, self.settings = network, source, settings
         self.given = settings.calibration is not None
         if self.given:
-            samples: Any = settings.calibration
+            samples: Any = _as_read(settings.calibration, network.shape, source.shape)
             self.text = "calibration samples"
         else:
             samples = self._random(source, settings.steps)
@@ -142,7 +142,8 @@ class Samples:
 
         The first samples are enough for that.
         """
-        spikes = self._last_spikes(layers, _COMPARED)
+        layer = self.network.layers[len(layers) - 1]
+        spikes = layer.as_in_model(self._last_spikes(layers, _COMPARED))
         source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
 
@@ -178,7 +179,7 @@ class Samples:
 
         result = Golden(network).run(self._shaped(), self.steps, trace=True)
         measured = tuple(
-            replace(report, spikes=compare_spikes(theirs, _steps_first(ours)))
+            replace(report, spikes=compare_spikes(theirs, layer.as_in_model(_steps_first(ours))))
             if layer.cell.fires
             else report
             for report, layer, theirs, ours in zip(
@@ -190,7 +191,9 @@ class Samples:
             # own network.
             theirs = self.run.membrane.argmax(1)
         else:
-            emitted = self.network.layers[-1].output(self.run.spikes[-1])
+            last = self.network.layers[-1]
+            emitted = self.run.spikes[-1]
+            emitted = emitted if last.pools_currents else last.output(emitted)
             theirs = predict(emitted.sum(0).astype(np.int64), "counts")
         labels = self.labels
         return Fidelity(
@@ -206,6 +209,14 @@ class Samples:
             accuracy_source=None if labels is None else float((theirs == labels).mean()),
             accuracy=None if labels is None else float((result.prediction == labels).mean()),
         )
+
+
+def _as_read(samples: Any, shape: tuple[int, ...], read: tuple[int, ...]) -> Any:
+    """Return samples of the model's shape in that of the map that its first layer reads."""
+    given = np.shape(samples) if shape != read and not isinstance(samples, (list, tuple)) else ()
+    if given[len(given) - len(shape) :] != shape or len(given) > len(shape) + 2:
+        return samples
+    return samples.reshape(*given[: len(given) - len(shape)], *read)
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -96,6 +96,15 @@ class Cell:
         """Whether these neurons spike."""
         return self.threshold is not None
 
+    @property
+    def memoryless(self) -> bool:
+        """Whether the spikes of a step depend on the input of that step alone, and grow with it."""
+        late = self.reset == "subtract" and self.reset_timing == "next_step"
+        return (
+            self.fires and not late and self.decay == 0 and not self.synapse_decay
+            and self.recurrent is None
+        )
+
     def run(self, current: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Run the neurons in float64.
 

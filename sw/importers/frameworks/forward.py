@@ -40,7 +40,7 @@ def run_chain(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) 
     # The outputs of weights that no neurons follow are summed over the steps, as ``assemble`` does.
     summed = not spiking or chain[-1] is not spiking[-1]
     membrane = np.zeros(0)
-    weights = (child for child in chain if isinstance(child, (nn.Linear, nn.Conv2d)))
+    weights = (child for child in chain if isinstance(child, (nn.Linear, nn.Conv1d, nn.Conv2d)))
     dtype = parameter_dtype(next(weights, chain[0]))
     with single_step(chain):
         for child in spiking:
@@ -66,7 +66,7 @@ def run_chain(chain: Sequence[nn.Module], framework: Framework, inputs: Floats) 
 
 def _called(child: nn.Module, value: torch.Tensor) -> torch.Tensor:
     """Return the output of a layer, without its state."""
-    if isinstance(child, (nn.Linear, nn.BatchNorm1d)):
+    if isinstance(child, nn.Linear) and value.shape[-1] != child.in_features:
         value = value.reshape(len(value), -1)
     output = child(value)
     first: torch.Tensor = output[0] if isinstance(output, tuple) else output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,26 +10,42 @@ from torch import nn
 
 from ...support.errors import NotExpressible
 from ..framework import Framework
-from ..operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling
+from ..operations import Affine, Conv, Neurons, Operation, Scaling
 from ..semantics import Floats, finite
 from .forward import single_step
-from .recording import NEAREST, parameter_dtype
+from .recording import NEAREST
+from .torch_layers import NORMS, kind_of, torch_operation
 
-__all__ = ["SILENT", "check_linear", "check_module", "operation"]
+__all__ = ["SILENT", "check_linear", "check_module", "operation", "several_norms"]
 
-SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+
+SILENT = (
+    nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 """They do nothing in evaluation mode."""
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_EACH_STEP = (
+    "it has a norm of its own for each step, and the weights are the same in all of them",
+    "one BatchNorm for all steps, trained again",
+)
+# Layers of SpikingJelly that keep something from step to step, although they are no neurons.
+_BY_NAME = {
+    **dict.fromkeys((f"BatchNormThroughTime{axes}d" for axes in (1, 2, 3)), _EACH_STEP),
+    "NeuNorm": ("it divides by a running mean of the spikes", "BatchNorm2d"),
+    "DropConnectLinear": ("it draws random numbers after training too", "Linear"),
+}
 
 
 def check_module(name: str, child: nn.Module) -> None:
     """Refuse what would keep the module from being called, or its call from being understood."""
-    kind = type(child).__name__
-    if isinstance(child, _NORMS) and child.running_mean is None:
+    kind = kind_of(child)
+    if isinstance(child, NORMS) and child.running_mean is None:
         raise NotExpressible(
             name, kind, "it keeps no running statistics, so what it does depends on the batch",
             "track_running_stats=True",
         )
+    if kind in _BY_NAME:
+        raise NotExpressible(name, kind, *_BY_NAME[kind])
     if isinstance(child, (nn.RNNBase, nn.RNNCellBase)):
         raise NotExpressible(
             name, kind, "it is recurrent, and recurrence is not runnable on this array yet", NEAREST
@@ -45,23 +61,10 @@ def check_module(name: str, child: nn.Module) -> None:
 
 def operation(name: str, child: nn.Module, framework: Framework) -> Operation:
     """Return the operation of one layer."""
-    kind = type(child).__name__
+    kind = kind_of(child)
     if isinstance(child, framework.base):
         return _neurons(name, kind, child, framework)
-    if isinstance(child, nn.Linear):
-        return Affine(name, kind, *_weight_and_bias(name, kind, child))
-    if isinstance(child, _NORMS):
-        return _batch_norm(name, kind, child)
-    if isinstance(child, nn.Flatten):
-        # torch counts the batch as axis 0; a shape here is that of one sample.
-        start = child.start_dim - 1 if child.start_dim > 0 else child.start_dim
-        end = child.end_dim - 1 if child.end_dim > 0 else child.end_dim
-        return Reshape(name, kind, start, end)
-    if isinstance(child, nn.Conv2d):
-        return _convolution(name, kind, child)
-    if isinstance(child, (nn.AvgPool2d, nn.MaxPool2d)):
-        return _pool(name, kind, child)
-    raise NotExpressible(name, kind, "no layer of this array computes it", NEAREST)
+    return torch_operation(name, child)
 
 
 def _neurons(name: str, kind: str, child: nn.Module, framework: Framework) -> Neurons:
@@ -76,49 +79,6 @@ def _neurons(name: str, kind: str, child: nn.Module, framework: Framework) -> Ne
     raise NotExpressible(name, kind, reason, framework.nearest)
 
 
-def _weight_and_bias(
-    name: str, kind: str, child: nn.Linear | nn.Conv2d
-) -> tuple[Floats, Floats]:
-    weight = finite(name, kind, "weight", child.weight)
-    if child.bias is None:
-        return weight, np.zeros(len(weight))
-    return weight, finite(name, kind, "bias", child.bias)
-
-
-def _convolution(name: str, kind: str, child: nn.Conv2d) -> Conv:
-    if child.padding_mode != "zeros":
-        raise NotExpressible(
-            name, kind, f"padding_mode={child.padding_mode!r}", "padding_mode='zeros'"
-        )
-    weight, bias = _weight_and_bias(name, kind, child)
-    dilation, steps = _pair(child.dilation), _pair(child.stride)
-    padding = child.padding if isinstance(child.padding, str) else _pair(child.padding)
-    return Conv(name, kind, weight, bias, steps, padding, dilation, child.groups)
-
-
-def _pool(name: str, kind: str, child: nn.AvgPool2d | nn.MaxPool2d) -> Pool:
-    if child.ceil_mode:
-        raise NotExpressible(
-            name, kind, "ceil_mode keeps odd edges", "ceil_mode=False, which drops them"
-        )
-    if isinstance(child, nn.AvgPool2d) and child.divisor_override is not None:
-        raise NotExpressible(name, kind, "divisor_override is set", "the usual divisor")
-    mode = "average" if isinstance(child, nn.AvgPool2d) else "max"
-    pairs = [_pair(each) for each in (child.kernel_size, child.stride, child.padding)]
-    return Pool(name, kind, mode, *pairs)
-
-
-def _batch_norm(name: str, kind: str, child: nn.BatchNorm1d | nn.BatchNorm2d) -> Scaling:
-    mean = finite(name, kind, "running_mean", child.running_mean)
-    variance = finite(name, kind, "running_var", child.running_var)
-    factor = 1.0 / np.sqrt(variance + child.eps)
-    offset = -mean * factor
-    if child.affine:
-        gamma = finite(name, kind, "weight", child.weight)
-        factor, offset = factor * gamma, offset * gamma + finite(name, kind, "bias", child.bias)
-    return Scaling(name, kind, factor, offset)
-
-
 def check_linear(op: Operation, child: nn.Module) -> None:
     """Refuse a layer that does not compute what its parameters say; it is tried on random numbers.
 
@@ -127,16 +87,41 @@ def check_linear(op: Operation, child: nn.Module) -> None:
     if not isinstance(op, (Affine, Conv, Scaling)):
         return
     generator = torch.Generator().manual_seed(1)
-    values = torch.rand(_trial_shape(op, child), generator=generator, dtype=parameter_dtype(child))
+    parameter = next((each for each in child.parameters() if each.is_floating_point()), None)
+    dtype, place = (torch.float32, "cpu") if parameter is None else (
+        parameter.dtype, parameter.device
+    )
+    drawn = torch.rand(_trial_shape(op, child), generator=generator).to(place, dtype)
     with torch.no_grad(), single_step([child]):
-        found = child(values).numpy().astype(np.float64)
-    wanted = _computed(op, values.numpy().astype(np.float64))
+        found = _numbers(_called(child, drawn))
+    wanted = _computed(op, _numbers(drawn))
     # float16 parameters and a different order of the sums cause errors well below these.
-    if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
+    error = max(1e-3, 4 * torch.finfo(dtype).eps)
+    if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=error, atol=error / 10):
         raise NotExpressible(
             op.name, op.kind, "it computes something else than its weights and biases say",
             f"the plain torch.nn.{op.kind}",
         )
+
+
+def several_norms(children: Sequence[nn.Module]) -> tuple[str, str] | None:
+    """Return why layers that take turns are refused, and what to do, if they are norms."""
+    return _EACH_STEP if all(isinstance(child, NORMS) for child in children) else None
+
+
+def _called(child: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """Return what a layer makes of a batch, also one that is only called with all steps."""
+    modes = getattr(child, "supported_step_mode", None)
+    if modes is not None and "s" not in modes():
+        values = values[None]
+    result = nn.Module.__call__(child, values)
+    tensor: torch.Tensor = getattr(result, "value", result)
+    return tensor[0] if modes is not None and "s" not in modes() else tensor
+
+
+def _numbers(values: torch.Tensor) -> Floats:
+    result: Floats = values.detach().cpu().double().numpy()
+    return result
 
 
 def _trial_shape(op: Affine | Conv | Scaling, child: nn.Module) -> tuple[int, ...]:
@@ -144,9 +129,10 @@ def _trial_shape(op: Affine | Conv | Scaling, child: nn.Module) -> tuple[int, ..
     if isinstance(op, Affine):
         return (4, op.weight.shape[1])
     if isinstance(op, Conv):
-        high, wide = (k * d + 3 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True))
-        return (4, op.weight.shape[1] * op.groups, high, wide)
-    return (4, op.factor.size, *((3, 3) if isinstance(child, nn.BatchNorm2d) else ()))
+        axes = (k * d + 3 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True))
+        return (4, op.weight.shape[1] * op.groups, *axes)
+    on_map = kind_of(child).endswith("2d") or isinstance(child, nn.SyncBatchNorm)
+    return (4, op.factor.size, *((3, 3) if on_map else ()))
 
 
 def _computed(op: Affine | Conv | Scaling, x: Floats) -> Floats:
@@ -154,16 +140,11 @@ def _computed(op: Affine | Conv | Scaling, x: Floats) -> Floats:
     if isinstance(op, Affine):
         return x @ op.weight.T + op.bias
     if isinstance(op, Conv):
-        result: Floats = nn.functional.conv2d(
+        convolved = nn.functional.conv1d if op.weight.ndim == 3 else nn.functional.conv2d
+        result: Floats = convolved(
             torch.from_numpy(x), torch.from_numpy(op.weight), torch.from_numpy(op.bias),
             op.stride, op.padding, op.dilation, op.groups,
         ).numpy()
         return result
     trailing = (-1, *[1] * (x.ndim - 2))
     return x * op.factor.reshape(trailing) + op.offset.reshape(trailing)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    if isinstance(value, (tuple, list)):
-        return int(value[0]), int(value[1])
-    return int(value), int(value)

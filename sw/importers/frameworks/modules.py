@@ -21,6 +21,7 @@ from ..settings import Settings
 from .forward import run_chain
 from .layers import SILENT, check_linear, check_module, operation
 from .recording import record
+from .torch_layers import has_parts
 
 __all__ = ["as_operations", "check_step", "checked_module", "checked_shape", "convert_module"]
 
@@ -169,21 +170,21 @@ def as_operations(
         check_module(name, child)
     with _evaluating(module):
         framework.reset_all(module)
-        recorder, order = record(module, shape, sample, framework.is_layer, readout)
+        recorder, order = record(
+            module, shape, sample, lambda each: framework.is_layer(each) or has_parts(each), readout
+        )
         framework.reset_all(module)
         by_name = {name: child for child, name in recorder.names.items()}
         operations: list[Operation] = []
         chain: list[nn.Module] = []
-        current = shape
         for name in order:
             child = by_name[name]
             if isinstance(child, (*SILENT, *framework.silent)):
                 continue
             op = operation(name, child, framework)
             operations.append(op)
-            if isinstance(op, Reshape):
-                current = op.output_shape(current)
-                continue
+            if isinstance(op, Reshape) and (op.start, op.end, op.sizes) == (0, -1, (-1,)):
+                continue  # the layers of a chain flatten what they are given themselves
             if not isinstance(op, Neurons):
                 check_linear(op, child)
             chain.append(child)
