@@ -158,15 +158,14 @@ class Folding:
         self._inputs, self._pool, self._maps, self._step = (inputs,), None, None, None
 
     def _convolve(self, op: Conv | Pad) -> None:
-        axes = len(op.sides) if isinstance(op, Pad) else op.weight.ndim - 2
-        shape = _as_map(op, self.shape, axes)
         if isinstance(op, Pad):
+            axes, bias, trained = len(op.sides), np.zeros(()), self._step
             sides = ((0, 0), *op.sides) if axes == 1 else op.sides
-            kernel, bias = Kernel(np.eye(shape[0])[:, :, None, None], (1, 1), sides), np.zeros(())
-            trained = self._step
+            kernel = box_kernel(self.shape[0], (1, 1), (1, 1), sides)
         else:
-            kernel, bias = plain_kernel(op), op.bias
+            kernel, axes, bias = plain_kernel(op), op.weight.ndim - 2, op.bias
             trained = None if self.weighted else _stepped(op.step, self._factor)
+        shape = _as_map(op, self.shape, axes)
         after = _fitting(op, kernel, shape)
         step = Step(
             lambda x: kernel.apply(x.reshape(-1, *shape)).reshape(len(x), -1),
@@ -241,8 +240,9 @@ class Folding:
                 )
                 maps.shape = after
                 return
-            size, stride, sides = zip(down.box, across.box, strict=True)
-            maps.append(op, box_kernel(shape[0], size, stride, sides), np.zeros(()), divisor)
+            (rows, down_by, above), (columns, across_by, beside) = down.box, across.box
+            box = box_kernel(shape[0], (rows, columns), (down_by, across_by), (above, beside))
+            maps.append(op, box, np.zeros(()), divisor)
 
     def _plain_pool(
         self, op: Operation, shape: Shape, size: int | None, divisor: int

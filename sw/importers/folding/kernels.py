@@ -123,14 +123,15 @@ def plain_kernel(op: Conv) -> Kernel:
     """
     weight, stride, dilation = op.weight, tuple(op.stride), tuple(op.dilation)
     padding = op.padding if isinstance(op.padding, str) else tuple(op.padding)
-    if weight.ndim == 3:  # a map of one axis is one row
+    axes = {weight.ndim - 2, len(stride), len(dilation)}
+    if axes not in ({1}, {2}) or not weight.size:
+        raise ValueError(
+            f"{op.name} ({op.kind}): weight must be (out, in, kh, kw), or (out, in, k) for a map "
+            f"of one axis, not {op.weight.shape}"
+        )
+    if axes == {1}:  # such a map is one row
         weight, stride, dilation = weight[:, :, None], (1, *stride), (1, *dilation)
         padding = padding if isinstance(padding, str) else (0, *padding)
-    if weight.ndim != 4 or not weight.size:
-        wanted = "(out, in, kh, kw), or (out, in, k) on a map of one axis"
-        raise ValueError(
-            f"{op.name} ({op.kind}): weight must be {wanted}, not {op.weight.shape}"
-        )
     if op.groups < 1 or len(weight) % op.groups:
         raise ValueError(
             f"{op.name} ({op.kind}): {len(weight)} outputs cannot be {op.groups} groups"

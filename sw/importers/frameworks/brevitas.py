@@ -21,7 +21,7 @@ _WEIGHTS = "QuantLinear, QuantConv1d or QuantConv2d"
 
 def is_brevitas(module: nn.Module) -> bool:
     """Whether a module is a layer of brevitas, or of a class derived from one."""
-    return any(each.__module__.startswith("brevitas.") for each in type(module).__mro__)
+    return any(each.__module__.startswith("brevitas.nn.") for each in type(module).__mro__)
 
 
 def check_brevitas(name: str, kind: str, child: Any) -> None:
@@ -32,6 +32,8 @@ def check_brevitas(name: str, kind: str, child: Any) -> None:
     NotExpressible
         Naming it.
     """
+    if isinstance(child, (nn.Identity, nn.Dropout)):
+        return
     if not isinstance(child, (nn.Linear, nn.Conv1d, nn.Conv2d)):
         if hasattr(child, "act_quant"):
             raise NotExpressible(
@@ -49,6 +51,12 @@ def check_brevitas(name: str, kind: str, child: Any) -> None:
                 name, kind, f"its {key} rounds its {key.partition('_')[0]}; spikes are 0 or 1, and "
                 "sums are exact", f"{key}=None",
             )
+    if getattr(child.bias_quant, "requires_input_scale", False):
+        raise NotExpressible(
+            name, kind, "its bias_quant takes its scale from a rounded input",
+            "bias_quant=None, or one with a scale of its own, such as "
+            "Int8BiasPerTensorFloatInternalScaling",
+        )
     if child.return_quant_tensor:
         raise NotExpressible(
             name, kind, "it hands on a tensor of brevitas with its scale",
@@ -88,13 +96,6 @@ def quantized_bias(name: str, kind: str, child: Any) -> Floats | None:
     """Return the biases with which a layer computes, or None if it has none."""
     if child.bias is None:
         return None
-    bias = child.bias
-    if getattr(getattr(child, "bias_quant", None), "is_quant_enabled", False):
-        bias = child.quant_bias()
-        if bias is None:
-            raise NotExpressible(
-                name, kind, "its bias_quant takes its scale from a rounded input",
-                "bias_quant=None, or one with a scale of its own, such as "
-                "Int8BiasPerTensorFloatInternalScaling",
-            )
+    rounded = getattr(child.bias_quant, "is_quant_enabled", False)
+    bias = child.quant_bias() if rounded else child.bias
     return finite(name, kind, "bias", getattr(bias, "value", bias))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
@@ -12,11 +10,12 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Affine, Conv, Neurons, Operation, Scaling
 from ..semantics import Floats, finite
+from .brevitas import check_brevitas, is_brevitas
 from .forward import single_step
-from .recording import NEAREST
+from .recording import EACH_STEP, NEAREST
 from .torch_layers import NORMS, kind_of, torch_operation
 
-__all__ = ["SILENT", "check_linear", "check_module", "operation", "several_norms"]
+__all__ = ["SILENT", "check_linear", "check_module", "operation"]
 
 
 SILENT = (
@@ -24,13 +23,9 @@ SILENT = (
     nn.FeatureAlphaDropout,
 )
 """They do nothing in evaluation mode."""
-_EACH_STEP = (
-    "it has a norm of its own for each step, and the weights are the same in all of them",
-    "one BatchNorm for all steps, trained again",
-)
 # Layers of SpikingJelly that keep something from step to step, although they are no neurons.
 _BY_NAME = {
-    **dict.fromkeys((f"BatchNormThroughTime{axes}d" for axes in (1, 2, 3)), _EACH_STEP),
+    **dict.fromkeys((f"BatchNormThroughTime{axes}d" for axes in (1, 2, 3)), EACH_STEP),
     "NeuNorm": ("it divides by a running mean of the spikes", "BatchNorm2d"),
     "DropConnectLinear": ("it draws random numbers after training too", "Linear"),
 }
@@ -44,6 +39,8 @@ def check_module(name: str, child: nn.Module) -> None:
             name, kind, "it keeps no running statistics, so what it does depends on the batch",
             "track_running_stats=True",
         )
+    if is_brevitas(child):
+        check_brevitas(name, kind, child)
     if kind in _BY_NAME:
         raise NotExpressible(name, kind, *_BY_NAME[kind])
     if isinstance(child, (nn.RNNBase, nn.RNNCellBase)):
@@ -102,11 +99,6 @@ def check_linear(op: Operation, child: nn.Module) -> None:
             op.name, op.kind, "it computes something else than its weights and biases say",
             f"the plain torch.nn.{op.kind}",
         )
-
-
-def several_norms(children: Sequence[nn.Module]) -> tuple[str, str] | None:
-    """Return why layers that take turns are refused, and what to do, if they are norms."""
-    return _EACH_STEP if all(isinstance(child, NORMS) for child in children) else None
 
 
 def _called(child: nn.Module, values: torch.Tensor) -> torch.Tensor:

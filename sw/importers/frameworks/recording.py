@@ -14,15 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...support.errors import NotExpressible
 from ..operations import Shape
 
-__all__ = ["NEAREST", "Recorder", "parameter_dtype", "record"]
+__all__ = ["EACH_STEP", "NEAREST", "Recorder", "parameter_dtype", "record"]
 
 NEAREST = (
     "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
     "the neurons of a convolution, and the neurons of the documentation's table"
+)
+EACH_STEP = (
+    "it is a norm of its own for each step, and the weights are the same in all of them",
+    "one BatchNorm for all steps, trained again",
 )
 _SAMPLE = "the sample"
 
@@ -271,6 +276,11 @@ def _order(recorder: Recorder) -> list[str]:
         raise ValueError("the module calls no layers")
     following: dict[str, list[str]] = {}
     for name, sources in recorder.sources.items():
+        norms = [m for m, each in recorder.names.items() if each in sources]
+        if len(sources) > 1 and all(isinstance(each, _BatchNorm) for each in norms):
+            raise NotExpressible(
+                " and ".join(sources), recorder.kind(sources[0]), *EACH_STEP
+            )
         if len(sources) > 1:
             raise NotExpressible(
                 name, recorder.kind(name), f"it is given what {' and what '.join(sources)} made: "

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from ...support.errors import NotExpressible
 from ..operations import AdaptivePool, Affine, Conv, Operation, Pad, Pool, Reshape, Scaling
 from ..semantics import Floats, finite
-from .brevitas import check_brevitas, is_brevitas, quantized_bias, quantized_weight
+from .brevitas import is_brevitas, quantized_bias, quantized_weight
 from .recording import NEAREST
 
 __all__ = ["NORMS", "WEIGHTS", "has_parts", "kind_of", "torch_operation"]
@@ -61,8 +61,6 @@ def torch_operation(name: str, child: nn.Module) -> Operation:
         Naming the layer.
     """
     kind = kind_of(child)
-    if is_brevitas(child):
-        check_brevitas(name, kind, child)
     if isinstance(child, nn.Linear):
         weight, bias, step = _weight_and_bias(name, kind, child)
         return Affine(name, kind, weight, bias, step)

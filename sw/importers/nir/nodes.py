@@ -135,8 +135,10 @@ def _conv(name: str, kind: str, node: Any) -> list[Operation]:
 
 def _pool(name: str, kind: str, node: Any) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
-    pairs = (_pair(each) for each in (node.kernel_size, node.stride, node.padding))
-    return [Pool(name, kind, mode, *pairs)]
+    size, stride, padding = (
+        _pair(each) for each in (node.kernel_size, node.stride, node.padding)
+    )
+    return [Pool(name, kind, mode, size, stride, padding)]
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -189,7 +189,7 @@ def mismatched():
          "0 (RNN): it is recurrent, and recurrence is not runnable on this array yet"),
         (lambda: torch.nn.Sequential(torch.nn.GRUCell(INPUTS, 5), snn.Leaky(**LIF)),
          "0 (GRUCell): it is recurrent"),
-        (mismatched, "0 (Unflatten): no layer of this array computes it"),
+        (mismatched, "1 (Linear): its weight must be (out, 24) for an input of (2, 12)"),
         (lambda: ending(snn.Leaky(beta=torch.linspace(0.1, 0.9, 20), init_hidden=True)),
          "3 (Leaky): beta differs between neurons, from 0.1 to 0.9: a layer has one leak"),
         (lambda: model(snn.Leaky, beta=0.5, threshold=-1.0),
@@ -202,7 +202,6 @@ def mismatched():
         (lambda: ending(), "2 (Linear): nothing follows it"),
         (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
          "3 (Alpha): no neuron of this array computes its rule; the nearest that can: Leaky"),
-        (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Inhibition", "ignore:Initializing zero-element")
