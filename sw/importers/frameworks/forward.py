@@ -15,13 +15,23 @@ from ..graph import Run
 from ..semantics import Floats
 from .recording import parameter_dtype
 
-__all__ = ["run_chain", "single_step"]
+__all__ = ["run_chain", "single_step", "takes_all_steps"]
+
+
+def takes_all_steps(child: nn.Module) -> bool:
+    """Whether a module of SpikingJelly is only called with all steps at once."""
+    modes = getattr(child, "supported_step_mode", None)
+    return modes is not None and "s" not in modes()
 
 
 @contextmanager
 def single_step(children: Sequence[nn.Module]) -> Iterator[None]:
     """Put modules with a step mode (those of SpikingJelly) into the mode of one step per call."""
-    modes = [(child, child.step_mode) for child in children if hasattr(child, "step_mode")]
+    modes = [
+        (child, child.step_mode)
+        for child in children
+        if hasattr(child, "step_mode") and not takes_all_steps(child)
+    ]
     for child, _ in modes:
         child.step_mode = "s"  # type: ignore[assignment]
     try:
@@ -68,6 +78,8 @@ def _called(child: nn.Module, value: torch.Tensor) -> torch.Tensor:
     """Return the output of a layer, without its state."""
     if isinstance(child, nn.Linear) and value.shape[-1] != child.in_features:
         value = value.reshape(len(value), -1)
+    if takes_all_steps(child):
+        return child(value[None])[0]  # type: ignore[no-any-return]
     output = child(value)
     first: torch.Tensor = output[0] if isinstance(output, tuple) else output
     return first

@@ -11,7 +11,7 @@ from ..framework import Framework
 from ..operations import Affine, Conv, Neurons, Operation, Scaling
 from ..semantics import Floats, finite
 from .brevitas import check_brevitas, is_brevitas
-from .forward import single_step
+from .forward import single_step, takes_all_steps
 from .recording import EACH_STEP, NEAREST
 from .torch_layers import NORMS, kind_of, torch_operation
 
@@ -103,12 +103,10 @@ def check_linear(op: Operation, child: nn.Module) -> None:
 
 def _called(child: nn.Module, values: torch.Tensor) -> torch.Tensor:
     """Return what a layer makes of a batch, also one that is only called with all steps."""
-    modes = getattr(child, "supported_step_mode", None)
-    if modes is not None and "s" not in modes():
-        values = values[None]
-    result = nn.Module.__call__(child, values)
+    whole = takes_all_steps(child)
+    result = nn.Module.__call__(child, values[None] if whole else values)
     tensor: torch.Tensor = getattr(result, "value", result)
-    return tensor[0] if modes is not None and "s" not in modes() else tensor
+    return tensor[0] if whole else tensor
 
 
 def _numbers(values: torch.Tensor) -> Floats:

@@ -98,6 +98,76 @@ def test_spikingjelly_maps_are_exact():
     same(network, module, [module[2], module[6]], samples())
 
 
+def containers(*layers):
+    """Return layers of torch that are called with all steps at once."""
+    return jelly_layer.SeqToANNContainer(*layers)
+
+
+def many(*layers):
+    module = torch.nn.Sequential(*layers)
+    functional.set_step_mode(module, "m")
+    return module
+
+
+def norm(kind, axes, *arguments):
+    """Return a norm of SpikingJelly whose factors are powers of two."""
+    made = getattr(jelly_layer, f"{kind}{axes}d")(*arguments, 4, eps=0.0)
+    made.running_var.copy_(torch.tensor([0.25, 1, 4, 1]))
+    made.running_mean.copy_(torch.tensor([-1.0, -0.5, 0.5, -2.0]))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (lambda: many(on_grid(jelly_layer.Conv1d(2, 4, 3), 0), norm("BatchNorm", 1),
+                      jelly.IFNode(0.5), jelly_layer.AvgPool1d(2), jelly_layer.Flatten(),
+                      on_grid(jelly_layer.Linear(20, 5), 1), jelly.IFNode(0.5)), (2, 12)),
+        (lambda: many(on_grid(jelly_layer.Conv2d(2, 4, 3), 0), norm("BatchNorm", 2),
+                      jelly_layer.AvgPool2d(2), jelly.IFNode(0.5),
+                      jelly_layer.AdaptiveAvgPool2d(1), jelly_layer.Flatten(),
+                      on_grid(jelly_layer.Linear(4, 5), 1), jelly.IFNode(0.5)), (2, 6, 10)),
+        (lambda: many(containers(on_grid(torch.nn.Conv2d(2, 4, 3), 0), torch.nn.BatchNorm2d(4)),
+                      jelly.IFNode(0.5), containers(torch.nn.Flatten(),
+                                                    on_grid(torch.nn.Linear(120, 5), 1)),
+                      jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(on_grid(jelly_layer.Conv2d(2, 4, 3), 0),
+                      norm("ThresholdDependentBatchNorm", 2, 1.0, 0.5), jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(on_grid(jelly_layer.Linear(8, 4), 0),
+                      norm("ThresholdDependentBatchNorm", 1, 1.0, 0.5), jelly.IFNode(0.5)), (8,)),
+        (lambda: many(jelly_layer.WSConv2d(2, 4, 3), jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(jelly_layer.WSLinear(8, 4), jelly.IFNode(0.5)), (8,)),
+    ],
+)
+def test_layers_of_spikingjelly(module, shape):
+    made = module().eval()
+    report = ss.from_spikingjelly(made, shape, steps=STEPS, weight_bits=8).fidelity
+    assert all(0.005 < layer.spikes.rate < 0.98 for layer in report.layers)
+    assert report.different == 0 if report.exact else report.layers[0].spikes.agreement > 0.98
+    grids = not any("WS" in type(each).__name__ for each in made) and len(made) != 4
+    assert report.exact == grids
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.TemporalEffectiveBatchNorm2d(2, 4),
+                      jelly.IFNode()), "1 (TemporalEffectiveBatchNorm2d): it has another scale"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.BatchNormThroughTime2d(2, 4),
+                      jelly.IFNode()), "1 (BatchNormThroughTime2d): it is a norm of its own for"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly.IFNode(), jelly_layer.NeuNorm(4, 5, 6)),
+         "2 (NeuNorm): it divides by a running mean"),
+        (lambda: many(jelly_layer.DropConnectLinear(112, 4), jelly.IFNode()),
+         "0 (DropConnectLinear): it draws random numbers after training too"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.GroupNorm(2, 4), jelly.IFNode()),
+         "1 (GroupNorm): what it multiplies by depends on the sample"),
+    ],
+)
+def test_refused_layers_of_spikingjelly(module, message):
+    with refuses(ss.NotExpressible, message):
+        ss.from_spikingjelly(module(), SHAPE)
+
+
 def test_graphs_of_spikingjelly():
     from spikingjelly.activation_based import nir_exchange
 
