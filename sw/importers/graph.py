@@ -14,9 +14,9 @@ import numpy as np
 
 from ..network import MaxPool2d
 from ..support.errors import NotExpressible
-from .folding.folding import Folding, map_cells
-from .folding.pooling import square_cells
+from .folding import Folding, map_cells
 from .layers import FloatLayer
+from .maps.pooling import square_cells
 from .operations import AdaptivePool, Neurons, Operation, Pool, Shape
 from .semantics import Cell, Floats
 

@@ -111,6 +111,7 @@ def test_what_is_one_convolution(layers, shape, outputs, kernel):
         (nn.AvgPool2d(4, ceil_mode=True), MAP, 8, None),
         (nn.AvgPool2d(2, divisor_override=8), MAP, 24, 2),
         (nn.AvgPool1d(3), ROW, 8, None),
+        (nn.AvgPool1d(4), (24,), 6, None),
         (nn.AdaptiveAvgPool1d(5), ROW, 10, None),
     ],
 )
@@ -129,6 +130,7 @@ def test_linear_pools_in_front_of_dense_weights(pool, shape, outputs, size):
         ([nn.Conv1d(2, 3, 9)], ROW),
         ([nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 2, 3)], MAP),
         ([nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1)], MAP),
+        ([nn.Linear(24, 12), nn.AvgPool1d(2)], (24,)),
         ([shifting(), nn.Conv2d(2, 4, 3, padding=1)], MAP),
         ([nn.Flatten(), nn.Linear(96, 12), nn.Unflatten(1, (1, 12)), nn.Conv1d(1, 2, 3)], MAP),
     ],

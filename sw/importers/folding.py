@@ -12,10 +12,14 @@ from math import prod
 
 import numpy as np
 
-from ...network import Conv2d, MaxPool2d, Neuron, SumPool2d
-from ...support.errors import NotExpressible
-from ..layers import FloatLayer
-from ..operations import (
+from ..network import Conv2d, MaxPool2d, Neuron, SumPool2d
+from ..support.errors import NotExpressible
+from .layers import FloatLayer
+from .maps.chain import MapChain, channel_values
+from .maps.kernels import Kernel, box_kernel, plain_kernel
+from .maps.pooling import Cells, cells, square_cells
+from .maps.steps import Step, through
+from .operations import (
     AdaptivePool,
     Affine,
     Conv,
@@ -27,11 +31,7 @@ from ..operations import (
     Scaling,
     Shape,
 )
-from ..semantics import Cell, Floats
-from .kernels import Kernel, box_kernel, plain_kernel
-from .maps import MapChain, channel_values
-from .pooling import Cells, cells, square_cells
-from .steps import Step, through
+from .semantics import Cell, Floats
 
 __all__ = ["Folding", "map_cells"]
 
@@ -213,10 +213,9 @@ class Folding:
         return self._emitted in (None, shape)
 
     def _pooled(self, op: Pool | AdaptivePool) -> None:
-        axes = len(self.shape) - 1
         shape, down, across = map_cells(op, self.shape)
         after = (shape[0], len(down.start), len(across.start))
-        self.shape = _in_axes(after, axes)
+        self.shape = after[2:] if len(self.shape) == 1 else _in_axes(after, len(self.shape) - 1)
         if op.mode == "max":
             self._maximum = op, shape, square_cells(down, across)
             return
@@ -495,7 +494,7 @@ def _stepped(step: Floats | None, factor: Floats) -> Floats | None:
 def map_cells(op: Pool | AdaptivePool, shape: Shape) -> tuple[Shape, Cells, Cells]:
     """Return the map that a pool reads, and its cells down and across.
 
-    A map of one axis is one row.
+    A map of one axis is one row, and so are flat values.
 
     Raises
     ------
@@ -503,7 +502,8 @@ def map_cells(op: Pool | AdaptivePool, shape: Shape) -> tuple[Shape, Cells, Cell
         If it is no map, or too small.
     """
     axes = len(op.output if isinstance(op, AdaptivePool) else op.size)
-    read = _as_map(op, shape, axes)
+    flat = axes == 1 and len(shape) == 1
+    read = (1, 1, *shape) if flat else _as_map(op, shape, axes)
     if axes == 1:
         one = np.ones(1, dtype=np.int64)
         return read, Cells(1, one - 1, one, one), cells(op, 0, read[2])
