@@ -464,22 +464,24 @@ def _of_neurons(
     """
     if not values.ndim:
         return values
-    if channels is None:
-        outputs = prod(shape)
-        if values.size != outputs:
-            raise ValueError(
-                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
-                f"as many as the outputs of its weights, not {values.shape}"
-            )
+    outputs = prod(shape)
+    if channels is None and values.size == outputs:
         return values.reshape(-1)
     try:
         full = np.broadcast_to(values, shape)
     except ValueError:
-        example = (channels, *[1] * (len(shape) - 1))
+        if len(shape) == 1:
+            raise ValueError(
+                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
+                f"as many as the outputs of its weights, not {values.shape}"
+            ) from None
+        example = (shape[0], *[1] * (len(shape) - 1))
         raise ValueError(
             f"{op.name} ({op.kind}): its {name} must be one value, or broadcast to the map "
             f"{shape}, such as {example}; not {values.shape}"
         ) from None
+    if channels is None:
+        return full.reshape(-1)
     return channel_values(op, name, full, (channels, prod(shape) // channels))
 
 

@@ -100,10 +100,9 @@ class Cell:
     def memoryless(self) -> bool:
         """Whether the spikes of a step depend on the input of that step alone, and grow with it."""
         late = self.reset == "subtract" and self.reset_timing == "next_step"
-        return (
-            self.fires and not late and self.decay == 0 and not self.synapse_decay
-            and self.recurrent is None
-        )
+        kept = (self.decay, 0.0 if self.synapse_decay is None else self.synapse_decay)
+        nothing = all(bool((np.asarray(each) == 0).all()) for each in kept)
+        return self.fires and nothing and not late and self.recurrent is None
 
     def run(self, current: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Run the neurons in float64.

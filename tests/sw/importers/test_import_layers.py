@@ -141,6 +141,15 @@ def test_what_is_one_matrix(layers, shape):
     assert isinstance(network.layers[0], ss.Dense)
 
 
+def test_thresholds_of_a_map_that_is_a_matrix():
+    for shape in ((4, 1, 1), (4, 6, 8)):
+        thresholds = (torch.arange(np.prod(shape)) % 4 / 4 + 0.5).reshape(shape)
+        module = nn.Sequential(
+            shifting(), grid(nn.Conv2d(2, 4, 3, padding=1)), snn.Leaky(**LIF, threshold=thresholds)
+        )
+        assert import_exact(module, MAP).layers[0].neuron.threshold.shape == (192,)
+
+
 @pytest.mark.parametrize("sizes", [(1, 6, 8), (3, 4, 4), (4, 12)])
 def test_a_flat_sample_unflattened_to_a_map(sizes):
     conv = nn.Conv2d if len(sizes) == 3 else nn.Conv1d
