@@ -16,8 +16,9 @@ from ..network import Conv2d, MaxPool2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
 from .maps.chain import MapChain, channel_values
-from .maps.kernels import Kernel, box_kernel, plain_kernel
-from .maps.pooling import Cells, cells, square_cells
+from .maps.kernels import box_kernel, plain_kernel
+from .maps.pooling import square_cells
+from .maps.shapes import as_map, convolved_shape, in_axes, map_cells
 from .maps.steps import Step, through
 from .operations import (
     AdaptivePool,
@@ -33,7 +34,7 @@ from .operations import (
 )
 from .semantics import Cell, Floats
 
-__all__ = ["Folding", "map_cells"]
+__all__ = ["Folding"]
 
 _WEIGHTS_HIGH = 1 << 24  # of a matrix that several operations become, 128 MB
 _SMALL_MATRIX = 1 << 16  # weights of one that takes the place of a convolution
@@ -165,8 +166,8 @@ class Folding:
         else:
             kernel, axes, bias = plain_kernel(op), op.weight.ndim - 2, op.bias
             trained = None if self.weighted else _stepped(op.step, self._factor)
-        shape = _as_map(op, self.shape, axes)
-        after = _fitting(op, kernel, shape)
+        shape = as_map(op, self.shape, axes)
+        after = convolved_shape(op, kernel, shape)
         step = Step(
             lambda x: kernel.apply(x.reshape(-1, *shape)).reshape(len(x), -1),
             np.repeat(bias, prod(after[1:])) if bias.ndim else bias,
@@ -178,7 +179,7 @@ class Folding:
         else:
             self._begin_maps(op, shape).append(op, kernel, bias)
         self._step = trained
-        self.shape = _in_axes(after, axes)
+        self.shape = in_axes(after, axes)
 
     def _begin_maps(self, op: Operation, shape: Shape) -> MapChain:
         """Return the convolution so far, on whose result the operation works as on that map."""
@@ -215,7 +216,7 @@ class Folding:
     def _pooled(self, op: Pool | AdaptivePool) -> None:
         shape, down, across = map_cells(op, self.shape)
         after = (shape[0], len(down.start), len(across.start))
-        self.shape = after[2:] if len(self.shape) == 1 else _in_axes(after, len(self.shape) - 1)
+        self.shape = after[2:] if len(self.shape) == 1 else in_axes(after, len(self.shape) - 1)
         if op.mode == "max":
             self._maximum = op, shape, square_cells(down, across)
             return
@@ -379,7 +380,7 @@ class Folding:
         """Put weights of 1 in front of neurons that have none."""
         size = prod(self.shape)
         if len(self.shape) in (2, 3):
-            shape = _as_map(op, self.shape, len(self.shape) - 1)
+            shape = as_map(op, self.shape, len(self.shape) - 1)
             if self._pool is not None or self._readable(shape):
                 self._begin_maps(op, shape)
                 return
@@ -490,58 +491,6 @@ def _stepped(step: Floats | None, factor: Floats) -> Floats | None:
     if step is None or (factor != factor.reshape(-1)[0]).any():
         return None
     result: Floats = step * np.abs(factor.reshape(-1)[0])
-    return result
-
-
-def map_cells(op: Pool | AdaptivePool, shape: Shape) -> tuple[Shape, Cells, Cells]:
-    """Return the map that a pool reads, and its cells down and across.
-
-    A map of one axis is one row, and so are flat values.
-
-    Raises
-    ------
-    ValueError
-        If it is no map, or too small.
-    """
-    axes = len(op.output if isinstance(op, AdaptivePool) else op.size)
-    flat = axes == 1 and len(shape) == 1
-    read = (1, 1, *shape) if flat else _as_map(op, shape, axes)
-    if axes == 1:
-        one = np.ones(1, dtype=np.int64)
-        return read, Cells(1, one - 1, one, one), cells(op, 0, read[2])
-    return read, cells(op, 0, read[1]), cells(op, 1, read[2])
-
-
-def _as_map(op: Operation, shape: Shape, axes: int) -> Shape:
-    """Return (channels, height, width) of the shape that an operation on those axes reads."""
-    if len(shape) != axes + 1:
-        wanted = "(channels, length)" if axes == 1 else "(channels, height, width)"
-        raise ValueError(
-            f"{op.name} ({op.kind}): {op.kind} needs a {wanted} map, not {shape}; Unflatten in "
-            "front of it makes one"
-        )
-    return (shape[0], 1, shape[1]) if axes == 1 else shape
-
-
-def _in_axes(shape: Shape, axes: int) -> Shape:
-    """Return the shape of a map in a model whose maps have that many axes."""
-    return shape if axes == 2 else (shape[0], shape[2])
-
-
-def _fitting(op: Conv | Pad, kernel: Kernel, shape: Shape) -> Shape:
-    """Return the shape of the convolution of a map of that shape."""
-    inputs = kernel.weight.shape[1]
-    if inputs != shape[0]:
-        raise ValueError(
-            f"{op.name} ({op.kind}): weight must be (out, {shape[0]}, kh, kw) for an input of "
-            f"{shape}, not of {inputs} channels"
-        )
-    result = kernel.output_shape(shape)
-    if min(result) < 1:
-        raise ValueError(
-            f"{op.name} ({op.kind}): kernels of {kernel.size[0]} by {kernel.size[1]} need a map of "
-            f"at least their size: an input of {shape} has padding of {kernel.sides}"
-        )
     return result
 
 

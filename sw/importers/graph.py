@@ -14,9 +14,10 @@ import numpy as np
 
 from ..network import MaxPool2d
 from ..support.errors import NotExpressible
-from .folding import Folding, map_cells
+from .folding import Folding
 from .layers import FloatLayer
 from .maps.pooling import square_cells
+from .maps.shapes import map_cells
 from .operations import AdaptivePool, Neurons, Operation, Pool, Shape
 from .semantics import Cell, Floats
 

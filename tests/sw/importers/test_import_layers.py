@@ -349,6 +349,12 @@ def test_max_pooling_in_front_of_other_neurons():
     assert network.fidelity.layers[0].spikes.agreement > 0.8
 
 
+def turned():
+    norm = nn.BatchNorm2d(4, eps=0.0)
+    norm.weight.data.fill_(-1.0)
+    return norm
+
+
 def drifted():
     norm = nn.BatchNorm1d(1296, eps=0.0)
     norm.running_mean.copy_(torch.arange(1296))
@@ -384,6 +390,12 @@ def drifted():
          "1 (MaxPool2d): dilation=2"),
         ([nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1)], MAP,
          "1 (MaxPool2d): it takes the maximum of currents, in front of 2 (Conv2d)"),
+        ([nn.Flatten(), nn.Linear(96, 96), nn.Unflatten(1, MAP), nn.MaxPool2d(2)], MAP,
+         "3 (MaxPool2d): it takes the maximum of currents, in front of the neurons; the nearest"),
+        ([nn.Conv2d(2, 4, 3), nn.MaxPool2d(3, 1)], MAP,
+         "1 (MaxPool2d): it takes the maximum of currents, in front of the neurons; the nearest"),
+        ([nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), turned()], MAP,
+         "2 (BatchNorm2d): its factor of -1 turns the maximum of 1 (MaxPool2d) around"),
         ([nn.ConvTranspose1d(2, 4, 3)], ROW, "0 (ConvTranspose1d): no layer ... can: Conv1d"),
         ([nn.Linear(8, 4)], MAP, "0 (Linear): its weight must be (out, 96) ... Flatten in front"),
         ([nn.Conv1d(2, 4, 3), snn.Leaky(**LIF), nn.MaxPool1d(2)], ROW,
