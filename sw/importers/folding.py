@@ -193,13 +193,13 @@ class Folding:
                 flaw = error
             self._maps = MapChain(shape, factor, offset, self._divisor)
             self._maps.problem = flaw
+            if not self._readable(shape):
+                self._maps.refuse(
+                    op, f"it reads a map of {shape}, but what is in front of it gives "
+                    f"{self._emitted}", "a convolution in front of it with that map, or Linear in "
+                    "its place",
+                )
             if self._pool is None:
-                if not self._readable(shape):
-                    self._maps.refuse(
-                        op, f"it reads a map of {shape}, but the layer in front of it emits "
-                        f"{self._emitted}", "a convolution in front of it with that map, or "
-                        "Linear in its place",
-                    )
                 self._inputs = shape
         elif self._maps.shape != shape:
             self._maps.refuse(
@@ -210,7 +210,7 @@ class Folding:
         return self._maps
 
     def _readable(self, shape: Shape) -> bool:
-        """Whether the layer in front emits a map of that shape."""
+        """Whether the layer in front, or the plain pool, gives a map of that shape."""
         return self._emitted in (None, shape)
 
     def _pooled(self, op: Pool | AdaptivePool) -> None:
@@ -265,7 +265,7 @@ class Folding:
             self._inputs = shape
         before = 1 if self._pool is None else self._pool.size
         self._pool, self._divisor = SumPool2d(before * size), self._divisor * divisor
-        self._emitted = None  # what follows reads the pooled map
+        self._emitted = self._pool.output_shape(self._inputs)
         return True
 
     def _scale(self, op: Scaling) -> None:

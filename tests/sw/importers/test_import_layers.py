@@ -412,8 +412,8 @@ def test_a_map_that_the_layer_before_does_not_emit():
         nn.Linear(8, 400), snn.Leaky(**LIF), nn.Unflatten(1, (1, 20, 20)), nn.Conv2d(1, 4, 3),
         snn.Leaky(**LIF),
     )
-    with refuses(ss.NotExpressible, "3 (Conv2d): it reads a map of (1, 20, 20), but the layer in "
-                 "front of it emits (400,)"):
+    with refuses(ss.NotExpressible, "3 (Conv2d): it reads a map of (1, 20, 20), but what is in "
+                 "front of it gives (400,)"):
         ss.from_snntorch(module, (8,))
 
 
