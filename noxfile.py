@@ -173,6 +173,13 @@ def mnist10k(session: nox.Session) -> None:
 
 
 @nox.session
+def tutorials(session: nox.Session) -> None:
+    """Import networks of tutorials for their presets; with ``--simulate``, run a sample of each."""
+    install(session, "sim,import")
+    session.run("python", "benchmarks/tutorials.py", *session.posargs, env=THREADS)
+
+
+@nox.session
 def netlist(session: nox.Session) -> None:
     """Run MNIST images on the netlists of two boards; every spike word is compared."""
     install(session, "sim,build")

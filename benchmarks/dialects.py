@@ -262,7 +262,7 @@ def main() -> None:
         row = measured(ss.from_snntorch, partial(leaky, snn.Leaky, beta=0.5), steps, True)
         show("other", f"beta 0.5, {steps} steps, weights on the grid", row)
     for bits in () if only else (4, 8):
-        for beta in (0.5, 0.8, 0.9, 0.95):
+        for beta in (0.5, 0.55, 0.8, 0.9, 0.95):
             for steps in (4, 25, 100):
                 row = measured(
                     ss.from_snntorch, partial(leaky, snn.Leaky, beta=beta), steps, False,

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+from stablespike.network.quantize import leak_factor
 from stablespike.train import RECIPES, Recipe
 from stablespike.train.exact import spike
 from stablespike.train.model import Model
@@ -35,7 +36,7 @@ class Float(torch.nn.Module):
         self.plan = plan
         self.one = torch.nn.Linear(inputs, plan.hidden)
         self.two = torch.nn.Linear(plan.hidden, plan.classes)
-        self.leak = 1 - sum(2.0**-shift for shift in plan.leak if shift is not None)
+        self.leak = leak_factor(plan.leak)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         current = self.one(pixels)

@@ -286,12 +286,21 @@ PRESETS: dict[str, ArrayConfig] = {
     "artix-35t": ArrayConfig(
         **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
     ),
+    "artix-100t": ArrayConfig(
+        **{**_LARGE, "weight_rows": 14336}, lanes=64, row_beats=4, spike_rows=64, neuron_groups=32,
+        state_groups=32,
+    ),
     "ecp5-25f-conv": ArrayConfig(**_CONVOLVING, cores=2, state_groups=64),
     "ecp5-45f-conv": ArrayConfig(
         **{**_CONVOLVING, "synaptic_current": True}, cores=3, state_groups=128
     ),
     "ecp5-85f-conv": ArrayConfig(
         **{**_CONVOLVING, "weight_rows": 2560, "spike_rows": 384}, cores=6, state_groups=64
+    ),
+    # Few lanes, since rows of a map have a word for every lane: maps of few channels waste less.
+    "ecp5-85f-maps": ArrayConfig(
+        **{**_CONVOLVING, "lanes": 16, "weight_rows": 6144, "spike_rows": 1024}, cores=4,
+        state_groups=320,
     ),
 }
 

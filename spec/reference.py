@@ -139,6 +139,22 @@ def fields(
     return found
 
 
+def _leaked(value: int, leak: Any) -> int:
+    """A membrane or synaptic current without what it loses in a step.
+
+    Parameters
+    ----------
+    value : int
+        The state.
+    leak : Leak
+        The two shifts.
+    """
+    a, c = leak
+    first = 0 if a is None else value >> a
+    second = 0 if c is None else value >> c
+    return value - first + second if leak.add else value - first - second
+
+
 def neuron_step(
     neuron: Any, theta: int, v: int, r: int, q: int, i: int, state_bits: int
 ) -> tuple[int, int, int]:
@@ -147,7 +163,7 @@ def neuron_step(
     Parameters
     ----------
     neuron : Neuron
-        The settings of the layer's neurons.
+        The settings of the neuron, with one leak.
     theta : int
         The neuron's threshold.
     v, r, q : int
@@ -163,11 +179,8 @@ def neuron_step(
         The new membrane, the spike of the step, and the new synaptic current.
     """
     if neuron.synapse_leak is not None:
-        a, c = neuron.synapse_leak
-        leaked = q - (0 if a is None else q >> a) - (0 if c is None else q >> c)
-        i = q = clamp(leaked + i, state_bits)
-    a, c = neuron.leak
-    d = v - (0 if a is None else v >> a) - (0 if c is None else v >> c)
+        i = q = clamp(_leaked(q, neuron.synapse_leak) + i, state_bits)
+    d = _leaked(v, neuron.leak)
     if neuron.reset == "subtract" and neuron.reset_timing == "next_step":
         d = d - r * theta
     u = clamp(d + i, state_bits)
@@ -252,6 +265,7 @@ def _layer_window(
     weights = layer.weight.reshape(len(layer.bias), -1).tolist()
     recurrent = None if layer.recurrent is None else layer.recurrent.tolist()
     bias, theta = layer.bias.tolist(), layer.threshold.tolist()
+    kinds, kind = layer.neuron.kinds(len(bias))
     words, before = [0] * len(state.v), list(state.r)
     pooled = _pooled_shape(shape, layer.pool_before)
     for t, values in enumerate(inputs):
@@ -270,7 +284,8 @@ def _layer_window(
             if recurrent is not None:
                 i = current(recurrent[n], last, i, fraction_bits)
             state.v[n], state.r[n], state.q[n] = neuron_step(
-                layer.neuron, theta[channel], state.v[n], state.r[n], state.q[n], i, state_bits
+                kinds[kind[channel]], theta[channel], state.v[n], state.r[n], state.q[n], i,
+                state_bits,
             )
             words[n] |= state.r[n] << t
     return words, [skeleton(word, r) for word, r in zip(words, before, strict=True)]

@@ -1,4 +1,5 @@
-"""Tasks: the description of a core's tile of a layer, as words of its task memory.
+"""Tasks: the description of a core's tile of a layer, as words of its task memory. A tile with
+neurons of several leaks takes as many tasks.
 
 A task is ``scan`` words (what the scan side reads) followed by ``neuron`` words (what the neuron
 side computes, and where its rows go). A core runs its list once per window, from entry 0 to the
@@ -150,8 +151,9 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     **Neuron fields of every array**
 
     - ``leak_a``, ``leak_c``, ``synapse_a``, ``synapse_c``: shifts of the leaks, each with its
-      enable ``_on``; ``synapse_on`` enables the synaptic current. The latter are there only with
-      synaptic current.
+      enable ``_on``. With ``leak_add`` or ``synapse_add``, the second term is added.
+      ``synapse_on`` enables the synaptic current. Those of the synapse are there only with synaptic
+      current.
     - ``reset``: a ``Reset``; ``delayed``: it takes place at the next step.
     - ``strict``: a neuron fires if ``u > theta``; otherwise if ``u >= theta``.
     - ``fires``: neurons fire at all.
@@ -167,7 +169,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
 
     **Neuron fields with convolution**
 
-    - ``gap``: rows of other cores between the last row of a pooled position and the first of the
+    - ``gap``: rows of other tasks between the last row of a pooled position and the first of the
       next.
     - ``stateless``: every position has the same address in the state memory.
     - ``ping_pong_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
@@ -222,7 +224,10 @@ def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
 
 
 def _neuron_fields(config: ArrayConfig) -> list[Field]:
-    leak = [Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1)]
+    leak = [
+        Field("a", LEAK_BITS), Field("a_on", 1), Field("c", LEAK_BITS), Field("c_on", 1),
+        Field("add", 1),
+    ]
     row = _row(config)
     return [
         *(Field(f"leak_{f.name}", f.width) for f in leak),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         DeviceNotFound,
         DeviceTimeout,
         DoesNotFit,
+        FidelityWarning,
         FileError,
         LinkError,
         NotExpressible,
@@ -54,11 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayConfig", "Conv2d", "Dense", "Device", "DeviceError", "DeviceMismatch", "DeviceNotFound",
-    "DeviceTimeout", "DoesNotFit", "Fidelity", "FileError", "Golden", "Leak", "LinkError",
-    "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program", "Result",
-    "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError", "compile",
-    "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load", "load_program",
-    "open_device", "preset", "save", "save_program", "to_nir",
+    "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "Golden", "Leak",
+    "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program",
+    "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError",
+    "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load",
+    "load_program", "open_device", "preset", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -70,7 +71,8 @@ _MODULES = {
     ".device.stream": ("Stream",),
     ".support.errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
-        "FileError", "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
+        "FidelityWarning", "FileError", "LinkError", "NotExpressible", "StableSpikeError",
+        "TimingError", "ToolError",
     ),
     ".network.fidelity": ("Fidelity",),
     ".network.files": ("load", "save"),

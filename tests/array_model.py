@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from stablespike.network.neurons import Neuron
+from stablespike.network.neurons import Leak, Neuron
 from stablespike.spec import Reset, reference, task_layout
 from stablespike.spec.link import Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words
@@ -118,9 +118,9 @@ def field(task: dict[str, int], line: int, left: int, modulus: int) -> tuple[Arr
 
 def task_neuron(task: dict[str, int]) -> Neuron:
     """The neuron of a task's neuron fields; thresholds are in a memory of their own."""
-    def leak(prefix: str) -> tuple[int | None, int | None]:
+    def leak(prefix: str) -> Leak:
         a, c = (task[f"{prefix}_{n}"] if task[f"{prefix}_{n}_on"] else None for n in "ac")
-        return a, c
+        return Leak(a, c, add=bool(task[f"{prefix}_add"]))
 
     return Neuron(
         threshold=1, leak=leak("leak"), reset=Reset(task["reset"]).name.lower(),
@@ -256,8 +256,19 @@ class CoreModel:
         return packet(ReportKind.COUNTERS, layer, 0, self.core, words)
 
 
+def stages(tasks: list[dict[str, int]]) -> list[list[int]]:
+    """The numbers of the tasks of each run of a layer; a task that waits begins another."""
+    found: list[list[int]] = []
+    for number, task in enumerate(tasks):
+        if not number or task["wait"] or task["layer"] != tasks[number - 1]["layer"]:
+            found.append([])
+        found[-1].append(number)
+    return found
+
+
 class ArrayModel:
-    """All cores of a program, in step: a task on each of them, then the next.
+    """All cores of a program, in step: the tasks of a run of a layer on each of them, then those of
+    the next.
 
     What a task waits for is checked: the rows of its map came, each once, in order where it says
     so, and none is left at the end of a window.
@@ -281,18 +292,22 @@ class ArrayModel:
         window = Window(steps, first, last, base, flags, (self.number - 1) % 2)
         packets: list[list[bytes]] = [[] for _ in self.cores]
         came: list[int] = []
-        for number in range(len(self.cores[0].tasks)):
-            tasks = [core.tasks[number] for core in self.cores]
+        for stage in zip(*(stages(core.tasks) for core in self.cores), strict=True):
+            tasks = [
+                core.tasks[number]
+                for core, each in zip(self.cores, stage, strict=True) for number in each
+            ]
             for task in tasks:
                 assert not task["wait"] or task["wait"] == len(came) == len(set(came))
                 assert not task["ordered"] or came == sorted(came)
             came = [] if any(task["wait"] for task in tasks) else came
-            for core in self.cores:
-                spikes, stable, more = core.run(number, self.memory, window)
-                packets[core.core] += more
-                for row in spikes + stable:
-                    self.memory[row.row] = row.words
-                    came.append(row.row)
+            for core, numbers in zip(self.cores, stage, strict=True):
+                for number in numbers:
+                    spikes, stable, more = core.run(number, self.memory, window)
+                    packets[core.core] += more
+                    for row in spikes + stable:
+                        self.memory[row.row] = row.words
+                        came.append(row.row)
         assert not came
         return packets
 

@@ -13,12 +13,28 @@ from stablespike.network import RESET_TIMINGS as TIMINGS
 READOUTS = ("counts", "words", "membrane")
 
 
-def _leak(rng: np.random.Generator) -> tuple[int | None, int | None]:
+def _leak(rng: np.random.Generator) -> ss.Leak:
     a, c = (
         None if rng.random() < 0.3 else int(rng.integers(0, 16 if rng.random() < 0.3 else 5))
         for _ in range(2)
     )
-    return a, c
+    may_add = a is not None and c is not None and c > a
+    return ss.Leak(a, c, add=may_add and bool(rng.random() < 0.5))
+
+
+def _leaks(rng: np.random.Generator, outputs: int, synapse: bool) -> tuple[Any, Any]:
+    """Leaks of membrane and synaptic current: one for all, or for some layers two or three kinds of
+    neurons."""
+    several = rng.random() < 0.3
+    kinds = [
+        (_leak(rng), _leak(rng) if synapse else None)
+        for _ in range(int(rng.integers(2, 4)) if several else 1)
+    ]
+    if not several:
+        return kinds[0]
+    kind = rng.integers(0, len(kinds), outputs)
+    leak, synapse_leak = zip(*(kinds[i] for i in kind), strict=True)
+    return leak, synapse_leak if synapse else None
 
 
 def _scale(rng: np.random.Generator, highest: int) -> int:
@@ -27,8 +43,9 @@ def _scale(rng: np.random.Generator, highest: int) -> int:
 
 
 def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -> ss.Neuron:
+    leak, synapse_leak = _leaks(rng, outputs, synapse and rng.random() < 0.3)
     return ss.Neuron(
-        leak=_leak(rng),
+        leak=leak,
         threshold=(
             rng.integers(1, scale + 1, outputs)
             if rng.random() < 0.7
@@ -39,7 +56,7 @@ def _neuron(rng: np.random.Generator, outputs: int, scale: int, synapse: bool) -
         compare=str(rng.choice(COMPARES)),
         v_init=int(rng.integers(-scale - 1, scale + 1)),
         fires=bool(rng.random() < 0.9),
-        synapse_leak=_leak(rng) if synapse and rng.random() < 0.3 else None,
+        synapse_leak=synapse_leak,
     )
 
 

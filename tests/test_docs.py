@@ -12,6 +12,7 @@ import pytest
 import stablespike as ss
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
+from stablespike.network.quantize import closest_leak
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -46,12 +47,25 @@ def test_importing(tmp_path, monkeypatch, capsys):
     assert np.isfinite(names["result"].readout).all()
     Path("model.py").write_text(MODEL)
     commands = blocks("import.md", "sh")[0].strip().splitlines()
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "stablespike"
         assert main(arguments) == 0
     assert ss.load("same.safetensors") == names["network"]
+
+
+def test_how_far_a_decay_is_from_a_leak():
+    """The largest difference is half of the largest gap between two leaks."""
+    page = (ROOT / "docs" / "import.md").read_text()
+    table = re.search(r"^\| decay from .*\n\| ---.*\n((?:\|.*\n)+)", page, re.M)
+    rows = [tuple(map(float, line.strip("|").split("|"))) for line in table[1].splitlines()]
+    assert [low for low, _, _ in rows] == [0, *(high for _, high, _ in rows[:-1])]
+    assert rows[-1][1] == 1
+    for low, high, largest in rows:
+        decays = np.linspace(low, high, 1 + 64 * 16)
+        errors = [abs(closest_leak(decay).factor - decay) for decay in decays]
+        assert max(errors) == largest, (low, high)
 
 
 def test_training(tmp_path, monkeypatch, capsys):

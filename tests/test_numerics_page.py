@@ -528,8 +528,10 @@ def check_neuron(text):
     assert [start[0], *map(int, start[1:])] == ["v_init` of the layer", *fresh.r, *fresh.q]
     assert fresh.v == [77]
     for row in factors:
-        leak = ast.literal_eval(row["leak"])
-        assert 1 - sum(2.0**-shift for shift in leak if shift is not None) == float(row["factor"])
+        leak = ss.Leak.of(eval(row["leak"], {"__builtins__": {}, "Leak": ss.Leak}))
+        a, c = (0 if shift is None else 2.0**-shift for shift in leak)
+        assert 1 - a + (c if leak.add else -c) == float(row["factor"])
+    assert any("add" in row["leak"] for row in factors)
     code, synapse = re.findall(r"(?:^    .*\n)+", text, re.M)
     random = np.random.default_rng(0)
     for case in range(300):
@@ -539,23 +541,32 @@ def check_neuron(text):
         )}
         bits = int(random.integers(8, 17))
         low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        (a, c), synapse_leak = random.integers(0, 8, (2, 2)).tolist()
+        pairs = random.integers(0, 8, (2, 2)).tolist()
+        leak, synapse_leak = (
+            ss.Leak(a, c, add=a < c and bool(random.integers(2))) for a, c in pairs
+        )
         v, q = random.integers(low, high, 2, endpoint=True).tolist()
         r, theta = int(random.integers(2)), int(random.integers(1, high, endpoint=True))
         current = int(random.integers(2 * low, 2 * high))
         if case % 3 == 0:  # at the threshold
             v, current = 0, theta + (rule["reset_timing"] == "next_step") * r * theta
-        names = {**rule, "clamp": reference.clamp, "V": bits, "theta": theta, "a": a, "c": c}
+        own = {**dict(zip("ac", leak, strict=True)), "add": leak.add}
+        names = {**rule, "clamp": reference.clamp, "V": bits, "theta": theta, **own}
         names |= {"v": v, "r": r, "I": current}
-        neuron = ss.Neuron(leak=(a, c), threshold=theta, **rule)
+        neuron = ss.Neuron(leak=leak, threshold=theta, **rule)
         exec(textwrap.dedent(code), names)
         assert (names["v"], names["r"], 0) == reference.neuron_step(
             neuron, theta, v, r, 0, current, bits
         )
-        neuron = ss.Neuron(leak=(a, c), synapse_leak=synapse_leak, threshold=theta, **rule)
+        neuron = ss.Neuron(leak=leak, synapse_leak=synapse_leak, threshold=theta, **rule)
         names |= dict(zip("ac", synapse_leak, strict=True)) | {"q": q, "I": current, "v": v, "r": r}
-        exec(textwrap.dedent(synapse), names)
-        names |= {"a": a, "c": c, "I": names["q"]}
+        line, with_add = synapse.split("#")
+        if synapse_leak.add:
+            added = with_add.removesuffix(" with add\n").strip()
+            line = line.replace("- (q >> c)", added)
+            assert added in line
+        exec(line.strip(), names)
+        names |= {**own, "I": names["q"]}
         exec(textwrap.dedent(code), names)
         assert (names["v"], names["r"], names["q"]) == reference.neuron_step(
             neuron, theta, v, r, q, current, bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Reset, bits_for, task_layout
@@ -13,7 +13,7 @@ from stablespike.spec.timing import input_stages, neuron_latency
 from ..lib.layouts import struct
 from ..scan.lanes import current_bits, sum_bits
 from ..vendor.devices import has_multipliers
-from ..vendor.multiplier import Delay, subtract_shifted
+from ..vendor.multiplier import Delay, with_shifted
 from ..vendor.replicated import replicated
 
 TAG_BITS = 2
@@ -67,12 +67,20 @@ class _Stages:
         return after
 
     def leaked(self, value: Value, settings: data.View, leak: str) -> Signal:
-        """``value`` minus its two leak terms, each a right shift of it, or 0."""
-        rest = value
-        for share in "ac":
-            shift, on = settings[f"{leak}_{share}"], settings[f"{leak}_{share}_on"]
-            rest = rest - Mux(on, value >> shift, 0)
-        return self.named(rest, signed(self.bits + 2))
+        """``value`` minus its two leak terms, each a right shift of it, or 0.
+
+        With ``add``, the second term is added.
+        """
+        field = {name: settings[f"{leak}_{name}"] for name in ("a", "a_on", "c", "c_on", "add")}
+        rest = value - Mux(field["a_on"], value >> field["a"], 0)
+        # -x is ~x + 1, and a shift of ~v is ~ of the shift: the first LUTs of the shifter invert
+        # ``value`` without a cell of their own.
+        minus = field["c_on"] & ~field["add"]
+        inverted = value ^ minus.replicate(self.bits).as_signed()
+        second = Mux(field["c_on"], inverted >> field["c"], 0)
+        # The 1 is a carry from a bit below both terms, so that this is one sum.
+        total = Cat(Const(1, 1), rest).as_signed() + Cat(minus, second).as_signed()
+        return self.named(total[1:].as_signed(), signed(self.bits + 2))
 
     def clamped(self, value: Value) -> Signal:
         """``value`` in V bits; it saturates unless all bits above them equal the sign."""
@@ -277,8 +285,10 @@ class NeuronUnit(wiring.Component):
 
         v, base = neuron["v"], neuron["base"]
         rest = (
-            subtract_shifted(m, "leak_a", v, settings.leak_a, settings.leak_a_on, base=v)
-            + subtract_shifted(m, "leak_c", v, settings.leak_c, settings.leak_c_on, base=base)
+            with_shifted(m, "leak_a", v, settings.leak_a, settings.leak_a_on, Const(0), base=v)
+            + with_shifted(
+                m, "leak_c", v, settings.leak_c, settings.leak_c_on, settings.leak_add, base=base
+            )
         )
         # From here it is two stages to the threshold; only sums and ``valid`` are registered in
         # between.

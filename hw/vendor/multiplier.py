@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from .devices import has_multipliers
 
-__all__ = ["Count", "Delay", "EnableRegister", "subtract_shifted"]
+__all__ = ["Count", "Delay", "EnableRegister", "with_shifted"]
 
 _WIDTH = 32
 _HALF = 16
@@ -154,14 +154,16 @@ def _factor(shift: Value, on: Value) -> Value:
     return Cat(on & (shift >= 15 - bit) for bit in range(_HALF)).as_signed()
 
 
-def subtract_shifted(
-    m: Module, name: str, value: Value, shift: Value, on: Value, base: Value
+def with_shifted(
+    m: Module, name: str, value: Value, shift: Value, on: Value, add: Value, base: Value
 ) -> Value:
-    """``base - (value >> shift)``, or ``base`` unless ``on``, one cycle later, by a multiplier.
+    """``base - (value >> shift)``, one cycle later, by a multiplier.
 
-    The shift is a product with a negative power of two, with 15 fraction bits. It rounds down, so
-    the difference has to round up: ``2**15 - 1`` is added in the fraction bits. All inputs need the
-    multiplier's setup time of 9 ns.
+    With ``add`` it is ``base + (value >> shift)``, and unless ``on`` it is ``base``.
+
+    The shift is a product with a negative power of two, with 15 fraction bits; with ``add`` it is
+    subtracted. It rounds down, so the difference has to round up: ``2**15 - 1`` is added in the
+    fraction bits. All inputs need the multiplier's setup time of 9 ns.
 
     Parameters
     ----------
@@ -175,6 +177,8 @@ def subtract_shifted(
         Unsigned, 0 to 15.
     on : Value
         One bit.
+    add : Value
+        One bit.
     base : Value
         Signed, at most 17 bits.
 
@@ -187,13 +191,15 @@ def subtract_shifted(
     wide = Signal(signed(_WIDTH), name=f"{name}_base")
     times = Signal(signed(_HALF), name=f"{name}_value")
     m.d.comb += [
-        wide.eq(Cat(Const(-1, 15), base).as_signed()),  # 2**15 - 1 in the fraction bits
+        wide.eq(Cat((~add).replicate(15), base).as_signed()),  # 2**15 - 1 in the fraction bits
         times.eq(value),
     ]
-    # The adder takes the product (LOWERINPUT 2) and C with D (UPPERINPUT 1). The carry goes from
-    # its bottom half to the top one (CARRYSELECT 2).
+    # The adder takes the product (LOWERINPUT 2) and C with D (UPPERINPUT 1), and subtracts the
+    # product from them with ADDSUB. The carry goes from its bottom half to the top one
+    # (CARRYSELECT 2).
     _multiplier(
         m, name, total, i_A=times, i_B=_factor(shift, on), i_C=wide[_HALF:], i_D=wide[:_HALF],
+        i_ADDSUBTOP=add, i_ADDSUBBOT=add,
         p_A_SIGNED=Const(1, 1), p_B_SIGNED=Const(1, 1),
         p_TOPADDSUB_LOWERINPUT=Const(2, 2), p_TOPADDSUB_UPPERINPUT=Const(1, 1),
         p_TOPADDSUB_CARRYSELECT=Const(2, 2),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
+from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from stablespike.spec import ArrayConfig, Reset, task_layout
 from stablespike.spec.report import HEAD, PLACE, ReportKind
 
@@ -50,10 +50,11 @@ def random_neuron(random: Random, config: ArrayConfig, threshold: int = 1, **fix
     """Random settings of a neuron; ``fixed`` gives some of them."""
     top = (1 << (config.state_bits - 1)) - 1
 
-    def leak() -> tuple[int | None, int | None]:
+    def leak() -> Leak:
         # Small shifts are common, 15 is the largest, and None leaves the term out.
         a, c = (random.choice([None, 0, 1, 2, 3, 4, random.randint(0, 15), 15]) for _ in "ac")
-        return a, c
+        may_add = a is not None and c is not None and c > a
+        return Leak(a, c, add=may_add and random.random() < 0.5)
 
     chosen: dict[str, Any] = {
         "leak": leak(),
@@ -80,6 +81,7 @@ def neuron_settings(config: ArrayConfig, neuron: Neuron, **fields: int) -> int:
         for name, shift in zip("ac", shifts, strict=True):
             values[f"{prefix}_{name}"] = shift or 0
             values[f"{prefix}_{name}_on"] = shift is not None
+        values[f"{prefix}_add"] = Leak.of(shifts).add
     values |= {
         "reset": Reset[neuron.reset.upper()],
         "delayed": neuron.reset_timing == "next_step",

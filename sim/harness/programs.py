@@ -11,8 +11,8 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.lib.ports import beat_layout, window_layout, write_layout
-from stablespike.mapping.maps import Map, group_size, input_map, lanes_per_channel, written_map
-from stablespike.mapping.partitions import Order, Tile, grid, order
+from stablespike.mapping.maps import Map, input_map, lanes_per_channel, written_map
+from stablespike.mapping.partitions import grid, order
 from stablespike.program.files import load_program
 from stablespike.program.program import Program
 from stablespike.spec import reference
@@ -139,20 +139,37 @@ async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
     return words
 
 
+def _rows(
+    program: Program, layer: int, core: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The rows of a layer's map that a core computes, and those that it emits, in order; each with
+    the group that its packet names, which every task counts for itself."""
+    computed: list[tuple[int, int]] = []
+    emitted: list[tuple[int, int]] = []
+    network = program.network
+    for part, _ in program.parts(layer, core):
+        runs = order(
+            part, network.layers[layer], network.input_shapes[layer], program.groups[layer].count
+        )
+        computed += [(int(row), n % _NUMBERS) for n, row in enumerate(runs.rows)]
+        emitted += [
+            (int(row), int(n) % _NUMBERS)
+            for row, n in zip(runs.emitted_rows, runs.emitted, strict=True)
+        ]
+    return computed, emitted
+
+
 class _Received:
     """Reports, each at most once: rows by kind, layer, window and position in the layer's map."""
 
     def __init__(self, program: Program, packets: Iterable[Packet]) -> None:
         self.program = program
         self.rows: dict[tuple[ReportKind, int, int, int], Packet] = {}
-        self.counters: dict[tuple[int, int, int], dict[str, int]] = {}
-        self.orders: dict[tuple[int, int], Order] = {
-            (i, core): order(
-                tile, layer, program.network.input_shapes[i],
-                group_size(program.network, program.config, i),
-            )
-            for i, layer in enumerate(program.network.layers)
-            for core, tile in enumerate(program.tiles[i])
+        self.counters: dict[tuple[int, int, int], Counter[str]] = {}
+        self.tasks: Counter[tuple[int, int, int]] = Counter()  # that have reported counters
+        self.orders = {
+            (i, core): _rows(program, i, core)
+            for i in range(len(program.network.layers)) for core in range(program.config.cores)
         }
         ended: Counter[int] = Counter()
         seen: Counter[tuple[ReportKind, int, int, int]] = Counter()
@@ -163,8 +180,9 @@ class _Received:
                 continue
             origin = packet.layer, packet.core, window
             if packet.kind == ReportKind.COUNTERS:
-                assert origin not in self.counters
-                self.counters[origin] = counter_values(list(packet.body), program.config)
+                values = counter_values(list(packet.body), program.config)
+                self.counters.setdefault(origin, Counter()).update(values)
+                self.tasks[origin] += 1
                 continue
             number = seen[(packet.kind, *origin)]
             seen[(packet.kind, *origin)] += 1
@@ -178,10 +196,8 @@ class _Received:
 
     def _row(self, packet: Packet, number: int) -> tuple[int, int]:
         """Position of a packet's row in the layer's map, and the group the packet must name."""
-        runs = self.orders[self.program.layer_tags[packet.layer][0], packet.core]
-        if packet.kind == ReportKind.WORDS:
-            return int(runs.emitted_rows[number]), int(runs.emitted[number]) % _NUMBERS
-        return int(runs.rows[number]), number % _NUMBERS
+        computed, emitted = self.orders[self.program.layer_tags[packet.layer][0], packet.core]
+        return (emitted if packet.kind == ReportKind.WORDS else computed)[number]
 
     def map(self, kind: ReportKind, tag: int) -> Map:
         """Layout of the rows of a kind."""
@@ -189,7 +205,8 @@ class _Received:
         layer, shape = network.layers[index], network.input_shapes[index]
         made = layer.output_shape if kind == ReportKind.WORDS else layer.neuron_shape
         each = lanes_per_channel(network, self.program.config, index)
-        return written_map(made(shape), self.program.config.lanes, each)
+        groups = self.program.groups[index]
+        return written_map(made(shape), self.program.config.lanes, each, groups)
 
     def words(self, kind: ReportKind, tag: int, window: int) -> Words:
         """Take all words of a layer in a window, in C order."""
@@ -209,12 +226,12 @@ class _Received:
     def membranes(self, tag: int) -> list[int]:
         """Take all membranes of a layer after the sample, in C order."""
         lanes, layout = self.program.config.lanes, self.map(ReportKind.MEMBRANE, tag)
-        last, groups = self.program.windows - 1, layout.pitch // lanes
+        last, groups = self.program.windows - 1, self.program.groups[-1]
         found: list[int] = []
         for at in range(layout.rows(lanes)):
             body = self.rows.pop((ReportKind.MEMBRANE, tag, last, at)).body
-            there = layout.channels * layout.lanes_per_channel - at % groups * lanes
-            assert len(body) == min(lanes, there)
+            there = len(groups.outputs(at % groups.count)) * layout.lanes_per_channel
+            assert len(body) == there
             found += [word - (word >> 15 << 16) for word in body] + [0] * (lanes - len(body))
         values: list[int] = layout.gathered(np.array(found)).tolist()
         return values
@@ -281,11 +298,14 @@ def _check_counters(
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, tile in enumerate(program.tiles[layer]):
         values = received.counters.pop((layer, core, window))
+        assert received.tasks[layer, core, window] == len(program.parts(layer, core))
         mine = grid(network.layers[layer], shape).computed(tile)
         fan_out = network.layers[layer].fan_out(shape, mine)
         fetches = [tile.groups * int(n) for n in fan_out] + [tile.groups] * len(back)
         read_all = read + back
-        own = _neurons(tile, neurons, mine, group_size(network, program.config, layer))
+        outputs = program.groups[layer].outputs(tile.first_group, tile.groups)
+        numbers = np.arange(np.prod(neurons)).reshape(*(*neurons, 1, 1)[:3])
+        own: Words = numbers[outputs][:, mine].reshape(-1).tolist()
         expected = {
             "issued": sum(n for n, word in zip(fetches, read_all, strict=True) if word),
             "popcount": sum(
@@ -295,13 +315,3 @@ def _check_counters(
             "stable": sum(stable[n].bit_count() for n in own),
         }
         assert {name: values[name] for name in expected} == expected, (layer, core, window)
-
-
-def _neurons(
-    tile: Tile, shape: tuple[int, ...], positions: npt.NDArray[np.bool_], size: int
-) -> Words:
-    """The neurons of a tile, of a layer of that shape, at these positions."""
-    numbers = np.arange(np.prod(shape)).reshape(*(*shape, 1, 1)[:3])
-    channels = slice(tile.first_group * size, (tile.first_group + tile.groups) * size)
-    mine: Words = numbers[channels, positions].reshape(-1).tolist()
-    return mine

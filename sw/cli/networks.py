@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..support.errors import FidelityWarning, FileError
 from .console import named, print_json, say, table
 from .options import Json, Quiet, Verbose, naming, needs, taking
 
 if TYPE_CHECKING:
+    from ..network import Network
     from ..program.program import Program
 
 __all__ = ["compile_", "import_", "report", "train"]
@@ -44,17 +47,23 @@ class Importing:
     sample_shape: Annotated[
         str | None, typer.Option(help="Modules: shape of a sample, such as 1,28,28.")
     ] = None
+    array: Annotated[
+        str | None, typer.Option(help="Preset of the array that the network has to fit.")
+    ] = None
     weight_bits: Annotated[
-        int | None, typer.Option(help="Bits of weights, which are 4 (the default) or 8.")
+        int | None, typer.Option(help="Bits of weights, 4 or 8; the array's, or 4, by default.")
     ] = None
     fraction_bits: Annotated[
-        int | None, typer.Option(help="Fraction bits of the array; 4 by default.")
+        int | None, typer.Option(help="Fraction bits; the array's, or 4, by default.")
     ] = None
     pixels: Annotated[
         int | None, typer.Option(help="Bits of a pixel; without it, the input is spikes.")
     ] = None
     input_scale: Annotated[
         float | None, typer.Option(help="Value that the model gets for an input of 1.")
+    ] = None
+    leaks: Annotated[
+        int | None, typer.Option(help="Most different leaks in a layer; by default, any number.")
     ] = None
     scale: Annotated[float | None, typer.Option(help="Value of one weight step.")] = None
     steps: Annotated[int | None, typer.Option(help="Steps of a sample.")] = None
@@ -66,7 +75,11 @@ class Importing:
     ] = None
     calibration: Annotated[
         Path | None,
-        typer.Option(help="File of samples (and labels) to calibrate and measure with."),
+        typer.Option(help="File of samples (and labels) on which the rounding is chosen."),
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option(help="File of samples (and labels) on which the report is measured."),
     ] = None
     approximate: Annotated[
         bool,
@@ -135,14 +148,25 @@ def import_(
     from ..network.files import check_writable, save
 
     check_writable(out)
-    with needs("import"):
+    with needs("import"), warnings.catch_warnings():
+        # The report says them, in its first lines.
+        warnings.filterwarnings("ignore", category=FidelityWarning)
         network = import_model(model, vars(given))
     save(network, out)
-    if as_json and network.fidelity is not None:
-        print_json({**network.fidelity.as_dict(), "network": str(out)})
-    else:
-        print(network.fidelity)
+    _fidelity(network, {"network": str(out)} if as_json else None)
     say(f"wrote {out}")
+
+
+def _fidelity(network: Network, figures: dict[str, str] | None) -> None:
+    """Print the report of an import; as JSON with ``figures``, and its warnings for people."""
+    fidelity = network.fidelity
+    assert fidelity is not None
+    if figures is None:
+        print(fidelity)
+        return
+    print_json({**fidelity.as_dict(), **figures})
+    for line in fidelity.warnings:
+        say(f"warning: {line}")
 
 
 def compile_(
@@ -170,15 +194,28 @@ def compile_(
 
 
 def report(
-    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A compiled program, or an imported network.")
+    ],
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Show what a program needs, how it is divided among cores, and how long it should take."""
+    """Show what a program needs, how it is divided among cores, and how long it should take; or how
+    close an imported network is to its source."""
+    from ..network.files import NETWORK_FORMAT, file_format, load
     from ..program.files import load_program
 
-    _report(load_program(program), as_json)
+    if file_format(file) != NETWORK_FORMAT:
+        _report(load_program(file), as_json)
+        return
+    network = load(file)
+    if network.fidelity is None:
+        raise FileError(
+            f"{file} is a network without the report of an import: it was made in another way, or "
+            "by an older stablespike; compile it ('stablespike compile') to see what it needs"
+        )
+    _fidelity(network, {"network": str(file)} if as_json else None)
 
 
 def _report(program: Program, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import Map, group_size
+from ..mapping.maps import Map
 from ..program.program import Program
 from ..samples.words import pack_steps, predict
 from ..spec.report import BUSY_BITS, counter_words
@@ -63,7 +63,6 @@ class Pending:
             shape = (self.count, self.windows, layout.rows(config.lanes), config.row_chunks)
             return np.zeros(shape, dtype=np.uint16)
 
-        layers = range(len(network.layers))
         runs = range(2 if network.both else 1)
         stores: dict[str, list[npt.NDArray[Any]]] = {"spikes": [], "skeleton": []}
         if trace:
@@ -74,10 +73,11 @@ class Pending:
         else:
             stores["words"] = [rows(read) for _ in runs]
         length = sum(count for _, count in counter_words(config))
-        shape_counters = (self.count, self.windows, config.cores, length)
-        stores["counters"] = [
-            np.zeros(shape_counters, dtype=np.uint16) for _ in (layers if counters else ())
-        ]
+        stores["counters"] = []
+        for i in range(len(network.layers)) if counters else ():
+            tasks = max(len(program.parts(i, core)) for core in range(config.cores))
+            shape_counters = (self.count, self.windows, config.cores, tasks, length)
+            stores["counters"].append(np.zeros(shape_counters, dtype=np.uint16))
         shape_end = (self.count, self.windows, config.cores, TIME_WORDS)
         stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
@@ -195,15 +195,16 @@ class Assembler:
             busy = [c for c, tile in enumerate(program.tiles[i]) if tile.groups]
             by, at = {}, 0
             for name, words in counter_words(program.config):
-                by[name] = _number(store[:, :, busy, at : at + words])
+                by[name] = _number(store[:, :, busy, :, at : at + words])
                 at += words
+            # A core's layer ends with its last task; of everything else there is a part in each.
+            last = [len(program.parts(i, c)) - 1 for c in busy]
+            end = by.pop("end")[:, :, np.arange(len(busy)), last]
+            by = {name: each.sum(axis=3) for name, each in by.items()}
             tiles = [program.tiles[i][c] for c in busy]
             groups = np.array([tile.groups for tile in tiles])
-            size = group_size(program.network, program.config, i)
             neurons = np.array([
-                min(program.network.layers[i].channels, (tile.first_group + tile.groups) * size)
-                - tile.first_group * size
-                for tile in tiles
+                len(program.groups[i].outputs(tile.first_group, tile.groups)) for tile in tiles
             ])
             # A core fetches a row for each of its groups and each event of its positions.
             events, odd = np.divmod(by["issued"], groups)
@@ -221,7 +222,7 @@ class Assembler:
             row["lower_bound"] = by["issued"].max(axis=2).sum(axis=1)
             for name in ("issued", "spikes", "stable", "wait", "drain"):
                 row[name] = by[name].sum(axis=(1, 2))
-            ends.append(_latest(by["end"]))  # a layer ends when its last core does
+            ends.append(_latest(end))  # a layer ends when its last core does
         # The last layer ends with the window: a run on the skeleton belongs to it.
         ends[-1] = _latest(self._window_ends(pending))
         stamps = np.stack(ends, axis=2)

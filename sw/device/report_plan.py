@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..mapping.maps import Map, group_size, lanes_per_channel, written_map
+from ..mapping.maps import Map, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
 from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
@@ -30,9 +30,9 @@ class Destination:
     index : int
         The number of the store among those of that name.
     rows : list of int
-        The row that each packet goes to; empty for counters.
+        The row that each packet goes to; for counters, the number of its task.
     groups : list of int
-        The group that each packet names; empty for counters.
+        The group that each packet names; empty for counters, which name none.
     """
 
     store: str
@@ -106,8 +106,12 @@ class ReportPlan:
                 found[ReportKind.WORDS] = Destination("words", again, *emitted)
                 always += len(emitted[0])
             if self._counters and not again:
-                found[ReportKind.COUNTERS] = Destination("counters", layer, [], [])
-                always += self._program.tiles[layer][core].groups > 0
+                parts = len(self._program.parts(layer, core))
+                found[ReportKind.COUNTERS] = Destination(
+                    "counters", layer, list(range(parts)), []
+                )
+                # A core without groups may report its counters or not, so they are not expected.
+                always += parts if self._program.tiles[layer][core].groups else 0
             for cause, destination in found.items():
                 self.destinations[cause, tag, core] = destination
         return always, at_last
@@ -115,16 +119,21 @@ class ReportPlan:
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
         """The rows and the group numbers of the packets, in the order in which they come: for all
         rows of a layer that a core computes, and for those that it emits."""
-        network, tile = self._program.network, self._program.tiles[layer][core]
-        runs = order(
-            tile, network.layers[layer], network.input_shapes[layer],
-            group_size(network, self._program.config, layer),
-        )
-        numbers = np.arange(len(runs.rows)) & _GROUP_MASK
-        return (
-            (runs.rows.tolist(), numbers.tolist()),
-            (runs.emitted_rows.tolist(), numbers[runs.emitted].tolist()),
-        )
+        program, network = self._program, self._program.network
+        computed: _Packets = ([], [])
+        emitted: _Packets = ([], [])
+        for part, _ in program.parts(layer, core):
+            runs = order(
+                part, network.layers[layer], network.input_shapes[layer],
+                program.groups[layer].count,
+            )
+            # Every task counts its groups for itself.
+            numbers = np.arange(len(runs.rows)) & _GROUP_MASK
+            computed[0].extend(runs.rows.tolist())
+            computed[1].extend(numbers.tolist())
+            emitted[0].extend(runs.emitted_rows.tolist())
+            emitted[1].extend(numbers[runs.emitted].tolist())
+        return computed, emitted
 
 
 def written_maps(program: Program) -> tuple[list[Map], Map]:
@@ -132,10 +141,12 @@ def written_maps(program: Program) -> tuple[list[Map], Map]:
     network, config = program.network, program.config
     each = [lanes_per_channel(network, config, i) for i in range(len(network.layers))]
     neurons = [
-        written_map(shape, config.lanes, lanes)
-        for shape, lanes in zip(network.neuron_shapes, each, strict=True)
+        written_map(shape, config.lanes, lanes, groups)
+        for shape, lanes, groups in zip(
+            network.neuron_shapes, each, program.groups, strict=True
+        )
     ]
     if network.readout == "membrane":
         return neurons, neurons[-1]
     shape = network.layers[-1].output_shape(network.input_shapes[-1])
-    return neurons, written_map(shape, config.lanes, each[-1])
+    return neurons, written_map(shape, config.lanes, each[-1], program.groups[-1])

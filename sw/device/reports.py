@@ -126,8 +126,13 @@ class Collector:
             raise self._unexpected(kind, tag, group, core, "this program does not cause it")
         store = pending.stores[target.store][target.index]
         if kind == ReportKind.COUNTERS:
-            # A core without groups may report its counters or not, so they are not expected.
-            store[sample, window, core] = words
+            task = self._seen[core][kind, tag]
+            if task >= len(target.rows):
+                raise self._unexpected(
+                    kind, tag, group, core, f"there are {len(target.rows)} tasks"
+                )
+            store[sample, window, core, task] = words
+            self._seen[core][kind, tag] += 1
             self._came[core] += self._program.tiles[target.index][core].groups > 0
             return
         # The packets of a core come in order, so each one's row is known from their count; the
@@ -153,9 +158,9 @@ class Collector:
 
     def _lanes_of(self, row: int) -> int:
         """The number of neurons in a row of the last layer."""
-        network, config = self._program.network, self._program.config
-        lanes = network.layers[-1].channels * lanes_per_channel(network, config, -1)
-        return min(config.lanes, lanes - row % -(-lanes // config.lanes) * config.lanes)
+        groups = self._program.groups[-1]
+        lanes = lanes_per_channel(self._program.network, self._program.config, -1)
+        return lanes * len(groups.outputs(row % groups.count))
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:
         number, sample, window = self._at[core]

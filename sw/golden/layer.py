@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network import Conv2d, Network
+from ..network import Conv2d, Layer, Leak, Network
 
 __all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
 
@@ -17,6 +17,9 @@ _INT32_ROOM = (1 << 31) - 1
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
+Terms = tuple[tuple[int, int], ...]
+_ByLeak = list[tuple[Terms, torch.Tensor | None]]
+"""The terms of leaks, each with its neurons; None for all of them."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class GoldenLayer:
         positions = self.neurons // layer.channels
         self.bias = torch.tensor(layer.bias.repeat(positions), dtype=self.integer)
         self.threshold = torch.tensor(layer.threshold.repeat(positions), dtype=self.integer)
+        self.leaks, self.synapse_leaks = _neurons_by_leak(layer, positions)
         flat = layer.weight.reshape(layer.channels, -1)
         self.width = max(prod(self.shape), self.neurons)
         self.recurrent: torch.Tensor | None = None
@@ -208,9 +212,9 @@ class GoldenLayer:
             if self.recurrent is not None:
                 back = torch.matmul(fired.to(self.multiply), self.recurrent).to(self.integer)
                 i = back.bitwise_left_shift_(self.fraction_bits).add_(i)
-            if q is not None and neuron.synapse_leak is not None:
-                i = _leak_(q, neuron.synapse_leak, scratch).add_(i).clamp_(self.low, self.high)
-            _leak_(v, neuron.leak, scratch)
+            if q is not None:
+                i = _leaks_(q, self.synapse_leaks, scratch).add_(i).clamp_(self.low, self.high)
+            _leaks_(v, self.leaks, scratch)
             if delayed:
                 v.sub_(torch.mul(fired, self.threshold, out=scratch))
             v.add_(i).clamp_(self.low, self.high)
@@ -247,18 +251,36 @@ def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Ten
     return maps.reshape(*maps.shape[:-3], channels, rows, size, columns, size)
 
 
-def _leak_(
-    value: torch.Tensor, leak: tuple[int | None, int | None], scratch: torch.Tensor
-) -> torch.Tensor:
-    """``value - (value >> a) - (value >> c)``, in place."""
-    a, c = leak
-    if a is not None and c is not None:
-        second = value >> c
-        return value.sub_(torch.bitwise_right_shift(value, a, out=scratch)).sub_(second)
-    shift = a if a is not None else c
-    if shift is None:
-        return value
-    return value.sub_(torch.bitwise_right_shift(value, shift, out=scratch))
+def _neurons_by_leak(layer: Layer, positions: int) -> tuple[_ByLeak, _ByLeak]:
+    """The leaks of membranes and of synaptic currents, each with its neurons in C order."""
+    kinds, kind = layer.neuron.kinds(layer.channels)
+    found: tuple[_ByLeak, _ByLeak] = ([], [])
+    for number, neuron in enumerate(kinds):
+        neurons = torch.tensor(np.flatnonzero((kind == number).repeat(positions)))
+        for each, leak in zip(found, (neuron.leak, neuron.synapse_leak), strict=True):
+            if isinstance(leak, Leak):
+                each.append((leak.terms, None if len(kinds) == 1 else neurons))
+    return found
+
+
+def _leaks_(value: torch.Tensor, leaks: _ByLeak, scratch: torch.Tensor) -> torch.Tensor:
+    """(batch, neurons) states behind the leaks of their neurons, in place."""
+    for terms, neurons in leaks:
+        if neurons is None:
+            return _leak_(value, terms, scratch)
+        part = value[:, neurons]
+        value[:, neurons] = _leak_(part, terms, torch.empty_like(part))
+    return value
+
+
+def _leak_(value: torch.Tensor, terms: Terms, scratch: torch.Tensor) -> torch.Tensor:
+    """``value - (value >> a) - (value >> c)``, in place; with ``add``, the second term is added."""
+    # The terms are of the value before; the last one may be written over.
+    shifted = [value >> shift for _, shift in terms[:-1]]
+    shifted += [torch.bitwise_right_shift(value, s, out=scratch) for _, s in terms[-1:]]
+    for (sign, _), term in zip(terms, shifted, strict=True):
+        value.add_(term, alpha=sign)
+    return value
 
 
 def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 A model becomes a chain of operations (in ``frameworks`` for torch, in ``nir`` for NIR). The chain
 becomes layers of real numbers (``graph``), and these become integers, with a report (``convert``).
-This package may import ``golden``, ``samples``, ``network``, ``support`` and ``spec``. A framework
-is imported only by the function that reads its models.
+This package may import ``golden``, ``mapping``, ``samples``, ``network``, ``support`` and ``spec``.
+A framework is imported only by the function that reads its models.
 """
 
 from __future__ import annotations

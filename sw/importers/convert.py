@@ -3,31 +3,35 @@ importers."""
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Dense, Layer, Network, Neuron, PixelInput, Shifts, SpikeInput
+from ..mapping.constraints import violations
+from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import LayerFidelity
+from ..network.neurons import Leak, Leaks
 from ..network.quantize import (
     Quantized,
     RealLayer,
-    closest_leak,
     exact_steps,
-    leak_factor,
     quantize_layer,
     with_thresholds,
 )
-from ..support.errors import NotExpressible
+from ..support.errors import DoesNotFit, FidelityWarning, NotExpressible
 from ..support.values import as_array
+from .fitting import LayerLimits, array_fit, weight_error
 from .graph import FloatNetwork
 from .layers import FloatLayer, trained_step
+from .leaks import factors, layer_leaks
 from .measure import Samples
-from .semantics import Cell, Floats
+from .semantics import Cell, Decay, Floats
 from .settings import Settings
 
 __all__ = ["convert"]
@@ -56,6 +60,7 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument, and what to do.
     """
+    settings.check_complete()
     approximations = _approximations(network, settings)
     readout = _readout(network, settings)
     source = _input(network, settings)
@@ -74,7 +79,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
             quantized = _quantized(layer, index, settings, measured, layers, scale)
             quantized, matched = _matched(layer, index, quantized, settings, measured, layers)
         except ValueError as error:
-            raise ValueError(f"{layer.name} ({layer.cell.source}): {error}") from None
+            kind = DoesNotFit if isinstance(error, DoesNotFit) else ValueError
+            raise kind(f"{layer.name} ({layer.cell.source}): {error}") from None
         layers.append(_integer(layer, index, quantized, settings))
         reports.append(_layer_report(layer, index, quantized, matched, settings))
     result = Network(
@@ -82,7 +88,21 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
         weight_bits=settings.weight_bits, fraction_bits=settings.fraction_bits,
     )
     fidelity = measured.report(result, tuple(reports), approximations)
+    if settings.array is not None:
+        found = violations(result, settings.array, fidelity.steps)
+        fidelity = replace(fidelity, misses=tuple(each.text for each in found))
+    for line in fidelity.warnings:
+        warnings.warn(line, FidelityWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
+
+
+def _outside() -> int:
+    """Return the ``stacklevel`` with which a warning of ``convert`` names the importer's caller."""
+    level, frame = 1, inspect.currentframe()
+    package = __name__.partition(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level - 1
 
 
 def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...]:
@@ -154,7 +174,7 @@ def _quantized(
     """Return the layer's integers: rounded plainly if that is exact, else with the samples."""
     options: dict[str, Any] = {
         "weight_bits": settings.bits(index), "fraction_bits": settings.fraction_bits,
-        "scale": scale,
+        "scale": scale, "limits": _limits(layer, index, settings),
     }
     real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
     plain = quantize_layer(real, **options)
@@ -182,6 +202,13 @@ def _as_trained(
         return None
 
 
+def _limits(layer: FloatLayer, index: int, settings: Settings) -> LayerLimits | None:
+    """Return the array's limits for a layer; None without an array."""
+    if settings.array is None:
+        return None
+    return LayerLimits(layer, settings.array, settings.bits(index))
+
+
 def _matched(
     layer: FloatLayer,
     index: int,
@@ -196,18 +223,26 @@ def _matched(
     many steps; in few steps the leak matters less. So the best factor lies between 1 and the ratio
     of the two limits, and the one with the fewest different spikes is taken.
     """
-    threshold, decay = layer.cell.threshold, layer.cell.decay
-    used = leak_factor(_leaks(layer)[0])
-    if threshold is None or not measured.given or used == decay or 1 in (used, decay):
+    threshold, decay = layer.cell.threshold, np.asarray(layer.cell.decay)
+    used = np.asarray(factors(_leaks(layer, settings)[0]))
+    without = (used == decay) | (used == 1) | (decay == 1)
+    ratio = np.where(without, 1.0, (1.0 - decay) / np.where(without, 1.0, 1.0 - used))
+    if threshold is None or not measured.given or without.all():
         return quantized, 1.0
     plain = _integer(layer, index, quantized, settings)
     best, least = (quantized, 1.0), measured.different((*before, plain))
     for share in _MATCHED:
-        factor = 1.0 + share * ((1.0 - decay) / (1.0 - used) - 1.0)
-        other = with_thresholds(quantized, threshold * factor, settings.fraction_bits)
+        factor = 1.0 + share * (ratio - 1.0)
+        try:
+            other = with_thresholds(
+                quantized, threshold * factor, settings.fraction_bits, settings.state_bits
+            )
+        except ValueError:  # out of range: the other factors are still there
+            continue
         different = measured.different((*before, _integer(layer, index, other, settings)))
         if different < least:
-            best, least = (other, factor), different
+            furthest = factor.reshape(-1)[np.abs(factor - 1.0).argmax()]
+            best, least = (other, float(furthest)), different
     return best
 
 
@@ -235,18 +270,14 @@ def _scale(scale: Any, index: int, layers: Sequence[FloatLayer]) -> Floats | Non
     return array
 
 
-def _leaks(layer: FloatLayer) -> tuple[Shifts, Shifts | None]:
-    """Return the shifts of the membrane, and of the synaptic current where there is one."""
-    cell = layer.cell
-    leak = closest_leak(cell.decay) if cell.leak is None else cell.leak
-    if cell.synapse_decay is None:
-        return leak, None
-    return leak, cell.synapse_leak or closest_leak(cell.synapse_decay)
+def _leaks(layer: FloatLayer, settings: Settings) -> tuple[Leaks, Leaks | None]:
+    """Return the leaks of the membranes, and of the synaptic currents where there are some."""
+    return layer_leaks(layer.cell, len(layer.weight), settings.leaks)
 
 
 def _integer(layer: FloatLayer, index: int, quantized: Quantized, settings: Settings) -> Layer:
     cell = layer.cell
-    leak, synapse_leak = _leaks(layer)
+    leak, synapse_leak = _leaks(layer, settings)
     neuron = Neuron(
         leak=leak,
         threshold=_plainest(quantized.threshold),
@@ -279,40 +310,65 @@ def _layer_report(
     layer: FloatLayer, index: int, quantized: Quantized, factor: float, settings: Settings
 ) -> LayerFidelity:
     cell = layer.cell
-    leak, synapse_leak = _leaks(layer)
+    leak, synapse_leak = _leaks(layer, settings)
     column = quantized.scale[:, None] if quantized.scale.ndim else quantized.scale
     matrix = layer.matrix
     ratio = matrix / column
-    size = float(np.sqrt((matrix**2).mean()))
-    error = float(np.sqrt(((quantized.weight - ratio) ** 2 * column**2).mean()))
-    used = leak_factor(leak)
-    synapse_used = None if synapse_leak is None else leak_factor(synapse_leak)
-    values = [quantized.bias, np.array([quantized.v_init])]
-    values += [] if quantized.threshold is None else [quantized.threshold]
-    exact = quantized.exact and used == cell.decay and synapse_used == cell.synapse_decay
+    used = factors(leak)
+    synapse_used = None if synapse_leak is None else factors(synapse_leak)
+    limits = _limits(layer, index, settings)
+    exact = quantized.exact and np.array_equal(used, cell.decay)
+    if synapse_used is not None and cell.synapse_decay is not None:
+        exact = exact and np.array_equal(synapse_used, cell.synapse_decay)
     half = 1 << (settings.bits(index) - 1)  # a ratio beyond -half - 0.5 .. half - 0.5 was clipped
     steps: int | None = 0
     if exact:
-        steps = exact_steps(leak, synapse_leak, np.concatenate(values), settings.fraction_bits)
+        steps = _exact_steps(leak, synapse_leak, quantized, settings)
     return LayerFidelity(
         name=layer.name,
         source=cell.source,
         neuron=_described(cell),
-        decay_asked=cell.decay,
-        decay_used=used,
+        decay_asked=_listed(cell.decay),
+        decay_used=_listed(used),
         leak=leak,
-        synapse_asked=cell.synapse_decay,
-        synapse_used=synapse_used,
+        synapse_asked=None if cell.synapse_decay is None else _listed(cell.synapse_decay),
+        synapse_used=None if synapse_used is None else _listed(synapse_used),
         synapse_leak=synapse_leak,
         threshold_factor=factor,
         scale_low=float(quantized.scale.min()) / layer.divisor,
         scale_high=float(quantized.scale.max()) / layer.divisor,
-        weight_error=error / size if size else 0.0,
+        weight_error=weight_error(quantized, matrix),
         clipped=int(((ratio > half - 0.5) | (ratio < -half - 0.5)).sum()),
+        nonzero=int(np.count_nonzero(quantized.weight)),
+        zeroed=int(np.count_nonzero(matrix[quantized.weight == 0])),
+        cut_off=int((matrix.any(1) & ~quantized.weight.any(1)).sum()),
+        fit=None if limits is None else array_fit(layer, quantized, limits),
         exact=exact,
         exact_steps=steps,
         spikes=None,
     )
+
+
+def _exact_steps(
+    leak: Leaks, synapse_leak: Leaks | None, quantized: Quantized, settings: Settings
+) -> int | None:
+    """Return the steps in which no leak can round a state of the layer; None for any number."""
+    kinds, kind = Neuron(leak=leak, synapse_leak=synapse_leak, fires=False).kinds(
+        len(quantized.bias)
+    )
+    found = []
+    for number, neuron in enumerate(kinds):
+        values = [quantized.bias[kind == number], np.array([quantized.v_init])]
+        if quantized.threshold is not None:
+            values.append(quantized.threshold[kind == number])
+        one, synapse = cast(Leak, neuron.leak), cast("Leak | None", neuron.synapse_leak)
+        found.append(exact_steps(one, synapse, np.concatenate(values), settings.fraction_bits))
+    return min((steps for steps in found if steps is not None), default=None)
+
+
+def _listed(decay: Decay) -> float | tuple[float, ...]:
+    """Return one decay, or one per neuron, for a report."""
+    return tuple(decay.tolist()) if isinstance(decay, np.ndarray) else decay
 
 
 def _plainest(threshold: npt.NDArray[np.int64] | None) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from .operations import (
     Reshape,
     Scaling,
     Shape,
+    Votes,
 )
 from .semantics import Cell, Floats
 
@@ -59,6 +61,8 @@ class Folding:
     ----------
     shape : tuple of int
         Shape in the model after the operations so far.
+    only_votes : bool
+        Whether the weights so far are means of groups of inputs, and nothing else.
     """
 
     def __init__(self, shape: Shape, emitted: Shape | None = None) -> None:
@@ -74,6 +78,7 @@ class Folding:
         self._bias = np.zeros(())
         self._divisor = 1
         self._step: Floats | None = None
+        self.only_votes = False
         self._maximum: tuple[Pool | AdaptivePool, Shape, int | None] | None = None
 
     @property
@@ -99,6 +104,10 @@ class Folding:
         """
         if isinstance(op, Reshape):
             self.shape = op.output_shape(self.shape)
+            return
+        votes = isinstance(op, Votes) and (self.only_votes or not self.started)
+        if isinstance(op, Votes):
+            self._vote(op)
         elif isinstance(op, Scaling):
             self._scale(op)
         elif self._maximum is not None:
@@ -115,6 +124,20 @@ class Folding:
             self._pooled(op)
         else:
             raise TypeError(f"{op.name} ({op.kind}) is not an operation of a chain")
+        self.only_votes = votes
+
+    def _vote(self, op: Votes) -> None:
+        *lead, last = self.shape
+        groups = last // op.size
+        if not groups:
+            raise ValueError(
+                f"{op.name} ({op.kind}): it takes the mean of {op.size} values, but its input of "
+                f"{self.shape} has {last}"
+            )
+        shape = (prod(lead), last) if lead else (last,)
+        self.shape = shape
+        self._pooled(Pool(op.name, op.kind, "average", (op.size,), (op.size,), (0,)))
+        self.shape = (*lead, groups)
 
     def _affine(self, op: Affine) -> None:
         if not op.weight.size:
@@ -427,6 +450,11 @@ class Folding:
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape, channels)
         own = _of_neurons(op, "bias", cell.bias, shape, channels)
+        decays: dict[str, Any] = {
+            name: _of_neurons(op, "decay", each, shape, channels)
+            for name in ("decay", "synapse_decay")
+            if isinstance(each := getattr(cell, name), np.ndarray)
+        }
         # The bias of a cell goes through its synaptic current, but a leak toward a rest does not.
         if cell.synapse_decay is not None and own.any():
             raise NotExpressible(
@@ -441,7 +469,7 @@ class Folding:
                 )
             cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
-        return replace(cell, threshold=threshold), np.broadcast_to(bias, (outputs,)) + own
+        return replace(cell, threshold=threshold, **decays), np.broadcast_to(bias, (outputs,)) + own
 
 
 def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
@@ -465,6 +493,8 @@ def _of_neurons(
     """
     if not values.ndim:
         return values
+    while values.ndim > len(shape) and len(values) == 1:  # an axis of the batch
+        values = values[0]
     outputs = prod(shape)
     if channels is None and values.size == outputs:
         return values.reshape(-1)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..support.errors import ToolError
+from ..support.errors import NotExpressible, ToolError
+from .operations import Neurons, Operation
 from .semantics import Cell
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-__all__ = ["Framework", "Translate", "imported"]
+__all__ = ["Compose", "Framework", "Translate", "imported", "overridden"]
 
 Translate = Callable[[str, Any], Cell]
 """A function of a neuron's name and module that gives its rule, or refuses it."""
+
+Compose = Callable[[str, Any, "Framework"], Sequence[Operation]]
+"""A function of a module's name, the module and its framework that gives its operations."""
+
+_CALLS = ("__call__", "__getattr__", "__getattribute__")
+_HARMLESS = ("extra_repr",)
 
 
 def imported(name: str) -> Any:
@@ -36,6 +44,25 @@ def imported(name: str) -> Any:
         ) from error
 
 
+def overridden(module: Any, known: type) -> str:
+    """Return the name of what a subclass, or the object itself, has in place of what is in
+    ``known``; "" if there is nothing.
+
+    A constructor may be replaced, because the values that it sets are read from the object.
+    """
+    mine = type(module).__mro__
+    for kind in mine[: mine.index(known)]:
+        for name in vars(kind):
+            private = name.startswith("__") and name not in _CALLS
+            if hasattr(known, name) and not private and name not in _HARMLESS:
+                return name
+    return next((name for name in vars(module) if callable(getattr(known, name, None))), "")
+
+
+def _steps_first(module: Any, values: torch.Tensor) -> torch.Tensor:
+    return values if getattr(module, "step_mode", "s") == "m" else values[None]
+
+
 @dataclass(frozen=True)
 class Framework:
     """A framework of torch modules.
@@ -45,10 +72,10 @@ class Framework:
     name : str
         Name of the framework, for reports.
     neurons : mapping of type to callable
-        The function that translates the neurons of each type. Subclasses are refused, since their
-        rule may differ.
-    base : type
-        The class that all neurons of the framework derive from.
+        The function that translates the neurons of each type. It also translates those of a
+        subclass that replaces none of the type's methods.
+    base : type or tuple of type
+        The classes that the neurons of the framework derive from.
     silent : tuple of type
         Modules of the framework that do nothing once training is over.
     reset : callable
@@ -57,26 +84,107 @@ class Framework:
         The neurons that can be expressed, for messages.
     assumed : str
         The semantics of the framework's neurons, for reports.
+    composed : mapping of type to callable
+        The function that gives the operations of each type of module that is more than neurons,
+        such as weights and neurons.
+    refused : mapping of type to (str, str)
+        Why the neurons of each type cannot be expressed, and the nearest that can.
+    whole : tuple of type
+        Neurons that take all steps of a sample in one call, as the first axis, and keep no state.
+    flat : tuple of type
+        Modules that take a flat sample.
+    quiet : callable
+        Whether neurons return membranes in place of spikes.
+    state : callable
+        Returns the membranes of neurons after a step.
+    unfolded : callable
+        Gives ``(steps, batch, ...)`` of what a neuron takes or returns in one call. By default, a
+        call is one step, or all of them in step mode "m", which has them as the first axis.
     """
 
     name: str
     neurons: Mapping[type, Translate]
-    base: type
+    base: type | tuple[type, ...]
     silent: tuple[type, ...]
     reset: Callable[[Any], None]
     nearest: str
     assumed: str
+    composed: Mapping[type, Compose] = field(default_factory=dict)
+    refused: Mapping[type, tuple[str, str]] = field(default_factory=dict)
+    whole: tuple[type, ...] = ()
+    flat: tuple[type, ...] = ()
+    quiet: Callable[[Any], bool] = field(default=lambda child: False)
+    state: Callable[[Any], torch.Tensor] = field(default=lambda child: child.mem)
+    unfolded: Callable[[Any, torch.Tensor], torch.Tensor] = _steps_first
+
+    def known(self, module: nn.Module) -> type | None:
+        """Return the type that a module is of, or whose rule it has; None if it has another."""
+        kind = self._nearest_type(module)
+        if kind is None or kind in self.refused or overridden(module, kind):
+            return None
+        return kind
+
+    def _nearest_type(self, module: nn.Module) -> type | None:
+        """Return the first of a module's classes of which something is known."""
+        maps = (self.refused, self.neurons, self.composed)
+        return next((kind for kind in type(module).__mro__ if any(kind in m for m in maps)), None)
+
+    def steps_of(self, module: nn.Module, values: torch.Tensor) -> torch.Tensor:
+        """Return ``(steps, batch, ...)`` of what a neuron takes or returns in one call."""
+        return values if isinstance(module, self.whole) else self.unfolded(module, values)
 
     def is_neuron(self, module: nn.Module) -> bool:
-        """Whether a module is a neuron that can be expressed."""
-        return type(module) in self.neurons
+        """Whether a module is, or ends in, neurons that can be expressed."""
+        return isinstance(module, self.base) and self.known(module) is not None
+
+    def fires(self, module: nn.Module) -> bool:
+        """Whether a module's output is spikes."""
+        return self.is_neuron(module) and not self.quiet(module)
 
     def is_layer(self, module: nn.Module) -> bool:
-        """Whether a module is a neuron of any kind, even if it has children."""
-        return isinstance(module, self.base) and not isinstance(module, self.silent)
+        """Whether a module is a layer of the framework of any kind, even if it has children."""
+        if isinstance(module, self.silent):
+            return False
+        return isinstance(module, (self.base, *self.composed))
 
     def reset_all(self, module: nn.Module) -> None:
         """Reset every neuron of a module to the start of a sample."""
         for child in module.modules():
             if self.is_neuron(child):
                 self.reset(child)
+
+    def operations(self, name: str, module: nn.Module) -> Sequence[Operation]:
+        """Return the operations of a layer of the framework.
+
+        Raises
+        ------
+        NotExpressible
+            With the reason, and the nearest that can be expressed.
+        """
+        self.check(name, module)
+        known = self.known(module) or type(module)
+        if known in self.composed:
+            return self.composed[known](name, module, self)
+        return [Neurons(name, type(module).__name__, self.neurons[known](name, module))]
+
+    def check(self, name: str, module: nn.Module) -> None:
+        """Refuse a layer of the framework that cannot be expressed.
+
+        Raises
+        ------
+        NotExpressible
+            With the reason, and the nearest that can be expressed.
+        """
+        if not self.is_layer(module) or self.known(module) is not None:
+            return
+        reason, nearest = "no neuron of this array computes its rule", self.nearest
+        kind = self._nearest_type(module)
+        if kind is not None and kind in self.refused:
+            reason, nearest = self.refused[kind]
+        elif kind is not None:
+            reason = (
+                f"it has a method {overridden(module, kind)} in place of that of "
+                f"{kind.__name__}, so its rule may be another"
+            )
+            nearest = f"the plain {kind.__name__}"
+        raise NotExpressible(name, type(module).__name__, reason, nearest)

@@ -118,7 +118,7 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
     if last is None:
         raise ValueError("the model has no layers")
     if fold.weighted:
-        if readout != "membrane":
+        if readout != "membrane" and not (layers and fold.only_votes):
             raise NotExpressible(
                 last.name, last.kind, "nothing follows it, so it has no neurons that could "
                 "spike", "readout='membrane', which sums its output over the steps of a sample",

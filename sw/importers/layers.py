@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class FloatLayer:
     bias : (out,) float64
         Biases; that of the cell is included.
     cell : Cell
-        The neurons, with () or (out,) thresholds.
+        The neurons, with () or (out,) thresholds and decays.
     shape : tuple of int
         Shape of the input, before pooling.
     pool : SumPool2d or None
@@ -192,11 +193,13 @@ class FloatLayer:
         membrane : (batch, neurons) float64
             Their membranes after the last step.
         """
-        cell = self.cell
-        if cell.threshold is not None and cell.threshold.ndim:
-            positions = prod(self.neuron_shape[1:])
-            cell = replace(cell, threshold=np.repeat(cell.threshold, positions))
-        return cell.run(self.current(inputs))
+        positions = prod(self.neuron_shape[1:])
+        each: dict[str, Any] = {
+            name: np.repeat(values, positions)
+            for name in ("threshold", "decay", "synapse_decay")
+            if np.ndim(values := getattr(self.cell, name))
+        }
+        return replace(self.cell, **each).run(self.current(inputs))
 
     def output(self, spikes: Bools) -> Bools:
         """Return (..., outputs) bool, the pooled spikes, of (..., neurons) spikes."""
@@ -207,6 +210,11 @@ class FloatLayer:
         maps = spikes.reshape(-1, *self.neuron_shape)[..., : rows * size, : columns * size]
         pooled = maps.reshape(-1, channels, rows, size, columns, size).any((3, 5))
         return pooled.reshape(*spikes.shape[:-1], -1)
+
+    def handed_on(self, spikes: Bools) -> Bools:
+        """Return (..., outputs) bool, what the layer emits where the model's neurons have these
+        spikes."""
+        return spikes if self.pools_currents else self.output(spikes)
 
     def as_in_model(self, spikes: Bools) -> Bools:
         """Return (..., spikes) bool, the spikes that the model's neurons have, of (..., neurons)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,23 @@ import numpy.typing as npt
 from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
 from ..samples.samples import check_samples
-from ..samples.words import predict
 from ..support.values import as_array, exact_integers
 from .graph import FloatNetwork, Run
+from .ranges import clipped_membranes
 from .semantics import Floats
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from ..golden.golden import GoldenResult
+
 __all__ = ["Samples"]
+
+Integers = npt.NDArray[np.int64]
 
 _CHUNK = 64  # samples the source runs at once, which bounds its memory
 _COMPARED = 256  # samples for choosing thresholds; more take time and change little
+_ENOUGH = 16  # calibration samples, of which some can be left out of the rounding:
+_EVERY = 4  # every fourth, and so of every class even if the samples are sorted
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
 
 
@@ -43,16 +50,17 @@ class Samples:
     Attributes
     ----------
     given : bool
-        Whether the caller gave the samples. Random ones serve the report only.
+        Whether there are samples on which the rounding may be chosen. Random ones serve the report
+        only.
     flat : (batch, steps, inputs) or (batch, inputs) int64
-        Spikes or pixels.
+        Spikes or pixels: the calibration samples, then the test samples.
     run : Run
         The run of the source on them.
 
     Raises
     ------
     TypeError, ValueError
-        If calibration samples or labels do not fit the input.
+        If samples or labels do not fit the input.
     """
 
     def __init__(
@@ -64,51 +72,106 @@ class Samples:
     ) -> None:
         self.network, self.source, self.settings = network, source, settings
         self.given = settings.calibration is not None
-        if self.given:
-            samples: Any = _as_read(settings.calibration, network.shape, source.shape)
-            self.text = "calibration samples"
-        else:
-            samples = self._random(source, settings.steps)
-            self.text = f"random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
-            if isinstance(source, PixelInput):
-                self.text = "random pixels (seed 0; no calibration given)"
+        self._used = False  # whether the rounding depends on samples
+        self.steps = settings.steps
+        parts = [
+            self._checked(name, given)
+            for name, given in (("calibration", settings.calibration), ("test", settings.test))
+            if given is not None
+        ]
+        self._random = not parts
+        if self._random:
+            parts = [self._checked("random samples", self._random_samples(), 1)]
+        self.flat = np.concatenate(parts)
+        self._calibrations = len(parts[0]) if self.given else 0
+        self._tested = settings.test is not None
+        self.labels = self._checked_labels(settings.labels)
+        self.run = self._source_run(factor)
+
+    def _checked(self, name: str, samples: Any, time_axis: int | None = None) -> Integers:
+        """Return samples flattened; all of them must have the same steps."""
+        samples = _as_read(samples, self.network.shape, self.source.shape)
         first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
         if getattr(getattr(first, "dtype", None), "names", None):
             raise ValueError(
-                "calibration must be spikes or pixels, not event arrays: bin them with "
+                f"{name} must be spikes or pixels, not event arrays: bin them with "
                 "stablespike.bin_events first"
             )
         # The checks of samples need a network; any network with this input will do.
         stand_in = Network(
-            source, (Dense(np.zeros((1, source.size)), neuron=Neuron(fires=False)),),
+            self.source,
+            (Dense(np.zeros((1, self.source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
         )
-        axis = settings.time_axis if self.given else 1
+        axis = self.settings.time_axis if time_axis is None else time_axis
         try:
-            flat, self.steps = check_samples(stand_in, samples, settings.steps, axis)
+            flat, self.steps = check_samples(stand_in, samples, self.steps, axis)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"calibration: {error}") from None
+            raise type(error)(f"{name}: {error}") from None
         if not len(flat):
-            raise ValueError("calibration must hold at least 1 sample, not 0")
-        self.flat = flat.astype(np.int64)
-        self.labels = self._checked_labels(settings.labels)
-        self.run = self._source_run(factor)
+            raise ValueError(f"{name} must hold at least 1 sample, not 0")
+        return flat.astype(np.int64)
 
-    @staticmethod
-    def _random(source: SpikeInput | PixelInput, steps: int | None) -> npt.NDArray[np.int64]:
-        generator = np.random.default_rng(0)
+    def _random_samples(self) -> Integers:
+        generator, source = np.random.default_rng(0), self.source
         if isinstance(source, PixelInput):
             return generator.integers(0, 1 << source.bits, (_RANDOM_SAMPLES, *source.shape))
-        shape = (_RANDOM_SAMPLES, _RANDOM_STEPS if steps is None else steps, *source.shape)
+        shape = (_RANDOM_SAMPLES, self.steps or _RANDOM_STEPS, *source.shape)
         return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
+
+    @property
+    def _split(self) -> bool:
+        """Whether some calibration samples are left out of the rounding, to measure on."""
+        return not self._tested and self._calibrations >= _ENOUGH
+
+    @property
+    def _rounding(self) -> Integers:
+        """Indices of the samples on which the rounding is chosen."""
+        chosen = np.arange(self._calibrations)
+        return chosen[chosen % _EVERY != _EVERY - 1] if self._split else chosen
+
+    @property
+    def _measured(self) -> Integers:
+        """Indices of the samples on which the report is measured."""
+        if self._tested:
+            return np.arange(self._calibrations, len(self.flat))
+        if self._split and self._used:
+            return np.arange(_EVERY - 1, self._calibrations, _EVERY)
+        return np.arange(len(self.flat))
+
+    def _described(self) -> str:
+        """Return what the report is measured on, in words."""
+        count = len(self._measured)
+        if self._tested:
+            return f"{count} test samples"
+        if self._random and isinstance(self.source, PixelInput):
+            return f"{count} random pixels (seed 0; no calibration given)"
+        if self._random:
+            return (
+                f"{count} random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
+            )
+        if not self._used:
+            return f"{count} calibration samples, which the rounding did not need"
+        if self._split:
+            return (
+                f"{count} of {self._calibrations} calibration samples (every {_EVERY}th), which "
+                "the rounding did not use"
+            )
+        return (
+            f"{count} calibration samples, which the rounding used too (fewer than {_ENOUGH}, and "
+            "no test samples)"
+        )
 
     def _checked_labels(self, labels: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
         if labels is None:
             return None
+        kind, count = "calibration", self._calibrations
+        if self._tested:
+            kind, count = "test", len(self.flat) - self._calibrations
         array = as_array("labels", labels)
-        if array.shape != (len(self.flat),) or array.dtype.kind not in "iu":
+        if array.shape != (count,) or array.dtype.kind not in "iu":
             raise ValueError(
-                f"labels must be ({len(self.flat)},) integers, one per calibration sample, not "
+                f"labels must be ({count},) integers, one per {kind} sample, not "
                 f"{array.shape} of {array.dtype}"
             )
         outputs = prod(self.network.layers[-1].output_shape)
@@ -119,7 +182,7 @@ class Samples:
         for at in range(0, len(self.flat), _CHUNK):
             part = self.flat[at : at + _CHUNK].astype(np.float64) * factor
             if self.source.kind == "pixels":
-                part = np.broadcast_to(part, (self.steps, *part.shape))
+                part = np.broadcast_to(part, (self.steps or 1, *part.shape))
             else:
                 part = np.swapaxes(part, 0, 1)
             runs.append(self.network.run(part.reshape(*part.shape[:2], *self.network.shape)))
@@ -130,36 +193,42 @@ class Samples:
         return Run(spikes, np.concatenate([run.membrane for run in runs]))
 
     def inputs(self, layers: Sequence[Layer]) -> Floats:
-        """Return (values, inputs) of the layer after ``layers``, before its pooling."""
+        """Return (values, inputs) of the layer after ``layers``, before its pooling, on the samples
+        for the rounding."""
+        self._used = True
         if not layers:
-            return self.flat.reshape(-1, self.source.size).astype(np.float64)
-        spikes = self._last_spikes(layers, len(self.flat))
+            return self.flat[self._rounding].reshape(-1, self.source.size).astype(np.float64)
+        spikes = self._last_spikes(layers, self._rounding)
         spikes = self.network.layers[len(layers) - 1].output(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
 
     def different(self, layers: Sequence[Layer]) -> int:
         """Count the spikes of the last of ``layers`` that differ from the source's.
 
-        The first samples are enough for that.
+        The first of the samples for the rounding are enough for that.
         """
+        self._used = True
+        first = self._rounding[:_COMPARED]
         layer = self.network.layers[len(layers) - 1]
-        spikes = layer.as_in_model(self._last_spikes(layers, _COMPARED))
-        source = self.run.spikes[len(layers) - 1][:, :_COMPARED]
+        spikes = layer.as_in_model(self._last_spikes(layers, first))
+        source = self.run.spikes[len(layers) - 1][:, first]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
 
-    def _last_spikes(self, layers: Sequence[Layer], count: int) -> npt.NDArray[np.bool_]:
-        """Return (count, steps, neurons) spikes of the last of ``layers`` on the first samples."""
-        from ..golden.golden import Golden  # loads torch, which importing this package must not
-
+    def _last_spikes(self, layers: Sequence[Layer], chosen: Integers) -> npt.NDArray[np.bool_]:
+        """Return (count, steps, neurons) spikes of the last of ``layers`` on some samples."""
         partial = Network(
             self.source, tuple(layers),
             weight_bits=self.settings.weight_bits, fraction_bits=self.settings.fraction_bits,
         )
-        spikes = Golden(partial).run(self._shaped()[:count], self.steps, trace=True).spikes[-1]
+        spikes = self._golden(partial, chosen).spikes[-1]
         return spikes.reshape(*spikes.shape[:2], -1)
 
-    def _shaped(self) -> npt.NDArray[np.int64]:
-        return self.flat.reshape(*self.flat.shape[:-1], *self.source.shape)
+    def _golden(self, network: Network, chosen: Integers) -> GoldenResult:
+        from ..golden.golden import Golden  # loads torch, which importing this package must not
+
+        flat = self.flat[chosen]
+        shaped = flat.reshape(*flat.shape[:-1], *self.source.shape)
+        return Golden(network, self.settings.state_bits).run(shaped, self.steps, trace=True)
 
     def report(
         self, network: Network, layers: tuple[LayerFidelity, ...], approximations: tuple[str, ...]
@@ -175,40 +244,75 @@ class Samples:
         approximations : tuple of str
             Where its rules differ from the source's.
         """
-        from ..golden.golden import Golden  # as above
-
-        result = Golden(network).run(self._shaped(), self.steps, trace=True)
+        chosen = self._measured
+        result = self._golden(network, chosen)
+        sources = [spikes[:, chosen] for spikes in self.run.spikes]
         measured = tuple(
             replace(report, spikes=compare_spikes(theirs, layer.as_in_model(_steps_first(ours))))
             if layer.cell.fires
             else report
             for report, layer, theirs, ours in zip(
-                layers, self.network.layers, self.run.spikes, result.spikes, strict=True
+                layers, self.network.layers, sources, result.spikes, strict=True
             )
         )
         if network.readout == "membrane":
             # The membranes of the two networks differ in scale, so each prediction uses only its
             # own network.
-            theirs = self.run.membrane.argmax(1)
+            scores = self.run.membrane[chosen]
+            approximations += clipped_membranes(
+                layers[-1], scores, result.readout, network.fraction_bits, self.settings.state_bits
+            )
         else:
-            last = self.network.layers[-1]
-            emitted = self.run.spikes[-1]
-            emitted = emitted if last.pools_currents else last.output(emitted)
-            theirs = predict(emitted.sum(0).astype(np.int64), "counts")
-        labels = self.labels
+            scores = self.network.layers[-1].handed_on(sources[-1]).sum(0).astype(np.int64)
+        theirs, ours = scores.argmax(1), result.prediction
+        undecided = _all_equal(scores) & _all_equal(result.readout)
         return Fidelity(
             source=self.network.source,
             assumed=self.network.assumed,
             approximations=approximations,
+            input=self._input(),
             layers=measured,
-            samples=f"{len(self.flat)} {self.text}, {self.steps} steps",
-            count=len(self.flat),
-            steps=self.steps,
+            array=self.settings.array_name,
+            misses=(),
+            state_bits=self.settings.state_bits,
+            samples=f"{self._described()}, {self.steps} steps",
+            count=len(chosen),
+            steps=self.steps or 0,
             readout=network.readout,
-            same_prediction=float((theirs == result.prediction).mean()),
-            accuracy_source=None if labels is None else float((theirs == labels).mean()),
-            accuracy=None if labels is None else float((result.prediction == labels).mean()),
+            same_prediction=None if undecided.all() else float((theirs == ours).mean()),
+            undecided=int(undecided.sum()),
+            predicted_source=len(np.unique(theirs)),
+            predicted=len(np.unique(ours)),
+            accuracy_source=self._accuracy(theirs),
+            accuracy=self._accuracy(ours),
         )
+
+    def _input(self) -> str:
+        """Return what the input is, in words."""
+        source, scale = self.source, self.settings.input_scale
+        times = "" if scale is None else f", times {scale:.6g}"
+        if isinstance(source, PixelInput):
+            return f"{source.shape} pixels of {source.bits} bits{times}"
+        text = f"{source.shape} spikes, 0 or 1 in every step{times}"
+        if self.settings.input is None and self._random:
+            text += " (images and other values need input=stablespike.PixelInput)"
+        return text
+
+    def _accuracy(self, predictions: Integers) -> float | None:
+        """Return the share of correct predictions; None without labels."""
+        if self.labels is None:
+            return None
+        labels = self.labels if self._tested else self.labels[self._measured]
+        return float((predictions == labels).mean())
+
+
+def _all_equal(scores: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return for each sample whether its outputs, at least two, are all equal."""
+    flat = scores.reshape(len(scores), scores.shape[1], -1)
+    if scores.shape[1] == 1:
+        return np.zeros(len(scores), dtype=np.bool_)
+    equal: npt.NDArray[np.bool_] = (flat == flat[:, :1]).all((1, 2))
+    return equal
 
 
 def _as_read(samples: Any, shape: tuple[int, ...], read: tuple[int, ...]) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 from ..network import Network, PixelInput, SpikeInput
 from ..samples.files import read_samples
 from ..support.errors import FileError, NotExpressible
+from .asking import Missing, ask_together
+from .settings import pixel_asks
 
 __all__ = ["import_model", "load_module"]
 
@@ -30,7 +32,8 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
         arguments that returns one. The Python file is executed.
     asked : mapping
         Arguments of the importers by name, None for those not given. ``sample_shape`` and
-        ``v_init`` are texts, ``calibration`` is a path, and ``pixels`` is the bits of a pixel.
+        ``v_init`` are texts, ``calibration`` and ``test`` are paths, and ``pixels`` is the bits of
+        a pixel.
 
     Raises
     ------
@@ -43,16 +46,20 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
     bits = values.pop("pixels", None)
     if "calibration" in values:
         values["calibration"], values["labels"] = read_samples(values["calibration"])
+    if "test" in values:
+        # The labels are those of the samples on which the report is measured.
+        values["test"], values["labels"] = read_samples(values["test"])
     found = _PYTHON.fullmatch(model)
     if found is None:
         return _nir(model, pins, shape, bits, values)
     if pins:
         raise ValueError(f"{', '.join(pins)} must not be given: a torch module says it itself")
     if shape is None:
-        raise ValueError(
-            "sample_shape must be given for a torch module: sizes of one sample between commas, "
-            "such as 1,28,28"
-        )
+        raise Missing({
+            "sample_shape": "sample_shape must be given for a torch module: sizes of one sample "
+            "between commas, such as 1,28,28",
+            **_pixel_asks(bits, values),
+        })
     sizes = _sizes(shape)
     if bits is not None:
         values["input"] = PixelInput(sizes, bits)
@@ -83,8 +90,20 @@ def _nir(
         sizes = _sizes(shape)
         values["input"] = SpikeInput(sizes) if bits is None else PixelInput(sizes, bits)
     elif bits is not None:
-        raise ValueError("sample_shape must be given with pixels: sizes between commas")
+        asks = {
+            "sample_shape": "sample_shape must be given with pixels: sizes between commas",
+            **_pixel_asks(bits, values),
+        }
+        # The file may leave open more than that.
+        ask_together(lambda filled: from_nir(model, **{**pins, **filled}, **values), {}, asks)
     return from_nir(model, **pins, **values)
+
+
+def _pixel_asks(bits: int | None, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what must be given for pixels besides; nothing without pixels."""
+    if bits is None:
+        return {}
+    return pixel_asks(bits, values.get("input_scale"), values.get("steps"))
 
 
 def load_module(file: str, name: str) -> Any:
@@ -129,6 +148,11 @@ def load_module(file: str, name: str) -> Any:
 
 def _framework(module: Any) -> str:
     """Return the framework whose neurons a module has."""
+    if isinstance(module, Mapping):
+        raise TypeError(
+            "the model must be a torch.nn.Module, not a dictionary of its weights: make the "
+            "module, and load them into it (module.load_state_dict(weights))"
+        )
     if not hasattr(module, "modules"):
         raise TypeError(f"the model must be a torch.nn.Module, not {module!r}")
     classes = {base for each in module.modules() for base in type(each).__mro__}

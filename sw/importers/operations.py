@@ -9,7 +9,7 @@ from .semantics import Cell, Floats
 
 __all__ = [
     "AdaptivePool", "Affine", "Conv", "Neurons", "Operation", "Pad", "Pool", "Reshape", "Scaling",
-    "Shape",
+    "Shape", "Votes",
 ]
 
 Shape = tuple[int, ...]
@@ -156,6 +156,20 @@ class AdaptivePool(Operation):
 
     mode: str
     output: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Votes(Operation):
+    """The mean of every ``size`` values in a row, along the last axis. What is left over is
+    dropped.
+
+    Attributes
+    ----------
+    size : int
+        Values of a mean.
+    """
+
+    size: int
 
 
 @dataclass(frozen=True, eq=False)

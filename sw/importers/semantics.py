@@ -8,21 +8,26 @@ rule, the cell holds the nearest one, and ``inexact`` says how they differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..network.neurons import Leaks
 from ..support.errors import NotExpressible
 from ..support.values import as_array
+from .asking import Missing
 
 __all__ = [
-    "Cell", "Floats", "checked_choice", "checked_decay", "checked_threshold", "finite", "one_value",
+    "Cell", "Decay", "Floats", "checked_choice", "checked_decay", "checked_decays",
+    "checked_threshold", "described_decay", "finite", "one_value", "shared",
     "squeezed", "tidy",
 ]
 
 Floats = npt.NDArray[np.float64]
+Decay = float | Floats
+"""The decay of all neurons of a layer, or one for each."""
 
 # See tidy().
 _TIDY_BITS = 16
@@ -41,7 +46,7 @@ class Cell:
     ----------
     source : str
         The neuron in the words of its framework, for reports.
-    decay : float
+    decay : float or (neurons,) float64
         Share of the membrane that stays from one step to the next, 0 to 1.
     threshold : () or (neurons,) float64, or None
         Thresholds; None for neurons that never fire.
@@ -55,7 +60,7 @@ class Cell:
         As in ``Neuron``.
     v_init : float
         Membrane at the start of a sample.
-    synapse_decay : float or None
+    synapse_decay : float, (neurons,) float64 or None
         Share of the synaptic current that stays from one step to the next; None without one.
     recurrent : (neurons, neurons), (neurons,) or () float64, or None
         Weights on the layer's own spikes of the previous step. A single number, or one per neuron,
@@ -68,28 +73,31 @@ class Cell:
         With ``inexact``, what is computed instead.
     membrane_differs : str
         Why the membrane differs from the source's although the spikes do not, or "".
-    leak : (int or None, int or None) or None
+    leak : Leak, tuple of Leak or None
         Shifts that the source pins; None to choose the closest.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak, tuple of Leak or None
         The same for the synaptic current.
+    summed : bool
+        Whether the membrane after a step is the sum of the source's membranes so far.
     """
 
     source: str
-    decay: float
+    decay: Decay
     threshold: Floats | None
     bias: Floats = field(default_factory=lambda: np.zeros(()))
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
     v_init: float = 0.0
-    synapse_decay: float | None = None
+    synapse_decay: Decay | None = None
     recurrent: Floats | None = None
     recurrent_bias: Floats = field(default_factory=lambda: np.zeros(()))
     inexact: str = ""
     nearest: str = ""
     membrane_differs: str = ""
-    leak: tuple[int | None, int | None] | None = None
-    synapse_leak: tuple[int | None, int | None] | None = None
+    leak: Leaks | None = None
+    synapse_leak: Leaks | None = None
+    summed: bool = False
 
     @property
     def fires(self) -> bool:
@@ -103,6 +111,44 @@ class Cell:
         kept = (self.decay, 0.0 if self.synapse_decay is None else self.synapse_decay)
         nothing = all(bool((np.asarray(each) == 0).all()) for each in kept)
         return self.fires and nothing and not late and self.recurrent is None
+
+    def over_steps(self, node: str, kind: str) -> Cell:
+        """Return neurons whose membrane is the sum of these neurons' membranes so far.
+
+        A synaptic current with the leak of these membranes is that membrane, and a membrane without
+        leak adds it up. So they never fire.
+
+        Parameters
+        ----------
+        node : str
+            Name of these neurons.
+        kind : str
+            Their type.
+
+        Raises
+        ------
+        NotExpressible
+            If a spike changes the membrane, or there is a synaptic current already.
+        """
+        reason = ""
+        if self.summed:
+            reason = "the sum over the steps of a sum over the steps"
+        elif self.fires and (self.reset != "none" or self.recurrent is not None):
+            reason = "the sum of its membrane over the steps, which its spikes change,"
+        elif self.synapse_decay is not None:
+            reason = "the sum of its membrane over the steps, behind a synaptic current,"
+        elif self.v_init:
+            reason = f"the sum of its membrane over the steps, which begins at {self.v_init:.6g},"
+        if reason:
+            raise NotExpressible(
+                node, kind, f"{reason} is more than one synaptic current computes",
+                "its membrane after the last step (readout='membrane'), or its spikes "
+                "(readout='counts')" if self.fires else "its membrane after the last step",
+            )
+        return replace(
+            self, source=f"{self.source}, summed over the steps", decay=1.0, threshold=None,
+            synapse_decay=self.decay, leak=None, synapse_leak=None, summed=True,
+        )
 
     def run(self, current: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Run the neurons in float64.
@@ -195,7 +241,7 @@ def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
     array = finite(node, kind, name, values).reshape(-1)
     if not array.size:
         raise ValueError(f"{node} ({kind}): {name} is empty")
-    if np.ptp(array) > _TIDY_ERROR * np.abs(array).max():
+    if shared(array).ndim:
         raise NotExpressible(
             node, kind, f"{name} differs between neurons, from {array.min():.6g} to "
             f"{array.max():.6g}: {why}", f"one {name} per layer"
@@ -215,6 +261,32 @@ def checked_decay(node: str, kind: str, name: str, value: float) -> float:
     if not 0 <= decay <= 1:
         raise ValueError(f"{node} ({kind}): {name} must be from 0 to 1 per step, not {decay:.6g}")
     return decay
+
+
+def checked_decays(node: str, kind: str, name: str, values: Any) -> Decay:
+    """Return ``values`` as decays: one number if they are all the same.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is not from 0 to 1.
+    """
+    decays = tidy(shared(finite(node, kind, name, values)))
+    if not decays.size:
+        raise ValueError(f"{node} ({kind}): {name} is empty")
+    if not decays.ndim:
+        return checked_decay(node, kind, name, float(decays))
+    for value in (decays.min(), decays.max()):
+        checked_decay(node, kind, name, float(value))
+    return decays
+
+
+def described_decay(decay: Decay) -> str:
+    """Return decays as text, for reports."""
+    if np.ndim(decay) == 0:
+        return f"{float(decay):.6g}"
+    array = np.asarray(decay)
+    return f"{array.min():.6g} to {array.max():.6g}"
 
 
 def checked_threshold(node: str, kind: str, values: Any) -> Floats:
@@ -240,6 +312,13 @@ def squeezed(values: Floats) -> Floats:
     return np.asarray(flat[0]) if flat.size and (flat == flat[0]).all() else values
 
 
+def shared(values: Floats) -> Floats:
+    """Return one number, (), if all ``values`` are the same but for rounding, else ``values``."""
+    if values.size and np.ptp(values) <= _TIDY_ERROR * np.abs(values).max():
+        return np.asarray(values.reshape(-1)[0])
+    return values
+
+
 def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
     """Return ``value``, which the caller must have given.
 
@@ -254,13 +333,14 @@ def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
 
     Raises
     ------
-    ValueError
+    Missing, ValueError
         If it is missing or not allowed.
     """
+    name = ask.split(" ")[0]
     if value is None:
-        raise ValueError(ask)
+        raise Missing({name: ask})
     if value not in allowed:
         raise ValueError(
-            f"{ask.split(' ')[0]} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
+            f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
         )
     return str(value)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy.typing as npt
 
 from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
-from ..spec.array import LIMITS
+from ..spec.array import LIMITS, PRESETS, ArrayConfig, preset
+from ..support.immutable import SIZE_HIGH, put
 from ..support.values import exact_choice, exact_int, positive
+from .asking import Missing
 
-__all__ = ["Options", "Settings"]
+__all__ = ["Options", "Settings", "pixel_asks"]
+
+_DEFAULT: Any = None  # replaced when the settings are made
+_BITS = 4
 
 
 class Options(TypedDict, total=False):
@@ -20,29 +25,42 @@ class Options(TypedDict, total=False):
 
     Parameters
     ----------
+    array : str or ArrayConfig
+        The array that the network is for: a preset's name, or the configuration itself. Scales are
+        then chosen so that the sums of every neuron fit its accumulators, and thresholds, biases
+        and weights their widths. The report says what that cost. By default, nothing is known of
+        the array, and ``compile`` may refuse the network.
     weight_bits : {4, 8}
-        Width of a weight; 4 by default.
+        Width of a weight; by default the array's, or 4 without one.
     fraction_bits : int
-        Fraction bits of membranes, biases and thresholds; 4 by default.
+        Fraction bits of membranes, biases and thresholds; by default the array's, or 4 without one.
     input : SpikeInput or PixelInput
         The network's input. By default a ``SpikeInput`` of the model's shape.
     input_scale : float
         The value that the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it
         expects as 0 to 1. It is 1 for spikes, and must be given for pixels.
+    leaks : int
+        The most different leaks in a layer. Every other one takes a task of its own on a core, and
+        a group that may be partly empty. By default every neuron has the leak closest to its own.
     scale : float or list
         The size of one weight step in the model's units: one number, or a list with an entry per
         layer, which is None, a number, or one number per neuron. By default the scale is chosen so
         that rounding changes least.
     calibration : array_like
-        Samples on which the rounding is chosen and the report is measured:
-        ``(batch, steps, *shape)`` spikes or ``(batch, *shape)`` pixels. By default random samples,
-        for the report only.
+        Samples on which the rounding is chosen: ``(batch, steps, *shape)`` spikes or
+        ``(batch, *shape)`` pixels. By default weights are rounded without samples.
+    test : array_like or (array_like, labels)
+        Samples on which the report is measured, of the same form, or a tuple of them and their
+        classes. By default every fourth calibration sample, which is then left out of the rounding;
+        all of them if the rounding needs none, or if there are fewer than 16; random samples
+        without calibration.
     labels : (batch,) array_like of int
-        Classes of the calibration samples; with them the report has accuracies.
+        Classes of the test samples, or without ``test`` of the calibration samples. With them the
+        report has accuracies.
     steps : int
-        Steps of a sample. It must be given for pixels.
+        Steps of a sample. It must be given for pixels, unless the model repeats them itself.
     time_axis : {0, 1}
-        Axis of the steps in calibration spikes; 1 by default, 0 for (steps, batch, ...).
+        Axis of the steps in calibration and test spikes; 1 by default, 0 for (steps, batch, ...).
     readout : {"counts", "words", "membrane"}
         The network's readout. By default "membrane" if the last layer never fires, else "counts".
     approximate : bool
@@ -50,12 +68,15 @@ class Options(TypedDict, total=False):
         changes and report it. By default, such a rule is refused.
     """
 
+    array: str | ArrayConfig | None
     weight_bits: int
     fraction_bits: int
     input: SpikeInput | PixelInput | None
     input_scale: float | None
+    leaks: int | None
     scale: Any
     calibration: npt.ArrayLike | None
+    test: Any
     labels: npt.ArrayLike | None
     steps: int | None
     time_axis: int
@@ -67,7 +88,8 @@ class Options(TypedDict, total=False):
 class Settings:
     """The options of an importer, with defaults, checked.
 
-    Besides those of ``Options``, there are two that a graph of ``to_nir`` sets.
+    Besides those of ``Options``, there are two that a graph of ``to_nir`` sets. ``array`` becomes
+    the configuration, and ``test`` the samples without their labels.
 
     Parameters
     ----------
@@ -82,12 +104,15 @@ class Settings:
         Naming the option, the value and what is allowed.
     """
 
-    weight_bits: int = 4
-    fraction_bits: int = 4
+    array: Any = None
+    weight_bits: int = _DEFAULT
+    fraction_bits: int = _DEFAULT
     input: SpikeInput | PixelInput | None = None
     input_scale: float | None = None
+    leaks: int | None = None
     scale: Any = None
     calibration: npt.ArrayLike | None = None
+    test: Any = None
     labels: npt.ArrayLike | None = None
     steps: int | None = None
     time_axis: int = 1
@@ -95,31 +120,116 @@ class Settings:
     approximate: bool = False
     layer_bits: Sequence[int | None] = ()
     emits: Sequence[str] = ()
+    array_name: str | None = field(default=None, init=False)
 
     def bits(self, index: int) -> int:
         """Return the weight width of a layer."""
         own = self.layer_bits[index] if self.layer_bits else None
         return self.weight_bits if own is None else own
 
+    @property
+    def state_bits(self) -> int:
+        """Width of the membranes: the array's, or that of most arrays."""
+        return ArrayConfig.state_bits if self.array is None else int(self.array.state_bits)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What must be given besides, by the name of the option."""
+        if not isinstance(self.input, PixelInput):
+            return {}
+        return pixel_asks(self.input.bits, self.input_scale, self.steps)
+
+    def check_complete(self) -> None:
+        """Refuse settings of which something is missing.
+
+        Raises
+        ------
+        Missing
+            Naming all that is.
+        """
+        if self.missing:
+            raise Missing(self.missing)
+
     def __post_init__(self) -> None:
-        if isinstance(self.weight_bits, bool) or self.weight_bits not in WEIGHT_BITS:
-            raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
-        exact_int("fraction_bits", self.fraction_bits, *LIMITS["fraction_bits"])
+        self._put_array()
+        self._put_widths()
+        self._put_test()
+        if self.leaks is not None:
+            exact_int("leaks", self.leaks, 1, SIZE_HIGH)
         if not isinstance(self.approximate, bool):
             raise TypeError(f"approximate must be True or False, not {self.approximate!r}")
         if self.readout is not None:
             exact_choice("readout", self.readout, READOUTS)
         if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput))):
             raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
-        if isinstance(self.input, PixelInput):
-            if self.input_scale is None:
+        if self.array is not None and isinstance(self.input, PixelInput):
+            window = self.array.window
+            if self.input.bits > window:
                 raise ValueError(
-                    "input_scale must be given for pixels: what the model is given for a pixel "
-                    f"of 1, such as 1 / {(1 << self.input.bits) - 1} if it knows them as 0 to 1"
+                    f"input must have pixels of at most {window} bits, the window of the array "
+                    f"{self.array_name}, not {self.input.bits}"
                 )
-            if self.steps is None:
-                raise ValueError("steps must be given for pixels: the steps per sample")
         if self.input_scale is not None:
             positive("input_scale", self.input_scale)
-        if self.labels is not None and self.calibration is None:
-            raise ValueError("labels are those of the calibration samples: give calibration too")
+
+    def _put_array(self) -> None:
+        array = self.array
+        if array is None:
+            return
+        name = array if isinstance(array, str) else "of its own"
+        config = preset(array) if isinstance(array, str) else array
+        if not isinstance(config, ArrayConfig):
+            raise TypeError(
+                f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
+            )
+        put(self, array=config, array_name=name)
+
+    def _put_widths(self) -> None:
+        array, bits, fraction = self.array, self.weight_bits, self.fraction_bits
+        if bits is None:
+            bits = _BITS if array is None else array.weight_bits
+        if isinstance(bits, bool) or bits not in WEIGHT_BITS:
+            raise ValueError(f"weight_bits must be 4 or 8, not {bits!r}")
+        if fraction is None:
+            fraction = _BITS if array is None else array.fraction_bits
+        fraction = exact_int("fraction_bits", fraction, *LIMITS["fraction_bits"])
+        put(self, weight_bits=int(bits), fraction_bits=fraction)
+        if array is None:
+            return
+        widest = 8 if array.wide_weights else array.weight_bits
+        if max([bits, *(each for each in self.layer_bits if each is not None)]) > widest:
+            raise ValueError(
+                f"weight_bits must be at most {widest} for the array {self.array_name}, not 8; "
+                "an array with weight_bits=8 or wide_weights=True takes them"
+            )
+        if fraction != array.fraction_bits:
+            raise ValueError(
+                f"fraction_bits must be {array.fraction_bits}, as the array {self.array_name} has "
+                f"them, not {fraction}"
+            )
+
+    def _put_test(self) -> None:
+        if isinstance(self.test, tuple) and len(self.test) == 2:
+            if self.labels is not None:
+                raise ValueError(
+                    "labels must not be given with test=(samples, labels), which has those of the "
+                    "test samples; calibration samples need none"
+                )
+            put(self, test=self.test[0], labels=self.test[1])
+        if self.labels is not None and self.calibration is None and self.test is None:
+            raise ValueError(
+                "labels are those of the calibration samples, or of the test samples: give them too"
+            )
+
+
+def pixel_asks(bits: int, input_scale: float | None, steps: int | None) -> dict[str, str]:
+    """Return what must be given for pixels besides, by the name of the option."""
+    asks = {}
+    if input_scale is None:
+        asks["input_scale"] = (
+            "input_scale must be given for pixels: what the model is given for a pixel of 1, such "
+            f"as 1 / {(1 << bits) - 1} if it knows them as 0 to 1"
+        )
+    if steps is None:
+        asks["steps"] = "steps must be given for pixels: the steps per sample"
+    return asks

@@ -1,3 +1,3 @@
-"""How a network is laid out on an array: partitions, maps, the plan, tasks, and the constraints.
+"""How a network is laid out on an array: groups, partitions, maps, the plan, tasks and constraints.
 
 May import ``samples``, ``network``, ``support`` and ``spec``."""

@@ -16,11 +16,19 @@ from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
 from ..support.values import signed_bits, signed_range
+from .groups import with_one_leak
 from .maps import lanes_per_channel
 from .plan import Plan, make_plans
 from .tasks import task_fields, tasks
 
-__all__ = ["Violation", "describe", "violations", "width_violations"]
+__all__ = ["COARSER", "Violation", "describe", "violations", "width_violations"]
+
+
+COARSER = (
+    "imported with array=, or with a larger scale=, it has smaller integers: array= chooses scales "
+    "at which the sums fit"
+)
+"""What an importer can do about violations whose ``scale`` is True."""
 
 
 class Violation(NamedTuple):
@@ -32,10 +40,13 @@ class Violation(NamedTuple):
         What is too large, with what is needed and what is available.
     remedy : dict of str to int
         Fields of ``ArrayConfig`` and the values they would have to have.
+    scale : bool
+        Whether an importer could avoid it by a larger scale, which makes all integers smaller.
     """
 
     text: str
     remedy: dict[str, int]
+    scale: bool = False
 
 
 _FIXED = {
@@ -57,6 +68,7 @@ _ADDRESSES = {
 }
 """Fields of tasks with a width that follows from the size of the spike memory."""
 
+_ONE_LEAK = "with one leak per layer"
 _POSITIONS = "positions of a core"
 _HIGH = {
     **{name: high for name, (_, high) in LIMITS.items()},
@@ -107,8 +119,22 @@ def describe(
     hint = f"no array can: {limits}" if beyond else f"{fits} an ArrayConfig like this with {fields}"
     if _with_options(network, config) != config:
         hint = f"device='golden:' compiles it for the golden model alone; {hint}"
-    texts = "; ".join(violation.text for violation in found)
+    if any(violation.scale for violation in found):
+        hint = f"{COARSER}; {hint}"
+    texts = "; ".join(violation.text for violation in found) + _leaks_text(network, found)
     return f"the network does not fit the array: {texts} ({hint})"
+
+
+def _leaks_text(network: Network, found: list[Violation]) -> str:
+    """Which layers have several leaks, if that is why a memory is too small."""
+    if not any(_ONE_LEAK in violation.text for violation in found):
+        return ""
+    several = [
+        f"{network.layer_name(i)} has {count} leaks"
+        for i, layer in enumerate(network.layers)
+        if (count := len(layer.neuron.kinds(layer.channels)[0])) > 1
+    ]
+    return f"; {' and '.join(several)}: give it fewer, or import it with leaks="
 
 
 def _beyond(values: dict[str, int]) -> list[str]:
@@ -143,6 +169,8 @@ def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
     convolution = not config.convolution and (
         recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
     )
+    synapse = any(layer.neuron.synapse_leak is not None for layer in network.layers)
+    config = replace(config, synaptic_current=synapse or config.synaptic_current)
     if not recurrence and not convolution:
         return config
     return replace(
@@ -182,7 +210,8 @@ def violations(
     for name, needed in plan.needed.items():
         there = getattr(config, name)
         if needed > there:
-            yield _too_few(name.replace("_", " "), needed, there, {name: needed})
+            violation = _too_few(name.replace("_", " "), needed, there, {name: needed})
+            yield violation._replace(text=violation.text + _one_leak_text(plan, name))
     positions = _positions(plan)
     if positions > POSITIONS_HIGH:
         yield _too_few(_POSITIONS, positions, POSITIONS_HIGH, {_POSITIONS: positions})
@@ -195,13 +224,22 @@ def _too_few(what: str, needed: int, there: int, remedy: dict[str, int]) -> Viol
     return Violation(f"{what}: {needed} needed, {there} there", remedy)
 
 
+def _one_leak_text(plan: Plan, name: str) -> str:
+    """How much of a memory would be enough if no layer had several leaks, where that is less."""
+    if all(len(groups.kinds) == 1 for groups in plan.groups):
+        return ""
+    [other] = make_plans(with_one_leak(plan.network), plan.config, plan.steps)
+    needed = other.needed[name]
+    return f", {needed} {_ONE_LEAK}" if needed < plan.needed[name] else ""
+
+
 def _option_violations(
     network: Network, config: ArrayConfig, able: ArrayConfig
 ) -> Iterator[Violation]:
     """The layers that need an option which the array lacks."""
     there = config.as_dict()
     remedy = {name: value for name, value in able.as_dict().items() if there[name] != value}
-    for option in ("convolution", "recurrence"):
+    for option in ("convolution", "recurrence", "synaptic_current"):
         if there[option]:
             continue
         names = [name for name, other in PRESETS.items() if getattr(other, option)]
@@ -209,9 +247,11 @@ def _option_violations(
         for i, layer in enumerate(network.layers):
             takes = {
                 "convolution": isinstance(layer, Conv2d), "recurrence": layer.recurrent is not None,
+                "synaptic_current": layer.neuron.synapse_leak is not None,
             }
             if takes[option]:
-                text = f"{network.layer_name(i)}: the array has no {option}{have}"
+                kind = option.replace("_", " ")
+                text = f"{network.layer_name(i)}: the array has no {kind}{have}"
                 yield Violation(text, remedy)
 
 
@@ -297,11 +337,6 @@ def _neuron_violations(
 ) -> Iterator[Violation]:
     layer, name = network.layers[index], network.layer_name(index)
     neuron = layer.neuron
-    if neuron.synapse_leak is not None and not config.synaptic_current:
-        yield Violation(
-            f"{name}: synapse_leak, but the array has no synaptic current",
-            {"synaptic_current": True},
-        )
     low, high = signed_range(config.state_bits)
     # A threshold that is never compared may have any value.
     values = {"bias": layer.bias, "v_init": np.array([neuron.v_init])}
@@ -315,6 +350,7 @@ def _neuron_violations(
                 f"{name}: {what} {int(array[outside[0]])} of {one} {int(outside[0])}, "
                 f"membranes of {config.state_bits} bits take {low} to {high}",
                 {"state_bits": signed_bits(int(array.min()), int(array.max()))},
+                scale=True,
             )
 
 
@@ -332,6 +368,7 @@ def _sum_violations(network: Network, config: ArrayConfig, index: int) -> Iterat
             f"{network.layer_name(index)}: the sums of neuron {neuron} reach {int(below[neuron])} "
             f"to {int(above[neuron])}, accumulators of {config.acc_bits} bits hold {low} to {high}",
             {"acc_bits": signed_bits(int(below.min()), int(above.max()))},
+            scale=True,
         )
 
 
@@ -355,4 +392,5 @@ def _split_sum_violations(
             {"acc_bits": max(
                 signed_bits(int(below.min()), int(above.max())), int(most.max()).bit_length()
             )},
+            scale=True,
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from ..network import Conv2d, Network
+from ..network import Conv2d, Network, Neuron
 from ..spec import ArrayConfig
+from .groups import Groups, layer_groups
+from .maps import group_size
 from .partitions import Grid, Partitioning, Tile, grid
 
 __all__ = ["Mapping"]
@@ -52,6 +55,19 @@ class Mapping:
         """Per layer, the tile of each core."""
         return tuple(partitioning.tiles for partitioning in self.partitions)
 
+    @cached_property
+    def groups(self) -> tuple[Groups, ...]:
+        """Per layer, its groups."""
+        return tuple(
+            layer_groups(layer, group_size(self.network, self.config, i))
+            for i, layer in enumerate(self.network.layers)
+        )
+
+    def parts(self, index: int, core: int) -> list[tuple[Tile, Neuron]]:
+        """What the tasks of a core compute of a layer, with the settings of the neurons: its tile,
+        divided by leaks."""
+        return self.groups[index].parts(self.tiles[index][core])
+
     @property
     def group_counts(self) -> list[list[int]]:
         """Per layer, the number of groups of each core."""
@@ -83,5 +99,9 @@ class Mapping:
         layer = self.network.layers[index]
         if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
             return False
-        senders = sum(tile.groups > 0 for tile in self.tiles[index - 1])
-        return senders == 1 and len(self.sent_kinds(index - 1)) == 1
+        senders = [core for core, tile in enumerate(self.tiles[index - 1]) if tile.groups]
+        if len(senders) > 1 or len(self.sent_kinds(index - 1)) > 1:
+            return False
+        # The tasks of a convolution go over its positions one after another.
+        parts = self.parts(index - 1, senders[0])
+        return len(parts) == 1 or not isinstance(self.network.layers[index - 1], Conv2d)

@@ -3,8 +3,9 @@
 A map is stored by height, then width, then channel. A map that a layer writes has whole rows of L
 words at each position (lanes behind the last channel are silent), so that a single core computes
 and sends the row of a position and a group. If a neuron takes two lanes, its word is on the second
-of them and the first is silent. The input map of a convolution is packed. The input map of a dense
-layer is in C order (channel, height, width), like everything that the host sends and receives.
+of them and the first is silent. Channels are where their groups have them (``groups``). The input
+map of a convolution is packed. The input map of a dense layer is in C order (channel, height,
+width), like everything that the host sends and receives.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..support.immutable import Shape
+from .groups import Groups, layer_groups
 
 __all__ = ["Map", "Maps", "group_size", "input_map", "lanes_per_channel", "written_map"]
 
@@ -35,6 +37,8 @@ class Map:
         Words from one position to the next; words without a channel are silent.
     lanes_per_channel : int
         Words of a channel; the last of them has the spikes, the others are silent.
+    places : (channels,) tuple of int or None
+        The place of each channel at a position; None for channels that follow each other.
     """
 
     channels: int
@@ -42,6 +46,7 @@ class Map:
     width: int
     pitch: int
     lanes_per_channel: int = 1
+    places: tuple[int, ...] | None = None
 
     @property
     def words(self) -> int:
@@ -53,12 +58,12 @@ class Map:
         return -(-self.words // lanes)
 
     @property
-    def channel_slice(self) -> slice:
+    def channel_words(self) -> slice | npt.NDArray[np.int64]:
         """The words of the channels among those of a position."""
-        return slice(
-            self.lanes_per_channel - 1, self.channels * self.lanes_per_channel,
-            self.lanes_per_channel,
-        )
+        last = self.lanes_per_channel - 1
+        if self.places is None:
+            return slice(last, self.channels * self.lanes_per_channel, self.lanes_per_channel)
+        return np.array(self.places, dtype=np.int64) * self.lanes_per_channel + last
 
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """From C order to the layout.
@@ -77,14 +82,14 @@ class Map:
         layout = np.zeros((*lead, positions, self.pitch), dtype=values.dtype)
         # The channel comes first in C order, and last here.
         channels = values.reshape(*lead, self.channels, positions)
-        layout[..., self.channel_slice] = np.swapaxes(channels, -1, -2)
+        layout[..., self.channel_words] = np.swapaxes(channels, -1, -2)
         return layout.reshape(*lead, self.words)
 
     def gathered(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """From the layout to C order: the inverse of ``spread``."""
         lead = values.shape[:-1]
         positions = values.reshape(*lead, self.height * self.width, self.pitch)
-        return np.swapaxes(positions[..., self.channel_slice], -1, -2).reshape(*lead, -1)
+        return np.swapaxes(positions[..., self.channel_words], -1, -2).reshape(*lead, -1)
 
 
 def lanes_per_channel(network: Network, config: ArrayConfig, index: int) -> int:
@@ -109,7 +114,9 @@ def input_map(network: Network) -> Map:
     return Map(prod(shape), 1, 1, prod(shape))
 
 
-def written_map(shape: Shape, lanes: int, lanes_per_channel: int = 1) -> Map:
+def written_map(
+    shape: Shape, lanes: int, lanes_per_channel: int = 1, groups: Groups | None = None
+) -> Map:
     """The layout of what a layer writes.
 
     Parameters
@@ -120,10 +127,15 @@ def written_map(shape: Shape, lanes: int, lanes_per_channel: int = 1) -> Map:
         L of the array.
     lanes_per_channel : int
         Lanes of a neuron.
+    groups : Groups or None
+        The groups of the layer; None for a layer of one leak.
     """
     channels, height, width = (*shape, 1, 1)[:3]
-    pitch = -(-channels * lanes_per_channel // lanes) * lanes
-    return Map(channels, height, width, pitch, lanes_per_channel)
+    if groups is None or len(groups.kinds) == 1:
+        pitch = -(-channels * lanes_per_channel // lanes) * lanes
+        return Map(channels, height, width, pitch, lanes_per_channel)
+    places = tuple(groups.places.tolist())
+    return Map(channels, height, width, groups.count * lanes, lanes_per_channel, places)
 
 
 class Maps:
@@ -164,7 +176,10 @@ class Maps:
         self.lanes = lanes = config.lanes
         layers = network.layers
         written = [
-            written_map(layer.output_shape(shape), lanes, lanes_per_channel(network, config, i))
+            written_map(
+                layer.output_shape(shape), lanes, lanes_per_channel(network, config, i),
+                layer_groups(layer, group_size(network, config, i)),
+            )
             for i, (layer, shape) in enumerate(zip(layers, network.input_shapes, strict=True))
         ]
         self.read = (input_map(network), *written[:-1])

@@ -152,7 +152,7 @@ def grid(layer: Layer, shape: Shape) -> Grid:
     return Grid(lines, columns, 1 if layer.pool_after is None else layer.pool_after.size)
 
 
-def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Partitioning]:
+def partitionings(layer: Layer, shape: Shape, cores: int, groups: int) -> list[Partitioning]:
     """The ways to partition a layer, the best one first.
 
     Groups are assigned to the parts evenly and in order, and so are positions, in whole cells of
@@ -167,15 +167,15 @@ def partitionings(layer: Layer, shape: Shape, cores: int, size: int) -> list[Par
         Shape of the layer's input.
     cores : int
         Cores of the array; those beyond the parts compute nothing.
-    size : int
-        Outputs (output channels) in a group.
+    groups : int
+        Groups of the layer.
 
     Returns
     -------
     list of Partitioning
         At least one.
     """
-    groups, positions = -(-layer.channels // size), grid(layer, shape)
+    positions = grid(layer, shape)
     if not isinstance(layer, Conv2d):
         # With a single position, there is nothing else to divide.
         tiles = tuple(Tile(first, count) for first, count in _dealt(groups, cores))
@@ -209,18 +209,18 @@ def _partitioned(there: Grid, groups: int, channel_parts: int, cores: int) -> Pa
     return Partitioning((*tiles, *idle), channel_parts, position_parts, max(positions), load)
 
 
-def order(tile: Tile, layer: Layer, shape: Shape, size: int) -> Order:
+def order(tile: Tile, layer: Layer, shape: Shape, groups: int) -> Order:
     """The runs of a core over its tile: cell by cell of the max pool, in a cell group by group, for
     a group row by row. Incomplete cells are computed, as their spikes count, but not emitted.
 
     Parameters
     ----------
     tile : Tile
-        The tile.
-    layer, shape, size
+        The tile, or the part of it that one task computes.
+    layer, shape, groups
         As for ``partitionings``.
     """
-    groups, there = -(-layer.channels // size), grid(layer, shape)
+    there = grid(layer, shape)
     runs: list[tuple[int, int, int]] = []
     emitted: list[int] = []
     for cell in range(tile.first_cell, tile.first_cell + tile.cells):

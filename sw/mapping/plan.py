@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..network import Conv2d, Layer, Network
 from ..spec.array import ArrayConfig
 from ..spec.task import POSITIONS_HIGH
+from .groups import Groups, layer_groups
 from .mapping import Mapping
 from .maps import Map, Maps, group_size
 from .partitions import Grid, Partitioning, Tile, grid, partitionings
@@ -22,6 +23,9 @@ __all__ = ["Plan", "group_rows", "kernel_extent", "make_plans", "state_groups"]
 _TRIED = 2048  # combinations of partitionings, best first; a few layers already have thousands
 _DIVIDED = ("weight_rows", "neuron_groups", "state_groups")
 """Memories whose contents a layer's partitioning divides among the cores."""
+_BY_CORE = (*_DIVIDED, "tasks")
+"""Memories whose contents depend on the partitionings. Tasks are not divided: each core has at
+least one for every layer."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -99,29 +103,28 @@ def make_plans(network: Network, config: ArrayConfig, steps: int, most: int = 1)
         Plans that fit, those of the least load first. If none fits, the one that needs the least.
     """
     maps = Maps(network, config)
+    groups = [
+        layer_groups(layer, group_size(network, config, i))
+        for i, layer in enumerate(network.layers)
+    ]
     ways = [
-        _usable(partitionings(layer, shape, config.cores, group_size(network, config, i)))
-        for i, (layer, shape) in enumerate(
-            zip(network.layers, network.input_shapes, strict=True)
-        )
+        _usable(partitionings(layer, shape, config.cores, each.count))
+        for layer, shape, each in zip(network.layers, network.input_shapes, groups, strict=True)
     ]
     one_window = steps <= network.window(config.window)
     allowed = [False] if config.state or not config.convolution else []
     allowed += [True] if config.convolution and one_window else []
     # Kept membranes let a program continue from one sample to the next, so this is tried first.
     for stateless in allowed or [True]:
-        search = _Search(network, config, maps, ways, stateless)
+        search = _Search(network, config, maps, groups, ways, stateless)
         found = search.fitting(most)
         if found:
             break
     # A program without them says how much memory keeping them would take.
-    keeping = _Search(network, config, maps, ways, stateless=False)
-    # A task at the end waits for the rows that a recurrent last layer sends to itself.
-    waits = network.layers[-1].recurrent is not None
-    fixed = {"spike_rows": maps.total, "tasks": len(network.layers) + network.both + waits}
+    keeping = _Search(network, config, maps, groups, ways, stateless=False)
 
     def plan(choice: tuple[int, ...]) -> Plan:
-        needed = search.needed(choice) | fixed
+        needed = search.needed(choice) | {"spike_rows": maps.total}
         return Plan(
             network, config, steps,
             partitions=tuple(each[k] for each, k in zip(ways, choice, strict=True)),
@@ -146,11 +149,13 @@ class _Search:
     layer."""
 
     def __init__(
-        self, network: Network, config: ArrayConfig, maps: Maps, ways: list[list[Partitioning]],
-        stateless: bool,
+        self, network: Network, config: ArrayConfig, maps: Maps, groups: list[Groups],
+        ways: list[list[Partitioning]], stateless: bool,
     ) -> None:
         self.ways = ways
-        self.there = np.array([getattr(config, name) for name in _DIVIDED])
+        self.there = np.array([getattr(config, name) for name in _BY_CORE])
+        # A task at the end waits for the rows that a recurrent last layer sends to itself.
+        self.waits = int(network.layers[-1].recurrent is not None)
         self.needs: list[list[Integers]] = []  # per layer and partitioning, (memories, cores)
         for i, (layer, options) in enumerate(zip(network.layers, ways, strict=True)):
             rows, positions = group_rows(layer, maps, i), grid(layer, network.input_shapes[i])
@@ -162,6 +167,7 @@ class _Search:
                         tile.groups,
                         # Each of two runs has membranes of its own.
                         config.state * runs * state_groups(tile, positions, stateless),
+                        runs * len(groups[i].parts(tile)),
                     )
                     for tile in way.tiles
                 ]).T
@@ -170,12 +176,13 @@ class _Search:
 
     def needed(self, choice: Sequence[int]) -> dict[str, int]:
         """Entries of each memory that the fullest core needs."""
-        return dict(zip(_DIVIDED, self._fullest(choice).tolist(), strict=True))
+        return dict(zip(_BY_CORE, self._fullest(choice).tolist(), strict=True))
 
     def _fullest(self, choice: Sequence[int]) -> Integers:
         """(memories,) entries that the fullest core needs."""
         chosen = [needs[k] for needs, k in zip(self.needs, choice, strict=True)]
         fullest: Integers = np.add.reduce(chosen).max(axis=1)
+        fullest[-1] += self.waits
         return fullest
 
     def _fits(self, choice: Sequence[int]) -> bool:
@@ -183,8 +190,9 @@ class _Search:
 
     def frugal(self) -> tuple[int, ...]:
         """The choice in which each layer takes the least of the memory that it uses most."""
+        divided = slice(len(_DIVIDED))
         worst = [
-            [float((needs.max(axis=1) / self.there).max()) for needs in options]
+            [float((needs.max(axis=1) / self.there)[divided].max()) for needs in options]
             for options in self.needs
         ]
         return tuple(shares.index(min(shares)) for shares in worst)

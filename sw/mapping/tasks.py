@@ -1,4 +1,5 @@
-"""The tasks of a core: one for each run of a layer, as values of the fields of ``spec.task``.
+"""The tasks of a core, as values of the fields of ``spec.task``: one for each run of a layer and
+each leak that the core's tile of it has.
 
 Every row that is sent is waited for in its window: by the next layer, which reads it, or by a task
 at the end of the list that does nothing else. So no row of a window arrives in the next one.
@@ -7,12 +8,13 @@ at the end of the list that does nothing else. So no row of a window arrives in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from ..network import Conv2d, Layer, Network
+from ..network import Conv2d, Layer, Leak, Network, Neuron
 from ..spec.array import ArrayConfig
 from ..spec.layout import Field
 from ..spec.task import Reset, task_layout
-from .maps import Map, group_size, lanes_per_channel
+from .maps import Map, lanes_per_channel
 from .partitions import Grid, Tile
 from .plan import Plan, group_rows, kernel_extent, state_groups
 
@@ -43,22 +45,28 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     listed = []
     weight_row = group = state = 0
     for number, (index, _) in plan.layer_tags.items():
-        run = _Run(plan, core, number, index)
-        tile = run.tile
-        if not run.again:  # the run on the skeleton has the same weights and parameters
-            weights, parameters = weight_row, group
-            weight_row += tile.groups * group_rows(run.layer, plan.maps, index)
+        tile = plan.tiles[index][core]
+        rows = group_rows(plan.network.layers[index], plan.maps, index)
+        if number == index:  # the run on the skeleton has the same weights and parameters
+            start = weight_row, group
+            weight_row += tile.groups * rows
             group += tile.groups
-        fields = run.fields() | {
-            "weights": weights if tile.groups else 0,
-            "parameters": parameters if tile.groups else 0,
-            # Dense arrays have a state address in any case, others only with a state memory.
-            "state": state if tile.groups and (config.state or not config.convolution) else 0,
-        }
-        if not config.convolution:
-            fields["weights"] //= config.lanes  # the scanner counts runs of L weight rows
-        listed.append(fields)
-        state += state_groups(tile, run.grid, plan.stateless)
+        for part, neuron in plan.parts(index, core):
+            before = part._replace(groups=part.first_group - tile.first_group)
+            run = _Run(plan, number, index, part, neuron, leads=not before.groups)
+            fields = run.fields() | {
+                "weights": start[0] + before.groups * rows if part.groups else 0,
+                "parameters": start[1] + before.groups if part.groups else 0,
+                # Dense arrays have a state address in any case, others only with a state memory.
+                "state": (
+                    state + (0 if plan.stateless else state_groups(before, run.grid, False))
+                    if part.groups and (config.state or not config.convolution) else 0
+                ),
+            }
+            if not config.convolution:
+                fields["weights"] //= config.lanes  # the scanner counts runs of L weight rows
+            listed.append(fields)
+        state += state_groups(tile, plan.grid(index), plan.stateless)
     recurrent = plan.maps.recurrent_rows(-1)
     if recurrent:
         nothing = dict.fromkeys(listed[-1], 0)
@@ -71,22 +79,30 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A run of a layer on a core.
+    """A task of a run of a layer on a core.
 
     Attributes
     ----------
-    plan, core
+    plan : Plan
         As for ``tasks``.
     number : int
         Number of the run, which reports name.
     index : int
         Number of the layer; with ``emit="both"`` the last layer runs again, on the skeleton.
+    tile : Tile
+        What the task computes of the layer.
+    neuron : Neuron
+        The settings of its neurons, with one leak.
+    leads : bool
+        Whether it is the core's first task of the run, which waits for the map.
     """
 
     plan: Plan
-    core: int
     number: int
     index: int
+    tile: Tile
+    neuron: Neuron
+    leads: bool
 
     @property
     def network(self) -> Network:
@@ -109,10 +125,6 @@ class _Run:
     def inner(self) -> bool:
         """Whether another layer follows this one."""
         return self.index < len(self.network.layers) - 1
-
-    @property
-    def tile(self) -> Tile:
-        return self.plan.partitions[self.index].tiles[self.core]
 
     @property
     def grid(self) -> Grid:
@@ -147,27 +159,30 @@ class _Run:
 
     def _lanes_last(self) -> int:
         """Lanes of the neurons in the tile's last group."""
-        size = group_size(self.network, self.config, self.index)
-        before = (self.tile.first_group + self.tile.groups - 1) * size
+        if not self.tile.groups:
+            return 0
+        last = self.tile.first_group + self.tile.groups - 1
         lanes = lanes_per_channel(self.network, self.config, self.index)
-        return lanes * max(0, min(size, self.layer.channels - before))
+        return lanes * len(self.plan.groups[self.index].outputs(last))
 
     def _source(self) -> dict[str, int]:
-        """Which map the run reads, and when. Rows are waited for once, before the first run."""
+        """Which map the task reads, and when. Rows are waited for once, before the first task that
+        reads them."""
         network, maps = self.network, self.plan.maps
         if self.index == 0:
             return {
-                "external": 1, "ordered": 0, "sync": self.config.cores > 1, "source": 0, "wait": 0,
+                "external": 1, "ordered": 0, "sync": self.leads and self.config.cores > 1,
+                "source": 0, "wait": 0,
             }
         emit = network.layers[self.index - 1].emit
         addresses = maps.skeleton if self.again or emit == "skeleton" else maps.spikes
         rows = self.read.rows(self.config.lanes) * len(self.plan.sent_kinds(self.index - 1))
         return {
             "external": 0,
-            "ordered": self.plan.reads_in_order(self.index),
+            "ordered": self.leads and self.plan.reads_in_order(self.index),
             "sync": 0,
             "source": addresses[self.index],
-            "wait": 0 if self.again else rows,
+            "wait": rows if self.leads and not self.again else 0,
         }
 
     def _recurrent(self) -> dict[str, int]:
@@ -222,7 +237,7 @@ class _Run:
         }
 
     def _gap(self) -> int:
-        """Rows of other cores between the last row of a pooled position and the first of the
+        """Rows of other tasks between the last row of a pooled position and the first of the
         next."""
         if not self.inner or not self.tile.groups:
             return 0
@@ -249,7 +264,7 @@ class _Run:
 
     def _neuron(self) -> dict[str, int]:
         """What a neuron computes, and what is reported about it."""
-        layer, readout, neuron = self.layer, self.network.readout, self.layer.neuron
+        layer, readout, neuron = self.layer, self.network.readout, self.neuron
         fields = _leak("leak", neuron.leak)
         if self.config.synaptic_current:
             fields |= _leak("synapse", neuron.synapse_leak)
@@ -269,9 +284,10 @@ class _Run:
         }
 
 
-def _leak(prefix: str, shifts: tuple[int | None, int | None] | None) -> dict[str, int]:
-    fields = {}
-    for name, shift in zip("ac", shifts or (None, None), strict=True):
+def _leak(prefix: str, shifts: Any) -> dict[str, int]:
+    leak = Leak.of(shifts or (None, None))
+    fields = {f"{prefix}_add": int(leak.add)}
+    for name, shift in zip("ac", leak, strict=True):
         fields[f"{prefix}_{name}"] = shift or 0
         fields[f"{prefix}_{name}_on"] = shift is not None
     return fields

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +23,10 @@ import safetensors.numpy
 from ..support.errors import FileError
 from .convolution import Conv2d
 from .dense import Dense
+from .fidelity import Fidelity
 from .inputs import PixelInput, SpikeInput
 from .network import Layer, Network
-from .neurons import Neuron
+from .neurons import Neuron, plain_leaks
 from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "check_writable",
     "decode_network",
     "encode_network",
+    "file_format",
     "load",
     "narrowest",
     "read",
@@ -42,10 +45,12 @@ __all__ = [
 ]
 
 NETWORK_FORMAT = "stablespike network"
-NETWORK_VERSION = 2
-"""Version 2 added convolutions, max pooling and recurrence; files of version 1 still load."""
+NETWORK_VERSION = 3
+"""Version 2 added convolutions, max pooling and recurrence, version 3 leaks that add their second
+term and leaks per neuron; files of older versions still load."""
 
 _KEY = "stablespike"
+_REPORT = "fidelity"  # the report of an import, if there is one
 _PER_NEURON = "per neuron"  # marks a threshold that is stored as an array
 _NEXT = {
     NETWORK_FORMAT: "compile it first ('stablespike compile', or stablespike.compile)",
@@ -221,13 +226,29 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
     return header, tensors
 
 
+def file_format(path: PathLike) -> str | None:
+    """Return the name of the format of a file of this package; None if it is none.
+
+    Parameters
+    ----------
+    path : str or path object
+        The file.
+    """
+    try:
+        with safetensors.safe_open(_as_path(path), framework="numpy") as file:
+            found = json.loads((file.metadata() or {})[_KEY])["format"]
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 def save(network: Network, path: PathLike) -> None:
-    """Write a network to a file. The same network always gives the same bytes.
+    """Write a network to a file. The same network and report always give the same bytes.
 
     Parameters
     ----------
     network : Network
-        The network. Its ``fidelity`` is not kept.
+        The network; its ``fidelity`` is kept.
     path : str or path object
         The file, by convention ``*.safetensors``. An existing one is replaced.
 
@@ -241,6 +262,8 @@ def save(network: Network, path: PathLike) -> None:
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
     header, tensors = encode_network(network)
+    if network.fidelity is not None:
+        header[_REPORT] = network.fidelity.as_dict()
     write(path, NETWORK_FORMAT, NETWORK_VERSION, header, tensors)
 
 
@@ -265,7 +288,10 @@ def load(path: PathLike) -> Network:
     """
     header, tensors = read(path, NETWORK_FORMAT, NETWORK_VERSION)
     try:
-        return decode_network(header, tensors)
+        network = decode_network(header, tensors)
+        if header.get(_REPORT) is None:
+            return network
+        return replace(network, fidelity=Fidelity.from_dict(header[_REPORT]))
     except KeyError as error:
         raise FileError(f"{path} is damaged: it lacks {error.args[0]!r}") from error
     # A header that is valid JSON may still hold values of any other type.
@@ -313,14 +339,14 @@ def _encode_layer(layer: Layer, index: int, tensors: Tensors) -> dict[str, Any]:
         "pool_before": None if layer.pool_before is None else layer.pool_before.size,
         **by_kind,
         "neuron": {
-            "leak": neuron.leak,
+            "leak": plain_leaks(neuron.leak),
             "threshold": threshold,
             "reset": neuron.reset,
             "reset_timing": neuron.reset_timing,
             "compare": neuron.compare,
             "v_init": neuron.v_init,
             "fires": neuron.fires,
-            "synapse_leak": neuron.synapse_leak,
+            "synapse_leak": plain_leaks(neuron.synapse_leak),
         },
     }
 

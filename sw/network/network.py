@@ -49,8 +49,8 @@ class Network(Equal):
     fraction_bits : int
         Fraction bits of membranes, biases and thresholds. The array's must be equal.
     fidelity : Fidelity, optional
-        The report of the import that made the network. Files do not keep it, and it does not count
-        when networks are compared.
+        The report of the import that made the network. It does not count when networks are
+        compared.
 
     Raises
     ------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from ..support.immutable import Equal, put
 from ..support.values import exact_choice, exact_int, exact_integers, signed_range
 
 __all__ = [
-    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Neuron", "Shifts",
+    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Leaks", "Neuron",
+    "Shifts", "leaks_of", "plain_leaks",
 ]
 
 RESETS = ("subtract", "zero", "none")
@@ -23,7 +25,7 @@ COMPARES = ("ge", "gt")
 
 STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
 _LEAK_HIGH = (1 << LEAK_BITS) - 1
-
+_ADD = "add"
 
 Shifts = tuple[int | None, int | None]
 """Two shifts (a, c), or a ``Leak`` of them."""
@@ -67,6 +69,8 @@ class Leak(Shifts):
         return tuple(self), {"add": self.add}
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple):
+            return NotImplemented
         return super().__eq__(other) and self.add == getattr(other, "add", False)
 
     def __ne__(self, other: object) -> bool:
@@ -79,10 +83,28 @@ class Leak(Shifts):
     def __repr__(self) -> str:
         return f"Leak({self[0]}, {self[1]}, add=True)" if self.add else super().__repr__()
 
+    @property
+    def terms(self) -> tuple[tuple[int, int], ...]:
+        """The sign, -1 or 1, and the shift of every term that is not absent."""
+        signs = zip((-1, 1 if self.add else -1), self, strict=True)
+        return tuple((sign, shift) for sign, shift in signs if shift is not None)
+
+    @property
+    def factor(self) -> float:
+        """The share of a state that stays, before rounding: ``1 - 2**-a - 2**-c``."""
+        return 1.0 + sum(sign * 2.0**-shift for sign, shift in self.terms)
+
+    @property
+    def plain(self) -> tuple[int | str | None, ...]:
+        """Values that JSON can hold, from which ``of`` makes the leak again.
+
+        They are ``(a, c)``, or ``(a, c, "add")``.
+        """
+        return (*self, _ADD) if self.add else tuple(self)
 
     @classmethod
     def of(cls, value: Any, name: str = "leak") -> Leak:
-        """Return a pair of shifts as a ``Leak``.
+        """Return a pair of shifts, or ``(a, c, "add")``, as a ``Leak``.
 
         Raises
         ------
@@ -91,16 +113,35 @@ class Leak(Shifts):
         """
         if isinstance(value, Leak):
             return value
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
+        if _per_neuron(value):
+            raise TypeError(f"{name} must be one leak (a, c) here, not one per neuron")
+        add = isinstance(value, (tuple, list)) and len(value) == 3 and value[2] == _ADD
+        if not isinstance(value, (tuple, list)) or len(value) != 2 + add:
             raise TypeError(
                 f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
                 + ("; (None, None) is no leak" if value is None else "")
             )
         a, c = (
             None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
-            for i, shift in enumerate(value)
+            for i, shift in enumerate(value[:2])
         )
-        return cls(a, c)
+        try:
+            return cls(a, c, add=add)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+
+Leaks = Leak | tuple[Leak, ...]
+"""The leak of all neurons of a layer, or one for each of them."""
+
+
+def plain_leaks(leaks: Shifts | Sequence[Shifts] | None) -> Any:
+    """Return values that JSON can hold, from which ``Neuron`` makes the leaks again."""
+    if leaks is None:
+        return None
+    if _per_neuron(leaks):
+        return tuple(Leak.of(each).plain for each in leaks)
+    return Leak.of(leaks).plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +150,12 @@ class Neuron(Equal):
 
     Parameters
     ----------
-    leak : Leak or (int or None, int or None)
+    leak : Leak, (int or None, int or None), or (out,) sequence of these
         Two shifts (a, c) from 0 to 15. Each step subtracts ``v >> a`` and ``v >> c`` from the
         membrane. A term is absent if its shift is None; (None, None) integrates without leak.
+        ``Leak(a, c, add=True)`` adds ``v >> c`` instead. There may be one leak per neuron of a
+        ``Dense`` and per output channel of a ``Conv2d``. An array computes neurons of equal leak
+        together.
     threshold : int or (out,) array_like of int
         One threshold, or one per neuron of a ``Dense`` and per output channel of a ``Conv2d``, in
         units of ``2**-fraction_bits`` weight steps. It is None only where ``fires`` is False.
@@ -126,8 +170,9 @@ class Neuron(Equal):
         Membrane at the start of a sample.
     fires : bool
         False for a layer that is read by its membrane only.
-    synapse_leak : Leak or (int or None, int or None), optional
-        Shifts of a synaptic current in front of the membrane. There is none by default.
+    synapse_leak : Leak, (int or None, int or None), or (out,) sequence of these, optional
+        Shifts of a synaptic current in front of the membrane, like those of ``leak``. There is no
+        such current by default.
 
     Raises
     ------
@@ -135,14 +180,14 @@ class Neuron(Equal):
         Naming the argument, the value and what is allowed.
     """
 
-    leak: Shifts = (None, None)
+    leak: Shifts | Sequence[Shifts] = (None, None)
     threshold: npt.ArrayLike | None = None
     reset: str = "subtract"
     reset_timing: str = "same_step"
     compare: str = "ge"
     v_init: int = 0
     fires: bool = True
-    synapse_leak: Shifts | None = None
+    synapse_leak: Shifts | Sequence[Shifts] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.fires, bool):
@@ -152,11 +197,12 @@ class Neuron(Equal):
         exact_choice("compare", self.compare, COMPARES)
         put(
             self,
-            leak=Leak.of(self.leak),
+            leak=leaks_of("leak", self.leak),
             threshold=self._threshold(),
             v_init=exact_int("v_init", self.v_init, STATE_LOW, STATE_HIGH),
             synapse_leak=(
-                None if self.synapse_leak is None else Leak.of(self.synapse_leak, "synapse_leak")
+                None if self.synapse_leak is None
+                else leaks_of("synapse_leak", self.synapse_leak)
             ),
         )
 
@@ -198,3 +244,68 @@ class Neuron(Equal):
                 f"not {array.shape}"
             )
         return np.broadcast_to(array, (neurons,))
+
+    def kinds(
+        self, neurons: int, each: str = "output"
+    ) -> tuple[tuple[Neuron, ...], npt.NDArray[np.int64]]:
+        """Return the kinds of neurons of a layer: those of one kind have equal leaks.
+
+        Parameters
+        ----------
+        neurons : int
+            How many leaks the layer needs.
+        each : str
+            What a leak belongs to, for messages.
+
+        Returns
+        -------
+        kinds : tuple of Neuron
+            These settings with one ``leak`` and one ``synapse_leak``, once for each kind, in the
+            order in which the kinds first occur.
+        kind : (neurons,) int64 array
+            The kind of each neuron.
+
+        Raises
+        ------
+        ValueError
+            If there are several leaks, but not ``neurons`` of them.
+        """
+        if not (_several(self.leak) or _several(self.synapse_leak)):
+            return (self,), np.zeros(neurons, dtype=np.int64)
+        both: list[Sequence[Any]] = []
+        for name, leaks in (("leak", self.leak), ("synapse_leak", self.synapse_leak)):
+            if _several(leaks) and len(leaks) != neurons:
+                raise ValueError(
+                    f"{name} must be one leak or {neurons} of them, one per {each}, "
+                    f"not {len(leaks)}"
+                )
+            both.append(leaks if _several(leaks) else (leaks,) * neurons)
+        known: dict[Any, int] = {}
+        of = [known.setdefault(pair, len(known)) for pair in zip(*both, strict=True)]
+        kinds = tuple(replace(self, leak=leak, synapse_leak=synapse) for leak, synapse in known)
+        return kinds, np.array(of, dtype=np.int64)
+
+    def merged(self) -> Neuron:
+        """Return these settings with one leak in place of several equal ones."""
+        one: dict[str, Any] = {
+            name: leaks[0] for name in ("leak", "synapse_leak")
+            if _several(leaks := getattr(self, name)) and len(set(leaks)) == 1
+        }
+        return replace(self, **one) if one else self
+
+
+def _per_neuron(value: Any) -> bool:
+    """Whether a value is a sequence of leaks, rather than one."""
+    return isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value)
+
+
+def _several(leaks: Any) -> TypeGuard[tuple[Leak, ...]]:
+    """Whether there is one leak per neuron."""
+    return leaks is not None and not isinstance(leaks, Leak)
+
+
+def leaks_of(name: str, value: Any) -> Leaks:
+    """Return one leak, or one per neuron."""
+    if not _per_neuron(value):
+        return Leak.of(value, name)
+    return tuple(Leak.of(each, f"{name}[{i}]") for i, each in enumerate(value))

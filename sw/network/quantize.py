@@ -9,28 +9,31 @@ by its membranes has one scale, or its outputs could not be compared with each o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import LIMITS
 from ..spec.task import LEAK_BITS
+from ..support.errors import DoesNotFit
 from ..support.values import signed_range
 from .neurons import Leak, Shifts
 
 __all__ = [
-    "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor", "quantize_layer",
-    "with_thresholds",
+    "Limits", "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor",
+    "quantize_layer", "with_thresholds",
 ]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_LOW, _HIGH = signed_range(LIMITS["state_bits"][1])
-# A threshold above half of the membrane's range would leave the membrane no room.
-_THRESHOLD_HIGH = 1 << (LIMITS["state_bits"][1] - 2)
+_STATE_BITS = LIMITS["state_bits"][1]
+_LOW, _HIGH = signed_range(_STATE_BITS)
 # Scales are tried from this share of the one that just keeps every weight in range up to that one:
 # clipping a few large weights may cost less than rounding all of them more coarsely.
 _CANDIDATES = 64
@@ -39,6 +42,9 @@ _SMALLEST = 0.25
 # if some inputs never fire.
 _DAMPING = 0.01
 _MANTISSA = 53  # bits of a float64's mantissa
+# A scale at which sums are too wide grows by the share that is too much, and by at least this one,
+# since rounding may add to the sums again.
+_COARSER = 1 + 2.0**-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,25 @@ class RealLayer:
         return np.broadcast_to(self.threshold, (len(self.weight),))
 
 
+class Limits(Protocol):
+    """What an array has room for."""
+
+    state_bits: int
+    """Width of the membranes."""
+
+    def excess(self, weight: Integers) -> Floats:
+        """Return for each output by how many times its sums exceed the room; 1 or less fits.
+
+        Parameters
+        ----------
+        weight : (out, in) int64
+            The weights.
+        """
+
+    def described(self, weight: Integers, output: int) -> str:
+        """Return the sums of an output, and the room for them, in words."""
+
+
 @dataclass(frozen=True, eq=False)
 class Quantized:
     """The integers of a layer.
@@ -88,6 +113,8 @@ class Quantized:
         The size of one weight step in the source's units, for the layer or for each neuron.
     exact : bool
         Whether nothing was rounded.
+    free : Quantized or None
+        The layer without limits, if it is another.
     """
 
     weight: Integers
@@ -96,15 +123,21 @@ class Quantized:
     v_init: int
     scale: Floats
     exact: bool
+    free: Quantized | None = None
 
 
 def leak_factor(leak: Shifts) -> float:
-    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``."""
-    return 1.0 - sum(2.0**-shift for shift in leak if shift is not None)
+    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``.
+
+    With ``add``, it is ``1 - 2**-a + 2**-c``.
+    """
+    return Leak.of(leak).factor
 
 
 def closest_leak(decay: float) -> Leak:
-    """Return the shifts with the factor closest to ``decay``; one term is preferred to two.
+    """Return the shifts with the factor closest to ``decay``.
+
+    One term is preferred to two, and two that are subtracted to one that is added.
 
     Parameters
     ----------
@@ -118,11 +151,19 @@ def closest_leak(decay: float) -> Leak:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"decay must be from 0 to 1, not {decay}")
+    leak, _ = min(_factors(), key=lambda choice: abs(choice[1] - decay))
+    return leak
+
+
+@cache
+def _factors() -> list[tuple[Leak, float]]:
+    """Return the leaks to choose from with their factors, the preferred ones first."""
     # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
     shifts = range(1 << LEAK_BITS)
     choices = [Leak(), *(Leak(a) for a in shifts)]
     choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
-    return min(choices, key=lambda leak: abs(leak_factor(leak) - decay))
+    choices += [Leak(a, c, add=True) for a in shifts for c in shifts if a < c]
+    return [(leak, leak.factor) for leak in choices]
 
 
 def exact_steps(
@@ -135,9 +176,9 @@ def exact_steps(
 
     Parameters
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Shifts of the membrane.
-    synapse_leak : (int or None, int or None) or None
+    synapse_leak : Leak or (int or None, int or None) or None
         Shifts of the synaptic current.
     values : array_like of int
         Thresholds, biases and ``v_init``, in units of the state.
@@ -167,6 +208,7 @@ def quantize_layer(
     fraction_bits: int,
     scale: Floats | None = None,
     moments: Floats | None = None,
+    limits: Limits | None = None,
 ) -> Quantized:
     """Round a layer to integers.
 
@@ -185,28 +227,116 @@ def quantize_layer(
     moments : (in, in) float64, optional
         Mean products of the inputs. With them, weights that are rounded later compensate for
         earlier rounding errors. By default each weight is rounded by itself.
+    limits : Limits, optional
+        What must fit. Scales at which it does not are made coarser.
 
     Raises
     ------
+    DoesNotFit
+        If the limits are not kept: at the scale given, or at any scale that leaves some weights.
     ValueError
         If the scale puts weights, thresholds or biases out of range.
     """
     low, high = signed_range(weight_bits)
     given, exact = scale is not None, False
     if scale is None:
-        found = _exact_scale(layer, weight_bits, fraction_bits)
+        found = _exact_scale(layer, weight_bits, fraction_bits, limits)
         exact = found is not None
         scale = _best_scale(layer, weight_bits, fraction_bits) if found is None else found
-    ratio = layer.weight / (scale[:, None] if scale.ndim else scale)
+    ratio = _over(layer.weight, scale)
     if given:
         _check_given(np.round(ratio), low, high)
-    if moments is None or exact:
-        integers = np.clip(np.round(ratio), low, high)
-    else:
-        integers = _compensated(ratio, moments, low, high)
+    round_all = _rounding(None if exact else moments, low, high)
+    integers = np.clip(np.round(ratio), low, high) if exact else round_all(ratio)
     result = _with_state(layer, integers, scale, fraction_bits)
     exact = exact or (result.exact and bool((ratio == integers).all()))
-    return replace(result, exact=exact)
+    result = replace(result, exact=exact)
+    if limits is None or _fits(layer, result, fraction_bits, limits):
+        return result
+    if given:
+        raise DoesNotFit(f"{_too_wide(layer, result, fraction_bits, limits)} at the scale given: "
+                         "give a larger one, or none")
+    return _fitted(layer, result, weight_bits, fraction_bits, _rounding(moments, low, high), limits)
+
+
+def _over(weight: Floats, scale: Floats) -> Floats:
+    """Return weights in steps of a scale."""
+    return weight / (scale[:, None] if scale.ndim else scale)
+
+
+def _excess(
+    layer: RealLayer, scale: Floats, weight: Integers, fraction_bits: int, limits: Limits
+) -> Floats:
+    """Return (out,) by how many times sums, thresholds and biases exceed the limits."""
+    _, high = signed_range(limits.state_bits)
+    state = np.abs(layer.bias)
+    if layer.thresholds is not None:
+        state = np.maximum(state, layer.thresholds)
+    state = np.maximum(state, abs(layer.v_init)) * 2.0**fraction_bits / scale
+    return np.maximum(limits.excess(weight), np.round(state) / high)
+
+
+def _fits(layer: RealLayer, quantized: Quantized, fraction_bits: int, limits: Limits) -> bool:
+    over = _excess(layer, quantized.scale, quantized.weight, fraction_bits, limits)
+    return bool(over.max() <= 1)
+
+
+def _too_wide(
+    layer: RealLayer, quantized: Quantized, fraction_bits: int, limits: Limits
+) -> str:
+    """Return what does not fit, for the output that exceeds the limits most."""
+    weight = quantized.weight
+    over = _excess(layer, quantized.scale, weight, fraction_bits, limits)
+    output = int(over.argmax())
+    if limits.excess(weight)[output] > 1:
+        return limits.described(weight, output)
+    return (
+        f"threshold, bias or v_init of output {output} are {over[output]:.3g} times as large as "
+        f"membranes of {limits.state_bits} bits"
+    )
+
+
+def _fitted(
+    layer: RealLayer,
+    free: Quantized,
+    weight_bits: int,
+    fraction_bits: int,
+    round_all: Callable[[Floats], Floats],
+    limits: Limits,
+) -> Quantized:
+    """Return the layer with coarser scales where the limits need them."""
+    per_row = layer.thresholds is not None and not layer.v_init
+    outputs = len(layer.weight)
+    scale, weight = np.broadcast_to(free.scale, (outputs,)).copy(), free.weight.copy()
+    while True:
+        over = _excess(layer, scale, weight, fraction_bits, limits)
+        wide = over > 1
+        if not wide.any():
+            break
+        if not per_row:
+            wide, over = np.full(outputs, True), np.full(outputs, over.max())
+        floor = scale * np.maximum(over, _COARSER)
+        part = RealLayer(
+            layer.weight[wide], layer.bias[wide],
+            None if layer.thresholds is None else layer.thresholds[wide], layer.v_init,
+        )
+        # Weights that a threshold in the membrane's range leaves too small are lost, as on any
+        # array; but sums can only be too wide if weights are not.
+        sums = wide & (limits.excess(weight) > 1)
+        scale[wide] = _best_scale(
+            part, weight_bits, fraction_bits, limits.state_bits, floor[wide]
+        )
+        weight[wide] = round_all(_over(part.weight, scale[wide])).astype(np.int64)
+        if (sums & ~weight.any(1)).any() and (per_row or not weight.any()):
+            raise DoesNotFit(
+                f"{_too_wide(layer, free, fraction_bits, limits)}; at a scale at which they fit, "
+                "no weights are left: give an array with more acc_bits, or weight_bits=4"
+            )
+    if not per_row:
+        scale = scale[0]
+    result = _with_state(layer, weight.astype(np.float64), scale, fraction_bits)
+    exact = result.exact and bool((_over(layer.weight, scale) == weight).all())
+    return replace(result, exact=exact, free=free)
 
 
 def _with_state(
@@ -241,7 +371,9 @@ def _check_given(integers: Floats, low: int, high: int) -> None:
         )
 
 
-def with_thresholds(quantized: Quantized, threshold: Floats, fraction_bits: int) -> Quantized:
+def with_thresholds(
+    quantized: Quantized, threshold: Floats, fraction_bits: int, state_bits: int = _STATE_BITS
+) -> Quantized:
     """Return the layer with other thresholds.
 
     Parameters
@@ -252,14 +384,17 @@ def with_thresholds(quantized: Quantized, threshold: Floats, fraction_bits: int)
         The thresholds, in the source's units.
     fraction_bits : int
         Fraction bits of a threshold.
+    state_bits : int
+        Width of the membranes.
 
     Raises
     ------
     ValueError
         If a threshold is out of range at the layer's scale.
     """
+    _, high = signed_range(state_bits)
     scaled = np.broadcast_to(threshold * 2.0**fraction_bits / quantized.scale, len(quantized.bias))
-    return replace(quantized, threshold=_ranged("threshold", scaled, 1, _HIGH), exact=False)
+    return replace(quantized, threshold=_ranged("threshold", scaled, 1, high), exact=False)
 
 
 def _ranged(name: str, values: Floats, low: int, high: int) -> Integers:
@@ -324,13 +459,31 @@ def _grid(weight: Floats, fine: Floats, bits: int, fraction_bits: int) -> float 
     return scale if in_range and bool((np.abs(fines) <= _HIGH).all()) else None
 
 
-def _exact_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats | None:
-    """Return a scale that rounds nothing: one for the layer, else one per neuron, else None."""
+def _exact_scale(
+    layer: RealLayer, bits: int, fraction_bits: int, limits: Limits | None
+) -> Floats | None:
+    """Return a scale that rounds nothing: one for the layer, else one per neuron, else None.
+
+    With limits, one per neuron is preferred if only that one fits, since it may be coarser.
+    """
     thetas = layer.thresholds
     fine = [layer.bias, np.asarray([layer.v_init])] + ([] if thetas is None else [thetas])
     common = _grid(layer.weight, np.concatenate(fine), bits, fraction_bits)
-    if common is not None:
+    if common is not None and (limits is None or _grid_fits(layer, common, fraction_bits, limits)):
         return np.asarray(common)
+    rows = _exact_rows(layer, bits, fraction_bits)
+    return rows if common is None or rows is not None else np.asarray(common)
+
+
+def _grid_fits(layer: RealLayer, scale: float, fraction_bits: int, limits: Limits) -> bool:
+    weight = np.round(layer.weight / scale).astype(np.int64)
+    over = _excess(layer, np.asarray(scale), weight, fraction_bits, limits)
+    return bool(over.max() <= 1)
+
+
+def _exact_rows(layer: RealLayer, bits: int, fraction_bits: int) -> Floats | None:
+    """Return (out,) scales that round nothing, or None."""
+    thetas = layer.thresholds
     # A layer has a single v_init, so it cannot have a scale per neuron.
     if thetas is None or layer.v_init:
         return None
@@ -343,8 +496,17 @@ def _exact_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats | No
     return np.array(rows)
 
 
-def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
-    """Return the scale, per neuron or one, with the smallest rounding error of the weights."""
+def _best_scale(
+    layer: RealLayer,
+    bits: int,
+    fraction_bits: int,
+    state_bits: int = _STATE_BITS,
+    floor: Floats | None = None,
+) -> Floats:
+    """Return the scale, per neuron or one, with the smallest rounding error of the weights.
+
+    ``floor`` are (out,) scales below which none is taken.
+    """
     weight, thetas = layer.weight, layer.thresholds
     per_row = thetas is not None and not layer.v_init
     low, high = signed_range(bits)
@@ -352,9 +514,13 @@ def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
     # The scale at which the largest weight is just in range, and the smallest scale at which bias
     # and threshold are in range.
     largest = np.maximum(weight.max(1) / high, weight.min(1) / low)
-    finest = np.abs(layer.bias) * one / _HIGH
+    _, high_state = signed_range(state_bits)
+    finest = np.maximum(np.abs(layer.bias), abs(layer.v_init)) * one / high_state
     if thetas is not None:
-        finest = np.maximum(finest, thetas * one / _THRESHOLD_HIGH)
+        # A threshold above half of the membrane's range would leave the membrane no room.
+        finest = np.maximum(finest, thetas * one / (1 << (state_bits - 2)))
+    if floor is not None:
+        finest = np.maximum(finest, floor)
     if not per_row:
         largest, finest = largest.max(keepdims=True), finest.max(keepdims=True)
     # A row of zeros fits any scale, so its threshold becomes one weight step.
@@ -372,23 +538,31 @@ def _best_scale(layer: RealLayer, bits: int, fraction_bits: int) -> Floats:
     return best if per_row else best.reshape(())
 
 
-def _compensated(ratio: Floats, moments: Floats, low: int, high: int) -> Floats:
-    """Return the weights rounded input by input, where later ones compensate for earlier ones.
+def _rounding(moments: Floats | None, low: int, high: int) -> Callable[[Floats], Floats]:
+    """Return a function that rounds the weights of outputs, each for itself.
 
-    It is the least squares rule of Optimal Brain Surgeon (Hassibi and Stork, 1993): with the
-    inverse ``H`` of the second moments, rounding the weight of input j by ``e`` moves those still
-    to be rounded by ``-e H[j] / H[j, j]``. A Cholesky factor of ``H`` holds the rows of the
-    inverses of all the steps, so none has to be inverted again.
+    Without moments, weights are rounded one by one. With them, they are rounded input by input,
+    where later ones compensate for earlier ones. It is the least squares rule of Optimal Brain
+    Surgeon (Hassibi and Stork, 1993): with the inverse ``H`` of the second moments, rounding the
+    weight of input j by ``e`` moves those still to be rounded by ``-e H[j] / H[j, j]``. A Cholesky
+    factor of ``H`` holds the rows of the inverses of all the steps, so none has to be inverted
+    again.
     """
+    if moments is None:
+        return lambda ratio: np.clip(np.round(ratio), low, high)
     size = len(moments)
     damped = moments + np.eye(size) * max(_DAMPING * float(np.mean(np.diag(moments))), 1e-12)
     # The most active inputs first, while most weights are left to compensate for them.
     order = np.argsort(-np.diag(damped), kind="stable")
     factor = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
-    left, result = ratio[:, order].copy(), np.empty_like(ratio)
-    for j in range(size):
-        value = np.clip(np.round(left[:, j]), low, high)
-        result[:, order[j]] = value
-        error = (left[:, j] - value) / factor[j, j]
-        left[:, j + 1 :] -= error[:, None] * factor[j, j + 1 :]
-    return result
+
+    def compensated(ratio: Floats) -> Floats:
+        left, result = ratio[:, order].copy(), np.empty_like(ratio)
+        for j in range(size):
+            value = np.clip(np.round(left[:, j]), low, high)
+            result[:, order[j]] = value
+            error = (left[:, j] - value) / factor[j, j]
+            left[:, j + 1 :] -= error[:, None] * factor[j, j + 1 :]
+        return result
+
+    return compensated

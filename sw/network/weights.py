@@ -129,9 +129,13 @@ class Weighted(Equal):
         if not isinstance(neuron, Neuron):
             raise TypeError(f"neuron must be a Neuron, not {neuron!r}")
         neuron.thresholds(self.channels, self._output)
+        neuron.kinds(self.channels, self._output)
         if pool_before is not None and not isinstance(pool_before, SumPool2d):
             raise TypeError(f"pool_before must be a SumPool2d or None, not {pool_before!r}")
-        put(self, neuron=neuron, pool_before=pool_before, emit=exact_choice("emit", emit, EMITS))
+        put(
+            self, neuron=neuron.merged(), pool_before=pool_before,
+            emit=exact_choice("emit", emit, EMITS),
+        )
 
     @property
     def _output(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..mapping.constraints import describe, violations, width_violations
+from ..mapping.constraints import COARSER, describe, violations, width_violations
+from ..mapping.groups import layer_groups
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
@@ -31,7 +32,8 @@ def compile(
 
     A layer is divided into groups of L outputs (output channels), which are assigned to the cores
     evenly and in order. A convolution may be divided by positions too, with its weights in every
-    core that has some of them. Of the partitionings that fit, those with the fewest groups of
+    core that has some of them. Neurons of different leaks are in different groups, and a core has a
+    task for each leak of its groups. Of the partitionings that fit, those with the fewest groups of
     neurons on the fullest core are compared by their estimated cycles. Every core holds every map
     that it reads, and the input map twice.
 
@@ -104,13 +106,17 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
     """A program without memory contents. It is refused only if widths are too small."""
     found = list(width_violations(network, config, steps))
     if found:
+        sums = any(each.scale for each in found)
         raise DoesNotFit(
-            f"the network does not fit the array: {'; '.join(each.text for each in found)} (an "
-            "array of other widths may: array=stablespike.ArrayConfig(...))"
+            f"the network does not fit the array: {'; '.join(each.text for each in found)} ("
+            + (f"{COARSER}; " if sums else "")
+            + "an array of other widths may: array=stablespike.ArrayConfig(...))"
         )
     layers = zip(network.layers, network.input_shapes, strict=True)
     best = tuple(
-        partitionings(layer, shape, config.cores, group_size(network, config, i))[0]
+        partitionings(
+            layer, shape, config.cores, layer_groups(layer, group_size(network, config, i)).count
+        )[0]
         for i, (layer, shape) in enumerate(layers)
     )
     return Program(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..mapping.maps import Map, group_size, lanes_per_channel
+from ..mapping.groups import Groups
+from ..mapping.maps import Map, lanes_per_channel
 from ..mapping.partitions import Tile
 from ..mapping.plan import Plan, kernel_extent
 from ..mapping.tasks import tasks
@@ -42,10 +43,10 @@ def core_image(plan: Plan, core: int) -> dict[Space, Image]:
         zip(network.layers, plan.partitions, strict=True)
     ):
         tile = partitioning.tiles[core]
-        size, lanes = group_size(network, config, i), lanes_per_channel(network, config, i)
+        groups, lanes = plan.groups[i], lanes_per_channel(network, config, i)
         weights.append(_weight_rows(plan, i, tile))
         bias, threshold = (
-            _on_lanes(_groups_of(tile, values, size), lanes)
+            _on_lanes(_groups_of(tile, values, groups), lanes)
             for values in (layer.bias, layer.threshold)
         )
         biases.append(bias)
@@ -62,11 +63,10 @@ def core_image(plan: Plan, core: int) -> dict[Space, Image]:
     return {space: rows for space, rows in image.items() if len(rows)}
 
 
-def _groups_of(tile: Tile, values: Integers, size: int) -> Integers:
-    """(groups * size, ...) of a tile's outputs, the last group filled with zeros."""
-    part = values[tile.first_group * size : (tile.first_group + tile.groups) * size]
-    missing = tile.groups * size - len(part)
-    return np.pad(part, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+def _groups_of(tile: Tile, values: Integers, groups: Groups) -> Integers:
+    """(groups * size, ...) of a tile's outputs, 0 where there is none."""
+    first, size = tile.first_group, groups.size
+    return groups.laid_out(values)[first * size : (first + tile.groups) * size]
 
 
 def _on_lanes(values: Integers, lanes: int) -> Integers:
@@ -97,7 +97,7 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
         kernel = layer.weight.repeat(square, axis=2).repeat(square, axis=3)
         kernel = np.moveaxis(kernel, 1, 3)
         layout = np.zeros((*kernel.shape[:3], read.pitch), dtype=np.int64)
-        layout[..., read.channel_slice] = kernel
+        layout[..., read.channel_words] = kernel
         return layout.reshape(len(layout), -1)
     matrix = read.spread(network.folded_weight(index))
     return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
@@ -111,7 +111,7 @@ def _weight_rows(plan: Plan, index: int, tile: Tile) -> Integers:
     map_, recurrent = plan.maps.recurrent[index], network.layers[index].recurrent
     if map_ is not None and recurrent is not None:
         matrix = np.concatenate([map_.spread(recurrent), matrix], axis=1)
-    part = _groups_of(tile, matrix, group_size(network, config, index))
+    part = _groups_of(tile, matrix, plan.groups[index])
     part = _split_weights(part, lanes_per_channel(network, config, index))
     # A row of the memory holds word j of group g: one weight for each lane.
     return part.reshape(tile.groups, lanes, part.shape[1]).transpose(0, 2, 1).reshape(-1, lanes)

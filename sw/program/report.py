@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..mapping.groups import with_one_leak
 from ..mapping.mapping import Mapping
-from ..mapping.maps import group_size
 from ..mapping.partitions import Partitioning, partitionings
+from ..mapping.plan import make_plans
 from ..network import Conv2d
 from ..timing.estimate import TYPICAL_ACTIVITY, typical_cycles
 
@@ -49,6 +50,7 @@ def report_text(
         f"{_partitioning_text(mapping, i)}"
         for i, counts in enumerate(mapping.group_counts)
     ]
+    lines += _leak_lines(mapping)
     lines.append("")
     if mapping.device is not None:
         lines.append(f"for the device {mapping.device} only: no memory is laid out, no cycles")
@@ -61,6 +63,27 @@ def report_text(
     return "\n".join(lines)
 
 
+def _leak_lines(mapping: Mapping) -> list[str]:
+    """What it costs that layers have several leaks."""
+    network, cores = mapping.network, range(mapping.config.cores)
+    lines = []
+    for i, groups in enumerate(mapping.groups):
+        if len(groups.kinds) > 1:
+            tasks = max(len(mapping.parts(i, core)) for core in cores)
+            lines.append(
+                f"{network.layer_name(i)}: {len(groups.kinds)} leaks take {groups.extra} groups "
+                f"more than one, and {tasks} tasks on a core"
+            )
+    if lines and mapping.device is None:
+        [other] = make_plans(with_one_leak(network), mapping.config, mapping.steps)
+        before, now = (typical_cycles(each, TYPICAL_ACTIVITY) for each in (other, mapping))
+        lines.append(
+            f"with one leak per layer: about {before:,} cycles per sample with "
+            f"{TYPICAL_ACTIVITY:.0%} of the inputs active, not {now:,}"
+        )
+    return lines
+
+
 def _partitioning_text(mapping: Mapping, index: int) -> str:
     """How a convolution is partitioned over several cores, and what the next best partitioning
     would cost; nothing if there is no choice."""
@@ -68,8 +91,8 @@ def _partitioning_text(mapping: Mapping, index: int) -> str:
     layer = network.layers[index]
     if not isinstance(layer, Conv2d) or config.cores == 1:
         return ""
-    size = group_size(network, config, index)
-    ways = partitionings(layer, network.input_shapes[index], config.cores, size)
+    groups = mapping.groups[index].count
+    ways = partitionings(layer, network.input_shapes[index], config.cores, groups)
     chosen = mapping.partitions[index]
     text = f"{chosen}: {_parts_text(chosen)}, {chosen.load} groups of neurons on the fullest"
     other = next((way for way in ways if way != chosen), None)

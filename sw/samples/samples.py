@@ -76,7 +76,9 @@ def check_samples(
     names = ["batch"] if pixels else ["steps", "batch"] if time_axis == 0 else ["batch", "steps"]
     if array.ndim != len(names) + len(shape) or array.shape[len(names) :] != shape:
         wanted = ", ".join([*names, *map(str, shape)])
-        raise ValueError(f"samples must be ({wanted}), not {array.shape}")
+        images = not pixels and array.shape[1:] == shape
+        hint = f"; {_pixels_instead(network)}" if images else ""
+        raise ValueError(f"samples must be ({wanted}), not {array.shape}{hint}")
     if not pixels:
         array = array if time_axis == 1 else np.swapaxes(array, 0, 1)
         if steps is not None and array.shape[1] != steps:
@@ -87,7 +89,7 @@ def check_samples(
         check_steps(steps)
     elif steps is None:
         raise ValueError("steps must be given for pixels: the steps per sample, at least 1")
-    _check_values(array, (1 << network.input.bits) - 1)
+    _check_values(array, network)
     return array.reshape(*array.shape[: len(names)], network.input.size), steps
 
 
@@ -96,8 +98,18 @@ def _allowed(block: npt.NDArray[Any], high: int) -> bool:
     return integers and bool(block.min() >= 0 and block.max() <= high)
 
 
-def _check_values(array: npt.NDArray[Any], high: int) -> None:
-    """Refuse values that are not integers from 0 to ``high``."""
+def _pixels_instead(network: Network) -> str:
+    """What to do with samples that are images, for a network whose input is spikes."""
+    return (
+        "the network's input is spikes, 0 or 1 in every step; for images and other values make it "
+        f"with input=stablespike.PixelInput({network.input.shape}, bits=4), and an importer also "
+        "with input_scale= and steps="
+    )
+
+
+def _check_values(array: npt.NDArray[Any], network: Network) -> None:
+    """Refuse values that are not integers in the range of the network's input."""
+    high = (1 << network.input.bits) - 1
     if array.dtype.kind == "b" or not array.size:
         return
     # Every run of a device comes through here; checking block by block is several times as fast.
@@ -108,6 +120,10 @@ def _check_values(array: npt.NDArray[Any], high: int) -> None:
     if array.dtype.kind == "f":
         good &= np.floor(array) == array
     index = tuple(int(i) for i in np.argwhere(~good)[0])
+    hint = _pixels_instead(network)
+    if network.input.kind == "pixels":
+        hint = f"a value x from 0 to 1 is the pixel round({high} * x)"
     raise ValueError(
-        f"samples must be whole numbers from 0 to {high}, not {array[index]} (at {list(index)})"
+        f"samples must be whole numbers from 0 to {high}, not {array[index]} (at {list(index)}): "
+        f"{hint}"
     )

@@ -1,8 +1,9 @@
-"""The errors that this package raises besides plain TypeError and ValueError."""
+"""The errors that this package raises besides plain TypeError and ValueError, and its warning."""
 
 __all__ = [
-    "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "FileError",
-    "LinkError", "NotExpressible", "StableSpikeError", "TimingError", "ToolError",
+    "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
+    "FidelityWarning", "FileError", "LinkError", "NotExpressible", "StableSpikeError",
+    "TimingError", "ToolError",
 ]
 
 
@@ -33,6 +34,12 @@ class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is t
     def __init__(self, node: str, kind: str, reason: str, nearest: str) -> None:
         super().__init__(f"{node} ({kind}): {reason}; the nearest that can: {nearest}")
         self.node, self.kind, self.reason, self.nearest = node, kind, reason, nearest
+
+
+class FidelityWarning(UserWarning):
+    """An imported network is of no use as it is, or the comparison with its source says little.
+
+    The lines are those of ``Fidelity.warnings``."""
 
 
 class FileError(StableSpikeError, ValueError):

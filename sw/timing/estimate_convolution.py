@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
-from ..mapping.maps import Map, Maps, group_size, lanes_per_channel
-from ..mapping.partitions import order
+from ..mapping.maps import Map, Maps, lanes_per_channel
+from ..mapping.partitions import Tile, order
 from ..mapping.plan import kernel_extent
 from ..network import Conv2d, Layer
 from ..spec import timing
@@ -53,14 +53,27 @@ def estimate_convolution(
     return np.asarray(np.diff(ends, prepend=timing.scan_task_cycles(mapping.config) - 1))
 
 
-def layer_runs(mapping: Mapping, index: int) -> Runs:
-    """The runs of the cores over their tiles of a layer."""
+def layer_runs(mapping: Mapping, index: int) -> list[Runs]:
+    """The runs of the cores over their tiles of a layer, by task: the first one of every core, then
+    the second one of those that have one, and so on."""
+    parts = [
+        [part for part, _ in mapping.parts(index, core)] for core in range(mapping.config.cores)
+    ]
+    return [
+        _task_runs(mapping, index, [each[n] if n < len(each) else None for each in parts])
+        for n in range(max(map(len, parts)))
+    ]
+
+
+def _task_runs(mapping: Mapping, index: int, parts: Sequence[Tile | None]) -> Runs:
+    """The runs of a task of the cores; None for a core that does not have it."""
     network, config, maps = mapping.network, mapping.config, Maps(mapping.network, mapping.config)
     layer, shape = network.layers[index], network.input_shapes[index]
-    size = group_size(network, config, index)
-    positions = mapping.grid(index)
+    positions, groups = mapping.grid(index), mapping.groups[index]
     flags = _flag_rows(layer, shape, maps.read[index], config.lanes)
-    orders = [order(tile, layer, shape, size) for tile in mapping.tiles[index]]
+    neurons = np.array([len(groups.outputs(group)) for group in range(groups.count)])
+    nothing = Tile(0, 0, 0, 0)
+    orders = [order(part or nothing, layer, shape, groups.count) for part in parts]
     runs = max(len(each.y) for each in orders), len(orders)
     position, rows, lanes = (np.zeros(runs, dtype=np.int64) for _ in range(3))
     there, emits = (np.zeros(runs, dtype=bool) for _ in range(2))
@@ -69,12 +82,11 @@ def layer_runs(mapping: Mapping, index: int) -> Runs:
         there[:count, core] = True
         position[:count, core] = each.y * positions.columns + each.x
         rows[:count, core] = flags[each.y, each.x] + maps.recurrent_rows(index)
-        lanes[:count, core] = lanes_per_channel(network, config, index) * np.minimum(
-            size, layer.channels - each.group * size
-        )
+        lanes[:count, core] = lanes_per_channel(network, config, index) * neurons[each.group]
         emits[each.emitted, core] = True
     kernel_rows, _ = kernel_extent(layer, maps.read[index], config.lanes)
-    return Runs(there, position, rows, kernel_rows, lanes, emits)
+    cores = np.array([part is not None for part in parts])
+    return Runs(cores, there, position, rows, kernel_rows, lanes, emits)
 
 
 def field_events(layer: Layer, shape: Shape, active: npt.NDArray[np.bool_]) -> Integers:
@@ -163,11 +175,14 @@ class _Model:
         ready = np.zeros(self.windows, dtype=np.int64)
         last = len(mapping.network.layers) - 1
         for tag, (i, kind) in mapping.layer_tags.items():
-            task = Task(
-                self.runs[i], self.events[i], self._output(tag, i, kind),
-                mapping.reads_in_order(i),
-            )
-            sent = cores.run(task, ready)
+            sent = np.zeros_like(ready)
+            for n, runs in enumerate(self.runs[i]):
+                # The tasks behind the first one find the map complete.
+                task = Task(
+                    runs, self.events[i], self._output(tag, i, kind, n),
+                    n == 0 and mapping.reads_in_order(i),
+                )
+                sent = np.maximum(sent, cores.run(task, ready if n == 0 else ready * 0))
             if tag < last:
                 ready = sent
         scanned = cores.scan - timing.scan_task_cycles(config)
@@ -177,8 +192,8 @@ class _Model:
         ended = cores.settled.max(axis=1) + timing.settled_to_time(config)
         return scanned[:, 0], ended, lags
 
-    def _output(self, tag: int, index: int, kind: str) -> Output:
-        """The output of the cores in a run of a layer."""
+    def _output(self, tag: int, index: int, kind: str, number: int) -> Output:
+        """The output of the cores in the task of that number of a run of a layer."""
         network, config = self.mapping.network, self.mapping.config
         kinds = len(self.mapping.sent_kinds(index))
         last = index == len(network.layers) - 1
@@ -191,4 +206,7 @@ class _Model:
             membrane=last and membrane,
             counters=counters if self.counters and kind == "spikes" else 0,
             end=END_WORDS if tag == len(self.mapping.layer_tags) - 1 else 0,
+            ends=np.array([
+                len(self.mapping.parts(index, core)) == number + 1 for core in range(config.cores)
+            ]),
         )

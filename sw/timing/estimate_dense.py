@@ -7,13 +7,14 @@ It models the core's pipeline row by row, and the merger of the cores' reports, 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
+from ..mapping.maps import Maps
 from ..mapping.partitions import Tile
 from ..spec import timing
 from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
@@ -127,7 +128,8 @@ class _Model:
 
     def __init__(self, mapping: Mapping, counters: bool) -> None:
         self.mapping, self.config = mapping, mapping.config
-        self.tags, self.tiles = mapping.layer_tags, mapping.tiles
+        self.tags = mapping.layer_tags
+        self.read = Maps(mapping.network, mapping.config).read
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.looked = 0  # when it is free for a packet, and the core it examines
@@ -153,7 +155,7 @@ class _Model:
         ready: list[int] = []
         in_order = False
         for run, (layer, kind) in self.tags.items():
-            events = self._events(words[layer])
+            events = self._events(words[layer], layer)
             if run == 0:  # the input is there before its window is taken
                 ready = [0] * len(events)
             emit = network.layers[layer].emit
@@ -163,8 +165,7 @@ class _Model:
                 sends=inner * (2 if emit == "both" else 1),
             )
             sent = self._together([
-                self._task(core, tile, task)
-                for core, tile in zip(self.cores, self.tiles[layer], strict=True)
+                self._tasks(core, number, task) for number, core in enumerate(self.cores)
             ])
             if inner:
                 senders = [times for times in sent if times]
@@ -174,10 +175,11 @@ class _Model:
                 ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
         return max(core.settled for core in self.cores) + timing.settled_to_time(config)
 
-    def _events(self, words: npt.NDArray[Any]) -> list[int]:
-        """Words of each row that are not 0."""
+    def _events(self, words: npt.NDArray[Any], layer: int) -> list[int]:
+        """Words of each row of a layer's map that are not 0."""
         lanes = self.config.lanes
-        active = np.pad(words != 0, (0, -len(words) % lanes))
+        active = self.read[layer].spread(words != 0)
+        active = np.pad(active, (0, -len(active) % lanes))
         counts: list[int] = active.reshape(-1, lanes).sum(axis=1).tolist()
         return counts
 
@@ -219,8 +221,19 @@ class _Model:
         begin = max(self.merger, at)
         return begin + (core - self.looked - (begin - self.merger)) % len(self.cores)
 
-    def _task(self, core: _Core, tile: Tile, task: _Task) -> _Sends:
-        """Run a task on a core; one without groups waits for the map, and only reports that."""
+    def _tasks(self, core: _Core, number: int, task: _Task) -> _Sends:
+        """Run the tasks of a layer on the core of that number: one for each leak."""
+        sent = []
+        parts = self.mapping.parts(task.layer, number)
+        for i, (part, _) in enumerate(parts):
+            sent += yield from self._task(core, part, task, is_last=i == len(parts) - 1)
+            # The next task finds the map complete.
+            task = replace(task, ready=[0] * len(task.ready), in_order=False)
+        return sent
+
+    def _task(self, core: _Core, tile: Tile, task: _Task, *, is_last: bool) -> _Sends:
+        """Run a task on a core; one without groups waits for the map, and only reports that.
+        ``is_last`` says whether it is the core's last one of the layer."""
         config = self.config
         sent = []
         for group in range(max(1, tile.groups)):
@@ -235,8 +248,8 @@ class _Model:
             else:  # a pipelined core then has no skeleton to make, and leaves its state out
                 core.neuron += timing.WRITTEN_BACK - self.config.pipelined
             core.settled = core.neuron
-            is_last = group >= tile.groups - 1
-            for packet in self._packets(task, neurons, is_last):
+            ends = group >= tile.groups - 1
+            for packet in self._packets(task, neurons, ends, is_last):
                 begin = core.neuron + timing.PACKET_CHOSEN
                 taken = yield begin + self.to_merger, packet.words
                 gone = max(begin, taken - 2 * self.to_merger)
@@ -277,8 +290,7 @@ class _Model:
         """Neurons in a group of a tile; 0 in a tile without groups."""
         if not tile.groups:
             return 0
-        before = (tile.first_group + group) * self.config.lanes
-        return min(self.config.lanes, self.mapping.network.layers[layer].channels - before)
+        return len(self.mapping.groups[layer].outputs(tile.first_group + group))
 
     def _drained(self, neurons: int, task: _Task) -> int:
         """Cycles from a swap until the last neuron of the group has left."""
@@ -303,8 +315,11 @@ class _Model:
         # If spikes are reported but no skeleton, the skeleton's state is not entered.
         return timing.WRITTEN_BACK - (words and emit == "spikes")
 
-    def _packets(self, task: _Task, neurons: int, is_last: bool) -> list[_Packet]:
-        """The packets after a group; a core that computes nothing has a group without neurons."""
+    def _packets(
+        self, task: _Task, neurons: int, ends: bool, is_last: bool
+    ) -> list[_Packet]:
+        """The packets after a group, which may end its task, and that the core's part of the layer;
+        a core that computes nothing has a group without neurons."""
         network, config = self.mapping.network, self.config
         packets = []
         if neurons and task.run >= self.last:
@@ -316,9 +331,9 @@ class _Model:
                 packets.append(_Packet(HEAD_WORDS + words, rotation))
             elif task.final:
                 packets.append(_Packet(HEAD_WORDS + neurons))
-        if is_last and self.counters and task.run <= self.last:
+        if ends and self.counters and task.run <= self.last:
             words = sum(count for _, count in counter_words(config))
             packets.append(_Packet(HEAD_WORDS + words, results=False))
-        if is_last and task.run == len(self.tags) - 1:
+        if ends and is_last and task.run == len(self.tags) - 1:
             packets.append(_Packet(HEAD_WORDS + END_WORDS, results=False))
         return packets

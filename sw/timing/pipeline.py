@@ -27,10 +27,12 @@ _LONG_AGO = -(1 << 40)
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of the cores over their tiles of a layer; run ``r`` of all cores is row ``r``.
+    """The runs of a task of the cores over a layer; run ``r`` of all cores is row ``r``.
 
     Attributes
     ----------
+    cores : (cores,) bool array
+        Whether a core has the task; it may have no runs nevertheless.
     there : (runs, cores) bool array
         Whether a core has that many runs.
     position : (runs, cores) int64 array
@@ -45,6 +47,7 @@ class Runs:
         Whether a cell of the max pool is complete with the run.
     """
 
+    cores: Bools
     there: Bools
     position: Integers
     rows: Integers
@@ -70,6 +73,8 @@ class Output:
         group is started before the previous one is out.
     counters, end : int
         Words of a packet after the task; 0 for none.
+    ends : (cores,) bool array
+        Whether the task is the core's last one, so that ``end`` follows.
     """
 
     rows: int
@@ -78,6 +83,7 @@ class Output:
     membrane: bool
     counters: int
     end: int
+    ends: Bools
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,7 @@ class Cores:
         )
         # Cores that compute nothing finish when the map is there, and report that before the
         # others.
-        idle: Bools = ~np.asarray(runs.there.any(axis=0))
+        idle: Bools = runs.cores & ~np.asarray(runs.there.any(axis=0))
         waited = np.maximum(start, complete + 1)
         nothing = np.maximum(waited + timing.found_to_issued(self.config) + 2, self.neuron) + 2
         told = self._merger.take(nothing, idle, output.counters) if output.counters else nothing
@@ -213,13 +219,16 @@ class Cores:
         finder = np.where(idle, waited, done.finder)
         sent = np.where(idle, told, done.sent)
         if output.counters:
-            sent = self._merger.take(sent, ~idle, output.counters)
+            sent = self._merger.take(sent, runs.cores & ~idle, output.counters)
         if output.end:
-            sent = self._merger.take(sent, np.ones_like(idle), output.end)
-        self.scan = np.maximum(finder, complete) + self._scan_read
-        self.neuron = np.maximum(sent, done.gone) + self._neuron_read
+            sent = self._merger.take(sent, output.ends, output.end)
+        scan = np.maximum(finder, complete) + self._scan_read
+        neuron = np.maximum(sent, done.gone) + self._neuron_read
+        self.scan = np.where(runs.cores, scan, self.scan)
+        self.neuron = np.where(runs.cores, neuron, self.neuron)
         self._issuer = done.issuer
-        self.settled = np.where(idle, nothing, done.settled)
+        settled = np.where(idle, nothing, done.settled)
+        self.settled = np.where(runs.cores, settled, self.settled)
         return last_row
 
     def _scanned(self, task: Task, r: int, done: _Progress, complete: Integers) -> _Progress:

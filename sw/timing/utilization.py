@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
-from ..mapping.maps import group_size
 
 __all__ = ["neuron_bound", "utilization"]
 
@@ -36,13 +35,10 @@ def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
     full, rest = divmod(mapping.steps, mapping.window)
     passes = full * -(-mapping.window // config.neuron_steps) + -(-rest // config.neuron_steps)
     fullest = []
-    for i, layer in enumerate(network.layers):
-        positions, size = mapping.grid(i), group_size(network, config, i)
+    for i in range(len(network.layers)):
+        positions, groups = mapping.grid(i), mapping.groups[i]
         fullest.append(max(
-            positions.positions(tile) * (
-                min(layer.channels, (tile.first_group + tile.groups) * size)
-                - tile.first_group * size
-            )
+            positions.positions(tile) * len(groups.outputs(tile.first_group, tile.groups))
             for tile in mapping.tiles[i] if tile.groups
         ))
     return np.array(fullest, dtype=np.int64) * passes

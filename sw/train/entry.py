@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +186,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         seconds=round(run.seconds, 1),
         threads=threads,
         torch_device=run.devices,
-        settings=asdict(run.plan),
+        settings=run.plan.as_dict(),
         network=network,
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..network import Neuron, Shifts
+from ..network import Leak, Neuron, Shifts
 from ..spec.array import LIMITS
 from ..support.values import exact_int
 from .fused import Rule, Subtracting
@@ -95,7 +95,7 @@ class ExactNeuron:
 
     Parameters
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         As in ``stablespike.Neuron``.
     reset : {"subtract", "zero", "none"}
         As in ``stablespike.Neuron``.
@@ -107,7 +107,7 @@ class ExactNeuron:
         As in ``stablespike.Neuron``.
     fires : bool
         As in ``stablespike.Neuron``.
-    synapse_leak : (int or None, int or None), optional
+    synapse_leak : Leak or (int or None, int or None), optional
         As in ``stablespike.Neuron``.
     state_bits : int
         Width V of membrane and synaptic current, clamped to ``-2**(V-1) .. 2**(V-1) - 1``.
@@ -139,9 +139,12 @@ class ExactNeuron:
     def neuron(self, threshold: Any) -> Neuron:
         """Return the neurons of a network with these settings and integer thresholds."""
         return Neuron(
-            leak=self.leak, threshold=threshold if self.fires else None, reset=self.reset,
+            leak=Leak.of(self.leak), threshold=threshold if self.fires else None, reset=self.reset,
             reset_timing=self.reset_timing, compare=self.compare, v_init=self.v_init,
-            fires=self.fires, synapse_leak=self.synapse_leak,
+            fires=self.fires,
+            synapse_leak=(
+                None if self.synapse_leak is None else Leak.of(self.synapse_leak, "synapse_leak")
+            ),
         )
 
     def __call__(
@@ -224,9 +227,8 @@ class ExactNeuron:
 
     def _leaked(self, value: torch.Tensor, leak: Shifts) -> torch.Tensor:
         left = value
-        for shift in leak:
-            if shift is not None:
-                left = left - straight_through(value * 2.0**-shift, torch.floor)
+        for sign, shift in Leak.of(leak).terms:
+            left = left.add(straight_through(value * 2.0**-shift, torch.floor), alpha=sign)
         return left
 
     def _clamped(self, value: torch.Tensor) -> torch.Tensor:

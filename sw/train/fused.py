@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..network import Shifts
+from ..network import Leak, Shifts
 from ..network.quantize import leak_factor
 
 __all__ = ["Rule", "Subtracting"]
@@ -23,7 +23,7 @@ class Rule(NamedTuple):
 
     Attributes
     ----------
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Shifts of the membrane.
     strict : bool
         Whether a neuron fires only above the threshold.
@@ -115,7 +115,6 @@ class Subtracting(torch.autograd.Function):
 
 def _leaked(value: torch.Tensor, leak: Shifts) -> torch.Tensor:
     left = value
-    for shift in leak:
-        if shift is not None:
-            left = left - (value * 2.0**-shift).floor_()
+    for sign, shift in Leak.of(leak).terms:
+        left = torch.add(left, (value * 2.0**-shift).floor_(), alpha=sign)
     return left

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import prod
+from typing import Any
 
-from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Neuron, Shifts
+from ..network import COMPARES, RESET_TIMINGS, RESETS, WEIGHT_BITS, Leak, Shifts
 from ..spec.array import LIMITS
 from ..support.errors import FileError
 from ..support.values import exact_choice, exact_int
@@ -74,7 +75,7 @@ class Recipe:
         Width of an accumulator of the array.
     steps : int
         Steps of a sample.
-    leak : (int or None, int or None)
+    leak : Leak or (int or None, int or None)
         Shifts of the neurons that fire, as in ``stablespike.Neuron``.
     reset : {"subtract", "zero", "none"}
         Reset of the neurons that fire, as in ``stablespike.Neuron``.
@@ -82,9 +83,9 @@ class Recipe:
         Step of their reset, as in ``stablespike.Neuron``.
     compare : {"ge", "gt"}
         Their comparison with the threshold, as in ``stablespike.Neuron``.
-    synapse_leak : (int or None, int or None), optional
+    synapse_leak : Leak or (int or None, int or None), optional
         Shifts of their synaptic current, as in ``stablespike.Neuron``.
-    readout_leak : (int or None, int or None)
+    readout_leak : Leak or (int or None, int or None)
         Shifts of the last layer, which is read by its membrane.
     quantizer : {"steps", "brevitas-channel", "brevitas-power-of-two"}
         How latent weights become integers. "steps": they are in weight steps, and the scale of a
@@ -207,8 +208,10 @@ class Recipe:
         exact_int("side", self.side, 1, side)
         if side % self.side:
             raise ValueError(f"side must divide the {side} pixels of {self.dataset}: {self.side}")
-        Neuron(leak=self.leak, threshold=1, synapse_leak=self.synapse_leak)
-        Neuron(leak=self.readout_leak, fires=False)
+        Leak.of(self.leak)
+        Leak.of(self.readout_leak, "readout_leak")
+        if self.synapse_leak is not None:
+            Leak.of(self.synapse_leak, "synapse_leak")
         self._check_numbers()
         self._check_convolutions()
         bits = self.acc_bits - 1 + (0 if self.events else self.pixel_bits)
@@ -270,6 +273,18 @@ class Recipe:
     def events(self) -> bool:
         """Whether the samples are recordings of events, not images."""
         return self.dataset in EVENT_DATASETS
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name, as values that JSON can hold."""
+        # asdict would copy leaks, which are not plain tuples.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        synapse = None if self.synapse_leak is None else Leak.of(self.synapse_leak).plain
+        return values | {
+            "convolutions": tuple(asdict(each) for each in self.convolutions),
+            "leak": Leak.of(self.leak).plain,
+            "synapse_leak": synapse,
+            "readout_leak": Leak.of(self.readout_leak).plain,
+        }
 
     def plain(self) -> Recipe:
         """Return the same recipe without distortions."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +291,7 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """Return what a checkpoint must have in common with the run."""
-        return {"name": self.name, "seed": self.seed, **asdict(self.plan)}
+        return {"name": self.name, "seed": self.seed, **self.plan.as_dict()}
 
 
 def _checkpoint(file: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The reference by hand-computed cases; golden, written apart from it, is compared elsewhere."""
 
+import math
+
 import numpy as np
 import pytest
 import stablespike as ss
@@ -37,6 +39,10 @@ def test_current_is_bias_and_scaled_sum():
         ({"leak": (1, 2)}, 100, 0, 0, (5, 1)),
         ({"leak": (1, 1)}, 101, 0, 5, (6, 0)),
         ({"leak": (0, None)}, 77, 0, 3, (3, 0)),
+        # -35 - (-35 >> 1) + (-35 >> 4) = -35 + 18 - 3
+        ({"leak": ss.Leak(1, 4, add=True)}, -35, 0, 0, (-20, 0)),
+        ({"leak": ss.Leak(0, 3, add=True)}, 77, 0, 3, (12, 0)),
+        ({"leak": ss.Leak(0, 15, add=True)}, -1, 0, 0, (-1, 0)),
         # subtract, at and above the threshold of 20
         ({}, 15, 0, 5, (0, 1)),
         ({"compare": "gt"}, 15, 0, 5, (20, 0)),
@@ -64,6 +70,20 @@ def test_synaptic_current():
     assert neuron_step(neuron, 100, 0, 0, 32767, 32767, 16) == (32767 - 100, 1, 32767)
     integrating = ss.Neuron(threshold=100, synapse_leak=(None, None))
     assert neuron_step(integrating, 100, 0, 0, 7, -9, 16) == (-2, 0, -2)
+
+
+def test_an_added_term_at_every_membrane():
+    """Every shift: both terms round down, and what is left needs no more bits than the membrane."""
+    for a in range(16):
+        for c in range(a + 1, 16):
+            leak = ss.Leak(a, c, add=True)
+            plain = ss.Neuron(leak=leak, threshold=1, fires=False)
+            synapse = ss.Neuron(leak=(0, None), threshold=1, fires=False, synapse_leak=leak)
+            for v in range(-128, 128):
+                left = v - math.floor(v / 2**a) + math.floor(v / 2**c)
+                assert -128 <= left <= 127
+                assert neuron_step(plain, 1, v, 0, 0, 0, 8) == (left, 0, 0)
+                assert neuron_step(synapse, 1, 99, 0, v, 0, 8) == (left, 0, left)
 
 
 def test_skeleton():

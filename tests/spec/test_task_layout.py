@@ -52,7 +52,7 @@ def test_synapse_fields_only_with_the_option():
         names(task_layout(ArrayConfig(synaptic_current=on))) for on in (True, False)
     )
     assert {n for n in with_option if n.startswith("synapse")} == {
-        "synapse_a", "synapse_a_on", "synapse_c", "synapse_c_on", "synapse_on",
+        "synapse_a", "synapse_a_on", "synapse_c", "synapse_c_on", "synapse_add", "synapse_on",
     }
     assert set(with_option) - set(without) == {n for n in with_option if n.startswith("synapse")}
 

@@ -128,42 +128,42 @@ class Board:
         for tag, (layer, run) in program.layer_tags.items():
             spikes, stable = result.words[layer][0], result.skeleton_words[layer][0]
             values_read = result.readout if run == "spikes" else result.readout_skeleton
-            issued = []
-            for core, (first, groups, *_) in enumerate(program.tiles[layer]):
-                source = [word for word in emitted[layer] if word]
-                issued.append(len(source) * groups)
-                for group in range(groups):
-                    at = (first + group) * config.lanes
-                    lanes = slice(at, at + config.lanes)
-                    source = (tag, group, core)
+            source = [word for word in emitted[layer] if word]
+            busiest = max(tile.groups for tile in program.tiles[layer])
+            clock = self.clock + len(source) * busiest + 10
+            tasks = [
+                (core, part) for core in range(config.cores)
+                for part, _ in program.parts(layer, core)
+            ]
+            for core, part in tasks:
+                outputs = program.groups[layer].outputs
+                for group in range(part.groups):
+                    lanes = outputs(part.first_group + group)
+                    place = (tag, group, core)
                     if run == "spikes" and reports & ReportFlags.TRACE:
                         for kind, words in (
                             (ReportKind.TRACE_SPIKES, spikes), (ReportKind.TRACE_SKELETON, stable)
                         ):
-                            packets[core].append(packet(kind, *source, self._row(words[lanes])))
+                            row = self._row([words[n] for n in lanes])
+                            packets[core].append(packet(kind, *place, row))
                     if layer == len(network.layers) - 1:
                         if network.readout != "membrane":
                             words = self._last_words(result, program, run)
-                            packets[core].append(
-                                packet(ReportKind.WORDS, *source, self._row(words[lanes]))
-                            )
+                            row = self._row([words[n] for n in lanes])
+                            packets[core].append(packet(ReportKind.WORDS, *place, row))
                         elif head["last"]:
-                            v = [value & 0xFFFF for value in values_read[lanes]]
-                            packets[core].append(packet(ReportKind.MEMBRANE, *source, v))
-            if run != "spikes":
-                continue
-            self.clock += max(issued) + 10
-            if reports & ReportFlags.COUNTERS:
-                for core, (first, groups, *_) in enumerate(program.tiles[layer]):
-                    lanes = slice(first * config.lanes, (first + groups) * config.lanes)
+                            v = [values_read[n] & 0xFFFF for n in lanes]
+                            packets[core].append(packet(ReportKind.MEMBRANE, *place, v))
+                if run == "spikes" and reports & ReportFlags.COUNTERS:
+                    own = outputs(part.first_group, part.groups)
                     values = {
-                        "issued": issued[core],
-                        "popcount": sum(word.bit_count() for word in emitted[layer]) * groups,
-                        "spikes": sum(word.bit_count() for word in spikes[lanes]),
-                        "stable": sum(word.bit_count() for word in stable[lanes]),
+                        "issued": len(source) * part.groups,
+                        "popcount": sum(word.bit_count() for word in source) * part.groups,
+                        "spikes": sum(spikes[n].bit_count() for n in own),
+                        "stable": sum(stable[n].bit_count() for n in own),
                         "wait": 2,
                         "drain": 5,
-                        "end": self.clock + core,
+                        "end": clock + core,
                     }
                     words = [
                         values[name] >> 16 * i & 0xFFFF
@@ -171,6 +171,9 @@ class Board:
                         for i in range(count)
                     ]
                     packets[core].append(packet(ReportKind.COUNTERS, tag, 0, core, words))
+            if run != "spikes":
+                continue
+            self.clock = clock
             emitted.append(stable if network.layers[layer].emit == "skeleton" else spikes)
         self.clock += 5
         return b"".join(self._merged(self.change(self._ended(packets))))

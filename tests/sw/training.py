@@ -37,7 +37,8 @@ def membranes(network: Any, images: np.ndarray, steps: int) -> tuple[np.ndarray,
     v, out, trace = np.zeros_like(current), np.zeros((len(images), 10), np.int64), []
 
     def leaked(value: np.ndarray, neuron: Any) -> np.ndarray:
-        return value - sum(value >> shift for shift in neuron.leak if shift is not None)
+        a, c = (0 * value if shift is None else value >> shift for shift in neuron.leak)
+        return value - a + (c if neuron.leak.add else -c)
 
     for _ in range(steps):
         u = np.clip(leaked(v, hidden.neuron) + current, -(2**15), 2**15 - 1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import combinations, product
 from random import Random
 from typing import Any
 
 import cocotb
 from stablespike.hw.neurons.neuron_unit import TAG_BITS, state_layout
 from stablespike.hw.scan.lanes import current_bits, sum_bits
-from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Neuron
+from stablespike.network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from stablespike.spec import ArrayConfig
 from stablespike.spec.reference import neuron_step
 from stablespike.spec.timing import input_stages, neuron_latency, step_stages
@@ -185,24 +185,28 @@ async def computes_what_the_reference_does(dut):
 
 
 _SHIFTS = (None, 0, 1, 2, 3, 4, 7, 15)
+_LEAKS = [Leak(a, c) for a, c in product(_SHIFTS, _SHIFTS)]
+# An odd number of them, twice: once in the membrane and once in the synapse.
+_LEAKS += 2 * [Leak(a, c, add=True) for a, c in combinations(_SHIFTS[1:], 2)]
 
 
 @cocotb.test()
 async def leaks_every_membrane(dut):
-    """At 8 bits: every v with pairs of every kind of shift, in membrane and synapse."""
+    """At 8 bits: every v with pairs of every kind of shift, subtracted and added, in membrane and
+    synapse."""
     config = array_config()
     if config.state_bits != 8:
         return
     bench = await start(dut)
     membranes = range(-128, 128)
     blank = [0] * config.neuron_steps
-    for number, (a, c) in enumerate(product(_SHIFTS, _SHIFTS)):
+    for number, leak in enumerate(_LEAKS):
         on_synapse = config.synaptic_current and number % 2 == 1
         neuron = Neuron(
-            leak=(None, None) if on_synapse else (a, c), fires=False,
-            synapse_leak=(a, c) if on_synapse else None,
+            leak=Leak() if on_synapse else leak, fires=False,
+            synapse_leak=leak if on_synapse else None,
         )
-        step = 1 if number % 4 < 2 else 2
+        step = 1 if leak.add or number % 4 < 2 else 2
         entries = [
             Entry(1, 0, 0 if on_synapse else v, v & 1, v if on_synapse else 0, blank, 1)
             for v in membranes[:: step]

@@ -1,4 +1,4 @@
-"""Torch modules of snnTorch and SpikingJelly: recorded, and read into operations.
+"""Torch modules of snnTorch and SpikingJelly, read into operations.
 
-May import what ``importers`` may, and its modules.
+May import what ``importers`` may, its modules and ``importers.tracing``.
 """

@@ -14,14 +14,9 @@ from torch import nn
 from ...support.errors import NotExpressible
 from ..semantics import Floats, finite
 
-__all__ = ["check_brevitas", "is_brevitas", "quantized_bias", "quantized_weight"]
+__all__ = ["check_brevitas", "quantized_bias", "quantized_weight"]
 
 _WEIGHTS = "QuantLinear, QuantConv1d or QuantConv2d"
-
-
-def is_brevitas(module: nn.Module) -> bool:
-    """Whether a module is a layer of brevitas, or of a class derived from one."""
-    return any(each.__module__.startswith("brevitas.nn.") for each in type(module).__mro__)
 
 
 def check_brevitas(name: str, kind: str, child: Any) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
 from ...support.errors import NotExpressible
 from ..framework import Framework
-from ..operations import Affine, Conv, Neurons, Operation, Scaling
+from ..operations import Affine, Conv, Operation, Scaling
 from ..semantics import Floats, finite
-from .brevitas import check_brevitas, is_brevitas
-from .forward import single_step, takes_all_steps
-from .recording import EACH_STEP, NEAREST
+from ..tracing.forward import in_one_step, single_step
+from ..tracing.recording import EACH_STEP, NEAREST, is_brevitas
+from .brevitas import check_brevitas
 from .torch_layers import NORMS, kind_of, torch_operation
 
-__all__ = ["SILENT", "check_linear", "check_module", "operation"]
+__all__ = ["SILENT", "check_linear", "check_module", "operations"]
 
 
 SILENT = (
@@ -26,6 +28,10 @@ SILENT = (
 # Layers of SpikingJelly that keep something from step to step, although they are no neurons.
 _BY_NAME = {
     **dict.fromkeys((f"BatchNormThroughTime{axes}d" for axes in (1, 2, 3)), EACH_STEP),
+    **dict.fromkeys(
+        (f"TemporalEffectiveBatchNorm{axes}d" for axes in (1, 2, 3)),
+        ("it has another scale for each step", "one BatchNorm for all steps, trained again"),
+    ),
     "NeuNorm": ("it divides by a running mean of the spikes", "BatchNorm2d"),
     "DropConnectLinear": ("it draws random numbers after training too", "Linear"),
 }
@@ -56,24 +62,13 @@ def check_module(name: str, child: nn.Module) -> None:
             finite(name, kind, key, value)
 
 
-def operation(name: str, child: nn.Module, framework: Framework) -> Operation:
-    """Return the operation of one layer."""
-    kind = kind_of(child)
-    if isinstance(child, framework.base):
-        return _neurons(name, kind, child, framework)
-    return torch_operation(name, child)
-
-
-def _neurons(name: str, kind: str, child: nn.Module, framework: Framework) -> Neurons:
-    if framework.is_neuron(child):
-        return Neurons(name, kind, framework.neurons[type(child)](name, child))
-    known = [each for each in framework.neurons if isinstance(child, each)]
-    reason = (
-        f"it is a subclass of {known[0].__name__}, whose rule may be another"
-        if known
-        else "no neuron of this array computes its rule"
-    )
-    raise NotExpressible(name, kind, reason, framework.nearest)
+def operations(name: str, child: nn.Module, framework: Framework) -> Sequence[Operation]:
+    """Return the operations of one layer; it is tried whether they are what it computes."""
+    if framework.is_layer(child):
+        return framework.operations(name, child)
+    op = torch_operation(name, child)
+    check_linear(op, child)
+    return [op]
 
 
 def check_linear(op: Operation, child: nn.Module) -> None:
@@ -90,7 +85,7 @@ def check_linear(op: Operation, child: nn.Module) -> None:
     )
     drawn = torch.rand(_trial_shape(op, child), generator=generator).to(place, dtype)
     with torch.no_grad(), single_step([child]):
-        found = _numbers(_called(child, drawn))
+        found = _numbers(in_one_step(child, drawn))
     wanted = _computed(op, _numbers(drawn))
     # float16 parameters and a different order of the sums cause errors well below these.
     error = max(1e-3, 4 * torch.finfo(dtype).eps)
@@ -99,14 +94,6 @@ def check_linear(op: Operation, child: nn.Module) -> None:
             op.name, op.kind, "it computes something else than its weights and biases say",
             f"the plain torch.nn.{op.kind}",
         )
-
-
-def _called(child: nn.Module, values: torch.Tensor) -> torch.Tensor:
-    """Return what a layer makes of a batch, also one that is only called with all steps."""
-    whole = takes_all_steps(child)
-    result = nn.Module.__call__(child, values[None] if whole else values)
-    tensor: torch.Tensor = getattr(result, "value", result)
-    return tensor[0] if whole else tensor
 
 
 def _numbers(values: torch.Tensor) -> Floats:

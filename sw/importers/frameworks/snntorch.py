@@ -11,17 +11,23 @@ import torch
 from ...network import Network
 from ...support.errors import NotExpressible
 from ..framework import Framework, imported
+from ..operations import Neurons, Operation
 from ..semantics import (
     Cell,
+    Decay,
     checked_decay,
+    checked_decays,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
     squeezed,
     tidy,
 )
 from ..settings import Options, Settings
+from .layers import operations
 from .modules import check_step, checked_module, checked_shape, convert_module
+from .refused import SNNTORCH, refused_types
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -79,29 +85,43 @@ def from_snntorch(
         neurons={
             snntorch.Leaky: _leaky, snntorch.Synaptic: _synaptic, snntorch.Lapicque: _lapicque,
             snntorch.RLeaky: _recurrent, snntorch.RSynaptic: _recurrent,
+            snntorch.StateLeaky: _state_leaky,
         },
-        base=snntorch.SpikingNeuron,
+        composed={snntorch.LinearLeaky: _linear_leaky},
+        base=(snntorch.SpikingNeuron, snntorch.LeakyParallel),
+        refused=refused_types(snntorch, SNNTORCH),
         silent=(),
-        reset=lambda child: child.reset_mem(),
+        whole=(snntorch.StateLeaky, snntorch.LinearLeaky),
+        quiet=lambda child: isinstance(child, snntorch.StateLeaky) and not child.output,
+        flat=(snntorch.LinearLeaky,),
+        reset=_reset,
         nearest=(
-            "Leaky, Synaptic, Lapicque, RLeaky or RSynaptic, as the documentation's table has them"
+            "Leaky, Synaptic, Lapicque, RLeaky, RSynaptic, StateLeaky or LinearLeaky, as the "
+            "documentation's table has them"
         ),
         assumed="a spike where mem > threshold, membranes 0 at the start of a sample",
     )
     return convert_module(checked_module(module), shape, sample, framework, settings)
 
 
+def _reset(child: Any) -> None:
+    # Neurons that take all steps in one call start from 0 in each.
+    if hasattr(child, "reset_mem"):
+        child.reset_mem()
+
+
 def _leaky(name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
     decay = _decay(name, kind, "beta", neuron.beta)
-    return _cell(name, kind, neuron, decay, None, f"beta={decay:.6g}")
+    return _cell(name, kind, neuron, decay, None, f"beta={described_decay(decay)}")
 
 
 def _synaptic(name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
     decay = _decay(name, kind, "beta", neuron.beta)
     synapse = _decay(name, kind, "alpha", neuron.alpha)
-    return _cell(name, kind, neuron, decay, synapse, f"alpha={synapse:.6g}, beta={decay:.6g}")
+    described = f"alpha={described_decay(synapse)}, beta={described_decay(decay)}"
+    return _cell(name, kind, neuron, decay, synapse, described)
 
 
 def _recurrent(name: str, neuron: Any) -> Cell:
@@ -122,34 +142,60 @@ def _recurrent(name: str, neuron: Any) -> Cell:
     return replace(cell, recurrent=weight, recurrent_bias=bias)
 
 
+def _state_leaky(name: str, neuron: Any) -> Cell:
+    kind = type(neuron).__name__
+    if neuron.kernel_truncation_steps is not None:
+        raise NotExpressible(
+            name, kind, "kernel_truncation_steps lets a membrane forget the steps before the last "
+            f"{neuron.kernel_truncation_steps}", "kernel_truncation_steps=None",
+        )
+    # Its membrane keeps exp(-1 / tau) of itself per step, not its beta, which is 1 - 1 / tau.
+    tau = one_value(name, kind, "tau", neuron.tau, "a layer has one leak")
+    decay = checked_decay(name, kind, "exp(-1 / tau)", float(np.exp(-1 / tau)))
+    _check_output(name, kind, neuron)
+    source = f"snntorch.{kind}(tau={tau:.6g})"
+    if not neuron.output:
+        return Cell(source=f"{source}, its membrane", decay=decay, threshold=None)
+    threshold = squeezed(tidy(checked_threshold(name, kind, neuron.threshold)))
+    return Cell(source=source, decay=decay, threshold=threshold, reset="none", compare="gt")
+
+
+def _linear_leaky(name: str, neuron: Any, framework: Framework) -> list[Operation]:
+    weights = operations(f"{name}.linear", neuron.linear, framework)
+    return [*weights, Neurons(name, type(neuron).__name__, _state_leaky(name, neuron))]
+
+
 def _lapicque(name: str, neuron: Any) -> Cell:
     kind = "Lapicque"
-    resistance, capacity, step = (
-        one_value(name, kind, each, getattr(neuron, each), "a layer has one leak")
-        for each in ("R", "C", "time_step")
+    resistance = finite(name, kind, "R", neuron.R)
+    # The input is multiplied by a value of these two.
+    capacity, step = (
+        one_value(name, kind, each, getattr(neuron, each), "the array does not multiply")
+        for each in ("C", "time_step")
     )
     # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
-    decay = checked_decay(
+    decay = checked_decays(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )
     return _cell(
-        name, kind, neuron, decay, None, f"R={resistance:.6g}, C={capacity:.6g}",
+        name, kind, neuron, decay, None, f"R={described_decay(squeezed(resistance))}, "
+        f"C={capacity:.6g}",
         gain=float(tidy(step / capacity)),
     )
 
 
-def _decay(name: str, kind: str, parameter: str, values: Any) -> float:
-    value = one_value(name, kind, parameter, values, "a layer has one leak")
+def _decay(name: str, kind: str, parameter: str, values: Any) -> Decay:
     # snnTorch 1.0 clamps its decays to 0 .. 1 in every step.
-    return checked_decay(name, kind, parameter, float(np.clip(value, 0, 1)))
+    clamped = np.clip(finite(name, kind, parameter, values), 0, 1)
+    return checked_decays(name, kind, parameter, clamped)
 
 
 def _cell(
     name: str,
     kind: str,
     neuron: Any,
-    decay: float,
-    synapse: float | None,
+    decay: Decay,
+    synapse: Decay | None,
     described: str,
     gain: float = 1.0,
 ) -> Cell:
@@ -193,6 +239,12 @@ def _checked_rule(name: str, kind: str, neuron: Any) -> str:
         raise NotExpressible(
             name, kind, "inhibition=True lets one neuron of a layer spike", "inhibition=False"
         )
+    _check_output(name, kind, neuron)
+    return reset
+
+
+def _check_output(name: str, kind: str, neuron: Any) -> None:
+    """Refuse what changes membranes or spikes behind the rule."""
     if neuron.state_quant:
         raise NotExpressible(
             name, kind, "state_quant rounds its membrane in its own way", "state_quant=False"
@@ -207,4 +259,3 @@ def _checked_rule(name: str, kind: str, neuron: Any) -> str:
         name, kind, "spike_grad", neuron.spike_grad, "mem > threshold",
         "a surrogate that is, such as snntorch.surrogate.atan()",
     )
-    return reset

@@ -9,14 +9,13 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ...support.errors import NotExpressible
-from ..operations import AdaptivePool, Affine, Conv, Operation, Pad, Pool, Reshape, Scaling
+from ..operations import AdaptivePool, Affine, Conv, Operation, Pad, Pool, Reshape, Scaling, Votes
 from ..semantics import Floats, finite
-from .brevitas import is_brevitas, quantized_bias, quantized_weight
-from .recording import NEAREST
+from ..tracing.recording import NEAREST, is_brevitas
+from .brevitas import quantized_bias, quantized_weight
 
-__all__ = ["NORMS", "WEIGHTS", "has_parts", "kind_of", "torch_operation"]
+__all__ = ["NORMS", "kind_of", "torch_operation"]
 
-WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 _POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
 _ADAPTIVE = (
@@ -42,14 +41,6 @@ def kind_of(module: nn.Module) -> str:
     if parametrize.is_parametrized(module):
         return parametrize.type_before_parametrizations(module).__name__
     return type(module).__name__
-
-
-def has_parts(module: nn.Module) -> bool:
-    """Whether a module is one layer even if it has children.
-
-    A layer of torch has them if its weights are parametrized, and those of brevitas always do.
-    """
-    return isinstance(module, (*WEIGHTS, *NORMS)) or is_brevitas(module)
 
 
 def torch_operation(name: str, child: nn.Module) -> Operation:
@@ -133,7 +124,7 @@ def _convolution(name: str, kind: str, child: nn.Conv1d | nn.Conv2d) -> Conv:
     )
 
 
-def _pool(name: str, kind: str, child: Any) -> Pool:
+def _pool(name: str, kind: str, child: Any) -> Pool | Votes:
     average = isinstance(child, (nn.AvgPool1d, nn.AvgPool2d))
     axes = 1 if isinstance(child, (nn.AvgPool1d, nn.MaxPool1d)) else 2
     if not average:
@@ -144,6 +135,8 @@ def _pool(name: str, kind: str, child: Any) -> Pool:
     size, stride, padding = (
         _sizes(each, axes) for each in (child.kernel_size, child.stride, child.padding)
     )
+    if average and axes == 1 and (stride, padding, child.ceil_mode) == (size, (0,), False):
+        return Votes(name, kind, size[0])
     return Pool(
         name, kind, "average" if average else "max", size, stride, padding, child.ceil_mode,
         getattr(child, "count_include_pad", True), getattr(child, "divisor_override", None),
@@ -179,10 +172,6 @@ def _unflatten(name: str, kind: str, child: nn.Unflatten) -> Reshape:
 
 
 def _batch_norm(name: str, kind: str, child: Any) -> Scaling:
-    if hasattr(child, "scale"):  # TemporalEffectiveBatchNorm of SpikingJelly
-        raise NotExpressible(
-            name, kind, "it has another scale for each step", "BatchNorm, one for all steps"
-        )
     mean = finite(name, kind, "running_mean", child.running_mean)
     variance = finite(name, kind, "running_var", child.running_var)
     factor = 1.0 / np.sqrt(variance + child.eps)

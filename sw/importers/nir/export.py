@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ...network import Conv2d, Layer, Network, Neuron, PixelInput
-from ...network.quantize import leak_factor
+from ...network import Conv2d, Layer, Leak, Network, Neuron, PixelInput
+from ...network.neurons import plain_leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import positive
 from ..framework import imported
+from ..leaks import factors
 from .graph import METADATA
 
 __all__ = ["not_carried", "to_nir"]
@@ -46,7 +47,7 @@ def not_carried(network: Network) -> tuple[str, ...]:
         "the widths of weights, states and their fraction, and the clamp of the membrane",
         f"the readout, {network.readout}",
     ]
-    if any(leak_factor(n.leak) < 1 or n.synapse_leak for n in neurons):
+    if any(np.min(factors(n.leak)) < 1 or n.synapse_leak for n in neurons):
         lines.append("the rounding of the leak, which is a difference of shifts")
     if firing:
         rules = sorted({f"{n.reset}, {n.reset_timing}" for n in firing})
@@ -191,13 +192,20 @@ def _neurons(
     neuron, shape, name = layer.neuron, network.neuron_shapes[index], network.layer_name(index)
     kind = type(layer).__name__
     kept = {METADATA: json.dumps(_rule(neuron, one))}
-    decay = leak_factor(neuron.leak)
-    for shifts in (neuron.leak, neuron.synapse_leak or (None, None)):
-        if leak_factor(shifts) < 0:
-            raise NotExpressible(
-                name, kind, f"the leak {shifts} inverts the sign of the state, which no time "
-                "constant does", "a leak of at most all of it",
-            )
+    decay, synapse = (
+        np.reshape(factors(leak), (-1, *[1] * (len(shape) - 1)))
+        for leak in (neuron.leak, neuron.synapse_leak or Leak())
+    )
+    if min(decay.min(), synapse.min()) < 0:
+        raise NotExpressible(
+            name, kind, "a leak inverts the sign of the state, which no time constant does",
+            "a leak of at most all of it",
+        )
+    if (decay == 1).any() and (decay < 1).any():
+        raise NotExpressible(
+            name, kind, "NIR has no neurons of which some leak and some do not",
+            "leaks in all neurons of a layer, or in none",
+        )
     # NIR has one value per neuron; the neurons of a channel share theirs.
     threshold = np.broadcast_to(
         (layer.threshold / one).reshape(-1, *[1] * (len(shape) - 1)), shape
@@ -206,12 +214,11 @@ def _neurons(
     if neuron.fires:
         rest |= {"v_threshold": threshold, "v_reset": np.zeros(shape)}
 
-    def tau(factor: float) -> Any:
-        return np.full(shape, dt / (1.0 - factor))
+    def tau(factor: Any) -> Any:
+        return np.broadcast_to(dt / (1.0 - factor), shape).copy()
 
     if neuron.synapse_leak is not None:
-        synapse = leak_factor(neuron.synapse_leak)
-        if decay == 1 or synapse == 1 or not neuron.fires:
+        if (decay == 1).any() or (synapse == 1).any() or not neuron.fires:
             raise NotExpressible(
                 name, kind, "NIR has no neuron with a synaptic current that does not leak, or "
                 "that never fires", "leaks in membrane and synapse, and neurons that fire",
@@ -220,7 +227,7 @@ def _neurons(
             tau_syn=tau(synapse), tau_mem=tau(decay), r=tau(decay) / dt,
             w_in=tau(synapse) / dt, **rest,
         )
-    if decay == 1:
+    if (decay == 1).all():
         del rest["v_leak"]
         node = nir.IF if neuron.fires else nir.I
         return node(r=np.full(shape, 1.0 / dt), **rest)
@@ -234,7 +241,7 @@ def _rule(neuron: Neuron, one: float) -> dict[str, Any]:
         "reset": neuron.reset,
         "reset_timing": neuron.reset_timing,
         "compare": neuron.compare,
-        "leak": neuron.leak,
-        "synapse_leak": neuron.synapse_leak,
+        "leak": plain_leaks(neuron.leak),
+        "synapse_leak": plain_leaks(neuron.synapse_leak),
         "v_init": neuron.v_init / one,
     }

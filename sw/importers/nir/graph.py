@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...support.errors import FileError, NotExpressible
+from ..foreign import told
 from ..framework import imported
 
 __all__ = ["FIRING", "METADATA", "chained", "kept_metadata", "read_graph"]
@@ -44,6 +45,9 @@ def read_graph(source: Any) -> tuple[Any, str]:
         raise FileError(f"{path} does not exist; expected a NIR file")
     if os.path.isdir(path):
         raise FileError(f"{path} is a directory; expected a NIR file")
+    other = told(path)
+    if other is not None:
+        raise FileError(other)
     try:
         graph = _read(nir, path)
     except Exception as error:  # nir and h5py raise whatever the bytes lead to

@@ -18,8 +18,10 @@ import numpy as np
 from ...network import COMPARES, EMITS, Network, PixelInput, SpikeInput
 from ...support.errors import FileError
 from ...support.values import exact_choice
+from ..asking import ask_together
 from ..convert import convert
 from ..graph import FloatNetwork, assemble
+from ..layers import FloatLayer
 from ..operations import Shape
 from ..settings import Options, Settings
 from .graph import METADATA, chained, kept_metadata, read_graph
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["from_nir"]
+
+# With these, reading goes on to what else must be asked for. No time constant is shorter than the
+# step, and a reset to v_reset takes any v_reset.
+_STAND_INS = {
+    "dt": 1e-12, "reset": "zero", "reset_timing": "same_step", "cuba_current": "new", "v_init": 0.0,
+}
 
 
 def from_nir(
@@ -96,6 +104,23 @@ def from_nir(
     if kept:
         pins, values = _pinned(name, kept, pins, values)
     settings = Settings(**values)
+
+    def read(filled: Mapping[str, Any]) -> tuple[Shape, tuple[FloatLayer, ...], tuple[str, ...]]:
+        return _read(graph, replace(pins, **filled), settings)
+
+    shape, layers, assumed = ask_together(read, _STAND_INS, settings.missing)
+    if kept and len(kept["layers"]) != len(layers):
+        raise FileError(
+            f"{name}: its {METADATA!r} metadata is of {len(kept['layers'])} layers, not of the "
+            f"{len(layers)} it has"
+        )
+    return convert(FloatNetwork(name, shape, layers, assumed), settings)
+
+
+def _read(
+    graph: Any, pins: Pins, settings: Settings
+) -> tuple[Shape, tuple[FloatLayer, ...], tuple[str, ...]]:
+    """Return the shape of one step of one sample, the layers, and the semantics assumed."""
     nodes, back = chained(graph)
     shape = _input_shape(nodes[0], settings)
     reader = Reader(pins)
@@ -104,13 +129,7 @@ def from_nir(
     ]
     layers = assemble(ops, shape, settings.readout)
     _check_output(nodes[-1], prod(layers[-1].output_shape))
-    if kept and len(kept["layers"]) != len(layers):
-        raise FileError(
-            f"{name}: its {METADATA!r} metadata is of {len(kept['layers'])} layers, not of the "
-            f"{len(layers)} it has"
-        )
-    network = FloatNetwork(name, shape, layers, tuple(reader.assumed()))
-    return convert(network, settings)
+    return shape, layers, tuple(reader.assumed())
 
 
 def _pinned(

@@ -14,23 +14,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ...network import COMPARES, RESET_TIMINGS, RESETS, Neuron, Shifts
-from ...network.quantize import leak_factor
+from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
+from ...network.neurons import Leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
+from ..asking import Missing
+from ..leaks import factors
 from ..operations import Affine, Neurons, Operation, Scaling
 from ..semantics import (
     Cell,
+    Decay,
     Floats,
     checked_choice,
-    checked_decay,
+    checked_decays,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
+    shared,
     squeezed,
     tidy,
 )
@@ -173,22 +178,23 @@ class NeuronNode:
     def _values(self, parameter: str) -> Floats:
         return finite(self._name, self._kind, parameter, getattr(self._node, parameter))
 
-    def _dynamics(self) -> tuple[float, float | None, Floats]:
+    def _dynamics(self) -> tuple[Decay, Decay | None, Floats]:
         """Return the decays of membrane and synaptic current, and the gain of the input."""
         name, kind, dt = self._name, self._kind, self._dt()
-        gain, decay = self._positive("r"), 1.0
+        gain = self._positive("r")
+        decay: Decay = 1.0
+        synapse_decay: Decay | None = None
         if kind in ("IF", "I"):
             gain = gain * dt
         else:
             tau_name = "tau_mem" if kind == "CubaLIF" else "tau"
-            share = self._share(tau_name, "a layer has one leak", dt)
-            decay, gain = 1.0 - share, gain * share
-        decay = checked_decay(name, kind, "the decay 1 - dt / tau", decay)
-        synapse_decay = None
+            share = self._share(tau_name, dt)
+            decay = checked_decays(name, kind, "the decay 1 - dt / tau", 1.0 - share)
+            gain = gain * share
         if kind == "CubaLIF":
             self._check_current()
-            share = self._share("tau_syn", "a layer has one synaptic leak", dt)
-            synapse_decay = checked_decay(name, kind, "the decay 1 - dt / tau_syn", 1.0 - share)
+            share = self._share("tau_syn", dt)
+            synapse_decay = checked_decays(name, kind, "the decay 1 - dt / tau_syn", 1.0 - share)
             gain = gain * self._positive("w_in") * share
         for key, value in (("leak", decay), ("synapse_leak", synapse_decay)):
             _check_kept_leak(name, kind, key, self._kept, value)
@@ -202,25 +208,27 @@ class NeuronNode:
             )
         return values
 
-    def _share(self, tau_name: str, why: str, dt: float) -> float:
-        """Return ``dt / tau``, the share of a state that leaks in a step."""
-        tau = one_value(
-            self._name, self._kind, tau_name, getattr(self._node, tau_name), why
-        )
-        if not tau >= dt * (1 - _ROUNDING):
+    def _share(self, tau_name: str, dt: float) -> Floats:
+        """Return ``dt / tau``, the share of each state that leaks in a step; () if all are equal.
+        """
+        tau = shared(self._values(tau_name))
+        if not tau.size:
+            raise ValueError(f"{self._name} ({self._kind}): {tau_name} is empty")
+        if not tau.min() >= dt * (1 - _ROUNDING):
             raise ValueError(
-                f"{self._name} ({self._kind}): {tau_name} = {tau:g} must be at least dt = {dt:g}; "
-                "forward Euler has no such step"
+                f"{self._name} ({self._kind}): {tau_name} = {tau.min():g} must be at least dt = "
+                f"{dt:g}; forward Euler has no such step"
             )
-        return min(dt / tau, 1.0)
+        return np.minimum(dt / tau, 1.0)
 
     def _dt(self) -> float:
         dt = self._pins.dt
         if dt is None:
-            raise ValueError(
-                f"dt must be given: {self._name} ({self._kind}) is described in continuous time, "
-                "and a NIR file does not say the step (snnTorch and SpikingJelly write with 1e-4)"
-            )
+            raise Missing({
+                "dt": f"dt must be given: {self._name} ({self._kind}) is described in continuous "
+                "time, and a NIR file does not say the step (snnTorch and SpikingJelly write with "
+                "1e-4)"
+            })
         return positive("dt", dt)
 
     def _check_current(self) -> None:
@@ -253,7 +261,7 @@ class NeuronNode:
         reset = checked_choice(
             self._pins.reset, RESETS,
             f"reset must be given for {name} ({kind}): 'zero' (to v_reset, as NIR's equations do), "
-            "'subtract' the threshold, or 'none'",
+            "'subtract' the threshold (with reset_timing=), or 'none'",
         )
         if reset == "subtract":
             checked_choice(
@@ -277,11 +285,11 @@ class NeuronNode:
         value, name, kind = self._pins.v_init, self._name, self._kind
         if value is None:
             if origin.any() or v_leak.any():
-                raise ValueError(
-                    f"v_init must be given for {name} ({kind}): its v_leak or v_reset is not 0, "
-                    "and a NIR file does not say where membranes start; 'v_leak', 'v_reset' or a "
-                    "number"
-                )
+                raise Missing({
+                    "v_init": f"v_init must be given for {name} ({kind}): its v_leak or v_reset is "
+                    "not 0, and a NIR file does not say where membranes start; 'v_leak', 'v_reset' "
+                    "or a number"
+                })
             return np.zeros(())
         if value == "v_leak":
             return v_leak - origin
@@ -292,9 +300,9 @@ class NeuronNode:
         raise ValueError(f"v_init must be 'v_leak', 'v_reset' or a number, not {value!r}")
 
 
-def _described(kind: str, decay: float, synapse_decay: float | None) -> str:
-    synapse = "" if synapse_decay is None else f", synapse {synapse_decay:.6g}"
-    return f"NIR {kind}, decay {decay:.6g}{synapse}"
+def _described(kind: str, decay: Decay, synapse_decay: Decay | None) -> str:
+    synapse = "" if synapse_decay is None else f", synapse {described_decay(synapse_decay)}"
+    return f"NIR {kind}, decay {described_decay(decay)}{synapse}"
 
 
 def _neuron_count(name: str, kind: str, node: Any) -> int | None:
@@ -319,8 +327,7 @@ def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
                 exact_choice(key, kept[key], allowed)
         for key in ("leak", "synapse_leak"):
             if kept.get(key) is not None:
-                first, second = kept[key]
-                Neuron(leak=(first, second), fires=False)
+                Neuron(leak=kept[key], fires=False)
     except (TypeError, ValueError) as error:
         raise FileError(
             f"{name} ({kind}): its {METADATA!r} metadata is damaged ({error})"
@@ -329,20 +336,31 @@ def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
 
 
 def _check_kept_leak(
-    name: str, kind: str, key: str, kept: Mapping[str, Any], decay: float | None
+    name: str, kind: str, key: str, kept: Mapping[str, Any], decay: Decay | None
 ) -> None:
     """Refuse noted shifts that do not match the time constant, because someone changed one of
     them."""
     leak = _kept_leak(kept, key)
-    if leak is None or (decay is not None and abs(leak_factor(leak) - decay) < _ROUNDING):
+    if leak is None or (decay is not None and _same(factors(leak), decay)):
         return
-    found = "has none" if decay is None else f"says {decay:.6g}"
+    found = "has none" if decay is None else f"says {described_decay(decay)}"
+    shown = f"{key} {leak}" if isinstance(leak, Leak) else f"{len(leak)} different leaks for {key}"
     raise FileError(
-        f"{name} ({kind}): its {METADATA!r} metadata says {key} {leak}, a decay of "
-        f"{leak_factor(leak):.6g}, but its time constant {found}"
+        f"{name} ({kind}): its {METADATA!r} metadata says {shown}, a decay of "
+        f"{described_decay(factors(leak))}, but its time constant {found}"
     )
 
 
-def _kept_leak(kept: Mapping[str, Any], key: str) -> Shifts | None:
-    pair = kept.get(key)
-    return None if pair is None else (pair[0], pair[1])
+def _same(said: Decay, found: Decay) -> bool:
+    """Whether the decays of channels are those of their neurons."""
+    channels, neurons = np.asarray(said), np.asarray(found)
+    if channels.ndim and neurons.ndim:
+        if neurons.size % channels.size:
+            return False
+        neurons = neurons.reshape(channels.size, -1).T
+    return bool((np.abs(channels - neurons) < _ROUNDING).all())
+
+
+def _kept_leak(kept: Mapping[str, Any], key: str) -> Leaks | None:
+    shifts = kept.get(key)
+    return None if shifts is None else cast("Leaks", Neuron(leak=shifts, fires=False).leak)

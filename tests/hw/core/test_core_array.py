@@ -12,7 +12,7 @@ from stablespike.spec import ArrayConfig
 from stablespike.support.errors import DoesNotFit
 
 SMALL = {
-    "lanes": 4, "weight_rows": 400, "spike_rows": 40, "neuron_groups": 32, "tasks": 4,
+    "lanes": 4, "weight_rows": 400, "spike_rows": 40, "neuron_groups": 32, "tasks": 8,
     "row_queue": 4,
 }
 MAPS = {

@@ -72,11 +72,24 @@ def board(request):
 @pytest.mark.parametrize("readout", ["counts", "membrane"])
 @pytest.mark.parametrize("sizes", [(20, 3, 2), (40, 10, 10), (64, 7, 5, 3), (300, 40, 10)])
 def test_layers_smaller_than_a_group(board, sizes, readout) -> None:
+    check_estimate(board, sizes, readout, kinds=1)
+
+
+@pytest.mark.parametrize("kinds", [2, 3])
+@pytest.mark.parametrize("readout", ["counts", "membrane"])
+def test_layers_of_several_leaks(board, readout, kinds) -> None:
+    check_estimate(board, (300, 40, 10), readout, kinds)
+
+
+def check_estimate(board, sizes, readout, kinds) -> None:
     config, rng = board.config, np.random.default_rng(1)
     layers = [
         ss.Dense(
             rng.integers(-3, 8, (outputs, inputs)),
-            neuron=ss.Neuron(threshold=20 << config.fraction_bits),
+            neuron=ss.Neuron(
+                threshold=20 << config.fraction_bits,
+                leak=[(4 + n % kinds, None) for n in range(outputs)],
+            ),
         )
         for inputs, outputs in pairwise(sizes)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,12 @@ def network_of(kind: str, rng: np.random.Generator) -> ss.Network:
         return rng.integers(-7, 8, shape)
 
     neurons = [ss.Neuron(threshold=16 * each) for each in (25, 40, 50)]
-    if kind == "pooled":
+    if kind == "several leaks":
+        neurons = [
+            replace(neuron, leak=[(6 + n % 3, None) for n in range(outputs)])
+            for neuron, outputs in zip(neurons, (8, 16, 10), strict=True)
+        ]
+    if kind != "strided":
         layers: list[ss.Conv2d | ss.Dense] = [
             ss.Conv2d(weights(8, 1, 5, 5), padding=2, neuron=neurons[0],
                       pool_after=ss.MaxPool2d(2)),
@@ -42,7 +48,7 @@ def network_of(kind: str, rng: np.random.Generator) -> ss.Network:
 
 
 @pytest.mark.parametrize("steps", [4, 10])
-@pytest.mark.parametrize("kind", ["pooled", "strided"])
+@pytest.mark.parametrize("kind", ["pooled", "strided", "several leaks"])
 def test_within_three_percent(board: Device, kind: str, steps: int) -> None:
     rng = np.random.default_rng(1)
     network, config = network_of(kind, rng), board.config

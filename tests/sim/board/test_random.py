@@ -18,7 +18,7 @@ from stablespike.device.open import Device
 
 SMALL = {
     "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 256,
-    "tasks": 8,
+    "tasks": 16,
 }
 ARRAYS = {
     "1x16 T4 R1": ss.ArrayConfig(synaptic_current=False, **SMALL),

@@ -18,7 +18,7 @@ from stablespike.device.open import Device
 
 SMALL = {
     "weight_rows": 32768, "spike_rows": 512, "neuron_groups": 256, "state_groups": 1024,
-    "tasks": 8, "convolution": True, "recurrence": True,
+    "tasks": 16, "convolution": True, "recurrence": True,
 }
 WIDE = {**SMALL, "wide_weights": True}
 ARRAYS = {

@@ -1,6 +1,7 @@
 """Netlists on the simulated board: small arrays, faults, and errors."""
 
 import json
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -61,13 +62,13 @@ def netlist(request):
 def task():
     """A program of two layers, of which one emits spikes and skeleton, and samples for it."""
     rng = np.random.default_rng(1)
-    neuron = ss.Neuron(leak=(2, None), threshold=60, v_init=15)
+    neuron = ss.Neuron(leak=ss.Leak(1, 4, add=True), threshold=60, v_init=15)
     net = ss.Network(
         ss.SpikeInput((12,)),
         [
             ss.Dense(rng.integers(-8, 8, (6, 12)), rng.integers(-20, 60, 6), neuron=neuron,
                      emit="both"),
-            ss.Dense(rng.integers(-8, 8, (3, 6)), neuron=neuron),
+            ss.Dense(rng.integers(-8, 8, (3, 6)), neuron=replace(neuron, leak=(2, None))),
         ],
         weight_bits=4, fraction_bits=4,
     )

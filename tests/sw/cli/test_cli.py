@@ -57,7 +57,7 @@ def test_version(capsys: Out) -> None:
         (["bench", "--images", "5000"], "error: images must be from 1 to 1000, not 5000"),
         (["bench", "--device", "sim:no"], "error: 'sim:no' names no preset: sim: takes one of"),
         (["demo", "--array", "nothing"], "error: array must be an ArrayConfig or one of"),
-        (["report"], "error: Missing argument 'PROGRAM'"),
+        (["report"], "error: Missing argument 'FILE'"),
         (["report", "/nothing"], "error: "),
         (["train", "nothing"], "error: "),
         (["bench", "--device", "usb:0"], "error: uri must be golden:"),

@@ -30,6 +30,7 @@ def test_every_preset_holds_one(array: str) -> None:
     other = {
         "hx8k": "mnist-mlp-tiny", "gw1nr-9": "mnist-mlp-small",
         "ecp5-45f-conv": "mnist-conv", "ecp5-85f-conv": "mnist-conv",
+        "ecp5-85f-maps": "mnist-conv",
     }
     assert shipped_program(array)[0] == other.get(array, "mnist-mlp")
 

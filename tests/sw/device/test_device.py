@@ -245,8 +245,13 @@ def test_arguments_of_run() -> None:
         device.run(spikes(steps=5))
     bad = spikes().astype(float)
     bad[1, 2, 3] = 2
-    with pytest.raises(ValueError, match=r"whole numbers from 0 to 1, not 2\.0 \(at \[1, 2, 3"):
+    said = r"whole numbers from 0 to 1, not 2\.0 \(at \[1, 2, 3\]\): .*PixelInput\(\(9,\), bits=4"
+    with pytest.raises(ValueError, match=said):
         device.run(bad)
+    with pytest.raises(ValueError, match=r"samples must be .*, not \(3, 9\); .*PixelInput"):
+        device.run(spikes()[:, 0])
+    with pytest.raises(ValueError, match=r"from 0 to 15, not 0\.5 .*the pixel round\(15 \* x\)"):
+        golden(pixels).run(np.full((2, 9), 0.5))
     with pytest.raises(ValueError, match="samples must hold at least 1 sample, not 0"):
         device.run(spikes(0))
     with pytest.raises(TypeError, match="samples must be a list of event arrays"):

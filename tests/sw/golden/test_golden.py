@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples
 from stablespike.golden.golden import Golden
-from stablespike.golden.layer import GoldenLayer, exact_dtype
+from stablespike.golden.layer import GoldenLayer, GoldenState, exact_dtype
 from stablespike.samples.samples import check_samples
 from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
@@ -379,6 +380,30 @@ def test_wrong_state():
         golden.run(samples, state=state)
     with pytest.raises(ValueError, match=r"state\[0\] must have q exactly if"):
         Golden(small(synapse_leak=(1, 1))).run(samples[:2], state=state)
+
+
+LEAKS = [ss.Leak(a, c) for a, c in product((None, *range(16)), repeat=2)]
+LEAKS += [ss.Leak(a, c, add=True) for a, c in combinations(range(16), 2)]
+
+
+def test_every_leak_at_every_membrane():
+    """Of 8 bits, in membranes and in synaptic currents."""
+    states = np.arange(-128, 128)[:, None]
+    silent, samples = np.zeros_like(states, dtype=bool), np.zeros((256, 1, 1))
+    for leak in LEAKS:
+        plain = ss.Neuron(leak=leak, fires=False)
+        synapse = ss.Neuron(leak=(0, None), fires=False, synapse_leak=leak)
+        for neuron, v, q in ((plain, states, None), (synapse, 0 * states, states)):
+            network = ss.Network(
+                ss.SpikeInput((1,)), [ss.Dense([[1]], neuron=neuron)], "membrane"
+            )
+            carried = (GoldenState(v, silent, q),)
+            after = Golden(network, state_bits=8).run(samples, state=carried).state[0]
+            for row, before in enumerate(states[:, 0].tolist()):
+                given_v, given_q = (before, 0) if q is None else (0, before)
+                new_v, _, new_q = reference.neuron_step(neuron, 1, given_v, 0, given_q, 0, 8)
+                assert after.v[row, 0] == new_v, (leak, before)
+                assert q is None or after.q[row, 0] == new_q, (leak, before)
 
 
 @given(seed=seeds, steps=st.integers(1, 40), window=st.integers(1, 16))

@@ -27,9 +27,17 @@ def jelly():
     return torch.nn.Sequential(torch.nn.Linear(6, 8), neuron.IFNode(v_threshold=0.25))
 
 
+def quiet():
+    module = build()
+    for each in (module[0], module[2]):
+        torch.nn.init.zeros_(each.bias)
+    return module
+
+
 made = build()
 linear = torch.nn.Linear(6, 8)
 number = lambda: 3
+weights = linear.state_dict
 
 
 def broken():
@@ -84,7 +92,9 @@ def test_a_nir_file(capsys, folder):
     assert "wrote net.safetensors" in err
     loaded = ss.load("net.safetensors")
     assert loaded.layers[0].neuron.compare == "gt"
-    assert loaded.fidelity is None
+    assert str(loaded.fidelity) == out.rstrip()
+    assert main(["report", "net.safetensors"]) == 0
+    assert capsys.readouterr().out == out
     code, out, _ = call(
         capsys, "plain.nir", *SAID, "--v-init", "2", "--sample-shape", "2,3", "--pixels", "4",
         "--input-scale", "0.25", "--steps", "3", "--calibration", "pixels.npy", "--json",
@@ -109,6 +119,46 @@ def test_a_module(capsys, folder):
         assert ss.load("net.safetensors").weight_bits == 8
 
 
+def test_an_array_and_test_samples(capsys, folder):
+    code, out, _ = call(
+        capsys, "model.py:build", "--sample-shape", "6", "--array", "icebreaker",
+        "--calibration", "spikes.npz", "--test", "spikes.npz", "--json",
+    )
+    assert code == 0
+    figures = json.loads(out)
+    assert (figures["array"], figures["misses"]) == ("icebreaker", [])
+    assert figures["samples"] == "9 test samples, 4 steps"
+    assert figures["accuracy"] is not None
+    assert main(["report", "net.safetensors", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == figures
+
+
+def test_silence_is_said_in_every_form(capsys, folder):
+    np.save("quiet.npy", np.zeros((20, 4, 6)))
+    plain = ("model.py:quiet", "--sample-shape", "6", "--calibration", "quiet.npy")
+    code, out, err = call(capsys, *plain)
+    assert code == 0
+    assert out.startswith("warning: no neuron of any layer ever fired on these samples")
+    assert "FidelityWarning" not in err
+    code, out, err = call(capsys, *plain, "--json")
+    figures = json.loads(out, parse_constant=pytest.fail)
+    assert figures["warnings"][0].startswith("no neuron of any layer ever fired")
+    assert figures["silent"] is True
+    assert figures["exact"] is False
+    assert figures["same_prediction"] is None
+    assert figures["layers"][0]["spikes"]["overlap"] is None
+    assert "warning: no neuron of any layer ever fired" in err
+
+
+def test_a_network_without_a_report(capsys, folder):
+    neuron = ss.Neuron(threshold=1)
+    ss.save(ss.Network(ss.SpikeInput((3,)), [ss.Dense(np.ones((2, 3)), neuron=neuron)]), "made")
+    assert main(["report", "made"]) == 2
+    assert "made is a network without the report of an import" in capsys.readouterr().err
+    assert main(["report", "none"]) == 2
+    assert "none does not exist; expected a stablespike program" in capsys.readouterr().err
+
+
 def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     pytest.importorskip("spikingjelly.activation_based")
     code, out, err = call(
@@ -129,12 +179,18 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["plain.nir"], "dt must be given: layer0 (LIF)"),
+        (["plain.nir"], "dt, reset must be given: dt: layer0 (LIF)"),
         (["no.nir"], "no.nir does not exist; expected a NIR file"),
         (["text.nir"], "text.nir is not a NIR file"),
         (["plain.nir", *SAID, "--v-init", "rest"], "v_init must be 'v_leak', 'v_reset' or"),
         (["plain.nir", *SAID, "--sample-shape", "six"], "sample_shape must be sizes between"),
-        (["plain.nir", *SAID, "--pixels", "4"], "sample_shape must be given with pixels"),
+        (["plain.nir", *SAID, "--pixels", "4"],
+         "sample_shape, input_scale, steps must be given: sample_shape with pixels"),
+        (["plain.nir", "--pixels", "4", "--steps", "3"],
+         "sample_shape, input_scale, dt, reset must be given: sample_shape with pixels"),
+        (["model.py:build", "--pixels", "4"],
+         "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
+        (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
         (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numbers"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
@@ -143,6 +199,7 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
         (["model.py:other", "--sample-shape", "6"], "model.py has no other"),
         (["model.py:broken", "--sample-shape", "6"], "model.py:broken fails: KeyError"),
         (["model.py:number", "--sample-shape", "6"], "the model must be a torch.nn.Module, not 3"),
+        (["model.py:weights", "--sample-shape", "6"], "not a dictionary of its weights: make the"),
         (["model.py:linear", "--sample-shape", "6"], "it has no neurons known here"),
         (["none.py:build", "--sample-shape", "6"], "none.py does not exist; expected a Python"),
         (["fails.py:build", "--sample-shape", "6"], "fails.py:build fails: ModuleNotFoundError"),
@@ -155,3 +212,16 @@ def test_wrong_use(capsys, folder, arguments, message):
     assert not out
     assert re.search(re.escape(message), err)
     assert not (folder / "net.safetensors").exists()
+
+
+def test_as_few_leaks_as_asked_for(folder):
+    (folder / "several.py").write_text(
+        "import snntorch, torch\n"
+        "made = torch.nn.Sequential(torch.nn.Linear(6, 8), snntorch.Leaky(\n"
+        "    beta=torch.linspace(0.2, 0.9, 8), threshold=0.25, init_hidden=True, output=True))\n"
+    )
+    for most, limit in (([], 8), (["--leaks", "2"], 2)):
+        arguments = ["import", "several.py:made", "--sample-shape", "6", "-o", "net.safetensors"]
+        assert main([*arguments, *most]) == 0
+        kinds, _ = ss.load("net.safetensors").layers[0].neuron.kinds(8)
+        assert 2 <= len(kinds) <= limit

@@ -1,5 +1,6 @@
 """NIR nodes and their parameters."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -56,6 +57,35 @@ def test_nested_graphs_scales_and_flatten():
         lif(30), nir.Linear(weights(10, 30)), made.nodes["li"],
     )
     assert ss.from_nir(plain, **SAID).layers == ours.layers
+
+
+@pytest.mark.parametrize(
+    ("decay", "used", "shifts"),
+    [(0.55, 0.5625, "1, +4"), (0.53, 0.53125, "1, +5"), (0.78, 0.78125, "2, +5"),
+     (0.1, 0.125, "0, +3"), (0.6, 0.625, "2, 3"), (0.5, 0.5, "1, None")],
+)
+def test_a_decay_between_those_of_subtracted_terms(decay, used, shifts):
+    """As in the Braille networks published with NIR, whose decays of 0.55 fell back to 0.5."""
+    share = np.full(10, 1 - decay)
+    nodes = (
+        nir.LIF(tau=DT / share, r=1 / share, v_leak=0 * share, v_threshold=share / share),
+        nir.CubaLIF(
+            tau_syn=DT / share, tau_mem=np.full(10, 2 * DT), r=np.full(10, 2.0), w_in=share / share,
+            v_leak=0 * share, v_threshold=share / share,
+        ),
+    )
+    for node, kind in zip(nodes, ("leak", "synapse"), strict=True):
+        said = {} if kind == "leak" else {"cuba_current": "new"}
+        ours = ss.from_nir(graph(nir.Linear(weights(10, INPUTS)), node), **SAID, **said)
+        line = f"{kind} {decay:g} asked, {used:g} used (shifts {shifts}), error {used - decay:+.2g}"
+        assert line in str(ours.fidelity)
+        neuron, report = ours.layers[0].neuron, ours.fidelity.as_dict()["layers"][0]
+        leak, kept = (
+            (neuron.leak, report["leak"]) if kind == "leak"
+            else (neuron.synapse_leak, report["synapse_leak"])
+        )
+        assert leak.factor == used
+        assert ss.Leak.of(json.loads(json.dumps(kept))) == leak
 
 
 def test_nested_graphs_of_files_may_have_parameters_without_axes(tmp_path):

@@ -39,6 +39,35 @@ def test_graphs_of_snntorch(tmp_path):
     assert differences(ours, SAMPLES, source)[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_graphs_of_snntorch_with_vectors_of_decays():
+    snn = pytest.importorskip("snntorch")
+    from snntorch.export_nir import export_to_nir
+
+    def some_of(size, *grid):
+        values = np.random.default_rng(size).choice(grid, size)
+        return torch.tensor(values, dtype=torch.float32)
+
+    common = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}
+    beta, alpha = some_of(40, 0.0, 0.5, 0.75), some_of(20, 0.0, 0.5)
+    module = chain(
+        snn.Leaky(beta=beta, threshold=torch.ones(40), **common),
+        snn.Synaptic(alpha, some_of(20, 0.5, 0.75), torch.full((20,), 1.5), output=True, **common),
+        0,
+    )
+    written = export_to_nir(module, torch.rand(1, INPUTS), ignore_dims=[0])
+    ours = ss.from_nir(written, **SAID, cuba_current="new", fraction_bits=7)
+    decays = [layer.neuron.leak for layer in ours.layers]
+    assert [len(set(each)) for each in decays] == [3, 2]
+    assert len(set(ours.layers[1].neuron.synapse_leak)) == 2
+    assert ours.fidelity.exact
+    assert ours.fidelity.exact_steps >= STEPS
+    for neuron in (module[1], module[3]):
+        neuron.reset_mem()
+    source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    assert differences(ours, SAMPLES, source)[0] == 0
+
+
 @pytest.mark.parametrize("hard", [True, False])
 def test_graphs_of_spikingjelly(hard):
     neuron = pytest.importorskip("spikingjelly.activation_based.neuron")

@@ -94,7 +94,7 @@ def test_membranes_that_meet_the_end_of_their_range_are_not_called_exact():
 
 def test_other_time_constants_are_measured():
     module = model(neuron.LIFNode, tau=3.0, v_threshold=0.5)
-    network = imported(module, calibration=SAMPLES)
+    network = imported(module, calibration=SAMPLES, test=SAMPLES)
     report = network.fidelity
     assert not report.exact
     assert report.layers[0].decay_asked == pytest.approx(2 / 3)
@@ -153,7 +153,7 @@ def nan_threshold():
          "1 (CUBALIFNode): its v_reset is not 0"),
         (lambda: model(neuron.CUBALIFNode, c_decay=1.5),
          "1 (CUBALIFNode): c_decay ... 0 to 1 per step ... 1.5"),
-        (lambda: model(neuron.QIFNode), "1 (QIFNode): no neuron of this array computes its rule"),
+        (lambda: model(neuron.QIFNode), "1 (QIFNode): its membrane grows by its square"),
         (lambda: model(neuron.IFNode, surrogate_function=surrogate.Sigmoid(spiking=False)),
          "1 (IFNode): its surrogate_function is not the step of v >= v_threshold"),
         (lambda: torch.nn.Sequential(layer.Linear(INPUTS, 4), layer.SynapseFilter()),

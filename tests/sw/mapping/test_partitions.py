@@ -33,13 +33,13 @@ def test_every_partitioning_covers_a_layer(made, cores, lanes) -> None:
     lines, columns = there.lines, there.columns
     groups = -(-layer.channels // lanes)
     written = layer.output_shape(shape)
-    options = partitionings(layer, shape, cores, lanes)
+    options = partitionings(layer, shape, cores, groups)
     for partitioning in options:
         assert len(partitioning.tiles) == cores
         computed: Counter[int] = Counter()
         emitted: Counter[int] = Counter()
         for tile in partitioning.tiles:
-            runs = order(tile, layer, shape, lanes)
+            runs = order(tile, layer, shape, groups)
             mine = there.computed(tile)
             assert len(runs.rows) == tile.groups * there.positions(tile)
             assert {*zip(*np.nonzero(mine), strict=True)} == {*zip(runs.y, runs.x, strict=True)}
@@ -64,19 +64,20 @@ def test_every_partitioning_covers_a_layer(made, cores, lanes) -> None:
 @given(st.integers(1, 300), st.integers(1, 8), st.sampled_from([4, 16]))
 def test_a_dense_layer_is_dealt_by_groups(outputs, cores, lanes) -> None:
     layer = ss.Dense(np.ones((outputs, 2)), neuron=NEURON)
-    (partitioning,) = partitionings(layer, (2,), cores, lanes)
+    groups = -(-outputs // lanes)
+    (partitioning,) = partitionings(layer, (2,), cores, groups)
     counts = [tile.groups for tile in partitioning.tiles]
-    assert sum(counts) == -(-outputs // lanes)
+    assert sum(counts) == groups
     assert max(counts) - min(counts) <= 1
     assert all(tile[2:] == (0, 1) for tile in partitioning.tiles)
-    rows = [row for s in partitioning.tiles for row in order(s, layer, (2,), lanes).rows.tolist()]
+    rows = [row for s in partitioning.tiles for row in order(s, layer, (2,), groups).rows.tolist()]
     assert rows == list(range(sum(counts)))
 
 
 def test_runs_go_pool_by_pool_and_group_by_group() -> None:
     """2 x 3 positions in pools of 2: the last column is computed, but its cell is incomplete."""
     layer = layer_of(8, 2)
-    runs = order(Tile(1, 2, 0, 2), layer, (1, 3, 4), 4)
+    runs = order(Tile(1, 2, 0, 2), layer, (1, 3, 4), 3)
     pool = [(0, 0), (0, 1), (1, 0), (1, 1)]
     edge = [(0, 2), (1, 2)]
     assert list(zip(runs.y, runs.x, runs.group, strict=True)) == [
@@ -87,14 +88,14 @@ def test_runs_go_pool_by_pool_and_group_by_group() -> None:
 
 
 def test_a_core_without_groups_computes_nothing() -> None:
-    *_, idle = partitionings(layer_of(4, 2), (1, 3, 3), 3, 4)[0].tiles
+    *_, idle = partitionings(layer_of(4, 2), (1, 3, 3), 3, 1)[0].tiles
     assert (idle.groups, idle.cells) == (0, 0)
-    assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 4).rows)
+    assert not len(order(idle, layer_of(4, 2), (1, 4, 4), 1).rows)
 
 
 def test_tiles_begin_anywhere_in_a_row() -> None:
     """5 x 3 positions in pools of 2, so 3 x 2 cells, over 4 cores."""
-    by_positions = partitionings(layer_of(4, 2), (1, 6, 4), 4, 4)[0]
+    by_positions = partitionings(layer_of(4, 2), (1, 6, 4), 4, 1)[0]
     assert [(s.first_cell, s.cells) for s in by_positions.tiles] == [(0, 1), (1, 2), (3, 1), (4, 2)]
     there = grid(layer_of(4, 2), (1, 6, 4))
     assert [there.positions(tile) for tile in by_positions.tiles] == [4, 6, 2, 3]

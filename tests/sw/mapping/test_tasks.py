@@ -25,7 +25,7 @@ def all_partitionings(network: ss.Network, config: ss.ArrayConfig, index: int) -
     """Programs that deal one layer in each of the ways there are."""
     [plan], programs = make_plans(network, config, 4), []
     layer, shape = network.layers[index], network.input_shapes[index]
-    for partitioning in partitionings(layer, shape, config.cores, config.lanes):
+    for partitioning in partitionings(layer, shape, config.cores, plan.groups[index].count):
         ways = (*plan.partitions[:index], partitioning, *plan.partitions[index + 1 :])
         dealt = replace(plan, partitions=ways)
         images = tuple(core_image(dealt, core) for core in range(config.cores))
@@ -76,24 +76,28 @@ def test_fields_add_up_to_the_convolution(seed, cores, lanes, tight) -> None:
         expected = sums(layer, shape, values)
         for program in all_partitionings(network, config, index):
             covered = np.zeros(expected.shape, dtype=int)
+            groups = program.groups[index]
             for core, tile in enumerate(program.tiles[index]):
                 model = CoreModel(program, core)
-                runs = order(tile, layer, shape, lanes)
-                mine = model.runs[index]
-                if not tile.groups:
-                    assert not mine
-                    continue
-                for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
-                    assert run.group == group - tile.first_group
-                    met = memory[run.addresses]
-                    made = met @ model.weights[run.weights]
-                    channels = slice(group * lanes, (group + 1) * lanes)
-                    wanted = expected[channels, y, x]
-                    assert made[: len(wanted)].tolist() == wanted.tolist()
-                    assert not made[len(wanted) :].any()
-                    covered[channels, y, x] += 1
-                emitted = [i for i, run in enumerate(mine) if run.completes]
-                assert emitted == runs.emitted.tolist()
+                numbers = [
+                    n for n, t in enumerate(model.tasks) if t["layer"] == index and t["monitor"]
+                ]
+                for number, (part, _) in zip(numbers, program.parts(index, core), strict=True):
+                    runs, mine = order(part, layer, shape, groups.count), model.runs[number]
+                    if not tile.groups:
+                        assert not mine
+                        continue
+                    for y, x, group, run in zip(runs.y, runs.x, runs.group, mine, strict=True):
+                        assert run.group == group - part.first_group
+                        met = memory[run.addresses]
+                        made = met @ model.weights[run.weights]
+                        channels = groups.outputs(group)
+                        wanted = expected[channels, y, x]
+                        assert made[: len(wanted)].tolist() == wanted.tolist()
+                        assert not made[len(wanted) :].any()
+                        covered[channels, y, x] += 1
+                    emitted = [i for i, run in enumerate(mine) if run.completes]
+                    assert emitted == runs.emitted.tolist()
             assert (covered == 1).all()
 
 

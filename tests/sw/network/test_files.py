@@ -1,6 +1,7 @@
 """Networks on disk: saved, loaded, damaged and foreign."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network
+from reports import report
 from stablespike.network import files
 
 
@@ -45,6 +47,19 @@ def test_file_is_plain_safetensors(path, net):
     tensors = safetensors.numpy.load_file(path)
     assert tensors["layers.0.weight"].dtype == np.int8
     assert (tensors["layers.0.weight"] == net.layers[0].weight).all()
+
+
+def test_a_file_says_which_leaks_add_their_second_term(tmp_path):
+    added = ss.Neuron(
+        threshold=1, leak=ss.Leak(1, 4, add=True), synapse_leak=ss.Leak(0, 3, add=True)
+    )
+    net = ss.Network(ss.SpikeInput((1,)), [ss.Dense([[1]], neuron=added)])
+    ss.save(net, tmp_path / "net")
+    again = ss.load(tmp_path / "net").layers[0].neuron
+    assert (again.leak, again.synapse_leak) == (added.leak, added.synapse_leak)
+    with safetensors.safe_open(tmp_path / "net", framework="numpy") as file:
+        header = json.loads(file.metadata()["stablespike"])
+    assert header["layers"][0]["neuron"]["leak"] == [1, 4, "add"]
 
 
 def test_missing_and_unreadable(tmp_path):
@@ -134,6 +149,10 @@ def test_another_format_and_version(path, net):
         (lambda h, t: h["layers"].clear(), "layers ... at least one layer"),
         (lambda h, t: t.update({"layers.0.weight": np.ones((1, 1))}), "layers[0]: bias"),
         (lambda h, t: h.update(input=3), "is damaged"),
+        (lambda h, t: h.update(fidelity=3), "is damaged: fidelity must be a dictionary, not 3"),
+        (lambda h, t: h.update(fidelity={}), "is damaged: it lacks 'fidelity.source'"),
+        (lambda h, t: h.update(fidelity={**report().as_dict(), "steps": "4"}),
+         "is damaged: fidelity.steps must be of type int"),
     ],
 )
 def test_damaged_inside(path, net, change, message):
@@ -143,6 +162,28 @@ def test_damaged_inside(path, net, change, message):
     files.write(path, files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)
     with refuses(path, message):
         ss.load(path)
+
+
+def test_the_report_is_kept(tmp_path, net):
+    path, plain = tmp_path / "net", tmp_path / "plain"
+    for made in (report(), report(source="another"), report(spikes=None)):
+        ss.save(replace(net, fidelity=made), path)
+        loaded = ss.load(path)
+        assert loaded.fidelity == made
+        assert loaded == net  # the report does not count
+    ss.save(net, plain)
+    assert ss.load(plain).fidelity is None
+    ss.save(ss.load(path), plain)
+    assert plain.read_bytes() == path.read_bytes()
+
+
+def test_formats_are_told(path, tmp_path):
+    assert files.file_format(path) == "stablespike network"
+    (tmp_path / "text").write_text("text")
+    assert files.file_format(tmp_path / "text") is None
+    assert files.file_format(tmp_path / "none") is None
+    safetensors.numpy.save_file({"weight": np.ones(3)}, path)
+    assert files.file_format(path) is None
 
 
 def test_save_refuses(tmp_path, net):

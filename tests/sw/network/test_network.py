@@ -1,6 +1,9 @@
 """Networks, dense layers, neurons and inputs: what they take, and what they say of themselves."""
 
+import copy
 import dataclasses
+import json
+import pickle
 
 import numpy as np
 import pytest
@@ -38,6 +41,10 @@ def dense(outputs, inputs, **settings):
         ({"leak": (True, 1)}, TypeError, "leak[0] ... 0 to 15 ... True"),
         ({"synapse_leak": 3}, TypeError, "synapse_leak ... two shifts"),
         ({"synapse_leak": (99, 1)}, ValueError, "synapse_leak[0] ... 0 to 15 ... 99"),
+        ({"leak": (1, 4, "sub")}, TypeError, "leak ... two shifts (a, c) ... (1, 4, 'sub')"),
+        ({"leak": (1, 4, True)}, TypeError, "leak ... two shifts (a, c) ... (1, 4, True)"),
+        ({"leak": (4, 1, "add")}, ValueError, "leak: add=True ... c > a, not (4, 1)"),
+        ({"synapse_leak": (4, None, "add")}, ValueError, "synapse_leak: add=True ... (4, None)"),
         ({"reset": "hard"}, ValueError, "reset ... 'subtract', 'zero', 'none' ... 'h"),
         ({"reset_timing": 1}, ValueError, "reset_timing ... 'same_step', 'next_step'"),
         ({"compare": ">="}, ValueError, "compare ... 'ge', 'gt' ... '>='"),
@@ -185,6 +192,59 @@ def test_defaults():
     assert (layer.emit, layer.pool_before, layer.weight_bits) == ("spikes", None, None)
     assert ss.Neuron(threshold=np.int32(3)).threshold == 3
     assert ss.Neuron(threshold=3, leak=[1, None]).leak == (1, None)
+
+
+def test_a_leak_is_a_pair_unless_its_second_term_is_added():
+    plain, added = ss.Leak(1, 4), ss.Leak(1, 4, add=True)
+    assert plain == (1, 4)
+    assert hash(plain) == hash((1, 4))
+    assert added == ss.Leak(1, 4, add=True)
+    assert len({added, plain, (1, 4), ss.Leak(1, 4, add=True)}) == 2
+    for other in (plain, (1, 4), ss.Leak(1, 5, add=True), (1, 4, "add"), None):
+        assert added != other
+        assert other != added
+    assert repr((plain, added)) == "((1, 4), Leak(1, 4, add=True))"
+    assert (plain.add, plain.terms, plain.factor) == (False, ((-1, 1), (-1, 4)), 0.4375)
+    assert (added.add, added.terms, added.factor) == (True, ((-1, 1), (1, 4)), 0.5625)
+    assert ss.Leak(None, 4).terms == ((-1, 4),)
+
+
+@pytest.mark.parametrize(
+    "leak", [ss.Leak(), ss.Leak(3), ss.Leak(None, 3), ss.Leak(1, 4), ss.Leak(1, 4, add=True)]
+)
+def test_a_leak_is_read_back(leak):
+    for again in (
+        copy.copy(leak), copy.deepcopy(leak), pickle.loads(pickle.dumps(leak)), ss.Leak.of(leak),
+        ss.Leak.of(leak.plain), ss.Leak.of(json.loads(json.dumps(leak.plain))),
+        ss.Neuron(leak=leak.plain, threshold=1).leak,
+        dataclasses.replace(ss.Neuron(leak=leak, threshold=1), threshold=2).leak,
+    ):
+        assert again == leak
+        assert again.add is leak.add
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((4, 4, True), ValueError, "add=True ... two shifts (a, c) with c > a, not (4, 4)"),
+        ((4, 3, True), ValueError, "c > a, not (4, 3)"),
+        ((4, None, True), ValueError, "c > a, not (4, None)"),
+        ((None, 4, True), ValueError, "c > a, not (None, 4)"),
+        ((1, 16, True), ValueError, "c ... 0 to 15 ... 16"),
+        ((1, 4, 1), TypeError, "add ... True or False ... 1"),
+        ((1, 2.0, True), TypeError, "c ... 2.0"),
+    ],
+)
+def test_leak_refuses(arguments, error, message):
+    a, c, add = arguments
+    with refuses(error, message):
+        ss.Leak(a, c, add=add)
+
+
+def test_neurons_differ_if_only_one_adds():
+    added = ss.Neuron(leak=ss.Leak(1, 4, add=True), threshold=1)
+    assert added != ss.Neuron(leak=(1, 4), threshold=1)
+    assert added == ss.Neuron(leak=(1, 4, "add"), threshold=1)
 
 
 def test_shapes_and_names():

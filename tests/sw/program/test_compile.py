@@ -167,7 +167,7 @@ def test_one_core_reads_a_map_as_it_comes() -> None:
         ),
         (
             lambda: ss.Network(ss.SpikeInput((2,)), [dense(2, 2, synapse_leak=(1, None))]),
-            "icebreaker", 4, "synapse_leak, but the array has no synaptic current",
+            "icebreaker", 4, "layers[0] (Dense 2 -> 2): the array has no synaptic current",
             {"synaptic_current": True},
         ),
         (
@@ -237,6 +237,13 @@ def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
     assert (again.network, again.device, again.partitions) == (
         maps(), "golden:", program.partitions
     )
+    slow = ss.Network(ss.SpikeInput((2,)), [dense(2, 2, synapse_leak=(1, None))])
+    compiled = ss.compile(slow, "icebreaker", 4, device="golden:")
+    assert not compiled.config.synaptic_current
+    samples = np.ones((1, 4, 2))
+    with ss.open_device("golden:") as device:
+        device.load(compiled)
+        assert (device.run(samples).readout == ss.Golden(slow).run(samples).readout).all()
     large = ss.compile(network(500, 900), "icebreaker", 4, device="golden:")
     assert (large.window, large.device) == (4, "golden:")
     assert ss.compile(network(5, 6), SMALL, 4).device is None
@@ -257,6 +264,18 @@ def test_widths_count_for_the_golden_model_too(changes, message) -> None:
     array = replace(SMALL, **{"weight_bits": 8, **changes})
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         ss.compile(net, array, 9, device="golden:")
+
+
+def test_an_import_for_the_array_is_named() -> None:
+    """Where integers are too large, a larger scale makes them smaller."""
+    layer = ss.Dense(np.full((2, 300), 7), neuron=ss.Neuron(threshold=16))
+    net = ss.Network(ss.SpikeInput((300,)), [layer])
+    for device in (None, "golden:"):
+        with pytest.raises(DoesNotFit, match=r"reach 0 to 2100, .*imported with array=, or with a"):
+            ss.compile(net, "icebreaker", 4, device=device)
+    with pytest.raises(DoesNotFit) as caught:
+        ss.compile(network(40, 20), SMALL, 4)
+    assert "array=, or" not in str(caught.value)
 
 
 def test_a_preset_that_would_do_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -30,13 +31,16 @@ def test_runs_are_those_of_the_tasks(seed: int) -> None:
     maps = Maps(network, ARRAY)
     for window in range(2):
         for layer, shape in enumerate(network.input_shapes):
-            runs = layer_runs(program, layer)
+            tasks = layer_runs(program, layer)
             active = words[layer][:, window] != 0
             events = field_events(network.layers[layer], shape, active)[0]
             memory = maps.read[layer].spread(words[layer][0, window])
             memory = np.pad(memory, (0, ARRAY.lanes))
-            for core in range(ARRAY.cores):
-                mine = list(field_runs(core_tasks(program, core)[layer], program))
+            for core, number in product(range(ARRAY.cores), range(len(tasks))):
+                runs, fields = tasks[number], core_tasks(program, core)
+                listed = [each for each in fields if each["layer"] == layer and each["monitor"]]
+                assert runs.cores[core] == (number < len(listed))
+                mine = list(field_runs(listed[number], program)) if runs.cores[core] else []
                 assert len(mine) == np.count_nonzero(runs.there[:, core])
                 for r, run in enumerate(mine):
                     flags = set((run.addresses // ARRAY.lanes).tolist())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stablespike as ss
 from stablespike.support.errors import FileError, StableSpikeError
 
 torch = pytest.importorskip("torch")
@@ -23,7 +24,10 @@ def interrupt(line: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"norm": True, "gamma": 0.1, "steps": 2}, {"quantizer": "brevitas-channel"}],
+    [
+        {}, {"norm": True, "gamma": 0.1, "steps": 2}, {"quantizer": "brevitas-channel"},
+        {"leak": ss.Leak(1, 4, add=True)},
+    ],
 )
 def test_resumed_run_is_the_uninterrupted_one(tmp_path: Path, change: dict[str, Any]):
     if "quantizer" in change:

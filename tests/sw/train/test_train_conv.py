@@ -40,7 +40,7 @@ def random_plan(seed: int) -> Recipe:
     plan = Recipe(
         dataset=dataset, side=side, norm=True, batch=100, held_out=100,
         steps=int(rng.integers(1, 6)), hidden=int(rng.choice([0, 9])),
-        leak=((1, None), (None, None), (2, 3))[rng.integers(3)],
+        leak=((1, None), (None, None), (2, 3), ss.Leak(1, 4, add=True))[rng.integers(4)],
         reset=str(rng.choice(["subtract", "zero"])), compare=str(rng.choice(["ge", "gt"])),
         weight_bits=int(rng.choice([4, 8])), acc_bits=16,
         shift=0.0, convolutions=(Convolution(2),),
@@ -145,7 +145,7 @@ def test_convolutions_of_a_wrong_type():
 
 
 @pytest.mark.parametrize("steps", [None, 3])
-@pytest.mark.parametrize("leak", [(None, None), (1, None), (2, 3)])
+@pytest.mark.parametrize("leak", [(None, None), (1, None), (2, 3), ss.Leak(1, 4, add=True)])
 @pytest.mark.parametrize("scale", [1, 300])
 def test_few_passes_have_the_gradients_of_step_by_step(
     steps: int | None, leak: tuple[int | None, int | None], scale: int
@@ -160,8 +160,11 @@ def test_few_passes_have_the_gradients_of_step_by_step(
     def one_by_one(drive: Any, theta: Any) -> tuple[Any, Any]:
         v, spikes = torch.zeros(5, 7), []
         for each in drive.unbind(0) if steps is None else (drive,) * steps:
-            shifts = (shift for shift in leak if shift is not None)
-            leaked = v - sum(straight_through(v * 2.0**-shift, torch.floor) for shift in shifts)
+            a, c = (
+                0 * v if shift is None else straight_through(v * 2.0**-shift, torch.floor)
+                for shift in leak
+            )
+            leaked = v - a + c if ss.Leak.of(leak).add else v - a - c
             u = (leaked + each).clamp(-(2.0**15), 2.0**15 - 1)
             spikes.append(spike(u / theta - 1, neuron.width))
             v = u - spikes[-1] * theta

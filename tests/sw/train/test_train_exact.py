@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,23 @@ torch = pytest.importorskip("torch")
 
 import stablespike as ss  # noqa: E402
 from stablespike.network import RESETS  # noqa: E402
+from stablespike.spec.reference import neuron_step  # noqa: E402
 from stablespike.train import ExactNeuron  # noqa: E402
 from stablespike.train.exact import spike, straight_through  # noqa: E402
 
 shift = st.none() | st.integers(0, 5)
+leaks = st.tuples(shift, shift) | st.builds(
+    lambda a, more: ss.Leak(a, a + more, add=True), st.integers(0, 5), st.integers(1, 5)
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    leak=st.tuples(shift, shift),
+    leak=leaks,
     reset=st.sampled_from(RESETS),
     reset_timing=st.sampled_from(("same_step", "next_step")),
     compare=st.sampled_from(("ge", "gt")),
-    synapse_leak=st.none() | st.tuples(shift, shift),
+    synapse_leak=st.none() | leaks,
     v_init=st.integers(-300, 300),
     fires=st.booleans(),
     scale=st.sampled_from((1, 7, 127)),
@@ -59,10 +64,25 @@ def test_constant_current_is_that_of_every_step():
 
 def test_gradients_are_those_of_the_real_neuron():
     """Below the threshold the gradient has the leak's factor, as if nothing were rounded."""
-    current = torch.zeros(3, 1, 1).requires_grad_()
-    ExactNeuron(leak=(1, 3), width=0.5)(current + 1, 1000.0)[1].sum().backward()
-    factor = 1 - 2**-1 - 2**-3
-    assert torch.allclose(current.grad.flatten(), torch.tensor([factor**2, factor, 1.0]))
+    for leak, factor in (((1, 3), 1 - 2**-1 - 2**-3), (ss.Leak(1, 4, add=True), 0.5625)):
+        for rule in ({}, {"reset_timing": "next_step"}):  # in few passes, and step by step
+            current = torch.zeros(3, 1, 1).requires_grad_()
+            neuron = ExactNeuron(leak=leak, width=0.5, **rule)
+            neuron(current + 1, 1000.0)[1].sum().backward()
+            assert torch.allclose(current.grad.flatten(), torch.tensor([factor**2, factor, 1.0]))
+
+
+def test_every_added_term_at_every_membrane():
+    """Of 8 bits, in few passes and step by step. The current of the first step is the membrane."""
+    states = torch.arange(-128.0, 128.0)
+    current = torch.stack((states, torch.zeros(256)))[:, None]
+    for a, c in combinations(range(16), 2):
+        leak = ss.Leak(a, c, add=True)
+        left = [neuron_step(ss.Neuron(leak=leak, fires=False), 1, v, 0, 0, 0, 8)[0]
+                for v in range(-128, 128)]
+        for rule in ({}, {"fires": False}):
+            neuron = ExactNeuron(leak=leak, state_bits=8, **rule)
+            assert neuron(current, 1000.0)[1][0].tolist() == left, (leak, rule)
 
 
 def test_no_gradient_through_a_saturated_membrane():

@@ -25,6 +25,7 @@ from training import SMALL, events, membranes, shipped_as_data, small_run  # noq
         {},
         {"leak": (None, None), "readout_leak": (2, None)},
         {"leak": (2, 3), "readout_leak": (1, 1), "steps": 7},
+        {"leak": ss.Leak(1, 4, add=True), "readout_leak": ss.Leak(3, 6, add=True), "steps": 5},
         {"fraction_bits": 0, "weight_bits": 8, "acc_bits": 16, "pixel_bits": 2},
     ],
 )
@@ -63,6 +64,7 @@ GOLDEN = [
     {"quantizer": "brevitas-power-of-two", "steps": 2},
     {"reset": "zero", "compare": "gt", "synapse_leak": (2, None)},
     {"reset": "none", "leak": (1, 2), "readout_leak": (2, None)},
+    {"leak": ss.Leak(1, 4, add=True), "synapse_leak": ss.Leak(0, 3, add=True)},
     {"reset_timing": "next_step", "norm": True, "beta": 1.0, "gamma": 0.1},
     {"gamma": 1.0, "noise_detach": "clean", "beta": 0.5, "spike_detach": "skeleton"},
     {"dataset": "nmnist-small", "side": 17, "norm": True, "steps": 3, "shift": 2.0},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import stablespike as ss  # noqa: E402
 from stablespike.train import RECIPES  # noqa: E402
 from training import SMALL  # noqa: E402
 
@@ -20,6 +22,23 @@ def test_every_recipe_is_of_data_there_is():
     both, noise = RECIPES["nmnist-both-t2"], RECIPES["fashion-noise-t4"]
     assert (both.steps, both.beta > 0, both.gamma > 0) == (2, True, True)
     assert (noise.steps, noise.beta, noise.gamma > 0) == (4, 0.0, True)
+
+
+def test_a_recipe_as_json():
+    """Two recipes that differ in one sign differ there too: checkpoints compare it."""
+    added = replace(
+        SMALL, leak=ss.Leak(1, 4, add=True), readout_leak=ss.Leak(2, 6, add=True),
+        synapse_leak=ss.Leak(0, 3, add=True),
+    )
+    subtracted = replace(added, leak=(1, 4))
+    assert added.as_dict() != subtracted.as_dict()
+    values = json.loads(json.dumps(added.as_dict()))
+    assert values["leak"] == [1, 4, "add"]
+    assert replace(SMALL, **{
+        name: values[name] for name in ("leak", "readout_leak", "synapse_leak")
+    }).as_dict() == added.as_dict()
+    for plan in RECIPES.values():
+        assert plan.as_dict() == asdict(plan)
 
 
 @pytest.mark.parametrize(

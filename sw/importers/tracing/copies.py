@@ -1,0 +1,127 @@
+"""Copies of a torch module to read and to run, so that the module itself stays as it is."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["NARROW", "copied", "fit", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
+
+NARROW = (torch.float16, torch.bfloat16)
+"""Types of real numbers in which layers do not run on every CPU."""
+_LATER = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+_FLOATS = (*NARROW, torch.float32, torch.float64)
+
+
+def reading_copy(module: nn.Module) -> nn.Module:
+    """Return a copy on the CPU, in evaluation mode, whose values are those of the module.
+
+    float16 and bfloat16 become float32, which holds all of their values. If a parameter or buffer
+    is of float64, all of them become that.
+
+    Raises
+    ------
+    ValueError
+        If the module has no values (device "meta"), or cannot be copied.
+    """
+    kept = [*module.parameters(), *module.buffers()]
+    if any(each.is_meta for each in kept):
+        raise ValueError(
+            "the module has no values: it is on the device 'meta'. Load its weights first, such as "
+            "with load_state_dict(..., assign=True). A module on an accelerator needs no step of "
+            "its own: what is read is a copy, as of module.cpu()"
+        )
+    wide = any(each.dtype == torch.float64 for each in kept)
+    return copied(module, torch.float64 if wide else torch.float32)
+
+
+def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a copy on the CPU, in evaluation mode, with all its real numbers in one type.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be copied.
+    """
+    memo: dict[int, Any] = {}
+    for child in module.modules():
+        for each in tensors(vars(child)):
+            if not isinstance(each, _LATER):
+                memo[id(each)] = _converted(each, dtype)
+    try:
+        result: nn.Module = copy.deepcopy(module, memo)
+    except Exception as error:  # whatever the module raises
+        raise ValueError(
+            f"the module cannot be copied ({type(error).__name__}: {error}); it is read from a "
+            "copy: give one that copy.deepcopy can copy"
+        ) from error
+    result.eval()
+    for child in result.modules():
+        if any(True for _ in tensors([child._parameters, child._buffers])):
+            child.register_forward_pre_hook(fit, with_kwargs=True, prepend=True)
+    return result
+
+
+def _converted(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    values = tensor.detach().to("cpu", copy=True)
+    if values.dtype in _FLOATS:
+        values = values.to(dtype)
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(values, requires_grad=tensor.requires_grad)
+    return values
+
+
+def fit(child: nn.Module, args: Any, kwargs: Any) -> Any:
+    """Convert what a layer is given to the type of its own values. This is a forward pre-hook.
+
+    The model may itself convert what it passes on to the type or the device of the original.
+    """
+    kept = tensors([child._parameters, child._buffers])
+    own = next((each for each in kept if each.dtype in _FLOATS), None)
+    if own is None:
+        return args, kwargs
+
+    def fitted(value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dtype in _FLOATS:
+            return value.to("cpu", own.dtype)
+        return value
+
+    return tuple(map(fitted, args)), {key: fitted(value) for key, value in kwargs.items()}
+
+
+def tensors(value: Any, depth: int = 6) -> Iterator[torch.Tensor]:
+    """Iterate over the tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, (tuple, list)):
+        for each in value:
+            yield from tensors(each, depth - 1)
+    elif depth and isinstance(value, dict):
+        yield from tensors(list(value.values()), depth)
+
+
+def parameter_dtype(module: nn.Module) -> torch.dtype:
+    """Return the type of a module's parameters, float32 if it has none."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
+@contextmanager
+def undisturbed(seed: int = 0) -> Iterator[None]:
+    """Seed the generators of random numbers, and set them back to where they were afterwards."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

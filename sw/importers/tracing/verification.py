@@ -1,0 +1,389 @@
+"""Runs a torch module's own forward beside the chain of layers that was read of it.
+
+The module is called as it is: with its own states, in its own order, from a reset. Its inputs are
+legal ones of several rates, alone and in a batch, and some of the caller's samples. In another run,
+real numbers of both signs and several sizes take the place of what its first layer is given. Every
+layer's input, spikes and states must be those of the chain in every step, and so must what forward
+returns. The chain itself is compared with the layers of real numbers that are made of it.
+
+A function that changes the input, but no legal value of it, is no difference, such as a clamp of
+spikes to 0 .. 1: what the module is called with is always legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...support.errors import NotExpressible
+from ..framework import Framework
+from ..layers import FloatLayer
+from ..operations import Shape
+from ..semantics import Floats
+from .chains import Calls
+from .comparison import Layer, compare
+from .copies import copied, fit, undisturbed
+from .counters import numbers, set_numbers
+from .folded import check_folded, sums_exactly
+from .forward import Trace, fired, run_chain, run_module, single_step, watched
+from .functional import Reshaped
+from .functions import Watch
+from .returned import Reading, check_returned
+from .trials import Domain, injected_into, signed
+
+__all__ = ["Read", "Verification"]
+
+_STEPS, _BATCH = 7, 10
+_FEWEST = 2  # samples, however large the module is
+_WORK = 2e8  # multiplications of a run, beyond which there are fewer samples
+_GRID = 1 << 20
+_ROUNDING, _ROUNDING_OF_FLOATS = 1e-6, 1e-4
+_MANY = 1e6  # calls
+_LOOPS = "; sample=torch.zeros(steps, 1, *sample_shape) if its forward loops over steps"
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A module and the chain that was read of it.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        A copy of the module.
+    chain : list of torch.nn.Module
+        Its layers in order, those that do nothing left out.
+    names : list of str
+        Their names in the model.
+    calls : Calls
+        How the module is called.
+    framework : Framework
+        What is known about its neurons.
+    shape : tuple of int
+        Shape of one sample.
+    reading : Reading
+        What the module returns of its last layer.
+    summed : bool
+        Whether that is the sum of membranes over the steps.
+    work : float
+        Multiplications of one step of one sample.
+    """
+
+    module: nn.Module
+    chain: list[nn.Module]
+    names: list[str]
+    calls: Calls
+    framework: Framework
+    shape: Shape
+    reading: Reading
+    summed: bool
+    work: float
+
+    @property
+    def spiking(self) -> list[nn.Module]:
+        """The layers of neurons."""
+        return [child for child in self.chain if self.framework.is_neuron(child)]
+
+    def name(self, child: nn.Module) -> str:
+        """Return the name of a layer of the chain."""
+        return self.names[self.chain.index(child)]
+
+    def converted(self, dtype: torch.dtype) -> Read:
+        """Return a copy with all real numbers in one type."""
+        holder = nn.Module()
+        # One copy of both, so that the layers of the chain stay those of the module.
+        holder.whole, holder.parts = self.module, nn.ModuleList(self.chain)
+        both = copied(holder, dtype)
+        return replace(self, module=both.whole, chain=list(both.parts))  # type: ignore[arg-type]
+
+
+class Verification:
+    """Compares a module's own forward with its chain.
+
+    Parameters
+    ----------
+    read : Read
+        The module and its chain.
+    layers : sequence of FloatLayer
+        The layers made of it.
+    domain : Domain
+        The legal inputs.
+    """
+
+    def __init__(self, read: Read, layers: Sequence[FloatLayer], domain: Domain) -> None:
+        self.read, self.layers, self.domain = read, layers, domain
+        self.narrowed = False
+        self.drawn: dict[str, str] = {}
+        self.samples = self.steps = self.left_out = 0
+        self._pair = read, read
+        self._alone = False
+        self.dtype = torch.float64
+
+    def run(self, asked: int | None = None) -> tuple[str, ...]:
+        """Compare on inputs of the verification's own; return what was verified, for reports.
+
+        Parameters
+        ----------
+        asked : int or None
+            Steps that the caller gave.
+
+        Raises
+        ------
+        NotExpressible
+            Naming the first layer, step, sample and neuron that differ, and what was found there.
+        ValueError
+            If the module cannot be run.
+        """
+        calls = self.read.calls
+        fixed = calls.steps if calls.time is not None or calls.repeats else 0
+        # A forward that is a whole sample of one step may set its states back in every call.
+        steps = fixed or (1 if asked == 1 else _STEPS)
+        batch = self._batch(steps)
+        inputs = self.domain.samples(self.read.shape, steps, batch, calls.repeats)
+        batch = self._first(inputs)
+        inputs = inputs[:, :batch]
+        before = self._numbers()
+        self._compared(inputs, seed=1)
+        self._counting(before, inputs)
+        if batch > 1:
+            self._compared(inputs[:, :1], seed=2)
+        if self._entry() is not None:
+            self._compared(inputs, signed(self.read.shape, steps, batch, calls.repeats), seed=3)
+        other = fixed + 3
+        if calls.time is not None and self._runs_for(other):
+            longer = self.domain.samples(self.read.shape, other, batch + 1, False)
+            self._compared(longer, seed=4)
+        return (self._described(),)
+
+    def on(self, inputs: Floats) -> None:
+        """Compare on some of the caller's (steps, batch, *shape) samples.
+
+        Raises
+        ------
+        NotExpressible
+            As ``run``.
+        """
+        calls = self.read.calls
+        fixed = calls.steps if calls.time is not None or calls.repeats else len(inputs)
+        if len(inputs) != fixed and (calls.repeats or not self._runs_for(len(inputs))):
+            return
+        count = min(inputs.shape[1], self._batch(len(inputs)))
+        if self._alone:
+            count = min(count, 1)
+        some = torch.from_numpy(np.ascontiguousarray(inputs[:, :count], dtype=np.float64))
+        self._compared(some.to(self.domain.dtype).double(), seed=5)
+
+    def _counting(self, before: dict[str, float], inputs: torch.Tensor) -> None:
+        """Compare once more after very many calls, if the module counts something."""
+        read = self._pair[0]
+        counted = {
+            name: value for name, value in self._numbers().items()
+            if before.get(name, value) != value
+        }
+        if not counted:
+            return
+        set_numbers(
+            read.module, read.framework, {name: value + _MANY for name, value in counted.items()}
+        )
+        try:
+            self._compared(inputs, seed=1)
+        except NotExpressible as error:
+            raise NotExpressible(
+                error.node, error.kind, f"forward changes {', '.join(counted)}, which no reset "
+                f"sets back, and depends on it: {error.reason}", error.nearest,
+            ) from None
+        set_numbers(read.module, read.framework, counted)
+
+    def _numbers(self) -> dict[str, float]:
+        return numbers(self._pair[0].module, self._pair[0].framework)
+
+    def _entry(self) -> int | None:
+        """Return which layer of the chain is given the input; None if it is no module of it."""
+        index = next((i for i, e in enumerate(self.read.chain) if not isinstance(e, Reshaped)), 0)
+        own = self.read.chain[index] in set(self.read.module.modules())
+        return index if own else None
+
+    def _batch(self, steps: int) -> int:
+        if self.read.calls.batch is None:
+            return 1
+        batch = int(max(_FEWEST, min(_BATCH, _WORK / max(self.read.work * steps, 1))))
+        # Of another size than the steps, so that the two axes are not mistaken for each other.
+        return batch if batch != steps else batch + 1
+
+    def _first(self, inputs: torch.Tensor) -> int:
+        """Find the type and the size of a batch with which the module can be run.
+
+        It is run in float64, where sums are exact, if its forward allows that.
+        """
+        errors: list[Exception] = []
+        free = not self._computes_weights()
+        own = self.domain.dtype if self.domain.dtype == torch.float64 else torch.float32
+        for batch in dict.fromkeys((inputs.shape[1], 1)):
+            for dtype in dict.fromkeys(((torch.float64,) if free else ()) + (own,)):
+                self.dtype = dtype
+                self._pair = self.read.converted(dtype), self.read.converted(dtype)
+                try:
+                    self._forward(self._pair[0], inputs[:, :batch], None, 0)
+                except NotExpressible:
+                    raise
+                except Exception as error:  # whatever the model raises
+                    errors.append(error)
+                    continue
+                self._alone = batch == 1
+                return batch
+        first = errors[0]
+        raise ValueError(
+            f"the module's own forward cannot be run on a batch of {inputs.shape[1]}, nor of 1 "
+            f"({type(first).__name__}: {first}); without that, what was read of it is not verified"
+        ) from first
+
+    def _computes_weights(self) -> bool:
+        """Whether weights are computed when they are used, which another type may round otherwise:
+        by a parametrization, a quantizer or a hook."""
+        return any(
+            any(True for _ in child.children())
+            or any(each is not fit for each in child._forward_pre_hooks.values())
+            for child in self.read.chain if not self.read.framework.is_neuron(child)
+        )
+
+    def _runs_for(self, steps: int) -> bool:
+        """Whether forward takes another number of steps than that of the sample."""
+        inputs = self.domain.samples(self.read.shape, steps, 1, False)
+        try:
+            traces, _ = self._forward(self._pair[0], inputs, None, 0)
+        except Exception:  # whatever the model raises
+            return False
+        return all(len(trace.spikes) == steps for trace in traces)
+
+    def _forward(
+        self, read: Read, inputs: torch.Tensor, injected: torch.Tensor | None, seed: int
+    ) -> tuple[list[Trace], list[torch.Tensor]]:
+        """Run the module from a reset."""
+        values = inputs.to(self.dtype)
+        functions = Watch()
+        with undisturbed(seed), watched(read.spiking, read.framework) as traces:
+            read.framework.reset_all(read.module)
+            with functions, injected_into(read.chain[self._entry() or 0], values, injected):
+                returned = run_module(read.module, read.calls, values)
+            read.framework.reset_all(read.module)
+        self.drawn |= functions.drawn
+        self.narrowed |= functions.narrowed
+        found = list(traces.values())
+        if read.calls.batch is None:
+            for trace in found:
+                trace.currents = [each.reshape(1, -1) for each in trace.currents]
+                trace.spikes = [each.reshape(1, -1) for each in trace.spikes]
+        return found, returned
+
+    def _compared(
+        self, inputs: torch.Tensor, injected: torch.Tensor | None = None, seed: int = 0
+    ) -> None:
+        forward, chain = self._pair
+        theirs, returned = self._forward(forward, inputs, injected, seed)
+        ours, made = self._chain(chain, inputs, injected)
+        try:
+            alive = compare(
+                self._described_layers(), theirs, ours,
+                "" if self.read.calls.time is not None or self.read.calls.repeats else _LOOPS,
+            ).alive
+            if alive.all():
+                kind = type(self.read.chain[-1]).__name__
+                check_returned(made, self.read.names[-1], kind, returned, self.read.reading)
+        except NotExpressible as error:
+            if not self.drawn:
+                raise
+            raise NotExpressible(
+                error.node, error.kind,
+                f"forward draws random numbers ({', '.join(self.drawn)}): {error.reason}",
+                error.nearest,
+            ) from None
+        if not alive.any() and len(alive):
+            raise ValueError("every sample meets a threshold within rounding: nothing is verified")
+        self._folded(inputs if injected is None else injected, ours)
+        self.samples += len(alive) or inputs.shape[1]
+        self.left_out += int((~alive).sum())
+        self.steps = max(self.steps, len(inputs))
+
+    def _chain(
+        self, read: Read, inputs: torch.Tensor, injected: torch.Tensor | None
+    ) -> tuple[list[Trace], list[tuple[str, torch.Tensor]]]:
+        """Run the chain, and keep what its last layer gave, call by call."""
+        last = self.read.names[-1]
+        made: list[tuple[str, torch.Tensor]] = []
+
+        def keep(child: nn.Module, args: Any, output: Any) -> None:
+            values = output if isinstance(output, (tuple, list)) else (output,)
+            for i, value in enumerate(values):
+                own = i == 0 or isinstance(output, list)  # a list has one output per step
+                name = last if own else f"output {i} (a state) of {last}"
+                made.append((name, value.detach().clone()))
+
+        hook = read.chain[-1].register_forward_hook(keep)
+        values = inputs if injected is None else injected
+        try:
+            with undisturbed(), watched(read.spiking, read.framework) as traces:
+                run_chain(read.chain, read.framework, values.numpy(), read.summed)
+        finally:
+            hook.remove()
+        return list(traces.values()), made
+
+    def _described_layers(self) -> list[Layer]:
+        norms = nn.modules.batchnorm._BatchNorm
+        plain = not any(isinstance(each, norms) for each in self.read.chain)
+        rounding = _ROUNDING if self.dtype == torch.float64 else _ROUNDING_OF_FLOATS
+        if self.narrowed:  # its forward rounds to the type of its own
+            rounding = max(rounding, 8 * torch.finfo(self.domain.dtype).eps)
+        bits = 52 if self.dtype == torch.float64 else 23
+        result = []
+        for index, child in enumerate(self.read.spiking):
+            legal = index > 0 or self._on_grid_input()
+            exact = plain and legal and sums_exactly(self.layers[index], bits)
+            result.append(Layer(
+                self.read.name(child), type(child).__name__, 0.0 if exact else rounding,
+                partial(self._neurons, index),
+            ))
+        return result
+
+    def _neurons(self, index: int, trace: Trace) -> list[torch.Tensor]:
+        """Run a layer of neurons of the chain on the inputs of a trace."""
+        read = self._pair[1]
+        child = read.spiking[index]
+        whole = isinstance(child, read.framework.whole)
+        calls = [current.reshape(trace.shape) for current in trace.currents]
+        calls = [torch.stack(calls)] if whole else calls
+        spikes = []
+        with undisturbed(), single_step([] if whole else [child]):
+            read.framework.reset(child)
+            for given in calls:
+                spikes += fired(child, given, child(given), read.framework)
+            read.framework.reset(child)
+        return spikes
+
+    def _on_grid_input(self) -> bool:
+        scaled = self.domain.factor * _GRID
+        return bool(scaled == round(scaled))
+
+    def _folded(self, inputs: torch.Tensor, traces: Sequence[Trace]) -> None:
+        """Compare the layers of real numbers with the chain's, each on the chain's spikes."""
+        given = inputs.numpy()
+        for layer, each, trace in zip(
+            self.layers, self._described_layers(), traces, strict=False
+        ):
+            spikes = torch.stack(trace.spikes).numpy()
+            if not layer.cell.inexact and layer.inexact is None and layer.cell.fires:
+                check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
+            given = layer.handed_on(spikes).astype(np.float64)
+
+    def _described(self) -> str:
+        text = f"the module's own forward was run on {self.samples} samples of up to {self.steps} "
+        text += "steps: every layer's input, spikes and states were equal"
+        if self.left_out:
+            text += f" ({self.left_out} samples within rounding of a threshold left out)"
+        if self._alone:
+            text += "; one sample at a time, since it takes no batch"
+        return text
