@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.4.15"
@@ -120,11 +123,56 @@ def dialects(session: nox.Session) -> None:
 
 
 @nox.session
+def foreign(session: nox.Session) -> None:
+    """Import random modules with something foreign in their forward, and run both: minutes."""
+    install(session, "import")
+    arguments = session.posargs or ["--modules", "900"]
+    session.run("python", "-W", "ignore", "benchmarks/foreign.py", *arguments, env=THREADS)
+
+
+@nox.session
 def sinabs(session: nox.Session) -> None:
     """Compare a layer with the neuron of sinabs, which needs an older nir."""
     install(session, "golden")
     session.install("sinabs>=3.1,<4")
     session.run("python", "benchmarks/sinabs_iaf.py", env=THREADS)
+
+
+@nox.session
+def writers(session: nox.Session) -> None:
+    """Compare NIR files of other programs with their own runs, and open ours in their readers.
+
+    Each program gets an environment of its own, since they require different releases of nir.
+    """
+    folder = Path(session.create_tmp()).resolve()
+    install(session, "golden")
+    session.install("nir>=1.0.8,<2")
+    session.run("python", "benchmarks/nir_readers.py", "write", folder / "ours", env=THREADS)
+    old = [TORCH, "nir==1.0.4", "h5py"]
+    new = [TORCH, "nir>=1.0.8,<2", "nirtorch>=2.6,<3", "h5py"]
+    needs = {
+        "rockpool": [*old, "nirtorch==1.0", "rockpool==3.1.0"],
+        "sinabs": [*old, "nirtorch==2.0.2", "sinabs==3.1.3"],
+        "spyx": ["spyx==1.0.0", "nir==1.0.8", "jax==0.10.2", "jaxlib==0.10.2", "flax==0.12.8"],
+        "norse": [*new, "norse==1.1.0"], "snntorch": [*new, "snntorch==1.0.0"],
+        "spikingjelly": [*new, "spikingjelly==2.0.0"],
+    }
+    for name, packages in needs.items():
+        venv = folder / f"venv-{name}"
+        session.run("python", "-m", "venv", venv)
+        python = venv / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        session.run(python, "-m", "pip", "install", "-q", *packages, external=True)
+        session.run(python, "benchmarks/writers.py", "write", name, folder, external=True)
+        session.run(python, "benchmarks/nir_readers.py", "open", name, folder / "ours",
+                    external=True)
+    session.run("python", "benchmarks/writers.py", "read", folder,
+                "-o", "docs/results/writers.json", env=THREADS)
+    session.run("python", "benchmarks/nir_readers.py", "show", folder / "ours",
+                "-o", "docs/results/nir_readers.json")
+    # The importer and the exporter themselves, with the oldest nir that they take.
+    session.install("nir==1.0.4")
+    session.run("python", "benchmarks/nir_readers.py", "write", folder / "old", env=THREADS)
+    session.run("python", "benchmarks/nir_readers.py", "open", "nir", folder / "old")
 
 
 @nox.session

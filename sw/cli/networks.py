@@ -44,6 +44,14 @@ class Importing:
         str | None,
         typer.Option(help="NIR: comparison with the threshold, which is gt (NIR's own) or ge."),
     ] = None
+    integration: Annotated[
+        str | None,
+        typer.Option(help="NIR: how a step solves the equations, euler (default) or exponential."),
+    ] = None
+    writer: Annotated[
+        str | None,
+        typer.Option(help="NIR: program that wrote the file, such as rockpool, or plain."),
+    ] = None
     sample_shape: Annotated[
         str | None, typer.Option(help="Modules: shape of a sample, such as 1,28,28.")
     ] = None

@@ -12,13 +12,15 @@ from typing import Any
 from ..network import Network, PixelInput, SpikeInput
 from ..samples.files import read_samples
 from ..support.errors import FileError, NotExpressible
-from .asking import Missing, ask_together
+from .asking import Missing
 from .settings import pixel_asks
 
 __all__ = ["import_model", "load_module"]
 
 _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
-_PINS = ("dt", "reset", "reset_timing", "cuba_current", "v_init", "compare")
+_PINS = (
+    "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
+)
 _FRAMEWORKS = ("snntorch", "spikingjelly")
 
 
@@ -94,8 +96,11 @@ def _nir(
             "sample_shape": "sample_shape must be given with pixels: sizes between commas",
             **_pixel_asks(bits, values),
         }
-        # The file may leave open more than that.
-        ask_together(lambda filled: from_nir(model, **{**pins, **filled}, **values), {}, asks)
+        try:
+            from_nir(model, **pins, **values)
+        except Missing as error:  # the file leaves open more than that
+            raise Missing({**asks, **error.asks}, error.hint) from None
+        raise Missing(asks)
     return from_nir(model, **pins, **values)
 
 

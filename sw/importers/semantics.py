@@ -7,22 +7,20 @@ rule, the cell holds the nearest one, and ``inexact`` says how they differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..network import COMPARES, RESET_TIMINGS, RESETS
 from ..network.neurons import Leaks
 from ..support.errors import NotExpressible
-from ..support.values import as_array
-from .asking import Missing
+from ..support.values import as_array, exact_choice
 
 __all__ = [
-    "Cell", "Decay", "Floats", "checked_choice", "checked_decay", "checked_decays",
-    "checked_threshold", "described_decay", "finite", "one_value", "shared",
-    "squeezed", "tidy",
+    "Cell", "Decay", "Floats", "checked_decay", "checked_decays", "checked_threshold",
+    "described_decay", "finite", "one_value", "shared", "squeezed", "tidy",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -79,6 +77,11 @@ class Cell:
         The same for the synaptic current.
     summed : bool
         Whether the membrane after a step is the sum of the source's membranes so far.
+
+    Raises
+    ------
+    ValueError
+        If ``reset``, ``reset_timing`` or ``compare`` is none of these.
     """
 
     source: str
@@ -98,6 +101,12 @@ class Cell:
     leak: Leaks | None = None
     synapse_leak: Leaks | None = None
     summed: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
+        ):
+            exact_choice(name, getattr(self, name), allowed)
 
     @property
     def fires(self) -> bool:
@@ -317,30 +326,3 @@ def shared(values: Floats) -> Floats:
     if values.size and np.ptp(values) <= _TIDY_ERROR * np.abs(values).max():
         return np.asarray(values.reshape(-1)[0])
     return values
-
-
-def checked_choice(value: Any, allowed: Sequence[str], ask: str) -> str:
-    """Return ``value``, which the caller must have given.
-
-    Parameters
-    ----------
-    value : str or None
-        The value.
-    allowed : sequence of str
-        What it may be.
-    ask : str
-        The message if it is None. It begins with the name of the argument.
-
-    Raises
-    ------
-    Missing, ValueError
-        If it is missing or not allowed.
-    """
-    name = ask.split(" ")[0]
-    if value is None:
-        raise Missing({name: ask})
-    if value not in allowed:
-        raise ValueError(
-            f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
-        )
-    return str(value)

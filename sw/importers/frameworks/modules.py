@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ...network import Network, PixelInput
 from ...support.errors import NotExpressible
@@ -21,10 +22,10 @@ from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
 from ..semantics import Floats
 from ..settings import Settings
 from ..tracing.chains import Recorded, Uncallable, record
-from ..tracing.copies import parameter_dtype, reading_copy
+from ..tracing.copies import copied, parameter_dtype, reading_copy
 from ..tracing.forward import run_chain
 from ..tracing.functional import Reshaped
-from ..tracing.recording import leaves
+from ..tracing.recording import leaves, named_layers
 from ..tracing.returned import read_over_steps
 from ..tracing.trials import Domain
 from ..tracing.verification import Read, Verification
@@ -154,13 +155,10 @@ def convert_module(
             continue
         name = f"{framework.name} module {type(module).__name__}"
         return convert(replace(network, source=name), options)
-    told = next((error for error in errors if not isinstance(error, Uncallable)), None)
-    if told is not None:
-        raise told
     # Neurons that cannot be expressed are often called in a way of their own.
     for name, child in leaves(own, framework.is_layer):
         framework.check(name, child)
-    raise errors[0]
+    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
 
 
 def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework) -> list[Any]:
@@ -187,13 +185,15 @@ def _verified(
 ) -> tuple[FloatNetwork, Settings]:
     """Read a module as it takes a sample, and compare it with its own forward."""
     framework.reset_all(module)
-    try:
-        found = record(module, shape, sample, framework, domain.draw())
-    finally:
-        framework.reset_all(module)
+    # A call may change more than states, so the module is called in copies and read as it was. But
+    # lazy layers get their values when they are first called.
+    lazy = any(is_lazy(each) for each in module.parameters())
+    called = module if lazy else copied(module, parameter_dtype(module))
+    found = record(called, shape, sample, framework, domain.draw())
+    framework.reset_all(module)
     settings = _with_steps(found, settings)
-    operations, read = _read(module, found, shape, framework, settings.readout)
-    layers = assemble(operations, shape, settings.readout)
+    ops, read = _read(module, found, shape, framework, settings.readout)
+    layers = assemble(ops, shape, settings.readout)
     verification = Verification(read, layers, domain)
     assumed = (framework.assumed, *verification.run(settings.steps))
     return FloatNetwork("", shape, layers, assumed, _Reference(read, verification)), settings
@@ -257,6 +257,7 @@ def _read(
         Naming the layer.
     """
     recorder = found.recorder
+    layers = {name: child for child, name in named_layers(module, framework.is_layer).items()}
     ops: list[Operation] = []
     chain: list[nn.Module] = []
     names: list[str] = []
@@ -267,7 +268,7 @@ def _read(
         chain.append(child)
 
     for name in found.order:
-        child = recorder.layer(name)
+        child = layers.get(name) or recorder.layer(name)
         if isinstance(child, (*SILENT, *framework.silent)):
             continue
         axes = _map_axes(child)

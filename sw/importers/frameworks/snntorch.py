@@ -52,14 +52,14 @@ def from_snntorch(
     Parameters
     ----------
     module : torch.nn.Module
-        Linear and convolutional layers, pools and snnTorch neurons in one chain. The hidden states
-        of its neurons are reset.
+        Linear and convolutional layers, pools and snnTorch neurons in one chain. It is read
+        from copies, and stays as it is.
     sample_shape : tuple of int
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
-        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, *sample_shape)``. A ``forward`` that loops over steps takes
-        ``(steps, 1, *sample_shape)``.
+        What ``forward`` takes, with a batch of 1; only its shape matters. By default
+        ``(1, *sample_shape)`` is tried, then ``(3, 1, *sample_shape)``. A ``forward`` that takes
+        the batch first has ``(1, steps, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
 

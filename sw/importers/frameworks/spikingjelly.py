@@ -41,13 +41,14 @@ def from_spikingjelly(
     Parameters
     ----------
     module : torch.nn.Module
-        Linear and convolutional layers, pools and SpikingJelly neurons in one chain. The memories
-        of its neurons are reset.
+        Linear and convolutional layers, pools and SpikingJelly neurons in one chain. It is read
+        from copies, and stays as it is.
     sample_shape : tuple of int
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
-        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, *sample_shape)``, or of ``(2, 1, *sample_shape)`` where layers are in step mode "m".
+        What ``forward`` takes, with a batch of 1; only its shape matters. By default
+        ``(1, *sample_shape)`` is tried, then ``(3, 1, *sample_shape)``; the other way round where
+        layers are in step mode "m".
     **options
         See ``stablespike.importers.Options``.
 

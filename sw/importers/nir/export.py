@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,8 @@ from ...support.errors import FileError, NotExpressible
 from ...support.values import positive
 from ..framework import imported
 from ..leaks import factors
-from .graph import METADATA
+from ..semantics import Floats
+from .files import METADATA
 
 __all__ = ["not_carried", "to_nir"]
 
@@ -113,16 +115,49 @@ def to_nir(
             nodes[back] = nir.Linear(layer.recurrent.astype(np.float32))
             edges += [(neurons, back), (back, neurons)]
     graph = nir.NIRGraph(
-        nodes, edges, metadata={METADATA: json.dumps(_header(network, dt))}, type_check=False
+        nodes, edges, metadata={METADATA: json.dumps(_header(network, dt))}, **_unchecked(nir)
     )
     for line in not_carried(network):
         _log.info("NIR does not carry %s", line)
     if path is not None:
         try:
-            nir.write(os.fspath(path), graph)
+            _write(nir, os.fspath(path), graph)
         except OSError as error:
             raise FileError(f"{path} cannot be written: {error}") from error
     return graph
+
+
+def _unchecked(nir: Any) -> dict[str, bool]:
+    """Return the argument that leaves a graph's types unchecked, where nir has it."""
+    known = "type_check" in signature(nir.NIRGraph.__init__).parameters
+    return {"type_check": False} if known else {}
+
+
+def _write(nir: Any, path: str, graph: Any) -> None:
+    """Write a graph like ``nir.write``, but so that every release of nir 1.0 reads it.
+
+    nir 1.0.4, which others require, refuses a ``v_reset``; later ones take a missing one as 0,
+    which ours are.
+    """
+    h5py = imported("h5py")
+
+    def put(group: Any, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                if value or name != "metadata":
+                    put(group.create_group(name), value)
+            elif name == "v_reset":
+                assert not np.any(value)
+            elif isinstance(value, str):
+                group.create_dataset(name, data=value, dtype=h5py.string_dtype())
+            elif isinstance(value, np.ndarray) and value.ndim:
+                group.create_dataset(name, data=value, compression="gzip")
+            elif value is not None:
+                group.create_dataset(name, data=value)
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("version", data=nir.version, dtype=h5py.string_dtype())
+        put(file.create_group("node"), graph.to_dict())
 
 
 def _header(network: Network, dt: float) -> dict[str, Any]:
@@ -176,63 +211,66 @@ def _layer(nir: Any, network: Network, index: int, layer: Layer, dt: float) -> d
         if len(shape) > 1:
             nodes[f"{name}_flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
         nodes[f"{name}_weight"] = nir.Affine(weight, bias)
-    nodes[name] = _neurons(nir, network, index, layer, one, dt)
-    return nodes
+    return nodes | _neurons(nir, network, index, layer, one, dt)
 
 
 def _neurons(
     nir: Any, network: Network, index: int, layer: Layer, one: float, dt: float
-) -> Any:
-    """Return the node of a layer's neurons; ``one`` is a weight step in units of the state.
+) -> dict[str, Any]:
+    """Return the nodes of a layer's neurons; ``one`` is a weight step in units of the state.
 
     Readers multiply the input by ``r dt / tau`` (and a CubaLIF's by ``w_in dt / tau_syn``), so
     ``r`` and ``w_in`` are chosen to make that 1, because the weights are already in the state's
-    units.
+    units. A synaptic current is a CubaLIF's where that has it all, and else an LI or I of its own.
     """
-    neuron, shape, name = layer.neuron, network.neuron_shapes[index], network.layer_name(index)
-    kind = type(layer).__name__
-    kept = {METADATA: json.dumps(_rule(neuron, one))}
-    decay, synapse = (
+    neuron, shape = layer.neuron, network.neuron_shapes[index]
+    name, kind = network.layer_name(index), type(layer).__name__
+    decay, synapse_decay = (
         np.reshape(factors(leak), (-1, *[1] * (len(shape) - 1)))
         for leak in (neuron.leak, neuron.synapse_leak or Leak())
     )
-    if min(decay.min(), synapse.min()) < 0:
+    if min(decay.min(), synapse_decay.min()) < 0:
         raise NotExpressible(
             name, kind, "a leak inverts the sign of the state, which no time constant does",
             "a leak of at most all of it",
         )
-    if (decay == 1).any() and (decay < 1).any():
+    if any((each == 1).any() and (each < 1).any() for each in (decay, synapse_decay)):
         raise NotExpressible(
             name, kind, "NIR has no neurons of which some leak and some do not",
             "leaks in all neurons of a layer, or in none",
         )
+
+    def integrator(factor: Floats) -> tuple[str, dict[str, Any]]:
+        """Return type and parameters of states that keep these shares of themselves in a step."""
+        if (factor == 1).all():
+            return "I", {"r": np.full(shape, 1.0 / dt)}
+        tau = np.broadcast_to(dt / (1.0 - factor), shape).copy()
+        return "LI", {"tau": tau, "r": tau / dt, "v_leak": np.zeros(shape)}
+
     # NIR has one value per neuron; the neurons of a channel share theirs.
     threshold = np.broadcast_to(
         (layer.threshold / one).reshape(-1, *[1] * (len(shape) - 1)), shape
-    ).copy()
-    rest = {"v_leak": np.zeros(shape), "metadata": kept}
-    if neuron.fires:
-        rest |= {"v_threshold": threshold, "v_reset": np.zeros(shape)}
-
-    def tau(factor: Any) -> Any:
-        return np.broadcast_to(dt / (1.0 - factor), shape).copy()
-
+    ).copy() if neuron.fires else None
+    membrane, values = integrator(decay)
+    nodes: dict[str, Any] = {}
     if neuron.synapse_leak is not None:
-        if (decay == 1).any() or (synapse == 1).any() or not neuron.fires:
-            raise NotExpressible(
-                name, kind, "NIR has no neuron with a synaptic current that does not leak, or "
-                "that never fires", "leaks in membrane and synapse, and neurons that fire",
-            )
-        return nir.CubaLIF(
-            tau_syn=tau(synapse), tau_mem=tau(decay), r=tau(decay) / dt,
-            w_in=tau(synapse) / dt, **rest,
-        )
-    if (decay == 1).all():
-        del rest["v_leak"]
-        node = nir.IF if neuron.fires else nir.I
-        return node(r=np.full(shape, 1.0 / dt), **rest)
-    node = nir.LIF if neuron.fires else nir.LI
-    return node(tau=tau(decay), r=tau(decay) / dt, **rest)
+        synapse, current = integrator(synapse_decay)
+        if membrane == "LI" and synapse == "LI" and neuron.fires:
+            membrane = "Cuba" + membrane
+            values = {
+                "tau_syn": current["tau"], "tau_mem": values["tau"], "r": values["r"],
+                "w_in": current["r"], "v_leak": values["v_leak"],
+            }
+        else:
+            nodes[f"current{index}"] = getattr(nir, synapse)(**current)
+    if threshold is not None:
+        membrane += "F"
+        values["v_threshold"] = threshold
+        if "v_reset" in signature(nir.LIF.__init__).parameters:
+            values["v_reset"] = np.zeros(shape)
+    kept = {METADATA: json.dumps(_rule(neuron, one))}
+    nodes[f"layer{index}"] = getattr(nir, membrane)(**values, metadata=kept)
+    return nodes
 
 
 def _rule(neuron: Neuron, one: float) -> dict[str, Any]:

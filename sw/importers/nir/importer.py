@@ -2,30 +2,34 @@
 
 NIR describes neurons in continuous time: a spike where ``v > v_threshold``, then a reset to
 ``v_reset``. A file does not give the length of a step, the kind of reset or its timing, so the
-caller must. The equations are integrated by the forward Euler rule, as in the frameworks that read
-NIR: ``v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)``.
+caller must, or the name of the program that wrote it. ``neurons`` has the equations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ...network import COMPARES, EMITS, Network, PixelInput, SpikeInput
-from ...support.errors import FileError
-from ...support.values import exact_choice
-from ..asking import ask_together
+from ...network import COMPARES, EMITS, RESET_TIMINGS, RESETS, Network, PixelInput, SpikeInput
+from ...support.errors import FileError, NotExpressible
+from ...support.values import exact_choice, positive
+from ..asking import Missing
 from ..convert import convert
 from ..graph import FloatNetwork, assemble
-from ..layers import FloatLayer
-from ..operations import Shape
+from ..operations import Operation
 from ..settings import Options, Settings
-from .graph import METADATA, chained, kept_metadata, read_graph
-from .nodes import Pins, Reader
+from .files import METADATA, Graph, Node, kept_metadata, read_graph
+from .graph import chained
+from .late import with_late_spikes
+from .neurons import INTEGRATIONS, Pins
+from .nodes import Reader
+from .recognition import differ, hint, looks_like, question
+from .shapes import check_output, input_shape
+from .spyx import check_wiring
+from .units import Unit, grouped
+from .writers import PLAIN, WRITERS, Writing
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -48,13 +52,19 @@ def from_nir(
     cuba_current: str | None = None,
     v_init: float | str | None = None,
     compare: str | None = None,
+    integration: str | None = None,
+    writer: str | None = None,
     **options: Unpack[Options],
 ) -> Network:
     """Import a NIR file or graph.
 
     A graph that ``to_nir`` made contains ``dt``, ``reset``, ``reset_timing``, ``compare`` and
     ``v_init``, and becomes the network that it was made from. For any other graph, the caller must
-    give what NIR does not.
+    give what NIR does not: one by one, or with ``writer``, which knows how one release of another
+    program runs the networks that it writes.
+
+    A file that looks like one of a program whose numbers are not those of NIR's equations is asked
+    about.
 
     Parameters
     ----------
@@ -76,6 +86,15 @@ def from_nir(
     compare : {"gt", "ge"}, optional
         A neuron fires above the threshold ("gt", as NIR's equations say; the default), or also at
         it ("ge", like the neurons of some writers, such as SpikingJelly).
+    integration : {"euler", "exponential"}, optional
+        How a step solves the equations: by forward Euler, the default, with decays of
+        ``1 - dt / tau`` and gains of ``r dt / tau``; or exactly, with decays of ``exp(-dt / tau)``
+        and gains of ``r (1 - exp(-dt / tau))``. The same holds for a synaptic current.
+    writer : {"rockpool", "spyx", "sinabs", "norse", "snntorch", "spikingjelly", "plain"}, optional
+        The program that wrote the file. It gives ``dt``, ``reset`` and the rest, puts right the
+        parameters that it means otherwise, and refuses arguments that contradict what it does.
+        "plain" takes the equations as they are, for a file that looks like one of a program but is
+        not. The documentation has the table of what each of them does.
     **options
         See ``stablespike.importers.Options``.
 
@@ -93,43 +112,147 @@ def from_nir(
     TypeError, ValueError
         If something that the file does not give is missing, or a value is wrong.
     ToolError
-        If nir is not installed.
+        If h5py is not installed, which files are stored with.
     """
     graph, name = read_graph(source)
     kept = kept_metadata(graph, name)
-    if compare is not None:
-        exact_choice("compare", compare, COMPARES)
-    pins = Pins(dt, reset, reset_timing, cuba_current, v_init, compare)
+    pins = _checked(Pins(dt, reset, reset_timing, cuba_current, v_init, compare, integration))
+    if writer is not None:
+        exact_choice("writer", writer, (*WRITERS, PLAIN))
     values: dict[str, Any] = dict(options)
     if kept:
+        if integration not in (None, "euler"):
+            raise ValueError(
+                f"integration must be 'euler', as to_nir writes {name}, not {integration!r}"
+            )
         pins, values = _pinned(name, kept, pins, values)
     settings = Settings(**values)
-
-    def read(filled: Mapping[str, Any]) -> tuple[Shape, tuple[FloatLayer, ...], tuple[str, ...]]:
-        return _read(graph, replace(pins, **filled), settings)
-
-    shape, layers, assumed = ask_together(read, _STAND_INS, settings.missing)
-    if kept and len(kept["layers"]) != len(layers):
+    try:
+        network = _read(graph, name, pins, writer, settings)
+    except Missing as error:
+        raise Missing({**settings.missing, **error.asks}, error.hint) from None
+    if kept and len(kept["layers"]) != len(network.layers):
         raise FileError(
             f"{name}: its {METADATA!r} metadata is of {len(kept['layers'])} layers, not of the "
-            f"{len(layers)} it has"
+            f"{len(network.layers)} it has"
         )
-    return convert(FloatNetwork(name, shape, layers, assumed), settings)
+    return convert(network, settings)
 
 
 def _read(
-    graph: Any, pins: Pins, settings: Settings
-) -> tuple[Shape, tuple[FloatLayer, ...], tuple[str, ...]]:
-    """Return the shape of one step of one sample, the layers, and the semantics assumed."""
+    graph: Graph, name: str, pins: Pins, writer: str | None, settings: Settings
+) -> FloatNetwork:
+    """Return the network of a graph in real numbers."""
+    kept = kept_metadata(graph, name)
+    record = WRITERS.get(writer or "")
+    if record is not None:
+        graph = record.graph(graph)
+    else:
+        check_wiring(graph)
     nodes, back = chained(graph)
-    shape = _input_shape(nodes[0], settings)
-    reader = Reader(pins)
-    ops = [
-        op for node, each in nodes[1:-1] for op in reader.operations(node, each, back.get(node))
-    ]
+    if record is not None:
+        nodes = list(record.chain(nodes))
+    entries = grouped(nodes[1:-1])
+    shape, lead = input_shape(nodes[0], entries, settings)
+    units = _units(entries)
+    noted = bool(kept) or any(METADATA in unit.node.metadata for unit in units)
+    if noted and writer is not None:
+        raise ValueError(
+            f"writer must not be {writer!r}: {name} was written by to_nir, which noted what it "
+            "means"
+        )
+    _check_threshold_reset(units, pins)
+    if record is None:
+        reader, ops = _by_equations(name, entries, back, pins, ask=not noted and writer is None)
+    else:
+        reader = Reader(pins, Writing(record, units, pins))
+        ops = reader.chain(entries, back)
     layers = assemble(ops, shape, settings.readout)
-    _check_output(nodes[-1], prod(layers[-1].output_shape))
-    return shape, layers, tuple(reader.assumed())
+    check_output(nodes[-1], prod(layers[-1].output_shape), lead)
+    if record is not None:
+        late = [unit.node.kind in record.late for unit in units]
+        layers = with_late_spikes(layers, late, record.release)
+    assumed = reader.assumed()
+    if lead and lead != (1,) * len(lead):
+        assumed.append(f"the axes {lead} in front of the input are batch and steps")
+    return FloatNetwork(name, shape, layers, tuple(assumed))
+
+
+def _checked(pins: Pins) -> Pins:
+    """Refuse values that are none, before anything is read with them."""
+    if pins.dt is not None:
+        positive("dt", pins.dt)
+    for key, allowed in (
+        ("reset", RESETS), ("reset_timing", RESET_TIMINGS), ("compare", COMPARES),
+        ("cuba_current", ("new", "last")), ("integration", INTEGRATIONS),
+    ):
+        if getattr(pins, key) is not None:
+            exact_choice(key, getattr(pins, key), allowed)
+    return pins
+
+
+def _check_threshold_reset(units: Sequence[Unit], pins: Pins) -> None:
+    """Refuse a reset for neurons that have none."""
+    firing = [unit for unit in units if unit.fires]
+    if pins.reset in (None, "none") or not firing:
+        return
+    if all(unit.threshold is not None for unit in firing):
+        raise ValueError(
+            f"reset must be 'none' or left out, not {pins.reset!r}: {firing[0].name} "
+            f"({firing[0].kind}) never resets"
+        )
+
+
+def _units(entries: Sequence[tuple[str, Node] | Unit]) -> list[Unit]:
+    return [entry for entry in entries if isinstance(entry, Unit)]
+
+
+def _by_equations(
+    name: str,
+    entries: Sequence[tuple[str, Node] | Unit],
+    back: Mapping[str, Node],
+    pins: Pins,
+    ask: bool,
+) -> tuple[Reader, list[Operation]]:
+    """Read a chain as NIR's equations have it, unless it looks like one of another meaning."""
+    units = _units(entries)
+    reader, found = Reader(pins), []
+    if ask:
+        names = [entry.name if isinstance(entry, Unit) else entry[0] for entry in entries]
+        found = looks_like(units, names, pins)
+    try:
+        ops = reader.chain(entries, back)
+    except (FileError, NotExpressible):
+        raise
+    except ValueError as error:
+        if not found:
+            raise
+        if isinstance(error, Missing):
+            raise Missing(error.asks, hint(found)) from None
+        raise ValueError(f"{error}; {hint(found)}") from error
+    found = [each for each in found if _means_other(each[0], entries, back, pins, ops)]
+    if found:
+        raise ValueError(question(name, found))
+    return reader, ops
+
+
+def _means_other(
+    writer: str,
+    entries: Sequence[tuple[str, Node] | Unit],
+    back: Mapping[str, Node],
+    pins: Pins,
+    ops: Sequence[Operation],
+) -> bool:
+    """Whether a writer means something else by a chain than ``ops``, which the caller described.
+
+    What the caller said is not in question, but for ``dt``, which is where writers differ.
+    """
+    said = {key: value for key, value in vars(pins).items() if key != "dt" and value is not None}
+    try:
+        writing = Writing(WRITERS[writer], _units(entries), Pins(), said)
+        return differ(ops, Reader(pins, writing).chain(entries, back))
+    except ValueError:
+        return True
 
 
 def _pinned(
@@ -162,31 +285,3 @@ def _pinned(
         values.setdefault("steps", 4)
     values.setdefault("scale", 1.0)
     return replace(pins, dt=dt), values
-
-
-def _check_output(last: tuple[str, Any], neurons: int) -> None:
-    """Refuse an Output node of another size than the last layer."""
-    name, node = last
-    values = next(iter((node.output_type or {}).values()), None)
-    if values is not None and np.prod(values) != neurons:
-        shape = tuple(np.asarray(values).reshape(-1).tolist())
-        raise ValueError(f"{name} (Output) has the shape {shape}, but {neurons} neurons feed it")
-
-
-def _input_shape(first: tuple[str, Any], settings: Settings) -> Shape:
-    """Return the shape of one step of one sample."""
-    name, node = first
-    if settings.input is not None:
-        return settings.input.shape
-    values = next(iter((node.input_type or {}).values()), None)
-    if values is None:
-        raise ValueError(
-            f"{name} (Input) has no shape: give input=stablespike.SpikeInput((...)) or a PixelInput"
-        )
-    shape = tuple(int(size) for size in np.asarray(values).reshape(-1))
-    # With three axes a leading 1 is the channel of a map.
-    while len(shape) > 1 and shape[0] == 1 and len(shape) != 3:
-        shape = shape[1:]  # the batch of 1 that some exporters leave in
-    if not shape or min(shape) < 1:
-        raise ValueError(f"{name} (Input) has the shape {shape}: give input=")
-    return shape

@@ -1,19 +1,25 @@
 """Turns NIR nodes of neurons into operations, with the semantics that the caller pins.
 
-NIR gives a neuron as a differential equation. One step of forward Euler turns a LIF into::
+NIR gives a neuron as a differential equation, ``tau dv/dt = v_leak - v + r i``. A step of length
+``dt`` with a constant input, by forward Euler or solved exactly, is::
 
-    v = (1 - dt / tau) v + (dt / tau) (v_leak + r i)
+    v = (1 - s) v + s (v_leak + r i)      s = dt / tau              integration="euler"
+                                          s = 1 - exp(-dt / tau)    integration="exponential"
 
-The array does not multiply, so the gain ``r dt / tau`` of the input goes into the scale of the
-layer: all other numbers are divided by it. A gain that differs between neurons goes into their
-weights. A membrane with a rest or a reset other than 0 is counted from the value it is reset to.
+The synaptic current of a CubaLIF, ``tau_syn di/dt = -i + w_in x``, is the same with ``w_in`` for
+``r``; the membrane then gets the new current, held for the step. An IF, ``dv/dt = r i``, is
+``v + r dt i`` by both.
+
+The array does not multiply, so the gain ``r s`` of the input goes into the scale of the layer: all
+other numbers are divided by it. A gain that differs between neurons goes into their weights. A
+membrane with a rest or a reset other than 0 is counted from the value it is reset to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -22,14 +28,12 @@ from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
 from ...network.neurons import Leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
-from ..asking import Missing
 from ..leaks import factors
 from ..operations import Affine, Neurons, Operation, Scaling
 from ..semantics import (
     Cell,
     Decay,
     Floats,
-    checked_choice,
     checked_decays,
     checked_threshold,
     described_decay,
@@ -39,13 +43,13 @@ from ..semantics import (
     squeezed,
     tidy,
 )
-from .graph import FIRING, METADATA, kept_metadata
+from .files import METADATA, Node, kept_metadata
+from .units import Unit
 
-__all__ = ["NeuronNode", "Pins"]
+__all__ = ["INTEGRATIONS", "NeuronNode", "Pins"]
 
-_PARAMETERS = (
-    "r", "tau", "tau_mem", "tau_syn", "v_leak", "v_reset", "v_threshold", "w_in",
-)
+INTEGRATIONS = ("euler", "exponential")
+
 _ROUNDING = 1e-6  # relative: a time constant in float32 may be that much shorter than dt
 
 
@@ -67,27 +71,26 @@ class Pins:
         Membrane at the start of a sample.
     compare : str or None
         Comparison with the threshold.
+    integration : str or None
+        How a step solves the equations; None for forward Euler.
     """
 
-    dt: float | None
-    reset: str | None
-    reset_timing: str | None
-    cuba_current: str | None
-    v_init: float | str | None
+    dt: float | None = None
+    reset: str | None = None
+    reset_timing: str | None = None
+    cuba_current: str | None = None
+    v_init: float | str | None = None
     compare: str | None = None
+    integration: str | None = None
 
 
 class NeuronNode:
-    """One node of neurons.
+    """The nodes of one layer of neurons.
 
     Parameters
     ----------
-    name : str
-        Name of the node.
-    kind : {"IF", "LIF", "CubaLIF", "LI", "I"}
-        Type of the node.
-    node : nir.NIRNode
-        The node.
+    unit : Unit
+        The nodes.
     pins : Pins
         The semantics that the caller gives.
 
@@ -104,12 +107,44 @@ class NeuronNode:
         If the caller contradicts them.
     """
 
-    def __init__(self, name: str, kind: str, node: Any, pins: Pins) -> None:
-        self._name, self._kind, self._node = name, kind, node
-        self._kept = _kept_rule(name, kind, node)
+    def __init__(self, unit: Unit, pins: Pins) -> None:
+        self._unit, self._node = unit, unit.node
+        self._name, self._kind, self._fires = unit.name, unit.kind, unit.fires
+        self._kept = _kept_rule(unit.name, unit.kind, unit.node)
         self.noted = bool(self._kept)
         self._pins = self._merged(pins) if self.noted else pins
-        self._fires = kind in FIRING
+
+    def missing(self) -> dict[str, str]:
+        """Return what the caller must still give, by name, with the question."""
+        pins, node, where = self._pins, self._node, f"{self._name} ({self._kind})"
+        asked: dict[str, str] = {}
+        if pins.dt is None:
+            asked["dt"] = (
+                f"dt must be given: {where} is described in continuous time, and a NIR file does "
+                "not say the step (snnTorch and SpikingJelly write with 1e-4)"
+            )
+        if node.kind.startswith("Cuba") and pins.cuba_current is None:
+            asked["cuba_current"] = (
+                f"cuba_current must be given for {where}: 'new' if the membrane gets the current "
+                "this step's input went into, 'last' if the one before"
+            )
+        resets = self._fires and self._unit.threshold is None
+        if resets and pins.reset is None:
+            asked["reset"] = (
+                f"reset must be given for {where}: 'zero' (to v_reset, as NIR's equations do), "
+                "'subtract' the threshold, or 'none'"
+            )
+        if resets and pins.reset == "subtract" and pins.reset_timing is None:
+            asked["reset_timing"] = (
+                f"reset_timing must be given for {where}: 'same_step' as the spike, or 'next_step'"
+            )
+        moved = [name for name in ("v_leak", "v_reset") if node.get(name) is not None]
+        if pins.v_init is None and any(self._values(name).any() for name in moved):
+            asked["v_init"] = (
+                f"v_init must be given for {where}: its v_leak or v_reset is not 0, and a NIR file "
+                "does not say where membranes start; 'v_leak', 'v_reset' or a number"
+            )
+        return asked
 
     def operations(self, back: Affine | None) -> list[Operation]:
         """Return the neurons, after a scaling of their inputs if they have their own gains.
@@ -126,9 +161,7 @@ class NeuronNode:
         """
         name, kind = self._name, self._kind
         decay, synapse_decay, gain = self._dynamics()
-        v_leak = np.zeros(())
-        if kind not in ("IF", "I"):
-            v_leak = self._values("v_leak")
+        v_leak = np.zeros(()) if self._node.kind in ("IF", "I") else self._values("v_leak")
         before: list[Operation] = []
         recurrent = None if back is None else back.weight
         recurrent_bias = np.zeros(()) if back is None else back.bias
@@ -158,7 +191,7 @@ class NeuronNode:
             recurrent_bias=recurrent_bias,
             **self._rule(),
         )
-        return [*before, Neurons(name, kind, cell, _neuron_count(name, kind, self._node))]
+        return [*before, Neurons(name, kind, cell, self._unit.size)]
 
     def _merged(self, pins: Pins) -> Pins:
         """Return the pins, completed from the node itself."""
@@ -176,70 +209,72 @@ class NeuronNode:
         )
 
     def _values(self, parameter: str) -> Floats:
-        return finite(self._name, self._kind, parameter, getattr(self._node, parameter))
+        return _unbatched(
+            finite(self._name, self._kind, parameter, self._node.values[parameter])
+        )
 
     def _dynamics(self) -> tuple[Decay, Decay | None, Floats]:
         """Return the decays of membrane and synaptic current, and the gain of the input."""
-        name, kind, dt = self._name, self._kind, self._dt()
-        gain = self._positive("r")
-        decay: Decay = 1.0
+        name, kind, node = self._name, self._kind, self._node
         synapse_decay: Decay | None = None
-        if kind in ("IF", "I"):
-            gain = gain * dt
-        else:
-            tau_name = "tau_mem" if kind == "CubaLIF" else "tau"
-            share = self._share(tau_name, dt)
-            decay = checked_decays(name, kind, "the decay 1 - dt / tau", 1.0 - share)
-            gain = gain * share
-        if kind == "CubaLIF":
+        synapse_gain: Floats = np.ones(())
+        tau: str | None = None if node.kind in ("IF", "I") else "tau"
+        if node.kind.startswith("Cuba"):
             self._check_current()
-            share = self._share("tau_syn", dt)
-            synapse_decay = checked_decays(name, kind, "the decay 1 - dt / tau_syn", 1.0 - share)
-            gain = gain * self._positive("w_in") * share
+            w_in = node.get("w_in")
+            synapse_decay, synapse_gain = self._integrated(
+                name, node, "tau_syn", "w_in" if w_in is not None else None
+            )
+            tau = "tau_mem"
+        if self._unit.synapse is not None:
+            synapse_decay, synapse_gain = self._integrator(*self._unit.synapse)
+        decay, gain = self._integrated(name, node, tau, "r")
         for key, value in (("leak", decay), ("synapse_leak", synapse_decay)):
             _check_kept_leak(name, kind, key, self._kept, value)
-        return decay, synapse_decay, squeezed(tidy(gain))
+        return decay, synapse_decay, squeezed(tidy(gain * synapse_gain))
 
-    def _positive(self, parameter: str) -> Floats:
-        values = self._values(parameter)
-        if values.size and values.min() <= 0:
-            raise ValueError(
-                f"{self._name} ({self._kind}): {parameter} must be positive, not {values.min():.6g}"
+    def _integrator(self, name: str, node: Node) -> tuple[Decay, Floats]:
+        """Return decay and gain of the LI or I in front, which is the synaptic current."""
+        if node.kind == "LI" and finite(name, "LI", "v_leak", node.values["v_leak"]).any():
+            raise NotExpressible(
+                name, "LI", f"its v_leak is not 0, in front of {self._name}", "v_leak = 0"
             )
-        return values
+        return self._integrated(name, node, "tau" if node.kind == "LI" else None, "r")
 
-    def _share(self, tau_name: str, dt: float) -> Floats:
-        """Return ``dt / tau``, the share of each state that leaks in a step; () if all are equal.
+    def _integrated(
+        self, name: str, node: Node, tau: str | None, gain: str | None
+    ) -> tuple[Decay, Floats]:
+        """Return what a step leaves of a state, and its gain for the input.
+
+        ``tau`` and ``gain`` are names of parameters: without ``tau`` the state does not leak, and
+        without ``gain`` it is 1.
         """
-        tau = shared(self._values(tau_name))
-        if not tau.size:
-            raise ValueError(f"{self._name} ({self._kind}): {tau_name} is empty")
-        if not tau.min() >= dt * (1 - _ROUNDING):
+        dt, factor = positive("dt", self._pins.dt), np.ones(())
+        if gain is not None:
+            factor = _positive(name, node, gain)
+        if tau is None:
+            return 1.0, factor * dt
+        values = shared(_unbatched(finite(name, node.kind, tau, node.values[tau])))
+        if not values.size:
+            raise ValueError(f"{name} ({node.kind}): {tau} is empty")
+        exponential = self._pins.integration == "exponential"
+        if exponential and not values.min() > 0:
             raise ValueError(
-                f"{self._name} ({self._kind}): {tau_name} = {tau.min():g} must be at least dt = "
-                f"{dt:g}; forward Euler has no such step"
+                f"{name} ({node.kind}): {tau} must be positive, not {values.min():g}"
             )
-        return np.minimum(dt / tau, 1.0)
-
-    def _dt(self) -> float:
-        dt = self._pins.dt
-        if dt is None:
-            raise Missing({
-                "dt": f"dt must be given: {self._name} ({self._kind}) is described in continuous "
-                "time, and a NIR file does not say the step (snnTorch and SpikingJelly write with "
-                "1e-4)"
-            })
-        return positive("dt", dt)
+        if not exponential and not values.min() >= dt * (1 - _ROUNDING):
+            raise ValueError(
+                f"{name} ({node.kind}): {tau} = {values.min():g} must be at least dt = {dt:g}; "
+                "forward Euler has no such step"
+            )
+        rule = f"exp(-dt / {tau})" if exponential else f"1 - dt / {tau}"
+        share: Floats = -np.expm1(-dt / values) if exponential else np.minimum(dt / values, 1.0)
+        return checked_decays(name, node.kind, f"the decay {rule}", 1.0 - share), factor * share
 
     def _check_current(self) -> None:
-        current = checked_choice(
-            self._pins.cuba_current, ("new", "last"),
-            f"cuba_current must be given for {self._name} (CubaLIF): 'new' if the membrane gets "
-            "the current this step's input went into, 'last' if the one before",
-        )
-        if current == "last":
+        if self._pins.cuba_current == "last":
             raise NotExpressible(
-                self._name, "CubaLIF", "cuba_current='last' delays the current by one step",
+                self._name, self._kind, "cuba_current='last' delays the current by one step",
                 "cuba_current='new'",
             )
 
@@ -252,26 +287,19 @@ class NeuronNode:
                 "reset_timing": self._pins.reset_timing or "same_step",
                 "compare": self._pins.compare or "gt",
             }
+        if self._unit.threshold is not None:
+            rule |= {"reset": "none", "reset_timing": "same_step"}
         names = ("reset", "reset_timing", "compare")
         return rule | {key: self._kept[key] for key in names if key in self._kept}
 
     def _spiking(self) -> tuple[Floats, Floats]:
         """Return the value that the membrane is counted from, and the threshold above it."""
-        name, kind = self._name, self._kind
-        reset = checked_choice(
-            self._pins.reset, RESETS,
-            f"reset must be given for {name} ({kind}): 'zero' (to v_reset, as NIR's equations do), "
-            "'subtract' the threshold (with reset_timing=), or 'none'",
-        )
-        if reset == "subtract":
-            checked_choice(
-                self._pins.reset_timing, RESET_TIMINGS,
-                f"reset_timing must be given for {name} ({kind}): 'same_step' as the spike, or "
-                "'next_step'",
-            )
+        if self._unit.threshold is not None:
+            return np.zeros(()), _unbatched(self._unit.threshold)
+        name, kind, reset = self._name, self._kind, self._pins.reset
         # v_reset is optional in NIR.
         origin = np.zeros(())
-        if getattr(self._node, "v_reset", None) is not None:
+        if self._node.get("v_reset") is not None:
             origin = self._values("v_reset")
         if reset != "zero" and origin.any():
             raise NotExpressible(
@@ -284,18 +312,12 @@ class NeuronNode:
         """Return the membrane at the start of a sample, counted from ``origin``."""
         value, name, kind = self._pins.v_init, self._name, self._kind
         if value is None:
-            if origin.any() or v_leak.any():
-                raise Missing({
-                    "v_init": f"v_init must be given for {name} ({kind}): its v_leak or v_reset is "
-                    "not 0, and a NIR file does not say where membranes start; 'v_leak', 'v_reset' "
-                    "or a number"
-                })
             return np.zeros(())
         if value == "v_leak":
             return v_leak - origin
         if value == "v_reset":
             return np.zeros(()) if self._fires else np.zeros(()) - origin
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, Real) and not isinstance(value, bool):
             return finite(name, kind, "v_init", value) - origin
         raise ValueError(f"v_init must be 'v_leak', 'v_reset' or a number, not {value!r}")
 
@@ -305,18 +327,23 @@ def _described(kind: str, decay: Decay, synapse_decay: Decay | None) -> str:
     return f"NIR {kind}, decay {described_decay(decay)}{synapse}"
 
 
-def _neuron_count(name: str, kind: str, node: Any) -> int | None:
-    """Return the number of neurons for which a node has parameters; None if all of them are single
-    values."""
-    sizes = {each: prod(np.shape(getattr(node, each, 0))) for each in _PARAMETERS}
-    several = {each: size for each, size in sizes.items() if size > 1}
-    if len(set(several.values())) > 1:
-        counts = ", ".join(f"{size} of {each}" for each, size in several.items())
-        raise ValueError(f"{name} ({kind}): its parameters are of different sizes: {counts}")
-    return next(iter(several.values()), None)
+def _positive(name: str, node: Node, parameter: str) -> Floats:
+    values = _unbatched(finite(name, node.kind, parameter, node.values[parameter]))
+    if values.size and values.min() <= 0:
+        raise ValueError(
+            f"{name} ({node.kind}): {parameter} must be positive, not {values.min():.6g}"
+        )
+    return values
 
 
-def _kept_rule(name: str, kind: str, node: Any) -> dict[str, Any]:
+def _unbatched(values: Floats) -> Floats:
+    """Return parameters without leading axes of 1, which some writers leave for the batch."""
+    while values.ndim > 1 and values.shape[0] == 1:
+        values = values[0]
+    return values
+
+
+def _kept_rule(name: str, kind: str, node: Node) -> dict[str, Any]:
     """Return what ``to_nir`` noted in a node, checked to be values that a ``Neuron`` takes."""
     kept = kept_metadata(node, name)
     try:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...support.errors import NotExpressible
-from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling
+from ..asking import Missing
+from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Shape
 from ..semantics import Floats, finite
-from .graph import FIRING
+from .files import PARAMETERS, Node, checked_node
 from .neurons import NeuronNode, Pins
+from .units import Unit
+from .writers import Writing
 
-__all__ = ["Pins", "Reader"]
+__all__ = ["Reader"]
 
-_KNOWN = "Affine, Linear, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF"
+_KNOWN = (
+    "Affine, Linear, Conv1d, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF, "
+    "CubaLI"
+)
 
 
 class Reader:
@@ -25,82 +31,128 @@ class Reader:
     ----------
     pins : Pins
         The semantics that the caller gives.
+    writing : Writing or None
+        What the writer of the file means; None for NIR's equations as they are.
     """
 
-    def __init__(self, pins: Pins) -> None:
-        self._pins = pins
-        self._kinds: set[str] = set()
+    def __init__(self, pins: Pins, writing: Writing | None = None) -> None:
+        self._pins, self._writing = pins, writing
+        self._units: list[Unit] = []
         self._noted: list[str] = []
         self._recurrent = False
 
     def assumed(self) -> list[str]:
         """Return the semantics of the nodes read so far, one line each."""
-        pins, lines = self._pins, []
-        if self._kinds:
-            lines.append(f"forward Euler with dt = {pins.dt:g}")
-        if self._kinds & set(FIRING) and pins.reset is not None:
-            timing = f", {pins.reset_timing}" if pins.reset == "subtract" else ""
-            sign = ">=" if pins.compare == "ge" else ">"
-            lines.append(f"a spike where v {sign} v_threshold; reset {pins.reset}{timing}")
-        if "CubaLIF" in self._kinds and pins.cuba_current is not None:
-            lines.append("the membrane of a CubaLIF gets the new current")
+        lines = list(dict.fromkeys(line for unit in self._units for line in self._lines(unit)))
+        if self._writing is not None:
+            lines += self._writing.assumed(self._units)
         if self._recurrent:
             lines.append("spikes come back to their layer one step later")
         if self._noted:
             lines.append(f"as to_nir noted for {', '.join(self._noted)}")
         return lines
 
-    def operations(self, name: str, node: Any, back: Any = None) -> list[Operation]:
-        """Return the operations that a node becomes.
+    def _lines(self, unit: Unit) -> list[str]:
+        """Return the semantics of one layer of neurons."""
+        pins = self._of(unit)
+        rule = "forward Euler" if pins.integration != "exponential" else "decays of exp(-dt / tau)"
+        lines = [f"{rule} with dt = {pins.dt:g}"]
+        sign = ">=" if pins.compare == "ge" else ">"
+        if unit.threshold is not None:
+            lines.append(f"a spike where v {sign} the Threshold; no reset")
+        elif unit.fires and pins.reset is not None:
+            timing = f", {pins.reset_timing}" if pins.reset == "subtract" else ""
+            lines.append(f"a spike where v {sign} v_threshold; reset {pins.reset}{timing}")
+        if unit.node.kind.startswith("Cuba") and pins.cuba_current is not None:
+            lines.append(f"the membrane of a {unit.node.kind} gets the new current")
+        return lines
+
+    def _of(self, unit: Unit) -> Pins:
+        return self._pins if self._writing is None else self._writing.pins(unit.node.kind)
+
+    def chain(
+        self, entries: Sequence[tuple[str, Node] | Unit], back: Mapping[str, Node]
+    ) -> list[Operation]:
+        """Return the operations that a chain becomes.
 
         Parameters
         ----------
-        name : str
-            Name of the node.
-        node : nir.NIRNode
-            The node.
-        back : nir.Linear or nir.Affine, optional
-            For neurons, the weights through which their spikes come back to them.
+        entries : sequence of (str, Node) or Unit
+            The chain, without Input and Output.
+        back : mapping of str to Node
+            By the names of neurons, the weights through which their spikes come back to them.
 
         Raises
         ------
-        NotExpressible, ValueError
+        FileError, NotExpressible, ValueError
             Naming the node.
         """
-        kind = type(node).__name__
-        build: Callable[[str, str, Any], list[Operation]] | None = {
-            "Affine": _affine, "Linear": _affine, "Scale": _scale, "Flatten": _flatten,
-            "Conv2d": _conv, "SumPool2d": _pool, "AvgPool2d": _pool, "Input": _nothing,
-            "Output": _nothing,
-        }.get(kind)
-        if kind in (*FIRING, "LI", "I"):
-            return self._neurons(name, kind, node, back)
-        if build is None:
-            raise NotExpressible(name, kind, "no layer of this array computes it", _KNOWN)
-        return build(name, kind, node)
+        neurons = {
+            entry.name: self._neurons(entry) for entry in entries if isinstance(entry, Unit)
+        }
+        missing: dict[str, str] = {}
+        for each in neurons.values():
+            for name, question in each.missing().items():
+                missing.setdefault(name, question)
+        if missing:
+            raise Missing(missing)
+        operations: list[Operation] = []
+        for entry in entries:
+            if not isinstance(entry, Unit):
+                operations += _operations(*entry)
+                continue
+            operations += neurons[entry.name].operations(self._back(entry.name, back))
+        return operations
 
-    def _neurons(self, name: str, kind: str, node: Any, back: Any) -> list[Operation]:
-        self._kinds.add(kind)
-        neurons = NeuronNode(name, kind, node, self._pins)
-        if neurons.noted:
-            self._noted.append(name)
-        if back is None:
-            return neurons.operations(None)
+    def _back(self, name: str, back: Mapping[str, Node]) -> Affine | None:
+        """Return the weights through which the spikes of some neurons come back to them."""
+        if name not in back:
+            return None
         self._recurrent = True
-        (affine,) = _affine(f"{name}, back", type(back).__name__, back)
+        (affine,) = _operations(f"{name}, back", back[name])
         assert isinstance(affine, Affine)
-        return neurons.operations(affine)
+        return affine
+
+    def _neurons(self, unit: Unit) -> NeuronNode:
+        self._units.append(unit)
+        pins = self._of(unit)
+        if self._writing is not None:
+            unit = self._writing.corrected(unit)
+        neurons = NeuronNode(unit, pins)
+        if neurons.noted:
+            self._noted.append(unit.name)
+        return neurons
 
 
-def _nothing(name: str, kind: str, node: Any) -> list[Operation]:
+def _operations(name: str, node: Node) -> list[Operation]:
+    build: Callable[[str, str, Node], list[Operation]] | None = {
+        "Affine": _affine, "Linear": _affine, "Scale": _scale, "Flatten": _flatten,
+        "Conv1d": _conv, "Conv2d": _conv, "SumPool2d": _pool, "AvgPool2d": _pool,
+        "Delay": _delay, "Input": _nothing, "Output": _nothing,
+    }.get(node.kind)
+    if build is None:
+        unknown = "" if node.kind in PARAMETERS else ", and NIR 1.0 has no such type"
+        raise NotExpressible(
+            name, node.kind, f"no layer of this array computes it{unknown}", _KNOWN
+        )
+    return build(name, node.kind, checked_node(name, node))
+
+
+def _nothing(name: str, kind: str, node: Node) -> list[Operation]:
     return []
 
 
-def _affine(name: str, kind: str, node: Any) -> list[Operation]:
-    weight = finite(name, kind, "weight", node.weight)
+def _delay(name: str, kind: str, node: Node) -> list[Operation]:
+    if finite(name, kind, "delay", node.values["delay"]).any():
+        raise NotExpressible(name, kind, "no layer of this array computes it", _KNOWN)
+    return []
+
+
+def _affine(name: str, kind: str, node: Node) -> list[Operation]:
+    weight = finite(name, kind, "weight", node.values["weight"])
     if weight.ndim != 2:
         raise ValueError(f"{name} ({kind}): weight must be (out, in), not {weight.shape}")
-    bias = _bias(name, kind, node.bias if kind == "Affine" else None, len(weight))
+    bias = _bias(name, kind, node.get("bias"), len(weight))
     return [Affine(name, kind, weight, bias)]
 
 
@@ -117,34 +169,44 @@ def _bias(name: str, kind: str, values: Any, outputs: int) -> Floats:
     return bias
 
 
-def _scale(name: str, kind: str, node: Any) -> list[Operation]:
-    return [Scaling(name, kind, finite(name, kind, "scale", node.scale), np.zeros(()))]
+def _scale(name: str, kind: str, node: Node) -> list[Operation]:
+    return [Scaling(name, kind, finite(name, kind, "scale", node.values["scale"]), np.zeros(()))]
 
 
-def _flatten(name: str, kind: str, node: Any) -> list[Operation]:
-    return [Reshape(name, kind, int(node.start_dim), int(node.end_dim))]
+def _flatten(name: str, kind: str, node: Node) -> list[Operation]:
+    return [Reshape(name, kind, _number(node, "start_dim"), _number(node, "end_dim"))]
 
 
-def _conv(name: str, kind: str, node: Any) -> list[Operation]:
-    padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
-    weight = finite(name, kind, "weight", node.weight)
-    bias = _bias(name, kind, node.bias, len(weight))
-    dilation, groups = _pair(node.dilation), int(node.groups)
-    return [Conv(name, kind, weight, bias, _pair(node.stride), padding, dilation, groups)]
+def _conv(name: str, kind: str, node: Node) -> list[Operation]:
+    axes = 1 if kind == "Conv1d" else 2
+    weight = finite(name, kind, "weight", node.values["weight"])
+    if weight.ndim != axes + 2:
+        kernel = "k" if axes == 1 else "kh, kw"
+        raise ValueError(f"{name} ({kind}): weight must be (out, in, {kernel}), not {weight.shape}")
+    bias = _bias(name, kind, node.get("bias"), len(weight))
+    stride, dilation = (_sizes(node.values[each], axes) for each in ("stride", "dilation"))
+    padding = node.values["padding"]
+    padding = padding if isinstance(padding, str) else _sizes(padding, axes)
+    return [Conv(name, kind, weight, bias, stride, padding, dilation, _number(node, "groups"))]
 
 
-def _pool(name: str, kind: str, node: Any) -> list[Operation]:
+def _pool(name: str, kind: str, node: Node) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
     size, stride, padding = (
-        _pair(each) for each in (node.kernel_size, node.stride, node.padding)
+        _sizes(node.values[each], 2) for each in ("kernel_size", "stride", "padding")
     )
     return [Pool(name, kind, mode, size, stride, padding)]
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _number(node: Node, parameter: str) -> int:
+    (number,) = _sizes(node.values[parameter], 1)
+    return number
+
+
+def _sizes(value: Any, axes: int) -> Shape:
+    """Return an integer for each axis, of one for all or one for each."""
     array = np.asarray(value).reshape(-1)
-    if array.size == 1:
-        return int(array[0]), int(array[0])
-    if array.size != 2:
-        raise ValueError(f"a window, stride or padding must be one or two integers, not {value!r}")
-    return int(array[0]), int(array[1])
+    if array.size not in (1, axes) or array.dtype.kind not in "iu":
+        numbers = "one integer" if axes == 1 else "one or two integers"
+        raise ValueError(f"a window, stride, padding or number must be {numbers}, not {value!r}")
+    return tuple(int(each) for each in np.broadcast_to(array, (axes,)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
 from ...support.errors import NotExpressible
 from .forward import Trace
 
-__all__ = ["Compared", "Layer", "compare"]
+__all__ = ["Layer", "compare"]
 
 _NEAREST = "a forward that gives each layer what the one before made, once per step, in order"
 
@@ -37,22 +37,9 @@ class Layer:
     again: Callable[[Trace], list[torch.Tensor]]
 
 
-@dataclass(eq=False)
-class Compared:
-    """Samples on which the traces were equal.
-
-    Attributes
-    ----------
-    alive : (batch,) bool tensor
-        Samples without a membrane within rounding of its threshold, where either is right.
-    """
-
-    alive: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
-
-
 def compare(
     layers: Sequence[Layer], forward: Sequence[Trace], chain: Sequence[Trace], hint: str = ""
-) -> Compared:
+) -> torch.Tensor:
     """Compare traces of the forward with those of the chain.
 
     Parameters
@@ -66,17 +53,22 @@ def compare(
     hint : str
         What else may help, for messages.
 
+    Returns
+    -------
+    (batch,) bool tensor
+        The samples that were compared to the end. In the others a membrane meets its threshold
+        within rounding, so that either may be right.
+
     Raises
     ------
     NotExpressible
         Naming the first layer, step, sample and neuron, and what was found there.
     """
-    result = Compared(torch.ones(len(chain[0].spikes[0]), dtype=torch.bool) if chain else
-                      torch.ones(0, dtype=torch.bool))
+    alive = torch.ones(len(chain[0].spikes[0]) if chain else 0, dtype=torch.bool)
     for layer, ours, theirs in zip(layers, chain, forward, strict=True):
         found = _calls(ours, theirs) or _sizes(ours, theirs)
         for step in range(0 if found else len(ours.spikes)):
-            found = _step(layer, ours, theirs, step, result.alive)
+            found = _step(layer, ours, theirs, step, alive)
             if found is not None:
                 order = _order(ours, theirs, layer.tolerance)
                 found = f"{order}: {found}" if order else found
@@ -86,7 +78,7 @@ def compare(
                 layer.name, layer.kind,
                 f"the module's own forward differs from its layers: {found}", _NEAREST + hint,
             )
-    return result
+    return alive
 
 
 def _calls(ours: Trace, theirs: Trace) -> str | None:

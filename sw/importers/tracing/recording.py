@@ -22,7 +22,9 @@ from .copies import tensors
 from .functional import as_module, same_layer
 from .functions import MOVING, RANDOM, Functions, Origin
 
-__all__ = ["EACH_STEP", "NEAREST", "SAMPLE", "Match", "Recorder", "is_brevitas", "leaves"]
+__all__ = [
+    "EACH_STEP", "NEAREST", "SAMPLE", "Match", "Recorder", "is_brevitas", "leaves", "named_layers",
+]
 
 NEAREST = (
     "Linear, Conv1d, Conv2d, BatchNorm, Flatten, Unflatten, Dropout, average pools in front of "
@@ -100,7 +102,7 @@ class Recorder:
         fires: Callable[[nn.Module], bool],
         legal: Callable[[tuple[int, ...]], torch.Tensor],
     ) -> None:
-        self.names: dict[nn.Module, str] = {}
+        self.names = named_layers(module, leaf)
         self.generator = torch.Generator().manual_seed(0)
         self.made: list[tuple[str, torch.Tensor]] = []
         self.sources: dict[str, list[str]] = {}
@@ -108,8 +110,6 @@ class Recorder:
         self.sample = torch.zeros(0)
         self.functions = Functions(self._function)
         self.fires, self.legal = fires, legal
-        for name, child in leaves(module, leaf):
-            self.names.setdefault(child, name or type(child).__name__)
         self.own = tuple(self.names)
         """The layers that are modules of the model; others are functions that it called."""
 
@@ -337,6 +337,24 @@ def _reordered(flat: torch.Tensor, parts: torch.Tensor) -> bool:
         return False
     rows = parts.reshape(-1, flat.numel()).sort(1)[0]
     return bool((rows == flat.sort()[0]).all(1).any())
+
+
+def named_layers(
+    module: nn.Module, leaf: Callable[[nn.Module], bool]
+) -> dict[nn.Module, str]:
+    """Return the layers of a module and their names, the first one if a layer has several.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    leaf : callable
+        Whether a module with children counts as a layer.
+    """
+    names: dict[nn.Module, str] = {}
+    for name, child in leaves(module, leaf):
+        names.setdefault(child, name or type(child).__name__)
+    return names
 
 
 def leaves(

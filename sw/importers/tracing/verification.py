@@ -143,21 +143,25 @@ class Verification:
         fixed = calls.steps if calls.time is not None or calls.repeats else 0
         # A forward that is a whole sample of one step may set its states back in every call.
         steps = fixed or (1 if asked == 1 else _STEPS)
-        batch = self._batch(steps)
-        inputs = self.domain.samples(self.read.shape, steps, batch, calls.repeats)
+        # A module so large that a run takes long is run twice: on a batch, and one sample alone.
+        large = self.read.work * steps > _WORK
+        inputs = self.domain.samples(self.read.shape, steps, self._batch(steps), calls.repeats)
         batch = self._first(inputs)
-        inputs = inputs[:, :batch]
-        before = self._numbers()
-        self._compared(inputs, seed=1)
-        self._counting(before, inputs)
-        if batch > 1:
-            self._compared(inputs[:, :1], seed=2)
+        alone = inputs[:, :1]
+        if not large:
+            before = self._numbers()
+            self._compared(alone, seed=1)
+            self._counting(before, alone)
         if self._entry() is not None:
-            self._compared(inputs, signed(self.read.shape, steps, batch, calls.repeats), seed=3)
-        other = fixed + 3
-        if calls.time is not None and self._runs_for(other):
-            longer = self.domain.samples(self.read.shape, other, batch + 1, False)
-            self._compared(longer, seed=4)
+            count = 1 if large else batch
+            self._compared(
+                inputs[:, :count], signed(self.read.shape, steps, count, calls.repeats), seed=2
+            )
+        elif large:
+            self._compared(alone, seed=1)
+        if calls.time is not None and not large and self._runs_for(fixed + 3):
+            count = 1 if self._alone else batch + 1
+            self._compared(self.domain.samples(self.read.shape, fixed + 3, count, False), seed=3)
         return (self._described(),)
 
     def on(self, inputs: Floats) -> None:
@@ -172,9 +176,8 @@ class Verification:
         fixed = calls.steps if calls.time is not None or calls.repeats else len(inputs)
         if len(inputs) != fixed and (calls.repeats or not self._runs_for(len(inputs))):
             return
-        count = min(inputs.shape[1], self._batch(len(inputs)))
-        if self._alone:
-            count = min(count, 1)
+        large = self.read.work * len(inputs) > _WORK
+        count = 1 if self._alone or large else min(inputs.shape[1], self._batch(len(inputs)))
         some = torch.from_numpy(np.ascontiguousarray(inputs[:, :count], dtype=np.float64))
         self._compared(some.to(self.domain.dtype).double(), seed=5)
 
@@ -216,7 +219,7 @@ class Verification:
         return batch if batch != steps else batch + 1
 
     def _first(self, inputs: torch.Tensor) -> int:
-        """Find the type and the size of a batch with which the module can be run.
+        """Compare in the type and on the size of a batch with which the module can be run.
 
         It is run in float64, where sums are exact, if its forward allows that.
         """
@@ -227,14 +230,14 @@ class Verification:
             for dtype in dict.fromkeys(((torch.float64,) if free else ()) + (own,)):
                 self.dtype = dtype
                 self._pair = self.read.converted(dtype), self.read.converted(dtype)
+                some = inputs[:, :batch]
                 try:
-                    self._forward(self._pair[0], inputs[:, :batch], None, 0)
-                except NotExpressible:
-                    raise
+                    run = self._forward(self._pair[0], some, None, 0)
                 except Exception as error:  # whatever the model raises
                     errors.append(error)
                     continue
                 self._alone = batch == 1
+                self._judged(*run, some, None)
                 return batch
         first = errors[0]
         raise ValueError(
@@ -283,14 +286,22 @@ class Verification:
     def _compared(
         self, inputs: torch.Tensor, injected: torch.Tensor | None = None, seed: int = 0
     ) -> None:
-        forward, chain = self._pair
-        theirs, returned = self._forward(forward, inputs, injected, seed)
-        ours, made = self._chain(chain, inputs, injected)
+        self._judged(*self._forward(self._pair[0], inputs, injected, seed), inputs, injected)
+
+    def _judged(
+        self,
+        theirs: list[Trace],
+        returned: list[torch.Tensor],
+        inputs: torch.Tensor,
+        injected: torch.Tensor | None,
+    ) -> None:
+        """Compare a run of the module with one of the chain."""
+        ours, made = self._chain(self._pair[1], inputs, injected)
         try:
             alive = compare(
                 self._described_layers(), theirs, ours,
                 "" if self.read.calls.time is not None or self.read.calls.repeats else _LOOPS,
-            ).alive
+            )
             if alive.all():
                 kind = type(self.read.chain[-1]).__name__
                 check_returned(made, self.read.names[-1], kind, returned, self.read.reading)
@@ -370,11 +381,14 @@ class Verification:
 
     def _folded(self, inputs: torch.Tensor, traces: Sequence[Trace]) -> None:
         """Compare the layers of real numbers with the chain's, each on the chain's spikes."""
-        given = inputs.numpy()
+        # What folding does wrong shows in every step, so that a few are enough of a large module.
+        few = self.read.work * inputs.shape[0] * inputs.shape[1] > _WORK
+        steps, batch = (2, 1) if few else inputs.shape[:2]
+        given = inputs[:steps, :batch].numpy()
         for layer, each, trace in zip(
             self.layers, self._described_layers(), traces, strict=False
         ):
-            spikes = torch.stack(trace.spikes).numpy()
+            spikes = torch.stack(trace.spikes[:steps])[:, :batch].numpy()
             if not layer.cell.inexact and layer.inexact is None and layer.cell.fires:
                 check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
             given = layer.handed_on(spikes).astype(np.float64)

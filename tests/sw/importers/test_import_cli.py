@@ -176,9 +176,27 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     assert "random pixels (seed 0; no calibration given), 3 steps" in out
 
 
+def test_a_nir_file_of_another_program(capsys, folder):
+    one = np.ones(5, np.float32)
+    tau = one * 1e-3 / np.log(2)
+    nir.write("rockpool.nir", nir.NIRGraph.from_list(
+        nir.Linear(np.ones((5, 6), np.float32)),
+        nir.LIF(tau=tau, r=tau / 2e-3, v_leak=0 * one, v_threshold=one),
+    ))
+    code, out, _ = call(capsys, "rockpool.nir", "--writer", "rockpool")
+    assert code == 0
+    assert "decays of exp(-dt / tau) with dt = 0.001" in out
+    rule = (*SAID[2:], "--dt", "1e-3", "--integration", "exponential")
+    code, out, _ = call(capsys, "rockpool.nir", *rule, "--writer", "plain")
+    assert code == 0
+    assert "written by" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["plain.nir", "--writer", "lava"], "writer must be one of 'rockpool', 'spyx'"),
+        (["plain.nir", *SAID, "--integration", "exact"], "integration must be one of 'euler'"),
         (["plain.nir"], "dt, reset must be given: dt: layer0 (LIF)"),
         (["no.nir"], "no.nir does not exist; expected a NIR file"),
         (["text.nir"], "text.nir is not a NIR file"),

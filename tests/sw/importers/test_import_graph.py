@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from refusals import refuses
 from stablespike.importers.graph import assemble
-from stablespike.importers.operations import Conv, Operation, Pool, Reshape, Scaling
+from stablespike.importers.operations import Conv, Operation, Pool, Reshape, Scaling, Votes
 from stablespike.importers.semantics import checked_decay, one_value, tidy
 
 
@@ -32,6 +32,10 @@ def test_chains_that_are_none():
     scale = Scaling("s", "Scale", one * 2, np.zeros(()))
     with refuses(ValueError, "p (Pool): it changes the last spikes"):
         assemble([scale, Pool("p", "Pool", "sum", pair, pair, (0, 0))], (1, 4, 4), None)
+    with refuses(ValueError, "v (Votes): it takes the mean of 4 values, but ... (3,) has 3"):
+        assemble([Votes("v", "Votes", 4)], (3,), None)
+    with refuses(ValueError, "v (Votes): nothing follows it"):
+        assemble([Votes("v", "Votes", 3)], (3,), None)
     conv = Conv("c", "Conv2d", np.ones((1, 1, 2, 2)), np.zeros(1), (1, 1), (0, 0), (1, 1), 1)
     with refuses(ValueError, "c (Conv2d): nothing follows it"):
         assemble([conv], (1, 4, 4), None)

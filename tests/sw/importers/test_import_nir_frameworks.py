@@ -36,6 +36,7 @@ def test_graphs_of_snntorch(tmp_path):
     for neuron in (module[1], module[3]):
         neuron.reset_mem()
     source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    assert ss.from_nir(tmp_path / "net.nir", writer="snntorch", reset="zero") == ours
     assert differences(ours, SAMPLES, source)[0] == 0
 
 
@@ -82,7 +83,9 @@ def test_graphs_of_spikingjelly(hard):
     if hard:
         with refuses(ValueError, "v_init ... given for _1 (LIF): its v_leak or v_reset is not"):
             ss.from_nir(written, **SAID)
-    ours = ss.from_nir(written, **said)
+    with refuses(ValueError, "looks like a file of SpikingJelly 2.0.0", "writer='spikingjelly'"):
+        ss.from_nir(written, **said)
+    ours = ss.from_nir(written, **said, compare="gt")
     assert ours.fidelity.exact
     functional.reset_net(module)
     source = source_spikes(module, [module[1], module[3]], SAMPLES)
@@ -92,6 +95,7 @@ def test_graphs_of_spikingjelly(hard):
     ours = ss.from_nir(written, **said, compare="ge")
     assert ours.fidelity.exact
     assert "a spike where v >= v_threshold; reset zero" in ours.fidelity.assumed
+    assert ss.from_nir(written, writer="spikingjelly") == ours
     assert differences(ours, SAMPLES, source)[0] == 0
 
 
@@ -116,7 +120,7 @@ def test_graphs_of_norse(reset, rest):
     module = norse.SequentialState(*layers)
     written = norse_to_nir(module, torch.rand(1, INPUTS))
     with refuses(ValueError, "tau = 2e-06 ... at least dt = 0.001"):
-        ss.from_nir(written, dt=1e-3, reset="zero")
+        ss.from_nir(written, dt=1e-3, reset="zero", v_init="v_leak")
     # Norse 1.1 writes dt / tau_mem_inv where 1 / tau_mem_inv is meant, so a step is dt squared.
     said = {"v_init": "v_leak"} if rest else {}
     ours = ss.from_nir(written, dt=1e-6, reset=reset, reset_timing="same_step", **said)
@@ -131,6 +135,7 @@ def test_graphs_of_norse(reset, rest):
                 new.append(s)
             state = new
     source = [torch.stack(each, 1).numpy() > 0 for each in kept]
+    assert ss.from_nir(written, writer="norse", reset=reset).layers == ours.layers
     assert differences(ours, SAMPLES, source)[0] == 0
 
 
@@ -153,7 +158,11 @@ def test_a_cuba_graph_of_norse_needs_its_gain():
             kept.append(spike)
     source = [torch.stack(kept, 1).numpy() > 0]
     # Norse adds spikes to the current as they are; its graph says w_in = 1, which a step scales.
-    assert differences(ss.from_nir(written, **said), SAMPLES, source)[0] > 0
+    with refuses(ValueError, "looks like a file of Norse 1.1.0", "writer='norse'"):
+        ss.from_nir(written, **said)
+    plain = ss.from_nir(written, **said, writer="plain")
+    assert differences(plain, SAMPLES, source)[0] > 0
+    assert differences(ss.from_nir(written, writer="norse"), SAMPLES, source)[0] == 0
     written.nodes["1"].w_in = np.array(2.0)
     ours = ss.from_nir(written, **said)
     assert ours.fidelity.exact

@@ -132,8 +132,8 @@ def pools(**settings):
                        affine(3, 3), lif(3)), "its membrane goes on to affine2 (Affine)"),
         (lambda: graph(nir.Scale(values(3, 1)), affine(3, INPUTS), lif(3)),
          "scale0 (Scale): its factor ... one value or 24"),
-        (lambda: graph(affine(3, INPUTS), lif(3), shape=(2, INPUTS)),
-         "affine0 (Affine): its weight ... (out, 48) for an input of (2, 24)"),
+        (lambda: graph(affine(3, INPUTS), lif(3), shape=(2, INPUTS // 4)),
+         "affine0 (Affine): its weight ... (out, 12) for an input of (2, 6)"),
     ],
 )
 def test_refused_graphs(made, message):
@@ -149,10 +149,10 @@ def test_refused_graphs(made, message):
         ({"reset": "subtract"}, "dt, reset_timing must be given: ... reset_timing for lif1 (LIF)"),
         ({"input": ss.PixelInput((INPUTS,), 4)},
          "input_scale, steps, dt, reset must be given: ... 1 / 15 ... the steps per sample; dt"),
-        ({"dt": 1.0, "input": ss.PixelInput((INPUTS,), 4)}, "at least dt = 1"),
+        ({"dt": 1.0, "input": ss.PixelInput((INPUTS,), 4)}, "input_scale, steps, reset must be"),
         ({"dt": -1.0}, "dt ... positive finite number ... -1.0"),
         ({"dt": "small"}, "dt ... positive finite number ... 'small'"),
-        ({"dt": 1.0}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),
+        ({"dt": 1.0, "reset": "zero"}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),
         ({"dt": DT}, "reset ... given for lif1 (LIF): 'zero' (to v_reset"),
         ({"dt": DT, "reset": "hard"}, "reset ... 'subtract', 'zero', 'none', not"),
         ({"dt": DT, "reset": "subtract"}, "reset_timing ... given for lif1 (LIF)"),
