@@ -116,10 +116,20 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def dialects(session: nox.Session) -> None:
-    """Compare imported networks with the neurons of snnTorch, SpikingJelly and Norse."""
+    """Compare imported networks with the neurons of snnTorch and SpikingJelly, and NIR graphs."""
     install(session, "import")
     session.install("norse>=1.1,<2")
     session.run("python", "benchmarks/dialects.py", *session.posargs, env=THREADS)
+
+
+def compare_framework(session: nox.Session) -> None:
+    """Run the tests of one framework's modules, and compare its neurons with imported ones."""
+    name = session.name
+    install(session, name)
+    session.install("pytest>=8", "hypothesis>=6.100")
+    session.run("pytest", f"tests/sw/importers/frameworks/test_import_{name}.py", env=THREADS)
+    arguments = session.posargs or ["--out", "docs/results/frameworks.json"]
+    session.run("python", "benchmarks/frameworks.py", name, *arguments, env=THREADS)
 
 
 @nox.session
@@ -132,10 +142,20 @@ def foreign(session: nox.Session) -> None:
 
 @nox.session
 def sinabs(session: nox.Session) -> None:
-    """Compare a layer with the neuron of sinabs, which needs an older nir."""
-    install(session, "golden")
-    session.install("sinabs>=3.1,<4")
-    session.run("python", "benchmarks/sinabs_iaf.py", env=THREADS)
+    """Test the import of sinabs modules, in an environment with the older nir that sinabs needs."""
+    compare_framework(session)
+
+
+@nox.session
+def rockpool(session: nox.Session) -> None:
+    """Test the import of rockpool modules."""
+    compare_framework(session)
+
+
+@nox.session
+def norse(session: nox.Session) -> None:
+    """Test the import of Norse modules."""
+    compare_framework(session)
 
 
 @nox.session

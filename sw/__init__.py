@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .device.stream import Stream
     from .golden.counters import consistency
     from .golden.golden import Golden
+    from .importers.frameworks.norse import from_norse
+    from .importers.frameworks.rockpool import from_rockpool
+    from .importers.frameworks.sinabs import from_sinabs
     from .importers.frameworks.snntorch import from_snntorch
     from .importers.frameworks.spikingjelly import from_spikingjelly
     from .importers.nir.export import to_nir
@@ -58,8 +61,9 @@ __all__ = [
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "Golden", "Leak",
     "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program",
     "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError",
-    "compile", "consistency", "from_nir", "from_snntorch", "from_spikingjelly", "load",
-    "load_program", "open_device", "preset", "save", "save_program", "to_nir",
+    "compile", "consistency", "from_nir", "from_norse", "from_rockpool", "from_sinabs",
+    "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "preset", "save",
+    "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -79,6 +83,9 @@ _MODULES = {
     ".golden.golden": ("Golden",),
     ".importers.nir.export": ("to_nir",),
     ".importers.nir.importer": ("from_nir",),
+    ".importers.frameworks.norse": ("from_norse",),
+    ".importers.frameworks.rockpool": ("from_rockpool",),
+    ".importers.frameworks.sinabs": ("from_sinabs",),
     ".importers.frameworks.snntorch": ("from_snntorch",),
     ".importers.frameworks.spikingjelly": ("from_spikingjelly",),
     ".network": (

@@ -16,14 +16,19 @@ from .nir.importer import from_nir
 from .settings import Options
 
 if TYPE_CHECKING:
+    from .frameworks.norse import from_norse
+    from .frameworks.rockpool import from_rockpool
+    from .frameworks.sinabs import from_sinabs
     from .frameworks.snntorch import from_snntorch
     from .frameworks.spikingjelly import from_spikingjelly
 
 __all__ = [
-    "Options", "from_nir", "from_snntorch", "from_spikingjelly", "not_carried", "to_nir",
+    "Options", "from_nir", "from_norse", "from_rockpool", "from_sinabs", "from_snntorch",
+    "from_spikingjelly", "not_carried", "to_nir",
 ]
 
-_HOMES = {"from_snntorch": ".frameworks.snntorch", "from_spikingjelly": ".frameworks.spikingjelly"}
+_FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
+_HOMES = {f"from_{name}": f".frameworks.{name}" for name in _FRAMEWORKS}
 
 
 def __getattr__(name: str) -> Any:

@@ -107,8 +107,10 @@ def _outside() -> int:
 
 def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...]:
     lines = []
-    for layer in network.layers:
-        if not layer.cell.inexact:
+    bits = settings.input.bits if isinstance(settings.input, PixelInput) else 1
+    largest = ((1 << bits) - 1) * (settings.input_scale or 1.0)
+    for index, layer in enumerate(network.layers):
+        if layer.is_exact_for(1.0 if index else largest):
             continue
         if not settings.approximate:
             raise NotExpressible(

@@ -384,9 +384,10 @@ class Folding:
         cell, bias = self._fitted(op, len(weight), bias, conv is not None)
         # If the weights were divided by the size of an average pool's cells, few of them would stay
         # exact. So everything else is multiplied by it.
-        threshold = cell.threshold
+        threshold, within = cell.threshold, cell.within
         cell = replace(
             cell,
+            within=None if within is None else (within[0] * divisor, within[1] * divisor),
             threshold=None if threshold is None else threshold * divisor,
             bias=np.zeros(()),
             v_init=cell.v_init * divisor,
@@ -449,6 +450,10 @@ class Folding:
         threshold = cell.threshold
         if threshold is not None:
             threshold = _of_neurons(op, "threshold", threshold, shape, channels)
+        within = cell.within
+        if within is not None:
+            low, high = (_of_neurons(op, "range", each, shape, channels) for each in within)
+            within = low, high
         own = _of_neurons(op, "bias", cell.bias, shape, channels)
         decays: dict[str, Any] = {
             name: _of_neurons(op, "decay", each, shape, channels)
@@ -469,7 +474,8 @@ class Folding:
                 )
             cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
-        return replace(cell, threshold=threshold, **decays), np.broadcast_to(bias, (outputs,)) + own
+        fitted = replace(cell, threshold=threshold, within=within, **decays)
+        return fitted, np.broadcast_to(bias, (outputs,)) + own
 
 
 def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:

@@ -24,11 +24,18 @@ Compose = Callable[[str, Any, "Framework"], Sequence[Operation]]
 """A function of a module's name, the module and its framework that gives its operations."""
 
 _CALLS = ("__call__", "__getattr__", "__getattribute__")
-_HARMLESS = ("extra_repr",)
+_HARMLESS = ("extra_repr", "parameters")
 
 
-def imported(name: str) -> Any:
+def imported(name: str, extra: str = "import") -> Any:
     """Import an optional package, or one of its modules.
+
+    Parameters
+    ----------
+    name : str
+        Name of the module.
+    extra : str
+        Extra of this package that installs it.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def imported(name: str) -> Any:
     except ImportError as error:
         package = name.partition(".")[0]
         raise ToolError(
-            f"{package} is not installed: pip install 'stablespike[import]'"
+            f"{package} is not installed: pip install 'stablespike[{extra}]'"
         ) from error
 
 
@@ -56,7 +63,8 @@ def overridden(module: Any, known: type) -> str:
             private = name.startswith("__") and name not in _CALLS
             if hasattr(known, name) and not private and name not in _HARMLESS:
                 return name
-    return next((name for name in vars(module) if callable(getattr(known, name, None))), "")
+    own = (name for name in vars(module) if name not in _HARMLESS)
+    return next((name for name in own if callable(getattr(known, name, None))), "")
 
 
 def _steps_first(module: Any, values: torch.Tensor) -> torch.Tensor:
@@ -86,7 +94,7 @@ class Framework:
         The semantics of the framework's neurons, for reports.
     composed : mapping of type to callable
         The function that gives the operations of each type of module that is more than neurons,
-        such as weights and neurons.
+        such as weights and neurons, or is none.
     refused : mapping of type to (str, str)
         Why the neurons of each type cannot be expressed, and the nearest that can.
     whole : tuple of type
@@ -100,6 +108,25 @@ class Framework:
     unfolded : callable
         Gives ``(steps, batch, ...)`` of what a neuron takes or returns in one call. By default, a
         call is one step, or all of them in step mode "m", which has them as the first axis.
+    run : callable or None
+        Runs a neuron, or a module of ``composed``, from the start of a sample: (steps, batch, ...)
+        inputs to outputs and membranes of the same axes. None for layers that are called once per
+        step, and keep what they need in between.
+    step_axis : {0, 1}
+        Axis of the steps in what a module takes that is given several of them.
+    output : callable
+        Gives what counts as a module's output, of what it returns.
+    takes_state : callable
+        Whether a module is called with its states as second argument, and returns them behind its
+        output.
+    derives : bool
+        Whether neurons compute their decays in the type of the module, which float64 would round
+        otherwise.
+    unmoved : tuple of type
+        Layers that draw random numbers even where they multiply them by 0. Where they do not, their
+        function in ``neurons`` refuses them.
+    prepare : callable
+        Changes a copy of a module such that it takes any number of steps.
     """
 
     name: str
@@ -116,6 +143,13 @@ class Framework:
     quiet: Callable[[Any], bool] = field(default=lambda child: False)
     state: Callable[[Any], torch.Tensor] = field(default=lambda child: child.mem)
     unfolded: Callable[[Any, torch.Tensor], torch.Tensor] = _steps_first
+    run: Callable[[Any, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
+    step_axis: int = 0
+    output: Callable[[Any], Any] = field(default=lambda returned: returned)
+    takes_state: Callable[[Any], bool] = field(default=lambda module: False)
+    derives: bool = False
+    unmoved: tuple[type, ...] = ()
+    prepare: Callable[[Any], None] = field(default=lambda module: None)
 
     def known(self, module: nn.Module) -> type | None:
         """Return the type that a module is of, or whose rule it has; None if it has another."""
@@ -149,7 +183,8 @@ class Framework:
 
     def reset_all(self, module: nn.Module) -> None:
         """Reset every neuron of a module to the start of a sample."""
-        for child in module.modules():
+        # rockpool has a method ``modules`` of another kind.
+        for _, child in module.named_modules():
             if self.is_neuron(child):
                 self.reset(child)
 

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 _PINS = (
     "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
 )
-_FRAMEWORKS = ("snntorch", "spikingjelly")
+_FRAMEWORKS = {
+    "snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "sinabs": "sinabs",
+    "rockpool": "rockpool", "norse": "Norse",
+}
 
 
 def import_model(model: str, asked: Mapping[str, Any]) -> Network:
@@ -66,13 +70,10 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
     if bits is not None:
         values["input"] = PixelInput(sizes, bits)
     module = load_module(found["file"], found["name"])
-    if _framework(module) == "snntorch":
-        from .frameworks.snntorch import from_snntorch
-
-        return from_snntorch(module, sizes, **values)
-    from .frameworks.spikingjelly import from_spikingjelly
-
-    return from_spikingjelly(module, sizes, **values)
+    name = _framework(module)
+    importer = getattr(import_module(f".frameworks.{name}", __package__), f"from_{name}")
+    network: Network = importer(module, sizes, **values)
+    return network
 
 
 def _nir(
@@ -158,16 +159,17 @@ def _framework(module: Any) -> str:
             "the model must be a torch.nn.Module, not a dictionary of its weights: make the "
             "module, and load them into it (module.load_state_dict(weights))"
         )
-    if not hasattr(module, "modules"):
+    if not hasattr(module, "named_modules"):
         raise TypeError(f"the model must be a torch.nn.Module, not {module!r}")
-    classes = {base for each in module.modules() for base in type(each).__mro__}
+    # rockpool has a method ``modules`` of another kind.
+    classes = {base for _, each in module.named_modules() for base in type(each).__mro__}
     homes = {base.__module__.partition(".")[0] for base in classes}
     found = [name for name in _FRAMEWORKS if name in homes]
     if len(found) != 1:
         raise NotExpressible(
             type(module).__name__, "module",
             "it has neurons of two frameworks" if found else "it has no neurons known here",
-            "neurons of snnTorch, or of SpikingJelly",
+            f"neurons of one of {', '.join(_FRAMEWORKS.values())}",
         )
     return found[0]
 

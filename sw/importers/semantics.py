@@ -69,6 +69,9 @@ class Cell:
         Why no settings of ``Neuron`` compute the source's rule, or "".
     nearest : str
         With ``inexact``, what is computed instead.
+    within : (() or (neurons,) float64, () or (neurons,) float64) or None
+        With ``inexact``, the lowest and the highest input of a step between which it makes no
+        difference; None if it always may.
     membrane_differs : str
         Why the membrane differs from the source's although the spikes do not, or "".
     leak : Leak, tuple of Leak or None
@@ -97,6 +100,7 @@ class Cell:
     recurrent_bias: Floats = field(default_factory=lambda: np.zeros(()))
     inexact: str = ""
     nearest: str = ""
+    within: tuple[Floats, Floats] | None = None
     membrane_differs: str = ""
     leak: Leaks | None = None
     synapse_leak: Leaks | None = None
@@ -120,6 +124,44 @@ class Cell:
         kept = (self.decay, 0.0 if self.synapse_decay is None else self.synapse_decay)
         nothing = all(bool((np.asarray(each) == 0).all()) for each in kept)
         return self.fires and nothing and not late and self.recurrent is None
+
+    def unless(
+        self, inexact: str, nearest: str, within: tuple[Floats, Floats] | None = None
+    ) -> Cell:
+        """Return the cell with one more reason for which it is not exact.
+
+        Parameters
+        ----------
+        inexact : str
+            The reason.
+        nearest : str
+            What is computed instead.
+        within : (() or (neurons,) float64, () or (neurons,) float64) or None
+            The lowest and highest input of a step between which it makes no difference.
+        """
+        if not self.inexact:
+            return replace(self, inexact=inexact, nearest=nearest, within=within)
+        both = None
+        if self.within is not None and within is not None:
+            both = np.maximum(self.within[0], within[0]), np.minimum(self.within[1], within[1])
+        return replace(
+            self, inexact=f"{self.inexact}, and {inexact}", nearest=f"{self.nearest}, {nearest}",
+            within=both,
+        )
+
+    def of_several_spikes(self, inexact: str, nearest: str) -> Cell:
+        """Return the cell for neurons that spike several times in a step if they pass their
+        threshold as often.
+
+        After its reset a membrane is below the threshold. So none passes it twice in a step if its
+        input is at most ``(2 - decay)`` thresholds.
+        """
+        assert self.threshold is not None
+        stay = 1.0 if self.synapse_decay is None else 1 - self.synapse_decay
+        most = (2 - self.decay) * stay * self.threshold
+        if not self.decay:
+            most = np.nextafter(most, 0)  # nothing is left of what is below the threshold
+        return self.unless(inexact, nearest, (np.asarray(-np.inf), most))
 
     def over_steps(self, node: str, kind: str) -> Cell:
         """Return neurons whose membrane is the sum of these neurons' membranes so far.

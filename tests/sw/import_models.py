@@ -47,6 +47,31 @@ def source_spikes(step, neurons, samples):
     return [torch.stack(kept[neuron], 1).numpy() > 0 for neuron in neurons]
 
 
+def sequence_spikes(call, neurons, inputs, axis=1):
+    """Return (batch, steps, neurons) spikes of neuron modules that take all steps in one call.
+
+    ``axis`` is that of the steps in what the neurons give; a neuron that folds them into the batch
+    has no such axis, and ``axis`` is None.
+    """
+    kept = {neuron: [] for neuron in neurons}
+    batch, steps = inputs.shape[:2]
+
+    def keep(module, arguments, output):
+        kept[module].append((output[0] if isinstance(output, tuple) else output).detach())
+
+    hooks = [neuron.register_forward_hook(keep) for neuron in neurons]
+    values = torch.from_numpy(inputs).float()
+    with torch.no_grad():
+        call(values.flatten(0, 1) if axis is None else values.movedim(1, axis))
+    for hook in hooks:
+        hook.remove()
+    found = []
+    for (output,) in kept.values():
+        shaped = output.unflatten(0, (batch, steps)) if axis is None else output.movedim(axis, 1)
+        found.append(shaped.reshape(batch, steps, -1).numpy() > 0)
+    return found
+
+
 def our_spikes(network, samples):
     """Return the spikes of a network on the golden model, in the same shape."""
     return Golden(network).run(samples, trace=True).spikes

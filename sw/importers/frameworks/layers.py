@@ -10,7 +10,7 @@ from torch import nn
 
 from ...support.errors import NotExpressible
 from ..framework import Framework
-from ..operations import Affine, Conv, Operation, Scaling
+from ..operations import Affine, Conv, Operation, Reshape, Scaling
 from ..semantics import Floats, finite
 from ..tracing.forward import in_one_step, single_step
 from ..tracing.recording import EACH_STEP, NEAREST, is_brevitas
@@ -62,13 +62,47 @@ def check_module(name: str, child: nn.Module) -> None:
             finite(name, kind, key, value)
 
 
-def operations(name: str, child: nn.Module, framework: Framework) -> Sequence[Operation]:
-    """Return the operations of one layer; it is tried whether they are what it computes."""
+def operations(
+    name: str, child: nn.Module, framework: Framework, leading: int = 1
+) -> Sequence[Operation]:
+    """Return the operations of one layer; it is tried whether they are what it computes.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    child : torch.nn.Module
+        The layer.
+    framework : Framework
+        What is known about its framework.
+    leading : int
+        How many axes its input had in front of those of a sample.
+
+    Raises
+    ------
+    NotExpressible, ValueError
+        Naming it.
+    """
     if framework.is_layer(child):
         return framework.operations(name, child)
+    if type(child) is nn.Flatten or (isinstance(child, nn.Flatten) and leading > 1):
+        return [_flatten(name, child, leading)]
     op = torch_operation(name, child)
     check_linear(op, child)
     return [op]
+
+
+def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
+    kind = type(child).__name__
+    start = child.start_dim - leading if child.start_dim > 0 else child.start_dim
+    end = child.end_dim - leading if child.end_dim > 0 else child.end_dim
+    if start < 0 < child.start_dim:
+        raise NotExpressible(
+            name, kind, f"start_dim={child.start_dim} flattens steps or samples into the values of "
+            f"one step, since its input has {leading} axes in front of them",
+            f"start_dim={leading}",
+        )
+    return Reshape(name, kind, start, end)
 
 
 def check_linear(op: Operation, child: nn.Module) -> None:

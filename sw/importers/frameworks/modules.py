@@ -22,7 +22,7 @@ from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
 from ..semantics import Floats
 from ..settings import Settings
 from ..tracing.chains import Recorded, Uncallable, record
-from ..tracing.copies import copied, parameter_dtype, reading_copy
+from ..tracing.copies import copied, parameter_dtype, parts, reading_copy
 from ..tracing.forward import run_chain
 from ..tracing.functional import Reshaped
 from ..tracing.recording import leaves, named_layers
@@ -144,6 +144,7 @@ def convert_module(
         Naming the layer or the argument.
     """
     own = reading_copy(module)
+    framework.prepare(own)
     _check_modules(own, framework)
     domain = Domain.of(settings, parameter_dtype(module))
     errors: list[ValueError] = []
@@ -156,8 +157,8 @@ def convert_module(
         name = f"{framework.name} module {type(module).__name__}"
         return convert(replace(network, source=name), options)
     # Neurons that cannot be expressed are often called in a way of their own.
-    for name, child in leaves(own, framework.is_layer):
-        framework.check(name, child)
+    for each, child in leaves(own, framework.is_layer):
+        framework.check(each, child)
     raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
 
 
@@ -169,7 +170,7 @@ def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework)
     steps = torch.zeros(3, 1, *shape)
     if any(
         getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
-        for each in module.modules()
+        for each in parts(module)
     ):
         return [steps, None]
     return [None, steps]
@@ -278,7 +279,8 @@ def _read(
             ops.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
             add(f"what {name} is given", Reshaped(sizes))
             current = sizes
-        own = operations(name, child, framework)
+        leading = 1 if framework.run is None else len(given) - len(current)
+        own = operations(name, child, framework, leading)
         ops += own
         if isinstance(own[0], Reshape):
             current = own[0].output_shape(current)
@@ -310,6 +312,7 @@ def _map_axes(child: nn.Module) -> int:
         kinds = [
             f"{kind}{axes}d" for kind in (
                 "Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "ConstantPad",
+                "LConv", "SumPool",  # of Norse and sinabs
             )
         ]
         if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):

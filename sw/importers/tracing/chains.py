@@ -18,6 +18,11 @@ from .recording import EACH_STEP, SAMPLE, Recorder
 
 __all__ = ["Calls", "Recorded", "Uncallable", "record"]
 
+_TAKEN = (
+    "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps",
+    "(1, steps, *sample_shape), or (steps, *sample_shape) if it folds the steps into the batch",
+)
+
 
 class Uncallable(ValueError):  # noqa: N818 (what the module is)
     """A module cannot be called with the sample that was tried."""
@@ -108,7 +113,7 @@ def record(
     Uncallable
         If it cannot be called.
     """
-    leading = _leading(sample, shape)
+    leading = _leading(sample, shape, framework.step_axis)
     recorder = Recorder(module, framework.is_layer, framework.fires, legal)
     try:
         with undisturbed():
@@ -119,15 +124,16 @@ def record(
         raise Uncallable(
             f"the module cannot be called with one sample of {(*leading, *shape)} "
             f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
-            "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps; snnTorch "
-            "neurons in a Sequential need init_hidden=True"
+            f"{_TAKEN[framework.step_axis]}; snnTorch neurons in a Sequential need "
+            "init_hidden=True"
         ) from error
     order = _order(recorder)
-    _check_random(recorder, order)
-    return Recorded(recorder, order, _calls(recorder, order, leading, framework), returned)
+    _check_random(recorder, order, framework)
+    calls = _calls(recorder, order, leading, framework)
+    return Recorded(recorder, order, calls, framework.output(returned))
 
 
-def _leading(sample: Any, shape: Shape) -> Shape:
+def _leading(sample: Any, shape: Shape, step_axis: int) -> Shape:
     """Return the axes of the module's argument in front of those of a sample: a batch of 1, with
     or without steps."""
     if sample is None:
@@ -140,8 +146,12 @@ def _leading(sample: Any, shape: Shape) -> Shape:
             f"sample must end with the axes of sample_shape {shape}, not {tuple(given.shape)}"
         )
     leading = tuple(given.shape[:axes])
-    if axes == 1 and leading != (1,):
+    if axes == 1 and leading != (1,) and not step_axis:
         raise ValueError(f"sample must be a batch of 1, not of {leading[0]}")
+    if axes == 2 and step_axis and leading[0] != 1:
+        raise ValueError(
+            f"sample must be (1, steps, *sample_shape), a batch of 1, not {tuple(given.shape)}"
+        )
     if axes > 1 and prod(leading) != max(leading):
         raise ValueError(
             "sample must be (steps, 1, *sample_shape), or (1, steps, *sample_shape) if its forward "
@@ -159,15 +169,17 @@ def _calls(recorder: Recorder, order: Sequence[str], leading: Shape, framework: 
     for given, match in recorder.given[name]:
         own = framework.steps_of(child, torch.empty(given)).shape[0] if spiking else match.repeats
         steps += own
+    if len(leading) == 1 and framework.step_axis:
+        return Calls(leading, None, 0, leading[0])  # the steps are folded into the batch
     if len(leading) < 2:
         return Calls(leading, 0 if leading else None, None, steps)
     time = leading.index(max(leading))
     return Calls(leading, 1 if time == 0 else 0, time, leading[time])
 
 
-def _check_random(recorder: Recorder, order: Sequence[str]) -> None:
+def _check_random(recorder: Recorder, order: Sequence[str], framework: Framework) -> None:
     for function, name in recorder.functions.drawn.items():
-        if name in order:
+        if name in order and not isinstance(recorder.layer(name), framework.unmoved):
             raise NotExpressible(
                 name, recorder.kind(name), f"it draws random numbers in evaluation mode "
                 f"({function}), so no two runs are equal", "the layers without it",

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["NARROW", "copied", "fit", "parameter_dtype", "reading_copy", "tensors", "undisturbed"]
+__all__ = [
+    "NARROW", "copied", "fit", "parameter_dtype", "parts", "reading_copy", "tensors", "undisturbed",
+]
 
 NARROW = (torch.float16, torch.bfloat16)
 """Types of real numbers in which layers do not run on every CPU."""
@@ -31,7 +33,7 @@ def reading_copy(module: nn.Module) -> nn.Module:
     ValueError
         If the module has no values (device "meta"), or cannot be copied.
     """
-    kept = [*module.parameters(), *module.buffers()]
+    kept = [each for _, each in (*module.named_parameters(), *module.named_buffers())]
     if any(each.is_meta for each in kept):
         raise ValueError(
             "the module has no values: it is on the device 'meta'. Load its weights first, such as "
@@ -51,11 +53,17 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         If it cannot be copied.
     """
     memo: dict[int, Any] = {}
-    for child in module.modules():
+    for child in parts(module):
         for each in tensors(vars(child)):
             if not isinstance(each, _LATER):
                 memo[id(each)] = _converted(each, dtype)
+    own = [each for each in parts(module) if hasattr(type(each), "__deepcopy__")]
     try:
+        # Some copy methods leave settings out (those of sinabs).
+        for child in own:
+            memo[id(child)] = type(child).__new__(type(child))
+        for child in own:
+            vars(memo[id(child)]).update(copy.deepcopy(vars(child), memo))
         result: nn.Module = copy.deepcopy(module, memo)
     except Exception as error:  # whatever the module raises
         raise ValueError(
@@ -63,10 +71,16 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
             "copy: give one that copy.deepcopy can copy"
         ) from error
     result.eval()
-    for child in result.modules():
+    for child in parts(result):
         if any(True for _ in tensors([child._parameters, child._buffers])):
             child.register_forward_pre_hook(fit, with_kwargs=True, prepend=True)
     return result
+
+
+def parts(module: nn.Module) -> list[nn.Module]:
+    """Return a module and all modules in it."""
+    # rockpool has methods ``modules`` and ``parameters`` of another kind.
+    return [child for _, child in module.named_modules()]
 
 
 def _converted(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -109,7 +123,9 @@ def tensors(value: Any, depth: int = 6) -> Iterator[torch.Tensor]:
 
 def parameter_dtype(module: nn.Module) -> torch.dtype:
     """Return the type of a module's parameters, float32 if it has none."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    kept: list[torch.Tensor] = [each for _, each in module.named_parameters()]
+    kept += tensors([vars(child) for child in parts(module)])  # those of Norse may be no parameters
+    return next((each.dtype for each in kept if each.is_floating_point()), torch.float32)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ..graph import Run
 from ..semantics import Floats
 from .chains import Calls
 from .copies import parameter_dtype, tensors
+from .sequences import run_sequences
 
 __all__ = ["Trace", "fired", "in_one_step", "run_chain", "run_module", "single_step", "watched"]
 
@@ -110,7 +111,11 @@ def fired(
 def _states(child: nn.Module) -> dict[str, torch.Tensor]:
     """Return the states, parameters and buffers of a neuron."""
     # SpikingJelly keeps states among its own _memories, snnTorch among the buffers.
-    named: dict[str, Any] = {**child._parameters, **child._buffers}
+    named: dict[str, Any] = {
+        name: value for name, value in vars(child).items()
+        if isinstance(value, float) and not name.startswith("_")
+    }
+    named |= {**child._parameters, **child._buffers}
     named |= getattr(child, "_memories", {})
     kept = {}
     for name, value in named.items():
@@ -135,6 +140,8 @@ def run_chain(
     summed : bool
         Whether the last neurons are read by the sum of their membranes over the steps.
     """
+    if framework.run is not None:
+        return run_sequences(chain, framework, inputs, summed)
     spiking = [child for child in chain if framework.is_neuron(child)]
     notes = _Notes(framework, spiking, summed)
     dtype = parameter_dtype(nn.ModuleList(chain))
@@ -243,9 +250,9 @@ def _flat(value: torch.Tensor) -> Floats:
 
 
 def run_module(
-    module: nn.Module, calls: Calls, steps: torch.Tensor
-) -> list[torch.Tensor]:
-    """Call a module as it is with ``(steps, batch, *shape)`` inputs, and return what it returns.
+    module: nn.Module, calls: Calls, framework: Framework, steps: torch.Tensor
+) -> Any:
+    """Call a module as it is with ``(steps, batch, *shape)`` inputs, and return its output.
 
     Parameters
     ----------
@@ -253,23 +260,41 @@ def run_module(
         The module, from a reset.
     calls : Calls
         How it is called.
+    framework : Framework
+        What is known about its framework.
     steps : (steps, batch, *shape) tensor
         The inputs. If the module repeats its input, they are the same in all steps.
 
     Returns
     -------
-    list of tensor
-        The tensors that it returns; of calls that are a step each, those of all steps, stacked.
+    object
+        What it returns; of calls that are a step each, a list of tensors of all steps, stacked.
     """
     if calls.time is not None:
+        if calls.batch is None:
+            return framework.output(module(steps[:, 0].clone()))
         leading = list(calls.leading)
-        leading[calls.time], leading[calls.batch or 0] = steps.shape[0], steps.shape[1]
-        first = steps if calls.time < (calls.batch or 0) else steps.swapaxes(0, 1)
-        return list(tensors(module(first.reshape(*leading, *steps.shape[2:]).clone())))
+        leading[calls.time], leading[calls.batch] = steps.shape[0], steps.shape[1]
+        first = steps if calls.time < calls.batch else steps.swapaxes(0, 1)
+        return framework.output(module(first.reshape(*leading, *steps.shape[2:]).clone()))
     if calls.repeats:
-        return list(tensors(module(_batch(calls, steps[0]))))
-    each = [list(tensors(module(_batch(calls, step)))) for step in steps]
+        return framework.output(module(_batch(calls, steps[0])))
+    each = list(_step_by_step(module, calls, framework, steps))
     return [torch.stack(values) for values in zip(*each, strict=True)]
+
+
+def _step_by_step(
+    module: nn.Module, calls: Calls, framework: Framework, steps: torch.Tensor
+) -> Iterator[list[torch.Tensor]]:
+    """Call a module once per step, with its states if it takes them."""
+    if not framework.takes_state(module):
+        for step in steps:
+            yield list(tensors(framework.output(module(_batch(calls, step)))))
+        return
+    state = None
+    for step in steps:
+        returned, state = module(_batch(calls, step), state)
+        yield list(tensors(framework.output(returned)))
 
 
 def _batch(calls: Calls, step: torch.Tensor) -> torch.Tensor:

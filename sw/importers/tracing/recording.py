@@ -40,8 +40,8 @@ _ONE_CHAIN = (
     "layers called one after the other, with nothing but reshaping between them; input_scale for "
     "a scaled input"
 )
-# The tags of a tensor have 8 significant bits, so no type of real numbers rounds them.
-_TAG_BITS, _TAG_LOW, _TAG_HIGH = 8, -19, 0
+# Tags are from 2**-12 to 2**15 and have 8 significant bits, so no type of real numbers rounds them.
+_TAG_BITS, _TAG_LOW, _TAG_HIGH = 8, -19, 8
 _LEGAL_DRAWS = 8
 
 

@@ -72,7 +72,7 @@ def read_over_steps(
     ValueError
         If the sample is too short to tell.
     """
-    made, last = found.recorder.made, found.order[-1]
+    made, last = _steps_first(found), found.order[-1]
     kind = found.recorder.kind(last)
     returned = list(_results(found.returned))
     output = _over_steps(_calls(made, last), returned)
@@ -126,6 +126,14 @@ def check_returned(
     results = list(_results(returned))
     if not _is(_calls(made, name), results, reading.over):
         raise NotExpressible(last, kind, *_why(_calls(made, name), "", results))
+
+
+def _steps_first(found: Recorded) -> list[tuple[str, torch.Tensor]]:
+    """Return what layers gave with the steps in front of the batch, which is of one sample."""
+    calls, made = found.calls, found.recorder.made
+    if calls.time != 1:
+        return made
+    return [(n, v.swapaxes(0, 1) if v.shape[:2] == (1, calls.steps) else v) for n, v in made]
 
 
 def _membranes(found: Recorded, op: Neurons, how: str) -> Operation:

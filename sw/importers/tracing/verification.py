@@ -28,7 +28,7 @@ from ..operations import Shape
 from ..semantics import Floats
 from .chains import Calls
 from .comparison import Layer, compare
-from .copies import copied, fit, undisturbed
+from .copies import copied, fit, parts, undisturbed
 from .counters import numbers, set_numbers
 from .folded import check_folded, sums_exactly
 from .forward import Trace, fired, run_chain, run_module, single_step, watched
@@ -208,7 +208,7 @@ class Verification:
     def _entry(self) -> int | None:
         """Return which layer of the chain is given the input; None if it is no module of it."""
         index = next((i for i, e in enumerate(self.read.chain) if not isinstance(e, Reshaped)), 0)
-        own = self.read.chain[index] in set(self.read.module.modules())
+        own = self.read.chain[index] in parts(self.read.module)
         return index if own else None
 
     def _batch(self, steps: int) -> int:
@@ -226,8 +226,9 @@ class Verification:
         errors: list[Exception] = []
         free = not self._computes_weights()
         own = self.domain.dtype if self.domain.dtype == torch.float64 else torch.float32
+        widest = own if self.read.framework.derives else torch.float64
         for batch in dict.fromkeys((inputs.shape[1], 1)):
-            for dtype in dict.fromkeys(((torch.float64,) if free else ()) + (own,)):
+            for dtype in dict.fromkeys(((widest,) if free else ()) + (own,)):
                 self.dtype = dtype
                 self._pair = self.read.converted(dtype), self.read.converted(dtype)
                 some = inputs[:, :batch]
@@ -265,14 +266,14 @@ class Verification:
 
     def _forward(
         self, read: Read, inputs: torch.Tensor, injected: torch.Tensor | None, seed: int
-    ) -> tuple[list[Trace], list[torch.Tensor]]:
-        """Run the module from a reset."""
+    ) -> tuple[list[Trace], Any]:
+        """Run the module from a reset, and return the traces of its neurons and its output."""
         values = inputs.to(self.dtype)
         functions = Watch()
         with undisturbed(seed), watched(read.spiking, read.framework) as traces:
             read.framework.reset_all(read.module)
             with functions, injected_into(read.chain[self._entry() or 0], values, injected):
-                returned = run_module(read.module, read.calls, values)
+                returned = run_module(read.module, read.calls, read.framework, values)
             read.framework.reset_all(read.module)
         self.drawn |= functions.drawn
         self.narrowed |= functions.narrowed
@@ -304,7 +305,10 @@ class Verification:
             )
             if alive.all():
                 kind = type(self.read.chain[-1]).__name__
-                check_returned(made, self.read.names[-1], kind, returned, self.read.reading)
+                check_returned(
+                    self._steps_first(made, len(inputs)), self.read.names[-1], kind, returned,
+                    self.read.reading,
+                )
         except NotExpressible as error:
             if not self.drawn:
                 raise
@@ -320,6 +324,20 @@ class Verification:
         self.left_out += int((~alive).sum())
         self.steps = max(self.steps, len(inputs))
 
+    def _steps_first(
+        self, made: list[tuple[str, torch.Tensor]], steps: int
+    ) -> list[tuple[str, torch.Tensor]]:
+        """Return what a layer gave with the steps in front of the batch, where it took them in one
+        call."""
+        framework, last = self.read.framework, self.read.chain[-1]
+        if framework.run is None:
+            return made
+        if not framework.is_layer(last):
+            return [(name, value.reshape(steps, -1, *value.shape[1:])) for name, value in made]
+        if not framework.step_axis:
+            return made
+        return [(name, framework.steps_of(last, value)) for name, value in made]
+
     def _chain(
         self, read: Read, inputs: torch.Tensor, injected: torch.Tensor | None
     ) -> tuple[list[Trace], list[tuple[str, torch.Tensor]]]:
@@ -332,7 +350,8 @@ class Verification:
             for i, value in enumerate(values):
                 own = i == 0 or isinstance(output, list)  # a list has one output per step
                 name = last if own else f"output {i} (a state) of {last}"
-                made.append((name, value.detach().clone()))
+                if isinstance(value, torch.Tensor):
+                    made.append((name, value.detach().clone()))
 
         hook = read.chain[-1].register_forward_hook(keep)
         values = inputs if injected is None else injected
@@ -363,7 +382,12 @@ class Verification:
     def _neurons(self, index: int, trace: Trace) -> list[torch.Tensor]:
         """Run a layer of neurons of the chain on the inputs of a trace."""
         read = self._pair[1]
-        child = read.spiking[index]
+        child, framework = read.spiking[index], read.framework
+        if framework.run is not None:
+            given = torch.stack([current.reshape(trace.shape) for current in trace.currents])
+            with undisturbed():
+                output, _ = framework.run(child, given)
+            return [step.reshape(len(step), -1) > 0 for step in output]
         whole = isinstance(child, read.framework.whole)
         calls = [current.reshape(trace.shape) for current in trace.currents]
         calls = [torch.stack(calls)] if whole else calls
@@ -389,7 +413,9 @@ class Verification:
             self.layers, self._described_layers(), traces, strict=False
         ):
             spikes = torch.stack(trace.spikes[:steps])[:, :batch].numpy()
-            if not layer.cell.inexact and layer.inexact is None and layer.cell.fires:
+            if layer.cell.inexact or layer.inexact is not None:
+                return  # what is behind it may be given other spikes
+            if layer.cell.fires:
                 check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
             given = layer.handed_on(spikes).astype(np.float64)
 

@@ -104,7 +104,7 @@ NAMED = {
     "noise": (lambda own, x: x + torch.randn_like(x), "random numbers in it (randn_like, add)"),
     "tiny": (lambda own, x: x + 1e-3, "(add of what first gave)"),
     "batch": (lambda own, x: x if len(x) < 3 else x - x.mean(0), BATCH),
-    "values": (lambda own, x: x if x.abs().max() < 130 else x / 2, "it gives neuron"),
+    "large": (lambda own, x: x.clamp(max=5000), "(clamp of what first gave)"),
     "counter": (
         lambda own, x: x if own.calls < 5000 else 0 * x,
         "forward changes calls, which no reset sets back, and depends on it",
@@ -389,6 +389,18 @@ def test_a_module_that_cannot_be_copied():
     module.stuck = Stuck()
     with refuses(ValueError, "the module cannot be copied (TypeError: one of a kind)"):
         imported(module)
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+def test_a_setting_of_a_neuron_that_forward_changes(mode):
+    def lower(body, x):
+        body[1].v_threshold = 0.25
+        return body(x)
+
+    module = Called(lower, convolution())
+    functional.set_step_mode(module, mode)
+    with refuses(ss.NotExpressible, "1 (IFNode): ... its v_threshold from 0.5 to 0.25"):
+        imported_maps(module)
 
 
 def test_hooks_are_part_of_a_module():
