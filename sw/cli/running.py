@@ -46,7 +46,12 @@ class Running:
     bin_count: Annotated[
         int | None, typer.Option(help="Events: number of steps that a recording is divided into.")
     ] = None
-    start: Annotated[float, typer.Option(help="Events: where the first step begins.")] = 0
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Events: where the first step begins, a time or 'first' (the first event)."
+        ),
+    ] = None
     late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
         "refuse"
     )
@@ -56,7 +61,19 @@ class Running:
     def options(self) -> dict[str, Any]:
         """The keywords of ``Device.run``."""
         names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+
+
+def _start(text: str | None) -> float | str | None:
+    """The start of the first step; anything that is no number goes on as it is, to be named."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text or "")
+    except ValueError:
+        return text
 
 
 @taking(Running)

@@ -16,7 +16,7 @@ from .windows import Batch
 
 __all__ = ["as_batch", "check_batch", "is_batches"]
 
-_BINNING = {"bin_time": None, "bin_count": None, "start": 0, "late": "refuse"}
+_BINNING = {"bin_time": None, "bin_count": None, "start": None, "late": "refuse"}
 """The defaults of the options for event arrays."""
 
 

@@ -4,7 +4,7 @@ carried."""
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -138,7 +138,7 @@ class Device(abc.ABC):
         *,
         bin_time: float | None = None,
         bin_count: int | None = None,
-        start: float = 0,
+        start: float | str | Sequence[float | str] | None = None,
         late: str = "refuse",
     ) -> Any:
         """Run samples.
@@ -164,8 +164,10 @@ class Device(abc.ABC):
             For events: the length of a step in units of the field ``t``.
         bin_count : int or None
             For events: the number of steps that a recording is divided into.
-        start : float
-            For events: where the first step begins.
+        start : float, "first" or None; or a sequence with one of these per recording
+            For events: where the first step begins, a time or "first", the recording's first event.
+            By default as "first"; a recording whose first event is less than ``bin_time`` after 0
+            begins at 0.
         late : str
             For events after the last step: ``"refuse"`` or ``"drop"``.
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..samples.events import LAST, bin_events, event_positions, steps_of
+from ..samples.events import event_positions, event_times
+from ..samples.times import LAST, bins_of, check_begin, check_length, check_start, fraction
 
 __all__ = ["EventWindower"]
 
@@ -30,8 +31,8 @@ class EventWindower:
         Steps in a window.
     bin_time : float
         The length of a step in units of the events' field ``t``.
-    start : float
-        Where the first step begins.
+    start : float, "first" or None
+        Where the first step begins, as in ``bin_events``.
     """
 
     def __init__(
@@ -40,12 +41,16 @@ class EventWindower:
         shape: tuple[int, ...],
         window: int,
         bin_time: float,
-        start: float,
+        start: float | str | None,
     ) -> None:
-        bin_events([], shape, window, bin_time, start=start)  # to check the parameters
+        check_length(bin_time)
+        check_start(start)
         self._send_window, self._shape, self._window = send_window, shape, window
         self._bin_time, self._start = bin_time, start
-        self._latest = start
+        known = not (start is None or isinstance(start, str))
+        self._latest: Any = start if known else None
+        # Without a time as start, the steps are known once the first event has come.
+        self._bins = bins_of(np.array([start]), window, bin_time, start) if known else None
         self._sent = 0  # steps
         # A row of steps, then a row for each coordinate; a column for each event.
         self._waiting = np.zeros((1 + len(shape), 0), dtype=np.int64)
@@ -68,15 +73,19 @@ class EventWindower:
         """
         self._check_running()
         position = event_positions("events", events, self._shape)
-        step = steps_of("events", events, LAST, self._bin_time, self._start)
-        if not len(step):
+        when = event_times("events", events)
+        if not len(when):
             return
-        if events["t"][0] < self._latest:
+        check_begin("events", when, self._start)
+        if self._latest is not None and fraction(when[0]) < fraction(self._latest):
             raise ValueError(
-                f"events field 't' goes back from {self._latest} to {events['t'][0]} (event 0): "
+                f"events field 't' goes back from {self._latest} to {when[0]} (event 0): "
                 "send them in the order of their times"
             )
-        self._latest = events["t"][-1]
+        if self._bins is None:
+            self._bins = bins_of(when, self._window, self._bin_time, self._start)
+        self._latest = when[-1]
+        step = self._bins.steps(when, LAST)
         self._waiting = np.concatenate([self._waiting, [step, *position]], axis=1)
         self._complete(int(step[-1]))
 
@@ -95,14 +104,17 @@ class EventWindower:
             If an event with a later time was sent before.
         """
         self._check_running()
-        if not self._latest <= time < float("inf"):
+        earliest = -float("inf") if self._latest is None else self._latest
+        if not earliest <= time < float("inf") or time == -float("inf"):
             raise ValueError(
-                f"time must be a finite number from {self._latest} on, the time up to which events "
-                f"were sent, not {time!r}"
+                "time must be a finite number"
+                + ("" if self._latest is None else f" from {self._latest} on, the time up to which "
+                   "events were sent")
+                + f", not {time!r}"
             )
         self._latest = time
-        at = np.array([(time,)], dtype=[("t", np.asarray(time).dtype)])
-        self._complete(int(steps_of("time", at, LAST, self._bin_time, self._start)[0]))
+        if self._bins is not None:
+            self._complete(self._bins.step(time))
 
     def flush(self) -> None:
         """End the recording: send what is left, up to the step of the last event."""

@@ -75,15 +75,16 @@ class Stream(abc.ABC):
         self._send(as_batch(flat, steps, np.array([self._first])))
         self._first = False
 
-    def feed(self, bin_time: float, start: float = 0) -> EventWindower:
+    def feed(self, bin_time: float, start: float | str | None = None) -> EventWindower:
         """Send events as they come, instead of windows.
 
         Parameters
         ----------
         bin_time : float
             The length of a step in units of the events' field ``t``.
-        start : float
-            Where the first step begins.
+        start : float, "first" or None
+            Where the first step begins: at a time, or with the first event ("first"). By default
+            as "first", but at 0 if the first event is less than ``bin_time`` after 0.
 
         Returns
         -------

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LAST", "bin_events", "event_positions", "is_recordings", "steps_of"]
+from .times import LAST, bins_of, check_begin, check_length, check_start
+
+__all__ = ["bin_events", "event_positions", "event_times", "is_recordings", "steps_of"]
 
 _AXES = ("p", "y", "x")
-_LARGEST = sys.float_info.max
-LAST = int(np.iinfo(np.int64).max)
-"""The last step there can be."""
 
 
 def is_recordings(samples: Any) -> bool:
@@ -32,7 +30,7 @@ def bin_events(
     steps: int,
     bin_time: float | None = None,
     bin_count: int | None = None,
-    start: float = 0,
+    start: float | str | Sequence[float | str | None] | None = None,
     late: str = "refuse",
 ) -> npt.NDArray[np.bool_]:
     """The spikes of recordings; events at one position in one step are one spike.
@@ -51,11 +49,13 @@ def bin_events(
         ``start + (k + 1) dt``.
     bin_count : int or None
         Instead of ``bin_time``: each recording, from ``start`` to its last event, is divided into
-        this many steps of equal length. For integer times, the length is rounded up to an integer.
-    start : float
-        Where the first step begins.
-    late : str
-        What to do with events after the last step: "refuse" or "drop".
+        this many steps of equal length.
+    start : float, "first" or None; or a sequence with one of these per recording
+        Where the first step begins: at a time, or with the recording's first event. By default
+        ("first"), with one exception: if the first event is less than ``bin_time`` after 0, the
+        recording's own clock begins with it, and the first step begins at 0.
+    late : {"refuse", "drop"}
+        What to do with events after the last step.
 
     Returns
     -------
@@ -65,32 +65,57 @@ def bin_events(
     Raises
     ------
     TypeError, ValueError
-        Naming the argument or the recording, its first event at fault, and what is allowed.
+        Naming the argument or the recording, its first event at fault, and what is allowed. A
+        recording of which nothing is left, or whose events are all in one of several steps
+        although their times differ, is refused as well.
     """
-    _check_binning(bin_time, bin_count, start, late)
+    _check_binning(bin_time, bin_count, start, late, len(recordings))
     if bin_count is not None and bin_count != steps:
         raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
     if len(shape) > len(_AXES):
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
     spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
-    for i, events in enumerate(recordings):
-        position = event_positions(f"samples[{i}]", events, shape)
-        step = steps_of(f"samples[{i}]", events, steps, bin_time, start)
-        inside = step < steps  # with bin_count all are: the last event is in the last step
-        if late == "refuse" and not inside.all():
-            first = int(np.argmin(inside))
+    starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * len(recordings)
+    for i, (events, begin) in enumerate(zip(recordings, starts, strict=True)):
+        name = f"samples[{i}]"
+        position = event_positions(name, events, shape)
+        step = steps_of(name, events, steps, bin_time, begin)
+        inside = int(np.searchsorted(step, steps))  # with bin_count all are
+        if late == "refuse" and inside < len(step):
             raise ValueError(
-                f"samples[{i}] has {int((~inside).sum())} events behind the last of {steps} steps "
-                f"(event {first} at t={events['t'][first]}): a longer bin_time takes them in, "
-                "late 'drop' leaves them out"
+                f"{name} has {len(step) - inside} events behind the last of {steps} steps "
+                f"(event {inside} at t={events['t'][inside]}): a longer bin_time takes them in, "
+                "late 'drop' leaves them out, start says where the first step begins"
             )
-        at: tuple[Any, ...] = (i, step[inside], *(axis[inside] for axis in position))
+        _check_spread(name, events, step, steps)
+        at: tuple[Any, ...] = (i, step[:inside], *(axis[:inside] for axis in position))
         spikes[at] = True
     return spikes
 
 
+def _check_spread(
+    name: str, events: npt.NDArray[Any], step: npt.NDArray[np.int64], steps: int
+) -> None:
+    """Refuse a recording that binning with a wrong start or unit would leave empty, or in one
+    step."""
+    if not len(step):
+        return
+    first, last = events["t"][0], events["t"][-1]
+    if step[0] == steps:
+        raise ValueError(
+            f"{name} has no event in the {steps} steps: its times are {first} to {last}; start "
+            "says where the first step begins, bin_time how long a step is"
+        )
+    if steps > 1 and step[0] == step[-1] and first != last:
+        raise ValueError(
+            f"{name} has all of its {len(step)} events in step {step[0]} of {steps}: its times are "
+            f"{first} to {last}; start says where the first step begins, bin_time how long a step "
+            "is"
+        )
+
+
 def _check_binning(
-    bin_time: float | None, bin_count: int | None, start: float, late: str
+    bin_time: float | None, bin_count: int | None, start: Any, late: str, recordings: int
 ) -> None:
     if (bin_time is None) == (bin_count is None):
         raise ValueError(
@@ -99,17 +124,9 @@ def _check_binning(
         )
     if late not in ("refuse", "drop"):
         raise ValueError(f"late must be 'refuse' or 'drop', not {late!r}")
-    for name, value in (("bin_time", bin_time), ("start", start)):
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating))
-        ):
-            raise TypeError(f"{name} must be a number, in units of the field t, not {value!r}")
-        if isinstance(value, int) and abs(value) > _LARGEST:  # compared as a float below
-            raise ValueError(f"{name} must be at most {_LARGEST:g} in size, not {value}")
-    if bin_time is not None and not 0 < bin_time < float("inf"):
-        raise ValueError(f"bin_time must be more than 0, not {bin_time!r}")
-    if not -float("inf") < start < float("inf"):
-        raise ValueError(f"start must be a finite number, not {start!r}")
+    if bin_time is not None:
+        check_length(bin_time)
+    check_start(start, recordings)
 
 
 def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
@@ -159,20 +176,33 @@ def event_positions(
     return found
 
 
-def _times(name: str, events: npt.NDArray[Any], start: float) -> npt.NDArray[Any]:
-    """The times of the events, int64 if they fit; refuses times before ``start``, times that are
-    not finite, and times that go back."""
+def event_times(name: str, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The times of the events in ascending order, without rounding: int64, uint64 or float64.
+
+    Parameters
+    ----------
+    name : str
+        The name of the events in messages.
+    events : structured array
+        The events.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are none, or a time is not finite, or earlier than the one before.
+    """
     when = _field(name, events, "t")
-    if when.dtype.kind in "iu":
-        large = len(when) and when.max() > LAST
-        when = when.astype(np.float64 if large else np.int64)
-    bad = ~((when >= start) & (when < np.inf))
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise ValueError(
-            f"{name} field 't' must be from start={start} on, not {when[first]} (event {first}): "
-            "give an earlier start or cut the recording"
-        )
+    if when.dtype.kind == "f":
+        if when.dtype.itemsize > 8:
+            raise TypeError(f"{name} field 't' must have at most 64 bits, not {when.dtype}")
+        when = when.astype(np.float64)
+        bad = ~np.isfinite(when)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(f"{name} field 't' must be finite, not {when[first]} (event {first})")
+    else:
+        large = when.dtype.kind == "u" and len(when) and when.max() > LAST
+        when = when.astype(np.uint64 if large else np.int64)
     back = when[1:] < when[:-1]
     if back.any():
         first = int(np.argmax(back)) + 1
@@ -188,7 +218,7 @@ def steps_of(
     events: npt.NDArray[Any],
     steps: int,
     bin_time: float | None,
-    start: float,
+    start: float | str | None,
 ) -> npt.NDArray[np.int64]:
     """The step of each event; ``steps`` for all later events.
 
@@ -199,29 +229,16 @@ def steps_of(
     events : structured array
         The events.
     steps, bin_time, start
-        As for ``bin_events``; without ``bin_time`` the recording is cut into ``steps``.
+        As for ``bin_events``; without ``bin_time`` the recording is divided into ``steps``.
 
     Raises
     ------
     TypeError, ValueError
         As ``bin_events``, for times that are not allowed.
     """
-    when = _times(name, events, start)
+    when = event_times(name, events)
     if not len(when):
         return np.zeros(0, dtype=np.int64)
-    # Integers are used as long as nothing is rounded or overflows, because a float has only 53 bits
-    # for a time.
-    exact = (
-        when.dtype.kind == "i"
-        and float(start).is_integer()
-        and int(when.max()) - int(start) <= LAST
-    )
-    elapsed = when - (int(start) if exact else float(start))
-    if bin_time is not None:
-        whole = exact and float(bin_time).is_integer() and bin_time <= LAST
-        index = elapsed // (int(bin_time) if whole else float(bin_time))
-        return np.minimum(index, steps).astype(np.int64)
-    if exact:
-        return np.asarray(elapsed // -(-(int(elapsed.max()) + 1) // steps), dtype=np.int64)
-    length = elapsed.max() / steps or 1.0
-    return np.minimum(elapsed // length, steps - 1).astype(np.int64)
+    check_begin(name, when, start)
+    found = bins_of(when, steps, bin_time, start).steps(when, steps)
+    return found if bin_time is not None else np.minimum(found, steps - 1)

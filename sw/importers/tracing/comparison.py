@@ -168,9 +168,9 @@ def _first(apart: torch.Tensor, alive: torch.Tensor) -> tuple[int, int] | None:
 
 def _parameters(ours: Trace, theirs: Trace, step: int) -> str | None:
     """Return which parameter or buffer of a neuron forward has changed."""
-    own, given = ours.states[step], theirs.states[step]
-    if own is None or given is None:
-        return None
+    # Within a call of several steps, the values are those after it.
+    pairs = zip(ours.states[step:], theirs.states[step:], strict=True)
+    own, given = next(((a, b) for a, b in pairs if a is not None and b is not None), ({}, {}))
     samples = len(ours.spikes[0])
     for name, value in own.items():
         constant = all(each is None or torch.equal(each[name], value) for each in ours.states)

@@ -137,5 +137,5 @@ def _laid_out(
         if wanted.numel() == given.numel() and torch.equal(
             wanted.reshape(-1).to(given.dtype), given.reshape(-1)
         ):
-            return other.reshape(given.shape).to(given.dtype)
+            return other.reshape(given.shape)  # the layer converts it to its own type
     return given

@@ -103,7 +103,7 @@ def test_run_time_axis_and_events(capsys: Out, files: Path) -> None:
     for name, options in {
         "samples.npy": [],
         "other.npy": ["--time-axis", "0", "--batch", "4"],
-        "events.npz": ["--bin-time", "7"],
+        "events.npz": ["--bin-time", "7", "--start", "0"],
     }.items():
         code, _, err = call(
             capsys, "run", files / "program", files / name, "--device", "golden:",

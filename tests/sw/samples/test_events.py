@@ -98,8 +98,10 @@ def test_bin_count_spans_the_recording(kind: str) -> None:
         ({"bin_time": True}, TypeError, "bin_time must be a number"),
         ({"bin_count": 5}, ValueError, "bin_count must be the program's 2 steps, not 5"),
         ({"bin_time": 10, "late": "maybe"}, ValueError, "late must be 'refuse' or 'drop', not 'm"),
-        ({"bin_time": 10, "start": "x"}, TypeError, "start must be a number"),
+        ({"bin_time": 10, "start": "x"}, ValueError, "in units of t, or 'first', not 'x'"),
         ({"bin_time": 10, "start": float("inf")}, ValueError, "start must be a finite number"),
+        ({"bin_time": 10, "start": [0, 0]}, ValueError, "each of the 1 recordings, not of"),
+        ({"bin_time": 10, "start": {}}, TypeError, "start must be a number"),
         ({"bin_time": 10, "start": 5}, ValueError, r"samples\[0\] field 't' must be from start=5"),
     ],
 )
@@ -115,7 +117,6 @@ def test_arguments(options: Any, error: type[Exception], message: str) -> None:
         (recording((0, 4, 0, 0)), (2, 3, 4), ValueError, "field 'x' must be from 0 to 3, not 4"),
         (recording((0, 0, -1, 0)), (2, 3, 4), ValueError, "field 'y' must be from 0 to 2, not -1"),
         (recording((0, 0, 0, 1)), (1, 3, 4), ValueError, "field 'p' must be from 0 to 0, not True"),
-        (recording((-1, 0, 0, 1)), (3, 4), ValueError, r"start=0 on, not -1 \(event 0"),
         (recording((0, 0, 0, 0)), (1, 2, 3, 4), ValueError, r"at most the axes \(p, y, x\)"),
         (recording((0, 0), dtype=[("t", "i8"), ("x", "i2")]), (2, 2), ValueError,
          "must have the field 'y'; it has t, x"),
@@ -124,7 +125,7 @@ def test_arguments(options: Any, error: type[Exception], message: str) -> None:
         (recording(("a", 0), dtype=[("t", "U1"), ("x", "i4")]), (2,), TypeError,
          "field 't' must be numbers"),
         (recording((float("nan"), 0), dtype=[("t", "f4"), ("x", "i4")]), (2,), ValueError,
-         "must be from start=0 on, not nan"),
+         r"field 't' must be finite, not nan \(event 0"),
         (np.zeros((2, 2), dtype=FULL), (2, 2), ValueError, r"events, not of shape \(2, 2"),
     ],
 )
