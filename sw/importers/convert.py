@@ -28,7 +28,7 @@ from ..support.errors import DoesNotFit, FidelityWarning, NotExpressible
 from ..support.values import as_array
 from .fitting import LayerLimits, array_fit, weight_error
 from .graph import FloatNetwork
-from .layers import FloatLayer
+from .layers import FloatLayer, trained_step
 from .leaks import factors, layer_leaks
 from .measure import Samples
 from .semantics import Cell, Decay, Floats
@@ -70,7 +70,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     reports: list[LayerFidelity] = []
     for index, layer in enumerate(network.layers):
         if index == 0:
-            layer = replace(layer, weight=layer.weight * factor)
+            step = None if layer.step is None else layer.step * factor
+            layer = replace(layer, weight=layer.weight * factor, step=step)
         scale = _scale(settings.scale, index, network.layers)
         # The states of the layer are ``divisor`` times those of the model, and so is its scale.
         scale = None if scale is None else scale * layer.divisor
@@ -117,6 +118,12 @@ def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...
                 f"{layer.cell.nearest}, which approximate=True takes, measures and reports",
             )
         lines.append(f"{layer.name}: {layer.cell.inexact}; taken as {layer.cell.nearest}")
+    for pool in (layer.inexact for layer in network.layers):
+        if pool is None:
+            continue
+        if not settings.approximate:
+            raise pool
+        lines.append(f"{pool.node}: {pool.reason}; taken as that OR")
     last = network.layers[-1]
     if settings.readout == "membrane" and last.cell.membrane_differs:
         if not settings.approximate:
@@ -141,15 +148,15 @@ def _readout(network: FloatNetwork, settings: Settings) -> str:
 
 
 def _input(network: FloatNetwork, settings: Settings) -> SpikeInput | PixelInput:
+    first = network.layers[0]
+    map_wanted = first.conv is not None or first.pool is not None
     if settings.input is None:
-        return SpikeInput(network.shape)
+        return SpikeInput(first.shape if map_wanted else network.shape)
     if settings.input.size != prod(network.shape):
         raise ValueError(
             f"input must have the {prod(network.shape)} values of the model's {network.shape}, "
             f"not {settings.input.shape}"
         )
-    first = network.layers[0]
-    map_wanted = first.conv is not None or first.pool is not None
     if map_wanted and settings.input.shape != first.shape:
         raise ValueError(
             f"input must have the shape {first.shape} of the map {first.name} reads, not "
@@ -173,10 +180,28 @@ def _quantized(
     }
     real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
     plain = quantize_layer(real, **options)
-    if plain.exact or scale is not None or not measured.given:
+    if scale is not None:
+        return plain
+    kept = _as_trained(layer, real, options)
+    if kept is not None and (kept.exact or not plain.exact):
+        return kept
+    if plain.exact or not measured.given:
         return plain
     moments = layer.moments(measured.inputs(before))
     return quantize_layer(real, moments=moments, **options)
+
+
+def _as_trained(
+    layer: FloatLayer, real: RealLayer, options: dict[str, Any]
+) -> Quantized | None:
+    """Return the integers with which a layer was trained, where it was and they fit."""
+    step = trained_step(layer, options["weight_bits"])
+    if step is None:
+        return None
+    try:
+        return quantize_layer(real, **{**options, "scale": step})
+    except ValueError:  # a bias or threshold is out of range at this scale
+        return None
 
 
 def _limits(layer: FloatLayer, index: int, settings: Settings) -> LayerLimits | None:

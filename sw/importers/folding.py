@@ -1,7 +1,8 @@
 """The operations between two layers of neurons, folded into the weights of the second.
 
-A sequence of affine maps is one affine map, and so is a scaling before or after one: ``w (a x + b)
-+ c`` is ``(w a) x + (w b + c)``.
+A sequence of affine maps is one affine map: ``w (a x + b) + c`` is ``(w a) x + (w b + c)``. The
+operations on a map stay a convolution while that can be. With the first dense weights behind them,
+they become a matrix.
 """
 
 from __future__ import annotations
@@ -12,31 +13,37 @@ from typing import Any
 
 import numpy as np
 
-from ..network import Conv2d, Neuron, SumPool2d
+from ..network import Conv2d, MaxPool2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
-from .operations import Affine, Conv, Neurons, Operation, Pool, Reshape, Scaling, Shape, Votes
-from .semantics import Floats
+from .maps.chain import MapChain, channel_values
+from .maps.kernels import box_kernel, plain_kernel
+from .maps.pooling import square_cells
+from .maps.shapes import as_map, convolved_shape, in_axes, map_cells
+from .maps.steps import Step, through
+from .operations import (
+    AdaptivePool,
+    Affine,
+    Conv,
+    Neurons,
+    Operation,
+    Pad,
+    Pool,
+    Reshape,
+    Scaling,
+    Shape,
+    Votes,
+)
+from .semantics import Cell, Floats
 
-__all__ = ["Folding", "square_pool"]
+__all__ = ["Folding"]
 
-_BETWEEN = "neurons between two layers of weights"
-
-
-def square_pool(op: Pool, where: str) -> int:
-    """Return the side of the cells of a pool.
-
-    Raises
-    ------
-    NotExpressible
-        If the cells are not square, not adjacent, or reach into a padding.
-    """
-    if len(set(op.size)) > 1 or op.stride != op.size or any(op.padding):
-        raise NotExpressible(
-            op.name, op.kind,
-            f"window {op.size}, stride {op.stride}, padding {op.padding}", where,
-        )
-    return op.size[0]
+_WEIGHTS_HIGH = 1 << 24  # of a matrix that several operations become, 128 MB
+_SMALL_MATRIX = 1 << 16  # weights of one that takes the place of a convolution
+_SWAPPED = (
+    "the neurons in front of the pool (swap the two lines, and train again), which is then the OR "
+    "of their spikes; or an average pool, which is folded into the convolution"
+)
 
 
 class Folding:
@@ -45,34 +52,46 @@ class Folding:
     Parameters
     ----------
     shape : tuple of int
-        Shape of the input.
+        Shape of the input in the model.
+    emitted : tuple of int or None
+        Shape in which the layer before emits it; None for the network's input, whose shape is that
+        of the map that the first convolution or pool reads.
 
     Attributes
     ----------
     shape : tuple of int
-        Shape after the operations so far.
-    weight : (out, in) or (out, in, kh, kw) float64, or None
-        Weights so far; None before the first.
+        Shape in the model after the operations so far.
     only_votes : bool
         Whether the weights so far are means of groups of inputs, and nothing else.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self.inputs = self.shape = shape
-        self.weight: Floats | None = None
-        self.bias = np.zeros(())
-        self.factor, self.offset = np.ones(()), np.zeros(())
-        self.pool: SumPool2d | None = None
-        self.divisor = 1
-        self.conv: Conv2d | None = None
+    def __init__(self, shape: Shape, emitted: Shape | None = None) -> None:
+        self.shape = shape
+        self._emitted = emitted
+        self._inputs: Shape = (prod(shape),)
+        self._steps: list[Step] = []
+        # What is folded so far: a scale and a plain pool, then either a convolution or a matrix.
+        self._factor, self._offset = np.ones(()), np.zeros(())
+        self._pool: SumPool2d | None = None
+        self._maps: MapChain | None = None
+        self._weight: Floats | None = None
+        self._bias = np.zeros(())
+        self._divisor = 1
+        self._step: Floats | None = None
         self.only_votes = False
+        self._maximum: tuple[Pool | AdaptivePool, Shape, int | None] | None = None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether there are weights so far."""
+        return self._weight is not None or self._maps is not None
 
     @property
     def started(self) -> bool:
         """Whether an operation so far computes something."""
         return (
-            self.weight is not None or self.pool is not None or bool((self.factor != 1).any())
-            or bool(self.offset.any())
+            self.weighted or self._pool is not None or bool((self._factor != 1).any())
+            or bool(self._offset.any())
         )
 
     def add(self, op: Operation) -> None:
@@ -87,16 +106,22 @@ class Folding:
             self.shape = op.output_shape(self.shape)
             return
         votes = isinstance(op, Votes) and (self.only_votes or not self.started)
-        if isinstance(op, Affine):
-            self._affine(op)
-        elif isinstance(op, Votes):
+        if isinstance(op, Votes):
             self._vote(op)
         elif isinstance(op, Scaling):
             self._scale(op)
-        elif isinstance(op, Pool):
-            self._pool(op)
-        elif isinstance(op, Conv):
+        elif self._maximum is not None:
+            pool = self._maximum[0]
+            raise NotExpressible(
+                pool.name, pool.kind, f"it takes the maximum of currents, in front of {op.name} "
+                f"({op.kind})", "an average pool, or neurons in front of the pool",
+            )
+        elif isinstance(op, Affine):
+            self._affine(op)
+        elif isinstance(op, (Conv, Pad)):
             self._convolve(op)
+        elif isinstance(op, (Pool, AdaptivePool)):
+            self._pooled(op)
         else:
             raise TypeError(f"{op.name} ({op.kind}) is not an operation of a chain")
         self.only_votes = votes
@@ -109,11 +134,9 @@ class Folding:
                 f"{op.name} ({op.kind}): it takes the mean of {op.size} values, but its input of "
                 f"{self.shape} has {last}"
             )
-        mean = np.zeros((groups, last))
-        for group in range(groups):
-            mean[group, group * op.size : (group + 1) * op.size] = 1 / op.size
-        weight: Floats = np.kron(np.eye(prod(lead)), mean).astype(np.float64)
-        self._affine(Affine(op.name, op.kind, weight, np.zeros(len(weight))))
+        shape = (prod(lead), last) if lead else (last,)
+        self.shape = shape
+        self._pooled(Pool(op.name, op.kind, "average", (op.size,), (op.size,), (0,)))
         self.shape = (*lead, groups)
 
     def _affine(self, op: Affine) -> None:
@@ -124,79 +147,204 @@ class Folding:
         if size != inputs:
             raise ValueError(
                 f"{op.name} ({op.kind}): its weight must be (out, {size}) for an input of "
-                f"{self.shape}, not {op.weight.shape}"
+                f"{self.shape}, not {op.weight.shape}; Flatten in front of it joins axes"
             )
-        if self.conv is not None:
-            raise NotExpressible(
-                op.name, op.kind, "it follows a convolution without neurons", _BETWEEN
-            )
-        if self.weight is None:
-            self.weight = op.weight * self.factor
-            self.bias = op.weight @ np.broadcast_to(self.offset, (inputs,)) + op.bias
+        step = Step(lambda x: x @ op.weight.T, op.bias)
+        self._steps.append(step)
+        if self._maps is not None:
+            self._lower(op, outputs)
+        elif self._weight is not None:
+            self._multiply(step)
         else:
-            self.weight = op.weight @ self.weight
-            self.bias = op.weight @ self.bias + op.bias
+            self._weight = op.weight * self._factor
+            self._bias = op.weight @ np.broadcast_to(self._offset, (inputs,)) + op.bias
+            self._step = _stepped(op.step, self._factor)
         self.shape = (outputs,)
 
-    def _convolve(self, op: Conv) -> None:
-        if self.weight is not None:
+    def _multiply(self, step: Step) -> None:
+        """Put another step behind the matrix."""
+        assert self._weight is not None
+        self._bias = step.apply(self._bias[None])[0] / step.divisor + step.offset
+        self._weight = step.apply(self._weight.T).T
+        self._divisor *= step.divisor
+        self._step = None
+
+    def _lower(self, op: Operation, outputs: int) -> None:
+        """Make a matrix of all operations so far, which have this many outputs."""
+        inputs = prod(self._inputs)
+        if outputs * inputs > _WEIGHTS_HIGH:
             raise NotExpressible(
-                op.name, op.kind, "it follows weights without neurons", _BETWEEN
+                op.name, op.kind, f"with what is in front of it, it is a matrix of {outputs} by "
+                f"{inputs} weights; the limit is {_WEIGHTS_HIGH}",
+                "neurons between two layers of weights",
             )
-        if op.groups != 1 or any(step != 1 for step in op.dilation):
-            raise NotExpressible(
-                op.name, op.kind, f"groups={op.groups}, dilation={op.dilation}",
-                "groups=1, dilation=1",
-            )
-        if op.weight.ndim != 4:
-            raise ValueError(
-                f"{op.name} ({op.kind}): weight must be (out, in, kh, kw), not "
-                f"{op.weight.shape}"
-            )
-        # Conv2d pools its input itself, so with a pool its input is the map before pooling.
-        shape = self.inputs if self.pool is not None else self.shape
-        try:
-            self.conv = Conv2d(
-                np.zeros(op.weight.shape), stride=_pair(op.stride), padding=_padding(op),
-                pool_before=self.pool, neuron=Neuron(fires=False),
-            )
-            neurons = self.conv.neuron_shape(shape)
-        except ValueError as error:
-            raise ValueError(f"{op.name} ({op.kind}): {error}") from None
-        factor, offset = (
-            self._per_channel(op, name, values)
-            for name, values in (("factor", self.factor), ("offset", self.offset))
+        self._weight, self._bias, self._divisor = through(self._steps, inputs)
+        self._inputs, self._pool, self._maps, self._step = (inputs,), None, None, None
+
+    def _convolve(self, op: Conv | Pad) -> None:
+        if isinstance(op, Pad):
+            axes, bias, trained = len(op.sides), np.zeros(()), self._step
+            sides = ((0, 0), *op.sides) if axes == 1 else op.sides
+            kernel = box_kernel(self.shape[0], (1, 1), (1, 1), sides)
+        else:
+            kernel, axes, bias = plain_kernel(op), op.weight.ndim - 2, op.bias
+            trained = None if self.weighted else _stepped(op.step, self._factor)
+        shape = as_map(op, self.shape, axes)
+        after = convolved_shape(op, kernel, shape)
+        step = Step(
+            lambda x: kernel.apply(x.reshape(-1, *shape)).reshape(len(x), -1),
+            np.repeat(bias, prod(after[1:])) if bias.ndim else bias,
+            width=prod(after[1:]) * kernel.weight[0].size,
         )
-        if offset.any() and any(self.conv.padding):
-            raise NotExpressible(
-                op.name, op.kind, "its padding is of zeros, but its input was shifted by "
-                f"{offset.reshape(-1)[0]:.6g}", "padding=0, or batch normalisation behind it",
+        self._steps.append(step)
+        if self._weight is not None:
+            self._multiply(step)
+        else:
+            self._begin_maps(op, shape).append(op, kernel, bias)
+        self._step = trained
+        self.shape = in_axes(after, axes)
+
+    def _begin_maps(self, op: Operation, shape: Shape) -> MapChain:
+        """Return the convolution so far, on whose result the operation works as on that map."""
+        if self._maps is None:
+            flaw: NotExpressible | None = None
+            factor, offset = np.ones(()), np.zeros(())
+            try:
+                factor = channel_values(op, "input's factor", self._factor, shape)
+                offset = channel_values(op, "input's offset", self._offset, shape)
+            except NotExpressible as error:
+                flaw = error
+            self._maps = MapChain(shape, factor, offset, self._divisor)
+            self._maps.problem = flaw
+            if not self._readable(shape):
+                self._maps.refuse(
+                    op, f"it reads a map of {shape}, but what is in front of it gives "
+                    f"{self._emitted}", "a convolution in front of it with that map, or Linear in "
+                    "its place",
+                )
+            if self._pool is None:
+                self._inputs = shape
+        elif self._maps.shape != shape:
+            self._maps.refuse(
+                op, f"it reads a map of {shape}, which is one of {self._maps.shape} for the "
+                "operation in front of it", "no reshaping between them, or neurons",
             )
-        channels = op.weight.shape[1]
-        self.bias = op.bias + op.weight.sum((2, 3)) @ np.broadcast_to(offset, (channels,))
-        self.weight = op.weight * np.broadcast_to(factor, (channels,))[:, None, None]
-        self.inputs, self.shape = shape, neurons
+            self._maps.shape = shape
+        return self._maps
+
+    def _readable(self, shape: Shape) -> bool:
+        """Whether the layer in front, or the plain pool, gives a map of that shape."""
+        return self._emitted in (None, shape)
+
+    def _pooled(self, op: Pool | AdaptivePool) -> None:
+        shape, down, across = map_cells(op, self.shape)
+        after = (shape[0], len(down.start), len(across.start))
+        self.shape = after[2:] if len(self.shape) == 1 else in_axes(after, len(self.shape) - 1)
+        if op.mode == "max":
+            self._maximum = op, shape, square_cells(down, across)
+            return
+        divisor = down.divisor * across.divisor
+        if isinstance(op, Pool) and op.divisor is not None:
+            divisor = op.divisor
+        matrices = down.matrix, across.matrix.T
+        step = Step(
+            lambda x: (matrices[0] @ x.reshape(-1, *shape) @ matrices[1]).reshape(len(x), -1),
+            np.zeros(()), divisor, prod(shape),
+        )
+        self._steps.append(step)
+        if self._weight is not None:
+            self._multiply(step)
+        elif not self._plain_pool(op, shape, square_cells(down, across), divisor):
+            maps = self._begin_maps(op, shape)
+            if down.box is None or across.box is None:
+                maps.refuse(
+                    op, f"its cells on {shape} are not all alike", "cells of one size that divides "
+                    "the map, without ceil_mode, with count_include_pad; or Linear right behind it",
+                )
+                maps.shape = after
+                return
+            (rows, down_by, above), (columns, across_by, beside) = down.box, across.box
+            box = box_kernel(shape[0], (rows, columns), (down_by, across_by), (above, beside))
+            maps.append(op, box, np.zeros(()), divisor)
+
+    def _plain_pool(
+        self, op: Operation, shape: Shape, size: int | None, divisor: int
+    ) -> bool:
+        """Make a pool of that size part of the layer, if it is one that a layer has."""
+        if self._maps is not None or size is None or not self._readable(shape):
+            return False
+        if size == 1 and divisor == 1:
+            return True
+        try:
+            factor = channel_values(op, "factor", self._factor, shape)
+            offset = channel_values(op, "offset", self._offset, shape)
+        except NotExpressible:
+            return False
+        positions = prod(SumPool2d(size).output_shape(shape)[1:])
+        self._factor = np.repeat(factor, positions) if factor.ndim else factor
+        offset = offset * size**2 / divisor
+        self._offset = np.repeat(offset, positions) if offset.ndim else offset
+        if self._pool is None:
+            self._inputs = shape
+        before = 1 if self._pool is None else self._pool.size
+        self._pool, self._divisor = SumPool2d(before * size), self._divisor * divisor
+        self._emitted = self._pool.output_shape(self._inputs)
+        return True
 
     def _scale(self, op: Scaling) -> None:
         factor = self._elements(op, "factor", op.factor)
         offset = self._elements(op, "offset", op.offset)
-        if self.weight is None:
-            self.offset = self.offset * factor + offset
-            self.factor = self.factor * factor
+        if self._maximum is not None:
+            self._scale_maximum(op, factor, offset)
             return
-        if self.conv is not None:
-            factor = self._per_channel(op, "factor", factor)
-            offset = self._per_channel(op, "offset", offset)
-        rows = np.broadcast_to(factor, (len(self.weight),))
-        self.weight = rows.reshape(-1, *[1] * (self.weight.ndim - 1)) * self.weight
-        self.bias = self.bias * factor + offset
+        self._steps.append(Step(lambda x: x * factor, offset))
+        if self._maps is not None:
+            self._maps.scale(op, factor, offset)
+            self._step = self._scaled_step(factor)
+        elif self._weight is not None:
+            rows = np.broadcast_to(factor, (len(self._weight),))
+            self._weight = rows[:, None] * self._weight
+            self._bias = self._bias * factor + offset
+            self._step = None if self._step is None else self._step * np.abs(factor)
+        else:
+            self._offset = self._offset * factor + offset
+            self._factor = self._factor * factor
+
+    def _scaled_step(self, factor: Floats) -> Floats | None:
+        """Return the step of the weights of a map, multiplied by () or (elements,) factors."""
+        assert self._maps is not None
+        if self._step is None or self._maps.problem is not None:
+            return None
+        channels = len(self._maps.bias)
+        by_channel = factor if not factor.ndim else factor.reshape(channels, -1)[:, 0]
+        return self._step * np.abs(by_channel)
+
+    def _scale_maximum(self, op: Scaling, factor: Floats, offset: Floats) -> None:
+        """Scale what a maximum is taken of, in place of the maximum."""
+        assert self._maximum is not None
+        pool, shape, _ = self._maximum
+        if (factor < 0).any():
+            raise NotExpressible(
+                op.name, op.kind, f"its factor of {factor.min():.6g} turns the maximum of "
+                f"{pool.name} ({pool.kind}) around", f"{op.kind} in front of the pool",
+            )
+        if self._maps is None:
+            return  # there is no convolution, which is refused in front of the neurons
+        pooled = (shape[0], factor.size // shape[0], 1)
+        positions = prod(shape[1:])
+        rows, added = (
+            np.repeat(channel_values(op, name, values, pooled), positions) if values.ndim
+            else values
+            for name, values in (("factor", factor), ("offset", offset))
+        )
+        self._maps.scale(op, rows, added)
 
     def _elements(self, op: Scaling, name: str, values: Floats) -> Floats:
         """Return () or (elements,) values in C order; those of a map may be given by channel."""
         size = prod(self.shape)
         if values.size == 1:
             return values.reshape(())
-        if len(self.shape) == 3 and values.size == self.shape[0]:
+        if len(self.shape) > 1 and values.size == self.shape[0]:
             return np.repeat(values.reshape(-1), size // self.shape[0])
         if values.size != size:
             raise ValueError(
@@ -204,27 +352,6 @@ class Folding:
                 f"input of {self.shape}, not {values.shape}"
             )
         return values.reshape(-1)
-
-    def _per_channel(self, op: Operation, name: str, values: Floats) -> Floats:
-        """Return () or (channels,) values of () or (elements,) values of a map."""
-        if not values.ndim:
-            return values
-        return _channels(op, name, values, self.shape)
-
-    def _pool(self, op: Pool) -> None:
-        plain = "sum or average pooling with stride = window, no padding, before the weights"
-        if self.weight is not None or self.started:
-            raise NotExpressible(
-                op.name, op.kind, "it pools the result of weights, scales or another pool", plain
-            )
-        pool = SumPool2d(square_pool(op, plain))
-        try:
-            shape = pool.output_shape(self.shape)
-        except ValueError as error:
-            raise ValueError(f"{op.name} ({op.kind}): {error}") from None
-        self.inputs, self.shape, self.pool = self.shape, shape, pool
-        if op.mode == "average":
-            self.divisor = pool.size**2
 
     def layer(self, op: Neurons) -> FloatLayer:
         """Return the layer made of the operations so far and these neurons.
@@ -234,28 +361,102 @@ class Folding:
         NotExpressible, ValueError
             Naming them.
         """
-        if self.weight is None:
-            raise NotExpressible(
-                op.name, op.kind, "there are no weights in front of these neurons",
-                "a fully connected layer in front of them, with the identity as weights if need be",
+        if not self.weighted:
+            self._identity(op)
+        pool_after, inexact = self._over_spikes(op.cell)
+        maps = self._maps
+        if maps is not None and maps.problem is not None:
+            outputs, inputs = prod(maps.shape), prod(self._inputs)
+            small = prod(maps.shape[1:]) == 1 or outputs * inputs <= _SMALL_MATRIX
+            if self._maximum is not None or not small:
+                raise maps.problem
+            self._lower(op, outputs)
+            maps = None
+        conv, weight, bias, divisor = None, self._weight, self._bias, self._divisor
+        if maps is not None:
+            bias, divisor = maps.bias, maps.divisor
+            weight, padding = maps.kernel.symmetric()
+            conv = Conv2d(
+                np.zeros(weight.shape), stride=_pair(maps.kernel.stride), padding=_pair(padding),
+                pool_before=self._pool, neuron=Neuron(fires=False),
             )
-        cell, outputs = op.cell, len(self.weight)
-        shape = self.shape if self.conv is not None else (outputs,)
+        assert weight is not None
+        cell, bias = self._fitted(op, len(weight), bias, conv is not None)
+        # If the weights were divided by the size of an average pool's cells, few of them would stay
+        # exact. So everything else is multiplied by it.
+        threshold, within = cell.threshold, cell.within
+        cell = replace(
+            cell,
+            within=None if within is None else (within[0] * divisor, within[1] * divisor),
+            threshold=None if threshold is None else threshold * divisor,
+            bias=np.zeros(()),
+            v_init=cell.v_init * divisor,
+            recurrent=None if cell.recurrent is None else cell.recurrent * divisor,
+            recurrent_bias=np.zeros(()),
+        )
+        return FloatLayer(
+            op.name, weight, bias * divisor, cell, shape=self._inputs, pool=self._pool,
+            divisor=divisor, conv=conv, pool_after=pool_after,
+            pools_currents=pool_after is not None, inexact=inexact, step=self._step,
+        )
+
+    def _identity(self, op: Neurons) -> None:
+        """Put weights of 1 in front of neurons that have none."""
+        size = prod(self.shape)
+        if len(self.shape) in (2, 3):
+            shape = as_map(op, self.shape, len(self.shape) - 1)
+            if self._pool is not None or self._readable(shape):
+                self._begin_maps(op, shape)
+                return
+        if size * size > _WEIGHTS_HIGH:
+            raise NotExpressible(
+                op.name, op.kind, f"there are no weights in front of these {size} neurons, and "
+                f"an identity of {size} by {size} is more than {_WEIGHTS_HIGH}",
+                "a layer of weights in front of them",
+            )
+        self._weight = np.diag(np.broadcast_to(self._factor, (size,)))
+        self._bias = np.broadcast_to(self._offset, (size,))
+
+    def _over_spikes(self, cell: Cell) -> tuple[MaxPool2d | None, NotExpressible | None]:
+        """Return the OR of spikes that takes the place of a maximum of currents in front of them.
+
+        The second value says why it is not the same. A larger current never keeps a neuron from
+        spiking. So without anything left from the step before, a neuron on the maximum spikes when
+        one of the neurons on the currents does.
+        """
+        if self._maximum is None:
+            return None, None
+        op, _, size = self._maximum
+        reason = "it takes the maximum of currents, in front of the neurons"
+        if self._maps is None or size is None:
+            raise NotExpressible(op.name, op.kind, reason, _SWAPPED)
+        if cell.memoryless:
+            return MaxPool2d(size), None
+        reason += ", which differs from the OR of their spikes where they keep a membrane"
+        nearest = f"{_SWAPPED}; approximate=True takes that OR untrained, measures and reports it"
+        return MaxPool2d(size), NotExpressible(op.name, op.kind, reason, nearest)
+
+    def _fitted(
+        self, op: Neurons, outputs: int, bias: Floats, on_map: bool
+    ) -> tuple[Cell, Floats]:
+        """Return the cell with one value for each output, and (outputs,) biases."""
+        cell, shape = op.cell, self.shape
         if op.size not in (None, outputs, prod(shape)):
             raise ValueError(
                 f"{op.name} ({op.kind}): its parameters are of {op.size} neurons, but its "
                 f"weights have {prod(shape)} outputs"
             )
+        channels = outputs if on_map else None
         threshold = cell.threshold
         if threshold is not None:
-            threshold = _of_neurons(op, "threshold", threshold, shape)
+            threshold = _of_neurons(op, "threshold", threshold, shape, channels)
         within = cell.within
         if within is not None:
-            low, high = (_of_neurons(op, "range", each, shape) for each in within)
-            within = low * self.divisor, high * self.divisor
-        own = _of_neurons(op, "bias", cell.bias, shape)
+            low, high = (_of_neurons(op, "range", each, shape, channels) for each in within)
+            within = low, high
+        own = _of_neurons(op, "bias", cell.bias, shape, channels)
         decays: dict[str, Any] = {
-            name: _of_neurons(op, "decay", each, shape)
+            name: _of_neurons(op, "decay", each, shape, channels)
             for name in ("decay", "synapse_decay")
             if isinstance(each := getattr(cell, name), np.ndarray)
         }
@@ -266,32 +467,15 @@ class Folding:
                 "synaptic current", "the same rest and reset",
             )
         if cell.recurrent is not None:
-            if self.conv is not None:
+            if on_map:
                 raise NotExpressible(
                     op.name, op.kind, "it is recurrent, behind a convolution",
                     "recurrent neurons behind fully connected weights",
                 )
             cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
             own = own + cell.recurrent_bias
-        bias = np.broadcast_to(self.bias, (outputs,)) + own
-        # If the weights were divided by the size of an average pool's cells, few of them would stay
-        # exact. So everything else is multiplied by it.
-        times = self.divisor
-        cell = replace(
-            cell,
-            **decays,
-            threshold=None if threshold is None else threshold * times,
-            bias=np.zeros(()),
-            within=within,
-            v_init=cell.v_init * times,
-            recurrent=None if cell.recurrent is None else cell.recurrent * times,
-            recurrent_bias=np.zeros(()),
-        )
-        inputs = self.inputs if self.pool is not None or self.conv is not None else None
-        return FloatLayer(
-            op.name, self.weight, bias * times, cell, shape=inputs or (prod(self.inputs),),
-            pool=self.pool, divisor=times, conv=self.conv,
-        )
+        fitted = replace(cell, threshold=threshold, within=within, **decays)
+        return fitted, np.broadcast_to(bias, (outputs,)) + own
 
 
 def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
@@ -306,54 +490,45 @@ def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
     return weight
 
 
-def _of_neurons(op: Neurons, name: str, values: Floats, shape: Shape) -> Floats:
-    """Return () or (outputs,) values of a layer of that shape, which broadcast as in torch."""
-    outputs = shape[0]
+def _of_neurons(
+    op: Neurons, name: str, values: Floats, shape: Shape, channels: int | None
+) -> Floats:
+    """Return () or (outputs,) values of neurons of that shape, which broadcast as in torch.
+
+    With ``channels``, those of a convolution, an output is a channel.
+    """
     if not values.ndim:
         return values
     while values.ndim > len(shape) and len(values) == 1:  # an axis of the batch
         values = values[0]
-    if len(shape) == 1:
-        if values.size != outputs:
-            raise ValueError(
-                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
-                f"as many as the outputs of its weights, not {values.shape}"
-            )
+    outputs = prod(shape)
+    if channels is None and values.size == outputs:
         return values.reshape(-1)
     try:
         full = np.broadcast_to(values, shape)
     except ValueError:
+        if len(shape) == 1:
+            raise ValueError(
+                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
+                f"as many as the outputs of its weights, not {values.shape}"
+            ) from None
+        example = (shape[0], *[1] * (len(shape) - 1))
         raise ValueError(
             f"{op.name} ({op.kind}): its {name} must be one value, or broadcast to the map "
-            f"{shape}, such as ({outputs}, 1, 1); not {values.shape}"
+            f"{shape}, such as {example}; not {values.shape}"
         ) from None
-    return _channels(op, name, full, shape)
+    if channels is None:
+        return full.reshape(-1)
+    return channel_values(op, name, full, (channels, prod(shape) // channels))
 
 
-def _channels(op: Operation, name: str, values: Floats, shape: Shape) -> Floats:
-    """Return (channels,) values of (elements,) values of a map of that shape."""
-    by_channel = values.reshape(shape[0], -1)
-    if (by_channel != by_channel[:, :1]).any():
-        raise NotExpressible(
-            op.name, op.kind, f"its {name} differs within a channel", f"one {name} per channel"
-        )
-    first: Floats = by_channel[:, 0]
-    return first
+def _stepped(step: Floats | None, factor: Floats) -> Floats | None:
+    """Return the step of weights whose input is multiplied by () or (elements,) factors."""
+    if step is None or (factor != factor.reshape(-1)[0]).any():
+        return None
+    result: Floats = step * np.abs(factor.reshape(-1)[0])
+    return result
 
 
 def _pair(values: Shape) -> tuple[int, int]:
     return values[0], values[1]
-
-
-def _padding(op: Conv) -> tuple[int, int]:
-    if not isinstance(op.padding, str):
-        return _pair(op.padding)
-    kernel = op.weight.shape[2:]
-    if op.padding == "valid":
-        return 0, 0
-    if any(size % 2 == 0 for size in kernel) or any(step != 1 for step in op.stride):
-        raise NotExpressible(
-            op.name, op.kind, f"padding={op.padding!r} with kernels of {kernel} and stride "
-            f"{op.stride}, which pads one side more than the other", "as much on both sides",
-        )
-    return kernel[0] // 2, kernel[1] // 2

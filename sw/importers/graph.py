@@ -14,9 +14,11 @@ import numpy as np
 
 from ..network import MaxPool2d
 from ..support.errors import NotExpressible
-from .folding import Folding, square_pool
+from .folding import Folding
 from .layers import FloatLayer
-from .operations import Neurons, Operation, Pool, Shape
+from .maps.pooling import square_cells
+from .maps.shapes import map_cells
+from .operations import AdaptivePool, Neurons, Operation, Pool, Shape
 from .semantics import Cell, Floats
 
 __all__ = ["FloatNetwork", "Run", "assemble"]
@@ -69,7 +71,7 @@ class FloatNetwork:
         spikes, membrane = [], np.zeros(0)
         for layer in self.layers:
             fired, membrane = layer.run(inputs.reshape(*inputs.shape[:2], *layer.shape))
-            spikes.append(fired)
+            spikes.append(layer.as_in_model(fired))
             inputs = layer.output(fired).astype(float)
         return Run(spikes, membrane)
 
@@ -105,16 +107,17 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
             )
         if isinstance(op, Neurons):
             layers.append(fold.layer(op))
-            fold = Folding(layers[-1].neuron_shape)
-        elif isinstance(op, Pool) and op.mode == "max":
-            layers[-1:] = [_or_pooled(op, layers, fold)]
-            fold = Folding(layers[-1].output_shape)
+            fold = Folding(fold.shape, layers[-1].output_shape)
+        elif isinstance(op, (Pool, AdaptivePool)) and op.mode == "max" and not fold.weighted:
+            pooled, after = _or_pooled(op, layers, fold)
+            layers[-1] = pooled
+            fold = Folding(after, pooled.output_shape)
         else:
             fold.add(op)
         last = op
     if last is None:
         raise ValueError("the model has no layers")
-    if fold.weight is not None:
+    if fold.weighted:
         if readout != "membrane" and not (layers and fold.only_votes):
             raise NotExpressible(
                 last.name, last.kind, "nothing follows it, so it has no neurons that could "
@@ -130,20 +133,31 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
     return tuple(layers)
 
 
-def _or_pooled(op: Pool, layers: Sequence[FloatLayer], fold: Folding) -> FloatLayer:
-    """Return the last layer with max pooling of its spikes."""
+def _or_pooled(
+    op: Pool | AdaptivePool, layers: Sequence[FloatLayer], fold: Folding
+) -> tuple[FloatLayer, Shape]:
+    """Return the last layer with max pooling of its spikes, and the shape behind it."""
     where = "maximum pooling of spikes, right behind the neurons of a convolution"
-    if fold.weight is not None:
-        raise NotExpressible(
-            op.name, op.kind, "it takes the maximum of currents, in front of the neurons", where
-        )
-    if not layers or layers[-1].conv is None or layers[-1].pool_after is not None:
+    if not layers or layers[-1].conv is None or layers[-1].pools_currents:
         raise NotExpressible(op.name, op.kind, "there is no convolution it belongs to", where)
-    if fold.started or fold.shape != layers[-1].neuron_shape:
+    layer = layers[-1]
+    shape, down, across = map_cells(op, fold.shape)
+    if fold.started or shape != layer.output_shape:
         raise NotExpressible(op.name, op.kind, "something else comes before it", where)
-    pool = MaxPool2d(square_pool(op, "windows with stride = window and no padding"))
-    try:
-        pool.output_shape(fold.shape)
-    except ValueError as error:
-        raise ValueError(f"{op.name} ({op.kind}): {error}") from None
-    return replace(layers[-1], pool_after=pool)
+    size = square_cells(down, across)
+    if size is None:
+        boxes = " and ".join(
+            "cells of several sizes" if box is None
+            else f"cells of {box[0]}, stride {box[1]}, padding {box[2]}"
+            for box in (down.box, across.box)
+        )
+        raise NotExpressible(
+            op.name, op.kind, f"it has {boxes}, down and across",
+            "square cells side by side, without padding or ceil_mode; a stride of the convolution; "
+            "an average pool, which is folded into the weights behind it",
+        )
+    before = 1 if layer.pool_after is None else layer.pool_after.size
+    after = (*fold.shape[:1], *(each // size for each in fold.shape[1:]))
+    if size == 1:
+        return layer, fold.shape
+    return replace(layer, pool_after=MaxPool2d(before * size)), after

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Conv2d, MaxPool2d, SumPool2d
+from ..support.errors import NotExpressible
+from ..support.values import signed_range
 from .operations import Shape
 from .semantics import Cell, Floats
 
-__all__ = ["FloatLayer"]
+__all__ = ["FloatLayer", "trained_step"]
 
+_STEP_ERROR = 2.0**-20  # of weights that are integers times a float32 step
 _AT_ONCE = 1 << 22  # numbers of receptive fields in memory at a time, 32 MB
 
 Bools = npt.NDArray[np.bool_]
@@ -46,6 +49,14 @@ class FloatLayer:
         Geometry of a convolution, with ``pool`` and weights of 0; None for a dense layer.
     pool_after : MaxPool2d or None
         Max pooling of the spikes.
+    pools_currents : bool
+        Whether the model takes the maximum before its neurons, so that they are as many as
+        ``pool_after`` leaves.
+    inexact : NotExpressible or None
+        Why that is not the same, with the nearest that is.
+    step : () or (out,) float64, or None
+        Size of the weight steps with which the model was trained, if its weights are integers times
+        it.
     """
 
     name: str
@@ -57,6 +68,9 @@ class FloatLayer:
     divisor: int = 1
     conv: Conv2d | None = None
     pool_after: MaxPool2d | None = None
+    pools_currents: bool = False
+    inexact: NotExpressible | None = None
+    step: Floats | None = None
 
     @property
     def matrix(self) -> Floats:
@@ -218,3 +232,44 @@ class FloatLayer:
         maps = spikes.reshape(-1, *self.neuron_shape)[..., : rows * size, : columns * size]
         pooled = maps.reshape(-1, channels, rows, size, columns, size).any((3, 5))
         return pooled.reshape(*spikes.shape[:-1], -1)
+
+    def handed_on(self, spikes: Bools) -> Bools:
+        """Return (..., outputs) bool, what the layer emits where the model's neurons have these
+        spikes."""
+        return spikes if self.pools_currents else self.output(spikes)
+
+    def as_in_model(self, spikes: Bools) -> Bools:
+        """Return (..., spikes) bool, the spikes that the model's neurons have, of (..., neurons)
+        spikes."""
+        return self.output(spikes) if self.pools_currents else spikes
+
+
+def trained_step(layer: FloatLayer, bits: int) -> Floats | None:
+    """Return the size of the weight steps with which a layer was trained.
+
+    Parameters
+    ----------
+    layer : FloatLayer
+        The layer.
+    bits : int
+        Width of a weight.
+
+    Returns
+    -------
+    () or (out,) float64, or None
+        None if there are no such steps, or the weights are not integers of that width at them, or
+        the layer needs one step, for its membranes to be compared, and has several.
+    """
+    step = layer.step
+    if step is None or not (step > 0).all() or not np.isfinite(step).all():
+        return None
+    if not layer.cell.fires or layer.cell.v_init:
+        if (step != step.reshape(-1)[0]).any():
+            return None
+        step = step.reshape(-1)[0].reshape(())
+    ratio = layer.matrix / (step[:, None] if step.ndim else step)
+    low, high = signed_range(bits)
+    integers = np.round(ratio)
+    close = np.abs(ratio - integers) <= _STEP_ERROR * np.maximum(np.abs(ratio), 1)
+    fit = close.all() and low <= integers.min() and integers.max() <= high
+    return step if fit else None

@@ -90,6 +90,7 @@ class Samples:
 
     def _checked(self, name: str, samples: Any, time_axis: int | None = None) -> Integers:
         """Return samples flattened; all of them must have the same steps."""
+        samples = _as_read(samples, self.network.shape, self.source.shape)
         first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
         if getattr(getattr(first, "dtype", None), "names", None):
             raise ValueError(
@@ -208,7 +209,8 @@ class Samples:
         """
         self._used = True
         first = self._rounding[:_COMPARED]
-        spikes = self._last_spikes(layers, first)
+        layer = self.network.layers[len(layers) - 1]
+        spikes = layer.as_in_model(self._last_spikes(layers, first))
         source = self.run.spikes[len(layers) - 1][:, first]
         return int((np.swapaxes(spikes, 0, 1) != source).sum())
 
@@ -246,7 +248,7 @@ class Samples:
         result = self._golden(network, chosen)
         sources = [spikes[:, chosen] for spikes in self.run.spikes]
         measured = tuple(
-            replace(report, spikes=compare_spikes(theirs, _steps_first(ours)))
+            replace(report, spikes=compare_spikes(theirs, layer.as_in_model(_steps_first(ours))))
             if layer.cell.fires
             else report
             for report, layer, theirs, ours in zip(
@@ -261,7 +263,7 @@ class Samples:
                 layers[-1], scores, result.readout, network.fraction_bits, self.settings.state_bits
             )
         else:
-            scores = self.network.layers[-1].output(sources[-1]).sum(0).astype(np.int64)
+            scores = self.network.layers[-1].handed_on(sources[-1]).sum(0).astype(np.int64)
         theirs, ours = scores.argmax(1), result.prediction
         undecided = _all_equal(scores) & _all_equal(result.readout)
         return Fidelity(
@@ -311,6 +313,14 @@ def _all_equal(scores: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         return np.zeros(len(scores), dtype=np.bool_)
     equal: npt.NDArray[np.bool_] = (flat == flat[:, :1]).all((1, 2))
     return equal
+
+
+def _as_read(samples: Any, shape: tuple[int, ...], read: tuple[int, ...]) -> Any:
+    """Return samples of the model's shape in that of the map that its first layer reads."""
+    given = np.shape(samples) if shape != read and not isinstance(samples, (list, tuple)) else ()
+    if given[len(given) - len(shape) :] != shape or len(given) > len(shape) + 2:
+        return samples
+    return samples.reshape(*given[: len(given) - len(shape)], *read)
 
 
 def _steps_first(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

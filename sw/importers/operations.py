@@ -7,7 +7,10 @@ from math import prod
 
 from .semantics import Cell, Floats
 
-__all__ = ["Affine", "Conv", "Neurons", "Operation", "Pool", "Reshape", "Scaling", "Shape", "Votes"]
+__all__ = [
+    "AdaptivePool", "Affine", "Conv", "Neurons", "Operation", "Pad", "Pool", "Reshape", "Scaling",
+    "Shape", "Votes",
+]
 
 Shape = tuple[int, ...]
 
@@ -38,10 +41,14 @@ class Affine(Operation):
         Weights.
     bias : (out,) float64
         Biases.
+    step : () or (out,) float64, or None
+        Size of the weight steps with which the model was trained: the weights are integers times
+        it. None if there is no such step.
     """
 
     weight: Floats
     bias: Floats
+    step: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +85,8 @@ class Conv(Operation):
         Vertical and horizontal dilation.
     groups : int
         Groups of channels.
+    step : () or (out,) float64, or None
+        As in ``Affine``.
     """
 
     weight: Floats
@@ -86,6 +95,20 @@ class Conv(Operation):
     padding: Shape | str
     dilation: Shape
     groups: int
+    step: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pad(Operation):
+    """Zeros around a map.
+
+    Attributes
+    ----------
+    sides : ((int, int), (int, int)) or ((int, int),)
+        Zeros before and behind the map: vertically and horizontally, or along its only axis.
+    """
+
+    sides: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +125,37 @@ class Pool(Operation):
         Vertical and horizontal distance between cells.
     padding : (int, int) or (int,)
         Vertical and horizontal padding.
+    ceil : bool
+        Whether cells that reach beyond the map are kept.
+    include_padding : bool
+        Whether an average counts the padding.
+    divisor : int or None
+        What an average divides by; None for the number of elements of a cell.
     """
 
     mode: str
     size: Shape
     stride: Shape
     padding: Shape
+    ceil: bool = False
+    include_padding: bool = True
+    divisor: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptivePool(Operation):
+    """Pooling of a map to a given size, as ``torch.nn.AdaptiveAvgPool2d``.
+
+    Attributes
+    ----------
+    mode : {"average", "max"}
+        As in ``Pool``.
+    output : tuple of int or None
+        Height and width of the result, or its length; None for that of the input.
+    """
+
+    mode: str
+    output: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, eq=False)

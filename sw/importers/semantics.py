@@ -117,6 +117,14 @@ class Cell:
         """Whether these neurons spike."""
         return self.threshold is not None
 
+    @property
+    def memoryless(self) -> bool:
+        """Whether the spikes of a step depend on the input of that step alone, and grow with it."""
+        late = self.reset == "subtract" and self.reset_timing == "next_step"
+        kept = (self.decay, 0.0 if self.synapse_decay is None else self.synapse_decay)
+        nothing = all(bool((np.asarray(each) == 0).all()) for each in kept)
+        return self.fires and nothing and not late and self.recurrent is None
+
     def unless(
         self, inexact: str, nearest: str, within: tuple[Floats, Floats] | None = None
     ) -> Cell:

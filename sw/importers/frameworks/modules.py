@@ -284,6 +284,8 @@ def _read(
         ops += own
         if isinstance(own[0], Reshape):
             current = own[0].output_shape(current)
+            if len(current) > 1:
+                add(name, Reshaped(current))
             continue
         add(name, child)
         if axes:
@@ -307,10 +309,12 @@ def _map_axes(child: nn.Module) -> int:
     name = type(child).__name__
     bases = [each.__name__ for each in type(child).__mro__]
     for axes in (1, 2):
-        kinds = (
-            f"Conv{axes}d", f"MaxPool{axes}d", f"AvgPool{axes}d", f"AdaptiveAvgPool{axes}d",
-            f"LConv{axes}d", f"SumPool{axes}d",  # of Norse and sinabs
-        )
+        kinds = [
+            f"{kind}{axes}d" for kind in (
+                "Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "ConstantPad",
+                "LConv", "SumPool",  # of Norse and sinabs
+            )
+        ]
         if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):
             return axes + 1
     return 0

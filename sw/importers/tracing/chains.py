@@ -14,7 +14,7 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Shape
 from .copies import parameter_dtype, undisturbed
-from .recording import SAMPLE, Recorder
+from .recording import EACH_STEP, SAMPLE, Recorder
 
 __all__ = ["Calls", "Recorded", "Uncallable", "record"]
 
@@ -192,6 +192,8 @@ def _order(recorder: Recorder) -> list[str]:
         raise ValueError("the module calls no layers")
     following: dict[str, list[str]] = {}
     for name, sources in recorder.sources.items():
+        if len(sources) > 1 and all(_is_norm(recorder, each) for each in sources):
+            raise NotExpressible(" and ".join(sources), recorder.kind(sources[0]), *EACH_STEP)
         if len(sources) > 1:
             raise NotExpressible(
                 name, recorder.kind(name), f"it is given what {' and what '.join(sources)} made: "
@@ -224,3 +226,9 @@ def _order(recorder: Recorder) -> list[str]:
             "layers in one chain",
         )
     return order
+
+
+def _is_norm(recorder: Recorder, name: str) -> bool:
+    """Whether a layer of that name is a batch normalisation."""
+    norms = [m for m, each in recorder.names.items() if each == name]
+    return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in norms)

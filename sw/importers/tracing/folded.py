@@ -38,7 +38,7 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
     NotExpressible
         Naming the step, the sample and the neuron.
     """
-    found, _ = layer.run(given)
+    found = layer.as_in_model(layer.run(given)[0])
     apart = found != spikes
     threshold = layer.cell.threshold
     exact = not each.tolerance and sums_exactly(layer, steps=len(given))
@@ -46,7 +46,7 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
         # A neuron whose membrane meets its threshold within rounding may fire or not.
         for factor in (1 - _TIE, 1 + _TIE):
             other = replace(layer, cell=replace(layer.cell, threshold=threshold * factor))
-            apart &= other.run(given)[0] != spikes
+            apart &= other.as_in_model(other.run(given)[0]) != spikes
     if apart.any():
         step, sample, neuron = (int(i) for i in np.argwhere(apart)[0])
         raise NotExpressible(

@@ -19,7 +19,7 @@ from .chains import Calls
 from .copies import parameter_dtype, tensors
 from .sequences import run_sequences
 
-__all__ = ["Trace", "fired", "run_chain", "run_module", "single_step", "watched"]
+__all__ = ["Trace", "fired", "in_one_step", "run_chain", "run_module", "single_step", "watched"]
 
 
 @dataclass(eq=False)
@@ -193,7 +193,7 @@ class _Notes:
     def step(self, members: Sequence[nn.Module], value: torch.Tensor) -> torch.Tensor:
         """Run layers for one step."""
         for child in members:
-            output = child(_shaped(child, value, self.framework))
+            output = in_one_step(child, _shaped(child, value, self.framework))
             value = output[0] if isinstance(output, tuple) else output
             if child in self.spikes:
                 self._note(child, value)
@@ -228,9 +228,20 @@ class _Notes:
 
 def _shaped(child: nn.Module, value: torch.Tensor, framework: Framework) -> torch.Tensor:
     """Return the input of a layer, flat where the layer wants it so."""
-    if isinstance(child, (nn.Linear, nn.BatchNorm1d, *framework.flat)):
-        return value.reshape(len(value), -1)
-    return value
+    joined = value.reshape(len(value), -1)
+    if isinstance(child, nn.Linear):
+        return value if value.shape[-1] == child.in_features else joined
+    if isinstance(child, nn.BatchNorm1d):
+        return value if value.ndim == 3 and value.shape[1] == child.num_features else joined
+    return joined if isinstance(child, framework.flat) else value
+
+
+def in_one_step(child: nn.Module, value: torch.Tensor) -> Any:
+    """Return what a module gives for one step, also if it is only called with all steps."""
+    modes = getattr(child, "supported_step_mode", None)
+    if modes is None or "s" in modes():
+        return nn.Module.__call__(child, value)  # rockpool's own call returns more
+    return nn.Module.__call__(child, value[None])[0]
 
 
 def _flat(value: torch.Tensor) -> Floats:

@@ -22,11 +22,18 @@ from .copies import tensors
 from .functional import as_module, same_layer
 from .functions import MOVING, RANDOM, Functions, Origin
 
-__all__ = ["NEAREST", "SAMPLE", "Match", "Recorder", "leaves", "named_layers"]
+__all__ = [
+    "EACH_STEP", "NEAREST", "SAMPLE", "Match", "Recorder", "is_brevitas", "leaves", "named_layers",
+]
 
 NEAREST = (
-    "Linear, Conv2d, BatchNorm, Flatten, Dropout, AvgPool2d in front of weights, MaxPool2d behind "
-    "the neurons of a convolution, and the neurons of the documentation's table"
+    "Linear, Conv1d, Conv2d, BatchNorm, Flatten, Unflatten, Dropout, average pools in front of "
+    "neurons, MaxPool2d behind the neurons of a convolution, and the neurons of the "
+    "documentation's table"
+)
+EACH_STEP = (
+    "it is a norm of its own for each step, and the weights are the same in all of them",
+    "one BatchNorm for all steps, trained again",
 )
 SAMPLE = "the sample"
 _ONE_CHAIN = (
@@ -355,10 +362,22 @@ def leaves(
 ) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over the layers of a module and their names."""
     children = list(module.named_children())
-    # A layer of weights has children if it is parametrized, or quantizes its weights.
-    weights = isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
-    if not children or weights or leaf(module):
+    if not children or _has_parts(module) or leaf(module):
         yield name, module
         return
     for key, child in children:
         yield from leaves(child, leaf, f"{name}.{key}" if name else key)
+
+
+def is_brevitas(module: nn.Module) -> bool:
+    """Whether a module is a layer of brevitas, or of a class derived from one."""
+    return any(each.__module__.startswith("brevitas.nn.") for each in type(module).__mro__)
+
+
+def _has_parts(module: nn.Module) -> bool:
+    """Whether a module is one layer even if it has children.
+
+    A layer of torch has them if its weights are parametrized, and those of brevitas always do.
+    """
+    weights = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)
+    return isinstance(module, weights) or is_brevitas(module)

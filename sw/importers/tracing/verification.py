@@ -413,11 +413,11 @@ class Verification:
             self.layers, self._described_layers(), traces, strict=False
         ):
             spikes = torch.stack(trace.spikes[:steps])[:, :batch].numpy()
-            if layer.cell.inexact:
+            if layer.cell.inexact or layer.inexact is not None:
                 return  # what is behind it may be given other spikes
             if layer.cell.fires:
                 check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
-            given = layer.output(spikes).astype(np.float64)
+            given = layer.handed_on(spikes).astype(np.float64)
 
     def _described(self) -> str:
         text = f"the module's own forward was run on {self.samples} samples of up to {self.steps} "

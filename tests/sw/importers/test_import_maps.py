@@ -98,6 +98,76 @@ def test_spikingjelly_maps_are_exact():
     same(network, module, [module[2], module[6]], samples())
 
 
+def containers(*layers):
+    """Return layers of torch that are called with all steps at once."""
+    return jelly_layer.SeqToANNContainer(*layers)
+
+
+def many(*layers):
+    module = torch.nn.Sequential(*layers)
+    functional.set_step_mode(module, "m")
+    return module
+
+
+def norm(kind, axes, *arguments):
+    """Return a norm of SpikingJelly whose factors are powers of two."""
+    made = getattr(jelly_layer, f"{kind}{axes}d")(*arguments, 4, eps=0.0)
+    made.running_var.copy_(torch.tensor([0.25, 1, 4, 1]))
+    made.running_mean.copy_(torch.tensor([-1.0, -0.5, 0.5, -2.0]))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (lambda: many(on_grid(jelly_layer.Conv1d(2, 4, 3), 0), norm("BatchNorm", 1),
+                      jelly.IFNode(0.5), jelly_layer.AvgPool1d(2), jelly_layer.Flatten(),
+                      on_grid(jelly_layer.Linear(20, 5), 1), jelly.IFNode(0.5)), (2, 12)),
+        (lambda: many(on_grid(jelly_layer.Conv2d(2, 4, 3), 0), norm("BatchNorm", 2),
+                      jelly_layer.AvgPool2d(2), jelly.IFNode(0.5),
+                      jelly_layer.AdaptiveAvgPool2d(1), jelly_layer.Flatten(),
+                      on_grid(jelly_layer.Linear(4, 5), 1), jelly.IFNode(0.5)), (2, 6, 10)),
+        (lambda: many(containers(on_grid(torch.nn.Conv2d(2, 4, 3), 0), torch.nn.BatchNorm2d(4)),
+                      jelly.IFNode(0.5), containers(torch.nn.Flatten(),
+                                                    on_grid(torch.nn.Linear(120, 5), 1)),
+                      jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(on_grid(jelly_layer.Conv2d(2, 4, 3), 0),
+                      norm("ThresholdDependentBatchNorm", 2, 1.0, 0.5), jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(on_grid(jelly_layer.Linear(8, 4), 0),
+                      norm("ThresholdDependentBatchNorm", 1, 1.0, 0.5), jelly.IFNode(0.5)), (8,)),
+        (lambda: many(jelly_layer.WSConv2d(2, 4, 3), jelly.IFNode(0.5)), SHAPE),
+        (lambda: many(jelly_layer.WSLinear(8, 4), jelly.IFNode(0.5)), (8,)),
+    ],
+)
+def test_layers_of_spikingjelly(module, shape):
+    made = module().eval()
+    report = ss.from_spikingjelly(made, shape, steps=STEPS, weight_bits=8).fidelity
+    assert all(0.005 < layer.spikes.rate < 0.98 for layer in report.layers)
+    assert report.different == 0 if report.exact else report.layers[0].spikes.agreement > 0.98
+    grids = not any("WS" in type(each).__name__ for each in made) and len(made) != 4
+    assert report.exact == grids
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.TemporalEffectiveBatchNorm2d(2, 4),
+                      jelly.IFNode()), "1 (TemporalEffectiveBatchNorm2d): it has another scale"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.BatchNormThroughTime2d(2, 4),
+                      jelly.IFNode()), "1 (BatchNormThroughTime2d): it is a norm of its own for"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly.IFNode(), jelly_layer.NeuNorm(4, 5, 6)),
+         "2 (NeuNorm): it divides by a running mean"),
+        (lambda: many(jelly_layer.DropConnectLinear(112, 4), jelly.IFNode()),
+         "0 (DropConnectLinear): it draws random numbers after training too"),
+        (lambda: many(jelly_layer.Conv2d(2, 4, 3), jelly_layer.GroupNorm(2, 4), jelly.IFNode()),
+         "1 (GroupNorm): what it multiplies by depends on the sample"),
+    ],
+)
+def test_refused_layers_of_spikingjelly(module, message):
+    with refuses(ss.NotExpressible, message):
+        ss.from_spikingjelly(module(), SHAPE)
+
+
 def test_graphs_of_spikingjelly():
     from spikingjelly.activation_based import nir_exchange
 
@@ -199,32 +269,25 @@ def pool(size=2, stride=None, padding=0, mode="SumPool2d"):
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ([conv(groups=2, weight=np.ones((4, 1, 3, 3))), lif(4, 5, 6)],
-         "conv2d0 (Conv2d): groups=2, dilation=(1, 1); the nearest that can: groups=1, dilation=1"),
-        ([conv(dilation=2), lif(4, 3, 4)], "conv2d0 (Conv2d): groups=1, dilation=(2, 2)"),
+        ([conv(groups=3, weight=np.ones((4, 1, 3, 3))), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): 4 outputs cannot be 3 groups"),
         ([conv(np.ones((4, 2, 8, 1))), lif(4, 5, 6)],
-         "conv2d0 (Conv2d): weight must have kernels of 1 to 7 by 1 to 7, not of 8 by 1"),
-        ([conv(padding=3), lif(4, 5, 6)], "conv2d0 (Conv2d): padding[0] ... 0 to 2, not"),
-        ([conv(np.ones((4, 2, 2, 2)), padding="same"), lif(4, 5, 6)],
-         "padding='same' with kernels of (2, 2) and stride (1, 1), which pads one side more"),
+         "conv2d0 (Conv2d): kernels of 8 by 1 need a map of at least their size"),
+        ([conv(stride=2, padding="same"), lif(4, 4, 4)],
+         "conv2d0 (Conv2d): padding='same' is for strides of 1, not (2, 2)"),
         ([conv(np.ones((4, 3, 3, 3))), lif(4, 5, 6)],
          "conv2d0 (Conv2d): weight ... (out, 2, kh, kw) for an input of (2, 7, 8)"),
         ([nir.Conv2d(None, np.ones((4, 2, 3)), 1, 0, 1, 1, np.zeros(4)), lif(4, 5, 6)],
          "conv2d0 (Conv2d): weight ... (out, in, kh, kw) ... (4, 2, 3)"),
+        ([nir.Conv2d(None, np.ones((4, 2)), 1, 0, 1, 1, np.zeros(4)), lif(4, 5, 6)],
+         "conv2d0 (Conv2d): weight ... (out, in, kh, kw) ... (4, 2)"),
         ([conv(bias=np.zeros(3)), lif(4, 5, 6)], "bias ... (4,), one per output ... (3,)"),
-        ([conv(), conv(np.ones((2, 4, 3, 3))), lif(2, 3, 4)],
-         "conv2d1 (Conv2d): it follows weights without neurons; the nearest that can: neurons"),
-        ([conv(), nir.Linear(np.ones((3, 120))), lif(3)],
-         "linear1 (Linear): it follows a convolution without neurons"),
-        ([conv(), pool(), lif(4, 2, 3)], "sumpool2d1 (SumPool2d): it pools the result of weights"),
         ([nir.Flatten({"input": np.array(SHAPE)}, 0, -1), conv(), lif(4, 5, 6)],
          "conv2d1 (Conv2d): Conv2d needs a (channels, height, width) map, not (112,)"),
         ([conv(), lif(4, 5, 6, threshold=np.arange(1.0, 121).reshape(4, 5, 6))],
          "lif1 (LIF): its threshold differs within a channel; the nearest that can: one threshold"),
         ([conv(), lif(4, threshold=np.arange(1.0, 5))],
          "lif1 (LIF): its threshold ... one value, or broadcast to the map (4, 5, 6), such as"),
-        ([conv(), nir.Scale(np.arange(1.0, 121)), lif(4, 5, 6)],
-         "scale1 (Scale): its factor differs within a channel; the nearest that can: one factor"),
     ],
 )
 def test_refused_graphs(nodes, message):
@@ -237,17 +300,12 @@ def net(*layers):
     return torch.nn.Sequential(*layers, *last)
 
 
-def shifted():
-    norm = torch.nn.BatchNorm2d(2, eps=0.0)
-    norm.running_mean.fill_(0.5)
-    return net(norm, torch.nn.Conv2d(2, 4, 3, padding=1), snn.Leaky(**LIF))
-
-
 class Doubled(torch.nn.Conv2d):
     def forward(self, x):
         return 2 * super().forward(x)
 
 
+ALONE = {**LIF, "beta": 0.0, "reset_mechanism": "zero"}
 WHERE = "the nearest that can: maximum pooling of spikes, right behind the neurons of a convolution"
 
 
@@ -257,24 +315,23 @@ WHERE = "the nearest that can: maximum pooling of spikes, right behind the neuro
         (lambda: net(torch.nn.MaxPool2d(2)),
          f"0 (MaxPool2d): there is no convolution it belongs to; {WHERE}"),
         (lambda: net(torch.nn.Conv2d(2, 4, 3), torch.nn.MaxPool2d(2), snn.Leaky(**LIF)),
-         f"1 (MaxPool2d): it takes the maximum of currents, in front of the neurons; {WHERE}"),
-        (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.MaxPool2d(2),
+         "1 (MaxPool2d): it takes the maximum of currents, in front of the neurons, which differs"),
+        (lambda: net(torch.nn.Conv2d(2, 4, 3), torch.nn.MaxPool2d(2), snn.Leaky(**ALONE),
                      torch.nn.MaxPool2d(2)), "3 (MaxPool2d): there is no convolution it"),
         (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.AvgPool2d(2),
                      torch.nn.MaxPool2d(2)), "3 (MaxPool2d): something else comes before it"),
         (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF), torch.nn.MaxPool2d(3, 1)),
-         "2 (MaxPool2d): window (3, 3), stride (1, 1), padding (0, 0)"),
+         "2 (MaxPool2d): it has cells of 3, stride 1, padding (0, 0) and cells of 3"),
         (lambda: net(torch.nn.Conv2d(2, 4, 3, padding_mode="reflect"), snn.Leaky(**LIF)),
          "0 (Conv2d): padding_mode='reflect'; the nearest that can: padding_mode='zeros'"),
         (lambda: net(torch.nn.BatchNorm2d(2, track_running_stats=False),
                      torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF)), "keeps no running statistics"),
-        (shifted, "1 (Conv2d): its padding is of zeros, but its input was shifted by -0.5"),
         (lambda: net(Doubled(2, 4, 3), snn.Leaky(**LIF)),
          "0 (Doubled): it computes something else than its weights and biases say"),
         (lambda: net(torch.nn.Conv2d(2, 4, 3), snn.Leaky(**LIF, threshold=torch.arange(1.0, 7))),
          "1 (Leaky): its threshold differs within a channel"),
         (lambda: net(torch.nn.ConvTranspose2d(2, 4, 3), snn.Leaky(**LIF)),
-         "0 (ConvTranspose2d): no layer of this array computes it; the nearest that can: Linear"),
+         "0 (ConvTranspose2d): no layer of this array computes it; the nearest that can: Conv2d"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy")
@@ -282,6 +339,13 @@ def test_refused_modules(module, message):
     made = module()
     with refuses(ValueError, message):
         ss.from_snntorch(made, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy")
+def test_two_max_pools_are_one():
+    module = net(torch.nn.Conv2d(2, 4, 3, padding=1), snn.Leaky(**LIF), torch.nn.MaxPool2d(2),
+                 torch.nn.MaxPool2d(3), torch.nn.MaxPool2d(1))
+    assert ss.from_snntorch(module, SHAPE).layers[0].pool_after == ss.MaxPool2d(6)
 
 
 def test_a_pool_larger_than_its_map():

@@ -187,10 +187,8 @@ def behind(layer):
         (lambda: Silent("text"), (6,), None, "layer (Layer): it returns a str"),
         (lambda: torch.nn.Sequential(Doubled(6, 3), snn.Leaky(**LIF)), (6,), None,
          "0 (Doubled): it computes something else than its weights and biases say"),
-        (lambda: behind(torch.nn.AvgPool2d(2, ceil_mode=True)), (1, 5, 5), None,
-         "0 (AvgPool2d): ceil_mode keeps odd edges"),
-        (lambda: behind(torch.nn.AvgPool2d(2, divisor_override=3)), (1, 6, 6), None,
-         "0 (AvgPool2d): divisor_override is set"),
+        (lambda: behind(torch.nn.LPPool2d(2, 2)), (1, 6, 6), None,
+         "0 (LPPool2d): it takes the norm of power 2"),
         (lambda: torch.nn.Sequential(
             torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False),
             snn.Leaky(**LIF)), (6,), None, "it keeps no running statistics"),

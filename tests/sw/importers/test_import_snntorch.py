@@ -192,7 +192,7 @@ def mismatched():
          "0 (RNN): it is recurrent, and recurrence is not runnable on this array yet"),
         (lambda: torch.nn.Sequential(torch.nn.GRUCell(INPUTS, 5), snn.Leaky(**LIF)),
          "0 (GRUCell): it is recurrent"),
-        (mismatched, "0 (Unflatten): no layer of this array computes it"),
+        (mismatched, "1 (Linear): its weight must be (out, 24) for an input of (2, 12)"),
         (lambda: model(snn.Leaky, beta=0.5, threshold=-1.0),
          "1 (Leaky): thresholds above the resting membrane ... positive ... -1"),
         (lambda: ending(snn.Leaky(**LIF, inhibition=True)), "inhibition=True lets one neuron"),
@@ -203,7 +203,6 @@ def mismatched():
         (lambda: ending(), "2 (Linear): nothing follows it"),
         (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
          "3 (Alpha): it has two synaptic currents ... the nearest that can: Synaptic"),
-        (lambda: torch.nn.Sequential(snn.Leaky(**LIF)), "there are no weights in front"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Inhibition", "ignore:Initializing zero-element")
