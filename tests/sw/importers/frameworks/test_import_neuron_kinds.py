@@ -17,7 +17,7 @@ from spikingjelly.activation_based import functional, rnn, surrogate  # noqa: E4
 
 STEPS = 4
 SAMPLES = spikes(7, 270, STEPS)
-DOCS = (Path(__file__).parents[3] / "docs" / "import.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[4] / "docs" / "import.md").read_text(encoding="utf-8")
 TABLE = neuron.FewSpikeTable([1.0], [1.0], [1.0])
 HALF = 1 - math.log(2)  # the beta with which a StateLeaky keeps half of its membrane
 

@@ -19,7 +19,7 @@ pytest.importorskip("spikingjelly")
 from snntorch import spikegen  # noqa: E402
 from spikingjelly.activation_based import functional, layer, neuron  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[4] / "benchmarks"))
 import foreign  # noqa: E402
 
 functions = nn.functional
