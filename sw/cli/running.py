@@ -27,7 +27,8 @@ class Running:
         Path,
         typer.Argument(
             metavar="SAMPLES",
-            help="A .npy array, or an .npz with 'samples' (and 'labels'), or of event arrays.",
+            help="A .npy array, an .npz with 'samples' (and 'labels') or of event arrays, or the "
+            "recording of an event camera.",
         ),
     ]
     device: Uri
@@ -55,6 +56,15 @@ class Running:
     late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
         "refuse"
     )
+    crop: Annotated[
+        str | None, typer.Option(help="Events: part of the sensor, X0,Y0,WIDTH,HEIGHT.")
+    ] = None
+    downscale: Annotated[
+        int, typer.Option(min=1, help="Events: side of the squares of pixels that become one.")
+    ] = 1
+    merge_polarities: Annotated[
+        bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
+    ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
@@ -62,6 +72,25 @@ class Running:
         """The keywords of ``Device.run``."""
         names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
         return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+
+    def read(self) -> tuple[Any, Any]:
+        """The samples and their labels; events of a larger sensor made to fit."""
+        from ..samples.events import is_recordings
+        from ..samples.files import read_samples
+        from ..samples.fitting import fit_events
+
+        values, labels = read_samples(self.samples)
+        fit: dict[str, Any] = {
+            "crop": _crop(self.crop), "downscale": self.downscale,
+            "merge_polarities": self.merge_polarities,
+        }
+        if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
+            if not is_recordings(values):
+                raise ValueError(
+                    f"crop, downscale and merge_polarities are for events; {self.samples} has none"
+                )
+            values = [fit_events(each, **fit) for each in values]
+        return values, labels
 
 
 def _start(text: str | None) -> float | str | None:
@@ -74,6 +103,16 @@ def _start(text: str | None) -> float | str | None:
         return float(text or "")
     except ValueError:
         return text
+
+
+def _crop(text: str | None) -> tuple[int, ...] | None:
+    """The four numbers of a part of the sensor."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None
 
 
 @taking(Running)
@@ -94,11 +133,11 @@ def run(
     from ..device.result import Result
     from ..network.files import atomic_file, check_writable
     from ..program.files import load_program
-    from ..samples.files import check_labels, read_samples, split_batches
+    from ..samples.files import check_labels, split_batches
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, labels = read_samples(given.samples)
+    values, labels = given.read()
     batches = split_batches(values, given.batch, given.time_axis)
     if labels is not None:
         check_labels(labels, values, given.time_axis, given.samples)
@@ -137,11 +176,11 @@ def verify(
     from ..device.open import open_device
     from ..device.verify import Comparison, compare
     from ..program.files import load_program
-    from ..samples.files import read_samples, split_batches
+    from ..samples.files import split_batches
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, _ = read_samples(given.samples)
+    values, _ = given.read()
     batches = split_batches(values, given.batch, given.time_axis)
     options = {"trace": True, **given.options()}
     comparison = Comparison()

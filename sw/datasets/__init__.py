@@ -1,6 +1,6 @@
 """Data sets: read from a folder or from the user's cache, or downloaded into the cache and checked.
 
-This package may import ``network``, ``support`` and ``spec``.
+This package may import ``samples``, ``network``, ``support`` and ``spec``.
 """
 
 from .files import DATA_VARIABLE, DatasetError, data_folder

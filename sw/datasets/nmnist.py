@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..samples.recordings.atis import decode_atis
 from ..support.values import exact_choice
 from .files import SPLITS, DatasetError, check_md5, data_folder, fetch
 
@@ -33,8 +34,6 @@ Recordings = list[npt.NDArray[np.void]]
 Labels = npt.NDArray[np.uint8]
 
 _EVENT_BYTES = 5
-# An event in this row is a tick of the camera's clock, which says that this much time has passed.
-_OVERFLOW_Y, _OVERFLOW_US = 240, 1 << 13
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
 ARCHIVES = {
     "train": (
@@ -173,13 +172,10 @@ def parse_events(data: bytes, source: str | Path) -> npt.NDArray[np.void]:
         raise DatasetError(
             f"{source} is truncated: {len(data)} bytes are not a whole number of 5-byte events"
         )
-    raw = np.frombuffer(data, np.uint8).reshape(-1, _EVENT_BYTES)
-    passed = raw[:, 1] == _OVERFLOW_Y
-    times = (raw[:, 2].astype(np.int64) & 0x7F) << 16 | raw[:, 3].astype(np.int64) << 8 | raw[:, 4]
-    events = np.empty(len(raw), EVENT_DTYPE)
-    events["t"] = times + _OVERFLOW_US * np.cumsum(passed)
-    events["x"], events["y"], events["p"] = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
-    spikes: npt.NDArray[np.void] = events[~passed]
+    decoded = decode_atis(np.frombuffer(data, np.uint8))
+    spikes = np.empty(len(decoded), EVENT_DTYPE)
+    for field in ("t", "x", "y", "p"):
+        spikes[field] = decoded[field]
     for axis, size in (("y", NMNIST_SHAPE[1]), ("x", NMNIST_SHAPE[2])):
         if len(spikes) and spikes[axis].max() >= size:
             raise DatasetError(

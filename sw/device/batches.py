@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program.program import Program
+from ..samples.columns import as_recordings, is_events
 from ..samples.events import bin_events, is_recordings
 from ..samples.samples import check_samples
 from ..support.values import refuse_masks
@@ -24,6 +25,8 @@ def is_batches(samples: Any) -> bool:
     """Whether ``samples`` is an iterator of batches rather than one batch."""
     if isinstance(samples, (list, tuple, np.ndarray)) or hasattr(samples, "__array__"):
         return False
+    if is_events(samples):
+        return False
     return isinstance(samples, Iterable) and not isinstance(samples, (str, bytes, dict))
 
 
@@ -36,7 +39,7 @@ def check_batch(
     ----------
     program : Program
         The program that is to run them.
-    samples : array_like or list of event arrays
+    samples : array_like or list of recordings
         The samples, as for ``Device.run``.
     carry : bool
         Each sample continues from the state that the one before it left.
@@ -51,6 +54,7 @@ def check_batch(
         If samples do not fit the program. The message names the value and what is allowed.
     """
     network, steps = program.network, program.steps
+    samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):
         if network.input.kind == "pixels":
@@ -60,10 +64,10 @@ def check_batch(
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
         samples = bin_events(samples, network.input.shape, steps, **binning)
-    elif isinstance(samples, np.ndarray) and samples.dtype.names:
+    elif is_events(samples):
         raise TypeError("samples must be a list of event arrays, one per sample: [events]")
-    elif isinstance(samples, (list, tuple)) and any(map(_has_fields, samples)):
-        other = next(i for i, each in enumerate(samples) if not _has_fields(each))
+    elif isinstance(samples, (list, tuple)) and any(map(is_events, samples)):
+        other = next(i for i, each in enumerate(samples) if not is_events(each))
         raise TypeError(
             "samples must all be event arrays, or none of them: "
             f"samples[{other}] is not, others are"
@@ -78,10 +82,6 @@ def check_batch(
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
     return as_batch(flat, steps, np.full(len(flat), not carry))
-
-
-def _has_fields(sample: Any) -> bool:
-    return isinstance(sample, np.ndarray) and sample.dtype.names is not None
 
 
 def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:

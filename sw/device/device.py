@@ -145,12 +145,13 @@ class Device(abc.ABC):
 
         Parameters
         ----------
-        samples : array_like, list of event arrays, or iterator of batches
+        samples : array_like, list of recordings, or iterator of batches
             One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones;
-            pixels of shape ``(batch, *shape)``; or a list of event arrays with the fields ``t``,
-            ``x``, and ``y`` and ``p`` where the input has them. Bools, integers, or floats that are
-            whole numbers; lists, arrays or tensors. Or an iterator of such batches, which is
-            advanced while the results of earlier batches are still to come.
+            pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
+            ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
+            ``bin_events`` describe them. Bools, integers, or floats that are whole numbers; lists,
+            arrays or tensors. Or an iterator of such batches, which is advanced while the results
+            of earlier batches are still to come.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..samples.events import event_positions, event_times
+from ..samples.events import check_lengths, event_positions, event_times
 from ..samples.times import LAST, bins_of, check_begin, check_length, check_start, fraction
+from ..support.values import refuse_masks
 
 __all__ = ["EventWindower"]
 
@@ -52,16 +54,16 @@ class EventWindower:
         # Without a time as start, the steps are known once the first event has come.
         self._bins = bins_of(np.array([start]), window, bin_time, start) if known else None
         self._sent = 0  # steps
-        # A row of steps, then a row for each coordinate; a column for each event.
-        self._waiting = np.zeros((1 + len(shape), 0), dtype=np.int64)
+        # A row of steps and a row of positions; a column for each event.
+        self._waiting = np.zeros((2, 0), dtype=np.int64)
         self._ended = False
 
-    def send(self, events: npt.NDArray[Any]) -> None:
+    def send(self, events: Any) -> None:
         """Take events.
 
         Parameters
         ----------
-        events : structured array
+        events : structured array, mapping or frame
             Events with the fields that recordings have, in the order of their times. None may be
             earlier than the events of the call before.
 
@@ -72,8 +74,10 @@ class EventWindower:
             goes back in time. The first such event is named, and no event of the call is taken.
         """
         self._check_running()
+        refuse_masks("events", events)
         position = event_positions("events", events, self._shape)
         when = event_times("events", events)
+        check_lengths("events", when, position)
         if not len(when):
             return
         check_begin("events", when, self._start)
@@ -86,7 +90,7 @@ class EventWindower:
             self._bins = bins_of(when, self._window, self._bin_time, self._start)
         self._latest = when[-1]
         step = self._bins.steps(when, LAST)
-        self._waiting = np.concatenate([self._waiting, [step, *position]], axis=1)
+        self._waiting = np.concatenate([self._waiting, [step, position]], axis=1)
         self._complete(int(step[-1]))
 
     def advance(self, time: float) -> None:
@@ -137,9 +141,9 @@ class EventWindower:
 
     def _send_steps(self, steps: int) -> None:
         count = int(np.searchsorted(self._waiting[0], self._sent + steps))
-        step, *position = self._waiting[:, :count]
-        spikes = np.zeros((steps, *self._shape), dtype=bool)
-        spikes[(step - self._sent, *position)] = True
-        self._send_window(spikes)
+        step, position = self._waiting[:, :count]
+        spikes = np.zeros((steps, math.prod(self._shape)), dtype=bool)
+        spikes[step - self._sent, position] = True
+        self._send_window(spikes.reshape(steps, *self._shape))
         self._waiting = self._waiting[:, count:]
         self._sent += steps

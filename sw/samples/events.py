@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..support.values import refuse_masks
+from .columns import as_recordings, column, event_columns, is_events
 from .times import LAST, bins_of, check_begin, check_length, check_start
 
-__all__ = ["bin_events", "event_positions", "event_times", "is_recordings", "steps_of"]
+__all__ = ["bin_events", "check_lengths", "event_positions", "event_times", "is_recordings"]
 
 _AXES = ("p", "y", "x")
+_BLOCK_EVENTS = 1 << 16  # handled at a time, so that what is computed stays in the cache
 
 
 def is_recordings(samples: Any) -> bool:
-    """Whether ``samples`` is a list of event arrays (structured, one per sample)."""
-    return (
-        isinstance(samples, (list, tuple))
-        and bool(samples)
-        and all(isinstance(each, np.ndarray) and each.dtype.names for each in samples)
-    )
+    """Whether ``samples`` is a list of recordings (``is_events``), one per sample."""
+    samples = as_recordings(samples)
+    return isinstance(samples, (list, tuple)) and bool(samples) and all(map(is_events, samples))
 
 
 def bin_events(
-    recordings: Sequence[npt.NDArray[Any]],
+    recordings: Sequence[Any],
     shape: tuple[int, ...],
     steps: int,
     bin_time: float | None = None,
@@ -37,9 +38,12 @@ def bin_events(
 
     Parameters
     ----------
-    recordings : sequence of structured arrays
-        An array per sample with the fields ``t`` and ``x``, and ``y`` and ``p`` where the input has
-        these axes. Times are integers or floats in any unit, in ascending order.
+    recordings : sequence of structured arrays, mappings or frames
+        For each sample a table with the columns ``t`` and ``x``, and ``y`` and ``p`` where the
+        input has these axes: an array with these fields, a dict of arrays, or a frame of pandas or
+        polars. Columns may be named ``timestamp`` (t), ``polarity`` or ``on`` (p). Times are
+        integers or floats in any unit, in ascending order. ``y`` counts from the top, ``p`` is 0
+        or 1.
     shape : tuple of int
         Shape of the input: (x,), (y, x) or (p, y, x).
     steps : int
@@ -69,38 +73,51 @@ def bin_events(
         recording of which nothing is left, or whose events are all in one of several steps
         although their times differ, is refused as well.
     """
+    recordings = as_recordings(recordings)
+    refuse_masks("samples", recordings)
     _check_binning(bin_time, bin_count, start, late, len(recordings))
     if bin_count is not None and bin_count != steps:
         raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
     if len(shape) > len(_AXES):
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
-    spikes = np.zeros((len(recordings), steps, *shape), dtype=bool)
+    spikes = np.zeros((len(recordings), steps, math.prod(shape)), dtype=bool)
     starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * len(recordings)
     for i, (events, begin) in enumerate(zip(recordings, starts, strict=True)):
         name = f"samples[{i}]"
         position = event_positions(name, events, shape)
-        step = steps_of(name, events, steps, bin_time, begin)
+        when = event_times(name, events)
+        check_lengths(name, when, position)
+        step = _steps_of(name, when, steps, bin_time, begin)
         inside = int(np.searchsorted(step, steps))  # with bin_count all are
         if late == "refuse" and inside < len(step):
             raise ValueError(
                 f"{name} has {len(step) - inside} events behind the last of {steps} steps "
-                f"(event {inside} at t={events['t'][inside]}): a longer bin_time takes them in, "
+                f"(event {inside} at t={when[inside]}): a longer bin_time takes them in, "
                 "late 'drop' leaves them out, start says where the first step begins"
             )
-        _check_spread(name, events, step, steps)
-        at: tuple[Any, ...] = (i, step[:inside], *(axis[:inside] for axis in position))
-        spikes[at] = True
-    return spikes
+        _check_spread(name, when, step, steps)
+        _set(spikes[i], step[:inside], position)
+    return spikes.reshape(len(recordings), steps, *shape)
+
+
+def _set(
+    spikes: npt.NDArray[np.bool_], step: npt.NDArray[np.int64], position: npt.NDArray[Any]
+) -> None:
+    """Set the spikes (steps, size) of events."""
+    flat, size = spikes.reshape(-1), spikes.shape[1]
+    for at in range(0, len(step), _BLOCK_EVENTS):
+        block = slice(at, min(at + _BLOCK_EVENTS, len(step)))
+        flat[step[block] * size + position[block]] = True
 
 
 def _check_spread(
-    name: str, events: npt.NDArray[Any], step: npt.NDArray[np.int64], steps: int
+    name: str, when: npt.NDArray[Any], step: npt.NDArray[np.int64], steps: int
 ) -> None:
     """Refuse a recording that binning with a wrong start or unit would leave empty, or in one
     step."""
     if not len(step):
         return
-    first, last = events["t"][0], events["t"][-1]
+    first, last = when[0], when[-1]
     if step[0] == steps:
         raise ValueError(
             f"{name} has no event in the {steps} steps: its times are {first} to {last}; start "
@@ -129,29 +146,22 @@ def _check_binning(
     check_start(start, recordings)
 
 
-def _field(name: str, events: npt.NDArray[Any], field: str) -> npt.NDArray[Any]:
-    names = events.dtype.names or ()
-    if field not in names:
-        raise ValueError(f"{name} must have the field {field!r}; it has {', '.join(names)}")
-    if events.ndim != 1:
-        raise ValueError(f"{name} must be a list of events, not of shape {events.shape}")
-    values: npt.NDArray[Any] = events[field]
-    if values.dtype.kind not in ("iuf" if field == "t" else "biu"):
-        kind = "numbers" if field == "t" else "integers"
-        raise TypeError(f"{name} field {field!r} must be {kind}, not {values.dtype}")
-    return values
+def check_lengths(name: str, when: npt.NDArray[Any], position: npt.NDArray[Any]) -> None:
+    """Refuse columns of which one is longer than the others."""
+    if len(when) != len(position):
+        raise ValueError(
+            f"{name} must have as many times as places, not {len(when)} and {len(position)}"
+        )
 
 
-def event_positions(
-    name: str, events: npt.NDArray[Any], shape: tuple[int, ...]
-) -> list[npt.NDArray[np.int64]]:
-    """The positions of the events, one array for each axis of the input.
+def event_positions(name: str, events: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The positions of the events in the flat input, axes in C order.
 
     Parameters
     ----------
     name : str
         The name of the events in messages.
-    events : structured array
+    events : structured array, mapping or frame
         The events.
     shape : tuple of int
         Shape of the input.
@@ -161,29 +171,45 @@ def event_positions(
     TypeError, ValueError
         If a field is missing or has another kind of values, or an event is outside of the shape.
     """
-    found = []
-    for field, size in zip(_AXES[-len(shape) :], shape, strict=True):
-        values = _field(name, events, field)
-        position = values.astype(np.int64)
-        bad = (position < 0) | (position >= size)
-        if bad.any():
-            first = int(np.argmax(bad))
-            raise ValueError(
-                f"{name} field {field!r} must be from 0 to {size - 1}, not {values[first]} "
-                f"(event {first})"
-            )
-        found.append(position)
-    return found
+    fields = _AXES[-len(shape) :]
+    columns = event_columns(name, events, fields)
+    small = math.prod(shape) <= 1 << 31
+    position: npt.NDArray[Any] = np.zeros(
+        len(columns[fields[0]]), dtype=np.int32 if small else np.int64
+    )
+    for at in range(0, len(position), _BLOCK_EVENTS):
+        block = position[at : at + _BLOCK_EVENTS]
+        for field, size in zip(fields, shape, strict=True):
+            values = np.ascontiguousarray(columns[field][at : at + _BLOCK_EVENTS])
+            if values.min() < 0 or values.max() >= size:
+                raise _outside(name, field, columns[field], size)
+            block *= size
+            np.add(block, values, out=block, casting="unsafe")  # in range, so nothing is lost
+    return position
 
 
-def event_times(name: str, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _outside(name: str, field: str, values: npt.NDArray[Any], size: int) -> ValueError:
+    """The refusal of positions of which one is outside of an axis."""
+    first = int(np.argmax((values < 0) | (values >= size)))
+    hint = ""
+    if field == "p" and values[first] == -1:
+        hint = ": polarities of -1 and 1 become 0 and 1 with p > 0"
+    elif field in "xy" and values[first] >= 0:
+        hint = ": stablespike.fit_events crops or scales down"
+    return ValueError(
+        f"{name} field {field!r} must be from 0 to {size - 1}, not {values[first]} "
+        f"(event {first}){hint}"
+    )
+
+
+def event_times(name: str, events: Any) -> npt.NDArray[Any]:
     """The times of the events in ascending order, without rounding: int64, uint64 or float64.
 
     Parameters
     ----------
     name : str
         The name of the events in messages.
-    events : structured array
+    events : structured array, mapping or frame
         The events.
 
     Raises
@@ -191,18 +217,19 @@ def event_times(name: str, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
     TypeError, ValueError
         If there are none, or a time is not finite, or earlier than the one before.
     """
-    when = _field(name, events, "t")
+    when = column(name, events, "t")
     if when.dtype.kind == "f":
         if when.dtype.itemsize > 8:
             raise TypeError(f"{name} field 't' must have at most 64 bits, not {when.dtype}")
-        when = when.astype(np.float64)
+        when = np.ascontiguousarray(when, dtype=np.float64)
         bad = ~np.isfinite(when)
         if bad.any():
             first = int(np.argmax(bad))
             raise ValueError(f"{name} field 't' must be finite, not {when[first]} (event {first})")
     else:
         large = when.dtype.kind == "u" and len(when) and when.max() > LAST
-        when = when.astype(np.uint64 if large else np.int64)
+        # Without a copy, each search in a field of a structured array would make one.
+        when = np.ascontiguousarray(when, dtype=np.uint64 if large else np.int64)
     back = when[1:] < when[:-1]
     if back.any():
         first = int(np.argmax(back)) + 1
@@ -213,32 +240,18 @@ def event_times(name: str, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return when
 
 
-def steps_of(
+def _steps_of(
     name: str,
-    events: npt.NDArray[Any],
+    when: npt.NDArray[Any],
     steps: int,
     bin_time: float | None,
     start: float | str | None,
 ) -> npt.NDArray[np.int64]:
-    """The step of each event; ``steps`` for all later events.
-
-    Parameters
-    ----------
-    name : str
-        The name of the events in messages.
-    events : structured array
-        The events.
-    steps, bin_time, start
-        As for ``bin_events``; without ``bin_time`` the recording is divided into ``steps``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As ``bin_events``, for times that are not allowed.
-    """
-    when = event_times(name, events)
+    """The step of each event; ``steps`` for all later events."""
     if not len(when):
         return np.zeros(0, dtype=np.int64)
     check_begin(name, when, start)
     found = bins_of(when, steps, bin_time, start).steps(when, steps)
-    return found if bin_time is not None else np.minimum(found, steps - 1)
+    if bin_time is None:
+        np.minimum(found, steps - 1, out=found)
+    return found

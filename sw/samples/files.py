@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..support.errors import FileError
+from .arrays import NPY_MAGIC, ZIP_MAGIC, read_npy, read_npz
+from .columns import recordings_in
+from .recordings.reading import read_recordings
 
 __all__ = ["check_labels", "read_samples", "split_batches"]
 
 
 def read_samples(path: Path) -> tuple[Any, Any]:
-    """Samples and labels from a file of numpy's.
+    """Samples and labels from a file of numpy's, or of recordings.
 
     Parameters
     ----------
     path : Path
-        A ``.npy`` file of samples, or a ``.npz`` file with an array ``samples``, with a single
-        array, or with event arrays only; in a ``.npz`` file there may be ``labels``.
+        A ``.npy`` file of samples; or a ``.npz`` file with an array ``samples``, with a single
+        array, or with event arrays only, and perhaps with ``labels``; or any file that
+        ``read_events`` reads. The content tells which, not the name.
 
     Returns
     -------
@@ -32,32 +33,28 @@ def read_samples(path: Path) -> tuple[Any, Any]:
     Raises
     ------
     FileError
-        If there is no such file, or it has no samples.
+        If there is no such file, it is damaged, or has no samples.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            head = file.read(len(NPY_MAGIC))
+        if head == NPY_MAGIC:
+            array = read_npy(path)
+            return ([array] if array.dtype.names else array), None
+        if not head.startswith(ZIP_MAGIC):
+            recorded = read_recordings(path)
+            return recorded.events, recorded.labels
+        arrays = read_npz(path)
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        raise FileError(
-            f"{path} is no array of numbers of numpy's{reason}: save samples with numpy.save or "
-            "savez"
-        ) from error
-    if isinstance(loaded, np.ndarray):
-        return ([loaded] if loaded.dtype.names else loaded), None
-    with loaded:
-        try:
-            arrays = {name: loaded[name] for name in loaded.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise FileError(
-                f"{path} is damaged, or holds other things than numbers: save arrays of numbers"
-            ) from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read ({error.strerror or error})") from error
     labels = arrays.pop("labels", None)
+    found = recordings_in({"samples": arrays["samples"]} if "samples" in arrays else arrays)
+    if found is not None:
+        return found, labels
     if "samples" in arrays:
         return arrays["samples"], labels
-    if arrays and all(array.dtype.names for array in arrays.values()):
-        return list(arrays.values()), labels
     if len(arrays) == 1:
         return next(iter(arrays.values())), labels
     raise FileError(

@@ -152,8 +152,11 @@ class Bins:
             self._fill(when, found[:half])
             self._fill(when[half:], found[half:])
             return
-        ends = [self._before(when[:count], k) for k in range(low + 1, high + 1)]
-        found[:] = np.repeat(np.arange(low, high + 1), np.diff([0, *ends, count]))
+        begin = 0
+        for k in range(low, high + 1):
+            end = count if k == high else self._before(when[:count], k + 1)
+            found[begin:end] = k
+            begin = end
 
     def _before(self, when: npt.NDArray[Any], step: int) -> int:
         """The number of events before the beginning of a step."""

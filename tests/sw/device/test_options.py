@@ -44,3 +44,21 @@ def test_a_timeout_is_positive(uri: str, timeout: float) -> None:
 def test_tensors_numpy_has_no_type_for(device: Device) -> None:
     with pytest.raises(TypeError, match="samples must be an array of integers"):
         device.run(torch.zeros(1, 4, 3, dtype=torch.bfloat16))
+
+
+def test_samples_in_an_array_of_objects(device: Device) -> None:
+    """A list, as numpy keeps it: of recordings, of arrays, of neither."""
+    shape = device.program.network.input.shape
+    made = [np.array([(t, t % 3) for t in range(n)], [("t", int), ("x", int)]) for n in (3, 4)]
+    samples = np.empty(2, object)
+    samples[:] = made
+    steps = device.program.steps
+    found = device.run(samples, bin_count=steps).readout
+    np.testing.assert_array_equal(found, device.run(made, bin_count=steps).readout)
+    dense = np.empty(2, object)
+    dense[:] = [np.zeros((steps, *shape)), np.ones((steps, *shape))]
+    np.testing.assert_array_equal(device.run(dense).readout, device.run(list(dense)).readout)
+    with pytest.raises(TypeError, match="not of Python objects: give one array, or a list of arr"):
+        device.run(np.array([[None], [3]], object))
+    with pytest.raises(TypeError, match=r"must be a list of event arrays, one per sample: \[event"):
+        device.run({"t": [1], "x": [0]}, bin_count=steps)
