@@ -116,7 +116,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def dialects(session: nox.Session) -> None:
-    """Compare imported networks with the neurons of snnTorch and SpikingJelly, and NIR graphs."""
+    """Compare imported networks with snnTorch, SpikingJelly and NIR graphs, also those of Norse."""
     install(session, "import")
     session.install("norse>=1.1,<2")
     session.run("python", "benchmarks/dialects.py", *session.posargs, env=THREADS)
@@ -138,6 +138,14 @@ def foreign(session: nox.Session) -> None:
     install(session, "import")
     arguments = session.posargs or ["--modules", "900"]
     session.run("python", "-W", "ignore", "benchmarks/foreign.py", *arguments, env=THREADS)
+
+
+@nox.session
+def events(session: nox.Session) -> None:
+    """Read and bin 10 million events beside the libraries that read their files alone."""
+    session.install(".[events]", "faery>=0.7,<0.8")
+    arguments = session.posargs or ["--out", "docs/results/events.json"]
+    session.run("python", "benchmarks/events.py", *arguments, env=THREADS)
 
 
 @nox.session
@@ -258,10 +266,10 @@ def netlist(session: nox.Session) -> None:
 def figures(session: nox.Session) -> None:
     """Run the benchmark of a name with arguments: ``nox -s figures -- peers -o FILE``.
 
-    The others are ``bitstream``, ``convolution``, ``explore`` and ``link``.
+    The others are ``bitstream``, ``convolution``, ``explore``, ``leaks`` and ``link``.
     """
     if not session.posargs:
-        session.error("name a benchmark: bitstream, convolution, explore, link or peers")
+        session.error("name a benchmark: bitstream, convolution, explore, leaks, link or peers")
     install(session, "sim,build")
     name, *arguments = session.posargs
     session.run("python", f"benchmarks/{name}.py", *arguments)

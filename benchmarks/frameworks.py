@@ -28,7 +28,6 @@ SIZES = (24, 40, 20)
 SAMPLES, STEPS, SEEDS = 270, 4, 5
 HALF = 1 / math.log(2)  # the time constant of a decay of 1/2, in steps
 
-Spikes = list[np.ndarray[Any, np.dtype[np.bool_]]]
 Make = Callable[[int, torch.Generator], Any]
 
 

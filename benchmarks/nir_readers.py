@@ -117,8 +117,7 @@ def open_(name: str, folder: Path) -> None:
     import nir
 
     warnings.simplefilter("ignore")
-    package = "nir" if name == "nir" else name
-    answers: dict[str, Any] = {"release": version(package), "nir": version("nir"), "files": {}}
+    answers: dict[str, Any] = {"release": version(name), "nir": version("nir"), "files": {}}
     for path in sorted(folder.glob("*.nir")):
         graph = nir.read(path)  # every release must
         try:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from stablespike.network.quantize import leak_factor
+from stablespike.network import Leak
 from stablespike.train import RECIPES, Recipe
 from stablespike.train.exact import spike
 from stablespike.train.model import Model
@@ -36,7 +36,7 @@ class Float(torch.nn.Module):
         self.plan = plan
         self.one = torch.nn.Linear(inputs, plan.hidden)
         self.two = torch.nn.Linear(plan.hidden, plan.classes)
-        self.leak = leak_factor(plan.leak)
+        self.leak = Leak.of(plan.leak).factor
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         current = self.one(pixels)

@@ -234,7 +234,7 @@ def spyx() -> Iterator[Row]:
             layer.bias[...] = jnp.asarray(weights(outputs))
         return layer
 
-    def run(model: Any, layers: list[Any], inputs: Any) -> Arrays:
+    def run(layers: list[Any], inputs: Any) -> Arrays:
         states = [
             layer.initial_state(len(inputs)) if hasattr(layer, "initial_state") else None
             for layer in layers
@@ -269,7 +269,7 @@ def spyx() -> Iterator[Row]:
             nn.Sequential(*layers), {"input": np.array([24])}, {"output": np.array([20])}
         )
         late = 0 if kind is nn.PSU_LIF else 1
-        yield kind.__name__, graph, run(None, layers, samples()), {"late": late}
+        yield kind.__name__, graph, run(layers, samples()), {"late": late}
     conv = nnx.Conv(2, 4, (3, 3), padding="SAME", rngs=rngs)
     conv.kernel[...] = jnp.asarray(weights(4, 2, 3, 3).transpose(2, 3, 1, 0))
     conv.bias[...] = jnp.asarray(weights(4))
@@ -279,7 +279,7 @@ def spyx() -> Iterator[Row]:
         nn.LIF((20,), threshold=1.0, rngs=rngs, **half),
     ]
     graph = to_nir(nn.Sequential(*layers), {"input": np.array(MAP)}, {"output": np.array([20])})
-    spikes = run(None, layers, np.moveaxis(samples(MAP), 2, -1))
+    spikes = run(layers, np.moveaxis(samples(MAP), 2, -1))
     yield "LIF, convolution", graph, spikes, {"late": 1}
 
 

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from .program.compiler import compile
     from .program.files import load_program, save_program
     from .program.program import Program
+    from .samples.events import bin_events
+    from .samples.fitting import fit_events
+    from .samples.recordings.reading import read_events
     from .spec.array import ArrayConfig, preset
     from .support.errors import (
         DeviceError,
@@ -61,9 +64,9 @@ __all__ = [
     "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "Golden", "Leak",
     "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program",
     "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError",
-    "compile", "consistency", "from_nir", "from_norse", "from_rockpool", "from_sinabs",
-    "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device", "preset", "save",
-    "save_program", "to_nir",
+    "bin_events", "compile", "consistency", "fit_events", "from_nir", "from_norse", "from_rockpool",
+    "from_sinabs", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device",
+    "preset", "read_events", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -94,6 +97,9 @@ _MODULES = {
     ),
     ".program.files": ("load_program", "save_program"),
     ".program.program": ("Program",),
+    ".samples.events": ("bin_events",),
+    ".samples.fitting": ("fit_events",),
+    ".samples.recordings.reading": ("read_events",),
     ".spec.array": ("ArrayConfig", "preset"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

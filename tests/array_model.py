@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from stablespike.network.neurons import Leak, Neuron
+from stablespike.network import Leak, Neuron
 from stablespike.spec import Reset, reference, task_layout
 from stablespike.spec.link import Register, ReportFlags, Space
 from stablespike.spec.report import HEAD, PLACE, ReportKind, counter_words

@@ -5,14 +5,17 @@ import re
 import shlex
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stablespike as ss
+from recording_files import evt2
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
-from stablespike.network.quantize import closest_leak
+from stablespike.importers import Options
+from stablespike.network.leaks import closest_leak
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -33,6 +36,11 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
+def without_numbers(lines):
+    """Return lines of a report; its numbers depend on the release of torch."""
+    return [re.sub(r"\d[\d.]*", "#", line) for line in lines]
+
+
 def test_importing(tmp_path, monkeypatch, capsys):
     pytest.importorskip("snntorch")
     pytest.importorskip("nir")
@@ -41,7 +49,10 @@ def test_importing(tmp_path, monkeypatch, capsys):
     for number, code in enumerate(blocks("import.md", "python")):
         exec(compile(code, f"import.md, block {number}", "exec"), names)
     fidelity = names["network"].fidelity
-    assert "leak 0.9 asked, 0.90625 used" in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    assert "leak 0.9 asked, 0.90625 used" in "\n".join(printed)
+    shown = blocks("import.md", "text")[0].splitlines()
+    assert without_numbers(shown) == without_numbers(printed[-len(shown) :])
     assert min(layer.spikes.agreement for layer in fidelity.layers) > 0.9
     assert 0.02 < fidelity.layers[-1].spikes.rate < 0.9
     assert np.isfinite(names["result"].readout).all()
@@ -55,6 +66,30 @@ def test_importing(tmp_path, monkeypatch, capsys):
     assert ss.load("same.safetensors") == names["network"]
 
 
+def test_importing_nir(tmp_path, monkeypatch):
+    pytest.importorskip("nir")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, code in enumerate(blocks("import-nir.md", "python")):
+        exec(compile(code, f"import-nir.md, block {number}", "exec"), names)
+    assert names["network"].fidelity.exact
+    (command,) = blocks("import-nir.md", "sh")[0].strip().splitlines()
+    assert main(shlex.split(command)[1:]) == 0
+    assert ss.load("net.safetensors") == names["network"]
+
+
+def test_every_option_of_importers_is_documented():
+    page = (ROOT / "docs" / "import.md").read_text()
+    table = re.search(r"^\| question .*\n((?:\|.*\n)+)", page, re.M)[1]
+    for name in Options.__annotations__:
+        assert f"`{name}`" in table, name
+    page = (ROOT / "docs" / "import-nir.md").read_text()
+    table = re.search(r"^\| question .*\n((?:\|.*\n)+)", page, re.M)[1]
+    own = [*signature(ss.from_nir).parameters][1:-1]
+    for name in own:
+        assert f"`{name}`" in table, name
+
+
 def test_how_far_a_decay_is_from_a_leak():
     """The largest difference is half of the largest gap between two leaks."""
     page = (ROOT / "docs" / "import.md").read_text()
@@ -66,6 +101,32 @@ def test_how_far_a_decay_is_from_a_leak():
         decays = np.linspace(low, high, 1 + 64 * 16)
         errors = [abs(closest_leak(decay).factor - decay) for decay in decays]
         assert max(errors) == largest, (low, high)
+
+
+def test_recordings(tmp_path, monkeypatch):
+    """With a recording in another format, since the name of a file says nothing."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    weight = random.integers(-8, 8, (4, 2 * 32 * 32)) * (random.random((4, 2 * 32 * 32)) < 0.1)
+    layer = ss.Dense(weight, neuron=ss.Neuron(threshold=20))
+    ss.save(ss.Network(ss.SpikeInput((2, 32, 32)), [layer]), "gestures.safetensors")
+    events = np.array(
+        [(40 * i, 37 * i % 128, 11 * i % 128, i % 2) for i in range(6000)],
+        [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")],
+    )
+    Path("hand.aedat4").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
+    names: dict[str, object] = {}
+    (code,) = blocks("recordings.md", "python")
+    exec(compile(code, "recordings.md", "exec"), names)
+    assert names["events"]["x"].max() == 31
+    assert names["result"].counters["spikes"].sum() > 0
+    ss.save_program(names["program"], "gestures.prog")
+    command = blocks("recordings.md", "sh")[0].replace("\\\n", " ")
+    program, *arguments = shlex.split(command)
+    assert program == "stablespike"
+    assert main(arguments) == 0
+    with np.load("result.npz") as found:
+        np.testing.assert_array_equal(found["readout"], names["result"].readout)
 
 
 def test_training(tmp_path, monkeypatch, capsys):

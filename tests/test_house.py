@@ -6,6 +6,7 @@ The order of the folders is in ``pyproject.toml``, as contracts of import-linter
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,18 @@ def test_no_modules_import_each_other() -> None:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
+
+
+def test_every_folder_is_installed() -> None:
+    """setuptools installs the folders that pyproject lists, and no others."""
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = re.search(r"^packages = \[(.*?)\]", text, re.DOTALL | re.MULTILINE)
+    assert listed is not None
+    found = {
+        name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for name, path in sources().items()
+    }
+    assert set(re.findall(r'"(.*?)"', listed[1])) == found
 
 
 def test_the_order_of_the_folders(tmp_path: Path) -> None:

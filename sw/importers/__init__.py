@@ -1,7 +1,8 @@
 """Importers of models from other frameworks, and the export to NIR.
 
-A model becomes a chain of operations (in ``frameworks`` for torch, in ``nir`` for NIR). The chain
-becomes layers of real numbers (``graph``), and these become integers, with a report (``convert``).
+A model becomes a chain of operations: in ``frameworks`` for torch modules, which ``tracing`` calls
+and compares with that chain, and in ``nir`` for NIR. The chain becomes layers of real numbers
+(``graph``, with ``folding`` and ``maps``), and these become integers, with a report (``convert``).
 This package may import ``golden``, ``mapping``, ``samples``, ``network``, ``support`` and ``spec``.
 A framework is imported only by the function that reads its models.
 """

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Dense, Layer, Neuron
-from ..network.fidelity import ArrayFit
+from ..network.layer_fidelity import ArrayFit
 from ..network.quantize import Quantized
-from ..network.weights import Transform, identity
+from ..network.weights import Transform, high_half, identity, low_half
 from ..spec.array import ArrayConfig
 from ..support.values import signed_range
 from .layers import FloatLayer
@@ -82,8 +82,8 @@ class LayerLimits:
         if not self._split:
             below, above = self._bounds(weight, identity)
             return below, above, np.zeros_like(above)
-        below, above = self._bounds(weight, lambda each: each >> 4)
-        return below, above, self._bounds(weight, lambda each: each & 15)[1]
+        below, above = self._bounds(weight, high_half)
+        return below, above, self._bounds(weight, low_half)[1]
 
     def _bounds(self, weight: Integers, transform: Transform) -> tuple[Integers, Integers]:
         outputs = len(weight)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ..network import Conv2d, MaxPool2d, Neuron, SumPool2d
 from ..support.errors import NotExpressible
 from .layers import FloatLayer
-from .maps.chain import MapChain, channel_values
+from .maps.chain import BETWEEN, MapChain, channel_values
 from .maps.kernels import box_kernel, plain_kernel
 from .maps.pooling import square_cells
 from .maps.shapes import as_map, convolved_shape, in_axes, map_cells
@@ -34,6 +33,7 @@ from .operations import (
     Shape,
     Votes,
 )
+from .parameters import fitted
 from .semantics import Cell, Floats
 
 __all__ = ["Folding"]
@@ -176,7 +176,7 @@ class Folding:
             raise NotExpressible(
                 op.name, op.kind, f"with what is in front of it, it is a matrix of {outputs} by "
                 f"{inputs} weights; the limit is {_WEIGHTS_HIGH}",
-                "neurons between two layers of weights",
+                BETWEEN,
             )
         self._weight, self._bias, self._divisor = through(self._steps, inputs)
         self._inputs, self._pool, self._maps, self._step = (inputs,), None, None, None
@@ -381,7 +381,7 @@ class Folding:
                 pool_before=self._pool, neuron=Neuron(fires=False),
             )
         assert weight is not None
-        cell, bias = self._fitted(op, len(weight), bias, conv is not None)
+        cell, bias = fitted(op, self.shape, len(weight), bias, conv is not None)
         # If the weights were divided by the size of an average pool's cells, few of them would stay
         # exact. So everything else is multiplied by it.
         threshold, within = cell.threshold, cell.within
@@ -435,91 +435,6 @@ class Folding:
         reason += ", which differs from the OR of their spikes where they keep a membrane"
         nearest = f"{_SWAPPED}; approximate=True takes that OR untrained, measures and reports it"
         return MaxPool2d(size), NotExpressible(op.name, op.kind, reason, nearest)
-
-    def _fitted(
-        self, op: Neurons, outputs: int, bias: Floats, on_map: bool
-    ) -> tuple[Cell, Floats]:
-        """Return the cell with one value for each output, and (outputs,) biases."""
-        cell, shape = op.cell, self.shape
-        if op.size not in (None, outputs, prod(shape)):
-            raise ValueError(
-                f"{op.name} ({op.kind}): its parameters are of {op.size} neurons, but its "
-                f"weights have {prod(shape)} outputs"
-            )
-        channels = outputs if on_map else None
-        threshold = cell.threshold
-        if threshold is not None:
-            threshold = _of_neurons(op, "threshold", threshold, shape, channels)
-        within = cell.within
-        if within is not None:
-            low, high = (_of_neurons(op, "range", each, shape, channels) for each in within)
-            within = low, high
-        own = _of_neurons(op, "bias", cell.bias, shape, channels)
-        decays: dict[str, Any] = {
-            name: _of_neurons(op, "decay", each, shape, channels)
-            for name in ("decay", "synapse_decay")
-            if isinstance(each := getattr(cell, name), np.ndarray)
-        }
-        # The bias of a cell goes through its synaptic current, but a leak toward a rest does not.
-        if cell.synapse_decay is not None and own.any():
-            raise NotExpressible(
-                op.name, op.kind, "a leak toward a rest other than the reset, behind a "
-                "synaptic current", "the same rest and reset",
-            )
-        if cell.recurrent is not None:
-            if on_map:
-                raise NotExpressible(
-                    op.name, op.kind, "it is recurrent, behind a convolution",
-                    "recurrent neurons behind fully connected weights",
-                )
-            cell = replace(cell, recurrent=_square(op, cell.recurrent, outputs))
-            own = own + cell.recurrent_bias
-        fitted = replace(cell, threshold=threshold, within=within, **decays)
-        return fitted, np.broadcast_to(bias, (outputs,)) + own
-
-
-def _square(op: Neurons, weight: Floats, neurons: int) -> Floats:
-    """Return (neurons, neurons) recurrent weights."""
-    if weight.shape in ((), (1,), (neurons,)):
-        return np.diag(np.broadcast_to(weight, (neurons,)))
-    if weight.shape != (neurons, neurons):
-        raise ValueError(
-            f"{op.name} ({op.kind}): its recurrent weight must be {(neurons, neurons)}, as "
-            f"many as the outputs of its weights, not {weight.shape}"
-        )
-    return weight
-
-
-def _of_neurons(
-    op: Neurons, name: str, values: Floats, shape: Shape, channels: int | None
-) -> Floats:
-    """Return () or (outputs,) values of neurons of that shape, which broadcast as in torch.
-
-    With ``channels``, those of a convolution, an output is a channel.
-    """
-    if not values.ndim:
-        return values
-    while values.ndim > len(shape) and len(values) == 1:  # an axis of the batch
-        values = values[0]
-    outputs = prod(shape)
-    if channels is None and values.size == outputs:
-        return values.reshape(-1)
-    try:
-        full = np.broadcast_to(values, shape)
-    except ValueError:
-        if len(shape) == 1:
-            raise ValueError(
-                f"{op.name} ({op.kind}): its {name} must be one value or ({outputs},), "
-                f"as many as the outputs of its weights, not {values.shape}"
-            ) from None
-        example = (shape[0], *[1] * (len(shape) - 1))
-        raise ValueError(
-            f"{op.name} ({op.kind}): its {name} must be one value, or broadcast to the map "
-            f"{shape}, such as {example}; not {values.shape}"
-        ) from None
-    if channels is None:
-        return full.reshape(-1)
-    return channel_values(op, name, full, (channels, prod(shape) // channels))
 
 
 def _stepped(step: Floats | None, factor: Floats) -> Floats | None:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Compose", "Framework", "Translate", "imported", "overridden"]
+__all__ = [
+    "FRAMEWORKS", "Compose", "Framework", "Translate", "check_home", "imported", "overridden",
+]
+
+FRAMEWORKS = {
+    "snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "sinabs": "sinabs",
+    "rockpool": "rockpool", "norse": "Norse",
+}
+"""The names of the frameworks whose modules can be read, by their packages."""
 
 Translate = Callable[[str, Any], Cell]
 """A function of a neuron's name and module that gives its rule, or refuses it."""
@@ -49,6 +57,26 @@ def imported(name: str, extra: str = "import") -> Any:
         raise ToolError(
             f"{package} is not installed: pip install 'stablespike[{extra}]'"
         ) from error
+
+
+def check_home(module: nn.Module, name: str) -> None:
+    """Refuse a module with parts of another framework than the one named.
+
+    Raises
+    ------
+    NotExpressible
+        Naming the first of them.
+    """
+    for place, child in module.named_modules():
+        homes = (base.__module__.partition(".")[0] for base in type(child).__mro__)
+        home = next((each for each in homes if each in FRAMEWORKS), None)
+        if home is not None and FRAMEWORKS[home] != name:
+            kind = type(child).__name__
+            raise NotExpressible(
+                place or kind, kind, f"it is a module of {FRAMEWORKS[home]}, and this importer "
+                f"reads those of {name}",
+                f"from_{home}, for a module all of whose neurons are of {FRAMEWORKS[home]}",
+            )
 
 
 def overridden(module: Any, known: type) -> str:

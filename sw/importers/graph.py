@@ -23,6 +23,8 @@ from .semantics import Cell, Floats
 
 __all__ = ["FloatNetwork", "Run", "assemble"]
 
+_NO_LAYERS = "the model has no layers of weights or neurons"
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -116,7 +118,7 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
             fold.add(op)
         last = op
     if last is None:
-        raise ValueError("the model has no layers")
+        raise ValueError(_NO_LAYERS)
     if fold.weighted:
         if readout != "membrane" and not (layers and fold.only_votes):
             raise NotExpressible(
@@ -130,6 +132,8 @@ def assemble(ops: Sequence[Operation], shape: Shape, readout: str | None) -> tup
             last.name, last.kind, "it changes the last spikes, which are counted as they are",
             "the model without it",
         )
+    if not layers:
+        raise ValueError(_NO_LAYERS)
     return tuple(layers)
 
 

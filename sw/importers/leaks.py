@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network.neurons import Leak, Leaks, Shifts
-from ..network.quantize import closest_leak, leak_factor
+from ..network.leaks import Leak, Leaks, Shifts, closest_leak
 from .semantics import Cell, Floats
 
 __all__ = ["factors", "layer_leaks"]
@@ -36,7 +35,7 @@ def layer_leaks(cell: Cell, neurons: int, most: int | None) -> tuple[Leaks, Leak
     known = decays
     if most is not None:
         # Decays with the same closest leaks are of one kind already.
-        rounded = np.vectorize(lambda decay: leak_factor(_closest(decay)), otypes=[float])(decays)
+        rounded = np.vectorize(lambda decay: _closest(decay).factor, otypes=[float])(decays)
         _, kind = np.unique(rounded, axis=0, return_inverse=True)
         known = _merged(decays, kind.reshape(-1), most)
     chosen: list[Any] = []
@@ -72,7 +71,7 @@ def _merged(decays: Floats, kind: Any, most: int) -> Floats:
 
 
 def factors(leaks: Shifts | Sequence[Shifts]) -> float | Floats:
-    """Return the decay of each neuron (``leak_factor``), one number for one leak."""
+    """Return the decay of each neuron (``Leak.factor``), one number for one leak."""
     if isinstance(leaks, Leak):
-        return leak_factor(leaks)
-    return np.array([leak_factor(Leak.of(leak)) for leak in leaks])
+        return leaks.factor
+    return np.array([Leak.of(leak).factor for leak in leaks])

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
-from ..network.fidelity import Fidelity, LayerFidelity, compare_spikes
+from ..network.fidelity import Fidelity
+from ..network.layer_fidelity import LayerFidelity, compare_spikes
 from ..samples.samples import check_samples
 from ..support.values import as_array, exact_integers
 from .graph import FloatNetwork, Run
@@ -90,6 +91,7 @@ class Samples:
 
     def _checked(self, name: str, samples: Any, time_axis: int | None = None) -> Integers:
         """Return samples flattened; all of them must have the same steps."""
+        _check_form(name, samples)
         samples = _as_read(samples, self.network.shape, self.source.shape)
         first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
         if getattr(getattr(first, "dtype", None), "names", None):
@@ -313,6 +315,23 @@ def _all_equal(scores: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         return np.zeros(len(scores), dtype=np.bool_)
     equal: npt.NDArray[np.bool_] = (flat == flat[:, :1]).all((1, 2))
     return equal
+
+
+def _check_form(name: str, samples: Any) -> None:
+    """Refuse what gives samples one by one or in batches, with their labels."""
+    if isinstance(samples, (list, tuple)):
+        if len(samples) and isinstance(samples[0], tuple):
+            raise TypeError(
+                f"{name} must be an array of samples, not pairs of a sample and its label: give "
+                "the samples stacked, and labels="
+            )
+        return
+    plain = isinstance(samples, str) or hasattr(samples, "shape") or hasattr(samples, "__array__")
+    if not plain and (hasattr(samples, "__iter__") or hasattr(samples, "__getitem__")):
+        raise TypeError(
+            f"{name} must be an array of samples, not a {type(samples).__name__}: give what it "
+            "gives as one array, such as torch.cat([x for x, _ in loader])"
+        )
 
 
 def _as_read(samples: Any, shape: tuple[int, ...], read: tuple[int, ...]) -> Any:

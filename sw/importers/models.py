@@ -14,6 +14,7 @@ from ..network import Network, PixelInput, SpikeInput
 from ..samples.files import read_samples
 from ..support.errors import FileError, NotExpressible
 from .asking import Missing
+from .framework import FRAMEWORKS
 from .settings import pixel_asks
 
 __all__ = ["import_model", "load_module"]
@@ -22,10 +23,6 @@ _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 _PINS = (
     "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
 )
-_FRAMEWORKS = {
-    "snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "sinabs": "sinabs",
-    "rockpool": "rockpool", "norse": "Norse",
-}
 
 
 def import_model(model: str, asked: Mapping[str, Any]) -> Network:
@@ -92,17 +89,26 @@ def _nir(
     if shape is not None:
         sizes = _sizes(shape)
         values["input"] = SpikeInput(sizes) if bits is None else PixelInput(sizes, bits)
-    elif bits is not None:
+        return from_nir(model, **pins, **values)
+    asks = {}
+    if bits is not None:
         asks = {
             "sample_shape": "sample_shape must be given with pixels: sizes between commas",
             **_pixel_asks(bits, values),
         }
-        try:
-            from_nir(model, **pins, **values)
-        except Missing as error:  # the file leaves open more than that
-            raise Missing({**asks, **error.asks}, error.hint) from None
+    try:
+        network = from_nir(model, **pins, **values)
+    except Missing as error:  # the file leaves open more than that
+        others = dict(error.asks)
+        if others.pop("input", None):
+            asks.setdefault(
+                "sample_shape", "sample_shape must be given: the file does not say it; sizes "
+                "between commas",
+            )
+        raise Missing({**asks, **others}, error.hint) from None
+    if asks:
         raise Missing(asks)
-    return from_nir(model, **pins, **values)
+    return network
 
 
 def _pixel_asks(bits: int | None, values: Mapping[str, Any]) -> dict[str, str]:
@@ -164,12 +170,12 @@ def _framework(module: Any) -> str:
     # rockpool has a method ``modules`` of another kind.
     classes = {base for _, each in module.named_modules() for base in type(each).__mro__}
     homes = {base.__module__.partition(".")[0] for base in classes}
-    found = [name for name in _FRAMEWORKS if name in homes]
+    found = [name for name in FRAMEWORKS if name in homes]
     if len(found) != 1:
         raise NotExpressible(
             type(module).__name__, "module",
             "it has neurons of two frameworks" if found else "it has no neurons known here",
-            f"neurons of one of {', '.join(_FRAMEWORKS.values())}",
+            f"neurons of one of {', '.join(FRAMEWORKS.values())}",
         )
     return found[0]
 

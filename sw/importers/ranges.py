@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network.fidelity import LayerFidelity
+from ..network.layer_fidelity import LayerFidelity
 from .semantics import Floats
 
 __all__ = ["clipped_membranes"]

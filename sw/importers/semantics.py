@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import COMPARES, RESET_TIMINGS, RESETS
-from ..network.neurons import Leaks
+from ..network.leaks import Leaks
 from ..support.errors import NotExpressible
 from ..support.values import as_array, exact_choice
 
 __all__ = [
-    "Cell", "Decay", "Floats", "checked_decay", "checked_decays", "checked_threshold",
+    "Cell", "Decay", "Floats", "checked_decay", "checked_threshold",
     "described_decay", "finite", "one_value", "shared", "squeezed", "tidy",
 ]
 
@@ -159,8 +159,8 @@ class Cell:
         assert self.threshold is not None
         stay = 1.0 if self.synapse_decay is None else 1 - self.synapse_decay
         most = (2 - self.decay) * stay * self.threshold
-        if not self.decay:
-            most = np.nextafter(most, 0)  # nothing is left of what is below the threshold
+        # With a decay of 0, nothing is left of what is below the threshold.
+        most = np.where(np.asarray(self.decay) == 0, np.nextafter(most, 0), most)
         return self.unless(inexact, nearest, (np.asarray(-np.inf), most))
 
     def over_steps(self, node: str, kind: str) -> Cell:
@@ -300,21 +300,7 @@ def one_value(node: str, kind: str, name: str, values: Any, why: str) -> float:
     return float(array[0])
 
 
-def checked_decay(node: str, kind: str, name: str, value: float) -> float:
-    """Return ``value`` as a decay.
-
-    Raises
-    ------
-    ValueError
-        If it is not from 0 to 1.
-    """
-    decay = float(tidy(value))
-    if not 0 <= decay <= 1:
-        raise ValueError(f"{node} ({kind}): {name} must be from 0 to 1 per step, not {decay:.6g}")
-    return decay
-
-
-def checked_decays(node: str, kind: str, name: str, values: Any) -> Decay:
+def checked_decay(node: str, kind: str, name: str, values: Any) -> Decay:
     """Return ``values`` as decays: one number if they are all the same.
 
     Raises
@@ -325,11 +311,12 @@ def checked_decays(node: str, kind: str, name: str, values: Any) -> Decay:
     decays = tidy(shared(finite(node, kind, name, values)))
     if not decays.size:
         raise ValueError(f"{node} ({kind}): {name} is empty")
-    if not decays.ndim:
-        return checked_decay(node, kind, name, float(decays))
     for value in (decays.min(), decays.max()):
-        checked_decay(node, kind, name, float(value))
-    return decays
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"{node} ({kind}): {name} must be from 0 to 1 per step, not {value:.6g}"
+            )
+    return decays if decays.ndim else float(decays)
 
 
 def described_decay(decay: Decay) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from ..network import READOUTS, WEIGHT_BITS, PixelInput, SpikeInput
+from ..network import READOUTS, PixelInput, SpikeInput
+from ..network.weights import checked_weight_bits
 from ..spec.array import LIMITS, PRESETS, ArrayConfig, preset
 from ..support.immutable import SIZE_HIGH, put
 from ..support.values import exact_choice, exact_int, positive
 from .asking import Missing
 
-__all__ = ["Options", "Settings", "pixel_asks"]
+__all__ = ["Options", "Settings", "checked_options", "pixel_asks"]
 
 _DEFAULT: Any = None  # replaced when the settings are made
 _BITS = 4
@@ -40,8 +41,9 @@ class Options(TypedDict, total=False):
         The value that the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it
         expects as 0 to 1. It is 1 for spikes, and must be given for pixels.
     leaks : int
-        The most different leaks in a layer. Every other one takes a task of its own on a core, and
-        a group that may be partly empty. By default every neuron has the leak closest to its own.
+        How many different leaks a layer may have. Each further leak takes a task of its own on a
+        core, and may leave a group partly empty. By default every neuron has the leak closest to
+        its own decay.
     scale : float or list
         The size of one weight step in the model's units: one number, or a list with an entry per
         layer, which is None, a number, or one number per neuron. By default the scale is chosen so
@@ -122,6 +124,17 @@ class Settings:
     emits: Sequence[str] = ()
     array_name: str | None = field(default=None, init=False)
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        """Return the settings of an importer's options.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the option, the value and what is allowed.
+        """
+        return cls(**checked_options(options))
+
     def bits(self, index: int) -> int:
         """Return the weight width of a layer."""
         own = self.layer_bits[index] if self.layer_bits else None
@@ -188,12 +201,11 @@ class Settings:
         array, bits, fraction = self.array, self.weight_bits, self.fraction_bits
         if bits is None:
             bits = _BITS if array is None else array.weight_bits
-        if isinstance(bits, bool) or bits not in WEIGHT_BITS:
-            raise ValueError(f"weight_bits must be 4 or 8, not {bits!r}")
+        bits = checked_weight_bits("weight_bits", bits)
         if fraction is None:
             fraction = _BITS if array is None else array.fraction_bits
         fraction = exact_int("fraction_bits", fraction, *LIMITS["fraction_bits"])
-        put(self, weight_bits=int(bits), fraction_bits=fraction)
+        put(self, weight_bits=bits, fraction_bits=fraction)
         if array is None:
             return
         widest = 8 if array.wide_weights else array.weight_bits
@@ -220,6 +232,22 @@ class Settings:
             raise ValueError(
                 "labels are those of the calibration samples, or of the test samples: give them too"
             )
+
+
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a call by name.
+
+    Raises
+    ------
+    TypeError
+        If one is unknown.
+    """
+    for name in options:
+        if name not in Options.__annotations__:
+            raise TypeError(
+                f"there is no option {name!r}; the options are {', '.join(Options.__annotations__)}"
+            )
+    return dict(options)
 
 
 def pixel_asks(bits: int, input_scale: float | None, steps: int | None) -> dict[str, str]:

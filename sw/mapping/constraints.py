@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Conv2d, Network
+from ..network.weights import high_half, low_half
 from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
@@ -379,8 +380,8 @@ def _split_sum_violations(
     signed high halves, and that of the unsigned low halves."""
     layer, shape = network.layers[index], network.input_shapes[index]
     low, high = signed_range(config.acc_bits)
-    below, above = layer.sum_bounds(shape, lambda weight: weight >> 4)
-    _, most = layer.sum_bounds(shape, lambda weight: weight & 15)
+    below, above = layer.sum_bounds(shape, high_half)
+    _, most = layer.sum_bounds(shape, low_half)
     room = (1 << config.acc_bits) - 1
     neuron = _first((above > high) | (below < low) | (most > room))
     if neuron is not None:

@@ -8,8 +8,9 @@ import ``support`` and ``spec``.
 from .convolution import Conv2d
 from .dense import Dense
 from .inputs import PixelInput, SpikeInput
+from .leaks import Leak, Shifts
 from .network import READOUTS, Layer, Network
-from .neurons import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron, Shifts
+from .neurons import COMPARES, RESET_TIMINGS, RESETS, Neuron
 from .pooling import MaxPool2d, SumPool2d
 from .weights import EMITS, WEIGHT_BITS
 

@@ -25,8 +25,9 @@ from .convolution import Conv2d
 from .dense import Dense
 from .fidelity import Fidelity
 from .inputs import PixelInput, SpikeInput
+from .leaks import plain_leaks
 from .network import Layer, Network
-from .neurons import Neuron, plain_leaks
+from .neurons import Neuron
 from .pooling import MaxPool2d, SumPool2d
 
 __all__ = [

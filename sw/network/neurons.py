@@ -10,140 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import LIMITS
-from ..spec.task import LEAK_BITS
 from ..support.immutable import Equal, put
 from ..support.values import exact_choice, exact_int, exact_integers, signed_range
+from .leaks import Leak, Shifts, leaks_of
 
-__all__ = [
-    "COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Leak", "Leaks", "Neuron",
-    "Shifts", "leaks_of", "plain_leaks",
-]
+__all__ = ["COMPARES", "RESETS", "RESET_TIMINGS", "STATE_HIGH", "STATE_LOW", "Neuron"]
 
 RESETS = ("subtract", "zero", "none")
 RESET_TIMINGS = ("same_step", "next_step")
 COMPARES = ("ge", "gt")
 
 STATE_LOW, STATE_HIGH = signed_range(LIMITS["state_bits"][1])
-_LEAK_HIGH = (1 << LEAK_BITS) - 1
-_ADD = "add"
-
-Shifts = tuple[int | None, int | None]
-"""Two shifts (a, c), or a ``Leak`` of them."""
-
-
-class Leak(Shifts):
-    """What a state loses in each step: ``d = v - (v >> a) - (v >> c)``.
-
-    It is a pair of shifts, ``(a, c)``, and equals a plain pair. With ``add``, the second term is
-    added, ``d = v - (v >> a) + (v >> c)``, and it equals only another such leak.
-
-    Parameters
-    ----------
-    a, c : int or None
-        Shifts from 0 to 15. A term is absent if its shift is None.
-    add : bool
-        Whether the second term is added. Both shifts must be given then, with ``c > a``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the shift, the value and what is allowed.
-    """
-
-    add: bool
-
-    def __new__(cls, a: int | None = None, c: int | None = None, *, add: bool = False) -> Leak:
-        shifts = (
-            None if shift is None else exact_int(name, shift, 0, _LEAK_HIGH)
-            for name, shift in (("a", a), ("c", c))
-        )
-        leak = super().__new__(cls, shifts)
-        if not isinstance(add, bool):
-            raise TypeError(f"add must be True or False, not {add!r}")
-        if add and (leak[0] is None or leak[1] is None or leak[1] <= leak[0]):
-            raise ValueError(f"add=True must have two shifts (a, c) with c > a, not {tuple(leak)}")
-        leak.add = add
-        return leak
-
-    def __getnewargs_ex__(self) -> tuple[tuple[int | None, ...], dict[str, bool]]:  # copy, pickle
-        return tuple(self), {"add": self.add}
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, tuple):
-            return NotImplemented
-        return super().__eq__(other) and self.add == getattr(other, "add", False)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        # As a plain pair that it equals.
-        return hash((*self, True)) if self.add else super().__hash__()
-
-    def __repr__(self) -> str:
-        return f"Leak({self[0]}, {self[1]}, add=True)" if self.add else super().__repr__()
-
-    @property
-    def terms(self) -> tuple[tuple[int, int], ...]:
-        """The sign, -1 or 1, and the shift of every term that is not absent."""
-        signs = zip((-1, 1 if self.add else -1), self, strict=True)
-        return tuple((sign, shift) for sign, shift in signs if shift is not None)
-
-    @property
-    def factor(self) -> float:
-        """The share of a state that stays, before rounding: ``1 - 2**-a - 2**-c``."""
-        return 1.0 + sum(sign * 2.0**-shift for sign, shift in self.terms)
-
-    @property
-    def plain(self) -> tuple[int | str | None, ...]:
-        """Values that JSON can hold, from which ``of`` makes the leak again.
-
-        They are ``(a, c)``, or ``(a, c, "add")``.
-        """
-        return (*self, _ADD) if self.add else tuple(self)
-
-    @classmethod
-    def of(cls, value: Any, name: str = "leak") -> Leak:
-        """Return a pair of shifts, or ``(a, c, "add")``, as a ``Leak``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is none; ``name`` is its name in messages.
-        """
-        if isinstance(value, Leak):
-            return value
-        if _per_neuron(value):
-            raise TypeError(f"{name} must be one leak (a, c) here, not one per neuron")
-        add = isinstance(value, (tuple, list)) and len(value) == 3 and value[2] == _ADD
-        if not isinstance(value, (tuple, list)) or len(value) != 2 + add:
-            raise TypeError(
-                f"{name} must be two shifts (a, c), each 0 to {_LEAK_HIGH} or None, not {value!r}"
-                + ("; (None, None) is no leak" if value is None else "")
-            )
-        a, c = (
-            None if shift is None else exact_int(f"{name}[{i}]", shift, 0, _LEAK_HIGH)
-            for i, shift in enumerate(value[:2])
-        )
-        try:
-            return cls(a, c, add=add)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-
-
-Leaks = Leak | tuple[Leak, ...]
-"""The leak of all neurons of a layer, or one for each of them."""
-
-
-def plain_leaks(leaks: Shifts | Sequence[Shifts] | None) -> Any:
-    """Return values that JSON can hold, from which ``Neuron`` makes the leaks again."""
-    if leaks is None:
-        return None
-    if _per_neuron(leaks):
-        return tuple(Leak.of(each).plain for each in leaks)
-    return Leak.of(leaks).plain
-
-
 @dataclass(frozen=True, eq=False)
 class Neuron(Equal):
     """The neurons of one layer.
@@ -152,8 +29,8 @@ class Neuron(Equal):
     ----------
     leak : Leak, (int or None, int or None), or (out,) sequence of these
         Two shifts (a, c) from 0 to 15. Each step subtracts ``v >> a`` and ``v >> c`` from the
-        membrane. A term is absent if its shift is None; (None, None) integrates without leak.
-        ``Leak(a, c, add=True)`` adds ``v >> c`` instead. There may be one leak per neuron of a
+        membrane; ``Leak(a, c, add=True)`` adds ``v >> c``. A term is absent if its shift is None.
+        (None, None) integrates without leak. There may be one leak per neuron of a
         ``Dense`` and per output channel of a ``Conv2d``. An array computes neurons of equal leak
         together.
     threshold : int or (out,) array_like of int
@@ -294,18 +171,6 @@ class Neuron(Equal):
         return replace(self, **one) if one else self
 
 
-def _per_neuron(value: Any) -> bool:
-    """Whether a value is a sequence of leaks, rather than one."""
-    return isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value)
-
-
 def _several(leaks: Any) -> TypeGuard[tuple[Leak, ...]]:
     """Whether there is one leak per neuron."""
     return leaks is not None and not isinstance(leaks, Leak)
-
-
-def leaks_of(name: str, value: Any) -> Leaks:
-    """Return one leak, or one per neuron."""
-    if not _per_neuron(value):
-        return Leak.of(value, name)
-    return tuple(Leak.of(each, f"{name}[{i}]") for i, each in enumerate(value))

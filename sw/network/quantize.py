@@ -1,4 +1,4 @@
-"""Turns real layers into integer layers: the closest leak, the scale of the weights, and rounding.
+"""Turns real layers into integer layers: the scale of the weights, and rounding.
 
 A layer's integers are its real numbers over a scale: ``weight = round(w / scale)``, and thresholds
 and biases are ``round(x * 2**fraction_bits / scale)``. Neurons that fire may each have a scale,
@@ -12,22 +12,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..spec.array import LIMITS
-from ..spec.task import LEAK_BITS
 from ..support.errors import DoesNotFit
 from ..support.values import signed_range
-from .neurons import Leak, Shifts
 
-__all__ = [
-    "Limits", "Quantized", "RealLayer", "closest_leak", "exact_steps", "leak_factor",
-    "quantize_layer", "with_thresholds",
-]
+__all__ = ["Limits", "Quantized", "RealLayer", "quantize_layer", "with_thresholds"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -124,81 +118,6 @@ class Quantized:
     scale: Floats
     exact: bool
     free: Quantized | None = None
-
-
-def leak_factor(leak: Shifts) -> float:
-    """Return the share of a state that a leak leaves, before rounding: ``1 - 2**-a - 2**-c``.
-
-    With ``add``, it is ``1 - 2**-a + 2**-c``.
-    """
-    return Leak.of(leak).factor
-
-
-def closest_leak(decay: float) -> Leak:
-    """Return the shifts with the factor closest to ``decay``.
-
-    One term is preferred to two, and two that are subtracted to one that is added.
-
-    Parameters
-    ----------
-    decay : float
-        Share of the state that stays from one step to the next.
-
-    Raises
-    ------
-    ValueError
-        If ``decay`` is not from 0 to 1.
-    """
-    if not 0 <= decay <= 1:
-        raise ValueError(f"decay must be from 0 to 1, not {decay}")
-    leak, _ = min(_factors(), key=lambda choice: abs(choice[1] - decay))
-    return leak
-
-
-@cache
-def _factors() -> list[tuple[Leak, float]]:
-    """Return the leaks to choose from with their factors, the preferred ones first."""
-    # (0, c) would leave less than nothing, and (c, a) leaves what (a, c) does.
-    shifts = range(1 << LEAK_BITS)
-    choices = [Leak(), *(Leak(a) for a in shifts)]
-    choices += [Leak(a, c) for a in shifts for c in shifts if 0 < a <= c]
-    choices += [Leak(a, c, add=True) for a in shifts for c in shifts if a < c]
-    return [(leak, leak.factor) for leak in choices]
-
-
-def exact_steps(
-    leak: Shifts, synapse_leak: Shifts | None, values: npt.ArrayLike, fraction_bits: int
-) -> int | None:
-    """Return the number of steps of a sample in which no leak can round a state.
-
-    Each step may add as many fraction bits to a membrane as the largest shift. The leak rounds
-    when the membrane has more of them than ``fraction_bits``.
-
-    Parameters
-    ----------
-    leak : Leak or (int or None, int or None)
-        Shifts of the membrane.
-    synapse_leak : Leak or (int or None, int or None) or None
-        Shifts of the synaptic current.
-    values : array_like of int
-        Thresholds, biases and ``v_init``, in units of the state.
-    fraction_bits : int
-        Fraction bits of the state.
-
-    Returns
-    -------
-    int or None
-        None for any number of steps.
-    """
-    shifts = [s for s in (*leak, *(synapse_leak or ())) if s is not None]
-    largest = max(shifts, default=0)
-    if not largest:
-        return None
-    free = fraction_bits
-    for value in np.unique(np.asarray(values, dtype=np.int64)):
-        if value:
-            free = min(free, (int(value) & -int(value)).bit_length() - 1)
-    return 1 + free // largest
 
 
 def quantize_layer(

@@ -15,7 +15,7 @@ from .pooling import SumPool2d
 
 __all__ = [
     "EMITS", "WEIGHT_BITS", "Positions", "Transform", "Weighted", "check_weights",
-    "checked_weight_bits", "identity", "split_signs",
+    "checked_weight_bits", "high_half", "identity", "low_half", "split_signs",
 ]
 
 EMITS = ("spikes", "skeleton", "both")
@@ -31,6 +31,16 @@ Transform = Callable[[Integers], Integers]
 def identity(weight: Integers) -> Integers:
     """Return the weights unchanged."""
     return weight
+
+
+def high_half(weight: Integers) -> Integers:
+    """Return the upper four bits of weights of eight, signed: a lane of the two of a weight."""
+    return weight >> 4
+
+
+def low_half(weight: Integers) -> Integers:
+    """Return the lower four bits of weights of eight, unsigned: the other lane."""
+    return weight & 15
 
 
 def checked_weight_bits(name: str, value: Any) -> int:

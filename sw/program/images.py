@@ -11,6 +11,7 @@ from ..mapping.partitions import Tile
 from ..mapping.plan import Plan, kernel_extent
 from ..mapping.tasks import tasks
 from ..network import Conv2d, Network
+from ..network.weights import high_half, low_half
 from ..samples.words import pack_rows
 from ..spec import task_layout
 from ..spec.link import Space
@@ -81,8 +82,8 @@ def _split_weights(weights: Integers, lanes: int) -> Integers:
     weight, the second the unsigned low half."""
     if lanes == 1:
         return weights
-    split = _on_lanes(weights & 15, lanes)
-    split[::2] = weights >> 4
+    split = _on_lanes(low_half(weights), lanes)
+    split[::2] = high_half(weights)
     return split
 
 

@@ -71,8 +71,8 @@ def _leak_lines(mapping: Mapping) -> list[str]:
         if len(groups.kinds) > 1:
             tasks = max(len(mapping.parts(i, core)) for core in cores)
             lines.append(
-                f"{network.layer_name(i)}: {len(groups.kinds)} leaks take {groups.extra} groups "
-                f"more than one, and {tasks} tasks on a core"
+                f"{network.layer_name(i)}: {len(groups.kinds)} leaks, {groups.extra} groups more "
+                f"than with one leak, and {tasks} tasks on a core"
             )
     if lines and mapping.device is None:
         [other] = make_plans(with_one_leak(network), mapping.config, mapping.steps)

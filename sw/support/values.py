@@ -111,6 +111,11 @@ def as_array(name: str, value: Any, what: str = "integers") -> npt.NDArray[Any]:
         raise ValueError(f"{name} must be an array, not a ragged {type(value).__name__}") from None
     except (TypeError, RuntimeError) as error:
         raise TypeError(f"{name} must be an array of {what}: {error}") from None
+    if array.dtype.kind == "O":
+        raise TypeError(
+            f"{name} must be an array of {what}, not of Python objects: give one array, or a list "
+            "of arrays of one shape"
+        )
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of {what}, not of {array.dtype}")
     return array

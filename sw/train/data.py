@@ -15,6 +15,7 @@ import torch.nn.functional as nnf
 
 from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist_small, pixels
 from ..samples.events import bin_events
+from ..samples.fitting import fit_events
 from .recipes import FOLDS, Recipe
 
 __all__ = [
@@ -81,7 +82,7 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
         recordings, labels = [recordings[each] for each in chosen], labels[chosen]
     pool = NMNIST_SHAPE[-1] // plan.side
     shape = (NMNIST_SHAPE[0], plan.side, plan.side)
-    small = [_pooled(each, pool) for each in recordings]
+    small = [fit_events(each, downscale=pool) for each in recordings]
     spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps)
     return Samples(torch.from_numpy(spikes), torch.from_numpy(labels).long())
 
@@ -92,13 +93,6 @@ def small_recordings(
 ) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
     """Return all recordings, which every fold, split and seed of an experiment shares."""
     return nmnist_small(path)
-
-
-def _pooled(events: npt.NDArray[Any], pool: int) -> npt.NDArray[Any]:
-    small = events.copy()
-    for axis in ("x", "y"):
-        small[axis] //= pool
-    return small
 
 
 def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:

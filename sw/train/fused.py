@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 
 from ..network import Leak, Shifts
-from ..network.quantize import leak_factor
 
 __all__ = ["Rule", "Subtracting"]
 
@@ -80,7 +79,7 @@ class Subtracting(torch.autograd.Function):
         """Return the gradients of ``current`` and ``threshold``, from the last step backward."""
         before, spikes, threshold = ctx.saved_tensors
         _, _, width, top = ctx.rule
-        factor = leak_factor(ctx.rule.leak)
+        factor = Leak.of(ctx.rule.leak).factor
         # Most batches clamp nothing, so one pass that finds the extremes saves two in every step.
         low, high = before.aminmax()
         clamped = bool((high >= top - 1) | (low <= -top))

@@ -14,8 +14,7 @@ from math import prod
 import numpy as np
 import torch
 
-from ..network import Dense, Network, Neuron, PixelInput, SpikeInput
-from ..network.quantize import leak_factor
+from ..network import Dense, Leak, Network, Neuron, PixelInput, SpikeInput
 from .exact import ExactNeuron, straight_through
 from .hidden import Hidden
 from .recipes import Recipe
@@ -44,7 +43,7 @@ class Model(torch.nn.Module):
         self.top = 2.0 ** (plan.state_bits - 1) - 1
         self.last = ExactNeuron(leak=plan.readout_leak, fires=False, state_bits=plan.state_bits)
         # The factor by which a constant current adds up in the last membrane.
-        factor = leak_factor(plan.readout_leak)
+        factor = Leak.of(plan.readout_leak).factor
         self.gathered = sum(factor**step for step in range(plan.steps))
 
         hidden = []

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import stablespike as ss
-from stablespike.network.fidelity import Fidelity, LayerFidelity, compare_spikes
+from stablespike.network.fidelity import Fidelity
+from stablespike.network.layer_fidelity import LayerFidelity, compare_spikes
 
 
 def spikes(active=(), always=(), neurons=3):

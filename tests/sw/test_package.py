@@ -5,7 +5,10 @@ import pytest
 import stablespike as ss
 from stablespike import spec
 
-HEAVY = ("torch", "amaranth", "cocotb", "typer", "rich", "snntorch", "nir", "spikingjelly")
+HEAVY = (
+    "torch", "amaranth", "cocotb", "typer", "rich", "snntorch", "nir", "h5py", "spikingjelly",
+    "sinabs", "rockpool", "norse", "brevitas",
+)
 
 
 def loaded_after(code):

@@ -1,4 +1,4 @@
-"""Torch modules of snnTorch and SpikingJelly, read into operations.
+"""Torch modules of snnTorch, SpikingJelly, sinabs, rockpool and Norse, read into operations.
 
 May import what ``importers`` may, its modules and ``importers.tracing``.
 """

@@ -12,12 +12,13 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Affine, Conv, Operation, Reshape, Scaling
 from ..semantics import Floats, finite
+from ..tracing.copies import parameter_dtype
 from ..tracing.forward import in_one_step, single_step
-from ..tracing.recording import EACH_STEP, NEAREST, is_brevitas
+from ..tracing.layers import EACH_STEP, NEAREST, NORMS, is_brevitas
 from .brevitas import check_brevitas
-from .torch_layers import NORMS, kind_of, torch_operation
+from .torch_layers import kind_of, torch_operation
 
-__all__ = ["SILENT", "check_linear", "check_module", "operations"]
+__all__ = ["SILENT", "check_module", "operations"]
 
 
 SILENT = (
@@ -87,9 +88,19 @@ def operations(
         return framework.operations(name, child)
     if type(child) is nn.Flatten or (isinstance(child, nn.Flatten) and leading > 1):
         return [_flatten(name, child, leading)]
+    _run_own_hooks(child)
     op = torch_operation(name, child)
-    check_linear(op, child)
+    _check_linear(op, child)
     return [op]
+
+
+def _run_own_hooks(child: nn.Module) -> None:
+    """Put the weights in effect in place where hooks of torch.nn.utils compute them in each call,
+    as those of the old weight_norm and spectral_norm do."""
+    for hook in child._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils."):
+            with torch.no_grad():
+                hook(child, ())
 
 
 def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
@@ -105,7 +116,7 @@ def _flatten(name: str, child: nn.Flatten, leading: int) -> Reshape:
     return Reshape(name, kind, start, end)
 
 
-def check_linear(op: Operation, child: nn.Module) -> None:
+def _check_linear(op: Operation, child: nn.Module) -> None:
     """Refuse a layer that does not compute what its parameters say; it is tried on random numbers.
 
     A subclass may compute something else, and so may a layer with hooks or a parametrization.
@@ -113,25 +124,23 @@ def check_linear(op: Operation, child: nn.Module) -> None:
     if not isinstance(op, (Affine, Conv, Scaling)):
         return
     generator = torch.Generator().manual_seed(1)
-    parameter = next((each for each in child.parameters() if each.is_floating_point()), None)
-    dtype, place = (torch.float32, "cpu") if parameter is None else (
-        parameter.dtype, parameter.device
-    )
-    drawn = torch.rand(_trial_shape(op, child), generator=generator).to(place, dtype)
+    dtype = parameter_dtype(child)
+    drawn = torch.rand(_trial_shape(op, child), generator=generator).to(dtype)
     with torch.no_grad(), single_step([child]):
         found = _numbers(in_one_step(child, drawn))
     wanted = _computed(op, _numbers(drawn))
     # float16 parameters and a different order of the sums cause errors well below these.
     error = max(1e-3, 4 * torch.finfo(dtype).eps)
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=error, atol=error / 10):
+        hooks = " without hooks on it" if child._forward_hooks else ""
         raise NotExpressible(
             op.name, op.kind, "it computes something else than its weights and biases say",
-            f"the plain torch.nn.{op.kind}",
+            f"the plain torch.nn.{op.kind}{hooks}",
         )
 
 
 def _numbers(values: torch.Tensor) -> Floats:
-    result: Floats = values.detach().cpu().double().numpy()
+    result: Floats = values.detach().double().numpy()
     return result
 
 

@@ -1,11 +1,8 @@
-"""Turns torch modules into networks: finds the chain of their layers, and reads it."""
+"""Turns torch modules into networks: finds the chain of their layers, reads it, and verifies it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import torch
@@ -14,105 +11,23 @@ from torch.nn.parameter import is_lazy
 
 from ...network import Network, PixelInput
 from ...support.errors import NotExpressible
-from ...support.values import exact_int
 from ..convert import convert
-from ..framework import Framework
+from ..framework import Framework, check_home
 from ..graph import FloatNetwork, Run, assemble
-from ..operations import Affine, Conv, Neurons, Operation, Reshape, Shape, Votes
+from ..operations import Shape
 from ..semantics import Floats
 from ..settings import Settings
 from ..tracing.chains import Recorded, Uncallable, record
-from ..tracing.copies import copied, parameter_dtype, parts, reading_copy
+from ..tracing.comparison import OtherSteps
+from ..tracing.copies import copied, parameter_dtype, parts, reading_copy, uncompiled
 from ..tracing.forward import run_chain
-from ..tracing.functional import Reshaped
-from ..tracing.recording import leaves, named_layers
-from ..tracing.returned import read_over_steps
+from ..tracing.layers import leaves
 from ..tracing.trials import Domain
 from ..tracing.verification import Read, Verification
-from .layers import SILENT, check_module, operations
+from .layers import check_module
+from .reading import read_chain
 
-__all__ = ["check_step", "checked_module", "checked_shape", "convert_module"]
-
-
-def checked_module(module: Any) -> nn.Module:
-    """Return ``module``.
-
-    Raises
-    ------
-    TypeError
-        If it is not a torch module.
-    """
-    if isinstance(module, (str, os.PathLike)):
-        raise TypeError(
-            f"module must be a torch.nn.Module, not {os.fspath(module)!r}: make the module, and "
-            "load its weights into it (module.load_state_dict(torch.load(path)))"
-        )
-    if isinstance(module, Mapping):
-        raise TypeError(
-            "module must be a torch.nn.Module, not a dictionary of its weights: make the module, "
-            "and load them into it (module.load_state_dict(weights))"
-        )
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch.nn.Module, not {module!r}")
-    return module
-
-
-def checked_shape(shape: Any) -> Shape:
-    """Return the shape of one sample, without batch and steps.
-
-    Raises
-    ------
-    TypeError
-        If it is not a tuple of integers.
-    ValueError
-        If a size is out of range.
-    """
-    if not isinstance(shape, (tuple, list, torch.Size)) or not shape:
-        raise TypeError(
-            "sample_shape must be the shape of one sample, without batch and steps, such as "
-            f"(784,), not {shape!r}"
-        )
-    return tuple(
-        exact_int(f"sample_shape[{i}]", size, 1, 1 << 31) for i, size in enumerate(shape)
-    )
-
-
-def check_step(
-    name: str,
-    kind: str,
-    setting: str,
-    function: Callable[[torch.Tensor], torch.Tensor],
-    rule: str,
-    nearest: str,
-) -> None:
-    """Refuse a spike function that is not a step in the forward pass.
-
-    Parameters
-    ----------
-    name : str
-        Name of the neuron.
-    kind : str
-        Type of the neuron.
-    setting : str
-        What the framework calls the function.
-    function : callable
-        Distances of the membrane from the threshold to spikes.
-    rule : str
-        When the neuron fires, as a comparison with ``>=`` or ``>``.
-    nearest : str
-        What to use instead.
-
-    Raises
-    ------
-    NotExpressible
-        Naming the neuron.
-    """
-    with torch.no_grad():
-        found = function(torch.tensor([-1.0, -0.25, 0.0, 0.25, 1.0])).tolist()
-    if found != [0, 0, int(">=" in rule), 1, 1]:
-        raise NotExpressible(
-            name, kind, f"its {setting} is not the step of {rule} in the forward pass", nearest
-        )
+__all__ = ["convert_module"]
 
 
 def convert_module(
@@ -143,7 +58,19 @@ def convert_module(
     NotExpressible, TypeError, ValueError
         Naming the layer or the argument.
     """
-    own = reading_copy(module)
+    with uncompiled():
+        return _converted(reading_copy(module), module, shape, sample, framework, settings)
+
+
+def _converted(
+    own: nn.Module,
+    module: nn.Module,
+    shape: Shape,
+    sample: Any,
+    framework: Framework,
+    settings: Settings,
+) -> Network:
+    """Import a copy of a module."""
     framework.prepare(own)
     _check_modules(own, framework)
     domain = Domain.of(settings, parameter_dtype(module))
@@ -154,12 +81,14 @@ def convert_module(
         except ValueError as error:
             errors.append(error)
             continue
-        name = f"{framework.name} module {type(module).__name__}"
+        name = f"{framework.name} module {type(own).__name__}"
         return convert(replace(network, source=name), options)
     # Neurons that cannot be expressed are often called in a way of their own.
     for each, child in leaves(own, framework.is_layer):
-        framework.check(each, child)
-    raise next((error for error in errors if not isinstance(error, Uncallable)), errors[0])
+        framework.check(each or type(child).__name__, child)
+    check_home(own, framework.name)
+    # The error of the call that came closest to what the module takes says most.
+    raise min(errors, key=lambda each: (isinstance(each, Uncallable), isinstance(each, OtherSteps)))
 
 
 def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework) -> list[Any]:
@@ -167,13 +96,13 @@ def _samples(module: nn.Module, shape: Shape, sample: Any, framework: Framework)
     if sample is not None:
         return [sample]
     # Several steps are used, so that a layer that mixes steps is noticed.
-    steps = torch.zeros(3, 1, *shape)
+    steps, batch_first = torch.zeros(3, 1, *shape), torch.zeros(1, 3, *shape)
     if any(
         getattr(each, "step_mode", "s") == "m" or isinstance(each, framework.whole)
         for each in parts(module)
     ):
-        return [steps, None]
-    return [None, steps]
+        return [steps, None, batch_first]
+    return [None, steps, batch_first]
 
 
 def _verified(
@@ -188,12 +117,12 @@ def _verified(
     framework.reset_all(module)
     # A call may change more than states, so the module is called in copies and read as it was. But
     # lazy layers get their values when they are first called.
-    lazy = any(is_lazy(each) for each in module.parameters())
+    lazy = any(is_lazy(each) for _, each in module.named_parameters())
     called = module if lazy else copied(module, parameter_dtype(module))
     found = record(called, shape, sample, framework, domain.draw())
     framework.reset_all(module)
     settings = _with_steps(found, settings)
-    ops, read = _read(module, found, shape, framework, settings.readout)
+    ops, read = read_chain(module, found, shape, framework, settings.readout)
     layers = assemble(ops, shape, settings.readout)
     verification = Verification(read, layers, domain)
     assumed = (framework.assumed, *verification.run(settings.steps))
@@ -245,83 +174,3 @@ class _Reference:
             return run_chain(
                 self.read.chain, self.read.framework, inputs, self.read.summed
             )
-
-
-def _read(
-    module: nn.Module, found: Recorded, shape: Shape, framework: Framework, readout: str | None
-) -> tuple[list[Operation], Read]:
-    """Return the operations of a module in order, and the chain of its layers.
-
-    Raises
-    ------
-    NotExpressible, ValueError
-        Naming the layer.
-    """
-    recorder = found.recorder
-    layers = {name: child for child, name in named_layers(module, framework.is_layer).items()}
-    ops: list[Operation] = []
-    chain: list[nn.Module] = []
-    names: list[str] = []
-    current, work = shape, 0.0
-
-    def add(name: str, child: nn.Module) -> None:
-        names.append(name)
-        chain.append(child)
-
-    for name in found.order:
-        child = layers.get(name) or recorder.layer(name)
-        if isinstance(child, (*SILENT, *framework.silent)):
-            continue
-        axes = _map_axes(child)
-        given, made = recorder.given[name][0][0], recorder.shape(name)
-        sizes = given[len(given) - axes :] if axes else current
-        if sizes != current and prod(sizes) == prod(current):
-            ops.append(Reshape(f"what {name} is given", "reshape", sizes=sizes))
-            add(f"what {name} is given", Reshaped(sizes))
-            current = sizes
-        leading = 1 if framework.run is None else len(given) - len(current)
-        own = operations(name, child, framework, leading)
-        ops += own
-        if isinstance(own[0], Reshape):
-            current = own[0].output_shape(current)
-            if len(current) > 1:
-                add(name, Reshaped(current))
-            continue
-        add(name, child)
-        if axes:
-            current = made[len(made) - axes :]
-        for op in own:
-            if isinstance(op, Affine) and not axes:
-                current = (len(op.weight),)
-            elif isinstance(op, Votes) and not axes:
-                current = (*current[:-1], current[-1] // op.size)
-            work += _work(op, current)
-    ops[-1:], reading = read_over_steps(found, ops, readout)
-    last = ops[-1] if ops else None
-    summed = isinstance(last, Neurons) and last.cell.summed
-    return ops, Read(
-        module, chain, names, found.calls, framework, shape, reading, summed, work
-    )
-
-
-def _map_axes(child: nn.Module) -> int:
-    """Return the axes of the maps that a layer takes; 0 if it takes samples of any shape."""
-    name = type(child).__name__
-    bases = [each.__name__ for each in type(child).__mro__]
-    for axes in (1, 2):
-        kinds = [
-            f"{kind}{axes}d" for kind in (
-                "Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "ConstantPad",
-                "LConv", "SumPool",  # of Norse and sinabs
-            )
-        ]
-        if any(each in bases for each in kinds) or (axes == 2 and name == "BatchNorm2d"):
-            return axes + 1
-    return 0
-
-
-def _work(op: Operation, outputs: Shape) -> float:
-    """Return the multiplications of a layer, and those that take as long as its other work."""
-    positions = prod(outputs[1:]) if isinstance(op, Conv) else 1
-    weights = op.weight.size if isinstance(op, (Affine, Conv)) else 0
-    return float(weights * positions + 64 * prod(outputs))

@@ -14,10 +14,22 @@ from ...network import Network
 from ...support.errors import NotExpressible
 from ..framework import Framework, imported
 from ..operations import Affine, Conv, Neurons, Operation
-from ..semantics import Cell, checked_decay, checked_threshold, finite, one_value, squeezed, tidy
+from ..semantics import (
+    Cell,
+    Floats,
+    checked_decay,
+    checked_threshold,
+    described_decay,
+    finite,
+    one_value,
+    shared,
+    squeezed,
+    tidy,
+)
 from ..settings import Options, Settings
 from ..tracing.copies import parts
-from .modules import check_step, checked_module, checked_shape, convert_module
+from .checks import check_step, checked_module, checked_shape
+from .modules import convert_module
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -37,13 +49,13 @@ def from_norse(
     ----------
     module : torch.nn.Module
         Linear and convolutional layers, pools and Norse neurons in one chain, such as a
-        ``SequentialState``.
+        ``SequentialState``. It is read from copies, and stays as it is.
     sample_shape : tuple of int
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
-        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
-        ``(1, *sample_shape)``, or of ``(3, 1, *sample_shape)`` where neurons take all steps in
-        one call, as ``LIF`` does and ``LIFCell`` does not.
+        What ``forward`` takes, with a batch of 1; only its shape matters. By default
+        ``(1, *sample_shape)``, or ``(3, 1, *sample_shape)`` where neurons take all steps in one
+        call, as ``LIF`` does and ``LIFCell`` does not.
     **options
         See ``stablespike.importers.Options``.
 
@@ -64,10 +76,10 @@ def from_norse(
     norse = imported("norse.torch", "norse")
     snn = imported("norse.torch.module.snn", "norse")
     state = imported("norse.torch.utils.state", "norse")
-    settings = Settings(**options)
+    module, settings = checked_module(module), Settings.of(options)
     shape = checked_shape(sample_shape)
     over_steps = tuple(getattr(snn, name) for name in _OVER_STEPS)
-    for name, child in checked_module(module).named_modules():
+    for name, child in module.named_modules():
         if isinstance(child, norse.RecurrentSequential):
             raise NotExpressible(
                 name, type(child).__name__, "its output comes back to its input one step later",
@@ -208,6 +220,7 @@ def _iaf(step: Any, name: str, neuron: Any) -> Cell:
 
 def _li(name: str, neuron: Any) -> Cell:
     kind, p = type(neuron).__name__, neuron.p
+    one_value(name, kind, "tau_mem_inv", p.tau_mem_inv, "outputs that are compared have one gain")
     share = _share(name, kind, neuron, "tau_mem_inv")
     one_value(name, kind, "v_leak", p.v_leak, "outputs are compared from one rest")
     synapse = None
@@ -223,7 +236,7 @@ def _li(name: str, neuron: Any) -> Cell:
     )
 
 
-def _spiking(step: Any, name: str, neuron: Any, share: float, reset: str) -> Cell:
+def _spiking(step: Any, name: str, neuron: Any, share: Floats, reset: str) -> Cell:
     """Return the rule without its synaptic current: ``v = v + share (v_leak - v + i)``."""
     kind, p = type(neuron).__name__, neuron.p
     _check_method(step, name, kind, p)
@@ -235,6 +248,9 @@ def _spiking(step: Any, name: str, neuron: Any, share: float, reset: str) -> Cel
     # that is only the threshold if they are counted from 0.
     origin = value if reset == "zero" else 0.0
     threshold = checked_threshold(name, kind, finite(name, kind, "v_th", p.v_th) - origin)
+    start = one_value(
+        name, kind, "v_leak over dt tau_mem_inv", (rest - origin) / share, "a layer has one v_init"
+    )
     return Cell(
         source=f"norse {kind}",
         decay=checked_decay(name, kind, "1 - dt tau_mem_inv", 1 - share),
@@ -243,17 +259,18 @@ def _spiking(step: Any, name: str, neuron: Any, share: float, reset: str) -> Cel
         reset=reset,
         reset_timing="same_step",
         compare="gt",
-        v_init=float(tidy((rest - origin) / share)),
+        v_init=float(tidy(start)),
     )
 
 
-def _share(name: str, kind: str, neuron: Any, parameter: str) -> float:
+def _share(name: str, kind: str, neuron: Any, parameter: str) -> Floats:
     """Return the share of a state that is replaced in a step, ``dt`` times an inverse time."""
-    inverse = one_value(name, kind, parameter, getattr(neuron.p, parameter), "a layer has one leak")
-    share = float(tidy(neuron.dt * inverse))
-    if parameter == "tau_mem_inv" and not 0 < share <= 1:
+    inverse = finite(name, kind, parameter, getattr(neuron.p, parameter))
+    share = tidy(shared(neuron.dt * inverse))
+    bad = share[(share <= 0) | (share > 1)]
+    if parameter == "tau_mem_inv" and bad.size:
         raise ValueError(
-            f"{name} ({kind}): dt tau_mem_inv must be above 0, and at most 1, not {share:.6g}"
+            f"{name} ({kind}): dt tau_mem_inv must be above 0, and at most 1, not {bad[0]:.6g}"
         )
     return share
 
@@ -266,4 +283,4 @@ def _check_method(step: Any, name: str, kind: str, p: Any) -> None:
 
 
 def _shown(values: Any) -> str:
-    return f"{float(torch.as_tensor(values).reshape(-1)[0]):g}"
+    return described_decay(squeezed(torch.as_tensor(values).double().numpy()))

@@ -15,16 +15,19 @@ from ..framework import Framework, imported
 from ..operations import Affine, Neurons, Operation
 from ..semantics import (
     Cell,
+    Decay,
     Floats,
     checked_decay,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
     squeezed,
     tidy,
 )
 from ..settings import Options, Settings
-from .modules import checked_module, checked_shape, convert_module
+from .checks import checked_module, checked_shape
+from .modules import convert_module
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -41,11 +44,11 @@ def from_rockpool(
     ----------
     module : torch.nn.Module
         Linear layers and rockpool neurons in one chain, such as a ``Sequential`` of
-        ``LinearTorch`` and ``LIFTorch``. The states of its neurons are reset.
+        ``LinearTorch`` and ``LIFTorch``. It is read from copies, and stays as it is.
     sample_shape : tuple of int
         Shape of one sample, without batch and steps, such as ``(784,)``.
     sample : tensor or array_like, optional
-        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
+        What ``forward`` takes, with a batch of 1; only its shape matters. By default
         ``(1, 3, *sample_shape)``: a batch and its steps.
     **options
         See ``stablespike.importers.Options``.
@@ -65,7 +68,7 @@ def from_rockpool(
         If rockpool is not installed.
     """
     modules = imported("rockpool.nn.modules", "rockpool")
-    settings = Settings(**options)
+    module, settings = checked_module(module), Settings.of(options)
     shape = checked_shape(sample_shape)
     if sample is None:
         sample = torch.zeros(1, 3, *shape)
@@ -102,7 +105,7 @@ def from_rockpool(
         unfolded=lambda child, values: values.swapaxes(0, 1),
         output=_output,
     )
-    return convert_module(checked_module(module), shape, sample, framework, settings)
+    return convert_module(module, shape, sample, framework, settings)
 
 
 def _output(returned: Any) -> Any:
@@ -146,11 +149,9 @@ def _with_synapses(name: str, child: Any, framework: Framework) -> list[Operatio
 
 def _lif(name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
-    decay, synapse = (
-        checked_decay(name, kind, each, one_value(name, kind, each, values, "a layer has one leak"))
-        for each, values in (("alpha", neuron.alpha), ("beta", neuron.beta))
-    )
-    if not synapse:
+    decay = checked_decay(name, kind, "alpha", neuron.alpha)
+    synapse = _synapse_decay(name, kind, neuron)
+    if not np.all(synapse):
         raise ValueError(f"{name} ({kind}): its input is multiplied by beta, which is 0")
     bias = finite(name, kind, "bias", neuron.bias)
     if bias.any():
@@ -160,7 +161,8 @@ def _lif(name: str, neuron: Any) -> Cell:
             "a bias of 0, or LIFNeuronTorch, which has no synaptic current",
         )
     # A synaptic current decays in the same step in which it gets its input.
-    cell = _spiking(name, neuron, decay, synapse, f"alpha={decay:.6g}, beta={synapse:.6g}")
+    described = f"{_alpha(decay)}, beta={described_decay(synapse)}"
+    cell = _spiking(name, neuron, decay, synapse, described)
     cell = replace(cell, synapse_decay=synapse)
     if neuron._has_rec:
         weight = finite(name, kind, "w_rec", neuron.w_rec)
@@ -171,25 +173,46 @@ def _lif(name: str, neuron: Any) -> Cell:
 
 def _lif_neuron(name: str, neuron: Any) -> Cell:
     kind = "LIFNeuronTorch"
-    time = one_value(name, kind, "tau_mem", neuron.tau_mem, "a layer has one leak")
-    # As rockpool computes it, in float32.
-    factor = torch.exp(-neuron.dt / torch.tensor(time, dtype=torch.float32))
-    decay = checked_decay(name, kind, "exp(-dt / tau_mem)", float(factor))
+    decay = _kept(name, kind, neuron, "tau_mem", neuron.tau_mem)
     bias = squeezed(finite(name, kind, "bias", neuron.bias))
-    cell = replace(_spiking(name, neuron, decay, 1.0, f"alpha={decay:.6g}"), bias=bias)
+    cell = replace(_spiking(name, neuron, decay, 1.0, _alpha(decay)), bias=bias)
     return _counted(name, neuron, cell)
 
 
 def _synapse(name: str, neuron: Any) -> Cell:
     kind = "ExpSynTorch"
     _check_noise(name, kind, neuron)
-    time = one_value(name, kind, "tau", neuron.tau, "a layer has one leak")
-    factor = torch.exp(-neuron.dt / torch.tensor(time, dtype=torch.float32))
-    decay = checked_decay(name, kind, "exp(-dt / tau)", float(factor))
-    return Cell(source=f"rockpool {kind}(beta={decay:.6g})", decay=decay, threshold=None)
+    # It multiplies its input by what it keeps.
+    time = one_value(name, kind, "tau", neuron.tau, "outputs that are compared have one gain")
+    decay = _kept(name, kind, neuron, "tau", time)
+    source = f"rockpool {kind}(beta={described_decay(decay)})"
+    return Cell(source=source, decay=decay, threshold=None)
 
 
-def _spiking(name: str, neuron: Any, decay: float, gain: float, described: str) -> Cell:
+def _kept(name: str, kind: str, neuron: Any, parameter: str, values: Any) -> Decay:
+    """Return the decay of a time constant, as rockpool computes it, in float32."""
+    times = torch.tensor(finite(name, kind, parameter, values), dtype=torch.float32)
+    return checked_decay(name, kind, f"exp(-dt / {parameter})", torch.exp(-neuron.dt / times))
+
+
+def _synapse_decay(name: str, kind: str, neuron: Any) -> Decay:
+    """Return the decay of the synaptic current of each neuron, whose synapses are added up."""
+    values = finite(name, kind, "beta", neuron.beta)
+    if values.ndim == 2:
+        if np.ptp(values, axis=1).any():
+            raise NotExpressible(
+                name, kind, "beta differs between the synapses of a neuron",
+                "one tau_syn for all of them",
+            )
+        values = values[:, 0]
+    return checked_decay(name, kind, "beta", values)
+
+
+def _alpha(decay: Decay) -> str:
+    return f"alpha={described_decay(decay)}"
+
+
+def _spiking(name: str, neuron: Any, decay: Decay, gain: Decay, described: str) -> Cell:
     kind = type(neuron).__name__
     _check_noise(name, kind, neuron)
     threshold = checked_threshold(name, kind, neuron.threshold)

@@ -17,9 +17,11 @@ from ..framework import Framework, imported
 from ..operations import Operation, Pool
 from ..semantics import (
     Cell,
+    Decay,
     Floats,
     checked_decay,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
     squeezed,
@@ -28,7 +30,8 @@ from ..semantics import (
 from ..settings import Options, Settings
 from ..tracing.copies import parts
 from ..tracing.sequences import each_step
-from .modules import checked_module, checked_shape, convert_module
+from .checks import checked_module, checked_shape
+from .modules import convert_module
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["from_sinabs"]
 
 _STEPS = 3
-_LEAK = "a layer has one leak"
 _RANDOM = ("it draws its spikes at random", "samples that are drawn beforehand")
 _OTHERS = {
     "SpikingMaxPooling2dLayer": (
@@ -64,13 +66,13 @@ def from_sinabs(
     ----------
     module : torch.nn.Module
         Linear and convolutional layers, pools and sinabs neurons in one chain, or the ``Network``
-        that ``sinabs.from_torch.from_model`` returns. The states of its neurons are reset.
+        that ``sinabs.from_torch.from_model`` returns. It is read from copies, and stays as it is.
     sample_shape : tuple of int
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
-        What ``forward`` takes, with a batch of 1; its values do not matter. By default zeros of
+        What ``forward`` takes, with a batch of 1; only its shape matters. By default
         ``(1, 3, *sample_shape)``: a batch and its steps. If a layer folds the steps into the
-        batch, as ``IAFSqueeze`` does, zeros of ``(steps, *sample_shape)``.
+        batch, as ``IAFSqueeze`` does, ``(steps, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
 
@@ -91,9 +93,9 @@ def from_sinabs(
     layers, activation, network = (
         imported(f"sinabs.{each}", "sinabs") for each in ("layers", "activation", "network")
     )
-    settings = Settings(**options)
+    module, settings = checked_module(module), Settings.of(options)
     shape = checked_shape(sample_shape)
-    if type(checked_module(module)) is network.Network:
+    if type(module) is network.Network:
         module = module.spiking_model
     if sample is None:
         sample = torch.zeros(*_leading(module, layers), *shape)
@@ -189,17 +191,19 @@ def _sum_pool(name: str, child: Any, framework: Framework) -> list[Operation]:
 
 def _lif(activation: Any, name: str, neuron: Any) -> Cell:
     kind = type(neuron).__name__
-    decay = _decay(name, kind, "alpha_mem", neuron.alpha_mem_calculated)
+    decay = _decay(name, neuron, "alpha_mem", neuron.alpha_mem_calculated)
     synapse = neuron.alpha_syn_calculated
-    synapse = None if synapse is None else _decay(name, kind, "alpha_syn", synapse)
+    synapse = None if synapse is None else _decay(name, neuron, "alpha_syn", synapse)
     # The input is multiplied by the gain. Here the threshold is divided by it instead. A synaptic
     # current decays in the same step in which it gets its input.
-    gain = float(tidy(1 - decay)) if neuron.norm_input else 1.0
-    gain *= 1.0 if synapse is None else synapse
-    if not gain:
+    gain = tidy(1 - decay) if neuron.norm_input else np.ones(())
+    if synapse is not None:
+        gain = gain * synapse
+    if not gain.all():
+        decays = [described_decay(each) for each in (decay, synapse) if each is not None]
         raise ValueError(
-            f"{name} ({kind}): its input is multiplied by 0, since its decays are {decay:g}"
-            + ("" if synapse is None else f" and {synapse:g}")
+            f"{name} ({kind}): its input is multiplied by 0, since its decays are "
+            f"{' and '.join(decays)}"
         )
     cell = Cell(
         source=_described(kind, neuron, decay, synapse), decay=decay, threshold=None,
@@ -215,7 +219,7 @@ def _lif(activation: Any, name: str, neuron: Any) -> Cell:
     return _clipped(cell, low, gain)
 
 
-def _spiking(activation: Any, name: str, neuron: Any, cell: Cell, gain: float) -> Cell:
+def _spiking(activation: Any, name: str, neuron: Any, cell: Cell, gain: Floats) -> Cell:
     kind = type(neuron).__name__
     # The spike_threshold of an ALIF is a state.
     values = getattr(neuron, "b0", neuron.spike_threshold)
@@ -240,7 +244,7 @@ def _spiking(activation: Any, name: str, neuron: Any, cell: Cell, gain: float) -
     return _counted(activation, name, kind, neuron.spike_fn, cell)
 
 
-def _reset_to(name: str, kind: str, cell: Cell, value: float, gain: float) -> Cell:
+def _reset_to(name: str, kind: str, cell: Cell, value: float, gain: Floats) -> Cell:
     """Return the cell with a reset to a value.
 
     sinabs 3.1 adds that value to the membranes of all neurons, in every step. So membranes are
@@ -252,9 +256,11 @@ def _reset_to(name: str, kind: str, cell: Cell, value: float, gain: float) -> Ce
             name, kind, f"reset_value={value:g} is added in every step, behind a synaptic current",
             "MembraneReset(0.0)",
         )
+    start = one_value(
+        name, kind, "reset_value over the gain", -value / gain, "a layer has one v_init"
+    )
     return replace(
-        cell, reset="zero", bias=np.asarray(tidy(cell.decay * value / gain)),
-        v_init=float(tidy(-value / gain)),
+        cell, reset="zero", bias=tidy(cell.decay * value / gain), v_init=float(tidy(start))
     )
 
 
@@ -279,7 +285,7 @@ def _counted(activation: Any, name: str, kind: str, spike: Any, cell: Cell) -> C
     )
 
 
-def _clipped(cell: Cell, low: float, gain: float) -> Cell:
+def _clipped(cell: Cell, low: float, gain: Floats) -> Cell:
     """Return the cell, which is not exact if membranes may reach the lower limit of sinabs."""
     stay = (1 - cell.decay) * (1 if cell.synapse_decay is None else 1 - cell.synapse_decay)
     return cell.unless(
@@ -328,13 +334,16 @@ def _adaptive(activation: Any, name: str, neuron: Any) -> Cell:
     return _lif(activation, name, neuron)
 
 
-def _decay(name: str, kind: str, parameter: str, values: Any) -> float:
-    return checked_decay(name, kind, parameter, one_value(name, kind, parameter, values, _LEAK))
+def _decay(name: str, neuron: Any, parameter: str, values: Any) -> Decay:
+    kind = type(neuron).__name__
+    if neuron.spike_fn is None:  # its input is multiplied by what depends on its decays
+        values = one_value(name, kind, parameter, values, "outputs that are compared have one gain")
+    return checked_decay(name, kind, parameter, values)
 
 
-def _described(kind: str, neuron: Any, decay: float, synapse: float | None) -> str:
-    settings = [f"alpha_mem={decay:.6g}"]
-    settings += [] if synapse is None else [f"alpha_syn={synapse:.6g}"]
+def _described(kind: str, neuron: Any, decay: Decay, synapse: Decay | None) -> str:
+    settings = [f"alpha_mem={described_decay(decay)}"]
+    settings += [] if synapse is None else [f"alpha_syn={described_decay(synapse)}"]
     settings += [f"norm_input={bool(neuron.norm_input)}"]
     for each in (neuron.spike_fn, neuron.reset_fn):
         if each is not None:

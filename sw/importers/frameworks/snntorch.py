@@ -16,7 +16,6 @@ from ..semantics import (
     Cell,
     Decay,
     checked_decay,
-    checked_decays,
     checked_threshold,
     described_decay,
     finite,
@@ -25,8 +24,9 @@ from ..semantics import (
     tidy,
 )
 from ..settings import Options, Settings
+from .checks import check_step, checked_module, checked_shape
 from .layers import operations
-from .modules import check_step, checked_module, checked_shape, convert_module
+from .modules import convert_module
 from .refused import SNNTORCH, refused_types
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def from_snntorch(
         If snnTorch is not installed.
     """
     snntorch = imported("snntorch")
-    settings = Settings(**options)
+    module, settings = checked_module(module), Settings.of(options)
     shape = checked_shape(sample_shape)
     framework = Framework(
         name="snnTorch",
@@ -101,7 +101,7 @@ def from_snntorch(
         ),
         assumed="a spike where mem > threshold, membranes 0 at the start of a sample",
     )
-    return convert_module(checked_module(module), shape, sample, framework, settings)
+    return convert_module(module, shape, sample, framework, settings)
 
 
 def _reset(child: Any) -> None:
@@ -150,10 +150,10 @@ def _state_leaky(name: str, neuron: Any) -> Cell:
             f"{neuron.kernel_truncation_steps}", "kernel_truncation_steps=None",
         )
     # Its membrane keeps exp(-1 / tau) of itself per step, not its beta, which is 1 - 1 / tau.
-    tau = one_value(name, kind, "tau", neuron.tau, "a layer has one leak")
-    decay = checked_decay(name, kind, "exp(-1 / tau)", float(np.exp(-1 / tau)))
+    tau = squeezed(finite(name, kind, "tau", neuron.tau))
+    decay = checked_decay(name, kind, "exp(-1 / tau)", np.exp(-1 / tau))
     _check_output(name, kind, neuron)
-    source = f"snntorch.{kind}(tau={tau:.6g})"
+    source = f"snntorch.{kind}(tau={described_decay(tau)})"
     if not neuron.output:
         return Cell(source=f"{source}, its membrane", decay=decay, threshold=None)
     threshold = squeezed(tidy(checked_threshold(name, kind, neuron.threshold)))
@@ -174,7 +174,7 @@ def _lapicque(name: str, neuron: Any) -> Cell:
         for each in ("C", "time_step")
     )
     # It multiplies its input by time_step / C. Here its threshold is divided by that instead.
-    decay = checked_decays(
+    decay = checked_decay(
         name, kind, "1 - time_step / (R C)", 1 - step / (resistance * capacity)
     )
     return _cell(
@@ -187,7 +187,7 @@ def _lapicque(name: str, neuron: Any) -> Cell:
 def _decay(name: str, kind: str, parameter: str, values: Any) -> Decay:
     # snnTorch 1.0 clamps its decays to 0 .. 1 in every step.
     clamped = np.clip(finite(name, kind, parameter, values), 0, 1)
-    return checked_decays(name, kind, parameter, clamped)
+    return checked_decay(name, kind, parameter, clamped)
 
 
 def _cell(

@@ -14,16 +14,19 @@ from ..framework import Framework, imported
 from ..operations import Neurons, Operation, Scaling, Votes
 from ..semantics import (
     Cell,
+    Decay,
     Floats,
     checked_decay,
     checked_threshold,
+    described_decay,
     finite,
     one_value,
     squeezed,
     tidy,
 )
 from ..settings import Options, Settings
-from .modules import check_step, checked_module, checked_shape, convert_module
+from .checks import check_step, checked_module, checked_shape
+from .modules import convert_module
 from .recurrent import element_wise_recurrent, innermost, linear_recurrent
 from .refused import SPIKINGJELLY, SPIKINGJELLY_RNN, refused_types
 
@@ -70,7 +73,7 @@ def from_spikingjelly(
         imported(f"spikingjelly.activation_based.{each}")
         for each in ("base", "layer", "neuron", "rnn")
     )
-    settings = Settings(**options)
+    module, settings = checked_module(module), Settings.of(options)
     shape = checked_shape(sample_shape)
     framework = Framework(
         name="SpikingJelly",
@@ -99,7 +102,7 @@ def from_spikingjelly(
         nearest="the neurons of the documentation's table, such as IFNode, LIFNode or CUBALIFNode",
         assumed="a spike where v >= v_threshold, reset in the same step",
     )
-    return convert_module(checked_module(module), shape, sample, framework, settings)
+    return convert_module(module, shape, sample, framework, settings)
 
 
 def _modules(package: Any) -> tuple[type, ...]:
@@ -169,8 +172,8 @@ def _online(name: str, neuron: Any) -> Cell:
 def _plif(name: str, neuron: Any) -> Cell:
     # Its learned parameter is w, with 1 / tau = sigmoid(w).
     kind = type(neuron).__name__
-    w = one_value(name, kind, "w", neuron.w, "a layer has one leak")
-    return _leaky(name, kind, neuron, float(1 / (1 + np.exp(-w))))
+    w = squeezed(finite(name, kind, "w", neuron.w))
+    return _leaky(name, kind, neuron, 1 / (1 + np.exp(-w)))
 
 
 def _non_spiking(name: str, neuron: Any) -> Cell:
@@ -216,18 +219,18 @@ def _cuba(name: str, neuron: Any) -> Cell:
             name, kind, "its v_reset is not 0, but its leak is toward 0", "v_reset=0.0 or None"
         )
     decay, synapse = (
-        checked_decay(name, kind, each, float(getattr(neuron, each)))
+        checked_decay(name, kind, each, getattr(neuron, each))
         for each in ("v_decay", "c_decay")
     )
-    described = f"c_decay={synapse:.6g}, v_decay={decay:.6g}, "
+    described = f"c_decay={described_decay(synapse)}, v_decay={described_decay(decay)}, "
     return _cell(name, kind, neuron, decay, 1.0, described, synapse=synapse)
 
 
-def _leaky(name: str, kind: str, neuron: Any, share: float, checked: bool = True) -> Cell:
+def _leaky(name: str, kind: str, neuron: Any, share: Decay, checked: bool = True) -> Cell:
     decay = checked_decay(name, kind, "the decay 1 - 1 / tau", 1.0 - share)
     # With decay_input the step is v = v + (x - v) / tau, so the input is divided by tau too.
-    gain = float(tidy(share)) if neuron.decay_input else 1.0
-    described = f"tau={1 / share:.6g}, decay_input={bool(neuron.decay_input)}, "
+    gain = tidy(share) if neuron.decay_input else np.ones(())
+    described = f"tau={described_decay(1 / share)}, decay_input={bool(neuron.decay_input)}, "
     return _cell(name, kind, neuron, decay, gain, described, checked=checked)
 
 
@@ -235,8 +238,8 @@ def _cell(
     name: str,
     kind: str,
     neuron: Any,
-    decay: float,
-    gain: float,
+    decay: Decay,
+    gain: Decay,
     described: str,
     **rest: Any,
 ) -> Cell:
@@ -265,6 +268,8 @@ def _cell(
         reset=reset,
         reset_timing="same_step",
         compare="ge",
-        v_init=start / gain,
+        v_init=one_value(
+            name, kind, "v over the share of the input", start / gain, "a layer has one v_init"
+        ),
         synapse_decay=rest.get("synapse"),
     )

@@ -11,12 +11,11 @@ from torch.nn.utils import parametrize
 from ...support.errors import NotExpressible
 from ..operations import AdaptivePool, Affine, Conv, Operation, Pad, Pool, Reshape, Scaling, Votes
 from ..semantics import Floats, finite
-from ..tracing.recording import NEAREST, is_brevitas
+from ..tracing.layers import NEAREST, NORMS, is_brevitas
 from .brevitas import quantized_bias, quantized_weight
 
-__all__ = ["NORMS", "kind_of", "torch_operation"]
+__all__ = ["kind_of", "torch_operation"]
 
-NORMS = (nn.modules.batchnorm._BatchNorm,)
 _POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
 _ADAPTIVE = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d,
@@ -24,6 +23,11 @@ _ADAPTIVE = (
 _PADS = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d)
 _OF_THE_SAMPLE = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm)
 _LP_POOLS = (nn.LPPool1d, nn.LPPool2d)
+_ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
+)
+_OF_OUTPUTS = (nn.Softmax, nn.LogSoftmax, nn.Softmax2d)
 _CLOSE = {
     nn.ConvTranspose1d: "Conv1d", nn.ConvTranspose2d: "Conv2d",
     nn.Bilinear: "Linear",
@@ -89,6 +93,19 @@ def _refused(name: str, kind: str, child: nn.Module) -> NotExpressible:
         return NotExpressible(
             name, kind, f"it takes the norm of power {float(child.norm_type):g} of a cell",
             "AvgPool, or MaxPool2d behind the neurons",
+        )
+    if isinstance(child, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        return NotExpressible(name, kind, "there is no layer in it", "the model without it")
+    if isinstance(child, _ACTIVATIONS):
+        return NotExpressible(
+            name, kind, "it is an activation function of real numbers, and layers send spikes here",
+            "spiking neurons in its place, trained or converted (Leaky of snnTorch, IFNode or "
+            "LIFNode of SpikingJelly)",
+        )
+    if isinstance(child, _OF_OUTPUTS):
+        return NotExpressible(
+            name, kind, "no layer of this array computes it",
+            "the model without it: it does not change which output is largest",
         )
     nearest = next((near for each, near in _CLOSE.items() if isinstance(child, each)), NEAREST)
     return NotExpressible(name, kind, "no layer of this array computes it", nearest)

@@ -1,4 +1,4 @@
-"""Operations on maps, as plain convolutions or matrices.
+"""Operations on maps, as one convolution or one matrix.
 
-May import what ``importers`` may, and its operations and semantics.
+May import what ``importers`` may, and its ``operations`` and ``semantics``.
 """

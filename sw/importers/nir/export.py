@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...network import Conv2d, Layer, Leak, Network, Neuron, PixelInput
-from ...network.neurons import plain_leaks
+from ...network.leaks import plain_leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import positive
 from ..framework import imported
@@ -111,9 +111,9 @@ def to_nir(
     edges = list(pairwise(nodes))
     for index, layer in enumerate(network.layers):
         if layer.recurrent is not None:
-            neurons, back = f"layer{index}", f"layer{index}_back"
+            neurons, back, current = f"layer{index}", f"layer{index}_back", f"current{index}"
             nodes[back] = nir.Linear(layer.recurrent.astype(np.float32))
-            edges += [(neurons, back), (back, neurons)]
+            edges += [(neurons, back), (back, current if current in nodes else neurons)]
     graph = nir.NIRGraph(
         nodes, edges, metadata={METADATA: json.dumps(_header(network, dt))}, **_unchecked(nir)
     )

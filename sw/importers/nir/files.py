@@ -14,8 +14,9 @@ from typing import Any
 
 from ...support.errors import FileError, NotExpressible
 from ...support.values import as_array
-from ..foreign import told
 from ..framework import imported
+from .formats import other_format
+from .heaps import check_heaps
 
 __all__ = ["METADATA", "PARAMETERS", "Graph", "Node", "checked_node", "kept_metadata", "read_graph"]
 
@@ -58,7 +59,7 @@ class Node:
     values : mapping of str
         Its parameters by name, without those that are None.
     metadata : mapping of str
-        Notes of other programs.
+        What ``to_nir`` noted, under ``METADATA``; a graph in memory may have notes of others too.
     """
 
     kind: str
@@ -81,7 +82,7 @@ class Graph:
     edges : tuple of (str, str)
         Names of nodes, from and to.
     metadata : mapping of str
-        Notes of other programs.
+        As of a ``Node``.
     """
 
     nodes: Mapping[str, Node | Graph]
@@ -103,6 +104,8 @@ def read_graph(source: Any) -> tuple[Graph, str]:
     ------
     FileError
         If the file does not hold a graph.
+    NotExpressible
+        If a node in memory is None.
     TypeError
         If it is neither a path nor a graph.
     ToolError
@@ -117,11 +120,12 @@ def read_graph(source: Any) -> tuple[Graph, str]:
         raise FileError(f"{path} does not exist; expected a NIR file")
     if os.path.isdir(path):
         raise FileError(f"{path} is a directory; expected a NIR file")
-    other = told(path)
+    other = other_format(path)
     if other is not None:
         raise FileError(other)
     h5py = imported("h5py")
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             graph = _of_group(h5py, file["node"])
         if not isinstance(graph, Graph):
@@ -143,14 +147,19 @@ def _is_graph(source: Any) -> bool:
 def _of_memory(graph: Any) -> Graph:
     """Return a graph of a ``nir.NIRGraph``."""
     nodes = {
-        str(name): _of_memory(node) if _is_graph(node) else _node_of_memory(node)
+        str(name): _of_memory(node) if _is_graph(node) else _node_of_memory(str(name), node)
         for name, node in graph.nodes.items()
     }
     edges = tuple((str(a), str(b)) for a, b in graph.edges)
     return Graph(nodes, edges, _notes(graph))
 
 
-def _node_of_memory(node: Any) -> Node:
+def _node_of_memory(name: str, node: Any) -> Node:
+    if node is None:
+        raise NotExpressible(
+            name, "None", "the program that made the graph left it empty, as it writes no such "
+            "layer", "a model of layers that it writes",
+        )
     kind = type(node).__name__
     fields: dict[str, Any] = {
         name: as_array(name, value) if hasattr(value, "detach") else value  # Norse leaves tensors
@@ -177,29 +186,37 @@ def _notes(node: Any) -> Mapping[str, Any]:
 def _of_group(h5py: Any, group: Any) -> Node | Graph:
     """Return the node or graph of an HDF5 group."""
     kind = _text(group["type"][()])
-    metadata = {}
-    if "metadata" in group:
-        metadata = {name: each[()] for name, each in group["metadata"].items()}
+    metadata = _own_notes(h5py, group)
     if kind == "NIRGraph":
         edges = tuple((_text(a), _text(b)) for a, b in group["edges"][()])
         return Graph(_of_groups(h5py, group["nodes"]), edges, metadata)
-    values = {name: each for name, each in group.items() if name not in ("type", "metadata")}
-    parts = [name for name, each in values.items() if not isinstance(each, h5py.Dataset)]
-    if parts:
-        raise ValueError(f"node {group.name!r} has groups in it: {', '.join(parts)}")
-    return Node(kind, _present({name: _value(each[()]) for name, each in values.items()}), metadata)
+    values = {
+        name: _value(h5py, each) for name, each in group.items()
+        if name not in ("type", "metadata")
+    }
+    return Node(kind, _present(values), metadata)
+
+
+def _own_notes(h5py: Any, group: Any) -> dict[str, Any]:
+    """Return what ``to_nir`` noted; other programs may note what they like."""
+    notes = group.get("metadata")
+    own = notes.get(METADATA) if isinstance(notes, h5py.Group) else None
+    return {METADATA: own[()]} if isinstance(own, h5py.Dataset) else {}
 
 
 def _of_groups(h5py: Any, group: Any, prefix: str = "") -> dict[str, Node | Graph]:
     """Return the nodes in a group; one whose name has a ``/`` is in a group of its own."""
     nodes: dict[str, Node | Graph] = {}
     for name, each in group.items():
-        if "type" in each and isinstance(each["type"], h5py.Dataset):
-            nodes[prefix + name] = _of_group(h5py, each)
-        elif len(each):
-            nodes |= _of_groups(h5py, each, f"{prefix}{name}/")
+        key = prefix + name
+        if not isinstance(each, h5py.Group):
+            raise ValueError(f"{key!r}, among its nodes, is none")
+        if isinstance(each.get("type"), h5py.Dataset):
+            nodes[key] = _of_group(h5py, each)
+        elif all(isinstance(part, h5py.Dataset) for part in each.values()):
+            raise ValueError(f"node {key!r} has no type")
         else:
-            raise ValueError(f"node {prefix + name!r} is empty")
+            nodes |= _of_groups(h5py, each, f"{key}/")
     return nodes
 
 
@@ -209,7 +226,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _value(value: Any) -> Any:
+def _value(h5py: Any, stored: Any) -> Any:
+    """Return the value of a parameter; the name of a group that is in its place."""
+    if not isinstance(stored, h5py.Dataset):
+        return getattr(stored, "name", None)  # a link that leads nowhere has none
+    value = stored[()]
+    if isinstance(value, h5py.Empty):
+        return None
     return value.decode() if isinstance(value, bytes) else value
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...support.errors import NotExpressible
 from .files import Graph, Node
 
-__all__ = ["FIRING", "chained"]
+__all__ = ["FIRING", "INTEGRATORS", "chained"]
 
 FIRING = ("IF", "LIF", "CubaLIF")
+INTEGRATORS = ("LI", "I")
 
 
 def chained(graph: Graph) -> tuple[list[tuple[str, Node]], dict[str, Node]]:
@@ -20,15 +21,15 @@ def chained(graph: Graph) -> tuple[list[tuple[str, Node]], dict[str, Node]]:
     chain : list of (str, Node)
         Names and nodes from the input to the output.
     back : dict of str to Node
-        By the names of neurons, the node of the weights through which their spikes come back to
-        them.
+        By the names of neurons, or of the synaptic current in front of them, the node of the
+        weights through which their spikes come back there.
 
     Raises
     ------
     NotExpressible
         If the nodes are not one chain: with branches, other cycles, several inputs or outputs.
     ValueError
-        If an edge names a node that does not exist.
+        If an edge names a node that does not exist, or two nodes have one name.
     """
     nodes, edges = _flat(graph)
     for a, b in edges:
@@ -47,16 +48,18 @@ def chained(graph: Graph) -> tuple[list[tuple[str, Node]], dict[str, Node]]:
 def _ways_back(
     nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]
 ) -> dict[str, tuple[str, Node]]:
-    """Return, by the names of neurons, the name and the node of the weights from them to
-    themselves."""
+    """Return the name and the node of weights from neurons to themselves, by the name of the node
+    that they lead to: the neurons, or the synaptic current in front of them."""
     back: dict[str, tuple[str, Node]] = {}
     for name, node in nodes.items():
         into = {a for a, b in edges if b == name}
         out = {b for a, b in edges if a == name}
-        if node.kind in ("Linear", "Affine") and len(into) == 1 and into == out:
-            (neurons,) = into
-            if nodes[neurons].kind in FIRING and neurons not in back:
-                back[neurons] = name, node
+        if node.kind not in ("Linear", "Affine") or len(into) != 1 or len(out) != 1:
+            continue
+        (neurons,), (to,) = into, out
+        current = nodes[to].kind in INTEGRATORS and {b for a, b in edges if a == to} == into
+        if nodes[neurons].kind in FIRING and (to == neurons or current) and to not in back:
+            back[to] = name, node
     return back
 
 
@@ -69,9 +72,11 @@ def _flat(graph: Graph, prefix: str = "") -> tuple[dict[str, Node], list[tuple[s
     for key, node in graph.nodes.items():
         name = prefix + key
         if not isinstance(node, Graph):
+            _check_new([name], nodes)
             nodes[name] = node
             continue
         inner, inner_edges = _flat(node, f"{name}.")
+        _check_new(inner, nodes)
         kinds = {f"{name}.{key}": each.kind for key, each in node.nodes.items()}
         first = [each for each, kind in kinds.items() if kind == "Input"]
         last = [each for each, kind in kinds.items() if kind == "Output"]
@@ -87,6 +92,12 @@ def _flat(graph: Graph, prefix: str = "") -> tuple[dict[str, Node], list[tuple[s
         a, b = (prefix + each for each in pair)
         edges.append((exits.get(a, a), entries.get(b, b)))
     return nodes, edges
+
+
+def _check_new(names: Iterable[str], nodes: Mapping[str, Node]) -> None:
+    twice = [name for name in names if name in nodes]
+    if twice:
+        raise ValueError(f"two nodes have the name {twice[0]!r}, one of them in a nested graph")
 
 
 def _chain(
@@ -148,5 +159,6 @@ def _check_acyclic(
         raise NotExpressible(
             firing, nodes[firing].kind,
             f"it is recurrent, through {', '.join(names)}",
-            "neurons whose spikes come back to them through one Linear or Affine node",
+            "neurons whose spikes come back through one Linear or Affine node, to them or to the "
+            "synaptic current right in front of them",
         )

@@ -19,14 +19,14 @@ from ..asking import Missing
 from ..convert import convert
 from ..graph import FloatNetwork, assemble
 from ..operations import Operation
-from ..settings import Options, Settings
+from ..settings import Options, Settings, checked_options
 from .files import METADATA, Graph, Node, kept_metadata, read_graph
 from .graph import chained
 from .late import with_late_spikes
 from .neurons import INTEGRATIONS, Pins
 from .nodes import Reader
-from .recognition import differ, hint, looks_like, question
-from .shapes import check_output, input_shape
+from .recognition import answers, differ, hint, looks, looks_like, question
+from .shapes import check_output, input_asks, input_shape, within_sample
 from .spyx import check_wiring
 from .units import Unit, grouped
 from .writers import PLAIN, WRITERS, Writing
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["from_nir"]
-
-# With these, reading goes on to what else must be asked for. No time constant is shorter than the
-# step, and a reset to v_reset takes any v_reset.
-_STAND_INS = {
-    "dt": 1e-12, "reset": "zero", "reset_timing": "same_step", "cuba_current": "new", "v_init": 0.0,
-}
 
 
 def from_nir(
@@ -78,8 +72,9 @@ def from_nir(
     reset_timing : {"same_step", "next_step"}, optional
         Step of the reset; needed with ``reset="subtract"``.
     cuba_current : {"new", "last"}, optional
-        Needed for a CubaLIF: "new" if the membrane receives the synaptic current that includes the
-        input of this step. With "last" it receives that of the step before, which is refused.
+        Needed for a CubaLIF or CubaLI: "new" if the membrane receives the synaptic current that
+        includes the input of this step. With "last" it receives that of the step before, which is
+        refused.
     v_init : float or {"v_leak", "v_reset"}, optional
         Membrane at the start of a sample, in the graph's units. It is needed only where the graph's
         ``v_leak`` or ``v_reset`` is not 0.
@@ -114,12 +109,12 @@ def from_nir(
     ToolError
         If h5py is not installed, which files are stored with.
     """
+    values = checked_options(options)
     graph, name = read_graph(source)
     kept = kept_metadata(graph, name)
     pins = _checked(Pins(dt, reset, reset_timing, cuba_current, v_init, compare, integration))
     if writer is not None:
         exact_choice("writer", writer, (*WRITERS, PLAIN))
-    values: dict[str, Any] = dict(options)
     if kept:
         if integration not in (None, "euler"):
             raise ValueError(
@@ -153,7 +148,6 @@ def _read(
     if record is not None:
         nodes = list(record.chain(nodes))
     entries = grouped(nodes[1:-1])
-    shape, lead = input_shape(nodes[0], entries, settings)
     units = _units(entries)
     noted = bool(kept) or any(METADATA in unit.node.metadata for unit in units)
     if noted and writer is not None:
@@ -162,12 +156,18 @@ def _read(
             "means"
         )
     _check_threshold_reset(units, pins)
-    if record is None:
-        reader, ops = _by_equations(name, entries, back, pins, ask=not noted and writer is None)
-    else:
-        reader = Reader(pins, Writing(record, units, pins))
-        ops = reader.chain(entries, back)
-    layers = assemble(ops, shape, settings.readout)
+    try:
+        if record is None:
+            reader, ops = _by_equations(name, entries, back, pins, ask=not noted and writer is None)
+        else:
+            writing = Writing(record, units, pins)
+            _check_looks(name, writing, entries, pins)
+            reader = Reader(pins, writing)
+            ops = reader.chain(entries, back)
+    except Missing as error:
+        raise Missing({**input_asks(nodes[0], settings), **error.asks}, error.hint) from None
+    shape, lead = input_shape(nodes[0], entries, settings)
+    layers = assemble(within_sample(ops, lead), shape, settings.readout)
     check_output(nodes[-1], prod(layers[-1].output_shape), lead)
     if record is not None:
         late = [unit.node.kind in record.late for unit in units]
@@ -215,11 +215,8 @@ def _by_equations(
     ask: bool,
 ) -> tuple[Reader, list[Operation]]:
     """Read a chain as NIR's equations have it, unless it looks like one of another meaning."""
-    units = _units(entries)
-    reader, found = Reader(pins), []
-    if ask:
-        names = [entry.name if isinstance(entry, Unit) else entry[0] for entry in entries]
-        found = looks_like(units, names, pins)
+    reader = Reader(pins)
+    found = _looks(entries, pins) if ask else []
     try:
         ops = reader.chain(entries, back)
     except (FileError, NotExpressible):
@@ -234,6 +231,30 @@ def _by_equations(
     if found:
         raise ValueError(question(name, found))
     return reader, ops
+
+
+def _looks(
+    entries: Sequence[tuple[str, Node] | Unit], pins: Pins
+) -> list[tuple[str, str]]:
+    """Return the writers that a chain looks like, and by what."""
+    names = [entry.name if isinstance(entry, Unit) else entry[0] for entry in entries]
+    return looks_like(_units(entries), names, pins)
+
+
+def _check_looks(
+    name: str, writing: Writing, entries: Sequence[tuple[str, Node] | Unit], pins: Pins
+) -> None:
+    """Refuse a file that looks like one of another writer, if it needs an unusual step too."""
+    writer = writing.writer
+    if pins.dt is not None or writing.dt == writer.pins.dt:
+        return
+    found = _looks(entries, pins)
+    if found and writer.name not in dict(found):
+        raise ValueError(
+            f"writer={writer.name!r} does not fit: {name} looks like a file of {looks(found)}: "
+            f"give {answers(found)}, or dt={writing.dt:.6g} too if {writer.release} wrote it with "
+            "that step"
+        )
 
 
 def _means_other(

@@ -25,7 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from ...network import COMPARES, RESET_TIMINGS, RESETS, Leak, Neuron
-from ...network.neurons import Leaks
+from ...network.leaks import Leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
 from ..leaks import factors
@@ -34,7 +34,7 @@ from ..semantics import (
     Cell,
     Decay,
     Floats,
-    checked_decays,
+    checked_decay,
     checked_threshold,
     described_decay,
     finite,
@@ -44,12 +44,13 @@ from ..semantics import (
     tidy,
 )
 from .files import METADATA, Node, kept_metadata
-from .units import Unit
+from .units import Unit, unbatched
 
 __all__ = ["INTEGRATIONS", "NeuronNode", "Pins"]
 
 INTEGRATIONS = ("euler", "exponential")
 
+_GAIN_LOW = 1e-30  # beyond it, thresholds over gains may leave the range of numbers
 _ROUNDING = 1e-6  # relative: a time constant in float32 may be that much shorter than dt
 
 
@@ -168,7 +169,13 @@ class NeuronNode:
         if gain.ndim:
             before = [Scaling(name, kind, gain, np.zeros(()))]
             if recurrent is not None:
-                recurrent, recurrent_bias = gain[:, None] * recurrent, gain * recurrent_bias
+                gains = gain.reshape(-1)
+                if len(recurrent) != len(gains):
+                    raise ValueError(
+                        f"{name} ({kind}): its recurrent weight must be "
+                        f"{(len(gains), len(gains))}, not {recurrent.shape}"
+                    )
+                recurrent, recurrent_bias = gains[:, None] * recurrent, gains * recurrent_bias
             gain = np.ones(())
         origin = np.zeros(())
         threshold: Floats | None = None
@@ -209,7 +216,7 @@ class NeuronNode:
         )
 
     def _values(self, parameter: str) -> Floats:
-        return _unbatched(
+        return unbatched(
             finite(self._name, self._kind, parameter, self._node.values[parameter])
         )
 
@@ -231,7 +238,14 @@ class NeuronNode:
         decay, gain = self._integrated(name, node, tau, "r")
         for key, value in (("leak", decay), ("synapse_leak", synapse_decay)):
             _check_kept_leak(name, kind, key, self._kept, value)
-        return decay, synapse_decay, squeezed(tidy(gain * synapse_gain))
+        gain = squeezed(tidy(gain * synapse_gain))
+        if not (gain.min() >= _GAIN_LOW and gain.max() <= 1 / _GAIN_LOW):
+            raise ValueError(
+                f"{name} ({kind}): a step multiplies its input by {gain.min():g} to "
+                f"{gain.max():g}, too far from 1 to compute with: check dt = {self._pins.dt:g} and "
+                "the unit of its time constants"
+            )
+        return decay, synapse_decay, gain
 
     def _integrator(self, name: str, node: Node) -> tuple[Decay, Floats]:
         """Return decay and gain of the LI or I in front, which is the synaptic current."""
@@ -254,9 +268,7 @@ class NeuronNode:
             factor = _positive(name, node, gain)
         if tau is None:
             return 1.0, factor * dt
-        values = shared(_unbatched(finite(name, node.kind, tau, node.values[tau])))
-        if not values.size:
-            raise ValueError(f"{name} ({node.kind}): {tau} is empty")
+        values = shared(unbatched(finite(name, node.kind, tau, node.values[tau])))
         exponential = self._pins.integration == "exponential"
         if exponential and not values.min() > 0:
             raise ValueError(
@@ -269,7 +281,7 @@ class NeuronNode:
             )
         rule = f"exp(-dt / {tau})" if exponential else f"1 - dt / {tau}"
         share: Floats = -np.expm1(-dt / values) if exponential else np.minimum(dt / values, 1.0)
-        return checked_decays(name, node.kind, f"the decay {rule}", 1.0 - share), factor * share
+        return checked_decay(name, node.kind, f"the decay {rule}", 1.0 - share), factor * share
 
     def _check_current(self) -> None:
         if self._pins.cuba_current == "last":
@@ -295,7 +307,7 @@ class NeuronNode:
     def _spiking(self) -> tuple[Floats, Floats]:
         """Return the value that the membrane is counted from, and the threshold above it."""
         if self._unit.threshold is not None:
-            return np.zeros(()), _unbatched(self._unit.threshold)
+            return np.zeros(()), unbatched(self._unit.threshold)
         name, kind, reset = self._name, self._kind, self._pins.reset
         # v_reset is optional in NIR.
         origin = np.zeros(())
@@ -328,18 +340,11 @@ def _described(kind: str, decay: Decay, synapse_decay: Decay | None) -> str:
 
 
 def _positive(name: str, node: Node, parameter: str) -> Floats:
-    values = _unbatched(finite(name, node.kind, parameter, node.values[parameter]))
-    if values.size and values.min() <= 0:
+    values = unbatched(finite(name, node.kind, parameter, node.values[parameter]))
+    if values.min() <= 0:
         raise ValueError(
             f"{name} ({node.kind}): {parameter} must be positive, not {values.min():.6g}"
         )
-    return values
-
-
-def _unbatched(values: Floats) -> Floats:
-    """Return parameters without leading axes of 1, which some writers leave for the batch."""
-    while values.ndim > 1 and values.shape[0] == 1:
-        values = values[0]
     return values
 
 

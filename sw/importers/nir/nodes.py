@@ -9,18 +9,19 @@ import numpy as np
 
 from ...support.errors import NotExpressible
 from ..asking import Missing
-from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling, Shape
+from ..operations import Affine, Conv, Operation, Pool, Reshape, Scaling
 from ..semantics import Floats, finite
 from .files import PARAMETERS, Node, checked_node
 from .neurons import NeuronNode, Pins
-from .units import Unit
+from .sizes import pool_sizes, sizes
+from .units import Unit, unbatched
 from .writers import Writing
 
 __all__ = ["Reader"]
 
 _KNOWN = (
-    "Affine, Linear, Conv1d, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, LI, CubaLIF, "
-    "CubaLI"
+    "Affine, Linear, Conv1d, Conv2d, Scale, Flatten, SumPool2d, AvgPool2d, IF, LIF, I, LI, "
+    "CubaLIF, CubaLI"
 )
 
 
@@ -80,7 +81,7 @@ class Reader:
         entries : sequence of (str, Node) or Unit
             The chain, without Input and Output.
         back : mapping of str to Node
-            By the names of neurons, the weights through which their spikes come back to them.
+            The weights through which spikes come back, as ``chained`` returns them.
 
         Raises
         ------
@@ -101,11 +102,19 @@ class Reader:
             if not isinstance(entry, Unit):
                 operations += _operations(*entry)
                 continue
-            operations += neurons[entry.name].operations(self._back(entry.name, back))
+            operations += neurons[entry.name].operations(self._back(entry, back))
         return operations
 
-    def _back(self, name: str, back: Mapping[str, Node]) -> Affine | None:
+    def _back(self, unit: Unit, back: Mapping[str, Node]) -> Affine | None:
         """Return the weights through which the spikes of some neurons come back to them."""
+        name = unit.name
+        if unit.synapse is not None:
+            if name in back:
+                raise NotExpressible(
+                    name, unit.kind, "its spikes come back behind its synaptic current, "
+                    f"{unit.synapse[0]}", f"spikes that come back to {unit.synapse[0]}",
+                )
+            name = unit.synapse[0]
         if name not in back:
             return None
         self._recurrent = True
@@ -159,7 +168,7 @@ def _affine(name: str, kind: str, node: Node) -> list[Operation]:
 def _bias(name: str, kind: str, values: Any, outputs: int) -> Floats:
     if values is None:
         return np.zeros(outputs)
-    bias = finite(name, kind, "bias", values)
+    bias = unbatched(finite(name, kind, "bias", values))
     if bias.size == 1:
         return np.full(outputs, bias.reshape(-1)[0])
     if bias.shape != (outputs,):
@@ -174,7 +183,8 @@ def _scale(name: str, kind: str, node: Node) -> list[Operation]:
 
 
 def _flatten(name: str, kind: str, node: Node) -> list[Operation]:
-    return [Reshape(name, kind, _number(node, "start_dim"), _number(node, "end_dim"))]
+    (start,), (end,) = (sizes(name, node, each, 1, -8, 8) for each in ("start_dim", "end_dim"))
+    return [Reshape(name, kind, start, end)]
 
 
 def _conv(name: str, kind: str, node: Node) -> list[Operation]:
@@ -184,29 +194,14 @@ def _conv(name: str, kind: str, node: Node) -> list[Operation]:
         kernel = "k" if axes == 1 else "kh, kw"
         raise ValueError(f"{name} ({kind}): weight must be (out, in, {kernel}), not {weight.shape}")
     bias = _bias(name, kind, node.get("bias"), len(weight))
-    stride, dilation = (_sizes(node.values[each], axes) for each in ("stride", "dilation"))
+    stride, dilation = sizes(name, node, "stride", axes), sizes(name, node, "dilation", axes, 1, 64)
     padding = node.values["padding"]
-    padding = padding if isinstance(padding, str) else _sizes(padding, axes)
-    return [Conv(name, kind, weight, bias, stride, padding, dilation, _number(node, "groups"))]
+    if not isinstance(padding, str):
+        padding = sizes(name, node, "padding", axes, low=0)
+    (groups,) = sizes(name, node, "groups", 1, high=1 << 16)
+    return [Conv(name, kind, weight, bias, stride, padding, dilation, groups)]
 
 
 def _pool(name: str, kind: str, node: Node) -> list[Operation]:
     mode = "sum" if kind == "SumPool2d" else "average"
-    size, stride, padding = (
-        _sizes(node.values[each], 2) for each in ("kernel_size", "stride", "padding")
-    )
-    return [Pool(name, kind, mode, size, stride, padding)]
-
-
-def _number(node: Node, parameter: str) -> int:
-    (number,) = _sizes(node.values[parameter], 1)
-    return number
-
-
-def _sizes(value: Any, axes: int) -> Shape:
-    """Return an integer for each axis, of one for all or one for each."""
-    array = np.asarray(value).reshape(-1)
-    if array.size not in (1, axes) or array.dtype.kind not in "iu":
-        numbers = "one integer" if axes == 1 else "one or two integers"
-        raise ValueError(f"a window, stride, padding or number must be {numbers}, not {value!r}")
-    return tuple(int(each) for each in np.broadcast_to(array, (axes,)))
+    return [Pool(name, kind, mode, *pool_sizes(name, node))]

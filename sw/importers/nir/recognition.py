@@ -18,7 +18,7 @@ from .neurons import Pins
 from .units import Unit
 from .writers import PLAIN, WRITERS, implied_steps
 
-__all__ = ["differ", "hint", "looks_like", "question"]
+__all__ = ["answers", "differ", "hint", "looks", "looks_like", "question"]
 
 _CLOSE = 1e-3
 _TINY = 1e-4  # seconds: time constants below it are those of Norse, a thousandth of what it means
@@ -41,8 +41,7 @@ def looks_like(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> list[
     """
     found = []
     for name, look in _LOOKS.items():
-        kinds = {unit.node.kind for unit in units}
-        kinds |= {unit.synapse[1].kind for unit in units if unit.synapse is not None}
+        kinds = {node.kind for unit in units for _, node in unit.nodes}
         if kinds and kinds <= set(WRITERS[name].kinds):
             why = look(units, names, pins)
             if why:
@@ -60,13 +59,21 @@ def hint(found: Sequence[tuple[str, str]]) -> str:
 
 def question(name: str, found: Sequence[tuple[str, str]]) -> str:
     """Return the question that a caller answers with ``writer=``."""
-    looks = " or ".join(f"{WRITERS[each].release} ({why})" for each, why in found)
-    answers = " or ".join(f"writer={each!r}" for each, _ in found)
     return (
-        f"{name} looks like a file of {looks}, which runs its networks otherwise than NIR's "
-        f"equations say: give {answers} to read it so, or writer={PLAIN!r} for the equations as "
-        "they are"
+        f"{name} looks like a file of {looks(found)}, which runs its networks otherwise than NIR's "
+        f"equations say: give {answers(found)} to read it so, or writer={PLAIN!r} for the "
+        "equations as they are"
     )
+
+
+def looks(found: Sequence[tuple[str, str]]) -> str:
+    """Return the writers that a file looks like, and by what, in words."""
+    return " or ".join(f"{WRITERS[each].release} ({why})" for each, why in found)
+
+
+def answers(found: Sequence[tuple[str, str]]) -> str:
+    """Return the arguments that name these writers."""
+    return " or ".join(f"writer={each!r}" for each, _ in found)
 
 
 def differ(ours: Sequence[Operation], others: Sequence[Operation]) -> bool:
@@ -100,13 +107,9 @@ def _same(one: Floats | float | None, other: Floats | float | None) -> bool:
 
 def _parameters(units: Sequence[Unit], parameter: str) -> Floats:
     """Return all values of a parameter, wherever nodes have it."""
-    nodes = [
-        each for unit in units
-        for each in (*(() if unit.synapse is None else (unit.synapse,)), (unit.name, unit.node))
-    ]
     arrays = [
         finite(name, node.kind, parameter, node.values[parameter]).reshape(-1)
-        for name, node in nodes if node.get(parameter) is not None
+        for unit in units for name, node in unit.nodes if node.get(parameter) is not None
     ]
     return np.concatenate(arrays) if arrays else np.zeros(0)
 
@@ -136,10 +139,7 @@ def _one_step(writer: str, units: Sequence[Unit], pins: Pins) -> float | None:
     assert usual is not None
     # One time constant implies some step in any case; several agree only if they were so made.
     several = bool(taus.size) and taus.max() / taus.min() - 1 > _CLOSE
-    try:
-        near = abs(step / float(usual) - 1) < _CLOSE
-    except (TypeError, ValueError, ZeroDivisionError):
-        near = False  # a dt that is no number is refused elsewhere
+    near = abs(step / usual - 1) < _CLOSE
     return step if near or several else None
 
 
@@ -176,19 +176,13 @@ def _norse(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> str:
     return f"single values of tau, {taus.min():.4g} s at least, and r = 1"
 
 
-def _ratio(writer: str, units: Sequence[Unit]) -> bool:
-    """Whether parameters were made for steps of 1e-4 and a gain of 1."""
-    steps = implied_steps(WRITERS[writer], units)
-    ones = (_parameters(units, "r") == 1).all()
-    return bool(
-        steps.size and not ones and np.isfinite(steps).all()
-        and (np.abs(steps / 1e-4 - 1) < _CLOSE).all()
-    )
-
-
 def _snntorch(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> str:
-    made = _ratio("snntorch", units) and not _parameters(units, "v_reset").any()
-    return "r = tau / 1e-4" if made else ""
+    # Made for steps of 1e-4 and a gain of 1.
+    steps = implied_steps(WRITERS["snntorch"], units)
+    if not steps.size or not (np.abs(steps / 1e-4 - 1) < _CLOSE).all():
+        return ""
+    plain = (_parameters(units, "r") == 1).all() or _parameters(units, "v_reset").any()
+    return "" if plain else "r = tau / 1e-4"
 
 
 def _spikingjelly(units: Sequence[Unit], names: Sequence[str], pins: Pins) -> str:

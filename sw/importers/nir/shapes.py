@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from ..operations import Shape
+from ...support.immutable import SIZE_HIGH
+from ...support.values import exact_integers
+from ..asking import Missing
+from ..operations import Operation, Reshape, Shape
 from ..settings import Settings
-from .files import Node
+from .files import Node, checked_node
 from .units import Unit
 
-__all__ = ["check_output", "input_shape"]
+__all__ = ["check_output", "input_asks", "input_shape", "within_sample"]
+
+
+def input_asks(first: tuple[str, Node], settings: Settings) -> dict[str, str]:
+    """Return what must be given for an Input without a shape, by the name of the option."""
+    name, node = first
+    if settings.input is not None or node.get("shape") is not None:
+        return {}
+    return {
+        "input": f"input must be given: {name} (Input) has no shape; stablespike.SpikeInput((...)) "
+        "or a PixelInput"
+    }
 
 
 def input_shape(
@@ -38,35 +53,46 @@ def input_shape(
 
     Raises
     ------
-    ValueError
-        If there is no shape, or none of a sample.
+    Missing
+        If there is no shape.
+    TypeError, ValueError
+        If it is none of a sample.
     """
-    name, node = first
-    values = node.get("shape")
-    full = () if values is None else tuple(int(size) for size in np.ravel(values))
+    name, full = first[0], _shape(*first)
     if settings.input is not None:
-        return settings.input.shape, _lead(full, settings.input.size)
-    if values is None:
-        raise ValueError(
-            f"{name} (Input) has no shape: give input=stablespike.SpikeInput((...)) or a PixelInput"
-        )
+        return settings.input.shape, _lead(full or (), settings.input.size)
+    if full is None:
+        raise Missing(input_asks(first, settings))
     if not full or min(full) < 1:
         raise ValueError(f"{name} (Input) has the shape {full}: give input=")
     axes = _axes(full, behind)
     return full[len(full) - axes :], full[: len(full) - axes]
 
 
+def _shape(name: str, node: Node) -> Shape | None:
+    """Return the shape of an Input or Output, None if it has none."""
+    values = checked_node(name, node).get("shape")
+    if values is None:
+        return None
+    sizes = exact_integers(f"{name} ({node.kind}) shape", values, -SIZE_HIGH, SIZE_HIGH)
+    return tuple(sizes.reshape(-1).tolist())
+
+
 def _axes(shape: Shape, behind: Sequence[tuple[str, Node] | Unit]) -> int:
     """Return how many of the last axes are those of a sample, as the weights behind have it."""
+    flattened = False
     for entry in behind:
         if isinstance(entry, Unit):
             break
         _, node = entry
+        flattened = flattened or node.kind == "Flatten"
         weight = np.shape(node.get("weight"))
         if node.kind in ("Affine", "Linear") and len(weight) == 2:
             fitting = [n for n in range(1, len(shape) + 1) if prod(shape[-n:]) == weight[1]]
             if fitting:
-                return 3 if 3 in fitting else fitting[0]  # three axes are a map
+                # Three axes are a map, if it is flattened or must be.
+                a_map = 3 in fitting and (flattened or fitting[0] > 1)
+                return 3 if a_map else fitting[0]
             break
         if node.kind in ("Conv2d", "SumPool2d", "AvgPool2d"):
             return min(len(shape), 3)
@@ -77,6 +103,19 @@ def _axes(shape: Shape, behind: Sequence[tuple[str, Node] | Unit]) -> int:
     while axes > 1 and axes != 3 and shape[-axes] == 1:
         axes -= 1
     return axes
+
+
+def within_sample(ops: Sequence[Operation], lead: Shape | None) -> list[Operation]:
+    """Return operations of which those that flatten axes count them from the sample's first, and
+    not from those in front of the input."""
+    axes = len(lead or ())
+    return [
+        replace(
+            op, start=max(op.start - axes, 0),
+            end=op.end if op.end < 0 else max(op.end - axes, 0),
+        ) if axes and isinstance(op, Reshape) and op.start >= 0 else op
+        for op in ops
+    ]
 
 
 def _lead(shape: Shape, size: int) -> Shape | None:
@@ -104,11 +143,9 @@ def check_output(last: tuple[str, Node], neurons: int, lead: Shape | None) -> No
     ValueError
         If they differ.
     """
-    name, node = last
-    values = node.get("shape")
-    if values is None:
+    name, shape = last[0], _shape(*last)
+    if shape is None:
         return
-    shape = tuple(int(size) for size in np.ravel(values))
     found = _lead(shape, neurons)
     # Axes of 1 may be counted to either part.
     several = None if found is None else [size for size in found if size != 1]

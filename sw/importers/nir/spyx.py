@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 
 from ...support.errors import NotExpressible
 from ..semantics import finite
-from .files import Graph, Node
+from .files import Graph, Node, checked_node
+from .sizes import pool_sizes
 
 __all__ = ["check_wiring", "spyx_chain", "spyx_graph"]
 
@@ -28,10 +30,10 @@ def spyx_graph(graph: Graph) -> Graph:
         If its writer has left out a layer, as the numbers in the names show.
     """
     found = {int(each[1]) for name in graph.nodes if (each := _LAYER.fullmatch(name))}
-    missing = sorted(set(range(max(found, default=-1) + 1)) - found)
-    if missing:
+    first = next(number for number in count() if number not in found)
+    if first <= max(found, default=-1):
         raise NotExpressible(
-            f"layer_{missing[0]}", "unknown", "spyx's writer leaves out layers that it does not "
+            f"layer_{first}", "unknown", "spyx's writer leaves out layers that it does not "
             "know, such as ALIF, LI and dropout; this one is not in the file",
             "a model without them, written again",
         )
@@ -109,11 +111,8 @@ def spyx_chain(chain: Sequence[tuple[str, Node]]) -> Sequence[tuple[str, Node]]:
 
 
 def _pooled(name: str, node: Node, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    size, stride, padding = (
-        np.broadcast_to(np.ravel(node.values[each]).astype(int), 2)
-        for each in ("kernel_size", "stride", "padding")
-    )
-    if padding.any():
+    size, stride, padding = pool_sizes(name, node)
+    if any(padding):
         raise NotExpressible(
             name, node.kind, "spyx writes the padding of both sides together as that of each",
             "padding='VALID'",
@@ -127,7 +126,7 @@ def _pooled(name: str, node: Node, shape: tuple[int, ...] | None) -> tuple[int, 
 
 
 def _channels_first(name: str, node: Node, shape: tuple[int, ...]) -> Node:
-    weight = finite(name, node.kind, "weight", node.values["weight"])
+    weight = finite(name, node.kind, "weight", checked_node(name, node).values["weight"])
     channels, rows, columns = shape
     if weight.ndim != 2 or weight.shape[1] != channels * rows * columns:
         return node  # refused where weights and shapes are compared

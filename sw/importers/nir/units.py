@@ -15,12 +15,11 @@ import numpy as np
 from ...support.errors import NotExpressible
 from ..semantics import Floats, checked_threshold, finite
 from .files import Node, checked_node
-from .graph import FIRING
+from .graph import FIRING, INTEGRATORS
 
-__all__ = ["MEMBRANES", "Unit", "grouped"]
+__all__ = ["Unit", "grouped", "unbatched"]
 
-MEMBRANES = (*FIRING, "LI", "I", "CubaLI")
-_INTEGRATORS = ("LI", "I")
+_MEMBRANES = (*FIRING, *INTEGRATORS, "CubaLI")
 _PARAMETERS = (
     "r", "tau", "tau_mem", "tau_syn", "v_leak", "v_reset", "v_threshold", "w_in",
 )
@@ -49,11 +48,16 @@ class Unit:
     threshold: Floats | None = None
 
     @property
+    def nodes(self) -> list[tuple[str, Node]]:
+        """Names and nodes of its states: the synaptic current, if it has one of its own, and the
+        membrane."""
+        own = (self.name, self.node)
+        return [own] if self.synapse is None else [self.synapse, own]
+
+    @property
     def kind(self) -> str:
         """Its types, for messages."""
-        kinds = [self.node.kind]
-        if self.synapse is not None:
-            kinds.insert(0, self.synapse[1].kind)
+        kinds = [node.kind for _, node in self.nodes]
         return " + ".join([*kinds, *(() if self.threshold is None else ("Threshold",))])
 
     @property
@@ -63,22 +67,24 @@ class Unit:
         Raises
         ------
         ValueError
-            If there are parameters of different sizes.
+            If there are parameters of different shapes, or an empty one.
         """
-        nodes = [self.node, *(() if self.synapse is None else self.synapse[1:])]
-        sizes = [
-            (each, prod(np.shape(node.get(each))))
-            for node in nodes for each in _PARAMETERS if node.get(each) is not None
+        shapes = [
+            (each, _unbatched(np.shape(node.get(each))))
+            for _, node in self.nodes for each in _PARAMETERS if node.get(each) is not None
         ]
         if self.threshold is not None:
-            sizes.append(("threshold", self.threshold.size))
-        several = [(each, size) for each, size in sizes if size > 1]
-        if len({size for _, size in several}) > 1:
-            counts = ", ".join(f"{size} of {each}" for each, size in several)
+            shapes.append(("threshold", _unbatched(self.threshold.shape)))
+        empty = [each for each, shape in shapes if not prod(shape)]
+        if empty:
+            raise ValueError(f"{self.name} ({self.kind}): {empty[0]} is empty")
+        several = [(each, shape) for each, shape in shapes if prod(shape) > 1]
+        if len({shape for _, shape in several}) > 1:
+            found = ", ".join(f"{shape} of {each}" for each, shape in several)
             raise ValueError(
-                f"{self.name} ({self.kind}): its parameters are of different sizes: {counts}"
+                f"{self.name} ({self.kind}): its parameters are of different shapes: {found}"
             )
-        return several[0][1] if several else None
+        return prod(several[0][1]) if several else None
 
     @property
     def fires(self) -> bool:
@@ -105,12 +111,12 @@ def grouped(chain: Sequence[tuple[str, Node]]) -> list[tuple[str, Node] | Unit]:
         if node.kind == "Threshold":
             before = "nothing" if not at else f"{chain[at - 1][0]} ({chain[at - 1][1].kind})"
             raise NotExpressible(name, "Threshold", f"it follows {before}", _WHERE)
-        if node.kind not in MEMBRANES:
+        if node.kind not in _MEMBRANES:
             entries.append((name, node))
             at += 1
             continue
         synapse, after = None, _behind_scales(chain, at)
-        if node.kind in _INTEGRATORS and _kind(chain, after) in MEMBRANES:
+        if node.kind in INTEGRATORS and _kind(chain, after) in _MEMBRANES:
             # A scaling is linear, so it may as well come before the current.
             entries += chain[at + 1 : after]
             synapse, at = (name, checked_node(name, node)), after
@@ -120,10 +126,21 @@ def grouped(chain: Sequence[tuple[str, Node]]) -> list[tuple[str, Node] | Unit]:
         if unit.node.kind not in FIRING and _kind(chain, after) == "Threshold":
             threshold = _threshold(chain[at + 1 : after], *chain[after])
             unit, at = Unit(unit.name, unit.node, synapse, threshold), after
-        _ = unit.size  # refuses parameters of different sizes
+        _ = unit.size  # refuses parameters of different shapes
         entries.append(unit)
         at += 1
     return entries
+
+
+def unbatched(values: Floats) -> Floats:
+    """Return parameters without leading axes of 1, which some writers leave for the batch."""
+    return values.reshape(_unbatched(values.shape))
+
+
+def _unbatched(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 def _kind(chain: Sequence[tuple[str, Node]], at: int) -> str:
@@ -142,7 +159,7 @@ def _check_states(unit: Unit, chain: Sequence[tuple[str, Node]], after: int) -> 
     """Refuse more states than a membrane and a synaptic current."""
     if unit.synapse is not None and unit.node.kind.startswith("Cuba"):
         states = f"{unit.synapse[0]} ({unit.synapse[1].kind}) is in front of its own current"
-    elif unit.node.kind not in FIRING and _kind(chain, after) in MEMBRANES:
+    elif unit.node.kind not in FIRING and _kind(chain, after) in _MEMBRANES:
         states = f"its membrane goes on to {chain[after][0]} ({chain[after][1].kind})"
     else:
         return

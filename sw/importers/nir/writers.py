@@ -30,6 +30,7 @@ PLAIN = "plain"
 
 Chain = Sequence[tuple[str, Node]]
 
+_STEPS_LOW = 0.05  # steps; 2e-9 of a membrane is left after one
 _CLOSE = 1e-3  # relative: 1 - beta has lost digits in float32
 
 
@@ -117,7 +118,7 @@ class Writing:
         self._check_given(units)
 
     def _check_kinds(self, unit: Unit) -> None:
-        for name, node in _members(unit):
+        for name, node in unit.nodes:
             if node.kind not in self.writer.kinds:
                 raise NotExpressible(
                     name, node.kind, f"{self.writer.release} does not write it",
@@ -158,7 +159,13 @@ class Writing:
             )
         if abs(low / asked - 1) < _CLOSE:
             return asked
-        if given is not None or "dt" not in writer.free:
+        if "dt" not in writer.free:
+            raise ValueError(
+                f"writer={writer.name!r} does not fit: the parameters of its neurons imply a step "
+                f"of {low:.6g}, and {writer.release} writes with {own:g}; writer={PLAIN!r} takes "
+                "them as they are"
+            )
+        if given is not None:
             raise ValueError(
                 f"dt must be {low:.6g}, which the parameters imply if {writer.release} wrote them, "
                 f"not {asked:g}"
@@ -197,17 +204,13 @@ class Writing:
         return lines
 
 
-def _members(unit: Unit) -> list[tuple[str, Node]]:
-    """Return names and nodes of a layer of neurons."""
-    return [*(() if unit.synapse is None else (unit.synapse,)), (unit.name, unit.node)]
-
-
 def implied_steps(writer: Writer, units: Sequence[Unit]) -> Floats:
     """Return the lengths of a step that the parameters of a writer's nodes imply."""
-    found = [
-        writer.implied(name, node)
-        for unit in units for name, node in _members(unit) if node.kind in writer.kinds
-    ]
+    with np.errstate(all="ignore"):  # what no step can imply is seen by its value
+        found = [
+            writer.implied(name, node)
+            for unit in units for name, node in unit.nodes if node.kind in writer.kinds
+        ]
     arrays = [each.reshape(-1) for each in found if each is not None]
     return np.concatenate(arrays) if arrays else np.zeros(0)
 
@@ -311,6 +314,11 @@ def _spyx(name: str, node: Node, dt: float) -> Node:
 
 def _sinabs(name: str, node: Node, dt: float) -> Node:
     _expect(name, node, "sinabs", r=1.0, v_leak=0.0, v_reset=0.0)
+    if node.kind != "IF" and _value(name, node, "tau").min() < _STEPS_LOW:
+        raise ValueError(
+            f"{name} ({node.kind}): tau is {_value(name, node, 'tau').min():g}, and sinabs writes "
+            "it in steps, in which that is no memory at all: another program wrote it, in seconds"
+        )
     return node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -14,7 +15,8 @@ from ...support.errors import NotExpressible
 from ..framework import Framework
 from ..operations import Shape
 from .copies import parameter_dtype, undisturbed
-from .recording import EACH_STEP, SAMPLE, Recorder
+from .layers import EACH_STEP, NORMS
+from .recording import SAMPLE, Recorder
 
 __all__ = ["Calls", "Recorded", "Uncallable", "record"]
 
@@ -22,6 +24,9 @@ _TAKEN = (
     "(1, *sample_shape), or (steps, 1, *sample_shape) if it loops over steps",
     "(1, steps, *sample_shape), or (steps, *sample_shape) if it folds the steps into the batch",
 )
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Uncallable(ValueError):  # noqa: N818 (what the module is)
@@ -114,23 +119,69 @@ def record(
         If it cannot be called.
     """
     leading = _leading(sample, shape, framework.step_axis)
-    recorder = Recorder(module, framework.is_layer, framework.fires, legal)
-    try:
-        with undisturbed():
-            returned = recorder.called(module, (*leading, *shape), parameter_dtype(module))
-    except NotExpressible:
-        raise
-    except Exception as error:  # whatever the model raises
-        raise Uncallable(
-            f"the module cannot be called with one sample of {(*leading, *shape)} "
-            f"({type(error).__name__}: {error}); give sample=, what its forward takes: "
-            f"{_TAKEN[framework.step_axis]}; snnTorch neurons in a Sequential need "
-            "init_hidden=True"
-        ) from error
+    recorder, returned = _called(module, (*leading, *shape), framework, legal)
     order = _order(recorder)
     _check_random(recorder, order, framework)
     calls = _calls(recorder, order, leading, framework)
     return Recorded(recorder, order, calls, framework.output(returned))
+
+
+def _called(
+    module: nn.Module, shape: Shape, framework: Framework, legal: Any
+) -> tuple[Recorder, Any]:
+    """Call a module with random numbers; with legal values of the input, if it takes no others."""
+    errors: list[Exception] = []
+    for drawn in (False, True):
+        recorder = Recorder(module, framework.is_layer, framework.fires, legal)
+        try:
+            with undisturbed():
+                dtype = parameter_dtype(module)
+                values = legal(shape).to(dtype) if drawn else None
+                return recorder, recorder.called(module, shape, dtype, values)
+        except NotExpressible:
+            raise
+        except Exception as error:  # whatever the model raises
+            errors.append(error)
+            framework.reset_all(module)
+    last = errors[-1]
+    raise Uncallable(
+        f"the module cannot be called with one sample of {shape} ({_text(last)}); "
+        f"{_next_step(module, last, framework)}"
+    ) from last
+
+
+def _text(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _next_step(module: nn.Module, error: Exception, framework: Framework) -> str:
+    """Return what helps where a module cannot be called."""
+    kind = type(module)
+    if kind.forward is nn.Module.forward and "forward" not in vars(module):
+        return "it has no forward: put its layers into a torch.nn.Sequential, or write one"
+    try:
+        needed = [
+            each.name for each in inspect.signature(module.forward).parameters.values()
+            if each.default is each.empty and each.kind in _BY_PLACE
+        ]
+    except (TypeError, ValueError):  # it has no signature
+        needed = []
+    if len(needed) > 1:
+        return (
+            f"its forward needs {', '.join(needed[1:])} besides {needed[0]}: give them defaults, "
+            "or a module whose forward takes the sample alone and calls this one"
+        )
+    hint = (
+        "check sample_shape, the shape of one sample without batch and steps, or give sample=, "
+        f"what its forward takes: {_TAKEN[framework.step_axis]}"
+    )
+    if "tuple" in str(error) and framework.name == "snnTorch":
+        hint += (
+            "; snnTorch neurons in a Sequential need init_hidden=True, and output=True in the last "
+            "only"
+        )
+    return hint
 
 
 def _leading(sample: Any, shape: Shape, step_axis: int) -> Shape:
@@ -139,7 +190,13 @@ def _leading(sample: Any, shape: Shape, step_axis: int) -> Shape:
     if sample is None:
         return (1,)
     # Only the shape matters, so the sample may be on any device.
-    given = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(sample)
+    try:
+        given = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(sample)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"sample must be a tensor or an array, {_TAKEN[step_axis]}, not a "
+            f"{type(sample).__name__}"
+        ) from error
     axes = given.ndim - len(shape)
     if axes < 0 or tuple(given.shape[axes:]) != shape:
         raise ValueError(
@@ -231,4 +288,4 @@ def _order(recorder: Recorder) -> list[str]:
 def _is_norm(recorder: Recorder, name: str) -> bool:
     """Whether a layer of that name is a batch normalisation."""
     norms = [m for m, each in recorder.names.items() if each == name]
-    return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in norms)
+    return any(isinstance(each, NORMS) for each in norms)

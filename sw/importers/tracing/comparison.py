@@ -10,9 +10,18 @@ import torch
 from ...support.errors import NotExpressible
 from .forward import Trace
 
-__all__ = ["Layer", "compare"]
+__all__ = ["Layer", "OtherSteps", "compare"]
 
 _NEAREST = "a forward that gives each layer what the one before made, once per step, in order"
+_KEEPING = (
+    "a forward that loops over the steps itself, or one that keeps its states from call to call "
+    "(init_hidden=True in snnTorch, and nothing in forward that sets them back)"
+)
+_SET_BACK = "is back at the start in every step"
+
+
+class OtherSteps(NotExpressible):
+    """A module takes the axes of what it was called with for others: samples for steps."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,13 @@ def compare(
                 found = f"{order}: {found}" if order else found
                 break
         if found is not None:
-            raise NotExpressible(
+            kind: type[NotExpressible] = NotExpressible
+            if len(theirs.spikes) != len(ours.spikes):
+                kind = OtherSteps
+            raise kind(
                 layer.name, layer.kind,
-                f"the module's own forward differs from its layers: {found}", _NEAREST + hint,
+                f"the module's own forward differs from its layers: {found}",
+                (_KEEPING if _SET_BACK in found else _NEAREST) + hint,
             )
     return alive
 
@@ -223,6 +236,6 @@ def _why(ours: Trace, theirs: Trace, step: int) -> str:
         if value.numel() == current.numel() and name in own and not torch.equal(value, own[name]):
             fresh = (value.reshape(current.shape) - current).abs() <= 1e-6 * current.abs().max()
             if (fresh | theirs.spikes[step]).all():
-                return f"; its {name} is back at the start in every step"
+                return f"; its {name} {_SET_BACK}"
             return f"; forward changes its {name} between the steps"
     return ""

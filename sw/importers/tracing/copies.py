@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import random
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ...support.errors import NotExpressible
+
 __all__ = [
-    "NARROW", "copied", "fit", "parameter_dtype", "parts", "reading_copy", "tensors", "undisturbed",
+    "NARROW", "copied", "fit", "parameter_dtype", "parts", "reading_copy", "tensors", "uncompiled",
+    "undisturbed",
 ]
 
 NARROW = (torch.float16, torch.bfloat16)
@@ -31,8 +37,9 @@ def reading_copy(module: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        If the module has no values (device "meta"), or cannot be copied.
+        If the module has no values (device "meta"), is a graph without layers, or cannot be copied.
     """
+    _check_readable(module)
     kept = [each for _, each in (*module.named_parameters(), *module.named_buffers())]
     if any(each.is_meta for each in kept):
         raise ValueError(
@@ -42,6 +49,34 @@ def reading_copy(module: nn.Module) -> nn.Module:
         )
     wide = any(each.dtype == torch.float64 for each in kept)
     return copied(module, torch.float64 if wide else torch.float32)
+
+
+def _check_readable(module: nn.Module) -> None:
+    """Refuse what torch made of a module, in which its layers are no longer there."""
+    for child in parts(module):
+        made = ""
+        if isinstance(child, torch.jit.ScriptModule):
+            made = "torch.jit"
+        elif isinstance(child, torch.fx.GraphModule) and hasattr(child, "_in_spec"):
+            made = "torch.export"
+        if made:
+            raise ValueError(
+                f"the module is a graph made by {made}, in which neurons cannot be told: give the "
+                "module that it was made from"
+            )
+
+
+def uncompiled() -> AbstractContextManager[None]:
+    """Call what torch.compile compiled as it was before.
+
+    Compiling takes minutes, since every layer is called with hooks on it.
+    """
+    stance = getattr(torch.compiler, "set_stance", None)
+    # Where this was never loaded, nothing was compiled; loading it takes seconds.
+    if stance is None or "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    found: AbstractContextManager[None] = stance("force_eager")
+    return found
 
 
 def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -57,13 +92,20 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         for each in tensors(vars(child)):
             if not isinstance(each, _LATER):
                 memo[id(each)] = _converted(each, dtype)
-    own = [each for each in parts(module) if hasattr(type(each), "__deepcopy__")]
+    own = [
+        each for each in parts(module)
+        if hasattr(type(each), "__deepcopy__") and not isinstance(each, torch.fx.GraphModule)
+    ]
     try:
         # Some copy methods leave settings out (those of sinabs).
         for child in own:
             memo[id(child)] = type(child).__new__(type(child))
         for child in own:
             vars(memo[id(child)]).update(copy.deepcopy(vars(child), memo))
+        # What torch.compile was given takes the place of what it made of it.
+        for child in reversed(parts(module)):
+            if isinstance(getattr(child, "_orig_mod", None), nn.Module):
+                memo[id(child)] = copy.deepcopy(child._orig_mod, memo)
         result: nn.Module = copy.deepcopy(module, memo)
     except Exception as error:  # whatever the module raises
         raise ValueError(
@@ -72,9 +114,29 @@ def copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         ) from error
     result.eval()
     for child in parts(result):
+        _bind_forward(child)
         if any(True for _ in tensors([child._parameters, child._buffers])):
             child.register_forward_pre_hook(fit, with_kwargs=True, prepend=True)
     return result
+
+
+def _bind_forward(child: nn.Module) -> None:
+    """Refuse a forward that a copy has from the original, whose layers it would call.
+
+    Where torch.compile made it, that of the class takes its place.
+    """
+    own = vars(child).get("forward")
+    if not isinstance(own, FunctionType):
+        return
+    compiled = hasattr(own, "_torchdynamo_orig_callable")
+    before = getattr(inspect.unwrap(own), "__func__", None)
+    if not compiled or before is not type(child).forward:
+        raise NotExpressible(
+            type(child).__name__, "module", "its forward was replaced by the function "
+            f"{own.__qualname__}, which calls the layers of the module itself, also in a copy",
+            "a class that has that forward as its method",
+        )
+    del child.forward
 
 
 def parts(module: nn.Module) -> list[nn.Module]:

@@ -21,20 +21,10 @@ from ...support.errors import NotExpressible
 from .copies import tensors
 from .functional import as_module, same_layer
 from .functions import MOVING, RANDOM, Functions, Origin
+from .layers import NEAREST, named_layers
 
-__all__ = [
-    "EACH_STEP", "NEAREST", "SAMPLE", "Match", "Recorder", "is_brevitas", "leaves", "named_layers",
-]
+__all__ = ["SAMPLE", "Match", "Recorder"]
 
-NEAREST = (
-    "Linear, Conv1d, Conv2d, BatchNorm, Flatten, Unflatten, Dropout, average pools in front of "
-    "neurons, MaxPool2d behind the neurons of a convolution, and the neurons of the "
-    "documentation's table"
-)
-EACH_STEP = (
-    "it is a norm of its own for each step, and the weights are the same in all of them",
-    "one BatchNorm for all steps, trained again",
-)
 SAMPLE = "the sample"
 _ONE_CHAIN = (
     "layers called one after the other, with nothing but reshaping between them; input_scale for "
@@ -113,9 +103,16 @@ class Recorder:
         self.own = tuple(self.names)
         """The layers that are modules of the model; others are functions that it called."""
 
-    def called(self, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
-        """Call a module with random numbers of a shape, and return what it returns."""
-        self.sample = self.tag(torch.empty(shape, dtype=dtype))
+    def called(
+        self,
+        module: nn.Module,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        values: torch.Tensor | None = None,
+    ) -> Any:
+        """Call a module with random numbers of a shape, or with values, and return what it returns.
+        """
+        self.sample = self.tag(torch.empty(shape, dtype=dtype)) if values is None else values
         given = self.sample.clone()
         self.functions.made(given, Origin(SAMPLE, layer=True))
         hooks = []
@@ -337,47 +334,3 @@ def _reordered(flat: torch.Tensor, parts: torch.Tensor) -> bool:
         return False
     rows = parts.reshape(-1, flat.numel()).sort(1)[0]
     return bool((rows == flat.sort()[0]).all(1).any())
-
-
-def named_layers(
-    module: nn.Module, leaf: Callable[[nn.Module], bool]
-) -> dict[nn.Module, str]:
-    """Return the layers of a module and their names, the first one if a layer has several.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    leaf : callable
-        Whether a module with children counts as a layer.
-    """
-    names: dict[nn.Module, str] = {}
-    for name, child in leaves(module, leaf):
-        names.setdefault(child, name or type(child).__name__)
-    return names
-
-
-def leaves(
-    module: nn.Module, leaf: Callable[[nn.Module], bool], name: str = ""
-) -> Iterator[tuple[str, nn.Module]]:
-    """Iterate over the layers of a module and their names."""
-    children = list(module.named_children())
-    if not children or _has_parts(module) or leaf(module):
-        yield name, module
-        return
-    for key, child in children:
-        yield from leaves(child, leaf, f"{name}.{key}" if name else key)
-
-
-def is_brevitas(module: nn.Module) -> bool:
-    """Whether a module is a layer of brevitas, or of a class derived from one."""
-    return any(each.__module__.startswith("brevitas.nn.") for each in type(module).__mro__)
-
-
-def _has_parts(module: nn.Module) -> bool:
-    """Whether a module is one layer even if it has children.
-
-    A layer of torch has them if its weights are parametrized, and those of brevitas always do.
-    """
-    weights = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)
-    return isinstance(module, weights) or is_brevitas(module)

@@ -11,12 +11,14 @@ import torch
 from ...support.errors import NotExpressible
 from ..operations import Neurons, Operation
 from .chains import Recorded
+from .copies import tensors
+from .functions import MOVING
 
 __all__ = ["Reading", "check_returned", "read_over_steps"]
 
+_NOT_ITS_OUTPUT = "what the model returns is not its output"
 _ANOTHER = (
-    "what the model returns is not its output: something is computed behind it, or another layer's "
-    "output is returned"
+    f"{_NOT_ITS_OUTPUT}: something is computed behind it, or another layer's output is returned"
 )
 _PLAIN = "returning its output, or the stack, sum or mean of it where forward loops over steps"
 _OF_SPIKES = ("all", "sum", "mean")
@@ -91,7 +93,8 @@ def read_over_steps(
                 op.name, op.kind, "the model returns its state, not its spikes",
                 "readout='membrane'",
             )
-        raise NotExpressible(last, kind, *_why(_calls(made, last), output, returned))
+        why, nearest = _why(_calls(made, last), output, returned)
+        raise NotExpressible(last, kind, why.replace(_ANOTHER, _named(found)), nearest)
     return [_membranes(found, op, output)], Reading(0, output)
 
 
@@ -153,6 +156,26 @@ def _membranes(found: Recorded, op: Neurons, how: str) -> Operation:
     raise NotExpressible(op.name, op.kind, _ANOTHER, f"returning its membrane: {_MEMBRANE}")
 
 
+def _named(found: Recorded) -> str:
+    """Return what the model returns, by the functions and layers that it comes from."""
+    values = list(tensors(found.returned))
+    if not values:
+        kind = type(found.returned).__name__
+        return f"{_NOT_ITS_OUTPUT}: it returns no tensor (but {kind})"
+    known = (found.recorder.functions.origin(value) for value in values)
+    origin = next((each for each in known if each is not None), None)
+    layers, functions = ([], []) if origin is None else origin.path()
+    if not layers:
+        return _ANOTHER
+    of = " and ".join(
+        each if each.startswith("output ") else f"what {each} gave" for each in layers
+    )
+    called = ", ".join(functions)
+    if layers == [found.order[-1]] and all(each in MOVING for each in functions):
+        return f"{_NOT_ITS_OUTPUT}: it returns a part of {of}, or another order ({called})"
+    return f"{_NOT_ITS_OUTPUT}: it returns {called}{' of ' if called else ''}{of}"
+
+
 def _results(value: Any) -> Iterator[torch.Tensor]:
     """Iterate over the tensors in nested tuples, lists and dictionaries; a list of tensors of one
     shape is also one tensor."""
@@ -205,7 +228,7 @@ def _why(
     """Why the module's result cannot be read, and the nearest that can."""
     if output:
         of = output if output.startswith("the") else f"the {output}"
-        return f"{_ANOTHER}; it returns {of} of its outputs", _PLAIN
+        return f"{_NOT_ITS_OUTPUT}: it returns {of} of its outputs", _PLAIN
     if len({call.shape for call in calls}) == 1:
         values = torch.stack(list(calls)) if len(calls) > 1 else calls[0]
         for base in (values, values.sum(0), values.mean(0)):

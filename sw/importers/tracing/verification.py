@@ -34,6 +34,7 @@ from .folded import check_folded, sums_exactly
 from .forward import Trace, fired, run_chain, run_module, single_step, watched
 from .functional import Reshaped
 from .functions import Watch
+from .layers import NORMS
 from .returned import Reading, check_returned
 from .trials import Domain, injected_into, signed
 
@@ -287,7 +288,15 @@ class Verification:
     def _compared(
         self, inputs: torch.Tensor, injected: torch.Tensor | None = None, seed: int = 0
     ) -> None:
-        self._judged(*self._forward(self._pair[0], inputs, injected, seed), inputs, injected)
+        try:
+            run = self._forward(self._pair[0], inputs, injected, seed)
+        except Exception as error:  # whatever the model raises
+            raise ValueError(
+                "the module's own forward cannot be run a second time on other inputs "
+                f"({type(error).__name__}: {error}); without that, what was read of it is not "
+                "verified"
+            ) from error
+        self._judged(*run, inputs, injected)
 
     def _judged(
         self,
@@ -363,8 +372,7 @@ class Verification:
         return list(traces.values()), made
 
     def _described_layers(self) -> list[Layer]:
-        norms = nn.modules.batchnorm._BatchNorm
-        plain = not any(isinstance(each, norms) for each in self.read.chain)
+        plain = not any(isinstance(each, NORMS) for each in self.read.chain)
         rounding = _ROUNDING if self.dtype == torch.float64 else _ROUNDING_OF_FLOATS
         if self.narrowed:  # its forward rounds to the type of its own
             rounding = max(rounding, 8 * torch.finfo(self.domain.dtype).eps)

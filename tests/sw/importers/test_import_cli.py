@@ -210,7 +210,7 @@ def test_a_nir_file_of_another_program(capsys, folder):
          "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
         (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
         (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
-        (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no array of numbers"),
+        (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no file of samples"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
         (["model.py:build"], "sample_shape must be given for a torch module"),
         (["model.py:build", *SAID], "dt, reset, reset_timing must not be given: a torch module"),

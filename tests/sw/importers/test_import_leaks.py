@@ -13,7 +13,7 @@ from import_models import HIDDEN, INPUTS, OUTPUTS, chain, differences, source_sp
 from refusals import refuses
 from stablespike.importers.leaks import factors, layer_leaks
 from stablespike.importers.semantics import Cell
-from stablespike.network.quantize import closest_leak, leak_factor
+from stablespike.network.leaks import closest_leak
 
 snn = pytest.importorskip("snntorch")
 
@@ -187,7 +187,7 @@ def test_merged_decays_are_means_of_neighbours(asked, most, data):
     if most is not None:
         assert len(set(pairs)) <= most
     else:
-        wanted = [leak_factor(closest_leak(decay)) for decay in asked]
+        wanted = [closest_leak(decay).factor for decay in asked]
         assert used.tolist() == wanted
     # With a single decay per neuron, order is kept.
     if synapse is None:
@@ -220,7 +220,7 @@ def test_vectors_of_time_constants_there_and_back(synapse, tmp_path):
     )
     written = ss.to_nir(network, tmp_path / "net.nir")
     tau = written.nodes["layer1"].tau_mem if synapse else written.nodes["layer1"].tau
-    assert np.allclose(1 - 1e-4 / tau, [leak_factor(ss.Leak.of(leak)) for leak in leaks])
+    assert np.allclose(1 - 1e-4 / tau, [ss.Leak.of(leak).factor for leak in leaks])
     assert written.nodes["layer0"].tau.shape == (6, 3, 3)
     back = ss.from_nir(tmp_path / "net.nir")
     for ours, other in zip(network.layers, back.layers, strict=True):
@@ -238,7 +238,7 @@ def test_vectors_of_time_constants_there_and_back(synapse, tmp_path):
         graph, dt=1e-4, reset="subtract", reset_timing="same_step", cuba_current="new"
     )
     assert factors(other.layers[1].neuron.leak).tolist() == [
-        leak_factor(ss.Leak.of(leak)) for leak in leaks
+        ss.Leak.of(leak).factor for leak in leaks
     ]
     # Notes that say other leaks than the time constants are refused.
     changed = ss.to_nir(network)

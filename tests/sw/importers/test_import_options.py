@@ -61,3 +61,11 @@ def test_wrong_options(options, error, message):
 def test_wrong_arguments(module, shape, error, message):
     with refuses(error, message):
         ss.from_snntorch(model(snn.Leaky, beta=0.5) if module is None else module, shape)
+
+
+@pytest.mark.parametrize("name", ["scales", "layer_bits", "emits"])
+def test_options_that_there_are_not(name):
+    module = model(snn.Leaky, beta=0.5)
+    for importer, arguments in ((ss.from_nir, (None,)), (ss.from_snntorch, (module, (24,)))):
+        with refuses(TypeError, f"there is no option '{name}'; the options are array, weight_bits"):
+            importer(*arguments, **{name: 1})

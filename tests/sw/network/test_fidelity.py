@@ -7,7 +7,8 @@ import pytest
 import stablespike as ss
 from refusals import refuses
 from reports import report, spikes
-from stablespike.network.fidelity import ArrayFit, Fidelity, compare_spikes
+from stablespike.network.fidelity import Fidelity
+from stablespike.network.layer_fidelity import ArrayFit, compare_spikes
 
 
 def test_spikes_compared():
@@ -114,6 +115,33 @@ def test_json_there_and_back():
 def test_damaged_reports(name, value, error, message):
     with refuses(error, message):
         Fidelity.from_dict({**report().as_dict(), name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("decay_asked", [0.5, 0.25], "decay_asked and decay_used ... one per neuron, not 2 and 3"),
+        ("decay_used", [], "decay_asked and decay_used ... one per neuron, not 0 and 3"),
+        ("decay_used", None, "a decay must be of type float, not None"),
+        ("synapse_used", None, "synapse_asked and synapse_used must both be None, or neither"),
+        ("leak", None, "leak must be two shifts"),
+    ],
+)
+def test_decays_of_a_report_belong_together(name, value, message):
+    three = (0.5, 0.25, 0.125)
+    values = report(
+        decay_asked=three, decay_used=three, synapse_asked=three, synapse_used=0.5
+    ).as_dict()
+    assert str(Fidelity.from_dict(values))
+    values["layers"][0][name] = value
+    with refuses((ValueError, TypeError), message):
+        Fidelity.from_dict(values)
+
+
+def test_outputs_that_are_all_equal_are_no_agreement():
+    equal = report(spikes=None, same_prediction=None, undecided=2, readout="membrane")
+    assert equal.warnings[0].startswith("the outputs are all equal in all of 2 samples")
+    assert str(equal).startswith("warning: the outputs are all equal in all of 2 samples")
 
 
 def test_a_report_that_lacks_something():

@@ -1,78 +1,12 @@
-"""Leaks, scales and the rounding of layers."""
+"""Scales and the rounding of layers."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refusals import refuses
-from stablespike.network import Leak
-from stablespike.network.quantize import (
-    RealLayer,
-    closest_leak,
-    exact_steps,
-    leak_factor,
-    quantize_layer,
-    with_thresholds,
-)
+from stablespike.network.quantize import RealLayer, quantize_layer, with_thresholds
 
 BITS = {"weight_bits": 4, "fraction_bits": 4}
-
-
-@given(st.floats(0, 1))
-def test_the_closest_leak_is_the_closest(decay):
-    leak = closest_leak(decay)
-    best = abs(leak_factor(leak) - decay)
-    pairs = [(None, None), *((a, None) for a in range(16))]
-    pairs += [(a, c) for a in range(16) for c in range(16)]
-    pairs += [Leak(a, c, add=True) for a in range(16) for c in range(a + 1, 16)]
-    assert best <= min(abs(leak_factor(pair) - decay) for pair in pairs if leak_factor(pair) >= 0)
-
-
-@pytest.mark.parametrize(
-    ("decay", "leak"),
-    [(1, (None, None)), (0, (0, None)), (0.5, (1, None)), (0.75, (2, None)), (0.625, (2, 3)),
-     (0.9, (4, 5)), (1 - 2**-15, (15, None)),
-     # Between one half and 5/8 the second term is added.
-     (0.55, Leak(1, 4, add=True)), (0.54, Leak(1, 5, add=True)), (0.59, Leak(1, 4, add=True)),
-     (0.77, Leak(2, 6, add=True)), (0.125, Leak(0, 3, add=True)),
-     # Halfway, the second term is subtracted.
-     (0.59375, (2, 3))],
-)
-def test_leaks(decay, leak):
-    assert closest_leak(decay) == leak
-
-
-def test_a_decay_that_two_subtracted_terms_have_keeps_them():
-    """Networks that were imported before the second term could be added keep their leaks."""
-    before = [Leak(), *(Leak(a) for a in range(16))]
-    before += [Leak(a, c) for a in range(1, 16) for c in range(a, 16)]
-    for leak in before:
-        first = next(each for each in before if each.factor == leak.factor)
-        assert closest_leak(leak.factor) == first
-
-
-def test_no_such_decay():
-    with refuses(ValueError, "decay ... 0 to 1 ... 1.5"):
-        closest_leak(1.5)
-
-
-@pytest.mark.parametrize(
-    ("leak", "synapse", "values", "steps"),
-    [
-        ((1, None), None, [16, 32], 5),
-        ((1, None), None, [8, 32], 4),
-        ((1, None), None, [1], 1),
-        ((2, None), None, [16], 3),
-        ((1, 3), None, [16], 2),
-        (Leak(1, 4, add=True), None, [16], 2),
-        (Leak(1, 5, add=True), None, [16], 1),
-        ((1, None), (2, None), [0, 16], 3),
-        ((None, None), None, [1], None),
-        ((0, None), None, [1], None),
-    ],
-)
-def test_exact_steps(leak, synapse, values, steps):
-    assert exact_steps(leak, synapse, values, 4) == steps
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.booleans(), st.booleans())

@@ -45,14 +45,15 @@ def test_each_task_has_the_leak_of_its_neurons() -> None:
 def test_the_report_says_what_it_costs() -> None:
     text = ss.compile(network(13, 4), ARRAY, 8).report()
     assert (
-        "layers[0] (Dense 8 -> 13): 4 leaks take 0 groups more than one, and 2 tasks on a core"
+        "layers[0] (Dense 8 -> 13): 4 leaks, 0 groups more than with one leak, and 2 tasks on a "
+        "core"
     ) in text
     text = ss.compile(network(12, 5), ARRAY, 8).report()
-    assert "5 leaks take 2 groups more than one, and 3 tasks on a core" in text
+    assert "5 leaks, 2 groups more than with one leak, and 3 tasks on a core" in text
     assert "with one leak per layer: about " in text
     assert "with one leak" not in ss.compile(network(12, 1), ARRAY, 8).report()
     golden = ss.compile(network(12, 5), ARRAY, 8, device="golden:").report()
-    assert "5 leaks take 2 groups more" in golden
+    assert "5 leaks, 2 groups more" in golden
     assert "with one leak per layer" not in golden
 
 

@@ -17,7 +17,7 @@ from spikingjelly.activation_based import functional, rnn, surrogate  # noqa: E4
 
 STEPS = 4
 SAMPLES = spikes(7, 270, STEPS)
-DOCS = (Path(__file__).parents[4] / "docs" / "import.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "frameworks.md").read_text(encoding="utf-8")
 TABLE = neuron.FewSpikeTable([1.0], [1.0], [1.0])
 HALF = 1 - math.log(2)  # the beta with which a StateLeaky keeps half of its membrane
 
@@ -93,10 +93,11 @@ def of_snntorch():
 
 def documented(framework, name, reasons):
     """Whether the documentation has the row of a class, with the reason that the importer gives."""
-    row = f"| {framework} `{name}` | "
+    table = PAGE.partition(f"### Every class of {framework} ")[2].partition("## ")[0]
+    row = f"| `{name}` | "
     if name in reasons:
         row += " | ".join(("refused", *reasons[name])) + " |"
-    return row in DOCS
+    return row in table
 
 
 def from_spikingjelly(module, **options):
@@ -309,8 +310,25 @@ def test_a_neuron_with_a_method_of_its_own_is_refused():
         from_spikingjelly(chain(node, neuron.IFNode(), seed=2))
 
 
-def test_a_learned_time_constant_per_neuron_is_not_taken_for_one():
-    node = neuron.ParametricLIFNode()
-    node.w = torch.nn.Parameter(torch.linspace(-1, 1, 40))
-    with refuses(ss.NotExpressible, "1 (ParametricLIFNode): w differs between neurons"):
-        from_spikingjelly(chain(node, neuron.IFNode(), seed=2))
+def test_a_learned_time_constant_per_neuron_is_a_leak_per_neuron():
+    node = neuron.ParametricLIFNode(v_threshold=0.25)
+    # They keep half of the membrane, or nothing.
+    node.w = torch.nn.Parameter(torch.where(torch.arange(40) % 2 == 0, 0.0, 50.0))
+    module = chain(node, neuron.IFNode(), seed=2)
+    network = from_spikingjelly(module)
+    assert set(network.layers[0].neuron.leak) == {(1, None), (0, None)}
+    assert network.fidelity.exact
+    functional.reset_net(module)
+    source = source_spikes(module, [module[1], module[3]], SAMPLES)
+    assert differences(network, SAMPLES, source)[0] == 0
+
+
+def test_a_time_constant_per_neuron_of_whole_samples_is_a_leak_per_neuron():
+    betas = torch.where(torch.arange(40) % 2 == 0, HALF, 0.0)  # tau of 1 keeps exp(-1)
+    module = Sequence(snn.StateLeaky)
+    module.first = snn.StateLeaky(betas, channels=40, threshold=1 + 1 / 128)
+    network = ss.from_snntorch(module, (INPUTS,), steps=STEPS)
+    assert len(set(network.layers[0].neuron.leak)) == 2
+    first = network.fidelity.layers[0]
+    assert min(first.decay_asked) == pytest.approx(math.exp(-1))
+    assert max(first.decay_asked) == pytest.approx(0.5)

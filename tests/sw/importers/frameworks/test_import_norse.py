@@ -96,6 +96,19 @@ def test_dialects_are_exact(make, reset):
     assert total > 100_000
 
 
+@pytest.mark.parametrize("make", [
+    lambda mem: box(tau_mem_inv=mem), lambda mem: norse.LIFCell(CUBA._replace(tau_mem_inv=mem)),
+    lambda mem: norse.LIF(CUBA._replace(tau_syn_inv=mem)),
+], ids=["LIFBoxCell", "LIFCell", "LIF, synapse"])
+def test_one_leak_per_neuron_is_exact(make):
+    inverse = torch.where(torch.arange(HIDDEN) % 2 == 0, 500.0, 1000.0)  # keep 1/2, or nothing
+    module = norse.SequentialState(*chain(make(inverse), make(torch.tensor(500.0)), 0))
+    network = imported(module)
+    assert len(network.layers[0].neuron.kinds(HIDDEN)[0]) == 2
+    assert network.fidelity.exact
+    assert differences(network, SAMPLES, started(module))[0] == 0
+
+
 @pytest.mark.parametrize("kind", [norse.LIFRecurrentCell, norse.LIFRecurrent])
 def test_recurrent_layers_are_exact(kind):
     generator = torch.Generator().manual_seed(0)
@@ -213,8 +226,11 @@ def test_a_forward_of_one_step_keeps_its_states():
          ["1 (LIFCell): 1 - dt tau_syn_inv must be from 0 to 1 per step, not -1"]),
         (lambda: norse.LIFCell(CUBA._replace(v_th=torch.tensor(-0.5))),
          ["1 (LIFCell): thresholds above the resting membrane must be positive"]),
-        (lambda: norse.LIFCell(CUBA._replace(tau_mem_inv=torch.linspace(400, 500, HIDDEN))),
-         ["1 (LIFCell): tau_mem_inv differs between neurons"]),
+        (lambda: norse.LICell(norse.LIParameters(
+            tau_mem_inv=torch.linspace(400, 500, HIDDEN), **SYNAPSE)),
+         ["1 (LICell): tau_mem_inv differs between neurons", "have one gain"]),
+        (lambda: box(tau_mem_inv=torch.linspace(400, 500, HIDDEN), v_leak=torch.tensor(0.25)),
+         ["1 (LIFBoxCell): v_leak over dt tau_mem_inv differs", "a layer has one v_init"]),
         (lambda: norse.LIFExCell(), ["1 (LIFExCell): no neuron of this array computes its rule"]),
         (lambda: norse.LIFRefracCell(), ["1 (LIFRefracCell): no neuron of this array"]),
         (lambda: norse.LSNNCell(), ["1 (LSNNCell): no neuron of this array computes its rule"]),

@@ -92,6 +92,24 @@ def test_dialects_are_exact(make):
     assert total > 100_000
 
 
+@pytest.mark.parametrize("make", [
+    lambda n, tau: modules.LIFNeuronTorch(n, tau_mem=tau, **ONE),
+    lambda n, tau: modules.LIFTorch(n, tau_mem=tau, tau_syn=HALF, **ONE),
+    lambda n, tau: modules.LIFTorch(n, tau_mem=HALF, tau_syn=tau.reshape(-1, 1), **ONE),
+], ids=["LIFNeuronTorch", "LIFTorch", "LIFTorch, synapse"])
+def test_one_leak_per_neuron_is_exact(make):
+    def neurons(count, generator):
+        # They keep 1/2 of a state, or all of it.
+        times = torch.where(torch.arange(count) % 2 == 0, HALF, torch.tensor(1e9))
+        return make(count, times)
+
+    module = model(neurons)
+    network = imported(module)
+    assert all(len(layer.neuron.kinds(layer.channels)[0]) == 2 for layer in network.layers)
+    assert network.fidelity.exact
+    assert differences(network, SAMPLES, started(module))[0] == 0
+
+
 def test_several_synapses_of_a_neuron_are_added_up():
     generator = torch.Generator().manual_seed(0)
     module = Sequential(
@@ -187,6 +205,16 @@ def test_several_spikes_are_exact_where_none_can_be():
         imported(module)
 
 
+def test_synapses_of_a_neuron_with_different_leaks():
+    times = torch.linspace(1e-3, 2e-3, 2 * HIDDEN).reshape(-1, 2)
+    module = Sequential(
+        linear(INPUTS, 2 * HIDDEN, torch.Generator()),
+        modules.LIFTorch((2 * HIDDEN, HIDDEN), tau_syn=times, **ONE),
+    )
+    with refuses(ss.NotExpressible, "beta differs between the synapses of a neuron", "tau_syn"):
+        imported(module)
+
+
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
@@ -203,8 +231,8 @@ def test_several_spikes_are_exact_where_none_can_be():
          ["1_LIFTorch (LIFTorch): its bias is 1", "a bias of 0, or LIFNeuronTorch"]),
         (lambda n: modules.LIFTorch(n, noise_std=0.1, **DECAYS),
          ["1_LIFTorch (LIFTorch): noise_std=0.1 adds random numbers", "noise_std=0.0"]),
-        (lambda n: modules.LIFNeuronTorch(n, tau_mem=torch.linspace(1e-3, 2e-3, n), **ONE),
-         ["tau_mem differs between neurons"]),
+        (lambda n: modules.ExpSynTorch(n, tau=torch.linspace(1e-3, 2e-3, n)),
+         ["tau differs between neurons", "have one gain"]),
         (lambda n: modules.LIFTorch(n, spike_generation_fn=Graded, **DECAYS),
          ["its spike_generation_fn is not the step of vmem >= threshold", "StepPWL"]),
         (lambda n: modules.aLIFTorch(n), ["1_aLIFTorch (aLIFTorch): no neuron of this array"]),

@@ -93,6 +93,18 @@ def test_dialects_are_exact(make):
     assert total > 100_000
 
 
+@pytest.mark.parametrize("settings", [{}, {"norm_input": False}, {"tau_syn": HALF}])
+def test_one_leak_per_neuron_is_exact(settings):
+    # They keep 1/2 of a membrane, or nothing.
+    times = torch.where(torch.arange(40) % 2 == 0, HALF, 1e-3)
+    first = layers.LIF(times, spike_threshold=QUARTER, **ONE, **settings)
+    module = chain(first, layers.LIF(HALF, **ONE), 0)
+    network = imported(module)
+    assert set(network.layers[0].neuron.leak) == {(1, None), (0, None)}
+    assert network.fidelity.exact
+    assert differences(network, SAMPLES, started(module))[0] == 0
+
+
 def test_recurrent_layers_are_exact():
     first = recurrent(layers.IAFRecurrent, 40, 1)
     second = recurrent(layers.LIFRecurrent, 20, 2, tau_mem=HALF)
@@ -252,7 +264,11 @@ def test_several_spikes_are_exact_where_none_can_be():
         (lambda: layers.IAF(**ONE, tau_syn=HALF, reset_fn=MembraneReset(0.5)),
          ["1 (IAF): reset_value=0.5", "MembraneReset(0.0)"]),
         (lambda: layers.IAF(spike_fn=Other), ["1 (IAF): its spike_fn is Other", "SingleSpike"]),
-        (lambda: layers.LIF(torch.tensor([2.0] * 39 + [3.0]), **ONE), ["alpha_mem differs"]),
+        (lambda: layers.ExpLeak(torch.tensor([2.0] * 39 + [3.0])),
+         ["1 (ExpLeak): alpha_mem differs", "have one gain"]),
+        (lambda: layers.LIF(
+            torch.tensor([2.0] * 39 + [3.0]), reset_fn=MembraneReset(0.25), **ONE),
+         ["1 (LIF): reset_value over the gain differs", "a layer has one v_init"]),
         (lambda: layers.LIF(float("inf"), **ONE), ["1 (LIF): its input is multiplied by 0"]),
         (lambda: layers.ALIF(torch.tensor(2.0), torch.tensor(5.0)),
          ["1 (ALIF): its threshold rises with every spike", "LIF"]),

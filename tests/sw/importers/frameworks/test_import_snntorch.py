@@ -199,7 +199,7 @@ def mismatched():
         (lambda: ending(snn.Leaky(**LIF, graded_spikes_factor=2.0)), "graded_spikes_factor is 2"),
         (lambda: ending(snn.Leaky(**LIF, state_quant=torch.round)), "state_quant rounds"),
         (lambda: ending(snn.Leaky(**LIF, spike_grad=torch.sigmoid)), "its spike_grad is not"),
-        (lambda: ending(torch.nn.ReLU()), "3 (ReLU): no layer of this array computes it"),
+        (lambda: ending(torch.nn.ReLU()), "3 (ReLU): it is an activation function"),
         (lambda: ending(), "2 (Linear): nothing follows it"),
         (lambda: ending(snn.Alpha(alpha=0.9, beta=0.5, init_hidden=True)),
          "3 (Alpha): it has two synaptic currents ... the nearest that can: Synaptic"),

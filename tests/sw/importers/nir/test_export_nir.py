@@ -97,6 +97,15 @@ def test_every_release_of_nir_reads_our_files(more, tmp_path):
     assert nir.read(tmp_path / "net.nir").nodes["layer0"].v_reset.shape == (12,)
 
 
+def test_spikes_come_back_where_the_current_is():
+    beside = {"leak": (None, None), "synapse_leak": (1, None)}
+    ours = network([dense(12, INPUTS, recurrent=True, **beside), dense(5, 12, recurrent=True),
+                    dense(5, 5, recurrent=True, leak=(1, None), synapse_leak=(1, None))])
+    made = ss.to_nir(ours)
+    assert {b for a, b in made.edges if a.endswith("_back")} == {"current0", "layer1", "layer2"}
+    assert ss.from_nir(made) == ours
+
+
 def test_random_networks_there_and_back():
     there, reasons = 0, []
     for seed in range(300):

@@ -189,6 +189,6 @@ def test_an_input_with_the_batch_of_one_left_in():
     made = graph(affine(3, INPUTS), lif(3), shape=(1, INPUTS))
     assert ss.from_nir(made, **SAID).input == ss.SpikeInput((INPUTS,))
     made.nodes["input"] = nir.Input(None)
-    with refuses(ValueError, "input (Input) has no shape: give input="):
+    with refuses(ValueError, "input must be given: input (Input) has no shape"):
         ss.from_nir(made, **SAID)
     assert ss.from_nir(made, **SAID, input=ss.SpikeInput((4, 6))).input.shape == (4, 6)

@@ -299,6 +299,23 @@ def test_what_a_writer_contradicts(name, said, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("snntorch LIF", "rockpool"), ("sinabs LIF", "rockpool"), ("spyx LIF", "rockpool"),
+        ("norse LIF", "rockpool"), ("norse CubaLIF", "spikingjelly"),
+    ],
+)
+def test_a_file_that_looks_like_one_of_another_writer(name, other):
+    writer, make, _, _ = WRITTEN[name]
+    made = network(make, biases=(False, False))
+    with refuses(ValueError, f"writer='{other}' does not fit: a NIR graph looks like a file of ... "
+                 f": give writer='{writer}', or dt=") as refused:
+        ss.from_nir(made, writer=other)
+    step = float(str(refused.value).partition("dt=")[2].split()[0])
+    assert ss.from_nir(made, writer=other, dt=step).fidelity.assumed
+
+
+@pytest.mark.parametrize(
     ("writer", "make", "message"),
     [
         ("snntorch", lambda n: [nir.IF(full(n, 1), full(n, 1))],
@@ -310,7 +327,7 @@ def test_what_a_writer_contradicts(name, said, message):
         ("rockpool", lambda n: [cuba(n, ROCKPOOL, HALF / 2, w_in=full(n, 2))],
          "w_in is 2, where rockpool writes 1"),
         ("rockpool", lambda n: [lif(n, ROCKPOOL * n / 20, HALF / 2)], "imply steps from 0.001 to"),
-        ("snntorch", lambda n: [lif(n, 2e-4, 1)], "dt must be 0.0002, which the parameters imply"),
+        ("snntorch", lambda n: [lif(n, 2e-4, 1)], "imply a step of 0.0002, and snnTorch"),
         ("snntorch", lambda n: [lif(n, 2e-4, 2, v_reset=full(n, -1))], "v_reset is -1, where snnT"),
         ("spikingjelly", lambda n: [lif(n, 2e-4, 1, v_reset=full(n, -1))], "v_leak is 0, where"),
     ],

@@ -11,7 +11,7 @@ import safetensors.numpy
 import stablespike as ss
 import torch
 from refusals import refuses
-from stablespike.importers.foreign import told
+from stablespike.importers.nir.formats import other_format
 
 h5py = pytest.importorskip("h5py")
 pytest.importorskip("nir")
@@ -100,13 +100,13 @@ def header(text, length=None):
 def test_anything_else_is_left_to_the_reader(tmp_path, content):
     path = tmp_path / "some"
     path.write_bytes(content)
-    assert told(path) is None
+    assert other_format(path) is None
 
 
 def test_a_zip_of_other_things(tmp_path):
     zipped(tmp_path / "some", "readme.txt")
-    assert told(tmp_path / "some") is None
-    assert told(tmp_path / "none") is None
+    assert other_format(tmp_path / "some") is None
+    assert other_format(tmp_path / "none") is None
 
 
 def test_paths_and_weights_are_no_module():
@@ -120,3 +120,17 @@ def test_paths_and_weights_are_no_module():
     buffer.seek(0)
     with refuses(TypeError, "not a dictionary of its weights: make the module"):
         ss.from_snntorch(torch.load(buffer, weights_only=True), (3,))
+
+
+@pytest.mark.parametrize("mask", [0xFF, 0x80])
+def test_a_damaged_archive_is_no_model(mask, tmp_path):
+    """Every byte in turn; zipfile raises errors of many kinds."""
+    path = tmp_path / "weights.pth"
+    zipped(path, "a/data.pkl", "a/data/0")
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ mask]) + whole[at + 1 :])
+        other_format(path)
+    path.write_bytes(whole[:-1])
+    with refuses(ss.FileError, "weights.pth is not a NIR file"):
+        ss.from_nir(path)

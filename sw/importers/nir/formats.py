@@ -1,4 +1,4 @@
-"""Files that are no models here, told by their bytes: what they are, and the next step.
+"""Files that are no NIR files, told by their bytes: what they are, and the next step.
 
 Nothing in them is executed: a pickle may run any code when it is loaded.
 """
@@ -10,7 +10,7 @@ import os
 import zipfile
 from pathlib import Path
 
-__all__ = ["told"]
+__all__ = ["other_format"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
@@ -23,7 +23,7 @@ _KERAS_MARKS = {"layer_names", "keras_version", "model_config"}
 _LOAD = (
     "write a Python file with a function that makes the module and loads the weights into it "
     "({}), and give FILE.py:NAME of that function to 'stablespike import'; in Python give the "
-    "module to from_snntorch or from_spikingjelly"
+    "module to its framework's importer, such as from_snntorch"
 )
 _TORCH = _LOAD.format("module.load_state_dict(torch.load(path))")
 _SAFETENSORS = _LOAD.format("module.load_state_dict(safetensors.torch.load_file(path))")
@@ -33,7 +33,7 @@ _REBUILD = (
 )
 
 
-def told(path: str | os.PathLike[str]) -> str | None:
+def other_format(path: str | os.PathLike[str]) -> str | None:
     """Return a sentence about a file that holds a model or weights of another kind, with the next
     step; None for any other file.
 
@@ -51,7 +51,7 @@ def told(path: str | os.PathLike[str]) -> str | None:
         else:
             kinds = (_hdf5, _safetensors, _pickle, _onnx)
             found = next(filter(None, (kind(file, start) for kind in kinds)), None)
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # zipfile and h5py raise whatever the bytes lead to
         return None
     if found is None:
         return None
@@ -83,11 +83,8 @@ def _hdf5(path: Path, start: bytes) -> tuple[str, str] | None:
         import h5py
     except ImportError:
         return None
-    try:
-        with h5py.File(path, "r") as file:
-            keys, marks = set(file), set(file.attrs)
-    except (OSError, RuntimeError):
-        return None
+    with h5py.File(path, "r") as file:
+        keys, marks = set(file), set(file.attrs)
     if "node" in keys:
         return None
     if keys & _KERAS_KEYS or marks & _KERAS_MARKS:
