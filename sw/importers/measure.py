@@ -32,6 +32,8 @@ _COMPARED = 256  # samples for choosing thresholds; more take time and change li
 _ENOUGH = 16  # calibration samples, of which some can be left out of the rounding:
 _EVERY = 4  # every fourth, and so of every class even if the samples are sorted
 _RANDOM_SAMPLES, _RANDOM_RATE, _RANDOM_STEPS = 64, 0.3, 8
+_FEWEST_RANDOM = 4
+_RANDOM_WORK = 1e8  # neuron-steps of all random samples; more take minutes, and gigabytes
 
 
 class Samples:
@@ -116,9 +118,12 @@ class Samples:
 
     def _random_samples(self) -> Integers:
         generator, source = np.random.default_rng(0), self.source
+        steps = self.steps or _RANDOM_STEPS
+        work = steps * sum(prod(layer.output_shape) for layer in self.network.layers)
+        count = int(min(_RANDOM_SAMPLES, max(_FEWEST_RANDOM, _RANDOM_WORK // work)))
         if isinstance(source, PixelInput):
-            return generator.integers(0, 1 << source.bits, (_RANDOM_SAMPLES, *source.shape))
-        shape = (_RANDOM_SAMPLES, self.steps or _RANDOM_STEPS, *source.shape)
+            return generator.integers(0, 1 << source.bits, (count, *source.shape))
+        shape = (count, steps, *source.shape)
         return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
 
     @property

@@ -58,8 +58,8 @@ def from_snntorch(
         Shape of one sample, without batch and steps.
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; only its shape matters. By default
-        ``(1, *sample_shape)`` is tried, then ``(3, 1, *sample_shape)``. A ``forward`` that takes
-        the batch first has ``(1, steps, *sample_shape)``.
+        ``(1, *sample_shape)`` is tried, then ``(3, 1, *sample_shape)``, then with the batch first
+        ``(1, 3, *sample_shape)``.
     **options
         See ``stablespike.importers.Options``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def from_spikingjelly(
     sample : tensor or array_like, optional
         What ``forward`` takes, with a batch of 1; only its shape matters. By default
         ``(1, *sample_shape)`` is tried, then ``(3, 1, *sample_shape)``; the other way round where
-        layers are in step mode "m".
+        layers are in step mode "m". The last is ``(1, 3, *sample_shape)``, the batch first.
     **options
         See ``stablespike.importers.Options``.
 
@@ -90,6 +91,7 @@ def from_spikingjelly(
             layer.LinearRecurrentContainer: linear_recurrent,
             layer.ElementWiseRecurrentContainer: element_wise_recurrent,
             layer.VotingLayer: _votes,
+            **{kind: _voltage for kind in _scalers()},
         },
         base=(base.MemoryModule, *_modules(neuron), *_modules(rnn)),
         refused=refused_types(neuron, SPIKINGJELLY) | refused_types(rnn, SPIKINGJELLY_RNN),
@@ -103,6 +105,13 @@ def from_spikingjelly(
         assumed="a spike where v >= v_threshold, reset in the same step",
     )
     return convert_module(module, shape, sample, framework, settings)
+
+
+def _scalers() -> list[type]:
+    """Return the classes with which ann2snn scales voltages, if that was loaded: it takes long."""
+    package = sys.modules.get("spikingjelly.activation_based.ann2snn.modules")
+    kinds = (getattr(package, name, None) for name in ("VoltageScaler", "ChannelVoltageScaler"))
+    return [kind for kind in kinds if kind is not None]
 
 
 def _modules(package: Any) -> tuple[type, ...]:
@@ -210,6 +219,14 @@ def _dsr(name: str, neuron: Any, framework: Framework) -> list[Operation]:
 
 def _votes(name: str, voting: Any, framework: Framework) -> list[Operation]:
     return [Votes(name, type(voting).__name__, int(voting.voting_size))]
+
+
+def _voltage(name: str, scaler: Any, framework: Framework) -> list[Operation]:
+    kind, scale = type(scaler).__name__, finite(name, type(scaler).__name__, "scale", scaler.scale)
+    axis = getattr(scaler, "channel_dim", 1)
+    if scale.ndim and axis != 1:
+        raise NotExpressible(name, kind, f"channel_dim is {axis}", "channel_dim=1")
+    return [Scaling(name, kind, scale, np.zeros(()))]
 
 
 def _cuba(name: str, neuron: Any) -> Cell:

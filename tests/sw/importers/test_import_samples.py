@@ -147,3 +147,11 @@ def test_silence_is_a_warning():
     assert report.same_prediction is None
     assert all(layer.spikes.overlap is None for layer in report.layers)
     assert not imported(module, calibration=SEEN).fidelity.warnings
+
+
+@pytest.mark.parametrize(("work", "count"), [(1e9, 64), (60 * STEPS * 10, 10), (1, 4)])
+def test_large_networks_are_measured_on_fewer_random_samples(monkeypatch, work, count):
+    monkeypatch.setattr("stablespike.importers.measure._RANDOM_WORK", work)
+    report = imported(model(snn.Leaky, beta=0.5)).fidelity
+    assert report.count == count
+    assert report.samples.startswith(f"{count} random samples")

@@ -179,3 +179,39 @@ def test_residuals_are_refused_by_name():
 
     with refuses(ss.NotExpressible, "b (Linear): its input is not what any layer gave"):
         imported(Residual())
+
+
+def scaled(scaler, factors=(0.5, 2.0), **settings):
+    """Return a module whose second layer has scalers around its neurons, as ann2snn puts them."""
+    plain = model(neuron.IFNode, v_reset=None)
+    around = [scaler(factor, **settings) for factor in factors]
+    return torch.nn.Sequential(
+        plain[0], torch.nn.Sequential(around[0], plain[1], around[1]), plain[2], plain[3]
+    )
+
+
+@pytest.mark.parametrize("kind", ["VoltageScaler", "ChannelVoltageScaler"])
+def test_scalers_of_ann2snn_are_folded_into_weights(kind):
+    scaler = getattr(pytest.importorskip("spikingjelly.activation_based.ann2snn.modules"), kind)
+    module = scaled(scaler)
+    network = imported(module, weight_bits=8)
+    assert network.fidelity.exact
+    assert [report.name for report in network.fidelity.layers] == ["1.1", "3"]
+    functional.reset_net(module)
+    source = source_spikes(module, [module[1][1], module[3]], SAMPLES)
+    assert differences(network, SAMPLES, source)[0] == 0
+    with refuses(ss.NotExpressible, f"4 ({kind}): it changes the last spikes"):
+        imported(module.append(scaler(2.0)))
+
+
+def test_scalers_per_channel():
+    modules = pytest.importorskip("spikingjelly.activation_based.ann2snn.modules")
+    scaler, factors = modules.ChannelVoltageScaler, torch.tensor([0.5, 1.0, 2.0, 0.25] * 10)
+    module = scaled(scaler, (factors, 1 / factors))
+    network = imported(module, weight_bits=8)
+    assert network.fidelity.exact
+    functional.reset_net(module)
+    source = source_spikes(module, [module[1][1], module[3]], SAMPLES)
+    assert differences(network, SAMPLES, source)[0] == 0
+    with refuses(ss.NotExpressible, "1.0 (ChannelVoltageScaler): channel_dim is -1"):
+        imported(scaled(scaler, (factors, 1 / factors), channel_dim=-1))
