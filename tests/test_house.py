@@ -9,6 +9,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -148,6 +149,12 @@ def test_folders_are_small(top: str) -> None:
         for folder in [ROOT / top, *(ROOT / top).rglob("*/")]
     }
     assert {name: n for name, n in counts.items() if n > MODULES_SIDE_BY_SIDE} == {}
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    # Without packages, pytest imports them by name: of two with one name, the second is an error.
+    counts = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, count in counts.items() if count > 1 and name != "conftest.py"] == []
 
 
 def test_the_top_of_the_package() -> None:
