@@ -14,7 +14,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 python3 -m venv venv
-venv/bin/pip install -q --disable-pip-version-check 'rockpool==3.1.0' 'nir==1.0.4' 'nirtorch==1.0' 'torch==2.13.0' 'h5py' \
+venv/bin/pip install -q --disable-pip-version-check 'rockpool==3.1.0' 'nir==1.0.4' 'nirtorch==1.0' 'torch==2.13.0' 'h5py==3.16.0' \
   'numpy==2.4.6'
 cat > trial.py <<'PY'
 import warnings

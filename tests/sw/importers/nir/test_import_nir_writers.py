@@ -260,7 +260,8 @@ def test_a_graph_made_by_hand_is_not_asked_about(tau, unit, axes):
     one = np.ones(axes)
     node = nir.LIF(tau=tau * unit * one, r=one, v_leak=0 * one, v_threshold=0.5 * one)
     made = graph(nir.Linear(weights(20, INPUTS)), node, output=(20,))
-    ss.from_nir(made, dt=unit, reset="zero")
+    said = {"dt": unit, "reset": "zero"}
+    assert ss.from_nir(made, **said) == ss.from_nir(made, **said, writer="plain")
 
 
 def test_names_of_torch_fx_are_those_of_spikingjelly():
