@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy.typing as npt
 from ..program.program import Program
 from ..samples.columns import as_recordings, is_events
 from ..samples.events import bin_events, is_recordings
-from ..samples.samples import check_samples
+from ..samples.lengths import Lengths, check_sequences, event_lengths
+from ..samples.per_sample import CarryFlags, SampleLengths
 from ..support.values import refuse_masks
 from .windows import Batch
 
-__all__ = ["as_batch", "check_batch", "is_batches"]
+__all__ = ["check_batch", "is_batches"]
 
 _BINNING = {"bin_time": None, "bin_count": None, "start": None, "late": "refuse"}
 """The defaults of the options for event arrays."""
@@ -31,7 +32,13 @@ def is_batches(samples: Any) -> bool:
 
 
 def check_batch(
-    program: Program, samples: Any, carry: bool, time_axis: int, binning: dict[str, Any]
+    program: Program,
+    samples: Any,
+    carry: CarryFlags,
+    time_axis: int,
+    binning: dict[str, Any],
+    lengths: SampleLengths,
+    longest: int | None = None,
 ) -> Batch:
     """A batch of samples for a program, checked and flat.
 
@@ -41,19 +48,23 @@ def check_batch(
         The program that is to run them.
     samples : array_like or list of recordings
         The samples, as for ``Device.run``.
-    carry : bool
-        Each sample continues from the state that the one before it left.
+    carry : CarryFlags
+        Whether samples continue from the state that the one before them left.
     time_axis : int
         The axis of the steps, 0 or 1.
     binning : dict
         How events are binned into steps: the keywords of ``events.bin_events``.
+    lengths : SampleLengths
+        The steps of the samples.
+    longest : int or None
+        The most steps of a sample that says itself how many it has; None for the program's.
 
     Raises
     ------
     TypeError, ValueError
         If samples do not fit the program. The message names the value and what is allowed.
     """
-    network, steps = program.network, program.steps
+    network, take = program.network, lengths.take
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):
@@ -65,7 +76,7 @@ def check_batch(
             )
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
-        samples = bin_events(samples, network.input.shape, steps, **binning)
+        samples, take = _binned(program, samples, binning, lengths)
     elif is_events(samples):
         raise TypeError("samples must be a list of event arrays, one per sample: [events]")
     elif isinstance(samples, (list, tuple)) and any(map(is_events, samples)):
@@ -80,15 +91,41 @@ def check_batch(
                 raise ValueError(
                     f"{name} is for event arrays, which these samples are not: leave it out"
                 )
-    flat, steps = check_samples(network, samples, steps, time_axis)
+    flat, steps = check_sequences(network, samples, longest or program.steps, time_axis, take)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
-    return as_batch(program, flat, steps, np.full(len(flat), not carry))
+    return _as_batch(program, flat, steps, carry.fresh(len(flat)))
 
 
-def as_batch(
-    program: Program, flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]
+def _as_batch(
+    program: Program,
+    flat: npt.NDArray[Any],
+    lengths: npt.NDArray[np.int64],
+    fresh: npt.NDArray[np.bool_],
 ) -> Batch:
     """The batch made of flat samples that have already been checked."""
     dtype = bool if program.network.input.kind == "spikes" else np.uint16
-    return Batch(flat.astype(dtype), steps, fresh)
+    return Batch(flat.astype(dtype), lengths, fresh)
+
+
+def _binned(
+    program: Program, recordings: Any, binning: dict[str, Any], lengths: SampleLengths
+) -> tuple[npt.NDArray[Any], Callable[[int], Lengths]]:
+    """Recordings as samples of the program's steps, and what returns their lengths."""
+    binned = bin_events(recordings, program.network.input.shape, program.steps, **binning)
+    if lengths.given and binning["bin_time"] is None:
+        raise ValueError(
+            "lengths is for events with bin_time: bin_count divides every recording into the "
+            "program's steps"
+        )
+    count = len(recordings)
+    own = lengths.take(count)
+    if own is None:
+        own = np.full(count, program.steps)
+    elif isinstance(own, str):
+        start = binning["start"]
+        starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
+        own = event_lengths(recordings, program.steps, binning["bin_time"], list(starts))
+    elif binning["late"] == "drop":
+        binned[np.arange(binned.shape[1]) >= own[:, None]] = 0  # these are late for their sample
+    return binned, lambda _: own
