@@ -14,6 +14,7 @@ from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
 if TYPE_CHECKING:
     from ..device.result import Result
     from ..program.program import Program
+    from ..samples.files import SampleFile
 
 __all__ = ["run", "verify"]
 
@@ -27,8 +28,8 @@ class Running:
         Path,
         typer.Argument(
             metavar="SAMPLES",
-            help="A .npy array, an .npz with 'samples' (and 'labels') or of event arrays, or the "
-            "recording of an event camera.",
+            help="A .npy array, an .npz with 'samples' (and 'labels', 'lengths', 'carry_state') or "
+            "of event arrays, or the recording of an event camera.",
         ),
     ]
     device: Uri
@@ -36,6 +37,14 @@ class Running:
         bool,
         typer.Option(
             "--carry-state", help="Let each sample continue from the state of the last one."
+        ),
+    ] = False
+    own_lengths: Annotated[
+        bool,
+        typer.Option(
+            "--own-lengths",
+            help="Let each sample have as many steps as the file has of it; a recording, up to "
+            "its last event.",
         ),
     ] = False
     time_axis: Annotated[
@@ -68,29 +77,58 @@ class Running:
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
-    def options(self) -> dict[str, Any]:
-        """The keywords of ``Device.run``."""
-        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
-        return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+    def options(self, file: SampleFile) -> dict[str, Any]:
+        """The keywords of ``Device.run``: those of the command, or those of the file."""
+        from ..samples.files import check_per_sample
 
-    def read(self) -> tuple[Any, Any]:
+        names = ("time_axis", "bin_time", "bin_count", "late")
+        options = {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+        options |= {
+            "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None
+        }
+        for name, option, asked in (
+            ("carry_state", "--carry-state", self.carry_state),
+            ("lengths", "--own-lengths", self.own_lengths),
+        ):
+            array = getattr(file, name)
+            if array is not None and asked:
+                raise ValueError(f"{option} is for files without {name!r}; {self.samples} has it")
+            if array is not None:
+                check_per_sample(name, array, file.values, self.time_axis, self.samples)
+                options[name] = array
+        return options
+
+    def read(self) -> SampleFile:
         """The samples and their labels; events of a larger sensor made to fit."""
+        from dataclasses import replace
+
         from ..samples.events import is_recordings
-        from ..samples.files import read_samples
+        from ..samples.files import read_sample_file
         from ..samples.fitting import fit_events
 
-        values, labels = read_samples(self.samples)
+        file = read_sample_file(self.samples)
         fit: dict[str, Any] = {
             "crop": _crop(self.crop), "downscale": self.downscale,
             "merge_polarities": self.merge_polarities,
         }
         if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
-            if not is_recordings(values):
+            if not is_recordings(file.values):
                 raise ValueError(
                     f"crop, downscale and merge_polarities are for events; {self.samples} has none"
                 )
-            values = [fit_events(each, **fit) for each in values]
-        return values, labels
+            file = replace(file, values=[fit_events(each, **fit) for each in file.values])
+        return file
+
+
+def _of_samples(options: dict[str, Any], first: int, count: int) -> dict[str, Any]:
+    """The keywords of ``Device.run`` for some of the samples."""
+    import numpy as np
+
+    part = slice(first, first + count)
+    return {
+        name: value[part] if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
 
 
 def _start(text: str | None) -> float | str | None:
@@ -137,10 +175,11 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, labels = given.read()
-    batches = split_batches(values, given.batch, given.time_axis)
+    file = given.read()
+    labels, batches = file.labels, split_batches(file.values, given.batch, given.time_axis)
+    options = given.options(file)
     if labels is not None:
-        check_labels(labels, values, given.time_axis, given.samples)
+        check_labels(labels, file.values, given.time_axis, given.samples)
     # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_writable(target)
@@ -151,7 +190,7 @@ def run(
         open_device(given.device, timeout=given.timeout) as device,
     ):
         device.load(loaded)
-        for result in device.run(iter(batches), trace=trace, **given.options()):
+        for result in device.run(iter(batches), trace=trace, **options):
             results.append(result)
             advance(1)
     result = Result.joined(results)
@@ -180,9 +219,9 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, _ = given.read()
-    batches = split_batches(values, given.batch, given.time_axis)
-    options = {"trace": True, **given.options()}
+    file = given.read()
+    batches = split_batches(file.values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options(file)}
     comparison = Comparison()
     with (
         progress(len(batches), "batches") as advance,
@@ -192,7 +231,8 @@ def verify(
         device.load(loaded)
         golden.load(loaded)
         for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
-            compare(golden.run(part, **options), result, loaded, comparison)
+            own = _of_samples(options, comparison.samples, len(result))
+            compare(golden.run(part, **own), result, loaded, comparison)
             advance(1)
     if as_json:
         print_json({**comparison.as_dict(), "device": given.device})
