@@ -58,7 +58,8 @@ def test_each_sample_is_as_if_alone(seed):
 
 def test_own_spikes_behind_the_end_are_no_events():
     """Neurons that fire in every step: each has the spikes of the steps before as events."""
-    layer = ss.Dense(np.zeros((3, 1)), [9] * 3, recurrent=np.zeros((3, 3)), neuron=ss.Neuron(threshold=1))
+    neuron, back = ss.Neuron(threshold=1), np.zeros((3, 3))
+    layer = ss.Dense(np.zeros((3, 1)), [9] * 3, recurrent=back, neuron=neuron)
     network = ss.Network(ss.SpikeInput((1,)), [layer])
     lengths, samples = np.array([3, 6, 1]), np.zeros((3, 6, 1), bool)
     result = Golden(network).run(samples, trace=True, lengths=lengths)

@@ -75,8 +75,8 @@ def test_pixels_are_held():
 @pytest.mark.parametrize(
     ("samples", "lengths", "error", "message"),
     [
-        (parts(2, 7), None, ValueError, "samples[1] ... at most the program's 6 steps, not 7: ... "
-         + "steps=7 ... (carry_state, Device.stream)"),
+        (parts(2, 7), None, ValueError, "samples[1] ... 6 steps, not 7: compile it with steps=7"),
+        (parts(2, 9), None, ValueError, "steps=9, or ... state (carry_state, Device.stream)"),
         (np.ones((2, 7, 3)), OWN, ValueError, "samples[0] must have at most the program's 6 steps"),
         (np.ones((2, 7, 3)), None, ValueError, "6 steps, not 7: compile the program with steps=7"),
         (parts(2, 0), None, ValueError, "samples[1] must have at least 1 step, not 0"),
