@@ -200,7 +200,6 @@ def _without_padding(
     flat: npt.NDArray[Any], lengths: Integers, network: Network
 ) -> npt.NDArray[Any]:
     """The samples up to the end of the longest; 0 behind the ends of the others."""
-    flat = flat[:, : lengths.max()]
     zero = network.input.zero
     behind = np.arange(flat.shape[1]) >= lengths[:, None]
     found = flat[behind]
@@ -216,7 +215,7 @@ def _without_padding(
     if found.any():
         flat = flat.copy()
         flat[behind] = 0
-    return flat
+    return flat[:, : lengths.max()]
 
 
 def _other_steps(steps: int, longest: int) -> str:
