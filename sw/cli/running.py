@@ -175,11 +175,11 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    file = given.read()
-    labels, batches = file.labels, split_batches(file.values, given.batch, given.time_axis)
-    options = given.options(file)
+    read = given.read()
+    labels, batches = read.labels, split_batches(read.values, given.batch, given.time_axis)
+    options = given.options(read)
     if labels is not None:
-        check_labels(labels, file.values, given.time_axis, given.samples)
+        check_labels(labels, read.values, given.time_axis, given.samples)
     # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_writable(target)
@@ -219,9 +219,9 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    file = given.read()
-    batches = split_batches(file.values, given.batch, given.time_axis)
-    options = {"trace": True, **given.options(file)}
+    read = given.read()
+    batches = split_batches(read.values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options(read)}
     comparison = Comparison()
     with (
         progress(len(batches), "batches") as advance,

@@ -64,7 +64,8 @@ def check_batch(
     TypeError, ValueError
         If samples do not fit the program. The message names the value and what is allowed.
     """
-    network, take = program.network, lengths.take
+    network = program.network
+    take: Callable[[int], Lengths] = lengths.take
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..program.program import Program
 from ..samples.columns import is_events
@@ -99,12 +98,8 @@ class Stream(abc.ABC):
             raise TypeError(f"fresh must be True or False, not {fresh!r}")
         starts = bool(fresh) or not self._sent
         binning = {"bin_time": bin_time, "bin_count": None, "start": start, "late": late}
-        if is_events(window):
-            samples, lengths = [window], steps
-            if steps is not None and steps != OWN:
-                lengths = [exact_int("steps", steps, 1, self._program.steps)]
-        else:
-            samples, lengths = self._dense(window, steps)
+        recorded = is_events(window)
+        samples, lengths = (self._recording if recorded else self._dense)(window, steps)
         batch = check_batch(
             self._program, samples, CarryFlags(not starts), 1, binning, SampleLengths(lengths),
             self.longest,
@@ -121,9 +116,13 @@ class Stream(abc.ABC):
         self._lease.check()
         self._sent = 0
 
-    def _dense(
-        self, window: Any, steps: int | str | None
-    ) -> tuple[npt.NDArray[Any], Sequence[int] | str]:
+    def _recording(self, window: Any, steps: int | str | None) -> tuple[Any, Any]:
+        """A recording as a batch, and its lengths."""
+        if steps is None or steps == OWN:
+            return [window], steps
+        return [window], [exact_int("steps", steps, 1, self._program.steps)]
+
+    def _dense(self, window: Any, steps: int | str | None) -> tuple[Any, Any]:
         """A window of numbers as a batch, and its lengths."""
         source, longest = self._program.network.input, self.longest
         array = as_array("window", window)

@@ -158,10 +158,10 @@ def count(
         raise ValueError(f"tiles must be of {len(network.layers)} layers, not {len(tiles)}")
     sources = source_words(network, samples, spikes, skeleton, window)
     # Behind its last step a sample has no windows, so neither pixels nor own spikes count there.
-    there = np.ones(sources[0].shape[:2], dtype=bool)
+    batch, most = sources[0].shape[:2]
+    there = np.ones((batch, most), dtype=bool)
     if lengths is not None:
-        windows = -(-lengths // network.window(window))
-        there = np.arange(there.shape[1]) < windows[:, None]
+        there = np.arange(most) < (-(-lengths // network.window(window)))[:, None]
         sources[0] = np.where(there[:, :, None], sources[0], np.uint16(0))
     counters = np.zeros((len(spikes[0]), len(network.layers)), dtype=COUNTER_DTYPE)
     for i, (layer, words) in enumerate(zip(network.layers, sources, strict=True)):

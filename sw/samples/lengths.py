@@ -131,7 +131,7 @@ def check_sequences(
             f"{lengths[first]}: compile it with steps={lengths.max()}, or send parts that carry "
             "their state (carry_state, Device.stream)"
         )
-    if pixels or not len(lengths):
+    if pixels or (lengths == steps).all():
         return flat, lengths
     return _without_padding(flat, lengths, network), lengths
 
@@ -169,7 +169,7 @@ def _length(value: Any) -> int | None:
     """The length of the first axis of an array, tensor or list."""
     if isinstance(value, (list, tuple)):
         return len(value)
-    shape = getattr(value, "shape", ())
+    shape: tuple[int, ...] = getattr(value, "shape", ())
     return int(shape[0]) if len(shape) else None
 
 
