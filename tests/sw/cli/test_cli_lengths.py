@@ -116,5 +116,5 @@ def test_files_that_do_not_go_with_the_options(
 
 def test_only_runs_take_lengths(files: Path) -> None:
     np.savez(files / "own.npz", samples=padded(files), lengths=LENGTHS)
-    with pytest.raises(ss.FileError, match=r"own\.npz has an array 'lengths', which is for running"):
+    with pytest.raises(ss.FileError, match=r"own\.npz has an array 'lengths', which"):
         read_samples(files / "own.npz")
