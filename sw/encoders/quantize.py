@@ -1,0 +1,69 @@
+"""Quantization: integers of a few bits, for inputs of pixels and of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..spec.array import LIMITS
+from ..support.immutable import Shape, put
+from ..support.values import exact_int
+from .encoder import Floats
+from .scaled import ScaledEncoder
+
+__all__ = ["QuantizeEncoder"]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizeEncoder(ScaledEncoder):
+    """Integers from 0 to ``2**bits - 1`` for the values from ``low`` to ``high``.
+
+    ``floor((x - low) / (high - low) * (2**bits - 1) + 1/2)``, in float64: the nearest integer, the
+    upper one of two. For a ``PixelInput`` samples are ``(batch, *shape)``, for a ``FrameInput``
+    ``(batch, steps, *shape)``; they keep their shape.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of the signal: of a sample for a ``PixelInput``, of a step for a ``FrameInput``.
+    low, high : float or array
+        The values that become 0 and ``2**bits - 1``; one each, or one for each value of the signal.
+    outside : {"refuse", "clip"}
+        What becomes of values below ``low`` and above ``high``: an error, or 0 and
+        ``2**bits - 1``.
+    bits : int
+        The bits of the network's input, 1 to 16.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the value and what is allowed.
+    """
+
+    bits: int = 4  # type: ignore[misc]  # one for all other encoders
+    kind: ClassVar[str] = "quantize"
+    inputs: ClassVar[tuple[str, ...]] = ("pixels", "frames")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        put(self, bits=exact_int("bits", self.bits, 1, LIMITS["window"][1]))
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def static(self) -> bool:
+        return False
+
+    def _fits(self, axes: int) -> bool:
+        return axes in (1, 2)
+
+    def _encode(
+        self, values: Floats, steps: int, state: npt.NDArray[Any] | None
+    ) -> tuple[npt.NDArray[Any], None]:
+        scaled = np.floor(self._fraction(values) * ((1 << self.bits) - 1) + 0.5)
+        return scaled.astype(np.uint16), None
