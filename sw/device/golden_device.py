@@ -111,7 +111,8 @@ class GoldenDevice(Device):
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
         # Counters are computed from the traces.
-        out = self._golden.run(samples, steps, trace or counters, state)
+        encoded = network.encoder is not None  # check_batch encodes
+        out = self._golden.run(samples, steps, trace or counters, state, encoded=encoded)
         self._membranes = out.state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))

@@ -38,8 +38,9 @@ class DeltaEncoder(Encoder):
     reference : {"whole", "step", "previous"}
         "whole": the reference moves by all whole thresholds that the signal moved, so that it stays
         within a threshold of the signal (level crossing). "step": it moves by one threshold per
-        spike, so that a jump of n thresholds is n spikes in as many steps (step forward). "previous":
-        it is the step before (snnTorch's ``spikegen.delta``); a slow drift never spikes.
+        spike, so that a jump of n thresholds is n spikes in as many steps (step forward).
+        "previous": it is the step before (snnTorch's ``spikegen.delta``); a slow drift never
+        spikes.
     start : "first", float or array
         The reference before the first step. "first": the first step itself, which has no spike
         then.
@@ -67,7 +68,9 @@ class DeltaEncoder(Encoder):
         put(self, threshold=per_value("threshold", self.threshold, self.shape, above_zero=True))
         if isinstance(self.start, str):
             if self.start != FIRST:
-                raise ValueError(f"start must be {FIRST!r}, a number or an array, not {self.start!r}")
+                raise ValueError(
+                    f"start must be {FIRST!r}, a number or an array, not {self.start!r}"
+                )
         else:
             put(self, start=per_value("start", self.start, self.shape))
 
@@ -85,20 +88,19 @@ class DeltaEncoder(Encoder):
         # The state of a sample is (2, *shape): where the levels are counted from, and the number
         # of the level.
         start, level = self._fresh(values) if state is None else (state[:, 0], state[:, 1])
-        spikes = np.zeros((len(values), steps, *self.output_shape), dtype=bool)
         self._check_levels(values, start)
-        for step in range(steps):
-            value = values[:, step]
+        spikes = np.zeros((steps, 2, len(values), *self.shape), dtype=bool)
+        for step, value in enumerate(np.ascontiguousarray(values.swapaxes(0, 1))):
             moved = (value - (start + level * self.threshold)) / self.threshold
             up, down = moved >= 1, moved <= -1
-            spikes[:, step, 1], spikes[:, step, 0] = up, down
+            spikes[step] = down, up
             if self.reference == "whole":
                 level = level + np.trunc(moved)
             elif self.reference == "step":
                 level = level + up - down
             else:
                 start = value
-        return spikes, np.stack([start, level], axis=1)
+        return np.moveaxis(spikes, 2, 0), np.stack([start, level], axis=1)
 
     def _fresh(self, values: Floats) -> tuple[Floats, Floats]:
         if isinstance(self.start, str):
@@ -108,11 +110,11 @@ class DeltaEncoder(Encoder):
         return start, np.zeros((len(values), *self.shape))
 
     def _check_levels(self, values: Floats, start: Floats) -> None:
+        base = start[:, None]
+        if self.reference == "previous":
+            base = np.concatenate([base, values[:, :-1]], axis=1)
         with np.errstate(over="ignore"):  # found here
-            span = np.abs(values - start[:, None]) / self.threshold
-            if self.reference == "previous":
-                before = np.concatenate([start[:, None], values[:, :-1]], axis=1)
-                span = np.abs(values - before) / self.threshold
+            span = np.abs(values - base) / self.threshold
         bad = ~(span < _LEVELS_MOST)
         if bad.any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,7 +41,6 @@ class Encoder(Equal, abc.ABC):
     """The name of the encoder in files."""
     inputs: ClassVar[tuple[str, ...]] = ("spikes",)
     """The kinds of network inputs that it encodes for."""
-    bits: ClassVar[int] = 1
     shape: Shape
 
     @property
@@ -53,6 +53,36 @@ class Encoder(Equal, abc.ABC):
     def static(self) -> bool:
         """Whether a sample is one value for all steps, ``(batch, *shape)``, rather than one for
         each step, ``(batch, steps, *shape)``."""
+
+    def check_input(self, kind: str, shape: Shape, bits: int) -> None:
+        """Refuse the input of a network that does not take what this encoder gives.
+
+        Parameters
+        ----------
+        kind : str
+            The kind of the input.
+        shape : tuple of int
+            Its shape: ``output_shape``, or that with neighbouring axes made one (in C order).
+        bits : int
+            The bits of its values.
+
+        Raises
+        ------
+        ValueError
+            Saying what the encoder gives and what the input takes.
+        """
+        name = type(self).__name__
+        if kind not in self.inputs:
+            raise ValueError(
+                f"encoder must give what the network's input takes: a {name} gives "
+                f"{' or '.join(self.inputs)}, and the input is {kind}"
+            )
+        if not _merged(self.output_shape, shape):
+            raise ValueError(
+                f"encoder must give the shape of the network's input: a {name} gives "
+                f"{self.output_shape} for a signal of {self.shape}, and the input is {shape}; "
+                "neighbouring axes may be made one"
+            )
 
     def encode(self, samples: Any, steps: int | None = None) -> npt.NDArray[Any]:
         """Encode a batch of samples, each from a fresh start.
@@ -70,7 +100,8 @@ class Encoder(Equal, abc.ABC):
         Returns
         -------
         array
-            ``(batch, steps, *output_shape)`` of bool.
+            ``(batch, steps, *output_shape)`` of bool; of uint16 from a ``QuantizeEncoder``, with
+            the axes of the samples.
 
         Raises
         ------
@@ -144,12 +175,22 @@ class Encoder(Equal, abc.ABC):
             if not values.shape[1]:
                 raise ValueError("samples must have at least 1 step, not 0")
             steps = values.shape[1]
+        elif steps is None and not self.static:
+            steps = 1  # one value for all steps, whatever their number
         elif steps is None:
             raise ValueError(
                 f"steps must be given for a {name}: how many steps to make of each sample, from 1 "
                 "on"
             )
         return values, check_steps(steps)
+
+
+def _merged(shape: Shape, into: Shape) -> bool:
+    """Whether one shape is another with some neighbouring axes made one."""
+    ends = {prod(shape[: i + 1]) for i in range(len(shape))}
+    return prod(shape) == prod(into) and all(
+        prod(into[: i + 1]) in ends for i in range(len(into))
+    )
 
 
 def per_value(name: str, value: Any, shape: Shape, above_zero: bool = False) -> PerValue:

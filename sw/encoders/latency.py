@@ -19,7 +19,7 @@ __all__ = ["CURVES", "EXACT", "LatencyEncoder"]
 
 CURVES = ("linear", "log")
 LOWEST = ("silent", "last")
-EXACT = Context(prec=50, Emax=MAX_EMAX, Emin=MIN_EMIN)
+EXACT = Context(prec=25, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Logarithms and exponentials are computed in decimal: libraries of C differ in the last bit."""
 _TINY = Decimal("1e-340")  # below every float64
 

@@ -43,7 +43,7 @@ class QuantizeEncoder(ScaledEncoder):
         Naming the argument, the value and what is allowed.
     """
 
-    bits: int = 4  # type: ignore[misc]  # one for all other encoders
+    bits: int = 4
     kind: ClassVar[str] = "quantize"
     inputs: ClassVar[tuple[str, ...]] = ("pixels", "frames")
 
@@ -58,6 +58,13 @@ class QuantizeEncoder(ScaledEncoder):
     @property
     def static(self) -> bool:
         return False
+
+    def check_input(self, kind: str, shape: Shape, bits: int) -> None:
+        super().check_input(kind, shape, bits)
+        if bits != self.bits:
+            raise ValueError(
+                f"encoder must have the bits of the network's input: {bits}, not {self.bits}"
+            )
 
     def _fits(self, axes: int) -> bool:
         return axes in (1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -97,7 +98,7 @@ class RateEncoder(ScaledEncoder):
         for step in range(steps):
             # The raw numbers are used: what numpy makes of them may change between its versions.
             counter = [0, before + step, 0, 0]
-            raw = np.random.Philox(counter=counter, key=[self.seed, 0]).random_raw(rates[0].size)
+            raw = np.random.Philox(counter=counter, key=[self.seed, 0]).random_raw(prod(self.shape))
             numbers = (np.asarray(raw) >> np.uint64(32)).astype(np.int64).reshape(self.shape)
             spikes[:, step] = numbers < rates
         return spikes, np.full(len(rates), before + steps)

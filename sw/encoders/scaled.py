@@ -48,9 +48,8 @@ class ScaledEncoder(Encoder):
         if bad.any():
             if self.outside == "refuse":
                 index = tuple(int(i) for i in np.argwhere(bad)[0])
-                low, high = (
-                    float(np.broadcast_to(end, values.shape)[index]) for end in (self.low, self.high)
-                )
+                ends = (self.low, self.high)
+                low, high = (float(np.broadcast_to(end, values.shape)[index]) for end in ends)
                 raise ValueError(
                     f"samples must be from low, {low}, to high, {high}, not "
                     f"{first_of(values, bad)}: give the {type(self).__name__} the range of the "

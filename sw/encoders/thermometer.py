@@ -50,7 +50,8 @@ class ThermometerEncoder(Encoder):
                 f"levels must be (levels,) numbers, or an array (levels, *{self.shape}), not an "
                 f"array of shape {levels.shape}"
             )
-        bad = np.flatnonzero((np.diff(levels, axis=0) <= 0).reshape(len(levels) - 1, -1).any(axis=1))
+        falls = (np.diff(levels, axis=0) <= 0).reshape(len(levels) - 1, -1)
+        bad = np.flatnonzero(falls.any(axis=1))
         if len(bad):
             raise ValueError(
                 f"levels must rise from each to the next: levels[{bad[0] + 1}], "

@@ -11,9 +11,15 @@ from ..network import Network
 from ..support.steps import STEPS_MAX, check_steps
 from ..support.values import as_array
 
-__all__ = ["STEPS_MAX", "check_samples", "check_steps"]
+__all__ = ["STEPS_MAX", "check_samples", "check_steps", "check_time_axis"]
 
 _BLOCK_VALUES = 1 << 14  # values checked at a time, so that they stay in the processor's cache
+
+
+def check_time_axis(time_axis: Any) -> None:
+    """Refuse an axis of the steps other than 0 and 1, with a ValueError."""
+    if time_axis not in (0, 1) or isinstance(time_axis, bool):
+        raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
 
 
 def check_samples(
@@ -48,8 +54,7 @@ def check_samples(
     TypeError, ValueError
         Naming the shape or the first value at fault, and what is allowed.
     """
-    if time_axis not in (0, 1) or isinstance(time_axis, bool):
-        raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
+    check_time_axis(time_axis)
     if steps is not None:
         steps = check_steps(steps)
     array = as_array("samples", samples)
