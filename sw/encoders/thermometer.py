@@ -96,7 +96,7 @@ class ThermometerEncoder(Encoder):
     @property
     def _levels(self) -> Floats:
         """(levels, *shape), or (levels, 1, ...) where they are the same for all values."""
-        levels: Any = self.levels
+        levels = np.asarray(self.levels, np.float64)
         return levels if levels.ndim > 1 else levels.reshape(-1, *(1 for _ in self.shape))
 
     def _encode(
