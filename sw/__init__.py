@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .network import (
         Conv2d,
         Dense,
+        FrameInput,
         Leak,
         MaxPool2d,
         Network,
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArrayConfig", "Conv2d", "DeltaEncoder", "Dense", "Device", "DeviceError", "DeviceMismatch",
     "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError",
-    "Golden", "LatencyEncoder", "Leak", "LinkError", "MaxPool2d", "Network", "Neuron",
+    "FrameInput", "Golden", "LatencyEncoder", "Leak", "LinkError", "MaxPool2d", "Network", "Neuron",
     "NotExpressible", "PixelInput", "PopulationEncoder", "Program", "QuantizeEncoder",
     "RateEncoder", "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d",
     "ThermometerEncoder", "TimingError", "ToolError", "bin_events", "compile", "consistency",
@@ -106,8 +107,8 @@ _MODULES = {
     ".importers.frameworks.snntorch": ("from_snntorch",),
     ".importers.frameworks.spikingjelly": ("from_spikingjelly",),
     ".network": (
-        "Conv2d", "Dense", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
-        "SumPool2d",
+        "Conv2d", "Dense", "FrameInput", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
+        "SpikeInput", "SumPool2d",
     ),
     ".program.files": ("load_program", "save_program"),
     ".program.program": ("Program",),

@@ -53,9 +53,10 @@ class Stream(abc.ABC):
         Parameters
         ----------
         window : array_like
-            Spikes of shape ``(steps, *shape)``, which are zeros and ones, of 1 to T steps; or
-            pixels of shape ``shape``. With a network that has an encoder, its raw signal:
-            ``(steps, *shape)``, or ``shape`` for one value in all steps of the window.
+            Spikes of shape ``(steps, *shape)``, which are zeros and ones, or frames of that
+            shape, of 1 to T steps; or pixels of shape ``shape``. With a network that has an
+            encoder, its raw signal: ``(steps, *shape)``, or ``shape`` for one value in all steps of
+            the window.
         steps : int or None
             For pixels, and values of a raw signal that do not change: the number of steps, 1 to T;
             T if None.
@@ -76,8 +77,8 @@ class Stream(abc.ABC):
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:
             raise ValueError(
-                f"steps is for pixels, not for spikes, whose shape says how many steps there are: "
-                f"leave out steps={steps!r}"
+                f"steps is for pixels, not for {network.input.kind}, whose shape says how many "
+                f"steps there are: leave out steps={steps!r}"
             )
         samples, state = as_array("window", window, "numbers")[None], None
         if raw:
@@ -88,7 +89,7 @@ class Stream(abc.ABC):
                 f"window must have 1 to {longest} steps, not {steps}: send it in parts"
             )
         self.encoding.state = state
-        self._send(as_batch(flat, steps, np.array([self._first])))
+        self._send(as_batch(self._program, flat, steps, np.array([self._first])))
         self._first = False
 
     def feed(self, bin_time: float, start: float | str | None = None) -> EventWindower:
@@ -113,9 +114,9 @@ class Stream(abc.ABC):
             If the network's input is pixels, or a parameter is not such a number.
         """
         entry = self._program.network.input
-        if entry.kind == "pixels":
+        if entry.kind != "spikes":
             raise ValueError(
-                "events are for networks whose input is spikes; this one's input is pixels: send "
+                f"events are for networks whose input is spikes; this one's is {entry.kind}: send "
                 "windows with stream.send"
             )
         if self.encoding.there:

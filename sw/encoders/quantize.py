@@ -52,6 +52,26 @@ class QuantizeEncoder(ScaledEncoder):
         put(self, bits=exact_int("bits", self.bits, 1, LIMITS["window"][1]))
 
     @property
+    def zero(self) -> int:
+        """The integer that stands for 0, for the ``zero`` of a network's input.
+
+        Raises
+        ------
+        ValueError
+            If 0 is outside of the range, or its integer is not the same for all values.
+        """
+        low, high = np.broadcast_arrays(self.low, self.high)
+        if (low > 0).any() or (high < 0).any():
+            raise ValueError(f"zero must be within the range, which is from {low} to {high}")
+        found = np.unique(self._encode(np.zeros((1, *self.shape)), 1, None)[0])
+        if len(found) > 1:
+            raise ValueError(
+                "zero must be one integer for all values, and low and high make it from "
+                f"{found[0]} to {found[-1]}: give all values the same range around 0"
+            )
+        return int(found[0])
+
+    @property
     def output_shape(self) -> Shape:
         return self.shape
 

@@ -139,11 +139,12 @@ class Golden:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a Network, not {network!r}")
         self.network = network
+        computed = network.without_zero
         self.state_bits = exact_int("state_bits", state_bits, *LIMITS["state_bits"])
         self.window = exact_int("window", window, *LIMITS["window"])
         self._layers = [
             GoldenLayer(
-                network, i, self.state_bits,
+                computed, i, self.state_bits,
                 (1 << network.input.bits) - 1 if i == 0 else 1,
             )
             for i in range(len(network.layers))
@@ -166,9 +167,9 @@ class Golden:
         Parameters
         ----------
         samples : array_like
-            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones; or pixels of shape
-            ``(batch, *shape)``. With a network that has an encoder, its raw signal; every sample is
-            encoded from a fresh start.
+            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones, or frames of that
+            shape; or pixels of shape ``(batch, *shape)``. With a network that has an encoder, its
+            raw signal; every sample is encoded from a fresh start.
         steps : int or None
             The steps of each sample; needed for pixels, and for signals without steps.
         trace : bool

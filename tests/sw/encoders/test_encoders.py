@@ -116,6 +116,17 @@ def test_quantize(parts: list[int], bits: int) -> None:
     assert frames.shape == (1, 1, len(parts))
 
 
+def test_the_integer_of_zero() -> None:
+    for low, bits, zero in ((-1, 4, 8), (-1, 3, 4), (0, 4, 0), (-3, 4, 11)):
+        encoder = ss.QuantizeEncoder((2,), low, 1, bits=bits)
+        assert encoder.zero == zero
+        assert encoder.encode([[0, 0]])[0].tolist() == [zero, zero]
+    with refuses(ValueError, "zero must be within the range", "from 0.5 to 1.0"):
+        _ = ss.QuantizeEncoder((2,), 0.5).zero
+    with refuses(ValueError, "zero must be one integer for all values ... from 3 to 8"):
+        _ = ss.QuantizeEncoder((2,), [-1, -0.3]).zero
+
+
 @given(parts=PARTS, steps=st.integers(1, 40))
 def test_regular_rates(parts: list[int], steps: int) -> None:
     found = ss.RateEncoder((len(parts),), high=1024).encode([parts], steps)[0]
