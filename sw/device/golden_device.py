@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -65,8 +66,9 @@ class GoldenDevice(Device):
         self._golden = self._membranes = None
 
     def _load(self, program: Program) -> None:
+        network = replace(program.network, encoder=None)  # check_batch encodes
         self._golden = self._module.Golden(
-            program.network, program.config.state_bits, program.config.window
+            network, program.config.state_bits, program.config.window
         )
         self._membranes = None
 
@@ -112,8 +114,7 @@ class GoldenDevice(Device):
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
         # Counters are computed from the traces.
-        encoded = network.encoder is not None  # check_batch encodes
-        out = self._golden.run(samples, steps, trace or counters, state, encoded=encoded)
+        out = self._golden.run(samples, steps, trace or counters, state)
         self._membranes = out.state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))
