@@ -123,6 +123,33 @@ def test_windows_of_a_stream_are_one_signal(name: str) -> None:
         np.testing.assert_array_equal(last.readout, whole.readout)
 
 
+def test_a_run_goes_on_from_a_stream() -> None:
+    encoder = SIGNALS["delta"]
+    program, signal = program_of(network_of(encoder)), signal_of(encoder, 2)
+    for device in devices(program):
+        device.load(program)
+        wanted = device.run(signal, carry_state=True).readout[1]
+        device.load(program)
+        with device.stream() as stream:
+            stream.send(signal[0, :3])
+            stream.send(signal[0, 3:])
+            assert len([*stream.results()]) == 2
+        found = device.run(signal[1:], carry_state=True).readout[0]
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_run_that_failed_leaves_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = SIGNALS["delta"]
+    program, signal = program_of(network_of(encoder)), signal_of(encoder, 2)
+    wanted = golden(program).run(signal[1:])
+    device = golden(program)
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "_part", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            device.run(signal[:1], carry_state=True)
+    same(device.run(signal[1:], carry_state=True), wanted)
+
+
 @pytest.mark.parametrize("name", ["regular", "random"])
 def test_rates_go_on_from_window_to_window(name: str) -> None:
     network = network_of(VALUES[name])

@@ -248,6 +248,14 @@ def test_population(parts: list[int], steps: int, width: float, cutoff: float) -
                 assert abs(int(found[:, i, x].argmax()) - (steps - 1) * (1 - g)) < 0.5 + 1e-9
 
 
+def test_a_step_changes_at_one_distance() -> None:
+    encoder = ss.PopulationEncoder((3,), [0], 1)
+    half = math.sqrt(2 * math.log(2))  # where the response is 1/2, between two steps
+    assert half == 1.1774100225154747
+    found = encoder.encode([[half, math.nextafter(half, 2), -half]], 2)[0, :, 0]
+    assert found.argmax(axis=0).tolist() == [0, 1, 0]
+
+
 def test_the_fields_of_the_paper() -> None:
     """Bohte et al. (2002): I_min + (2i - 3) / 2 * (I_max - I_min) / (m - 2), i from 1."""
     encoder = ss.PopulationEncoder.linear((1,), -1, 5, 8, beta=2, cutoff=0.2)
@@ -294,6 +302,10 @@ def test_samples_that_go_on_are_one_signal(name: str) -> None:
     first, state = encoder.encode_from(parts[:3], None, fresh, None)
     second, _ = encoder.encode_from(parts[3:], None, fresh & False, state)
     np.testing.assert_array_equal(np.concatenate([*first, *second]), whole)
+    # Behind samples that all start afresh, it is the last one that goes on.
+    _, state = encoder.encode_from(parts[[5, 0]], None, fresh[[0, 0]], None)
+    after, _ = encoder.encode_from(parts[1:2], None, fresh[1:2], state)
+    np.testing.assert_array_equal(after[0], whole[4:8])
 
 
 @pytest.mark.parametrize("name", ["regular", "random"])
