@@ -74,6 +74,12 @@ class Running:
     merge_polarities: Annotated[
         bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
     ] = False
+    encoded: Annotated[
+        bool,
+        typer.Option(
+            "--encoded", help="Network with an encoder: samples are encoded, not a raw signal."
+        ),
+    ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
@@ -81,7 +87,7 @@ class Running:
         """The keywords of ``Device.run``: those of the command, or those of the file."""
         from ..samples.files import check_per_sample
 
-        names = ("time_axis", "bin_time", "bin_count", "late")
+        names = ("time_axis", "bin_time", "bin_count", "late", "encoded")
         options = {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
         options |= {
             "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None

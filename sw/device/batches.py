@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..program.program import Program
 from ..samples.columns import as_recordings, is_events
+from ..samples.encoding import SampleEncoder
 from ..samples.events import bin_events, is_recordings
 from ..samples.lengths import Lengths, check_sequences, event_lengths
 from ..samples.per_sample import CarryFlags, SampleLengths
 from ..support.values import refuse_masks
 from .windows import Batch
 
-__all__ = ["check_batch", "is_batches"]
+__all__ = ["SampleOptions", "check_batch", "is_batches"]
 
 _BINNING = {"bin_time": None, "bin_count": None, "start": None, "late": "refuse"}
 """The defaults of the options for event arrays."""
+_Values = TypeVar("_Values")
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What a user says about samples.
+
+    Attributes
+    ----------
+    carry : CarryFlags
+        Whether samples continue from the state that the one before them left.
+    lengths : SampleLengths
+        The steps of the samples.
+    time_axis : int
+        The axis of the steps, 0 or 1.
+    binning : dict
+        How events are binned into steps: the keywords of ``events.bin_events``.
+    """
+
+    carry: CarryFlags
+    lengths: SampleLengths
+    time_axis: int
+    binning: dict[str, Any]
+
+    def finish(self) -> None:
+        """Refuse flags and lengths that no sample took, with a ValueError."""
+        self.carry.finish()
+        self.lengths.finish()
 
 
 def is_batches(samples: Any) -> bool:
@@ -34,11 +64,10 @@ def is_batches(samples: Any) -> bool:
 def check_batch(
     program: Program,
     samples: Any,
-    carry: CarryFlags,
-    time_axis: int,
-    binning: dict[str, Any],
-    lengths: SampleLengths,
+    options: SampleOptions,
+    *,
     longest: int | None = None,
+    encoding: SampleEncoder | None = None,
 ) -> Batch:
     """A batch of samples for a program, checked and flat.
 
@@ -48,27 +77,30 @@ def check_batch(
         The program that is to run them.
     samples : array_like or list of recordings
         The samples, as for ``Device.run``.
-    carry : CarryFlags
-        Whether samples continue from the state that the one before them left.
-    time_axis : int
-        The axis of the steps, 0 or 1.
-    binning : dict
-        How events are binned into steps: the keywords of ``events.bin_events``.
-    lengths : SampleLengths
-        The steps of the samples.
+    options : SampleOptions
+        What a user says about them.
     longest : int or None
         The most steps of a sample that says itself how many it has; None for the program's.
+    encoding : SampleEncoder or None
+        What encodes the samples, if they are a raw signal. It takes their state over.
 
     Raises
     ------
     TypeError, ValueError
         If samples do not fit the program. The message names the value and what is allowed.
     """
-    network = program.network
-    take: Callable[[int], Lengths] = lengths.take
+    network, binning, time_axis = program.network, options.binning, options.time_axis
+    longest = longest or program.steps
+    fresh: Callable[[int], npt.NDArray[np.bool_]] = options.carry.fresh
+    lengths: Callable[[int], Lengths] = options.lengths.take
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):
+        if encoding is not None:
+            raise ValueError(
+                f"samples are events, but this network's {type(network.encoder).__name__} takes a "
+                "raw signal: give that, or encoded=True if the events are the network's input"
+            )
         if network.input.kind != "spikes":
             wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
             raise ValueError(
@@ -77,7 +109,8 @@ def check_batch(
             )
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
-        samples, take = _binned(program, samples, binning, lengths)
+        samples, own = _binned(program, samples, binning, options.lengths)
+        lengths = _always(own)
     elif is_events(samples):
         raise TypeError("samples must be a list of event arrays, one per sample: [events]")
     elif isinstance(samples, (list, tuple)) and any(map(is_events, samples)):
@@ -92,10 +125,22 @@ def check_batch(
                 raise ValueError(
                     f"{name} is for event arrays, which these samples are not: leave it out"
                 )
-    flat, steps = check_sequences(network, samples, longest or program.steps, time_axis, take)
+    state = None
+    if encoding is not None:
+        signal = encoding.encode_batch(samples, longest, time_axis, lengths, fresh)
+        samples, state, time_axis = signal.values, signal.state, 1
+        lengths, fresh = _always(signal.lengths), _always(signal.fresh)
+    flat, steps = check_sequences(network, samples, longest, time_axis, lengths)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
-    return _as_batch(program, flat, steps, carry.fresh(len(flat)))
+    if encoding is not None:
+        encoding.state = state
+    return _as_batch(program, flat, steps, fresh(len(flat)))
+
+
+def _always(values: _Values) -> Callable[[int], _Values]:
+    """A function that returns these values, which are known to be those of the samples."""
+    return lambda count: values
 
 
 def _as_batch(
@@ -111,8 +156,8 @@ def _as_batch(
 
 def _binned(
     program: Program, recordings: Any, binning: dict[str, Any], lengths: SampleLengths
-) -> tuple[npt.NDArray[Any], Callable[[int], Lengths]]:
-    """Recordings as samples of the program's steps, and what returns their lengths."""
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Recordings as samples of the program's steps, and their lengths."""
     binned = bin_events(recordings, program.network.input.shape, program.steps, **binning)
     if lengths.given and binning["bin_time"] is None:
         raise ValueError(
@@ -122,11 +167,11 @@ def _binned(
     count = len(recordings)
     own = lengths.take(count)
     if own is None:
-        own = np.full(count, program.steps)
+        own = np.full(count, program.steps, dtype=np.int64)
     elif isinstance(own, str):
         start = binning["start"]
         starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
         own = event_lengths(recordings, program.steps, binning["bin_time"], list(starts))
     elif binning["late"] == "drop":
         binned[np.arange(binned.shape[1]) >= own[:, None]] = 0  # these are late for their sample
-    return binned, lambda _: own
+    return binned, own

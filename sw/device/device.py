@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..program.program import Program
+from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.per_sample import CarryFlags, SampleLengths
 from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
 from ..support.values import exact_int
-from .batches import check_batch, is_batches
+from .batches import SampleOptions, check_batch, is_batches
 from .lease import Lease
 from .result import LinkBytes, Result
 from .stream import Stream
@@ -82,6 +83,7 @@ class Device(abc.ABC):
         self._closed = False
         self._state = CarriedState()
         self._lease = Lease()
+        self._encoding: SampleEncoder
 
     @property
     @abc.abstractmethod
@@ -129,6 +131,7 @@ class Device(abc.ABC):
         self._take_lease()
         self._load(program)
         self.program = program
+        self._encoding = SampleEncoder(program.network)
         self._state.clear()
 
     def run(
@@ -144,6 +147,7 @@ class Device(abc.ABC):
         bin_count: int | None = None,
         start: float | str | Sequence[float | str] | None = None,
         late: str = "refuse",
+        encoded: bool = False,
     ) -> Any:
         """Run samples.
 
@@ -156,7 +160,8 @@ class Device(abc.ABC):
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
             ``bin_events`` describe them. Bools, integers, or floats that are whole numbers; lists,
             arrays or tensors. Or an iterator of such batches, which is advanced while the results
-            of earlier batches are still to come.
+            of earlier batches are still to come. With a network that has an encoder, the raw signal
+            that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool or sequence of bool
@@ -182,6 +187,9 @@ class Device(abc.ABC):
             begins at 0.
         late : str
             For events after the last step: ``"refuse"`` or ``"drop"``.
+        encoded : bool
+            For a network with an encoder: the samples are what its input takes, not a raw signal.
+            The encoder starts afresh after them.
 
         Returns
         -------
@@ -199,24 +207,34 @@ class Device(abc.ABC):
         """
         program = self._loaded()
         _check_flags(trace=trace, counters=counters)
-        carry, steps = CarryFlags(carry_state), SampleLengths(lengths)
         binning = {"bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late}
+        options = SampleOptions(
+            CarryFlags(carry_state), SampleLengths(lengths), time_axis, binning
+        )
+
+        encoding = self._encoding
+        raw = not check_encoded(encoded, encoding.there) and encoding.there
+        if not self._state.held:  # the neurons start afresh, too
+            encoding.state = None
 
         def checked(batch: Any) -> Batch:
-            return check_batch(program, batch, carry, time_axis, binning, steps)
+            given = encoding if raw else None
+            taken = check_batch(program, batch, options, encoding=given)
+            if not raw:
+                encoding.state = None
+            return taken
 
         def all_checked(batches: Any) -> Iterator[Batch]:
             yield from map(checked, batches)
-            carry.finish()
-            steps.finish()
+            options.finish()
 
         # Samples are checked first, so that wrong ones do not end what is under way.
         if not is_batches(samples):
             (batch,) = all_checked([samples])
-            lease = self._begin_run(program, carry)
+            lease = self._begin_run(program, options.carry)
             (result,) = self._run(lease, iter([batch]), bool(trace), bool(counters))
             return result
-        lease = self._begin_run(program, carry)
+        lease = self._begin_run(program, options.carry)
         return self._run(lease, all_checked(samples), bool(trace), bool(counters))
 
     def stream(
@@ -266,7 +284,9 @@ class Device(abc.ABC):
         _check_keeps_state(program)
         lease = self._take_lease()
         self._state.clear()
-        return self._stream(lease, program, bool(trace), bool(counters), restart_every)
+        stream = self._stream(lease, program, bool(trace), bool(counters), restart_every)
+        self._encoding = stream.encoding
+        return stream
 
     def close(self) -> None:
         """Close the device. Closing it twice does no harm."""

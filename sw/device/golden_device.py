@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -62,8 +63,9 @@ class GoldenDevice(Device):
         self._golden = self._membranes = None
 
     def _load(self, program: Program) -> None:
+        network = replace(program.network, encoder=None)  # check_batch encodes
         self._golden = self._module.Golden(
-            program.network, program.config.state_bits, program.config.window
+            network, program.config.state_bits, program.config.window
         )
         self._membranes = None
 
@@ -114,7 +116,7 @@ class GoldenDevice(Device):
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
         # Counters are computed from the traces.
-        out = self._golden.run(samples, part.steps, trace or counters, state, lengths)
+        out = self._golden.run(samples, part.steps, trace or counters, state, lengths=lengths)
         self._membranes = out.state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))

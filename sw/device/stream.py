@@ -13,11 +13,12 @@ import numpy as np
 
 from ..program.program import Program
 from ..samples.columns import is_events
+from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.lengths import OWN
 from ..samples.per_sample import CarryFlags, SampleLengths
 from ..samples.words import margins, predict
 from ..support.values import as_array, exact_int
-from .batches import check_batch
+from .batches import SampleOptions, check_batch
 from .event_windower import EventWindower
 from .lease import Lease
 from .result import Decision, Result
@@ -42,10 +43,16 @@ class Stream(abc.ABC):
         The program that is loaded there.
     restart_every : int or None
         The windows after which the stream starts afresh; None for no such number.
+
+    Attributes
+    ----------
+    encoding : SampleEncoder
+        The network's encoder, with the state that the last window left.
     """
 
     def __init__(self, lease: Lease, program: Program, restart_every: int | None) -> None:
         self._lease, self._program = lease, program
+        self.encoding = SampleEncoder(program.network)
         self._restart_every = restart_every
         self._sent = 0  # windows since the start; 0 if the next one starts afresh
         self._starts: deque[bool] = deque()  # of the windows whose results are still to come
@@ -62,6 +69,7 @@ class Stream(abc.ABC):
         steps: int | str | None = None,
         fresh: bool = False,
         *,
+        encoded: bool = False,
         bin_time: float | None = None,
         start: float | str | None = None,
         late: str = "refuse",
@@ -73,12 +81,16 @@ class Stream(abc.ABC):
         window : array_like or recording
             Spikes of shape ``(steps, *shape)``, which are zeros and ones, or frames of that
             shape, of 1 to ``longest`` steps; or a single step of shape ``shape``; or pixels of
-            that shape; or a recording, as ``read_events`` returns it.
+            that shape; or a recording, as ``read_events`` returns it. With a network that has an
+            encoder, its raw signal: ``(steps, *shape)``, or ``shape`` for a single step, or for one
+            value in all steps of the window.
         steps : int, "own" or None
-            For pixels and recordings: the number of steps, by default the program's. "own": those
-            up to a recording's last event.
+            For pixels, values of a raw signal that do not change, and recordings: the number of
+            steps, by default the program's. "own": those up to a recording's last event.
         fresh : bool
             Start afresh with this window, as after ``reset``.
+        encoded : bool
+            For a network with an encoder: the window is what its input takes, not a raw signal.
         bin_time : float or None
             For a recording: the length of a step in units of the field ``t``.
         start : float, "first" or None
@@ -96,14 +108,17 @@ class Stream(abc.ABC):
         self._lease.check()
         if not isinstance(fresh, (bool, np.bool_)):
             raise TypeError(f"fresh must be True or False, not {fresh!r}")
+        raw = not check_encoded(encoded, self.encoding.there) and self.encoding.there
         starts = bool(fresh) or not self._sent
         binning = {"bin_time": bin_time, "bin_count": None, "start": start, "late": late}
-        recorded = is_events(window)
-        samples, lengths = (self._recording if recorded else self._dense)(window, steps)
+        samples, lengths = self._batch_of(window, steps, raw)
+        options = SampleOptions(CarryFlags(not starts), SampleLengths(lengths), 1, binning)
         batch = check_batch(
-            self._program, samples, CarryFlags(not starts), 1, binning, SampleLengths(lengths),
-            self.longest,
+            self._program, samples, options, longest=self.longest,
+            encoding=self.encoding if raw else None,
         )
+        if not raw:
+            self.encoding.state = None
         self._send(batch)
         self._starts.append(starts)
         self._sent = 1 if starts else self._sent + 1
@@ -116,27 +131,26 @@ class Stream(abc.ABC):
         self._lease.check()
         self._sent = 0
 
-    def _recording(self, window: Any, steps: int | str | None) -> tuple[Any, Any]:
-        """A recording as a batch, and its lengths."""
-        if steps is None or steps == OWN:
-            return [window], steps
-        return [window], [exact_int("steps", steps, 1, self._program.steps)]
-
-    def _dense(self, window: Any, steps: int | str | None) -> tuple[Any, Any]:
-        """A window of numbers as a batch, and its lengths."""
+    def _batch_of(self, window: Any, steps: int | str | None, raw: bool) -> tuple[Any, Any]:
+        """A window as a batch of one sample, and its lengths."""
         source, longest = self._program.network.input, self.longest
-        array = as_array("window", window)
-        if source.kind == "pixels":
+        if is_events(window):
+            if steps is None or steps == OWN:
+                return [window], steps
+            return [window], [exact_int("steps", steps, 1, self._program.steps)]
+        array = as_array("window", window, "numbers")
+        if self.encoding.static if raw else source.kind == "pixels":
             held = self._program.steps if steps is None else steps
             return array[None], [exact_int("steps", held, 1, longest)]
-        if array.shape == source.shape:  # a single step
+        shape = self.encoding.shape if raw else source.shape
+        if array.shape == shape:  # a single step
             array, steps = array[None], None if steps == 1 else steps
         if steps is not None:
             raise ValueError(
                 f"steps is for pixels and recordings, not for {source.kind}, whose shape says how "
                 f"many steps there are: leave out steps={steps!r}"
             )
-        if array.ndim == 1 + len(source.shape) and len(array) > longest:
+        if array.ndim == 1 + len(shape) and len(array) > longest:
             raise ValueError(
                 f"window must have 1 to {longest} steps, not {len(array)}: send it in parts"
             )
@@ -172,6 +186,12 @@ class Stream(abc.ABC):
             raise ValueError(
                 f"events are for networks whose input is spikes; this one's is {entry.kind}: send "
                 "windows with stream.send"
+            )
+        if self.encoding.there:
+            raise ValueError(
+                "events are for networks without an encoder; this one's takes its raw signal: send "
+                "windows with stream.send, or load a program of "
+                "dataclasses.replace(network, encoder=None)"
             )
         window = self._program.window
         if steps is not None:

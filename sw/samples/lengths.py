@@ -14,7 +14,10 @@ from .events import event_times
 from .samples import check_samples
 from .times import bins_of
 
-__all__ = ["OWN", "Lengths", "as_lengths", "check_sequences", "event_lengths"]
+__all__ = [
+    "OWN", "Lengths", "as_lengths", "check_padding", "check_sequences", "chosen_lengths",
+    "event_lengths", "own_lengths",
+]
 
 OWN = "own"
 """Every sample has the steps that it comes with."""
@@ -123,7 +126,7 @@ def check_sequences(
         if steps != longest:
             raise ValueError(_other_steps(steps, longest))
         return flat, np.full(len(flat), longest, dtype=np.int64)
-    lengths = _chosen(given, own, len(flat), steps, pixels)
+    lengths = chosen_lengths(given, own, len(flat), steps, pixels)
     if len(lengths) and lengths.max() > longest:
         first = int(np.argmax(lengths > longest))
         raise ValueError(
@@ -133,7 +136,31 @@ def check_sequences(
         )
     if pixels or (lengths == steps).all():
         return flat, lengths
-    return _without_padding(flat, lengths, network), lengths
+    behind = check_padding(flat, lengths, network.input.zero)
+    if flat[behind].any():
+        flat = flat.copy()
+        flat[behind] = 0
+    return flat[:, : lengths.max()], lengths
+
+
+def own_lengths(samples: Any, time_axis: int) -> Integers | None:
+    """The lengths of a list of samples whose numbers of steps differ; None for anything else.
+
+    Raises
+    ------
+    ValueError
+        If ``time_axis`` is not 1 for such a list.
+    """
+    if not isinstance(samples, (list, tuple)):
+        return None
+    found = [_length(each) for each in samples]
+    if None in found or len(set(found)) < 2:
+        return None
+    if time_axis != 1:
+        raise ValueError(
+            f"time_axis must be 1 for a list of samples of different lengths, not {time_axis!r}"
+        )
+    return np.array(found, dtype=np.int64)
 
 
 def _padded(
@@ -142,16 +169,9 @@ def _padded(
     """The samples, and their lengths if they are a list of samples whose steps differ. These become
     one array with zeros behind the shorter ones."""
     shape = network.input.shape
-    if network.input.kind == "pixels" or not isinstance(samples, (list, tuple)):
+    lengths = None if network.input.kind == "pixels" else own_lengths(samples, time_axis)
+    if lengths is None:
         return samples, None
-    found = [_length(each) for each in samples]
-    if None in found or len(set(found)) < 2:
-        return samples, None
-    lengths = np.array(found, dtype=np.int64)
-    if time_axis != 1:
-        raise ValueError(
-            f"time_axis must be 1 for a list of samples of different lengths, not {time_axis!r}"
-        )
     arrays = [as_array(f"samples[{i}]", each) for i, each in enumerate(samples)]
     for i, array in enumerate(arrays):
         if array.ndim != 1 + len(shape) or array.shape[1:] != shape:
@@ -173,15 +193,34 @@ def _length(value: Any) -> int | None:
     return int(shape[0]) if len(shape) else None
 
 
-def _chosen(
-    given: Lengths, own: Integers | None, batch: int, steps: int, pixels: bool
+def chosen_lengths(
+    given: Lengths, own: Integers | None, batch: int, steps: int, held: bool
 ) -> Integers:
-    """The lengths of samples that are ``steps`` long, or as long as ``own`` says."""
+    """The lengths of samples.
+
+    Parameters
+    ----------
+    given : array, "own" or None
+        What a user says.
+    own : array or None
+        The lengths that they have, if these differ.
+    batch : int
+        The number of samples.
+    steps : int
+        The steps that they have otherwise, or the most of samples that are held.
+    held : bool
+        Samples are one value, such as an image, which is held.
+
+    Raises
+    ------
+    ValueError
+        If they do not go together.
+    """
     if given is None or isinstance(given, str):
-        if pixels:
+        if held:
             raise ValueError(
-                f"lengths must be numbers of steps for pixels, not {given!r}: an image has no "
-                "length of its own"
+                f"lengths must be numbers of steps for samples that are held, not {given!r}: they "
+                "have no length of their own"
             )
         return np.full(batch, steps, dtype=np.int64) if own is None else own
     if own is not None:
@@ -196,13 +235,32 @@ def _chosen(
     return given
 
 
-def _without_padding(
-    flat: npt.NDArray[Any], lengths: Integers, network: Network
-) -> npt.NDArray[Any]:
-    """The samples up to the end of the longest; 0 behind the ends of the others."""
-    zero = network.input.zero
-    behind = np.arange(flat.shape[1]) >= lengths[:, None]
-    found = flat[behind]
+def check_padding(
+    array: npt.NDArray[Any], lengths: Integers, zero: int = 0
+) -> npt.NDArray[np.bool_]:
+    """Refuse samples with values behind their ends.
+
+    Parameters
+    ----------
+    array : (batch, steps, inputs) array
+        The samples.
+    lengths : array of int64
+        (batch,) their steps.
+    zero : int
+        A value besides 0 that is none.
+
+    Returns
+    -------
+    array of bool
+        (batch, steps) which steps are behind the end of their sample.
+
+    Raises
+    ------
+    ValueError
+        Naming the first value that is behind an end.
+    """
+    behind = np.arange(array.shape[1]) >= lengths[:, None]
+    found = array[behind]
     wrong = (found != 0) & (found != zero)
     if wrong.any():
         row = int(np.argmax(wrong.any(axis=1)))
@@ -212,10 +270,7 @@ def _without_padding(
             f"{found[row][wrong[row]][0]} in step {step}: is its length right? If so, cut it: "
             "[sample[:n] for sample, n in zip(samples, lengths)]"
         )
-    if found.any():
-        flat = flat.copy()
-        flat[behind] = 0
-    return flat[:, : lengths.max()]
+    return behind
 
 
 def _other_steps(steps: int, longest: int) -> str:

@@ -80,9 +80,9 @@ def test_long_samples_of_large_maps_run_in_parts(monkeypatch):
     device.load(on_golden(camera(), 6).program)
     sizes, run = [], Golden.run
 
-    def counted(golden, values, *rest):
+    def counted(golden, values, *rest, **options):
         sizes.append(len(values))
-        return run(golden, values, *rest)
+        return run(golden, values, *rest, **options)
 
     monkeypatch.setattr(Golden, "run", counted)
     parts = device.run(samples, trace=True)

@@ -66,7 +66,7 @@ def test_pixels_are_held():
     assert checked(np.ones((2, 3)), kind="pixels")[1].tolist() == [6, 6]
     flat, lengths = checked(np.ones((2, 3)), np.array([1, 4], np.uint8), "pixels")
     assert (flat.shape, lengths.tolist()) == ((2, 3), [1, 4])
-    with refuses(ValueError, "lengths must be numbers of steps for pixels, not 'own'"):
+    with refuses(ValueError, "lengths must be numbers of steps ... held, not 'own'"):
         checked(np.ones((2, 3)), OWN, "pixels")
     with refuses(ValueError, "lengths[1] must be from 1 to 6, not 7"):
         checked(np.ones((2, 3)), [6, 7], "pixels")
