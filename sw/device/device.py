@@ -151,9 +151,9 @@ class Device(abc.ABC):
             pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
             ``bin_events`` describe them: events that meet at one place in one step are one spike,
-            or are counted if the input is frames. Bools, integers, or floats that are whole numbers; lists,
-            arrays or tensors. Or an iterator of such batches, which is advanced while the results
-            of earlier batches are still to come.
+            or are counted if the input is frames. Bools, integers, or floats that are whole
+            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
+            while the results of earlier batches are still to come.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool

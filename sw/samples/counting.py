@@ -84,9 +84,10 @@ def count_events(
             at = int(np.argmax(found > limit))
             place = tuple(int(i) for i in np.unravel_index(at % size, shape))
             axes = ", ".join(AXES[-len(shape) :])
+            when = first + at // size
             raise ValueError(
-                f"{name} has {found[at]} events in step {first + at // size} at ({axes}) = {place}, "
-                f"and {bits} bits count to {limit}: shorter steps or more bits hold them, excess "
-                f"'saturate' counts them as {limit}"
+                f"{name} has {found[at]} events in step {when} at ({axes}) = {place}, and {bits} "
+                f"bits count to {limit}: shorter steps or more bits hold them, excess 'saturate' "
+                f"counts them as {limit}"
             )
         block[...] = np.minimum(found, limit, out=found).reshape(block.shape)
