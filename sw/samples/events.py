@@ -88,7 +88,7 @@ def bin_events(
     _check_binning(bin_time, bin_count, start, late, len(recordings))
     bits = check_counting(bits, excess)
     if bin_count is not None and bin_count != steps:
-        raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
+        raise ValueError(f"bin_count must be {steps}, the steps of a sample, not {bin_count!r}")
     if len(shape) > len(AXES):
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
     dtype = bool if bits is None else counts_dtype(bits)

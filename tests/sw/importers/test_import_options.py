@@ -41,7 +41,7 @@ EVENTS = np.zeros(3, [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "i2")])
         ({"calibration": [EVENTS], "bin_time": 1, "steps": None}, ValueError,
          "calibration: steps must be given for recordings"),
         ({"test": [EVENTS], "bin_count": 3}, ValueError,
-         "test: bin_count must be the program's"),
+         "test: bin_count must be 4, the steps of a sample, not 3"),
         ({"test": [EVENTS], "bin_count": 0, "steps": None}, ValueError,
          "test: bin_count must be from 1 to 65536, not 0"),
         ({"calibration": [EVENTS], "bin_time": 1, "time_axis": 0}, ValueError,
