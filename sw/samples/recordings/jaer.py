@@ -16,6 +16,7 @@ __all__ = ["AEDAT2_MAGIC", "CHIPS", "read_aedat2"]
 
 AEDAT2_MAGIC = b"#!AER-DAT2.0"
 _ENDS = b"#End Of ASCII Header", b"# End of ASCII Header"  # of jAER, and of AedatTools
+_HEADER_MOST = 1 << 24  # settings of a camera take some 100 KiB
 _WORDS = np.dtype([("place", ">u4"), ("t", ">u4")])
 
 
@@ -99,14 +100,15 @@ def _header(source: Source) -> tuple[list[str], int]:
     while True:
         # Names of users are in the character set of the machine that wrote them.
         lines, start = header_lines(head, b"#", *_ENDS, encoding="latin-1")
-        ended = bool(lines) and lines[-1].encode("latin-1") in _ENDS
-        rest = head[start:]
+        rest, whole = head[start:], len(head) == source.size
         # Without a last line, an event may begin as a line does: it is not all text.
         text = rest.decode("latin-1").rstrip("\r").replace("\t", " ").isprintable()
-        if ended or not rest.startswith(b"#") or not text:
+        more = rest.startswith(b"#") and text if rest else not whole
+        if not more or (lines and lines[-1].encode("latin-1") in _ENDS):
             return lines, start
-        if len(head) == source.size:
-            raise source.error("is a truncated AEDAT 2 file: its header has no end")
+        if whole or len(head) >= _HEADER_MOST:
+            end = "end" if whole else f"end within {_HEADER_MOST} bytes"
+            raise source.error(f"is a truncated AEDAT 2 file: its header has no {end}")
         with source.path.open("rb") as file:
             head = file.read(2 * len(head))
 

@@ -191,6 +191,21 @@ def test_an_aedat2_event_that_begins_as_a_line_does(tmp_path: Path) -> None:
     same(read_events(write(tmp_path, data[: at + 8])), events[:1])
 
 
+def test_aedat2_headers_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = "# AEChip: DVS128\r\n"
+    for length in (1 << 16, (1 << 16) + 1, 1 << 17):  # as much as is read at a time
+        for size in range(length - 4, length + 4):
+            lines = "#!AER-DAT2.0\r\n" + 600 * ("#" + 98 * "s" + "\n")
+            lines += "#" + (size - len(lines) - len(last) - 2) * "x" + "\n" + last
+            assert len(lines) == size
+            same(read_events(write(tmp_path, aedat2(EVENTS, head=lines))))
+    endless = b"#!AER-DAT2.0\r\n" + 1_000_000 * b"#\n"
+    assert len(read_events(write(tmp_path, endless), format="aedat2-dvs128")) == 0
+    monkeypatch.setattr("stablespike.samples.recordings.jaer._HEADER_MOST", 1 << 18)
+    with pytest.raises(ss.FileError, match=r"AEDAT 2 file: its header has no end within 262144 b"):
+        read_events(write(tmp_path, endless))
+
+
 def test_aedat2_of_another_chip(tmp_path: Path) -> None:
     silent = (
         r"whose header does not name the camera's chip: recordings of DVS128, DAVIS240 and "
