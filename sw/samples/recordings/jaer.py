@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .source import Recordings, Source, empty_events, header_lines, unrolled
+from .source import Recordings, Source, empty_events, header_lines
 
 __all__ = ["AEDAT2_MAGIC", "CHIPS", "read_aedat2"]
 
 AEDAT2_MAGIC = b"#!AER-DAT2.0"
 _ENDS = b"#End Of ASCII Header", b"# End of ASCII Header"  # of jAER, and of AedatTools
 _HEADER_MOST = 1 << 24  # settings of a camera take some 100 KiB
+_BLOCK_WORDS = 1 << 14  # decoded at a time, so that their parts stay in the cache
 _WORDS = np.dtype([("place", ">u4"), ("t", ">u4")])
 
 
@@ -88,7 +89,22 @@ def read_aedat2(chip: str | None = None) -> Callable[[Source], Recordings]:
     def read(source: Source) -> Recordings:
         lines, start = _header(source)
         found = CHIPS[chip] if chip else _told(source, lines)
-        return Recordings([_decode(source, found, source.values(_WORDS, start))])
+        events = empty_events(max(source.size - start, 0) // _WORDS.itemsize)
+        filled = last = loops = 0
+        for words in source.blocks(_WORDS, start, _BLOCK_WORDS):
+            place, times = words["place"].astype(np.uint32), words["t"].astype(np.int64)
+            pixels = place & found.other == 0
+            if not pixels.all():
+                place, times = place[pixels], times[pixels]
+            if not len(place):
+                continue
+            block = events[filled : filled + len(place)]
+            _decode(source, found, place, block)
+            # The counter of 32 bits began anew whenever it fell by half its range or more.
+            fell = np.cumsum(np.diff(times, prepend=last) <= -(1 << 31))
+            block["t"] = times + (fell + loops << 32)
+            filled, last, loops = filled + len(place), int(times[-1]), loops + int(fell[-1])
+        return Recordings([events[:filled]])
 
     return read
 
@@ -129,10 +145,10 @@ def _told(source: Source, lines: list[str]) -> Chip:
     )
 
 
-def _decode(source: Source, chip: Chip, words: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The events of pixels; all other words are left out."""
-    words = words[words["place"] & chip.other == 0]
-    place = words["place"].astype(np.uint32)
+def _decode(
+    source: Source, chip: Chip, place: npt.NDArray[np.uint32], events: npt.NDArray[Any]
+) -> None:
+    """Write the places and polarities of pixels."""
     wrong = place & (~chip.used & 0xFFFF_FFFF) != 0
     if wrong.any():
         first = place[int(np.argmax(wrong))]
@@ -140,17 +156,14 @@ def _decode(source: Source, chip: Chip, words: npt.NDArray[Any]) -> npt.NDArray[
             f"is damaged or of another chip: it has an address 0x{first:08X}, which is none of "
             f"{chip.name}"
         )
-    events = empty_events(len(words))
-    events["t"] = unrolled(words["t"], 32)
     for field, size, shift, bits in (
         ("x", chip.width, chip.x_shift, chip.x_bits), ("y", chip.height, chip.y_shift, chip.y_bits)
     ):
         values = place >> shift & (1 << bits) - 1
-        if len(values) and values.max() >= size:
+        if values.max() >= size:
             raise source.error(
                 f"is damaged or of another chip: it has an event at {field}={values.max()}, and "
                 f"{field} of {chip.name} is below {size}"
             )
         events[field] = size - 1 - values
     events["p"] = (place >> chip.p_shift & 1) == chip.bright
-    return events

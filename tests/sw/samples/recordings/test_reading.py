@@ -191,6 +191,16 @@ def test_an_aedat2_event_that_begins_as_a_line_does(tmp_path: Path) -> None:
     same(read_events(write(tmp_path, data[: at + 8])), events[:1])
 
 
+def test_aedat2_of_many_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More words than are decoded at a time; the counter begins anew, twice, between them."""
+    monkeypatch.setattr("stablespike.samples.recordings.jaer._BLOCK_WORDS", 7)
+    events = np.tile(EVENTS, 20)
+    events["t"] = np.arange(240) * 40_000_000
+    assert events["t"][-1] > 1 << 33
+    for chip in ("DVS128", "Davis346B"):
+        same(read_events(write(tmp_path, aedat2(events, chip))), events)
+
+
 def test_aedat2_headers_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     last = "# AEChip: DVS128\r\n"
     for length in (1 << 16, (1 << 16) + 1, 1 << 17):  # as much as is read at a time
