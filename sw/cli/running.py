@@ -42,13 +42,20 @@ class Running(Recordings):
     time_axis: Annotated[
         int, typer.Option(help="Axis of the steps: 0 if spikes are (steps, batch, ...).")
     ] = 1
+    encoded: Annotated[
+        bool,
+        typer.Option(
+            "--encoded", help="Network with an encoder: samples are encoded, not a raw signal."
+        ),
+    ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
     def options(self) -> dict[str, Any]:
         """The keywords of ``Device.run``."""
         return {
-            "carry_state": self.carry_state, "time_axis": self.time_axis, **self.binning(),
+            "carry_state": self.carry_state, "time_axis": self.time_axis,
+            "encoded": self.encoded, **self.binning(),
         }
 
 
