@@ -157,8 +157,8 @@ class Device(abc.ABC):
             ``bin_events`` describe them: events that meet at one place in one step are one spike,
             or are counted if the input is frames. Bools, integers, or floats that are whole
             numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
-            while the results of earlier batches are still to come. With a network that has an encoder, the raw
-            signal that it takes.
+            while the results of earlier batches are still to come. With a network that has an
+            encoder, the raw signal that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool
