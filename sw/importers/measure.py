@@ -13,8 +13,11 @@ import numpy.typing as npt
 from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
 from ..network.fidelity import Fidelity
 from ..network.layer_fidelity import LayerFidelity, compare_spikes
-from ..samples.samples import check_samples
-from ..support.values import as_array, exact_integers
+from ..samples.binning import binned, check_unused
+from ..samples.columns import as_recordings
+from ..samples.events import is_recordings
+from ..samples.samples import STEPS_MAX, check_samples
+from ..support.values import as_array, exact_int, exact_integers
 from .graph import FloatNetwork, Run
 from .ranges import clipped_membranes
 from .semantics import Floats
@@ -76,6 +79,7 @@ class Samples:
         self.network, self.source, self.settings = network, source, settings
         self.given = settings.calibration is not None
         self._used = False  # whether the rounding depends on samples
+        self._recorded = False  # whether some are recordings of events
         self.steps = settings.steps
         parts = [
             self._checked(name, given)
@@ -85,6 +89,8 @@ class Samples:
         self._random = not parts
         if self._random:
             parts = [self._checked("random samples", self._random_samples(), 1)]
+        if not self._recorded:
+            check_unused(settings.binning)
         self.flat = np.concatenate(parts)
         self._calibrations = len(parts[0]) if self.given else 0
         self._tested = settings.test is not None
@@ -93,21 +99,21 @@ class Samples:
 
     def _checked(self, name: str, samples: Any, time_axis: int | None = None) -> Integers:
         """Return samples flattened; all of them must have the same steps."""
+        axis = self.settings.time_axis if time_axis is None else time_axis
+        try:
+            events = self._binned(as_recordings(samples), axis)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+        self._recorded |= events is not None
+        samples = samples if events is None else events
         _check_form(name, samples)
         samples = _as_read(samples, self.network.shape, self.source.shape)
-        first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
-        if getattr(getattr(first, "dtype", None), "names", None):
-            raise ValueError(
-                f"{name} must be spikes or pixels, not event arrays: bin them with "
-                "stablespike.bin_events first"
-            )
         # The checks of samples need a network; any network with this input will do.
         stand_in = Network(
             self.source,
             (Dense(np.zeros((1, self.source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
         )
-        axis = self.settings.time_axis if time_axis is None else time_axis
         try:
             flat, self.steps = check_samples(stand_in, samples, self.steps, axis)
         except (TypeError, ValueError) as error:
@@ -115,6 +121,15 @@ class Samples:
         if not len(flat):
             raise ValueError(f"{name} must hold at least 1 sample, not 0")
         return flat.astype(np.int64)
+
+    def _binned(self, samples: Any, time_axis: int) -> npt.NDArray[Any] | None:
+        """Return recordings in steps; None if the samples are none."""
+        settings, steps = self.settings, self.steps
+        if steps is None and settings.bin_count is not None:
+            steps = exact_int("bin_count", settings.bin_count, 1, STEPS_MAX)
+        if steps is None and is_recordings(samples):
+            raise ValueError("steps must be given for recordings: the steps per sample")
+        return binned(self.source, samples, steps or 1, time_axis, settings.binning)
 
     def _random_samples(self) -> Integers:
         generator, source = np.random.default_rng(0), self.source

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..network import Network, PixelInput, SpikeInput
-from ..samples.files import read_samples
+from ..samples.fitting import FITTING
 from ..support.errors import FileError, NotExpressible
 from .asking import Missing
 from .framework import FRAMEWORKS
@@ -23,9 +23,12 @@ _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 _PINS = (
     "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
 )
+_READING: dict[str, Any] = {"format": None, **FITTING}
 
 
-def import_model(model: str, asked: Mapping[str, Any]) -> Network:
+def import_model(
+    model: str, asked: Mapping[str, Any], read: Callable[[Path], tuple[Any, Any]]
+) -> Network:
     """Import a model.
 
     Parameters
@@ -36,7 +39,9 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
     asked : mapping
         Arguments of the importers by name, None for those not given. ``sample_shape`` and
         ``v_init`` are texts, ``calibration`` and ``test`` are paths, and ``pixels`` is the bits of
-        a pixel.
+        a pixel. Options of reading recordings may be among them.
+    read : function
+        Reads the samples and labels of a path, as those options say.
 
     Raises
     ------
@@ -47,11 +52,18 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
     pins = {name: values.pop(name) for name in _PINS if name in values}
     shape = values.pop("sample_shape", None)
     bits = values.pop("pixels", None)
+    reading = {name: values.pop(name) for name in _READING if name in values}
+    if not {"calibration", "test"} & values.keys():
+        given = [name for name, usual in _READING.items() if reading.get(name, usual) != usual]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)} must not be given without recordings for calibration or test"
+            )
     if "calibration" in values:
-        values["calibration"], values["labels"] = read_samples(values["calibration"])
+        values["calibration"], values["labels"] = read(values["calibration"])
     if "test" in values:
         # The labels are those of the samples on which the report is measured.
-        values["test"], values["labels"] = read_samples(values["test"])
+        values["test"], values["labels"] = read(values["test"])
     found = _PYTHON.fullmatch(model)
     if found is None:
         return _nir(model, pins, shape, bits, values)

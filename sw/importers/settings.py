@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..network import READOUTS, PixelInput, SpikeInput
 from ..network.weights import checked_weight_bits
+from ..samples.binning import BINNING
 from ..spec.array import LIMITS, PRESETS, ArrayConfig, preset
 from ..support.immutable import SIZE_HIGH, put
 from ..support.values import exact_choice, exact_int, positive
@@ -50,7 +51,8 @@ class Options(TypedDict, total=False):
         that rounding changes least.
     calibration : array_like
         Samples on which the rounding is chosen: ``(batch, steps, *shape)`` spikes or
-        ``(batch, *shape)`` pixels. By default weights are rounded without samples.
+        ``(batch, *shape)`` pixels; or a list of recordings, as ``read_events`` gives them, which
+        are binned. By default weights are rounded without samples.
     test : array_like or (array_like, labels)
         Samples on which the report is measured, of the same form, or a tuple of them and their
         classes. By default every fourth calibration sample, which is then left out of the rounding;
@@ -63,6 +65,9 @@ class Options(TypedDict, total=False):
         Steps of a sample. It must be given for pixels, unless the model repeats them itself.
     time_axis : {0, 1}
         Axis of the steps in calibration and test spikes; 1 by default, 0 for (steps, batch, ...).
+    bin_time, bin_count, start, late, excess
+        How recordings among the samples are binned into steps, as for ``bin_events``. ``steps``
+        must be given with ``bin_time``.
     readout : {"counts", "words", "membrane"}
         The network's readout. By default "membrane" if the last layer never fires, else "counts".
     approximate : bool
@@ -82,6 +87,11 @@ class Options(TypedDict, total=False):
     labels: npt.ArrayLike | None
     steps: int | None
     time_axis: int
+    bin_time: float | None
+    bin_count: int | None
+    start: Any
+    late: str
+    excess: str
     readout: str | None
     approximate: bool
 
@@ -118,6 +128,11 @@ class Settings:
     labels: npt.ArrayLike | None = None
     steps: int | None = None
     time_axis: int = 1
+    bin_time: float | None = None
+    bin_count: int | None = None
+    start: Any = None
+    late: str = "refuse"
+    excess: str = "refuse"
     readout: str | None = None
     approximate: bool = False
     layer_bits: Sequence[int | None] = ()
@@ -144,6 +159,11 @@ class Settings:
     def state_bits(self) -> int:
         """Width of the membranes: the array's, or that of most arrays."""
         return ArrayConfig.state_bits if self.array is None else int(self.array.state_bits)
+
+    @property
+    def binning(self) -> dict[str, Any]:
+        """How recordings are binned, by the names of ``bin_events``."""
+        return {name: getattr(self, name) for name in BINNING}
 
     @property
     def missing(self) -> dict[str, str]:

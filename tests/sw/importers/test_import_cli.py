@@ -106,6 +106,34 @@ def test_a_nir_file(capsys, folder):
     assert ss.load("net.safetensors").input == ss.PixelInput((2, 3), 4)
 
 
+def test_recordings_for_calibration_and_test(capsys, folder):
+    rng = np.random.default_rng(3)
+    recordings = []
+    for _ in range(20):
+        events = np.zeros(30, [("t", "i8"), ("x", "u2")])
+        events["t"], events["x"] = np.sort(rng.integers(0, 50, 30)), rng.integers(0, 12, 30)
+        recordings.append(events)
+    np.savez("camera.npz", *recordings, labels=rng.integers(0, 5, 20))
+    small = [ss.fit_events(each, downscale=2) for each in recordings]
+    binning = {"bin_time": 10, "start": 0, "late": "drop"}
+    np.save("binned.npy", ss.bin_events(small, (6,), 4, **binning))
+    said = ["plain.nir", *SAID, "--weight-bits", "4", "--steps", "4"]
+    options = ["--bin-time", "10", "--start", "0", "--late", "drop", "--downscale", "2"]
+    found = {}
+    for samples, given in (("binned.npy", []), ("camera.npz", options)):
+        code, out, err = call(
+            capsys, *said, "--calibration", samples, "--test", samples, "--json", *given
+        )
+        assert code == 0, err
+        found[samples] = json.loads(out)
+        network = ss.load("net.safetensors")
+        found[samples]["weight"] = network.layers[0].weight.tolist()
+    assert found["camera.npz"].pop("accuracy") is not None
+    assert found["binned.npy"].pop("accuracy") is None
+    found["camera.npz"].pop("accuracy_source"), found["binned.npy"].pop("accuracy_source")
+    assert found["camera.npz"] == found["binned.npy"]
+
+
 def test_a_module(capsys, folder):
     for name in ("build", "made"):
         code, out, _ = call(
@@ -209,7 +237,16 @@ def test_a_nir_file_of_another_program(capsys, folder):
         (["model.py:build", "--pixels", "4"],
          "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
         (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
-        (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
+        (["plain.nir", *SAID, "--calibration", "events.npz", "--bin-time", "1"],
+         "calibration: steps must be given for recordings"),
+        (["plain.nir", *SAID, "--steps", "4", "--calibration", "events.npz"],
+         "calibration: event samples need bin_time"),
+        (["plain.nir", *SAID, "--crop", "0,0,2,2", "--downscale", "2"],
+         "crop, downscale must not be given without recordings for calibration or test"),
+        (["plain.nir", *SAID, "--calibration", "spikes.npz", "--downscale", "2"],
+         "crop, downscale and merge_polarities are for events; spikes.npz has none"),
+        (["plain.nir", *SAID, "--calibration", "spikes.npz", "--bin-time", "2"],
+         "bin_time is for event arrays, which these samples are not: leave it out"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no file of samples"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
         (["model.py:build"], "sample_shape must be given for a torch module"),

@@ -155,3 +155,24 @@ def test_large_networks_are_measured_on_fewer_random_samples(monkeypatch, work, 
     report = imported(model(snn.Leaky, beta=0.5)).fidelity
     assert report.count == count
     assert report.samples.startswith(f"{count} random samples")
+
+
+def recordings_of(samples):
+    """The events of spikes: at t = 10 k in the step k."""
+    found = []
+    for sample in samples:
+        step, x = np.nonzero(sample)
+        events = np.zeros(len(step), [("t", "i8"), ("x", "u2")])
+        events["t"], events["x"] = 10 * step, x
+        found.append(events)
+    return found
+
+
+def test_recordings_are_binned():
+    wanted = rounded(calibration=SEEN, labels=LABELS)
+    events = recordings_of(SEEN)
+    found = rounded(calibration=events, labels=LABELS, bin_time=10, start=0)
+    assert found == wanted
+    assert found.fidelity == wanted.fidelity
+    mixed = rounded(calibration=SEEN, test=recordings_of(UNSEEN), bin_time=10, start=0)
+    assert mixed.fidelity == rounded(calibration=SEEN, test=UNSEEN).fidelity
