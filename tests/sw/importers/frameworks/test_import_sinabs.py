@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import stablespike as ss
 import torch
-from import_models import INPUTS, chain, differences, on_grid, sequence_spikes, spikes
+from import_models import (
+    FRAMES,
+    INPUT_SCALE,
+    INPUTS,
+    chain,
+    differences,
+    frames,
+    on_grid,
+    sequence_spikes,
+    spikes,
+)
 from refusals import refuses
 
 layers = pytest.importorskip("sinabs.layers")
@@ -77,6 +87,17 @@ DIALECTS = {
     "LIFSqueeze": lambda: layers.LIFSqueeze(batch_size=270, tau_mem=HALF, **ONE),
     "ALIF that does not adapt": adaptive,
 }
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("name", ["IAF", "IAFSqueeze", "LIF", "LIF, tau_syn, not normalised"])
+def test_frames_are_exact(source, name):
+    module = chain(DIALECTS[name](), DIALECTS[name](), 0)
+    network = ss.from_sinabs(module, (INPUTS,), input=source, input_scale=INPUT_SCALE)
+    assert network.input == source
+    assert network.fidelity.exact
+    samples, values = frames(source, 3, 100, STEPS)
+    assert differences(network, samples, started(module, values)) == (0, 100 * STEPS * 60)
 
 
 @pytest.mark.parametrize("make", DIALECTS.values(), ids=DIALECTS)
