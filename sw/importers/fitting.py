@@ -99,6 +99,8 @@ class LayerLimits:
                 f" over the high halves of its weights and 0 to {most} over the low ones, which "
                 f"may be {(1 << bits) - 1}"
             )
+        if self._lines > 1:
+            halves += f", with its inputs as lines of single bits, times 1 to {(self._lines + 1) // 2}"
         return (
             f"the sums of output {output} reach {below} to {above}{halves}, accumulators of {bits} "
             f"bits hold {low} to {high}"

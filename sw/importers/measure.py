@@ -109,15 +109,18 @@ class Samples:
         return flat.astype(np.int64)
 
     def _in_units(self, samples: Any) -> str:
-        """Return how to make integers of samples that are in the units of the model."""
-        values = np.asarray(samples)
-        if isinstance(self.source, SpikeInput) or values.dtype.kind not in "iuf":
+        """Return how to make integers of samples, if these are in the units of the model."""
+        try:
+            values = as_array("samples", samples)
+        except (TypeError, ValueError):  # it was said
+            return ""
+        if isinstance(self.source, SpikeInput) or values.dtype.kind not in "if":
             return ""
         if (values == np.floor(values)).all() and not (values < 0).any():
             return ""
         zero = f" + {self.source.zero}" if self.source.zero else ""
         return (
-            f"; what the model is given, x, is the integer round(x / {self.settings.factor:.6g})"
+            f"; y in the units of the model is the integer round(y / {self.settings.factor:.6g})"
             f"{zero}"
         )
 
