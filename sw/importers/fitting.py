@@ -100,7 +100,8 @@ class LayerLimits:
                 f"may be {(1 << bits) - 1}"
             )
         if self._lines > 1:
-            halves += f", with its inputs as lines of single bits, times 1 to {(self._lines + 1) // 2}"
+            most = (self._lines + 1) // 2
+            halves += f", with its inputs as lines of single bits, times 1 to {most}"
         return (
             f"the sums of output {output} reach {below} to {above}{halves}, accumulators of {bits} "
             f"bits hold {low} to {high}"

@@ -46,7 +46,8 @@ class Domain:
     @classmethod
     def of(cls, settings: Settings, dtype: torch.dtype) -> Domain:
         """Return the domain that an importer's options say."""
-        bits, zero = (1, 0) if settings.input is None else (settings.input.bits, settings.input.zero)
+        source = settings.input
+        bits, zero = (1, 0) if source is None else (source.bits, source.zero)
         return cls(bits, zero, settings.factor, dtype)
 
     @property

@@ -18,6 +18,11 @@ from import_models import (
 )
 from refusals import refuses
 from snntorch_models import model, neurons
+from stablespike.importers.layers import FloatLayer
+from stablespike.importers.semantics import Cell
+from stablespike.importers.settings import Settings
+from stablespike.importers.tracing.folded import sums_exactly
+from stablespike.importers.tracing.trials import Domain
 
 snn = pytest.importorskip("snntorch")
 
@@ -57,6 +62,26 @@ def rounded(seed=0):
             if each.ndim > 1:
                 each.mul_(0.9 + 0.01 * torch.arange(each.shape[1]))
     return module
+
+
+@pytest.mark.parametrize("kind", [ss.FrameInput, ss.PixelInput])
+def test_what_a_model_receives(kind):
+    settings = Settings(input=kind((3,), 4, zero=6), input_scale=0.25)
+    assert settings.received == (-1.5, 2.25)
+    assert Settings().received == (0, 1)
+    domain = Domain.of(settings, torch.float32)
+    legal = np.arange(-6, 10) / 4
+    assert set(domain.draw()((500,)).tolist()) == set(legal)
+    assert set(domain.samples((50,), 7, 10, False).unique().tolist()) <= set(legal)
+    assert domain.significant == 4
+    assert Domain(4, 0, 0.75, torch.float32).significant == 6
+
+
+def test_sums_of_wide_inputs_are_rounded():
+    layer = FloatLayer("n", np.ones((1, 8)), np.zeros(1), Cell("", 1.0, np.ones(())), (8,))
+    assert sums_exactly(layer, 23)
+    assert sums_exactly(layer, 23, bits=20)
+    assert not sums_exactly(layer, 23, bits=21)
 
 
 @pytest.mark.parametrize(("bits", "zero"), [(1, 0), (1, 1), (2, 3), (4, 0), (4, 5), (6, 32)])
@@ -219,8 +244,8 @@ def test_steps_first():
          ["calibration: samples must be (batch, 24), not (60, 4, 24)",
           "input=stablespike.FrameInput((24,), bits=4)"]),
         ({"calibration": SAMPLES, "input": None, "input_scale": None},
-         ["calibration: samples must be whole numbers from 0 to 1", "for values that change from "
-          "step to step input=stablespike.FrameInput((24,), bits=4)"]),
+         ["calibration: samples must be whole numbers from 0 to 1",
+          "for values that change from step to step input=stablespike.FrameInput((24,), bits=4)"]),
     ],
 )
 def test_samples_that_are_no_frames(options, message):
@@ -291,6 +316,9 @@ def test_a_zero_that_is_folded_fits_the_membranes():
     )
     assert "  to fit, 20 of 20 scales are coarser" in str(network.fidelity)
     assert fit.weight_error < network.fidelity.layers[0].weight_error
+    pooled = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten(), *wide(75))
+    maps = imported(pooled, ss.FrameInput((3, 10, 10), 4, zero=15), steps=STEPS)
+    assert maps.fidelity.layers[0].fit is not None
     biases = np.abs(network.without_zero.layers[0].bias)
     assert 20_000 < biases.max() <= 32_767
     free = imported(wide(300), ss.FrameInput((300,), 4), steps=STEPS)
