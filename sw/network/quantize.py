@@ -210,7 +210,8 @@ def _excess(
         state = np.maximum(state, layer.thresholds)
     state = np.round(state * 2.0**fraction_bits / scale)
     state = np.maximum(state, np.abs(layer.folded_bias(scale, weight, fraction_bits)))
-    return np.maximum(limits.excess(weight), state / high)
+    over: Floats = np.maximum(limits.excess(weight), state / high)
+    return over
 
 
 def _fits(layer: RealLayer, quantized: Quantized, fraction_bits: int, limits: Limits) -> bool:
