@@ -252,7 +252,8 @@ def check(
     """Compare every report of a sample with the plain reference; fail on any other report."""
     network, config = program.computed, program.config
     plain = reference.run(
-        network, _computed(program, sample), program.steps, config.window, state_bits=config.state_bits
+        network, _computed(program, sample), program.steps, config.window,
+        state_bits=config.state_bits,
     )
     received, last = _Received(program, packets), len(network.layers) - 1
     for window in range(program.windows):

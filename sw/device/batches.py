@@ -58,9 +58,10 @@ def check_batch(
     refuse_masks("samples", samples)
     if is_recordings(samples):
         if network.input.kind != "spikes":
+            wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
             raise ValueError(
                 f"samples are events, but this program's input is {network.input.kind}: give "
-                + ("(batch, *shape)" if network.input.kind == "pixels" else "(batch, steps, *shape)")
+                f"({wanted}, *shape)"
             )
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")

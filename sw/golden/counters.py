@@ -2,8 +2,9 @@
 a layer.
 
 An event is a source neuron with a spike word that is not 0 in a window; a pixel that is not 0 is an
-event in every window, and a value of a frame that is not 0 one in its step's. An event counts once for every position whose receptive field contains it. An
-SOP (synaptic operation) is one weight that is added for one bit of the word of an event.
+event in every window, and a value of a frame that is not 0 one in its step's. An event counts once
+for every position whose receptive field contains it. An SOP (synaptic operation) is one weight that
+is added for one bit of the word of an event.
 
 A dense layer has one position. Sources at the edges that a sum pool drops are scanned like all
 others, so they count, with weights of 0. The zeros of the padding are not sources. In a network
@@ -66,8 +67,9 @@ def source_words(
     -------
     list of array of uint16
         Per layer (batch, windows, inputs), maps in C order. The words of pixels are the pixels, the
-        same in every window; those of frames are the values, one step in each window. With ``emit="both"``, those of the last layer are the spikes. A
-        recurrent layer's own spikes are not included.
+        same in every window; those of frames are the values, one step in each window. With
+        ``emit="both"``, those of the last layer are the spikes. A recurrent layer's own spikes are
+        not included.
 
     Raises
     ------

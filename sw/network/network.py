@@ -97,8 +97,7 @@ class Network(Equal):
                 shape = layer.output_shape(shape)
             except ValueError as error:
                 raise ValueError(f"layers[{i}]: {error}") from None
-        if self.input.zero:
-            self.without_zero  # refused here if it cannot be folded
+        _ = self.without_zero  # refused here if the zero cannot be folded
 
     @property
     def both(self) -> bool:

@@ -34,10 +34,10 @@ def compile(
     A layer is divided into groups of L outputs (output channels), which are assigned to the cores
     evenly and in order. A convolution may be divided by positions too, with its weights in every
     core that has some of them. Frames are computed step by step or as lines of single bits
-    (``mapping.frames``), whichever is estimated to take fewer cycles. Neurons of different leaks are in different groups, and a core has a
-    task for each leak of its groups. Of the partitionings that fit, those with the fewest groups of
-    neurons on the fullest core are compared by their estimated cycles. Every core holds every map
-    that it reads, and the input map twice.
+    (``mapping.frames``), whichever is estimated to take fewer cycles. Neurons of different leaks
+    are in different groups, and a core has a task for each leak of its groups. Of the partitionings
+    that fit, those with the fewest groups of neurons on the fullest core are compared by their
+    estimated cycles. Every core holds every map that it reads, and the input map twice.
 
     Parameters
     ----------

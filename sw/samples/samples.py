@@ -45,10 +45,10 @@ def check_samples(
     network : Network
         The network.
     samples : array_like
-        Zeros and ones for a ``SpikeInput``, or values for a ``FrameInput``, of the shape
-        ``(batch, steps, *shape)``, or ``(steps, batch, *shape)`` with a ``time_axis`` of 0; for a
-        ``PixelInput`` pixels of the shape ``(batch, *shape)``. A list, array or tensor of bools, integers, or floats that are
-        whole numbers.
+        Zeros and ones for a ``SpikeInput``, or values for a ``FrameInput``, of the shape ``(batch,
+        steps, *shape)``, or ``(steps, batch, *shape)`` with a ``time_axis`` of 0; for a
+        ``PixelInput`` pixels of the shape ``(batch, *shape)``. A list, array or tensor of bools,
+        integers, or floats that are whole numbers.
     steps : int or None
         Steps of a sample; needed for pixels, and checked against other samples if it is given.
     time_axis : int
@@ -57,8 +57,8 @@ def check_samples(
     Returns
     -------
     flat : array
-        (batch, steps, inputs) spikes or frames, or (batch, inputs) pixels, in the dtype of the samples; a view
-        where possible.
+        (batch, steps, inputs) spikes or frames, or (batch, inputs) pixels, in the dtype of the
+        samples; a view where possible.
     steps : int
         Steps of a sample.
 
