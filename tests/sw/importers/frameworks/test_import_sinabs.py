@@ -270,6 +270,21 @@ def test_several_spikes_are_exact_where_none_can_be():
         imported(module)
 
 
+def test_a_lowest_membrane_that_signed_frames_may_reach():
+    module = torch.nn.Sequential(
+        torch.nn.Linear(INPUTS, INPUTS, bias=False),
+        layers.LIF(HALF, spike_threshold=QUARTER, norm_input=False, min_v_mem=-0.5, **ONE),
+    )
+    with torch.no_grad():
+        module[0].weight.copy_(torch.eye(INPUTS) / 8)
+    # An input of -0.25 leads to -0.5 at most.
+    for zero, scale in ((0, 1.0), (8, 1 / 4), (15, 1 / 8)):
+        source = ss.FrameInput((INPUTS,), 4, zero)
+        assert imported(module, input=source, input_scale=scale).fidelity.different == 0
+    with refuses(ss.NotExpressible, "1 (sinabs LIF(", "min_v_mem=-0.5"):
+        imported(module, input=ss.FrameInput((INPUTS,), 4, 15), input_scale=1 / 4)
+
+
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
