@@ -64,6 +64,8 @@ def not_carried(network: Network) -> tuple[str, ...]:
         lines.append(f"that the input is {source.kind} of {source.bits} bits, {new}")
         if source.zero:
             lines.append(f"that an input of {source.zero} stands for 0: it is to be subtracted")
+    if network.encoder is not None:
+        lines.append(f"the {type(network.encoder).__name__} of the raw signal")
     if network.recurrent:
         lines.append("that spikes come back to their layer one step later")
     if any(layer.emit == "both" for layer in network.layers):
@@ -76,9 +78,9 @@ def to_nir(
 ) -> Any:
     """Export a network as a NIR graph.
 
-    ``from_nir`` makes an equal network from the graph or the file. Facts that other readers do not
-    learn are logged to ``stablespike.importers``; ``stablespike.importers.not_carried`` returns
-    them.
+    ``from_nir`` makes an equal network from the graph or the file, but for its encoder. Facts that
+    other readers do not learn are logged to ``stablespike.importers``;
+    ``stablespike.importers.not_carried`` returns them.
 
     Parameters
     ----------
