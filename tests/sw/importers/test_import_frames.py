@@ -1,5 +1,6 @@
 """Frames, and values counted from a zero, in the importers: what is exact, and what is refused."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -213,6 +214,18 @@ def test_calibration_helps():
         different, compared = differences(network, unseen, own_spikes(module, values))
         agreement[given] += (1 - different / compared) / 3
     assert 0.9 < agreement[False] < agreement[True]
+
+
+def test_an_encoder_of_what_the_model_receives():
+    network = imported(rounded(), calibration=SAMPLES)
+    low, high = Settings(input=SIGNED, input_scale=INPUT_SCALE).received
+    encoder = ss.QuantizeEncoder(SIGNED.shape, low=low, high=high, bits=SIGNED.bits)
+    assert encoder.zero == SIGNED.zero
+    program = ss.compile(replace(network, encoder=encoder), "icebreaker", steps=STEPS)
+    with ss.open_device("golden:") as device:
+        device.load(program)
+        ran = device.run(VALUES).readout
+    assert np.array_equal(ran, ss.Golden(network).run(SAMPLES).readout)
 
 
 def test_steps_first():
