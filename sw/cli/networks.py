@@ -66,10 +66,17 @@ class Importing(Recordings):
         int | None, typer.Option(help="Fraction bits; the array's, or 4, by default.")
     ] = None
     pixels: Annotated[
-        int | None, typer.Option(help="Bits of a pixel; without it, the input is spikes.")
+        int | None,
+        typer.Option(help="Bits of a pixel; the input is spikes without it and --frames.")
+    ] = None
+    frames: Annotated[
+        int | None, typer.Option(help="Bits of a value of frames, which are new in every step.")
+    ] = None
+    input_zero: Annotated[
+        int | None, typer.Option(help="Pixel or value of a frame that stands for 0.")
     ] = None
     input_scale: Annotated[
-        float | None, typer.Option(help="Value that the model gets for an input of 1.")
+        float | None, typer.Option(help="Value that the model gets for an input of 1 more.")
     ] = None
     leaks: Annotated[
         int | None, typer.Option(help="Most different leaks in a layer; by default, any number.")

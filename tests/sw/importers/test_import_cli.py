@@ -204,6 +204,21 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     assert "random pixels (seed 0; no calibration given), 3 steps" in out
 
 
+def test_frames_and_a_zero(capsys, folder):
+    np.save("frames.npy", np.random.default_rng(0).integers(0, 16, (9, 4, 6)))
+    shared = ("--sample-shape", "6", "--input-scale", "0.125", "--input-zero", "8")
+    for model in (("model.py:build",), ("plain.nir", *SAID)):
+        code, out, _ = call(
+            capsys, *model, *shared, "--frames", "4", "--calibration", "frames.npy",
+        )
+        assert code == 0
+        assert "input: (6,) frames of 4 bits, new in every step, counted from 8, times 0.125" in out
+        assert ss.load("net.safetensors").input == ss.FrameInput((6,), 4, zero=8)
+    code, out, _ = call(capsys, "model.py:build", *shared, "--pixels", "4", "--steps", "3")
+    assert code == 0
+    assert ss.load("net.safetensors").input == ss.PixelInput((6,), 4, zero=8)
+
+
 def test_a_nir_file_of_another_program(capsys, folder):
     one = np.ones(5, np.float32)
     tau = one * 1e-3 / np.log(2)
@@ -236,6 +251,15 @@ def test_a_nir_file_of_another_program(capsys, folder):
          "sample_shape, input_scale, dt, reset must be given: sample_shape with pixels"),
         (["model.py:build", "--pixels", "4"],
          "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
+        (["plain.nir", *SAID, "--frames", "4"],
+         "sample_shape, input_scale must be given: sample_shape with frames"),
+        (["model.py:build", "--pixels", "4", "--frames", "4"],
+         "pixels=4 and frames=4 must not both be given"),
+        (["model.py:build", "--input-zero", "4"],
+         "input_zero=4 must not be given without pixels or frames"),
+        (["model.py:build", "--sample-shape", "6", "--frames", "4", "--input-zero", "16"],
+         "zero must be from 0 to 15, not 16"),
+        (["plain.nir", *SAID, "--frames", "17"], "bits must be from 1 to 16, not 17"),
         (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
         (["plain.nir", *SAID, "--calibration", "events.npz", "--bin-time", "1"],
          "calibration: steps must be given for recordings"),
