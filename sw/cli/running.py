@@ -10,6 +10,7 @@ import typer
 
 from .console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..device.result import Result
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["run", "verify"]
 
 
-@dataclass(frozen=True)
-class Running:
+@dataclass(frozen=True, kw_only=True)
+class Running(Recordings):
     """The options that ``run`` and ``verify`` share."""
 
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
@@ -50,30 +51,6 @@ class Running:
     time_axis: Annotated[
         int, typer.Option(help="Axis of the steps: 0 if spikes are (steps, batch, ...).")
     ] = 1
-    bin_time: Annotated[
-        float | None, typer.Option(help="Events: length of a step in units of t.")
-    ] = None
-    bin_count: Annotated[
-        int | None, typer.Option(help="Events: number of steps that a recording is divided into.")
-    ] = None
-    start: Annotated[
-        str | None,
-        typer.Option(
-            help="Events: where the first step begins, a time or 'first' (the first event)."
-        ),
-    ] = None
-    late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
-        "refuse"
-    )
-    crop: Annotated[
-        str | None, typer.Option(help="Events: part of the sensor, X0,Y0,WIDTH,HEIGHT.")
-    ] = None
-    downscale: Annotated[
-        int, typer.Option(min=1, help="Events: side of the squares of pixels that become one.")
-    ] = 1
-    merge_polarities: Annotated[
-        bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
-    ] = False
     encoded: Annotated[
         bool,
         typer.Option(
@@ -87,10 +64,9 @@ class Running:
         """The keywords of ``Device.run``: those of the command, or those of the file."""
         from ..samples.files import check_per_sample
 
-        names = ("time_axis", "bin_time", "bin_count", "late", "encoded")
-        options = {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
-        options |= {
-            "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None
+        options = {
+            "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None,
+            "time_axis": self.time_axis, "encoded": self.encoded, **self.binning(),
         }
         for name, option, asked in (
             ("carry_state", "--carry-state", self.carry_state),
@@ -104,27 +80,6 @@ class Running:
                 options[name] = array
         return options
 
-    def read(self) -> SampleFile:
-        """The samples and their labels; events of a larger sensor made to fit."""
-        from dataclasses import replace
-
-        from ..samples.events import is_recordings
-        from ..samples.files import read_sample_file
-        from ..samples.fitting import fit_events
-
-        file = read_sample_file(self.samples)
-        fit: dict[str, Any] = {
-            "crop": _crop(self.crop), "downscale": self.downscale,
-            "merge_polarities": self.merge_polarities,
-        }
-        if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
-            if not is_recordings(file.values):
-                raise ValueError(
-                    f"crop, downscale and merge_polarities are for events; {self.samples} has none"
-                )
-            file = replace(file, values=[fit_events(each, **fit) for each in file.values])
-        return file
-
 
 def _of_samples(options: dict[str, Any], first: int, count: int) -> dict[str, Any]:
     """The keywords of ``Device.run`` for some of the samples."""
@@ -135,28 +90,6 @@ def _of_samples(options: dict[str, Any], first: int, count: int) -> dict[str, An
         name: value[part] if isinstance(value, np.ndarray) else value
         for name, value in options.items()
     }
-
-
-def _start(text: str | None) -> float | str | None:
-    """The start of the first step; anything that is no number goes on as it is, to be named."""
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text or "")
-    except ValueError:
-        return text
-
-
-def _crop(text: str | None) -> tuple[int, ...] | None:
-    """The four numbers of a part of the sensor."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None
 
 
 @taking(Running)
@@ -181,7 +114,7 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    read = given.read()
+    read = given.read_file(given.samples)
     labels, batches = read.labels, split_batches(read.values, given.batch, given.time_axis)
     options = given.options(read)
     if labels is not None:
@@ -225,7 +158,7 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    read = given.read()
+    read = given.read_file(given.samples)
     batches = split_batches(read.values, given.batch, given.time_axis)
     options = {"trace": True, **given.options(read)}
     comparison = Comparison()

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program.program import Program
+from ..samples.binning import binned, check_unused
 from ..samples.columns import as_recordings, is_events
 from ..samples.encoding import SampleEncoder
-from ..samples.events import bin_events, is_recordings
+from ..samples.events import is_recordings
 from ..samples.lengths import Lengths, check_sequences, event_lengths
 from ..samples.per_sample import CarryFlags, SampleLengths
 from ..support.values import refuse_masks
@@ -20,8 +21,6 @@ from .windows import Batch
 
 __all__ = ["SampleOptions", "check_batch", "is_batches"]
 
-_BINNING = {"bin_time": None, "bin_count": None, "start": None, "late": "refuse"}
-"""The defaults of the options for event arrays."""
 _Values = TypeVar("_Values")
 
 
@@ -95,36 +94,17 @@ def check_batch(
     lengths: Callable[[int], Lengths] = options.lengths.take
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
-    if is_recordings(samples):
-        if encoding is not None:
-            raise ValueError(
-                f"samples are events, but this network's {type(network.encoder).__name__} takes a "
-                "raw signal: give that, or encoded=True if the events are the network's input"
-            )
-        if network.input.kind != "spikes":
-            wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
-            raise ValueError(
-                f"samples are events, but this program's input is {network.input.kind}: give "
-                f"({wanted}, *shape)"
-            )
-        if time_axis != 1:
-            raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
-        samples, own = _binned(program, samples, binning, options.lengths)
-        lengths = _always(own)
-    elif is_events(samples):
-        raise TypeError("samples must be a list of event arrays, one per sample: [events]")
-    elif isinstance(samples, (list, tuple)) and any(map(is_events, samples)):
-        other = next(i for i, each in enumerate(samples) if not is_events(each))
-        raise TypeError(
-            "samples must all be event arrays, or none of them: "
-            f"samples[{other}] is not, others are"
+    if encoding is not None and is_recordings(samples):
+        raise ValueError(
+            f"samples are events, but this network's {type(network.encoder).__name__} takes a "
+            "raw signal: give that, or encoded=True if the events are the network's input"
         )
+    events = binned(network.input, samples, program.steps, time_axis, binning)
+    if events is None:
+        check_unused(binning)
     else:
-        for name, usual in _BINNING.items():
-            if binning[name] is not usual and binning[name] != usual:
-                raise ValueError(
-                    f"{name} is for event arrays, which these samples are not: leave it out"
-                )
+        lengths = _always(_ended(samples, events, binning, options.lengths))
+        samples = events
     state = None
     if encoding is not None:
         signal = encoding.encode_batch(samples, longest, time_axis, lengths, fresh)
@@ -154,24 +134,23 @@ def _as_batch(
     return Batch(flat.astype(dtype), lengths, fresh)
 
 
-def _binned(
-    program: Program, recordings: Any, binning: dict[str, Any], lengths: SampleLengths
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Recordings as samples of the program's steps, and their lengths."""
-    binned = bin_events(recordings, program.network.input.shape, program.steps, **binning)
-    if lengths.given and binning["bin_time"] is None:
+def _ended(
+    recordings: Any, events: npt.NDArray[Any], binning: dict[str, Any], lengths: SampleLengths
+) -> npt.NDArray[np.int64]:
+    """The lengths of recordings that were binned. Late events are dropped if they may be."""
+    count, steps = events.shape[:2]
+    own = lengths.take(count)
+    if own is None:
+        return np.full(count, steps, dtype=np.int64)
+    if binning["bin_time"] is None:
         raise ValueError(
             "lengths is for events with bin_time: bin_count divides every recording into the "
             "program's steps"
         )
-    count = len(recordings)
-    own = lengths.take(count)
-    if own is None:
-        own = np.full(count, program.steps, dtype=np.int64)
-    elif isinstance(own, str):
+    if isinstance(own, str):
         start = binning["start"]
         starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
-        own = event_lengths(recordings, program.steps, binning["bin_time"], list(starts))
-    elif binning["late"] == "drop":
-        binned[np.arange(binned.shape[1]) >= own[:, None]] = 0  # these are late for their sample
-    return binned, own
+        return event_lengths(recordings, steps, binning["bin_time"], list(starts))
+    if binning["late"] == "drop":
+        events[np.arange(steps) >= own[:, None]] = 0  # these are late for their sample
+    return own

@@ -147,6 +147,7 @@ class Device(abc.ABC):
         bin_count: int | None = None,
         start: float | str | Sequence[float | str] | None = None,
         late: str = "refuse",
+        excess: str = "refuse",
         encoded: bool = False,
     ) -> Any:
         """Run samples.
@@ -158,10 +159,11 @@ class Device(abc.ABC):
             frames of that shape; a list of samples ``(steps, *shape)`` of different lengths;
             pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
-            ``bin_events`` describe them. Bools, integers, or floats that are whole numbers; lists,
-            arrays or tensors. Or an iterator of such batches, which is advanced while the results
-            of earlier batches are still to come. With a network that has an encoder, the raw signal
-            that it takes.
+            ``bin_events`` describe them: events that meet at one place in one step are one spike,
+            or are counted if the input is frames. Bools, integers, or floats that are whole
+            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
+            while the results of earlier batches are still to come. With a network that has an
+            encoder, the raw signal that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool or sequence of bool
@@ -187,6 +189,9 @@ class Device(abc.ABC):
             begins at 0.
         late : str
             For events after the last step: ``"refuse"`` or ``"drop"``.
+        excess : str
+            For more events at one place in one step than a frame's bits can count: ``"refuse"`` or
+            ``"saturate"``.
         encoded : bool
             For a network with an encoder: the samples are what its input takes, not a raw signal.
             The encoder starts afresh after them.
@@ -207,7 +212,10 @@ class Device(abc.ABC):
         """
         program = self._loaded()
         _check_flags(trace=trace, counters=counters)
-        binning = {"bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late}
+        binning = {
+            "bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late,
+            "excess": excess,
+        }
         options = SampleOptions(
             CarryFlags(carry_state), SampleLengths(lengths), time_axis, binning
         )

@@ -73,6 +73,7 @@ class Stream(abc.ABC):
         bin_time: float | None = None,
         start: float | str | None = None,
         late: str = "refuse",
+        excess: str = "refuse",
     ) -> None:
         """Send one window. Waits while the device has no room for it.
 
@@ -97,6 +98,8 @@ class Stream(abc.ABC):
             For a recording: where its first step begins, as for ``Device.run``.
         late : str
             For events of a recording after the last step: ``"refuse"`` or ``"drop"``.
+        excess : str
+            For counts of a recording above what the frames hold: ``"refuse"`` or ``"saturate"``.
 
         Raises
         ------
@@ -110,7 +113,10 @@ class Stream(abc.ABC):
             raise TypeError(f"fresh must be True or False, not {fresh!r}")
         raw = not check_encoded(encoded, self.encoding.there) and self.encoding.there
         starts = bool(fresh) or not self._sent
-        binning = {"bin_time": bin_time, "bin_count": None, "start": start, "late": late}
+        binning = {
+            "bin_time": bin_time, "bin_count": None, "start": start, "late": late,
+            "excess": excess,
+        }
         samples, lengths = self._batch_of(window, steps, raw)
         options = SampleOptions(CarryFlags(not starts), SampleLengths(lengths), 1, binning)
         batch = check_batch(

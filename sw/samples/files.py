@@ -38,14 +38,37 @@ class SampleFile:
     lengths: Any = None
     carry_state: Any = None
 
+    def pair(self, path: Path) -> tuple[Any, Any]:
+        """The samples and their labels, for a use that has no lengths and carries no state.
 
-def read_samples(path: Path) -> tuple[Any, Any]:
+        Parameters
+        ----------
+        path : Path
+            The file, for messages.
+
+        Raises
+        ------
+        FileError
+            If the file says more of its samples.
+        """
+        for name in ("lengths", "carry_state"):
+            if getattr(self, name) is not None:
+                raise FileError(
+                    f"{path} has an array {name!r}, which is for running samples on a device: save "
+                    "the samples without it, those of a length together"
+                )
+        return self.values, self.labels
+
+
+def read_samples(path: Path, format: str | None = None) -> tuple[Any, Any]:
     """Samples and labels from a file of samples that all have the same steps and start afresh.
 
     Parameters
     ----------
     path : Path
         As for ``read_sample_file``.
+    format : str or None
+        The format of recordings, as for ``read_events``.
 
     Returns
     -------
@@ -59,17 +82,10 @@ def read_samples(path: Path) -> tuple[Any, Any]:
     FileError
         If there is no such file, it is damaged, has no samples, or says more of them.
     """
-    found = read_sample_file(path)
-    for name in ("lengths", "carry_state"):
-        if getattr(found, name) is not None:
-            raise FileError(
-                f"{path} has an array {name!r}, which is for running samples on a device: save the "
-                "samples without it, those of a length together"
-            )
-    return found.values, found.labels
+    return read_sample_file(path, format).pair(path)
 
 
-def read_sample_file(path: Path) -> SampleFile:
+def read_sample_file(path: Path, format: str | None = None) -> SampleFile:
     """The samples of a file of numpy's, or of recordings, and what it says about them.
 
     Parameters
@@ -79,12 +95,17 @@ def read_sample_file(path: Path) -> SampleFile:
         array, or with event arrays only, and perhaps with ``labels``, ``lengths`` or
         ``carry_state``; or any file that ``read_events`` reads. The content tells which, not the
         name.
+    format : str or None
+        The format of recordings, as for ``read_events``.
 
     Raises
     ------
     FileError
         If there is no such file, it is damaged, or has no samples.
     """
+    if format is not None:
+        recorded = read_recordings(path, format)
+        return SampleFile(recorded.events, recorded.labels)
     try:
         with path.open("rb") as file:
             head = file.read(len(NPY_MAGIC))

@@ -117,11 +117,6 @@ class SampleLengths(_PerSample):
         self._same = as_lengths(lengths)
         super().__init__("lengths", self._same if isinstance(self._same, np.ndarray) else None)
 
-    @property
-    def given(self) -> bool:
-        """Whether there are any."""
-        return self._same is not None
-
     def take(self, count: int) -> Lengths:
         """The lengths of the next samples."""
         lengths = self._next(count)
