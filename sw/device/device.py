@@ -1,11 +1,9 @@
-"""The common part of all devices: loading, runs and streams, leases, and the state that is
-carried."""
+"""The common part of all devices: loading, runs and streams."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -18,51 +16,15 @@ from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
 from ..support.values import exact_int
 from .batches import SampleOptions, check_batch, is_batches
-from .lease import Lease
+from .lease import CarriedState, Lease
 from .result import LinkBytes, Result
 from .stream import Stream
 from .windows import Batch
 
-__all__ = ["CarriedState", "Device"]
+__all__ = ["Device"]
 
 _Self = TypeVar("_Self", bound="Device")
 _RESTART_HIGH = (1 << 31) - 1
-
-
-class CarriedState:
-    """Whether a device still holds the state that its last sample left.
-
-    Attributes
-    ----------
-    held : bool
-        The device holds the state of the last sample.
-    lost : bool
-        The device held such a state, but lost it because of an error.
-    """
-
-    def __init__(self) -> None:
-        self.held = self.lost = False
-
-    def clear(self) -> None:
-        """Forget the state: the next sample starts afresh."""
-        self.held = self.lost = False
-
-    def keep(self) -> None:
-        """Note that a sample leaves its state in the device."""
-        self.held, self.lost = True, False
-
-    def lose(self) -> None:
-        """Note that the device has forgotten whatever it held."""
-        if self.held:
-            self.held, self.lost = False, True
-
-    def started(self, batch: Batch) -> Batch:
-        """The batch; its first sample is made fresh if there is no state to continue from."""
-        if self.held or batch.fresh[0]:
-            return batch
-        fresh = batch.fresh.copy()
-        fresh[0] = True
-        return replace(batch, fresh=fresh)
 
 
 class Device(abc.ABC):

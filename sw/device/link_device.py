@@ -15,8 +15,8 @@ from ..spec.link import Register, ReportFlags
 from ..support.errors import DeviceMismatch
 from .commands import program_commands, register_command
 from .connection import Connection
-from .device import CarriedState, Device
-from .lease import Lease
+from .device import Device
+from .lease import CarriedState, Lease
 from .reports import Collector
 from .result import LinkBytes, Result
 from .stream import Stream
