@@ -289,10 +289,14 @@ def random500(session: nox.Session) -> None:
 
     Plain integers, the golden model and the simulated board must agree. Each array of
     ``test_random`` runs 39 networks, each of ``test_random_maps`` 75, and each of
-    ``test_random_frames`` 60; pytest says how many passed.
+    ``test_random_frames`` 60; ``test_random_lengths`` runs 60 on golden model and board. pytest
+    says how many passed.
     """
     install(session, "test")
-    for tests, each in (("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60)):
+    for tests, each in (
+        ("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60),
+        ("test_random_lengths", 60),
+    ):
         count = {"STABLESPIKE_RANDOM_NETWORKS": str(each), **THREADS}
         session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/board/{tests}.py",
                     *session.posargs, env=count)

@@ -28,6 +28,8 @@ SW_PARAMETERS = 7
 MANY_PARAMETERS = {
     # Users call these with keywords.
     "device/device.py:Device.run",
+    "device/stream.py:Stream.send",
+    "golden/counters.py:count",
     "importers/nir/importer.py:from_nir",
     "samples/events.py:bin_events",
     "network/convolution.py:Conv2d.__init__",

@@ -44,7 +44,7 @@ class Pending:
         The samples.
     count : int
         The number of samples.
-    windows : int
+    windows : list of int
         The windows of each sample.
     missing : int
         The number of ends of windows, one per core, that have not come yet.
@@ -56,11 +56,12 @@ class Pending:
         config, network = program.config, program.network
         neurons, read = written_maps(program)
         self.batch = batch
-        self.count, self.windows = len(batch), batch.windows(program.window)
-        self.missing = self.count * self.windows * config.cores
+        self.count, self.windows = len(batch), batch.windows(program.window).tolist()
+        self.missing = sum(self.windows) * config.cores
+        most = max(self.windows)  # what a shorter sample lacks stays 0
 
         def rows(layout: Map) -> npt.NDArray[np.uint16]:
-            shape = (self.count, self.windows, layout.rows(config.lanes), config.row_chunks)
+            shape = (self.count, most, layout.rows(config.lanes), config.row_chunks)
             return np.zeros(shape, dtype=np.uint16)
 
         runs = range(2 if network.both else 1)
@@ -76,9 +77,9 @@ class Pending:
         stores["counters"] = []
         for i in range(len(network.layers)) if counters else ():
             tasks = max(len(program.parts(i, core)) for core in range(config.cores))
-            shape_counters = (self.count, self.windows, config.cores, tasks, length)
+            shape_counters = (self.count, most, config.cores, tasks, length)
             stores["counters"].append(np.zeros(shape_counters, dtype=np.uint16))
-        shape_end = (self.count, self.windows, config.cores, TIME_WORDS)
+        shape_end = (self.count, most, config.cores, TIME_WORDS)
         stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
 
@@ -127,7 +128,7 @@ class Assembler:
             If the counters of its cores contradict each other.
         """
         network = self._program.network
-        steps, stores = pending.batch.steps, pending.stores
+        steps, stores = pending.batch.steps, pending.stores  # of the longest sample
         neurons, read = written_maps(self._program)
         if network.readout == "membrane":
             readouts = [
@@ -141,8 +142,9 @@ class Assembler:
         table = counter_table(pending.count, len(network.layers))
         if self._counters:
             self._count(pending, table)
-        self.busy_time = int(_latest(self._window_ends(pending)[-1, -1]))
-        counters, ratios = with_totals(table, steps, pending.batch.fresh)
+        last = pending.windows[-1] - 1
+        self.busy_time = int(_latest(self._window_ends(pending)[-1, last]))
+        counters, ratios = with_totals(table, pending.batch.lengths, pending.batch.fresh)
         shapes = network.neuron_shapes
         traces = [
             tuple(
@@ -157,7 +159,7 @@ class Assembler:
             counters=counters,
             layer_counters=table,
             consistency=ratios,
-            steps=steps,
+            lengths=pending.batch.lengths,
             trace=traces[0],
             skeleton=traces[1],
             readout_skeleton=readouts[1] if network.both else None,
@@ -226,7 +228,10 @@ class Assembler:
         # The last layer ends with the window: a run on the skeleton belongs to it.
         ends[-1] = _latest(self._window_ends(pending))
         stamps = np.stack(ends, axis=2)
-        table["cycles"] = self._durations(stamps).sum(axis=1)
+        there = np.arange(stamps.shape[1]) < np.array(pending.windows)[:, None]
+        cycles = np.zeros_like(stamps)
+        cycles[there] = self._durations(stamps[there])
+        table["cycles"] = cycles.sum(axis=1)
 
     def _window_ends(self, pending: Pending) -> Stamps:
         return _number(pending.stores["end"][0])

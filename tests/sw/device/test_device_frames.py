@@ -137,3 +137,33 @@ def test_events_of_a_recording_are_counted():
         device.load(ss.compile(network_of(zero=6), "icebreaker", steps=STEPS))
         with refuses(ValueError, "counts of which begin at 0 ... zero=6 ... bin_events counts"):
             device.run(recordings, bin_time=10)
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_counts_of_recordings_end_with_their_last_event(way):
+    """Counts of a whole recording, of a part, and sent one behind the other."""
+    program = ss.compile(network_of(), ARRAYS[way], steps=STEPS)
+    lengths, rng, recordings, words = [4, 9, 2], np.random.default_rng(7), [], []
+    for n in lengths:
+        word = rng.integers(0, 4, (n, BANDS))
+        word[[0, -1], 0] = 1
+        step, x = np.nonzero(word)
+        events = np.zeros(word.sum(), [("t", "i8"), ("x", "i2")])
+        events["t"], events["x"] = (np.repeat(each, word[step, x]) for each in (step, x))
+        recordings.append(events)
+        words.append(word)
+    with ss.open_device("golden:") as device:
+        device.load(program)
+        wanted = device.run(words)
+        found = device.run(recordings, bin_time=1, lengths="own")
+        with device.stream() as stream:
+            for events in recordings:
+                stream.send(events, "own", fresh=True, bin_time=1)
+            sent = list(stream.results())
+        with refuses(ValueError, "zero=2"):
+            device.load(ss.compile(network_of(zero=2), ARRAYS[way], steps=STEPS))
+            device.run(recordings, bin_time=1, lengths="own")
+    assert wanted.lengths.tolist() == found.lengths.tolist() == lengths
+    assert (found.readout == wanted.readout).all()
+    assert (np.concatenate([each.readout for each in sent]) == wanted.readout).all()
+    assert [each.decision.margin for each in sent] == wanted.margin.tolist()
