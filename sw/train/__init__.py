@@ -17,7 +17,8 @@ from .consistency import (
 from .convolutions import Convolution
 from .entry import train
 from .exact import ExactNeuron, straight_through
-from .recipes import RECIPES, Recipe
+from .recipe import Recipe
+from .recipes import RECIPES
 from .result import Result
 from .run import CheckpointError, Diverged
 

@@ -17,7 +17,8 @@ from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, chunks, load, read, shaped
 from .model import exported
-from .recipes import RECIPES, Recipe
+from .recipe import Recipe
+from .recipes import RECIPES
 from .result import Result
 from .run import EVALUATED_AT_ONCE, Run
 
