@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..signals import MelBands
 from .convolutions import Convolution
 from .own import OwnData
-from .recipe import Recipe
+from .recipe import OWN, Recipe
 
 __all__ = ["LOSSES", "RECIPES"]
 
@@ -57,6 +58,15 @@ def _experiments() -> dict[str, Recipe]:
     }
 
 
+# Normalised, so that data of any kind begin with thresholds that are crossed.
+_OWN = replace(
+    Recipe().plain(), dataset=OWN, own=OwnData("pixels"), norm=True, leak=(None, None), epochs=40,
+    batch=32, held_out=0.1,
+)
+_FRAMES = replace(_OWN, own=OwnData("frames"), hidden=(128, 64), leak=(3, None))
+_WORDS = replace(_FRAMES, own=OwnData("frames", bands=MelBands()))
+
+
 RECIPES = {
     "mnist-mlp": Recipe(),
     "mnist-mlp-256": Recipe(hidden=256),
@@ -72,6 +82,13 @@ RECIPES = {
         mirror=True, epochs=80, smoothing=0.1,
     ),
     "nmnist-conv": _EVENTS,
+    # Data of one's own.
+    "pixels": _OWN,
+    "spikes": replace(_OWN, own=OwnData("spikes"), leak=(2, None), steps=10),
+    "frames": _FRAMES,
+    "words": _WORDS,
+    "words-recurrent": replace(_WORDS, hidden=128, recurrent=True),
     **_experiments(),
 }
-"""Recipes by name. Those of the experiment are named ``<data set>-<losses>-t<steps>``."""
+"""Recipes by name. Those of the experiment are named ``<data set>-<losses>-t<steps>``; those of
+data of one's own by their input."""
