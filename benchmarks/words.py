@@ -31,9 +31,13 @@ from stablespike.train.gathering import gather
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029")
-VOICES = ("m1", "m2", "m3", "m4", "m5", "m6", "f1", "f2", "f3", "f4")
-TESTED = ("m7", "m8", "f5")
-SPEEDS = (130, 170, 210)
+VOICES = (
+    "m1", "m2", "m3", "m4", "m5", "m6", "f1", "f2", "f3", "f4", "Alex", "Andrea", "Andy", "Annie",
+    "Denis", "Gene", "Hugo", "Jacky", "Lee", "adam", "belinda", "benjamin", "boris", "caleb", "ed",
+    "edward", "john", "linda", "max", "miguel", "pablo", "paul", "pedro", "robert", "steph", "zac",
+)
+TESTED = ("m7", "m8", "f5", "Alicia", "Mike", "david", "rob", "victor", "travis")
+SPEEDS = (140, 190)
 ARRAYS = {"words": "icebreaker", "words-recurrent": "ecp5-25f-conv"}
 
 

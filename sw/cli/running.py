@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import named, print_json, progress, table
-from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking, whole_numbers
 
 if TYPE_CHECKING:
     from ..device.result import Result
     from ..program.program import Program
 
-__all__ = ["run", "verify"]
+__all__ = ["run", "start_of", "verify"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Running:
     def options(self) -> dict[str, Any]:
         """The keywords of ``Device.run``."""
         names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
-        return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+        return {name: getattr(self, name) for name in names} | {"start": start_of(self.start)}
 
     def read(self) -> tuple[Any, Any]:
         """The samples and their labels; events of a larger sensor made to fit."""
@@ -81,7 +81,8 @@ class Running:
 
         values, labels = read_samples(self.samples)
         fit: dict[str, Any] = {
-            "crop": _crop(self.crop), "downscale": self.downscale,
+            "crop": whole_numbers("crop", self.crop, "X0,Y0,WIDTH,HEIGHT"),
+            "downscale": self.downscale,
             "merge_polarities": self.merge_polarities,
         }
         if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
@@ -93,7 +94,7 @@ class Running:
         return values, labels
 
 
-def _start(text: str | None) -> float | str | None:
+def start_of(text: str | None) -> float | str | None:
     """The start of the first step; anything that is no number goes on as it is, to be named."""
     try:
         return None if text is None else int(text)
@@ -103,16 +104,6 @@ def _start(text: str | None) -> float | str | None:
         return float(text or "")
     except ValueError:
         return text
-
-
-def _crop(text: str | None) -> tuple[int, ...] | None:
-    """The four numbers of a part of the sensor."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None
 
 
 @taking(Running)

@@ -41,6 +41,7 @@ def train(
     resume: bool = False,
     threads: int = 1,
     torch_device: str = "cpu",
+    name: str | None = None,
 ) -> Result:
     """Train a recipe, choose the network on held-out training samples, and test it once.
 
@@ -70,6 +71,9 @@ def train(
     torch_device : str
         Device of torch that trains: "cpu", "cuda", or one of several, "cuda:0". The network is
         exact on each device, but the learned network differs.
+    name : str, optional
+        Name of the result and its files, in place of ``<recipe>``: by default that of the recipe,
+        "custom" for one without a name.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def train(
     Diverged
         If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """
-    name, plan = _plan(recipe, epochs)
+    name, plan = _plan(recipe, epochs, name)
     _at_least("seed", seed, 0)
     _at_least("threads", threads, 1)
     if resume and out is None:
@@ -168,11 +172,15 @@ def _silent(line: str) -> None:
     return None
 
 
-def _plan(recipe: str | Recipe, epochs: int | None) -> tuple[str, Recipe]:
+def _plan(
+    recipe: str | Recipe, epochs: int | None, name: str | None
+) -> tuple[str, Recipe]:
+    if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
+        raise ValueError(f"name must be the name of a file without a folder, not {name!r}")
     if isinstance(recipe, Recipe):
-        name, plan = "custom", recipe
+        name, plan = name or "custom", recipe
     elif recipe in RECIPES:
-        name, plan = recipe, RECIPES[recipe]
+        name, plan = name or recipe, RECIPES[recipe]
     else:
         raise ValueError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")
     if epochs is not None:
