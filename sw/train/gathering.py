@@ -255,8 +255,8 @@ def _split(
 
 def _samples(values: Bytes, labels: Labels) -> Samples:
     return Samples(
-        torch.from_numpy(np.ascontiguousarray(values)),
-        torch.from_numpy(np.ascontiguousarray(labels)),
+        torch.from_numpy(np.require(values, requirements=("C", "W"))),
+        torch.from_numpy(np.require(labels, requirements=("C", "W"))),
     )
 
 
