@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Float(torch.nn.Module):
         sizes = [plan.shape[0], *plan.sizes]
         self.factor = ss.Leak.of(plan.leak).factor
         self.layers = torch.nn.ModuleList(
-            torch.nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)
+            torch.nn.Linear(a, b) for a, b in pairwise(sizes)
         )
         self.norms = torch.nn.ModuleList(torch.nn.BatchNorm1d(size) for size in sizes[1:])
         self.own = torch.nn.ModuleList(
@@ -155,7 +156,8 @@ def main() -> int:
             plan = replace(RECIPES[name], epochs=chosen.epochs)
             own = gather(plan, folder)
             result = train(
-                plan, seed=chosen.seed, data=folder, progress=lambda line: print(line, file=sys.stderr)
+                plan, seed=chosen.seed, data=folder,
+                progress=lambda line: print(line, file=sys.stderr),
             )
             some = np.random.default_rng(0).permutation(len(own.test))[: chosen.words]
             found[name] = {

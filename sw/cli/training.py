@@ -158,7 +158,7 @@ def train(
 
 def frames(
     source: Annotated[
-        Path, typer.Argument(metavar="WAV", help="A folder of WAV files named by word, or one file.")
+        Path, typer.Argument(metavar="WAV", help="A folder of WAV files named by word, or a file.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The .npz file to write.")],
     settings: Annotated[

@@ -2,7 +2,8 @@
 
 ``train`` runs a recipe of ``RECIPES``. Its parts can be used alone: the losses of ``consistency``
 take the features of any spiking backbone, and ``ExactNeuron`` is the integer neuron in torch. This
-package may import ``golden``, ``samples``, ``signals``, ``datasets``, ``network``, ``support`` and ``spec``.
+package may import ``golden``, ``samples``, ``signals``, ``datasets``, ``network``, ``support`` and
+``spec``.
 """
 
 from .consistency import (

@@ -89,7 +89,8 @@ def train(
     DatasetError
         If the data set cannot be read.
     FileError
-        If a file of one's own data cannot be read, or ``out`` cannot be written; this is detected before the training begins.
+        If a file of one's own data cannot be read, or ``out`` cannot be written; this is detected
+        before the training begins.
     Diverged
         If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """

@@ -1,4 +1,4 @@
-"""Data of one's own: arrays, files and folders become the samples of a recipe, split and checked."""
+"""Data of one's own become the samples of a recipe: checked, split and shuffled."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _binned(plan: Recipe, own: OwnData, part: Part, name: str) -> Bytes:
     shape = own.recording_shape
     if shape is None:
         raise ValueError(
-            f"shape must be given for recordings, such as (2, 34, 34) for polarities, rows and "
+            "shape must be given for recordings, such as (2, 34, 34) for polarities, rows and "
             "columns, or crop"
         )
     fitted = [fit_events(each, **own.fitting) for each in recordings]

@@ -211,7 +211,9 @@ class Hidden(torch.nn.Module):
         theta = self.log_theta.exp() * spread
         return self._rounded(self.bias * theta - center, theta, weight)
 
-    def _normed(self, sums: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _normed(
+        self, sums: torch.Tensor, weight: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the same for the mean and spread of a batch, which the running ones follow."""
         # Maps have many positions, so every fourth sample is enough, in a quarter of the time.
         flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)

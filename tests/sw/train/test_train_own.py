@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import stablespike as ss
-from recording_files import evt2
+from own_data import DATA, FRAMES, LABELS, SPIKES, recorded, recording, small  # noqa: F401
 
 torch = pytest.importorskip("torch")
 
@@ -25,19 +25,6 @@ from stablespike.train import (  # noqa: E402
 from stablespike.train.gathering import gather  # noqa: E402
 from stablespike.train.model import exported  # noqa: E402
 from stablespike.train.run import Run  # noqa: E402
-
-rng = np.random.default_rng(0)
-LABELS = np.arange(120) % 3
-FRAMES = rng.integers(0, 7, (120, 6, 12))
-for _sample, _label in zip(FRAMES, LABELS, strict=True):
-    _sample[:, 4 * _label : 4 * _label + 4] += 7
-PIXELS = FRAMES.max(1)
-SPIKES = FRAMES > 8
-DATA = {"frames": FRAMES, "pixels": PIXELS, "spikes": SPIKES}
-
-
-def small(name: str, **change: Any) -> Recipe:
-    return replace(RECIPES[name], **{"hidden": 16, "epochs": 4, "batch": 10, **change})
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -186,34 +173,7 @@ def test_given_test_samples(tmp_path: Path):
     assert gather(small("frames"), tmp_path / "named.npz").about["classes"] == ["a", "b", "c"]
 
 
-def recording(side: int, seed: int) -> np.ndarray:
-    """Events of which most are in the left or the right half."""
-    rng = np.random.default_rng(seed)
-    events = np.zeros(60, [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")])
-    events["t"] = 1_000_000 + np.sort(rng.integers(0, 50_000, 60))
-    events["x"], events["y"] = rng.integers(0, 8, 60) + 8 * side, rng.integers(0, 16, 60)
-    events["p"] = rng.integers(0, 2, 60)
-    return events
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
-    """A folder of recordings in two formats, with hidden files beside them."""
-    for side, name in enumerate(("left", "right")):
-        folder = tmp_path / "recorded" / name
-        folder.mkdir(parents=True)
-        (folder / ".hidden").write_text("?")
-        for number in range(12):
-            events = recording(side, 100 * side + number)
-            if number % 2:
-                np.save(folder / f"{number:02}.npy", events)
-            else:
-                head = "% evt 2.0\n% geometry 16x16\n% end\n"
-                (folder / f"{number:02}.raw").write_bytes(evt2(events, head))
-    return tmp_path / "recorded"
-
-
-def test_a_folder_of_recordings(recorded: Path):
+def test_a_folder_of_recordings(recorded: Path):  # noqa: F811
     own = OwnData("spikes", crop=(0, 4, 16, 8), downscale=2)
     plan = small("spikes", own=own, steps=5, epochs=6)
     result = train(plan, data=recorded)
@@ -231,7 +191,7 @@ def test_a_folder_of_recordings(recorded: Path):
     assert gather(plan, recorded / "some.npz").about["sha256"] == result.data["sha256"]
 
 
-def test_folders_train_and_test(recorded: Path):
+def test_folders_train_and_test(recorded: Path):  # noqa: F811
     (recorded / "test").mkdir()
     (recorded / "Train").mkdir()
     for name in ("left", "right"):
@@ -246,128 +206,3 @@ def test_folders_train_and_test(recorded: Path):
     np.save(recorded / "test" / "up" / "a.npy", recording(1, 5))
     with pytest.raises(ss.FileError, match="up is of a class that is not one of left, right"):
         gather(plan, recorded)
-
-
-REFUSED: list[tuple[dict[str, Any], Any, type[Exception], str]] = [
-    ({}, None, ValueError, r"data must be given for a recipe of data of one's own: arrays"),
-    ({}, 3, TypeError, "data must be a path, a dict of arrays, or a tuple .*, not int"),
-    ({}, (FRAMES,), TypeError, "not tuple of 1"),
-    ({}, {"samples": FRAMES}, ValueError, "arrays samples and labels, .* not samples"),
-    ({}, {"x": FRAMES, "labels": LABELS}, ValueError, "not x, labels"),
-    ({}, (FRAMES, LABELS, FRAMES, None), ValueError, "test_samples and test_labels must be given"),
-    ({}, (PIXELS, LABELS), ValueError, r"samples must be \(n, steps, \*shape\) for frames, not"),
-    ({}, (FRAMES[:0], LABELS[:0]), ValueError, r"samples must hold at least one value, not \(0, 6"),
-    ({}, (FRAMES, LABELS[:9]), ValueError, r"labels must be \(120,\), one per sample, not \(9,\)"),
-    ({}, (FRAMES, LABELS - 1), ValueError, "labels.*-1"),
-    ({}, (FRAMES, LABELS / 2), ValueError, "labels.*0.5"),
-    ({}, (FRAMES, LABELS * 0), ValueError, "labels must name at least two classes, not 0 alone"),
-    ({}, (FRAMES, LABELS * 2), ValueError, "from 0 to 4, each of one sample at least: class 1 has"),
-    ({}, (FRAMES, np.r_[np.zeros(119, int), 1]), ValueError,
-     "two samples of each class, one of them to be tested: class 1 has 1"),
-    ({}, (FRAMES, LABELS, FRAMES[:, :5], LABELS), ValueError,
-     r"test_samples must be \(n, 6, 12\) like samples, not \(120, 5, 12\)"),
-    ({}, (FRAMES, LABELS, FRAMES, LABELS + 1), ValueError,
-     "test_labels must be less than the 3 classes of labels, not 3"),
-    ({}, (FRAMES + 3, LABELS), ValueError,
-     r"from 0 to 15, not 16 at \(\d+, \d, \d+\): pixel_bits=4 .*images >> 4"),
-    ({}, (FRAMES - 0.5, LABELS), ValueError, r"samples must be integers from 0 to 15, not"),
-    ({}, (np.where(FRAMES > 12, np.nan, FRAMES), LABELS), ValueError, "from 0 to 15, not nan at"),
-    ({"own": OwnData("spikes")}, (FRAMES, LABELS), ValueError, "integers from 0 to 1, not"),
-    ({"own": OwnData("frames", shape=(3, 4))}, (FRAMES, LABELS), ValueError,
-     r"\(n, steps, 3, 4\) for frames, not \(120, 6, 12\)"),
-    ({}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
-     "samples are recordings of events, for input 'spikes', not 'frames'"),
-    ({"own": OwnData("spikes")}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
-     r"shape must be given for recordings, such as \(2, 34, 34\)"),
-    ({"own": OwnData("spikes", shape=(2, 4, 4))}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
-     "samples.0. field 'p'|samples.0. field .* must be from 0 to 3"),
-    ({}, "/nothing", ss.FileError, "there is no file or folder /nothing"),
-]
-
-
-@pytest.mark.parametrize(("change", "data", "error", "match"), REFUSED)
-def test_refused_data(
-    change: dict[str, Any], data: Any, error: type[Exception], match: str
-):
-    with pytest.raises(error, match=match):
-        train(small("frames", **change), data=data)
-
-
-def test_refused_files(tmp_path: Path, recorded: Path):
-    plan = small("spikes", own=OwnData("spikes", shape=(2, 16, 16)), steps=5)
-    path = tmp_path / "a.npz"
-    np.savez(path, samples=FRAMES)
-    with pytest.raises(ss.FileError, match=r"a\.npz must have the arrays samples .* it has samples"):
-        gather(plan, path)
-    np.savez(path, samples=FRAMES, labels=LABELS, classes=[1, 2, 3])
-    with pytest.raises(ss.FileError, match="classes must be a list of names, not int64"):
-        gather(plan, path)
-    np.save(tmp_path / "a.npy", SPIKES)
-    with pytest.raises(ss.FileError, match=r"a\.npy has no labels"):
-        gather(plan, tmp_path / "a.npy")
-    with pytest.raises(ss.FileError, match=r"is a folder: .* input 'frames' takes an \.npz file"):
-        gather(small("frames"), recorded)
-    with pytest.raises(ss.FileError, match="left has no subfolder"):
-        gather(plan, recorded / "left")
-    np.save(recorded / "left" / "zz.npy", recording(2, 0))
-    with pytest.raises(ValueError, match=r"left/zz\.npy field 'x' must be from 0 to 15"):
-        gather(plan, recorded)
-    (recorded / "empty").mkdir()
-    with pytest.raises(ss.FileError, match="empty has no file: every class must have recordings"):
-        gather(plan, recorded)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"input": "sounds"}, ValueError, "input.*'pixels'.*'sounds'"),
-        ({"zero": 256}, ValueError, "zero must be from 0 to 255"),
-        ({"input": "spikes", "zero": 1}, ValueError, "zero must be 0 for spikes, not 1"),
-        ({"test_share": 1.0}, ValueError, "test_share must be more than 0 and less than 1, not 1.0"),
-        ({"test_share": "x"}, TypeError, "test_share must be a number, not 'x'"),
-        ({"split_seed": -1}, ValueError, "split_seed must be from 0"),
-        ({"bin_time": 0.0}, ValueError, "bin_time must be a positive"),
-        ({"late": "no"}, ValueError, "late.*'refuse'"),
-        ({"downscale": 0}, ValueError, "downscale must be from 1"),
-        ({"shape": (0,)}, ValueError, "shape"),
-        ({"bands": 3}, TypeError, "bands must be a MelBands, not 3"),
-    ],
-)
-def test_refused_settings(change: dict[str, Any], error: type[Exception], match: str):
-    with pytest.raises(error, match=match):
-        OwnData(**{"input": "frames", **change})
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"dataset": "mnist"}, ValueError, "own must be an OwnData with dataset='own', and None"),
-        ({"own": None}, ValueError, "own must be an OwnData with dataset='own'"),
-        ({"own": 3}, TypeError, "own must be an OwnData or None, not 3"),
-        ({"rotate": 3.0}, ValueError, "rotate must be 0 with data of one's own, not 3.0"),
-        ({"own": OwnData("frames", zero=16)}, ValueError, "zero must be from 0 to 15 with pixel_bi"),
-        ({"hidden": ()}, ValueError, "hidden must be a number, or a tuple"),
-        ({"hidden": (4, 0)}, ValueError, "hidden must be from 1"),
-        ({"recurrent": 1}, TypeError, "recurrent must be True or False, not 1"),
-        ({"recurrent": True, "quantizer": "brevitas-channel"}, ValueError,
-         "quantizer must be 'steps' with recurrent=True"),
-        ({"recurrent": True, "hidden": 0, "convolutions": (Convolution(2),)}, ValueError,
-         "recurrent must be False without a hidden layer"),
-        ({"own": OwnData("frames", shape=(12,)), "convolutions": (Convolution(2),)}, ValueError,
-         r"convolutions need samples of \(channels, height, width\), not \(12,\)"),
-        ({"own": OwnData("frames", shape=(1, 8, 8), zero=2),
-          "convolutions": (Convolution(2, padding=1),)}, ValueError,
-         "zero must be 0 in front of a padded convolution, not 2"),
-        ({"held_out": 1.0}, TypeError, "held_out must be an integer"),
-    ],
-)
-def test_refused_recipes_of_own_data(change: dict[str, Any], error: type[Exception], match: str):
-    with pytest.raises(error, match=match):
-        small("frames", **change)
-
-
-def test_known_data_sets_are_folders():
-    with pytest.raises(TypeError, match=r"data must be the folder .*recipes .* are pixels, spikes"):
-        train("mnist-mlp", data=(PIXELS, LABELS))
-    with pytest.raises(ValueError, match="name must be the name of a file without a folder, not"):
-        train(small("frames"), data=(FRAMES, LABELS), name="a/b")
