@@ -129,6 +129,33 @@ def test_recordings(tmp_path, monkeypatch):
         np.testing.assert_array_equal(found["readout"], names["result"].readout)
 
 
+def test_encoders(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    code = blocks("encoders.md", "python")
+    for number, part in enumerate(code):
+        exec(compile(part, f"encoders.md, block {number}", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line for part in code for line in part.splitlines() if line.startswith("print(")]
+    assert len(lines) == len(printed)
+    for line, given in zip(lines, printed, strict=True):
+        said = re.split(r" {2,}# ", line)[1].partition(":")[0]
+        assert given == said or re.match("close to|lines", said), line
+    assert printed[-1] == "[0 1 1 1 0 0 0 0] [0 8 1 4 0 0 0 0]"
+    assert abs(names["random"].encode(names["image"], 1000)[0].mean(0) - names["image"]).max() < 0.1
+    result, same = names["result"], names["same"]
+    assert result.counters["spikes"].sum() > 0
+    np.testing.assert_array_equal(result.readout, same.readout)
+    assert (names["network"].encoder.threshold, names["plain"].encoder) == (0.1, None)
+    np.save("signal.npy", names["signal"])
+    for command in blocks("encoders.md", "sh")[0].strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "stablespike"
+        assert main(arguments) == 0
+    with np.load("result.npz") as found:
+        np.testing.assert_array_equal(found["readout"], result.readout)
+
+
 def test_training(tmp_path, monkeypatch, capsys):
     """On the shipped images; the experiments, which take hours, as far as their options go."""
     pytest.importorskip("torch")

@@ -65,12 +65,20 @@ class Running:
     merge_polarities: Annotated[
         bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
     ] = False
+    encoded: Annotated[
+        bool,
+        typer.Option(
+            "--encoded", help="Network with an encoder: samples are encoded, not a raw signal."
+        ),
+    ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
     def options(self) -> dict[str, Any]:
         """The keywords of ``Device.run``."""
-        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
+        names = (
+            "carry_state", "time_axis", "bin_time", "bin_count", "start", "late", "encoded",
+        )
         return {name: getattr(self, name) for name in names} | {"start": start_of(self.start)}
 
     def read(self) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..program.program import Program
 from ..samples.columns import as_recordings, is_events
+from ..samples.encoding import SampleEncoder
 from ..samples.events import bin_events, is_recordings
 from ..samples.samples import check_samples
 from ..support.values import refuse_masks
@@ -31,7 +32,12 @@ def is_batches(samples: Any) -> bool:
 
 
 def check_batch(
-    program: Program, samples: Any, carry: bool, time_axis: int, binning: dict[str, Any]
+    program: Program,
+    samples: Any,
+    carry: bool,
+    time_axis: int,
+    binning: dict[str, Any],
+    encoding: SampleEncoder | None = None,
 ) -> Batch:
     """A batch of samples for a program, checked and flat.
 
@@ -47,6 +53,8 @@ def check_batch(
         The axis of the steps, 0 or 1.
     binning : dict
         How events are binned into steps: the keywords of ``events.bin_events``.
+    encoding : SampleEncoder or None
+        What encodes the samples, if they are a raw signal. It takes their state over.
 
     Raises
     ------
@@ -57,6 +65,11 @@ def check_batch(
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):
+        if encoding is not None:
+            raise ValueError(
+                f"samples are events, but this network's {type(network.encoder).__name__} takes a "
+                "raw signal: give that, or encoded=True if the events are the network's input"
+            )
         if network.input.kind != "spikes":
             wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
             raise ValueError(
@@ -80,9 +93,15 @@ def check_batch(
                 raise ValueError(
                     f"{name} is for event arrays, which these samples are not: leave it out"
                 )
+    state = None
+    if encoding is not None:
+        samples, state = encoding.encode(samples, steps, time_axis, fresh=not carry)
+        time_axis = 1
     flat, steps = check_samples(network, samples, steps, time_axis)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
+    if encoding is not None:
+        encoding.state = state
     return as_batch(program, flat, steps, np.full(len(flat), not carry))
 
 

@@ -60,6 +60,8 @@ def not_carried(network: Network) -> tuple[str, ...]:
         lines.append("the membrane at the start, v_init")
     if isinstance(network.input, PixelInput):
         lines.append(f"that the input is pixels of {network.input.bits} bits, in every step")
+    if network.encoder is not None:
+        lines.append(f"the {type(network.encoder).__name__} of the raw signal")
     if network.recurrent:
         lines.append("that spikes come back to their layer one step later")
     if any(layer.emit == "both" for layer in network.layers):
@@ -72,9 +74,9 @@ def to_nir(
 ) -> Any:
     """Export a network as a NIR graph.
 
-    ``from_nir`` makes an equal network from the graph or the file. Facts that other readers do not
-    learn are logged to ``stablespike.importers``; ``stablespike.importers.not_carried`` returns
-    them.
+    ``from_nir`` makes an equal network from the graph or the file, but for its encoder. Facts that
+    other readers do not learn are logged to ``stablespike.importers``;
+    ``stablespike.importers.not_carried`` returns them.
 
     Parameters
     ----------

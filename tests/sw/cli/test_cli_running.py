@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import stablespike as ss
 from board_model import Board
 from recording_files import EVENTS, evt2
 from stablespike.program.files import load_program
@@ -302,3 +304,40 @@ def test_a_file_of_torch_is_refused(capsys: Out, files: Path) -> None:
         assert code == 2
         assert not out
         assert re.search(r"torch.save, .* not loaded: .*numpy.savez\(path, samples=", err), err
+
+
+def test_a_raw_signal(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
+    """What a program takes whose network has an encoder, with and without --encoded."""
+    encoder = ss.ThermometerEncoder((3,), [-0.5, 0, 0.25])
+    network = load_program(files / "program").network
+    program = ss.compile(
+        replace(network, encoder=encoder), load_program(files / "program").config, 6
+    )
+    ss.save_program(program, files / "raw")
+    board(program)
+    signal = np.random.default_rng(3).normal(size=(5, 6, 3)).astype(np.float32)
+    np.save(files / "signal.npy", signal)
+    np.save(files / "encoded.npy", encoder.encode(signal).reshape(5, 6, 9))
+    found = []
+    for name, options in {"signal": (), "encoded": ("--encoded",)}.items():
+        arguments = (files / "raw", files / f"{name}.npy", "--device", "sim:icebreaker", *options)
+        code, _, err = call(capsys, "run", *arguments, "-o", files / "out", "--batch", 2)
+        assert code == 0, err
+        with np.load(files / "out.npz") as loaded:
+            found.append(loaded["readout"])
+        code, out, err = call(capsys, "verify", *arguments, "--json")
+        assert (code, json.loads(out)["mismatches"]) == (0, 0), err
+    np.testing.assert_array_equal(*found)
+    assert found[0].any()
+    code, _, err = call(
+        capsys, "run", files / "raw", files / "encoded.npy", "--device", "golden:",
+        "-o", files / "out",
+    )
+    assert code == 2
+    assert "samples must be (batch, steps, 3), the raw signal that the ThermometerEncoder" in err
+    code, _, err = call(
+        capsys, "run", files / "program", files / "samples.npy", "--device", "golden:", "--encoded",
+        "-o", files / "out",
+    )
+    assert code == 2
+    assert "encoded is for networks with an encoder" in err
