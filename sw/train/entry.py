@@ -248,7 +248,7 @@ def _golden_differences(
 
     It compares the membranes, and the spikes that the last layer reads.
     """
-    plan, golden = run.plan, Golden(network, run.plan.state_bits)
+    plan, golden = run.plan, Golden(replace(network, encoder=None), run.plan.state_bits)
     by_sample = (samples.inputs, membranes, spikes.transpose(0, 1))
     pieces = (chunks(each, EVALUATED_AT_ONCE) for each in by_sample)
     count = 0

@@ -159,6 +159,8 @@ def _values(plan: Recipe, part: Part, name: str) -> Bytes:
     if is_recordings(samples):
         return _binned(plan, own, part, name)
     array = as_array(name, samples)
+    if own.encoder is not None:
+        array = own.encoder.encode(samples, plan.steps if own.encoder.static else None)
     axes = ("n", "steps") if plan.stepped else ("n",)
     shape = own.shape
     if own.bands is not None:
@@ -170,6 +172,9 @@ def _values(plan: Recipe, part: Part, name: str) -> Bytes:
         raise ValueError(f"{name} must be ({wanted}) for {own.input}, not {array.shape}")
     if not array.size:
         raise ValueError(f"{name} must hold at least one value, not {array.shape}")
+    if own.encoder is not None:
+        bits = 1 if plan.binary else plan.pixel_bits
+        own.encoder.check_input(own.input, array.shape[len(axes) :], bits)
     high = 1 if plan.binary else (1 << plan.pixel_bits) - 1
     done = np.empty(array.shape, np.uint8)
     flat, out = array.reshape(-1), done.reshape(-1)
@@ -195,6 +200,8 @@ def _name_first(name: str, array: npt.NDArray[Any], high: int, plan: Recipe) -> 
 
 def _binned(plan: Recipe, own: OwnData, part: Part, name: str) -> Bytes:
     recordings, files = part.samples, part.files
+    if own.encoder is not None:
+        raise ValueError(f"encoder must be None: {name} are recordings of events, not raw signals")
     if not plan.binary:
         raise ValueError(f"{name} are recordings of events, for input 'spikes', not {own.input!r}")
     shape = own.recording_shape

@@ -9,6 +9,7 @@ its threshold. The last layer has one scale for all classes, which stays outside
 
 from __future__ import annotations
 
+import math
 from math import prod
 
 import numpy as np
@@ -56,7 +57,9 @@ class Model(torch.nn.Module):
         first = 2.0 * torch.randn(plan.classes, plan.features, generator=generator)
         self.weights = make_weights(plan.quantizer, first, plan.weight_bits)
         self.bias = torch.nn.Parameter(torch.zeros(plan.classes))
-        self.log_gain = torch.nn.Parameter(torch.tensor(-3.0))
+        # Membranes grow with the steps, of which the recipes of known data sets have four or two.
+        longer = 0.0 if plan.own is None else math.log(plan.steps / 4)
+        self.log_gain = torch.nn.Parameter(torch.tensor(-3.0 - longer))
 
     @property
     def firing(self) -> list[Hidden]:
@@ -135,6 +138,7 @@ class Model(torch.nn.Module):
             readout="membrane",
             weight_bits=plan.weight_bits,
             fraction_bits=plan.fraction_bits,
+            encoder=None if plan.own is None else plan.own.encoder,
         )
 
     def _input(self) -> Input:

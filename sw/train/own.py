@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ..encoders import Encoder
+from ..encoders.files import encode_encoder
 from ..signals import MelBands
 from ..support.immutable import checked_shape, put
 from ..support.values import exact_choice, exact_int, positive
@@ -49,6 +51,9 @@ class OwnData:
         Recordings: make every polarity 0, as for ``fit_events``.
     bands : stablespike.signals.MelBands, optional
         The data are WAV files of words, of which these frames are made.
+    encoder : Encoder, optional
+        The data are raw signals, (n, steps, *shape), or (n, *shape) for a static encoder, which it
+        turns into the network's input. The network gets it, and takes raw signals.
 
     Raises
     ------
@@ -68,6 +73,7 @@ class OwnData:
     downscale: int = 1
     merge_polarities: bool = False
     bands: MelBands | None = None
+    encoder: Encoder | None = None
 
     def __post_init__(self) -> None:
         exact_choice("input", self.input, INPUTS)
@@ -90,6 +96,32 @@ class OwnData:
             raise TypeError(f"bands must be a MelBands, not {self.bands!r}")
         if self.bands is not None and self.input != "frames":
             raise ValueError(f"input must be 'frames' with bands, not {self.input!r}")
+        if self.encoder is None:
+            return
+        if not isinstance(self.encoder, Encoder):
+            raise TypeError(
+                f"encoder must be an encoder, such as a DeltaEncoder, not {self.encoder!r}"
+            )
+        if self.input not in self.encoder.inputs:
+            raise ValueError(
+                f"input must be {' or '.join(map(repr, self.encoder.inputs))} for a "
+                f"{type(self.encoder).__name__}, not {self.input!r}"
+            )
+        if self.bands is not None:
+            raise ValueError("encoder must be None with bands, which make frames of WAV files")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name, as values that JSON can hold."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values["bands"] = None if self.bands is None else asdict(self.bands)
+        if self.encoder is not None:
+            arrays: dict[str, Any] = {}
+            entry = encode_encoder(self.encoder, arrays)
+            values["encoder"] = {
+                name: arrays[value["tensor"]].tolist() if isinstance(value, dict) else value
+                for name, value in entry.items()
+            }
+        return values
 
     @property
     def fitting(self) -> dict[str, Any]:

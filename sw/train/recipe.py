@@ -384,7 +384,7 @@ class Recipe:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         synapse = None if self.synapse_leak is None else Leak.of(self.synapse_leak).plain
         return values | {
-            "own": None if self.own is None else asdict(self.own),
+            "own": None if self.own is None else self.own.as_dict(),
             "convolutions": tuple(asdict(each) for each in self.convolutions),
             "leak": Leak.of(self.leak).plain,
             "synapse_leak": synapse,

@@ -206,3 +206,62 @@ def test_folders_train_and_test(recorded: Path):  # noqa: F811
     np.save(recorded / "test" / "up" / "a.npy", recording(1, 5))
     with pytest.raises(ss.FileError, match="up is of a class that is not one of left, right"):
         gather(plan, recorded)
+
+
+def waves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Raw signals of two channels: slow or fast."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    time = np.arange(20) + rng.integers(0, 20, count)[:, None]
+    wave = np.sin(2 * np.pi * time / np.where(labels, 5, 18)[:, None])
+    return np.stack([wave, -wave], 2) + 0.05 * rng.standard_normal((count, 20, 2)), labels
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "steps"),
+    [
+        ("spikes", ss.DeltaEncoder((2,), threshold=0.2), 20),
+        ("frames", ss.QuantizeEncoder((2,), low=-2.0, high=[2.0, 3.0]), 20),
+        ("spikes", ss.LatencyEncoder((40,), low=-2.0, high=2.0), 7),
+    ],
+)
+def test_an_encoder_is_trained_with_and_kept(
+    name: str, encoder: Any, steps: int, tmp_path: Path
+):
+    signals, labels = waves(80, 0)
+    raw = signals.reshape(80, 40) if encoder.static else signals
+    plan = small(name, own=OwnData(name, encoder=encoder), epochs=12, steps=7)
+    result = train(plan, data=(raw, labels), out=tmp_path)
+    assert (result.golden_differences, result.settings["steps"]) == (0, steps)
+    network = ss.load(result.files["network"])
+    assert network.encoder == encoder
+    # The network's file takes the raw signal.
+    own = gather(plan, (raw, labels))
+    assert result.settings == own.plan.as_dict()
+    fresh, truth = waves(40, 1)
+    golden = ss.Golden(network).run(fresh.reshape(40, 40) if encoder.static else fresh, steps)
+    encoded = encoder.encode(fresh.reshape(40, 40) if encoder.static else fresh, steps)
+    same = ss.Golden(network).run(encoded, steps, encoded=True)
+    assert np.array_equal(golden.readout, same.readout)
+    if encoder.kind == "delta":
+        assert (golden.readout.argmax(1) == truth).mean() > 0.8
+    json.dumps(result.summary())
+
+
+def test_refused_encoders():
+    signals, labels = waves(20, 0)
+    delta = ss.DeltaEncoder((2,), threshold=0.2)
+    with pytest.raises(TypeError, match="encoder must be an encoder, such as a DeltaEncoder, not 3"):
+        OwnData("spikes", encoder=3)
+    with pytest.raises(ValueError, match="input must be 'spikes' for a DeltaEncoder, not 'frames'"):
+        OwnData("frames", encoder=delta)
+    plan = small("spikes", own=OwnData("spikes", encoder=delta))
+    with pytest.raises(ValueError, match=r"samples must be \(batch, steps, 2\), the raw signal"):
+        train(plan, data=(signals[..., :1], labels))
+    with pytest.raises(ValueError, match="encoder must be None: samples are recordings of events"):
+        train(plan, data=([recording(0, 0)] * 4, [0, 1, 0, 1]))
+    wide = OwnData("frames", encoder=ss.QuantizeEncoder((2,), -2.0, 2.0, bits=6))
+    with pytest.raises(ValueError, match="encoder must have the bits of the network's input: 4, not"):
+        train(small("frames", own=wide), data=(signals, labels))
+    with pytest.raises(ValueError, match="encoder must be None with bands"):
+        replace(wide, bands=RECIPES["words"].own.bands)
