@@ -29,6 +29,7 @@ from stablespike.train import RECIPES, Recipe, train
 from stablespike.train.data import Samples, read
 from stablespike.train.exact import spike
 from stablespike.train.gathering import gather
+from stablespike.train.sources import read_source
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029")
@@ -154,9 +155,13 @@ def main() -> int:
         found: dict[str, Any] = {"speech": spoken, "epochs": chosen.epochs, "seed": chosen.seed}
         for name in chosen.recipes:
             plan = replace(RECIPES[name], epochs=chosen.epochs)
-            own = gather(plan, folder)
+            assert plan.own is not None
+            source = read_source(folder, plan.own)
+            parts = [source.train] if source.test is None else [source.train, source.test]
+            data = tuple(each for part in parts for each in (part.samples, part.labels))
+            own = gather(plan, data)
             result = train(
-                plan, seed=chosen.seed, data=folder,
+                plan, seed=chosen.seed, data=data,
                 progress=lambda line: print(line, file=sys.stderr),
             )
             some = np.random.default_rng(0).permutation(len(own.test))[: chosen.words]
@@ -173,7 +178,7 @@ def main() -> int:
                 ),
                 "seconds": result.seconds,
             }
-            print(json.dumps(found[name]), file=sys.stderr)
+            print(json.dumps(found[name]), file=sys.stderr, flush=True)
     text = json.dumps(found, indent=2) + "\n"
     if chosen.out:
         chosen.out.write_text(text)
