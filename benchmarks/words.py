@@ -1,6 +1,6 @@
 """Spoken words: trained in float and on integers, and run on a simulated board.
 
-    python benchmarks/words.py [--data FOLDER] [--epochs 40] [--words 100] [--out FILE]
+    python benchmarks/words.py [--data FOLDER] [--epochs 12] [--words 100] [--out FILE]
 
 Without a folder of WAV files (see ``stablespike.signals.read_words``), espeak-ng speaks the ten
 digits: synthetic speech, of which the voices that are tested are in no training word. The network
@@ -120,15 +120,18 @@ def in_float(plan: Recipe, samples: Samples, test: Samples, seed: int) -> float:
 def on_board(network: ss.Network, array: str, samples: Any, labels: Any) -> dict[str, Any]:
     """Compare a simulated board with golden on some samples, in every spike word and membrane."""
     program = ss.compile(network, array, samples.shape[1])
-    comparison, right, cycles = Comparison(), 0, 0
+    comparison = Comparison()
     with ss.open_device(f"sim:{array}") as board, ss.open_device("golden:") as golden:
         board.load(program)
         golden.load(program)
         got = board.run(samples, trace=True)
         compare(golden.run(samples, trace=True), got, program, comparison)
-        right, cycles = int((got.prediction == labels).sum()), float(got.counters["cycles"].mean())
+        # The spike words of a trace go out over the link, which holds the array up.
+        bare = board.run(samples)
+    right = int((got.prediction == labels).sum())
     return {
-        "words": len(samples), "right": right, "cycles_per_word": round(cycles, 1),
+        "words": len(samples), "right": right,
+        "cycles_per_word": round(float(bare.counters["cycles"].mean()), 1),
         "different_spike_words": comparison.word_mismatches,
         "different_readouts": comparison.readout_mismatches,
     }
@@ -137,7 +140,7 @@ def on_board(network: ss.Network, array: str, samples: Any, labels: Any) -> dict
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="Folder of WAV files; espeak-ng by default.")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--words", type=int, default=100, help="Words for the simulated board.")
     parser.add_argument("--recipes", nargs="*", default=list(ARRAYS), choices=list(ARRAYS))
@@ -168,8 +171,8 @@ def main() -> int:
             found[name] = {
                 "shape": "-".join(map(str, [*own.plan.shape, *own.plan.sizes, own.plan.classes])),
                 "train_words": len(own.train), "test_words": len(own.test),
-                "float": in_float(own.plan, own.train, own.test, chosen.seed),
-                "integers": result.test, "validation": result.validation,
+                "float": round(in_float(own.plan, own.train, own.test, chosen.seed), 4),
+                "integers": round(result.test, 4), "held_out": result.validation,
                 "golden_differences": result.golden_differences,
                 "array": ARRAYS[name],
                 "board": on_board(

@@ -168,7 +168,8 @@ def mel_frames(wave: Any, rate: int, bands: MelBands | None = None) -> npt.NDArr
     with np.errstate(divide="ignore"):
         level = 10 * np.log10(power / power.max())
     share = np.clip(1 - level / bands.floor, 0, 1)
-    return np.rint(share * ((1 << bands.bits) - 1)).astype(np.uint8)
+    frames: npt.NDArray[np.uint8] = np.rint(share * ((1 << bands.bits) - 1)).astype(np.uint8)
+    return frames
 
 
 def _resampled(signal: Reals, rate: int, wanted: int) -> Reals:

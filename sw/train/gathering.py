@@ -275,5 +275,5 @@ def _digest(*arrays: npt.NDArray[Any]) -> str:
     found = hashlib.sha256()
     for each in arrays:
         found.update(f"{each.dtype} {each.shape}".encode())
-        found.update(np.ascontiguousarray(each))
+        found.update(np.ascontiguousarray(each).data)
     return found.hexdigest()

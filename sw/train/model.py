@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ..network import Dense, FrameInput, Input, Leak, Network, Neuron, PixelInput, SpikeInput
+from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
 from .hidden import Hidden
 from .recipe import Recipe
@@ -48,7 +49,8 @@ class Model(torch.nn.Module):
         self.gathered = sum(factor**step for step in range(plan.steps))
 
         hidden = []
-        for index, kind in enumerate((*plan.convolutions, *plan.sizes)):
+        kinds: list[Convolution | int] = [*plan.convolutions, *plan.sizes]
+        for index, kind in enumerate(kinds):
             shape = plan.shape_at(index)
             around = torch.zeros(prod(shape)) if index else mean
             zero = 0 if index else plan.zero

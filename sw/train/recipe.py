@@ -393,4 +393,6 @@ class Recipe:
 
     def plain(self) -> Recipe:
         """Return the same recipe without distortions."""
-        return replace(self, **dict.fromkeys(_DISTORTIONS[:-1], 0.0), mirror=False)
+        return replace(
+            self, rotate=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0, mirror=False
+        )

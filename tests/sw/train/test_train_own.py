@@ -251,7 +251,7 @@ def test_an_encoder_is_trained_with_and_kept(
 def test_refused_encoders():
     signals, labels = waves(20, 0)
     delta = ss.DeltaEncoder((2,), threshold=0.2)
-    with pytest.raises(TypeError, match="encoder must be an encoder, such as .*, not 3"):
+    with pytest.raises(TypeError, match=r"encoder must be an encoder, such as .*, not 3"):
         OwnData("spikes", encoder=3)
     with pytest.raises(ValueError, match="input must be 'spikes' for a DeltaEncoder, not 'frames'"):
         OwnData("frames", encoder=delta)
@@ -261,7 +261,7 @@ def test_refused_encoders():
     with pytest.raises(ValueError, match="encoder must be None: samples are recordings of events"):
         train(plan, data=([recording(0, 0)] * 4, [0, 1, 0, 1]))
     wide = OwnData("frames", encoder=ss.QuantizeEncoder((2,), -2.0, 2.0, bits=6))
-    with pytest.raises(ValueError, match="encoder must have the bits of .* input: 4, not"):
+    with pytest.raises(ValueError, match=r"encoder must have the bits of .* input: 4, not"):
         train(small("frames", own=wide), data=(signals, labels))
     with pytest.raises(ValueError, match="encoder must be None with bands"):
         replace(wide, bands=RECIPES["words"].own.bands)
