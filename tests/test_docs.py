@@ -117,7 +117,7 @@ def test_recordings(tmp_path, monkeypatch):
     )
     Path("hand.aedat4").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
     names: dict[str, object] = {}
-    (code,) = blocks("recordings.md", "python")
+    code, counts, importing = blocks("recordings.md", "python")
     exec(compile(code, "recordings.md", "exec"), names)
     assert names["events"]["x"].max() == 31
     assert names["result"].counters["spikes"].sum() > 0
@@ -128,6 +128,31 @@ def test_recordings(tmp_path, monkeypatch):
     assert main(arguments) == 0
     with np.load("result.npz") as found:
         np.testing.assert_array_equal(found["readout"], names["result"].readout)
+    exec(compile(counts, "recordings.md, counts", "exec"), names)
+    assert names["frames"].sum() == 6000
+    with ss.open_device("golden:") as device:
+        device.load(names["program"])
+        found = device.run(names["frames"]).readout
+    np.testing.assert_array_equal(found, names["result"].readout)
+    pytest.importorskip("snntorch")
+    Path("model.py").write_text(
+        MODEL.replace("torch.nn.Linear(64,", "torch.nn.Flatten(), torch.nn.Linear(2048,")
+        .replace("beta=0.5", "beta=0.5, threshold=0.01")
+    )
+    parts = [events[at : at + 300] for at in range(0, 6000, 300)]
+    names["recordings"] = [ss.fit_events(part, downscale=4) for part in parts]
+    names["labels"] = np.arange(20) % 4
+    scope: dict[str, object] = {}
+    exec(Path("model.py").read_text(), scope)
+    names["module"] = scope["build"]()
+    exec(compile(importing, "recordings.md, importers", "exec"), names)
+    assert "of 20 calibration samples" in names["network"].fidelity.samples
+    np.savez("hands.npz", *parts, labels=names["labels"])
+    command = blocks("recordings.md", "sh")[1].replace("\\\n", " ")
+    assert main(shlex.split(command)[1:]) == 0
+    fidelity = ss.load("net.safetensors").fidelity
+    assert "of 20 calibration samples" in fidelity.samples
+    assert fidelity.accuracy is not None
 
 
 def test_encoders(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 
 from .console import named, print_json, say, table
 from .options import Json, Quiet, Verbose, naming, needs, taking, whole_numbers
-from .running import start_of
+from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..train import Recipe
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["frames", "train"]
 
 _OF_DATA = (
-    "zero", "shape", "test_share", "split_seed", "bin_time", "start", "late", "crop", "downscale",
-    "merge_polarities",
+    "zero", "shape", "test_share", "split_seed", "format", "bin_time", "start", "late", "excess",
+    "crop", "downscale", "merge_polarities",
 )
 
 
-@dataclass(frozen=True)
-class Changes:
+@dataclass(frozen=True, kw_only=True)
+class Changes(Recordings):
     """The options of ``train`` that change a recipe for data of one's own."""
 
     hidden: Annotated[
@@ -52,33 +52,18 @@ class Changes:
         int | None, typer.Option(help="Own data: seed of the choice of tested samples.")
     ] = None
     shape: Annotated[
-        str | None, typer.Option(help="Recordings: shape of the input, such as 2,34,34.")
-    ] = None
-    bin_time: Annotated[
-        float | None, typer.Option(help="Recordings: length of a step in units of t.")
-    ] = None
-    start: Annotated[
-        str | None,
-        typer.Option(help="Recordings: where the first step begins, a time or 'first'."),
-    ] = None
-    late: Annotated[
-        str | None, typer.Option(help="Recordings: events after the last step: refuse or drop.")
-    ] = None
-    crop: Annotated[
-        str | None, typer.Option(help="Recordings: part of the sensor, X0,Y0,WIDTH,HEIGHT.")
-    ] = None
-    downscale: Annotated[
-        int | None, typer.Option(help="Recordings: side of the squares of pixels that become one.")
-    ] = None
-    merge_polarities: Annotated[
-        bool | None, typer.Option("--merge-polarities", help="Recordings: make every polarity 0.")
+        str | None, typer.Option(help="Events: shape of the input, such as 2,34,34.")
     ] = None
 
     def applied(self, name: str) -> str | Recipe:
         """Return the recipe of that name with these changes; the name, if there are none."""
         from ..train import RECIPES
 
-        given = {key: value for key, value in vars(self).items() if value is not None}
+        given = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if getattr(self, each.name) != each.default
+        }
         if not given:
             return name
         plan = RECIPES.get(name)
@@ -90,13 +75,14 @@ class Changes:
                 f"{option} is for recipes of data of one's own: "
                 + ", ".join(key for key, each in RECIPES.items() if each.own is not None)
             )
-        for key, form in (
-            ("hidden", "128 or 128,64"), ("shape", "2,34,34"), ("crop", "X0,Y0,WIDTH,HEIGHT")
-        ):
+        for key, form in (("hidden", "128 or 128,64"), ("shape", "2,34,34")):
             if key in given:
                 given[key] = whole_numbers(key, given[key], form)
-        if "start" in given:
-            given["start"] = start_of(given["start"])
+        read = {**self.binning(), **self.fitting()}
+        given |= {key: read[key] for key in given.keys() & read.keys()}
+        count = given.pop("bin_count", None)
+        if count is not None and given.setdefault("steps", count) != count:
+            raise ValueError(f"bin_count must be the {given['steps']} steps, not {count}")
         if "bits" in given:
             given["pixel_bits"] = given.pop("bits")
         of_data = {key: given.pop(key) for key in _OF_DATA if key in given}

@@ -143,6 +143,7 @@ class Device(abc.ABC):
         bin_count: int | None = None,
         start: float | str | Sequence[float | str] | None = None,
         late: str = "refuse",
+        excess: str = "refuse",
         encoded: bool = False,
     ) -> Any:
         """Run samples.
@@ -153,10 +154,11 @@ class Device(abc.ABC):
             One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones;
             pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
-            ``bin_events`` describe them. Bools, integers, or floats that are whole numbers; lists,
-            arrays or tensors. Or an iterator of such batches, which is advanced while the results
-            of earlier batches are still to come. With a network that has an encoder, the raw signal
-            that it takes.
+            ``bin_events`` describe them: events that meet at one place in one step are one spike,
+            or are counted if the input is frames. Bools, integers, or floats that are whole
+            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
+            while the results of earlier batches are still to come. With a network that has an
+            encoder, the raw signal that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool
@@ -176,6 +178,9 @@ class Device(abc.ABC):
             begins at 0.
         late : str
             For events after the last step: ``"refuse"`` or ``"drop"``.
+        excess : str
+            For more events at one place in one step than a frame's bits can count: ``"refuse"`` or
+            ``"saturate"``.
         encoded : bool
             For a network with an encoder: the samples are what its input takes, not a raw signal.
             The encoder starts afresh after them.
@@ -195,7 +200,10 @@ class Device(abc.ABC):
         """
         program = self._loaded()
         _check_flags(trace=trace, carry_state=carry_state, counters=counters)
-        binning = {"bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late}
+        binning = {
+            "bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late,
+            "excess": excess,
+        }
 
         encoding = self._encoding
         raw = not check_encoded(encoded, encoding.there) and encoding.there

@@ -202,8 +202,10 @@ def _binned(plan: Recipe, own: OwnData, part: Part, name: str) -> Bytes:
     recordings, files = part.samples, part.files
     if own.encoder is not None:
         raise ValueError(f"encoder must be None: {name} are recordings of events, not raw signals")
-    if not plan.binary:
-        raise ValueError(f"{name} are recordings of events, for input 'spikes', not {own.input!r}")
+    if own.input == "pixels":
+        raise ValueError(
+            f"{name} are recordings of events, for input 'spikes' or 'frames', not 'pixels'"
+        )
     shape = own.recording_shape
     if shape is None:
         raise ValueError(
@@ -213,13 +215,16 @@ def _binned(plan: Recipe, own: OwnData, part: Part, name: str) -> Bytes:
     fitted = [fit_events(each, **own.fitting) for each in recordings]
     count = plan.steps if own.bin_time is None else None
     try:
-        spikes = bin_events(fitted, shape, plan.steps, own.bin_time, count, own.start, own.late)
+        binned = bin_events(
+            fitted, shape, plan.steps, own.bin_time, count, own.start, own.late,
+            None if plan.binary else plan.pixel_bits, own.excess,
+        )
     except (TypeError, ValueError) as error:
         text = str(error)
         if files and (found := re.match(r"samples\[(\d+)\]", text)):
             text = f"{files[int(found[1])]}{text[found.end() :]}"
         raise type(error)(text) from error
-    return spikes.view(np.uint8)
+    return binned.view(np.uint8)
 
 
 def _classes(labels: Labels, names: tuple[str, ...] | None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..encoders import Encoder
 from ..encoders.files import encode_encoder
+from ..samples.recordings.reading import FORMATS
 from ..signals import MelBands
 from ..support.immutable import checked_shape, put
 from ..support.values import exact_choice, exact_int, positive
@@ -36,6 +37,8 @@ class OwnData:
     split_seed : int
         Seed of the split, and of the order of the training samples, at whose end are the held-out
         ones.
+    format : str, optional
+        Recordings: format of the files, as for ``read_events``. Their content tells by default.
     bin_time : float, optional
         Recordings: length of a step, as for ``bin_events``. By default each recording is divided
         into the recipe's ``steps`` of equal length.
@@ -43,6 +46,9 @@ class OwnData:
         Recordings: where the first step begins, as for ``bin_events``.
     late : {"refuse", "drop"}
         Recordings: events after the last step, as for ``bin_events``.
+    excess : {"refuse", "saturate"}
+        Recordings as frames, which are counts of events: counts above ``2**pixel_bits - 1``, as for
+        ``bin_events``.
     crop : (x0, y0, width, height), optional
         Recordings: part of the sensor, as for ``fit_events``.
     downscale : int
@@ -66,9 +72,11 @@ class OwnData:
     zero: int = 0
     test_share: float = 0.2
     split_seed: int = 0
+    format: str | None = None
     bin_time: float | None = None
     start: float | str | None = None
     late: str = "refuse"
+    excess: str = "refuse"
     crop: tuple[int, int, int, int] | None = None
     downscale: int = 1
     merge_polarities: bool = False
@@ -91,6 +99,9 @@ class OwnData:
         if self.bin_time is not None:
             positive("bin_time", self.bin_time)
         exact_choice("late", self.late, ("refuse", "drop"))
+        exact_choice("excess", self.excess, ("refuse", "saturate"))
+        if self.format is not None:
+            exact_choice("format", self.format, tuple(FORMATS))
         exact_int("downscale", self.downscale, 1, _LARGEST)
         if self.bands is not None and not isinstance(self.bands, MelBands):
             raise TypeError(f"bands must be a MelBands, not {self.bands!r}")

@@ -65,11 +65,11 @@ def read_source(path: Path, own: OwnData) -> Source:
         If it cannot be read; the message names the file or the folder.
     """
     if not path.is_dir():
-        return _file(path)
-    if own.bands is None and own.input != "spikes":
+        return _file(path, own)
+    if own.input == "pixels":
         raise FileError(
-            f"{path} is a folder: those of recordings are for input 'spikes', those of WAV files "
-            f"for a recipe of words; input {own.input!r} takes an .npz file"
+            f"{path} is a folder: those of recordings are for input 'spikes' or 'frames', those of "
+            "WAV files for a recipe of words; input 'pixels' takes an .npz file"
         )
     splits = {
         each.name.lower(): each
@@ -84,7 +84,7 @@ def read_source(path: Path, own: OwnData) -> Source:
     return Source(train, None, classes)
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path, own: OwnData) -> Source:
     try:
         with path.open("rb") as file:
             zipped = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
@@ -94,7 +94,7 @@ def _file(path: Path) -> Source:
         raise FileError(f"{path} cannot be read ({error.strerror or error})") from error
     arrays = read_npz(path) if zipped else {}
     if "samples" not in arrays:
-        samples, labels = read_samples(path)
+        samples, labels = read_samples(path, own.format)
         if labels is None:
             raise FileError(f"{path} has no labels: give them as an array 'labels'")
         return Source(Part(samples, labels))
@@ -152,7 +152,7 @@ def _recordings(
         if name not in known:
             raise FileError(f"{folder / name} is of a class that is not one of {', '.join(known)}")
         for path in paths:
-            events = read_recordings(path).events
+            events = read_recordings(path, own.format).events
             samples.extend(events)
             labels.extend([known.index(name)] * len(events))
             files.extend([path] * len(events))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import stablespike as ss
 from board_model import Board
-from recording_files import EVENTS, evt2
+from recording_files import EVENTS, aedat2, evt2
 from stablespike.program.files import load_program
 from verbs import Out, call
 
@@ -290,6 +290,36 @@ def test_run_recordings_of_a_camera(capsys: Out, tmp_path: Path) -> None:
     )
     assert code == 2
     assert "downscale and merge_polarities are for events; " in err
+
+
+def test_run_recordings_into_frames(capsys: Out, tmp_path: Path) -> None:
+    import stablespike as ss
+
+    weight = np.random.default_rng(0).integers(-8, 8, (4, 2))
+    neuron = ss.Neuron(threshold=20, leak=(1, 2))
+    network = ss.Network(input=ss.FrameInput((1, 2), 1), layers=[ss.Dense(weight, neuron=neuron)])
+    ss.save_program(ss.compile(network, "icebreaker", steps=2), tmp_path / "program")
+    head = "#!AER-DAT2.0\r\n"  # which does not say the chip
+    (tmp_path / "dvs.aedat").write_bytes(aedat2(EVENTS, head=head))
+    arguments = [
+        "run", tmp_path / "program", tmp_path / "dvs.aedat", "--device", "golden:",
+        "-o", tmp_path / "out.npz", "--bin-time", 13_000, "--downscale", 6,
+    ]
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert "say which with format: 'aedat2-dvs128'" in err
+    arguments += ["--format", "aedat2-dvs128"]
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert "samples[0] has 7 events in step 0 at (y, x) = (0, 0), and 1 bits count to 1" in err
+    code, _, err = call(capsys, *arguments, "--excess", "saturate", "--trace")
+    assert code == 0, err
+    small = ss.fit_events(EVENTS, downscale=6)
+    frames = ss.bin_events([small], (1, 2), 2, bin_time=13_000, bits=1, excess="saturate")
+    assert frames.any()
+    with ss.open_device("golden:") as device, np.load(tmp_path / "out.npz") as found:
+        device.load(ss.load_program(tmp_path / "program"))
+        assert found["trace_0"].tolist() == device.run(frames, trace=True).trace[0].tolist()
 
 
 def test_a_file_of_torch_is_refused(capsys: Out, files: Path) -> None:

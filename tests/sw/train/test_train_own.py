@@ -185,6 +185,10 @@ def test_a_folder_of_recordings(recorded: Path):  # noqa: F811
     shaped = replace(plan, own=replace(own, shape=(2, 4, 8)))
     listed = gather(shaped, (arrays, [0] * 12 + [1] * 12))
     assert listed.about["sha256"] == result.data["sha256"]
+    frames = small("frames", own=replace(own, input="frames", excess="saturate"), steps=5)
+    counted = gather(replace(frames, pixel_bits=1), recorded)
+    assert torch.equal(counted.train.inputs, listed.train.inputs)
+    assert gather(frames, recorded).train.inputs.max() > 1
     timed = replace(plan, own=replace(own, bin_time=10_000.0))
     assert gather(timed, recorded).train.inputs.shape == (20, 5, 2, 4, 8)
     np.savez(recorded / "some.npz", *arrays, labels=[0] * 12 + [1] * 12)

@@ -42,8 +42,8 @@ REFUSED: list[tuple[dict[str, Any], Any, type[Exception], str]] = [
     ({"own": OwnData("spikes")}, (FRAMES, LABELS), ValueError, "integers from 0 to 1, not"),
     ({"own": OwnData("frames", shape=(3, 4))}, (FRAMES, LABELS), ValueError,
      r"\(n, steps, 3, 4\) for frames, not \(120, 6, 12\)"),
-    ({}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
-     "samples are recordings of events, for input 'spikes', not 'frames'"),
+    ({"own": OwnData("pixels")}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
+     "samples are recordings of events, for input 'spikes' or 'frames', not 'pixels'"),
     ({"own": OwnData("spikes")}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
      r"shape must be given for recordings, such as \(2, 34, 34\)"),
     ({"own": OwnData("spikes", shape=(2, 4, 4))}, [[recording(0, 0)] * 4, [0, 1, 0, 1]], ValueError,
@@ -72,8 +72,8 @@ def test_refused_files(tmp_path: Path, recorded: Path):  # noqa: F811
     np.save(tmp_path / "a.npy", SPIKES)
     with pytest.raises(ss.FileError, match=r"a\.npy has no labels"):
         gather(plan, tmp_path / "a.npy")
-    with pytest.raises(ss.FileError, match=r"is a folder: .* input 'frames' takes an \.npz file"):
-        gather(small("frames"), recorded)
+    with pytest.raises(ss.FileError, match=r"is a folder: .* input 'pixels' takes an \.npz file"):
+        gather(small("pixels"), recorded)
     with pytest.raises(ss.FileError, match="left has no subfolder"):
         gather(plan, recorded / "left")
     np.save(recorded / "left" / "zz.npy", recording(2, 0))
@@ -95,6 +95,8 @@ def test_refused_files(tmp_path: Path, recorded: Path):  # noqa: F811
         ({"split_seed": -1}, ValueError, "split_seed must be from 0"),
         ({"bin_time": 0.0}, ValueError, "bin_time must be a positive"),
         ({"late": "no"}, ValueError, "late.*'refuse'"),
+        ({"excess": "no"}, ValueError, "excess.*'saturate'"),
+        ({"format": "avi"}, ValueError, "format.*'aedat4'"),
         ({"downscale": 0}, ValueError, "downscale must be from 1"),
         ({"shape": (0,)}, ValueError, "shape"),
         ({"bands": 3}, TypeError, "bands must be a MelBands, not 3"),

@@ -136,6 +136,7 @@ def test_options_of_own_data(tmp_path: Path, capsys: Out):
     for arguments, message in (
         (["mnist-mlp", "--hidden", 9], "--hidden is for recipes of data of one's own: pixels, sp"),
         (["frames", "--hidden", "a"], "hidden must be 128 or 128,64, not 'a'"),
+        (["frames", "--steps", 3, "--bin-count", 4], "bin_count must be the 3 steps, not 4"),
         (["frames"], "--data must be given for a recipe of data of one's own"),
         (["nothing", "--hidden", 9], "no recipe 'nothing'"),
         (["spikes", "--data", tmp_path, "--start", "x", "--crop", "1,2"], "subfolder"),
