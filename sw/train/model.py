@@ -9,7 +9,6 @@ its threshold. The last layer has one scale for all classes, which stays outside
 
 from __future__ import annotations
 
-import math
 from math import prod
 
 import numpy as np
@@ -59,9 +58,7 @@ class Model(torch.nn.Module):
         first = 2.0 * torch.randn(plan.classes, plan.features, generator=generator)
         self.weights = make_weights(plan.quantizer, first, plan.weight_bits)
         self.bias = torch.nn.Parameter(torch.zeros(plan.classes))
-        # Membranes grow with the steps, of which the recipes of known data sets have four or two.
-        longer = 0.0 if plan.own is None else math.log(plan.steps / 4)
-        self.log_gain = torch.nn.Parameter(torch.tensor(-3.0 - longer))
+        self.log_gain = torch.nn.Parameter(torch.tensor(-3.0))
 
     @property
     def firing(self) -> list[Hidden]:
