@@ -242,6 +242,15 @@ def inference_and(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Spoken words: training in float and on integers, and a simulated board. The session needs
+    espeak-ng on the path, or ``-- --data FOLDER`` of WAV files."""
+    install(session, "train,sim,audio")
+    arguments = session.posargs or ["--out", "docs/results/words.json"]
+    session.run("python", "benchmarks/words.py", *arguments, env=THREADS)
+
+
+@nox.session
 def mnist10k(session: nox.Session) -> None:
     """Run all 10,000 MNIST test images on the simulated board; every spike word is compared."""
     install(session, "sim")

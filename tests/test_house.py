@@ -37,7 +37,7 @@ MANY_PARAMETERS = {
     # The parameters of a verb are its options.
     "cli/board.py:build",
     "cli/networks.py:compile_",
-    "cli/networks.py:train",
+    "cli/training.py:train",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
