@@ -227,7 +227,7 @@ class _Exchange:
         self._collector.add(batch)
         program = self._program
         return input_commands(
-            batch, program.config, self._layout, program.window, program.half_words,
+            batch, program.config, self._layout, batch.window(program.window), program.half_words,
             program.planes,
         )
 
