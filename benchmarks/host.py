@@ -69,12 +69,12 @@ class Clocks:
     def _timed(
         self, stage: str, function: Callable[..., Any], args: Any, named: dict[str, Any]
     ) -> Any:
-        began, device = time.perf_counter(), self._null.seconds
+        began, device = time.thread_time(), self._null.seconds
         self._inner.append(0.0)
         try:
             return function(*args, **named)
         finally:
-            took = time.perf_counter() - began - (self._null.seconds - device)
+            took = time.thread_time() - began - (self._null.seconds - device)
             self.seconds[stage] += took - self._inner.pop()
             self._inner[-1] += took
 
@@ -108,9 +108,9 @@ def one(array: str, counters: bool, records: Path, images: int) -> dict[str, Any
 
         def run() -> float:
             null.restart()
-            began, device = time.perf_counter(), null.seconds
+            began, device = time.thread_time(), null.seconds
             results = list(driver.run((samples for _ in range(batches)), counters=counters))
-            took = time.perf_counter() - began - (null.seconds - device)
+            took = time.thread_time() - began - (null.seconds - device)
             for result in results:
                 np.testing.assert_array_equal(result.prediction, expected)
             return took
