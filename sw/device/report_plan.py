@@ -9,9 +9,9 @@ import numpy as np
 from ..mapping.maps import Map, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
-from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
+from ..spec.report import BUSY_BITS, HEAD_WORDS, PLACE, ReportKind, counter_words
 
-__all__ = ["TIME_WORDS", "Destination", "ReportPlan", "written_maps"]
+__all__ = ["TIME_WORDS", "Came", "Destination", "ReportPlan", "WindowPattern", "written_maps"]
 
 TIME_WORDS = BUSY_BITS // 16
 _GROUP_MASK = PLACE.fields[0].maximum
@@ -39,6 +39,58 @@ class Destination:
     index: int
     rows: list[int]
     groups: list[int]
+
+
+@dataclass(frozen=True)
+class Came:
+    """A packet that came, and where it went.
+
+    Attributes
+    ----------
+    head : int
+        Its first two words, the first in the low bits.
+    length : int
+        The words behind them.
+    store, index, row
+        Where they went, as in ``Destination``.
+    """
+
+    head: int
+    length: int
+    store: str
+    index: int
+    row: int
+
+
+class WindowPattern:
+    """The packets of a window of a core, as they came once. Packets with the same heads in the same
+    order go to the same places, so that many windows can be taken at once.
+
+    Parameters
+    ----------
+    came : list of Came
+        The packets, from the first one of the window to its END.
+
+    Attributes
+    ----------
+    heads : array of uint32
+        The first two words of each packet.
+    size : int
+        The words of all packets.
+    places : dict
+        By store, index and length, the numbers of the packets that went there, and their rows.
+    """
+
+    def __init__(self, came: list[Came]) -> None:
+        self.heads = np.array([each.head for each in came], dtype=np.uint32)
+        self.size = sum(HEAD_WORDS + each.length for each in came)
+        found: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+        for number, each in enumerate(came):
+            found.setdefault((each.store, each.index, each.length), []).append((number, each.row))
+        self.places = {key: np.array(value).T for key, value in found.items()}
+
+    def __len__(self) -> int:
+        return len(self.heads)
 
 
 class ReportPlan:
