@@ -123,14 +123,17 @@ class Collector:
         """Whether reports of a batch have not come yet."""
         return bool(self._batches)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all reports of the first batch have come."""
+        return bool(self._batches) and not self._batches[0].missing
+
     def add(self, batch: Batch) -> None:
         """Expect the reports of another batch after those that are already expected."""
         self._batches.append(Pending(self._program, batch, self._trace, self._counters))
 
-    def take(self, link_bytes: LinkBytes) -> Result | None:
-        """The result of the first batch, which took these bytes; None if it is not complete."""
-        if not self._batches or self._batches[0].missing:
-            return None
+    def take(self, link_bytes: LinkBytes) -> Result:
+        """The result of the first batch, which is complete, and took these bytes."""
         self._first_batch += 1
         return self._assembler.result(self._batches.popleft(), link_bytes)
 

@@ -25,7 +25,7 @@ from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 __all__ = ["Batch", "EncodedWindows", "encode_windows", "input_commands"]
 
-_WORDS_AT_ONCE = 1 << 17  # encoded together: bounds the memory, and needs few numpy calls
+_WORDS_AT_ONCE = 1 << 18  # encoded together: bounds the memory, and needs few numpy calls
 
 _HEADS = np.array([
     [
@@ -158,7 +158,8 @@ def encode_windows(
     grid[:, : words.shape[1]] = words
     grid = grid.reshape(count, rows, lanes)
 
-    in_row = np.add.reduce(grid != 0, axis=2, dtype=np.int64)
+    active = np.flatnonzero(grid != 0)
+    in_row = np.bincount(active // lanes, minlength=count * rows).reshape(count, rows)
     # The length of each encoding follows from the words in each row, so only one is made.
     common = -(-rows // SUMMARY_ROWS) + _word_bytes(in_row, width).sum(axis=1)
     sizes = {
@@ -173,11 +174,14 @@ def encode_windows(
     starts, data = np.cumsum(size) - size, np.empty(size.sum(), np.uint8)
     for encoding in np.unique(chosen).tolist():
         which = np.flatnonzero(chosen == encoding)
+        some = len(which) < count
+        part = grid[which] if some else grid
         if encoding == Encoding.DENSE:
             at = starts[which, None] + np.arange(sizes[Encoding.DENSE][0])
-            data[at] = pack_bits(grid[which], width).reshape(at.shape)
+            data[at] = pack_bits(part, width).reshape(at.shape)
         else:
-            _put_rows(data, starts[which], grid[which], in_row[which], encoding, width)
+            found = np.flatnonzero(part != 0) if some else active
+            _put_rows(data, starts[which], part, found, in_row[which], encoding, width)
     return EncodedWindows(chosen, size, data)
 
 
@@ -188,13 +192,14 @@ def _word_bytes(in_row: Integers, width: int) -> Integers:
 
 
 def _put_rows(
-    data: Octets, starts: Integers, grid: npt.NDArray[Any], in_row: Integers, encoding: int,
-    width: int,
+    data: Octets, starts: Integers, grid: npt.NDArray[Any], active: Integers, in_row: Integers,
+    encoding: int, width: int,
 ) -> None:
-    """Put windows of (windows, rows, lanes) words, ``in_row`` of them not 0, into ``data``, each
-    at its start."""
+    """Put windows of (windows, rows, lanes) words into ``data``, each at its start. ``active``
+    are the words that are not 0, ``in_row`` their number in each row."""
     count, rows, lanes = grid.shape
-    active = grid != 0
+    present = np.flatnonzero(in_row)
+    in_present = in_row.reshape(-1)[present]
     # For each row its summary byte, its mask and its words, and where these begin.
     pieces = np.zeros((count, rows, 3), np.int64)
     pieces[:, ::SUMMARY_ROWS, 0] = 1
@@ -202,23 +207,25 @@ def _put_rows(
     pieces[:, :, 2] = _word_bytes(in_row, width)
     sizes = pieces.reshape(count, -1)
     at = (starts[:, None] + np.cumsum(sizes, axis=1) - sizes).reshape(pieces.shape)
+    at_mask, at_words = at.reshape(-1, 3)[present, 1:].T
 
     summaries = np.zeros((count, -(-rows // SUMMARY_ROWS) * SUMMARY_ROWS), np.bool_)
     summaries[:, :rows] = in_row > 0
     data[at[:, ::SUMMARY_ROWS, 0]] = np.packbits(summaries, axis=1, bitorder="little")
     if encoding == Encoding.SPARSE:
-        mask = (np.flatnonzero(active) % lanes).astype(np.uint8)
-        mask[np.cumsum(in_row[in_row > 0]) - 1] |= LAST_LANE
+        mask = (active % lanes).astype(np.uint8)
+        mask[np.cumsum(in_present) - 1] |= LAST_LANE
+        data[_spread(at_mask, in_present)] = mask
     else:
-        mask = np.packbits(active, axis=2, bitorder="little")[in_row > 0].reshape(-1)
-    data[_spread(at[:, :, 1], pieces[:, :, 1])] = mask
+        masks = np.packbits(grid.reshape(-1, lanes) != 0, axis=1, bitorder="little")
+        data[at_mask[:, None] + np.arange(masks.shape[1])] = masks[present]
     if width > 1:
         # Each row begins with a new byte.
-        in_octet = max(1, 8 // width)
-        octets = pieces[:, :, 2].reshape(-1) * 8 // max(8, width)
-        slots = np.zeros(octets.sum() * in_octet, grid.dtype)
-        slots[_spread((np.cumsum(octets) - octets) * in_octet, in_row)] = grid[active]
-        data[_spread(at[:, :, 2], pieces[:, :, 2])] = pack_bits(slots, width)
+        octets, in_octet = _word_bytes(in_present, width), max(1, 8 // width)
+        slots = np.zeros(octets.sum() * in_octet * 8 // max(8, width), grid.dtype)
+        first = (np.cumsum(octets) - octets) * in_octet * 8 // max(8, width)
+        slots[_spread(first, in_present)] = grid.reshape(-1)[active]
+        data[_spread(at_words, octets)] = pack_bits(slots, width)
 
 
 def _spread(starts: Integers, counts: Integers) -> Integers:
