@@ -73,13 +73,18 @@ class EnableRegister(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if has_multipliers(platform):
-            _loaded(m, "held", self.i, self.o, i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load)
-            return m
-        o = Signal(self.width, reset_less=True)
-        m.d.comb += self.o.eq(o)
+        inside = self.width if has_multipliers(platform) else 0
+        if 0 < inside % _WIDTH <= _HALF:
+            inside -= inside % _WIDTH
+        if inside:
+            _loaded(
+                m, "held", self.i[:inside], self.o[:inside],
+                i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load,
+            )
+        rest = Signal(self.width - inside, reset_less=True)
+        m.d.comb += self.o[inside:].eq(rest)
         with m.If(self.load):
-            m.d.sync += o.eq(self.i)
+            m.d.sync += rest.eq(self.i[inside:])
         return m
 
 
