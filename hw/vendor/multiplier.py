@@ -73,9 +73,8 @@ class EnableRegister(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        inside = self.width if has_multipliers(platform) else 0
-        if 0 < inside % _WIDTH <= _HALF:
-            inside -= inside % _WIDTH
+        # Multipliers are few, so that only those are used that are full.
+        inside = self.width - self.width % _WIDTH if has_multipliers(platform) else 0
         if inside:
             _loaded(
                 m, "held", self.i[:inside], self.o[:inside],
