@@ -177,34 +177,32 @@ class Sequencer(wiring.Component):
         # The weights of a group follow those of the group before, in a run of L for each row.
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
-        own: Value = Const(0, 1)  # the range is the layer's own spikes of the window before
-        first, rows, offset = scan.source, scan.rows, Mux(scan.external, base, 0)
+        row, rows, ends = Mux(scan.external, scan.source + base, scan.source), scan.rows, Const(1)
+        own: Value = Const(0)  # the range is the layer's own spikes of the window before
         if self.config.recurrence:
             own = Signal()
-            first, rows = (Mux(own, a, b) for a, b in (
-                (scan.recurrent, scan.source), (scan.recurrent_rows, scan.rows)
-            ))
+            with m.If(self.ranges.ready | ~self.ranges.valid):
+                m.d.sync += own.eq((~own | ~self.ranges.valid) & (scan.recurrent_rows != 0))
             # Odd windows write the second copy of a recurrent map, and read the first one of their
             # own layer.
-            offset = Mux(
+            row = Mux(own, scan.recurrent, scan.source) + Mux(
                 own, Mux(odd, 0, scan.recurrent_rows),
                 Mux(scan.external, base, Mux(odd, scan.ping_pong, 0)),
             )
-            with m.If(self.ranges.ready | ~self.ranges.valid):
-                m.d.sync += own.eq((~own | ~self.ranges.valid) & (scan.recurrent_rows != 0))
+            rows, ends = Mux(own, scan.recurrent_rows, scan.rows), ~own
         m.d.comb += [
-            group_range.row.eq(first + offset),
+            group_range.row.eq(row),
             group_range.rows.eq(rows),
             group_range.weight.eq(weight),
-            group_range.mark.group.eq(~own),
+            group_range.mark.group.eq(ends),
             # This is not ``==``, because a task that only waits has 0 groups.
-            group_range.mark.task.eq(~own & (group + 1 >= scan.groups)),
+            group_range.mark.task.eq(ends & (group + 1 >= scan.groups)),
             group_range.mark.window.eq(group_range.mark.task & scan.last),
             # A sample starts without spikes of its own: those in memory are of the one before.
             group_range.mark.empty.eq((scan.groups == 0) | (own & fresh)),
         ]
         with m.If(self.ranges.valid & self.ranges.ready):
-            m.d.sync += [group.eq(group + ~own), weight.eq(weight + rows)]
+            m.d.sync += [group.eq(group + ends), weight.eq(weight + rows)]
         with m.Elif(~self.ranges.valid):
             m.d.sync += [group.eq(0), weight.eq(scan.weights)]
         return self.ranges.ready & group_range.mark.task
