@@ -82,7 +82,9 @@ class DenseOutput(wiring.Component):
         applied = Signal()  # the row is its skeleton
         beat = Signal(range(config.row_beats))
         sent = Signal()  # the row is out, or need not be sent
-        ping_pong = Mux(self.odd, settings.ping_pong_spikes, 0) if config.recurrence else 0
+        spikes_row = settings.spikes_row
+        if config.recurrence:
+            spikes_row = spikes_row + Mux(self.odd, settings.ping_pong_spikes, 0)
         m.d.comb += [
             sent.eq(~self.rows.valid | (self.rows.ready & (beat == config.row_beats - 1))),
             self.rows.payload.beat.eq(beat),
@@ -90,8 +92,7 @@ class DenseOutput(wiring.Component):
                 self.row.word_select(beat, config.row_bits // config.row_beats)
             ),
             self.rows.payload.row.eq(
-                Mux(applied, settings.skeleton_row, settings.spikes_row + ping_pong)
-                + self.group.number
+                Mux(applied, settings.skeleton_row, spikes_row) + self.group.number
             ),
         ]
         m.d.sync += beat.eq(beat + (self.rows.valid & self.rows.ready))

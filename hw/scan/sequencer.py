@@ -113,9 +113,9 @@ class Sequencer(wiring.Component):
         with m.Else():
             m.d.sync += received.eq(received + self.row_received)
 
-        # ``odd`` toggles as a window is taken, so the first one after a reset is even.
         odd, fresh = Signal(init=1), Signal()
         if self.config.recurrence:
+            # Toggles as a window is taken, so the first one after a reset is even.
             with m.If(self.take):
                 m.d.sync += [odd.eq(~odd), fresh.eq(self.first)]
         over = Const(1)  # all ranges of the task have been issued
@@ -177,32 +177,44 @@ class Sequencer(wiring.Component):
         # The weights of a group follow those of the group before, in a run of L for each row.
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
-        row, rows, ends = Mux(scan.external, scan.source + base, scan.source), scan.rows, Const(1)
-        own: Value = Const(0)  # the range is the layer's own spikes of the window before
-        if self.config.recurrence:
-            own = Signal()
-            with m.If(self.ranges.ready | ~self.ranges.valid):
-                m.d.sync += own.eq((~own | ~self.ranges.valid) & (scan.recurrent_rows != 0))
-            # Odd windows write the second copy of a recurrent map, and read the first one of their
-            # own layer.
-            row = Mux(own, scan.recurrent, scan.source) + Mux(
-                own, Mux(odd, 0, scan.recurrent_rows),
-                Mux(scan.external, base, Mux(odd, scan.ping_pong, 0)),
-            )
-            rows, ends = Mux(own, scan.recurrent_rows, scan.rows), ~own
         m.d.comb += [
-            group_range.row.eq(row),
-            group_range.rows.eq(rows),
+            group_range.row.eq(scan.source),
+            group_range.rows.eq(scan.rows),
             group_range.weight.eq(weight),
-            group_range.mark.group.eq(ends),
+            group_range.mark.group.eq(1),
             # This is not ``==``, because a task that only waits has 0 groups.
-            group_range.mark.task.eq(ends & (group + 1 >= scan.groups)),
+            group_range.mark.task.eq(group + 1 >= scan.groups),
             group_range.mark.window.eq(group_range.mark.task & scan.last),
-            # A sample starts without spikes of its own: those in memory are of the one before.
-            group_range.mark.empty.eq((scan.groups == 0) | (own & fresh)),
+            group_range.mark.empty.eq(scan.groups == 0),
         ]
+        with m.If(scan.external):
+            m.d.comb += group_range.row.eq(scan.source + base)
+        rows, ends = scan.rows, Const(1)
+        if self.config.recurrence:
+            own = self._own_range(m, base, odd, fresh)
+            rows, ends = group_range.rows, ~own
         with m.If(self.ranges.valid & self.ranges.ready):
             m.d.sync += [group.eq(group + ends), weight.eq(weight + rows)]
         with m.Elif(~self.ranges.valid):
             m.d.sync += [group.eq(0), weight.eq(scan.weights)]
         return self.ranges.ready & group_range.mark.task
+
+    def _own_range(self, m: Module, base: Value, odd: Value, fresh: Value) -> Value:
+        """Put the own spikes of a recurrent layer in front of each group's map, as a range of their
+        own; returns whether that is the range at hand."""
+        scan, group_range, own = self.scan, self.ranges.payload, Signal()
+        with m.If(self.ranges.ready | ~self.ranges.valid):
+            m.d.sync += own.eq((~own | ~self.ranges.valid) & (scan.recurrent_rows != 0))
+        # Odd windows write the second copy of a recurrent map. So they read the first one of their
+        # own layer, and the second one of the layer in front.
+        m.d.comb += group_range.row.eq(Mux(own, scan.recurrent, scan.source) + Mux(
+            own, Mux(odd, 0, scan.recurrent_rows),
+            Mux(scan.external, base, Mux(odd, scan.ping_pong, 0)),
+        ))
+        with m.If(own):
+            m.d.comb += [
+                group_range.rows.eq(scan.recurrent_rows),
+                # The spikes in memory are of the sample before, if this one starts here.
+                group_range.mark.eq(0), group_range.mark.empty.eq(fresh),
+            ]
+        return own

@@ -50,7 +50,7 @@ def _loaded(m: Module, name: str, i: Value, o: Value, **connections: object) -> 
 
 
 class EnableRegister(wiring.Component):
-    """A register with an enable and without reset.
+    """A register with an enable and without reset; what fills no multiplier is in logic cells.
 
     Parameters
     ----------
@@ -73,17 +73,18 @@ class EnableRegister(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        # Multipliers are few, so that only those are used that are full.
+        # Multipliers are few, so only those are used that are full.
         inside = self.width - self.width % _WIDTH if has_multipliers(platform) else 0
         if inside:
             _loaded(
                 m, "held", self.i[:inside], self.o[:inside],
                 i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load,
             )
-        rest = Signal(self.width - inside, reset_less=True)
-        m.d.comb += self.o[inside:].eq(rest)
-        with m.If(self.load):
-            m.d.sync += rest.eq(self.i[inside:])
+        if inside < self.width:
+            rest = Signal(self.width - inside, reset_less=True)
+            m.d.comb += self.o[inside:].eq(rest)
+            with m.If(self.load):
+                m.d.sync += rest.eq(self.i[inside:])
         return m
 
 
