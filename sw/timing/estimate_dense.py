@@ -163,7 +163,7 @@ class _Model:
 
         ``before`` are the words of the sample's window before, if it has one.
         """
-        network, config = self.mapping.computed, self.config
+        config = self.config
         if config.cores > 1:  # the first task waits until all cores have come to it
             start = max(max(core.issuer, core.finder) for core in self.cores)
             for core in self.cores:
@@ -171,7 +171,7 @@ class _Model:
         ready: list[int] = []
         in_order = False
         own: list[int] = []  # from when the rows of a recurrent last layer are there
-        for run, (layer, kind) in self.tags.items():
+        for run, (layer, _) in self.tags.items():
             events = self._events(words[layer], self.maps.read[layer])
             if run == 0:  # the input is there before its window is taken
                 ready = [0] * len(events)
