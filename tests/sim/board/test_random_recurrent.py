@@ -1,8 +1,13 @@
 """The preset ``icebreaker-recurrent``: random networks agree in plain integers, golden model and
-simulated board, and the estimate is exact."""
+simulated board, and the estimate is exact.
+
+As in ``test_random``, a part with fixed seeds runs every time, and ``nox -s random500`` runs many
+networks.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -16,6 +21,7 @@ from stablespike.golden.counters import source_words
 from stablespike.timing.estimate import estimate
 
 PRESET = "icebreaker-recurrent"
+COUNT = int(os.environ.get("STABLESPIKE_RANDOM_NETWORKS", "0")) or 12
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,7 @@ def device() -> Iterator[Device]:
         yield device
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(COUNT))
 def test_three_agree(device: Device, seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_network(
