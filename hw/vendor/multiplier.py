@@ -17,6 +17,7 @@ __all__ = ["Count", "Delay", "EnableRegister", "with_shifted"]
 
 _WIDTH = 32
 _HALF = 16
+_MOST = 2  # multipliers of an ``EnableRegister``: with more, a core with wide counters has nine
 
 
 def _multiplier(m: Module, name: str, output: Value, **connections: object) -> None:
@@ -50,7 +51,7 @@ def _loaded(m: Module, name: str, i: Value, o: Value, **connections: object) -> 
 
 
 class EnableRegister(wiring.Component):
-    """A register with an enable and without reset; what fills no multiplier is in logic cells.
+    """A register with an enable and without reset, of which two multipliers hold up to 64 bits.
 
     Parameters
     ----------
@@ -73,8 +74,7 @@ class EnableRegister(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        # Multipliers are few, so only those are used that are full.
-        inside = self.width - self.width % _WIDTH if has_multipliers(platform) else 0
+        inside = min(self.width, _MOST * _WIDTH) if has_multipliers(platform) else 0
         if inside:
             _loaded(
                 m, "held", self.i[:inside], self.o[:inside],

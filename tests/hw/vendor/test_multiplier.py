@@ -16,7 +16,8 @@ CONVOLVING = {"convolution": True, "recurrence": True}
 ARRAYS = {
     "icebreaker": ICEBREAKER,
     "icebreaker-recurrent": preset("icebreaker-recurrent"),
-    "T1, wide weights": replace(ICEBREAKER, window=1, wide_weights=True, **CONVOLVING),
+    "T1": replace(ICEBREAKER, window=1),
+    "T1, convolution, wide weights": replace(ICEBREAKER, window=1, wide_weights=True, **CONVOLVING),
     # Its counters are the widest.
     "T8, convolution": replace(
         ICEBREAKER, window=8, lanes=8, spike_rows=512, neuron_groups=64, **CONVOLVING
@@ -32,8 +33,8 @@ def test_no_array_takes_more_multipliers_than_the_device_has(array, tmp_path):
 
 @pytest.mark.parametrize(
     ("width", "device", "multipliers"),
-    [(32, UP5K, 1), (64, UP5K, 2), (80, UP5K, 2), (31, UP5K, 0), (64, None, 0)],
+    [(32, UP5K, 1), (61, UP5K, 2), (64, UP5K, 2), (82, UP5K, 2), (64, None, 0)],
 )
-def test_only_full_multipliers_are_used(width, device, multipliers):
+def test_a_register_takes_at_most_two_multipliers(width, device, multipliers):
     text = rtlil.convert(EnableRegister(width), platform=device, emit_src=False)
     assert text.count("cell \\SB_MAC16 ") == multipliers

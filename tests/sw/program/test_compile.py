@@ -226,8 +226,8 @@ def test_recurrence_needs_no_convolution() -> None:
         ss.compile(net, "icebreaker", 4)
     for part in (
         "layers[0] (recurrent Dense 6 -> 4): the array has no recurrence",
-        "it fits the preset 'icebreaker-recurrent', or an ArrayConfig like this with "
-        "recurrence=True",
+        "it fits the preset 'icebreaker-recurrent', or",
+        "an ArrayConfig like this with recurrence=True",
     ):
         assert part in str(raised.value)
     assert "convolution" not in str(raised.value)
