@@ -15,7 +15,7 @@ from .console import level
 
 __all__ = [
     "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
-    "Timeout", "Uri", "Verbose", "naming", "needs", "taking",
+    "Timeout", "Uri", "Verbose", "naming", "needs", "taking", "whole_numbers",
 ]
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
@@ -59,10 +59,28 @@ Timeout = Annotated[
 ]
 
 
+def whole_numbers(name: str, text: str | None, form: str) -> tuple[int, ...] | None:
+    """Return the whole numbers of an option that are separated by commas.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be {form}, not {text!r}") from None
+
+
 def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn the fields of a dataclass into options of a verb, whose first argument gets them."""
     # typer finds options in the signature of a function: it gets one with both groups of them.
     hints = get_type_hints(group, include_extras=True)
+    # Options that a group inherits are shown behind its own.
+    inherited = [name for base in group.__mro__[1:-1] for name in get_type_hints(base)]
     shared = [
         inspect.Parameter(
             field.name,
@@ -70,7 +88,7 @@ def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(group)
+        for field in sorted(fields(group), key=lambda field: field.name in inherited)
     ]
 
     def decorated(verb: Callable[..., None]) -> Callable[..., None]:

@@ -10,16 +10,18 @@ import typer
 
 from .console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..device.result import Result
     from ..program.program import Program
+    from ..samples.files import SampleFile
 
 __all__ = ["run", "verify"]
 
 
-@dataclass(frozen=True)
-class Running:
+@dataclass(frozen=True, kw_only=True)
+class Running(Recordings):
     """The options that ``run`` and ``verify`` share."""
 
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
@@ -27,8 +29,8 @@ class Running:
         Path,
         typer.Argument(
             metavar="SAMPLES",
-            help="A .npy array, an .npz with 'samples' (and 'labels') or of event arrays, or the "
-            "recording of an event camera.",
+            help="A .npy array, an .npz with 'samples' (and 'labels', 'lengths', 'carry_state') or "
+            "of event arrays, or the recording of an event camera.",
         ),
     ]
     device: Uri
@@ -38,81 +40,56 @@ class Running:
             "--carry-state", help="Let each sample continue from the state of the last one."
         ),
     ] = False
+    own_lengths: Annotated[
+        bool,
+        typer.Option(
+            "--own-lengths",
+            help="Let each sample have as many steps as the file has of it; a recording, up to "
+            "its last event.",
+        ),
+    ] = False
     time_axis: Annotated[
         int, typer.Option(help="Axis of the steps: 0 if spikes are (steps, batch, ...).")
     ] = 1
-    bin_time: Annotated[
-        float | None, typer.Option(help="Events: length of a step in units of t.")
-    ] = None
-    bin_count: Annotated[
-        int | None, typer.Option(help="Events: number of steps that a recording is divided into.")
-    ] = None
-    start: Annotated[
-        str | None,
+    encoded: Annotated[
+        bool,
         typer.Option(
-            help="Events: where the first step begins, a time or 'first' (the first event)."
+            "--encoded", help="Network with an encoder: samples are encoded, not a raw signal."
         ),
-    ] = None
-    late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
-        "refuse"
-    )
-    crop: Annotated[
-        str | None, typer.Option(help="Events: part of the sensor, X0,Y0,WIDTH,HEIGHT.")
-    ] = None
-    downscale: Annotated[
-        int, typer.Option(min=1, help="Events: side of the squares of pixels that become one.")
-    ] = 1
-    merge_polarities: Annotated[
-        bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
     ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
-    def options(self) -> dict[str, Any]:
-        """The keywords of ``Device.run``."""
-        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
-        return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
+    def options(self, file: SampleFile) -> dict[str, Any]:
+        """The keywords of ``Device.run``: those of the command, or those of the file."""
+        from ..samples.files import check_per_sample
 
-    def read(self) -> tuple[Any, Any]:
-        """The samples and their labels; events of a larger sensor made to fit."""
-        from ..samples.events import is_recordings
-        from ..samples.files import read_samples
-        from ..samples.fitting import fit_events
-
-        values, labels = read_samples(self.samples)
-        fit: dict[str, Any] = {
-            "crop": _crop(self.crop), "downscale": self.downscale,
-            "merge_polarities": self.merge_polarities,
+        options = {
+            "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None,
+            "time_axis": self.time_axis, "encoded": self.encoded, **self.binning(),
         }
-        if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
-            if not is_recordings(values):
-                raise ValueError(
-                    f"crop, downscale and merge_polarities are for events; {self.samples} has none"
-                )
-            values = [fit_events(each, **fit) for each in values]
-        return values, labels
+        for name, option, asked in (
+            ("carry_state", "--carry-state", self.carry_state),
+            ("lengths", "--own-lengths", self.own_lengths),
+        ):
+            array = getattr(file, name)
+            if array is not None and asked:
+                raise ValueError(f"{option} is for files without {name!r}; {self.samples} has it")
+            if array is not None:
+                check_per_sample(name, array, file.values, self.time_axis, self.samples)
+                options[name] = array
+        return options
 
 
-def _start(text: str | None) -> float | str | None:
-    """The start of the first step; anything that is no number goes on as it is, to be named."""
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text or "")
-    except ValueError:
-        return text
+def _of_samples(options: dict[str, Any], first: int, count: int) -> dict[str, Any]:
+    """The keywords of ``Device.run`` for some of the samples."""
+    import numpy as np
 
-
-def _crop(text: str | None) -> tuple[int, ...] | None:
-    """The four numbers of a part of the sensor."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None
+    part = slice(first, first + count)
+    return {
+        name: value[part] if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
 
 
 @taking(Running)
@@ -137,10 +114,11 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, labels = given.read()
-    batches = split_batches(values, given.batch, given.time_axis)
+    read = given.read_file(given.samples)
+    labels, batches = read.labels, split_batches(read.values, given.batch, given.time_axis)
+    options = given.options(read)
     if labels is not None:
-        check_labels(labels, values, given.time_axis, given.samples)
+        check_labels(labels, read.values, given.time_axis, given.samples)
     # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_writable(target)
@@ -151,7 +129,7 @@ def run(
         open_device(given.device, timeout=given.timeout) as device,
     ):
         device.load(loaded)
-        for result in device.run(iter(batches), trace=trace, **given.options()):
+        for result in device.run(iter(batches), trace=trace, **options):
             results.append(result)
             advance(1)
     result = Result.joined(results)
@@ -180,9 +158,9 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, _ = given.read()
-    batches = split_batches(values, given.batch, given.time_axis)
-    options = {"trace": True, **given.options()}
+    read = given.read_file(given.samples)
+    batches = split_batches(read.values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options(read)}
     comparison = Comparison()
     with (
         progress(len(batches), "batches") as advance,
@@ -192,7 +170,8 @@ def verify(
         device.load(loaded)
         golden.load(loaded)
         for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
-            compare(golden.run(part, **options), result, loaded, comparison)
+            own = _of_samples(options, comparison.samples, len(result))
+            compare(golden.run(part, **own), result, loaded, comparison)
             advance(1)
     if as_json:
         print_json({**comparison.as_dict(), "device": given.device})

@@ -93,7 +93,8 @@ def computed_network(network: Network, frames: str) -> Network:
     wide = signed_bits(int(weight.min()), int(weight.max())) > width
     lines = replace(first, weight=weight, weight_bits=8 if wide else first.weight_bits)
     shape = (len(shifts) * source.shape[0], *source.shape[1:])
-    return replace(network, input=SpikeInput(shape), layers=(lines, *network.layers[1:]))
+    layers = (lines, *network.layers[1:])
+    return replace(network, input=SpikeInput(shape), layers=layers, encoder=None)
 
 
 def bit_lines(values: npt.NDArray[Any], planes: tuple[int, ...]) -> npt.NDArray[np.bool_]:
