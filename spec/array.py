@@ -90,7 +90,7 @@ class ArrayConfig:
         Receptive fields and max pools; a group's neurons enter the neuron unit while those of the
         group before leave it. A beat of a row must have at least 16 bits.
     recurrence : bool
-        Layers that read their own spikes of the step before; needs ``convolution``.
+        Layers that read their own spikes of the step before.
     wide_weights : bool
         Layers of 8-bit weights on lanes of 4 bits, two lanes for a neuron; needs ``convolution``.
 
@@ -138,7 +138,7 @@ class ArrayConfig:
         value = getattr(self, name)
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {value!r}")
-        if value and name in ("recurrence", "wide_weights") and not self.convolution:
+        if value and name == "wide_weights" and not self.convolution:
             raise ValueError(f"{name} must be False where convolution is, not True")
 
     def _check_number(self, name: str) -> None:
@@ -242,16 +242,20 @@ _CONVOLVING: dict[str, Any] = {
     "wide_weights": True,
 }
 
+_ICEBREAKER: dict[str, Any] = {
+    "acc_bits": 12,
+    "spike_rows": 256,
+    "neuron_groups": 32,
+    "state_groups": 32,
+    "tasks": 16,
+    "receive_bytes": 512,
+    "result_bytes": 512,
+    "synaptic_current": False,
+}
+
 PRESETS: dict[str, ArrayConfig] = {
-    "icebreaker": ArrayConfig(
-        acc_bits=12,
-        spike_rows=256,
-        neuron_groups=32, state_groups=32,
-        tasks=16,
-        receive_bytes=512,
-        result_bytes=512,
-        synaptic_current=False,
-    ),
+    "icebreaker": ArrayConfig(**_ICEBREAKER),
+    "icebreaker-recurrent": ArrayConfig(**_ICEBREAKER, recurrence=True),
     "hx8k": ArrayConfig(
         acc_bits=12,
         state_bits=15,

@@ -75,10 +75,12 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
     """The runs of a task in the order of computation."""
     config = program.config
     if not config.convolution:
+        own = task.get("recurrent_rows", 0) * config.lanes
         span = task["rows"] * config.lanes
         for group in range(task["groups"]):
-            weights = task["weights"] * config.lanes + group * span + np.arange(span)
-            yield Run(group, weights[:0], np.arange(span), weights, True, True)
+            first = task["weights"] * config.lanes + group * (own + span)
+            weights = first + np.arange(own + span)
+            yield Run(group, weights[:own], np.arange(span), weights[own:], True, True)
         return
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
     modulus = 1 << widths["first_line"]

@@ -166,18 +166,15 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
 def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
     """The array with the options that the network's layers need, and no more beats than those
     allow."""
-    recurrence = network.recurrent and not config.recurrence
-    convolution = not config.convolution and (
-        recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
-    )
+    convolution = any(isinstance(layer, Conv2d) for layer in network.layers)
     synapse = any(layer.neuron.synapse_leak is not None for layer in network.layers)
-    config = replace(config, synaptic_current=synapse or config.synaptic_current)
-    if not recurrence and not convolution:
-        return config
-    return replace(
-        config, convolution=True, recurrence=network.recurrent or config.recurrence,
-        row_beats=min(config.row_beats, config.row_chunks),
+    config = replace(
+        config, synaptic_current=synapse or config.synaptic_current,
+        recurrence=network.recurrent or config.recurrence,
     )
+    if config.convolution or not convolution:
+        return config
+    return replace(config, convolution=True, row_beats=min(config.row_beats, config.row_chunks))
 
 
 def _positions(plan: Plan) -> int:

@@ -56,7 +56,6 @@ def test_options_are_bools(name):
             {"weight_bits": 8, "acc_bits": 8},
             r"acc_bits must be more than weight_bits \(8\), not 8",
         ),
-        ({"recurrence": True}, "recurrence must be False where convolution is, not True"),
         ({"wide_weights": True}, "wide_weights must be False where convolution is, not True"),
         (
             {"convolution": True, "wide_weights": True, "weight_bits": 8},
