@@ -285,14 +285,14 @@ def cells(session: nox.Session) -> None:
 
 @nox.session
 def random500(session: nox.Session) -> None:
-    """Run more than 500 random dense networks and 500 with maps, each in three ways.
+    """Run more than 500 random dense networks, 500 with maps and 300 of frames, in three ways.
 
     Plain integers, the golden model and the simulated board must agree. Each array of
-    ``test_random`` runs 39 networks, and each of ``test_random_maps`` 75; pytest says how many
-    passed.
+    ``test_random`` runs 39 networks, each of ``test_random_maps`` 75, and each of
+    ``test_random_frames`` 60; pytest says how many passed.
     """
     install(session, "test")
-    for tests, each in (("test_random", 39), ("test_random_maps", 75)):
+    for tests, each in (("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60)):
         count = {"STABLESPIKE_RANDOM_NETWORKS": str(each), **THREADS}
         session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/board/{tests}.py",
                     *session.posargs, env=count)

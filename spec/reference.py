@@ -57,7 +57,7 @@ class ReferenceResult:
     ----------
     words, skeleton_words : list
         ``words[layer][window][neuron]``: spike words of s, and of k. With a recurrent layer in the
-        network, every window has one step.
+        network, or with frames, every window has one step.
     spikes, skeleton : list
         ``spikes[layer][step][neuron]``: s and k, step by step.
     readout : list
@@ -312,11 +312,12 @@ def run(
     network : Network
         A ``stablespike.Network``, or anything with its attributes.
     sample : array_like
-        Zeros and ones of the shape ``(steps, *shape)``, or pixels of the input's shape.
+        Zeros and ones, or frames, of the shape ``(steps, *shape)``, or pixels of the input's shape.
     steps : int
         N, the steps of the sample.
     window : int
-        T, the steps of all windows but the last; with a recurrent layer, windows have one step.
+        T, the steps of all windows but the last; with a recurrent layer or frames, windows have one
+        step.
     carry : sequence of LayerState or None
         ``state`` of an earlier result to continue from; None starts afresh.
     state_bits : int
@@ -324,9 +325,10 @@ def run(
     """
     runs, last = _runs(network), len(network.layers) - 1
     recurrent = any(layer.recurrent is not None for layer in network.layers)
-    length = 1 if recurrent else window
+    length = 1 if recurrent or network.input.kind == "frames" else window
     pixels = network.input.kind == "pixels"
-    flat = np.asarray(sample).astype(int).reshape(1 if pixels else steps, -1).tolist()
+    values = np.asarray(sample).astype(int) - network.input.zero
+    flat = values.reshape(1 if pixels else steps, -1).tolist()
     layers = range(last + 1)
     result = ReferenceResult(
         words=[[] for _ in layers],

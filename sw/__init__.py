@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .network import (
         Conv2d,
         Dense,
+        FrameInput,
         Leak,
         MaxPool2d,
         Network,
@@ -61,12 +62,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayConfig", "Conv2d", "Dense", "Device", "DeviceError", "DeviceMismatch", "DeviceNotFound",
-    "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "Golden", "Leak",
-    "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput", "Program",
-    "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError", "ToolError",
-    "bin_events", "compile", "consistency", "fit_events", "from_nir", "from_norse", "from_rockpool",
-    "from_sinabs", "from_snntorch", "from_spikingjelly", "load", "load_program", "open_device",
-    "preset", "read_events", "save", "save_program", "to_nir",
+    "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "FrameInput",
+    "Golden", "Leak", "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput",
+    "Program", "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError",
+    "ToolError", "bin_events", "compile", "consistency", "fit_events", "from_nir", "from_norse",
+    "from_rockpool", "from_sinabs", "from_snntorch", "from_spikingjelly", "load", "load_program",
+    "open_device", "preset", "read_events", "save", "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -92,8 +93,8 @@ _MODULES = {
     ".importers.frameworks.snntorch": ("from_snntorch",),
     ".importers.frameworks.spikingjelly": ("from_spikingjelly",),
     ".network": (
-        "Conv2d", "Dense", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput", "SpikeInput",
-        "SumPool2d",
+        "Conv2d", "Dense", "FrameInput", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
+        "SpikeInput", "SumPool2d",
     ),
     ".program.files": ("load_program", "save_program"),
     ".program.program": ("Program",),

@@ -184,12 +184,23 @@ def random_maps(
     return ss.Network(source, layers, str(rng.choice(READOUTS)), weight_bits, fraction_bits)
 
 
+def with_frames(rng: np.random.Generator, network: ss.Network, most: int) -> ss.Network:
+    """The network with frames of 1 to ``most`` bits for its input, some of them signed."""
+    shape, bits = network.input.shape, int(rng.integers(1, most + 1))
+    zero = int(rng.integers(0, 1 << bits)) if rng.random() < 0.5 else 0
+    try:
+        return dataclasses.replace(network, input=ss.FrameInput(shape, bits, zero))
+    except ValueError:  # in front of a padded convolution, or beyond the width of a bias
+        return dataclasses.replace(network, input=ss.FrameInput(shape, bits))
+
+
 def random_samples(
     rng: np.random.Generator, network: ss.Network, batch: int, steps: int
 ) -> np.ndarray[Any, Any]:
     """A batch of samples for a network, which is silent, sparse, dense or full."""
     density = rng.choice([0, 0.05, 0.3, 1])
-    if isinstance(network.input, ss.PixelInput):
-        shape = (batch, *network.input.shape)
+    if not isinstance(network.input, ss.SpikeInput):
+        frames = (steps,) if isinstance(network.input, ss.FrameInput) else ()
+        shape = (batch, *frames, *network.input.shape)
         return rng.integers(0, 1 << network.input.bits, shape) * (rng.random(shape) < density)
     return rng.random((batch, steps, *network.input.shape)) < density

@@ -371,8 +371,21 @@ def with_padding(value):
     ss.Conv2d(np.zeros((1, 1, 5, 5)), padding=value, neuron=ss.Neuron(threshold=1))
 
 
+def with_bits(value):
+    for kind in (ss.PixelInput, ss.FrameInput):
+        kind((1,), value)
+
+
 def with_pixel(value):
     golden(ss.Network(ss.PixelInput((1,), 3), [dense()]))([[value]], 1)
+    golden(ss.Network(ss.FrameInput((1,), 3), [dense()]))([[[value]]])
+
+
+def with_zero(value):
+    """A bias and a zero of 1 or 0 that make the bias ``value`` together."""
+    bias = max(-32768, min(32767, value))
+    layer = dense([[1 if value < bias else -1]], [bias])
+    ss.Network(ss.PixelInput((1,), 4, abs(value - bias)), [layer], fraction_bits=0)
 
 
 def with_shift(value):
@@ -389,8 +402,10 @@ OF_NETWORKS = {
     "v_init": (lambda value: ss.Neuron(threshold=1, v_init=value), {}),
     "shift of a leak, or None": (with_shift, {}),
     "fraction_bits": (lambda value: spiking(dense(), fraction_bits=value), {}),
-    "bits of a pixel, `B": (lambda value: ss.PixelInput((1,), value), {}),
-    "pixel": (with_pixel, {"B": 3}),
+    "bits of a pixel, or of a value of a frame, `B": (with_bits, {}),
+    "pixel, or value of a frame": (with_pixel, {"B": 3}),
+    "zero": (lambda value: ss.FrameInput((1,), 3, value), {"B": 3}),
+    "bias with the `zero` folded in": (with_zero, {}),
     "spike": (lambda value: golden(spiking(dense()))([[[value]]]), {}),
     "steps of a sample, `N": (lambda value: compiled(spiking(dense()), value), {}),
     "height or width of a kernel, `K": (with_kernel, {}),
@@ -404,7 +419,9 @@ ON_ARRAYS = {
     "v_init": ("V", lambda value: spiking(dense(v_init=value))),
     "sum of the positive weights of a neuron": ("A", lambda value: with_sum(value, 1)),
     "sum of the negative weights of a neuron": ("A", lambda value: with_sum(-value, -1)),
-    "bits of a pixel": ("T", lambda value: ss.Network(ss.PixelInput((1,), value), [dense()])),
+    "bits of a pixel, or of a frame that is computed step by step": (
+        "T", lambda value: ss.Network(ss.PixelInput((1,), value), [dense()])
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from stablespike.hw.lib.ports import beat_layout, window_layout, write_layout
+from stablespike.mapping.frames import bit_lines
 from stablespike.mapping.maps import Map, input_map, lanes_per_channel, written_map
 from stablespike.mapping.partitions import grid, order
 from stablespike.program.files import load_program
@@ -76,12 +77,20 @@ async def load(bench: Bench, program: Program) -> None:
     await cycle(bench, writes__valid=0)
 
 
+def _computed(program: Program, sample: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """A sample of ``program.computed``."""
+    planes = program.planes
+    return bit_lines(np.asarray(sample)[None], planes)[0] if planes else np.asarray(sample)
+
+
 def _input(program: Program, sample: npt.NDArray[np.int64], window: int) -> Words:
     """The input words of a window, in C order."""
     if program.network.input.kind == "pixels":
         return [int(word) for word in sample.reshape(-1)]
-    length = program.window
-    steps = sample.reshape(program.steps, -1)[window * length : (window + 1) * length]
+    length, computed = program.window, _computed(program, sample).reshape(program.steps, -1)
+    steps = computed[window * length : (window + 1) * length]
+    if program.computed.input.kind == "frames":
+        return [int(word) for word in steps[0]]
     return [sum(int(bit) << t for t, bit in enumerate(neuron)) for neuron in steps.T]
 
 
@@ -95,7 +104,7 @@ def windows(
         # Windows alternate between two buffers, so that one is written while the other is read.
         base = program.registers[Register.INPUT_BASE] + number % 2 * count
         flat = np.array(_input(program, sample, number))
-        words = [int(word) for word in input_map(program.network).spread(flat)]
+        words = [int(word) for word in input_map(program.computed).spread(flat)]
         words += [0] * (count * config.lanes - len(words))  # the last row is filled up
         rows = [
             pack(layout, {
@@ -146,7 +155,7 @@ def _rows(
     the group that its packet names, which every task counts for itself."""
     computed: list[tuple[int, int]] = []
     emitted: list[tuple[int, int]] = []
-    network = program.network
+    network = program.computed
     for part, _ in program.parts(layer, core):
         runs = order(
             part, network.layers[layer], network.input_shapes[layer], program.groups[layer].count
@@ -241,9 +250,10 @@ def check(
     program: Program, sample: npt.NDArray[np.int64], packets: Iterable[Packet], flags: int
 ) -> None:
     """Compare every report of a sample with the plain reference; fail on any other report."""
-    network, config = program.network, program.config
+    network, config = program.computed, program.config
     plain = reference.run(
-        network, sample, program.steps, config.window, state_bits=config.state_bits
+        network, _computed(program, sample), program.steps, config.window,
+        state_bits=config.state_bits,
     )
     received, last = _Received(program, packets), len(network.layers) - 1
     for window in range(program.windows):
@@ -294,7 +304,7 @@ def _check_counters(
 ) -> None:
     """Check the counters of a layer; ``maps`` are its input, fed back, fired and stable words."""
     read, back, fired, stable = maps
-    network = program.network
+    network = program.computed
     shape, neurons = network.input_shapes[layer], network.neuron_shapes[layer]
     for core, tile in enumerate(program.tiles[layer]):
         values = received.counters.pop((layer, core, window))

@@ -57,9 +57,11 @@ def check_batch(
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if is_recordings(samples):
-        if network.input.kind == "pixels":
+        if network.input.kind != "spikes":
+            wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
             raise ValueError(
-                "samples are events, but this program's input is pixels: give (batch, *shape)"
+                f"samples are events, but this program's input is {network.input.kind}: give "
+                f"({wanted}, *shape)"
             )
         if time_axis != 1:
             raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
@@ -81,9 +83,12 @@ def check_batch(
     flat, steps = check_samples(network, samples, steps, time_axis)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
-    return as_batch(flat, steps, np.full(len(flat), not carry))
+    return as_batch(program, flat, steps, np.full(len(flat), not carry))
 
 
-def as_batch(flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]) -> Batch:
+def as_batch(
+    program: Program, flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]
+) -> Batch:
     """The batch made of flat samples that have already been checked."""
-    return Batch(flat.astype(np.uint16 if flat.ndim == 2 else bool), steps, fresh)
+    dtype = bool if program.network.input.kind == "spikes" else np.uint16
+    return Batch(flat.astype(dtype), steps, fresh)

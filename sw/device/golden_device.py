@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.frames import bit_lines
 from ..program.program import Program
 from ..spec.array import ArrayConfig
 from ..support.errors import ToolError
@@ -117,9 +118,10 @@ class GoldenDevice(Device):
         table = counter_table(len(values), len(network.layers))
         if counters:
             before = None if state is None else [entry.r for entry in state]
+            planes = self.program.planes
             counted = count(
-                network, samples, out.spikes, out.skeleton, config.window, self.program.tiles,
-                before,
+                self.program.computed, bit_lines(samples, planes) if planes else samples,
+                out.spikes, out.skeleton, config.window, self.program.tiles, before,
             )
             for name in COUNTER_DTYPE.names or ():
                 table[name] = counted[name]

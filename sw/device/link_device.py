@@ -195,7 +195,7 @@ class _Exchange:
         self._flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
         self._collector = Collector(uri, program, trace, counters, connection.busy_time)
         self._counted = connection.link_bytes
-        self._program, self._layout = program, input_map(program.network)
+        self._program, self._layout = program, input_map(program.computed)
         self.exhausted = False
 
     @property
@@ -223,7 +223,8 @@ class _Exchange:
         self._collector.add(batch)
         program = self._program
         return input_commands(
-            batch, program.config, self._layout, program.window, program.half_words
+            batch, program.config, self._layout, program.window, program.half_words,
+            program.planes,
         )
 
     def step(self, commands: Iterator[bytes], timeout: float | None = None) -> None:

@@ -119,7 +119,7 @@ class ReportPlan:
     def _orders(self, layer: int, core: int) -> tuple[_Packets, _Packets]:
         """The rows and the group numbers of the packets, in the order in which they come: for all
         rows of a layer that a core computes, and for those that it emits."""
-        program, network = self._program, self._program.network
+        program, network = self._program, self._program.computed
         computed: _Packets = ([], [])
         emitted: _Packets = ([], [])
         for part, _ in program.parts(layer, core):
@@ -138,7 +138,7 @@ class ReportPlan:
 
 def written_maps(program: Program) -> tuple[list[Map], Map]:
     """The layouts of the rows of every layer's neurons, and that of the readout's."""
-    network, config = program.network, program.config
+    network, config = program.computed, program.config
     each = [lanes_per_channel(network, config, i) for i in range(len(network.layers))]
     neurons = [
         written_map(shape, config.lanes, lanes, groups)

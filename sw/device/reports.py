@@ -159,7 +159,7 @@ class Collector:
     def _lanes_of(self, row: int) -> int:
         """The number of neurons in a row of the last layer."""
         groups = self._program.groups[-1]
-        lanes = lanes_per_channel(self._program.network, self._program.config, -1)
+        lanes = lanes_per_channel(self._program.computed, self._program.config, -1)
         return lanes * len(groups.outputs(row % groups.count))
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:

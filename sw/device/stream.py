@@ -46,8 +46,8 @@ class Stream(abc.ABC):
         Parameters
         ----------
         window : array_like
-            Spikes of shape ``(steps, *shape)``, which are zeros and ones, of 1 to T steps; or
-            pixels of shape ``shape``.
+            Spikes of shape ``(steps, *shape)``, which are zeros and ones, or frames of that
+            shape, of 1 to T steps; or pixels of shape ``shape``.
         steps : int or None
             For pixels, the number of steps, 1 to T; T if None.
 
@@ -64,15 +64,15 @@ class Stream(abc.ABC):
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:
             raise ValueError(
-                f"steps is for pixels, not for spikes, whose shape says how many steps there are: "
-                f"leave out steps={steps!r}"
+                f"steps is for pixels, not for {network.input.kind}, whose shape says how many "
+                f"steps there are: leave out steps={steps!r}"
             )
         flat, steps = check_samples(network, as_array("window", window)[None], steps)
         if steps > longest:
             raise ValueError(
                 f"window must have 1 to {longest} steps, not {steps}: send it in parts"
             )
-        self._send(as_batch(flat, steps, np.array([self._first])))
+        self._send(as_batch(self._program, flat, steps, np.array([self._first])))
         self._first = False
 
     def feed(self, bin_time: float, start: float | str | None = None) -> EventWindower:
@@ -97,9 +97,9 @@ class Stream(abc.ABC):
             If the network's input is pixels, or a parameter is not such a number.
         """
         entry = self._program.network.input
-        if entry.kind == "pixels":
+        if entry.kind != "spikes":
             raise ValueError(
-                "events are for networks whose input is spikes; this one's input is pixels: send "
+                f"events are for networks whose input is spikes; this one's is {entry.kind}: send "
                 "windows with stream.send"
             )
         return EventWindower(self.send, entry.shape, self._program.window, bin_time, start)

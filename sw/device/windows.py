@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.frames import bit_lines
 from ..mapping.maps import Map
 from ..samples.words import pack_bits, pack_steps
 from ..spec.array import ArrayConfig
@@ -36,7 +37,7 @@ class Batch:
     Attributes
     ----------
     values : array
-        (batch, steps, inputs) bool spikes, or (batch, inputs) uint16 pixels.
+        (batch, steps, inputs) bool spikes or uint16 frames, or (batch, inputs) uint16 pixels.
     steps : int
         The steps of each sample.
     fresh : array of bool
@@ -59,9 +60,22 @@ class Batch:
         """The number of windows of each sample, for windows of so many steps."""
         return -(-self.steps // window)
 
-    def words(self, window: int) -> Words:
-        """(batch, windows, inputs) spike words, or (batch, 1, inputs) pixels."""
-        return self.values[:, None] if self.pixels else pack_steps(self.values, window)
+    def words(self, window: int, planes: tuple[int, ...] = ()) -> Words:
+        """(batch, windows, inputs) spike words or frames, or (batch, 1, inputs) pixels.
+
+        Parameters
+        ----------
+        window : int
+            The steps of a window.
+        planes : tuple of int
+            The bit of each line of a frame's value (``mapping.frames``); none unless frames are
+            lines of spikes.
+        """
+        if self.pixels:
+            return self.values[:, None]
+        if planes:
+            return pack_steps(bit_lines(self.values, planes), window)
+        return pack_steps(self.values, window) if self.values.dtype == bool else self.values
 
 
 def encode_windows(
@@ -153,7 +167,12 @@ def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
 
 
 def input_commands(
-    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool = False
+    batch: Batch,
+    config: ArrayConfig,
+    layout: Map,
+    window: int,
+    half: bool = False,
+    planes: tuple[int, ...] = (),
 ) -> Iterator[bytes]:
     """The INPUT commands of all windows of a batch.
 
@@ -171,9 +190,11 @@ def input_commands(
         The steps of a window: T, or 1 with a recurrent layer.
     half : bool
         Send half words.
+    planes : tuple of int
+        As for ``Batch.words``.
     """
     size, stream = BODY_BYTES - 1, bytearray()
-    for each in _stream(batch, config, layout, window, half):
+    for each in _stream(batch, config, layout, window, half, planes):
         stream += each
         while len(stream) >= size:
             yield bytes((Command.INPUT,)) + stream[:size]
@@ -183,14 +204,15 @@ def input_commands(
 
 
 def _stream(
-    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool
+    batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool,
+    planes: tuple[int, ...],
 ) -> Iterator[bytes]:
     """The head and the rows of each window."""
     count = batch.windows(window)
     at_once = max(1, _WINDOWS_AT_ONCE // count)
     for at in range(0, len(batch), at_once):
         part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
-        words = layout.spread(part.words(window))
+        words = layout.spread(part.words(window, planes))
         encoded = encode_windows(words.reshape(-1, words.shape[2]), config, half)
         for i, fresh in enumerate(part.fresh):
             sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]

@@ -2,8 +2,9 @@
 a layer.
 
 An event is a source neuron with a spike word that is not 0 in a window; a pixel that is not 0 is an
-event in every window. An event counts once for every position whose receptive field contains it. An
-SOP (synaptic operation) is one weight that is added for one bit of the word of an event.
+event in every window, and a value of a frame that is not 0 one in its step's. An event counts once
+for every position whose receptive field contains it. An SOP (synaptic operation) is one weight that
+is added for one bit of the word of an event.
 
 A dense layer has one position. Sources at the edges that a sum pool drops are scanned like all
 others, so they count, with weights of 0. The zeros of the padding are not sources. In a network
@@ -53,7 +54,8 @@ def source_words(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
+        Spikes or frames of shape ``(batch, steps, *shape)``, or pixels of shape
+        ``(batch, *shape)``.
     spikes : sequence of array of bool
         Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool
@@ -65,8 +67,9 @@ def source_words(
     -------
     list of array of uint16
         Per layer (batch, windows, inputs), maps in C order. The words of pixels are the pixels, the
-        same in every window. With ``emit="both"``, those of the last layer are the spikes. A
-        recurrent layer's own spikes are not included.
+        same in every window; those of frames are the values, one step in each window. With
+        ``emit="both"``, those of the last layer are the spikes. A recurrent layer's own spikes are
+        not included.
 
     Raises
     ------
@@ -84,6 +87,8 @@ def source_words(
         windows = -(-steps // window)
         pixels = flat.astype(np.uint16)[:, None, :]
         words = [np.broadcast_to(pixels, (len(flat), windows, flat.shape[1]))]
+    elif network.input.kind == "frames":
+        words = [flat.astype(np.uint16)]
     else:
         words = [pack_steps(flat.astype(bool), window)]
     inner = zip(network.layers, network.neuron_shapes, spikes, skeleton, strict=True)
@@ -119,7 +124,8 @@ def count(
     network : Network
         The network.
     samples : array_like
-        Spikes of shape ``(batch, steps, *shape)``, or pixels of shape ``(batch, *shape)``.
+        Spikes or frames of shape ``(batch, steps, *shape)``, or pixels of shape
+        ``(batch, *shape)``.
     spikes : sequence of array of bool
         Per layer its spikes, ``(batch, steps, *neurons)``, as traced.
     skeleton : sequence of array of bool

@@ -138,11 +138,12 @@ class Golden:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a Network, not {network!r}")
         self.network = network
+        computed = network.without_zero
         self.state_bits = exact_int("state_bits", state_bits, *LIMITS["state_bits"])
         self.window = exact_int("window", window, *LIMITS["window"])
         self._layers = [
             GoldenLayer(
-                network, i, self.state_bits,
+                computed, i, self.state_bits,
                 (1 << network.input.bits) - 1 if i == 0 else 1,
             )
             for i in range(len(network.layers))
@@ -163,8 +164,8 @@ class Golden:
         Parameters
         ----------
         samples : array_like
-            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones; or pixels of shape
-            ``(batch, *shape)``.
+            Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones, or frames of that
+            shape; or pixels of shape ``(batch, *shape)``.
         steps : int or None
             The steps of each sample; needed for pixels.
         trace : bool

@@ -301,9 +301,10 @@ def width_violations(
             f"fraction_bits: the network has {fraction}, the array {config.fraction_bits}",
             {"fraction_bits": fraction, "state_bits": max(config.state_bits, fraction + 4)},
         )
-    if network.input.kind == "pixels" and network.input.bits > config.window:
+    if network.input.kind != "spikes" and network.input.bits > config.window:
         yield Violation(
-            f"pixels of {network.input.bits} bits, the window takes {config.window}",
+            f"{network.input.kind} of {network.input.bits} bits, the window takes "
+            f"{config.window}",
             {"window": 1 << (network.input.bits - 1).bit_length()},
         )
     window = network.window(config.window)

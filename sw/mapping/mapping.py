@@ -7,6 +7,7 @@ from functools import cached_property
 
 from ..network import Conv2d, Network, Neuron
 from ..spec import ArrayConfig
+from .frames import STEPS, computed_network, frame_planes
 from .groups import Groups, layer_groups
 from .maps import group_size
 from .partitions import Grid, Partitioning, Tile, grid
@@ -28,6 +29,8 @@ class Mapping:
         Steps of a sample.
     partitions : tuple of Partitioning
         Per layer, how it is partitioned over the cores.
+    frames : str
+        How frames are computed, one of ``frames.FRAMES``.
     device : str or None
         ``"golden:"`` if the golden model is the only device it is for: the array may lack what the
         network needs, so there are no cycles. None if it is for every device.
@@ -37,13 +40,25 @@ class Mapping:
     config: ArrayConfig
     steps: int
     partitions: tuple[Partitioning, ...]
+    frames: str = field(default=STEPS, kw_only=True)
     device: str | None = field(default=None, kw_only=True)
+
+    @cached_property
+    def computed(self) -> Network:
+        """The network as the array computes it: equal in every spike, but without a zero point, and
+        perhaps with the bits of frames as lines of spikes."""
+        return computed_network(self.network, self.frames)
+
+    @cached_property
+    def planes(self) -> tuple[int, ...]:
+        """The bit of each line of a frame's value; none unless frames are lines of spikes."""
+        return frame_planes(self.network, self.frames)
 
     @property
     def window(self) -> int:
         """Steps computed together: the steps of a word of the array, or 1 with a recurrent
         layer."""
-        return self.network.window(self.config.window)
+        return self.computed.window(self.config.window)
 
     @property
     def windows(self) -> int:
@@ -59,8 +74,8 @@ class Mapping:
     def groups(self) -> tuple[Groups, ...]:
         """Per layer, its groups."""
         return tuple(
-            layer_groups(layer, group_size(self.network, self.config, i))
-            for i, layer in enumerate(self.network.layers)
+            layer_groups(layer, group_size(self.computed, self.config, i))
+            for i, layer in enumerate(self.computed.layers)
         )
 
     def parts(self, index: int, core: int) -> list[tuple[Tile, Neuron]]:
@@ -76,19 +91,19 @@ class Mapping:
     @property
     def layer_tags(self) -> dict[int, tuple[int, str]]:
         """The meaning of the layer field of a report: a layer, and which of its runs it is."""
-        tags = {i: (i, "spikes") for i in range(len(self.network.layers))}
-        if self.network.both:
+        tags = {i: (i, "spikes") for i in range(len(self.computed.layers))}
+        if self.computed.both:
             tags[len(tags)] = (len(tags) - 1, "skeleton")
         return tags
 
     def grid(self, index: int) -> Grid:
         """The positions of a layer."""
-        return grid(self.network.layers[index], self.network.input_shapes[index])
+        return grid(self.computed.layers[index], self.computed.input_shapes[index])
 
     def sent_kinds(self, index: int) -> tuple[str, ...]:
         """The kinds of rows that a layer sends: those that the next layer reads, and those that it
         reads itself."""
-        layer, inner = self.network.layers[index], index < len(self.network.layers) - 1
+        layer, inner = self.computed.layers[index], index < len(self.computed.layers) - 1
         spikes = layer.recurrent is not None or (inner and layer.emit != "skeleton")
         skeleton = inner and layer.emit != "spikes"
         return (("spikes",) if spikes else ()) + (("skeleton",) if skeleton else ())
@@ -96,7 +111,7 @@ class Mapping:
     def reads_in_order(self, index: int) -> bool:
         """Whether a layer reads the rows of its map as they come. A dense layer that is not
         recurrent does, if a single core sends the rows and they are of a single kind."""
-        layer = self.network.layers[index]
+        layer = self.computed.layers[index]
         if index == 0 or isinstance(layer, Conv2d) or layer.recurrent is not None:
             return False
         senders = [core for core, tile in enumerate(self.tiles[index - 1]) if tile.groups]
@@ -104,4 +119,4 @@ class Mapping:
             return False
         # The tasks of a convolution go over its positions one after another.
         parts = self.parts(index - 1, senders[0])
-        return len(parts) == 1 or not isinstance(self.network.layers[index - 1], Conv2d)
+        return len(parts) == 1 or not isinstance(self.computed.layers[index - 1], Conv2d)

@@ -46,7 +46,7 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     weight_row = group = state = 0
     for number, (index, _) in plan.layer_tags.items():
         tile = plan.tiles[index][core]
-        rows = group_rows(plan.network.layers[index], plan.maps, index)
+        rows = group_rows(plan.computed.layers[index], plan.maps, index)
         if number == index:  # the run on the skeleton has the same weights and parameters
             start = weight_row, group
             weight_row += tile.groups * rows
@@ -71,7 +71,7 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     if recurrent:
         nothing = dict.fromkeys(listed[-1], 0)
         listed.append(nothing | _single_position(1) | {
-            "wait": recurrent * (2 if plan.network.both else 1), "layer": listed[-1]["layer"],
+            "wait": recurrent * (2 if plan.computed.both else 1), "layer": listed[-1]["layer"],
         })
     listed[-1]["last"] = 1
     return listed
@@ -106,7 +106,7 @@ class _Run:
 
     @property
     def network(self) -> Network:
-        return self.plan.network
+        return self.plan.computed
 
     @property
     def config(self) -> ArrayConfig:
@@ -276,7 +276,7 @@ class _Run:
             "delayed": neuron.reset_timing == "next_step",
             "strict": neuron.compare == "gt",
             "fires": neuron.fires,
-            "pixels": self.index == 0 and self.network.input.kind == "pixels",
+            "pixels": self.index == 0 and self.network.input.kind != "spikes",
             "v_init": neuron.v_init,
             "report_spikes": words and layer.emit == "spikes",
             "report_skeleton": words and layer.emit == "skeleton",

@@ -7,7 +7,7 @@ import ``support`` and ``spec``.
 
 from .convolution import Conv2d
 from .dense import Dense
-from .inputs import PixelInput, SpikeInput
+from .inputs import FrameInput, Input, PixelInput, SpikeInput
 from .leaks import Leak, Shifts
 from .network import READOUTS, Layer, Network
 from .neurons import COMPARES, RESET_TIMINGS, RESETS, Neuron
@@ -16,6 +16,6 @@ from .weights import EMITS, WEIGHT_BITS
 
 __all__ = [
     "COMPARES", "EMITS", "READOUTS", "RESETS", "RESET_TIMINGS", "WEIGHT_BITS",
-    "Conv2d", "Dense", "Layer", "Leak", "MaxPool2d", "Network", "Neuron", "PixelInput",
-    "Shifts", "SpikeInput", "SumPool2d",
+    "Conv2d", "Dense", "FrameInput", "Input", "Layer", "Leak", "MaxPool2d", "Network", "Neuron",
+    "PixelInput", "Shifts", "SpikeInput", "SumPool2d",
 ]

@@ -24,7 +24,7 @@ from ..support.errors import FileError
 from .convolution import Conv2d
 from .dense import Dense
 from .fidelity import Fidelity
-from .inputs import PixelInput, SpikeInput
+from .inputs import FrameInput, Input, PixelInput, SpikeInput
 from .leaks import plain_leaks
 from .network import Layer, Network
 from .neurons import Neuron
@@ -46,9 +46,9 @@ __all__ = [
 ]
 
 NETWORK_FORMAT = "stablespike network"
-NETWORK_VERSION = 3
+NETWORK_VERSION = 4
 """Version 2 added convolutions, max pooling and recurrence, version 3 leaks that add their second
-term and leaks per neuron; files of older versions still load."""
+term and leaks per neuron, version 4 frames and zero points; files of older versions still load."""
 
 _KEY = "stablespike"
 _REPORT = "fidelity"  # the report of an import, if there is one
@@ -305,8 +305,8 @@ def encode_network(network: Network) -> tuple[dict[str, Any], Tensors]:
     tensors: Tensors = {}
     layers = [_encode_layer(layer, i, tensors) for i, layer in enumerate(network.layers)]
     source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
-    if isinstance(network.input, PixelInput):
-        source["bits"] = network.input.bits
+    if not isinstance(network.input, SpikeInput):
+        source |= {"bits": network.input.bits, "zero": network.input.zero}
     header = {
         "input": source,
         "layers": layers,
@@ -363,12 +363,7 @@ def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
         If a value is not allowed.
     """
     entry = header["input"]
-    if entry["kind"] not in (SpikeInput.kind, PixelInput.kind):
-        raise ValueError(f"input: unknown kind {entry['kind']!r}")
-    if entry["kind"] == PixelInput.kind:
-        source: SpikeInput | PixelInput = PixelInput(tuple(entry["shape"]), entry["bits"])
-    else:
-        source = SpikeInput(tuple(entry["shape"]))
+    source = _decode_input(entry)
     layers = []
     for i, layer in enumerate(header["layers"]):
         try:
@@ -378,6 +373,16 @@ def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
     return Network(
         source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"]
     )
+
+
+def _decode_input(entry: Mapping[str, Any]) -> Input:
+    shape = tuple(entry["shape"])
+    if entry["kind"] == SpikeInput.kind:
+        return SpikeInput(shape)
+    for of_values in (PixelInput, FrameInput):
+        if entry["kind"] == of_values.kind:
+            return of_values(shape, entry["bits"], entry.get("zero", 0))
+    raise ValueError(f"input: unknown kind {entry['kind']!r}")
 
 
 def _decode_layer(entry: Mapping[str, Any], index: int, tensors: Tensors) -> Layer:

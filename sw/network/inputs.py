@@ -1,4 +1,5 @@
-"""The inputs of a network: spikes, or pixels that act as a constant current."""
+"""The inputs of a network: spikes, pixels that act as a constant current, or frames of values that
+change from step to step."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ..spec.array import LIMITS
 from ..support.immutable import Shape, checked_shape, put
 from ..support.values import exact_int
 
-__all__ = ["PixelInput", "SpikeInput"]
+__all__ = ["FrameInput", "Input", "PixelInput", "SpikeInput"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SpikeInput:
     shape: Shape
     kind: ClassVar[str] = "spikes"
     bits: ClassVar[int] = 1
+    zero: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         put(self, shape=checked_shape("shape", self.shape))
@@ -57,28 +59,83 @@ class PixelInput:
         Shape of one sample: (inputs,), or (channels, height, width) for a map.
     bits : int
         Width of a pixel, at most the longest window of an array (16).
+    zero : int
+        The pixel that stands for 0, for signed values: ``p - zero`` takes the place of ``p``. It
+        is folded into the biases of the first layer, and so refused in front of a padded
+        convolution.
 
     Raises
     ------
     TypeError
-        If ``shape`` is not a tuple of at least one integer, or ``bits`` is not an integer.
+        If ``shape`` is not a tuple of at least one integer, or a number is not an integer.
     ValueError
-        If a size or ``bits`` is out of range.
+        If a size, ``bits`` or ``zero`` is out of range.
     """
 
     shape: Shape
     bits: int = 4
+    zero: int = 0
     kind: ClassVar[str] = "pixels"
 
     def __post_init__(self) -> None:
-        # The bits of a pixel take the place of the steps of a window, so they have the same limit.
-        put(
-            self,
-            shape=checked_shape("shape", self.shape),
-            bits=exact_int("bits", self.bits, 1, LIMITS["window"][1]),
-        )
+        _check_values(self)
 
     @property
     def size(self) -> int:
         """Number of pixels of a sample."""
         return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """An input of unsigned values, new in every step: bands of audio, counts of events per frame,
+    channels of EMG or ECG.
+
+    Samples are ``(batch, steps, *shape)``, and every value is from 0 to ``2**bits - 1``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one step of one sample: (inputs,), or (channels, height, width) for a map.
+    bits : int
+        Width of a value, at most the longest window of an array (16).
+    zero : int
+        The value that stands for 0, for signed signals: ``p - zero`` takes the place of ``p``. It
+        is folded into the biases of the first layer, and so refused in front of a padded
+        convolution.
+
+    Raises
+    ------
+    TypeError
+        If ``shape`` is not a tuple of at least one integer, or a number is not an integer.
+    ValueError
+        If a size, ``bits`` or ``zero`` is out of range.
+    """
+
+    shape: Shape
+    bits: int = 4
+    zero: int = 0
+    kind: ClassVar[str] = "frames"
+
+    def __post_init__(self) -> None:
+        _check_values(self)
+
+    @property
+    def size(self) -> int:
+        """Number of values of a step."""
+        return prod(self.shape)
+
+
+Input = SpikeInput | PixelInput | FrameInput
+"""Any input of a network."""
+
+
+def _check_values(source: PixelInput | FrameInput) -> None:
+    # The bits of a value take the place of the steps of a window, so they have the same limit.
+    bits = exact_int("bits", source.bits, 1, LIMITS["window"][1])
+    put(
+        source,
+        shape=checked_shape("shape", source.shape),
+        bits=bits,
+        zero=exact_int("zero", source.zero, 0, (1 << bits) - 1),
+    )

@@ -8,7 +8,8 @@ and pixels wider than 16 bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..support.values import exact_choice, exact_int
 from .convolution import Conv2d
 from .dense import Dense
 from .fidelity import Fidelity
-from .inputs import PixelInput, SpikeInput
+from .inputs import FrameInput, Input, PixelInput, SpikeInput
 from .weights import checked_weight_bits
 
 __all__ = ["READOUTS", "Layer", "Network"]
@@ -37,7 +38,7 @@ class Network(Equal):
 
     Parameters
     ----------
-    input : SpikeInput or PixelInput
+    input : SpikeInput, PixelInput or FrameInput
         What a sample is.
     layers : sequence of Dense and Conv2d
         At least one layer. ``emit="both"`` is allowed only on the layer before the last.
@@ -58,7 +59,7 @@ class Network(Equal):
         Naming the argument (for a layer also its index), the value and what is allowed.
     """
 
-    input: SpikeInput | PixelInput
+    input: Input
     layers: tuple[Layer, ...]
     readout: str = "counts"
     weight_bits: int = 4
@@ -66,8 +67,10 @@ class Network(Equal):
     fidelity: Fidelity | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.input, (SpikeInput, PixelInput)):
-            raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
+        if not isinstance(self.input, (SpikeInput, PixelInput, FrameInput)):
+            raise TypeError(
+                f"input must be a SpikeInput, a PixelInput or a FrameInput, not {self.input!r}"
+            )
         if not isinstance(self.layers, (tuple, list)) or not self.layers:
             raise TypeError(f"layers must be a list of at least one layer, not {self.layers!r}")
         exact_choice("readout", self.readout, READOUTS)
@@ -94,6 +97,7 @@ class Network(Equal):
                 shape = layer.output_shape(shape)
             except ValueError as error:
                 raise ValueError(f"layers[{i}]: {error}") from None
+        _ = self.without_zero  # refused here if the zero cannot be folded
 
     @property
     def both(self) -> bool:
@@ -132,17 +136,44 @@ class Network(Equal):
         membrane = self.readout == "membrane"
         return prod(last.neuron_shape(shape) if membrane else last.output_shape(shape))
 
+    @cached_property
+    def without_zero(self) -> Network:
+        """The network with the input's ``zero`` folded into the biases of the first layer.
+
+        ``b' = b - 2**F * zero * sum_j w_j``, where a weight counts once for each input it meets.
+        """
+        source, first = self.input, self.layers[0]
+        if isinstance(source, SpikeInput) or not source.zero:
+            return self
+        if isinstance(first, Conv2d) and any(first.padding):
+            raise ValueError(
+                f"input.zero must be 0 in front of a padded convolution (layers[0] has padding "
+                f"{first.padding}), not {source.zero}: zeros of the padding would count as "
+                f"{-source.zero}; pad the samples with {source.zero} instead"
+            )
+        square = 1 if first.pool_before is None else first.pool_before.size**2
+        sums = first.weight.reshape(first.channels, -1).sum(axis=1)
+        bias = first.bias - (source.zero * square * sums << self.fraction_bits)
+        try:
+            folded = replace(first, bias=bias)
+        except ValueError as error:
+            raise ValueError(
+                f"input.zero of {source.zero}, folded into the biases of layers[0]: {error}"
+            ) from None
+        return replace(self, input=replace(source, zero=0), layers=(folded, *self.layers[1:]))
+
     def window(self, longest: int) -> int:
         """Return the steps that an array of that window computes together.
 
-        It is one with a recurrent layer, whose step needs the spikes of the one before.
+        It is one with a recurrent layer, whose step needs the spikes of the one before, and with
+        frames, whose bits take the place of the steps.
 
         Parameters
         ----------
         longest : int
             Longest window of the array.
         """
-        return 1 if self.recurrent else longest
+        return 1 if self.recurrent or self.input.kind == FrameInput.kind else longest
 
     def layer_weight_bits(self, index: int) -> int:
         """Return the weight width of a layer: its own, or the network's."""

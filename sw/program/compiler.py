@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..mapping.constraints import COARSER, describe, violations, width_violations
+from ..mapping.frames import computed_network, frame_ways
 from ..mapping.groups import layer_groups
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
@@ -32,10 +33,11 @@ def compile(
 
     A layer is divided into groups of L outputs (output channels), which are assigned to the cores
     evenly and in order. A convolution may be divided by positions too, with its weights in every
-    core that has some of them. Neurons of different leaks are in different groups, and a core has a
-    task for each leak of its groups. Of the partitionings that fit, those with the fewest groups of
-    neurons on the fullest core are compared by their estimated cycles. Every core holds every map
-    that it reads, and the input map twice.
+    core that has some of them. Frames are computed step by step or as lines of single bits
+    (``mapping.frames``), whichever is estimated to take fewer cycles. Neurons of different leaks
+    are in different groups, and a core has a task for each leak of its groups. Of the partitionings
+    that fit, those with the fewest groups of neurons on the fullest core are compared by their
+    estimated cycles. Every core holds every map that it reads, and the input map twice.
 
     Parameters
     ----------
@@ -73,16 +75,27 @@ def compile(
     steps = check_steps(steps)
     if device is not None:
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
-    plans = make_plans(network, config, steps, _COMPARED)
-    found = list(violations(network, config, steps, plans[0]))
-    if found:
-        raise DoesNotFit(describe(found, network, config, steps))
+    plans: list[tuple[str, Plan]] = []
+    refusals: list[str] = []
+    for frames in frame_ways(network):
+        computed = computed_network(network, frames)
+        found = make_plans(computed, config, steps, _COMPARED)
+        against = list(violations(computed, config, steps, found[0]))
+        if not against:
+            plans += [(frames, plan) for plan in found]
+        elif not refusals:
+            refusals.append(describe(against, computed, config, steps))
+        else:
+            texts = "; ".join(violation.text for violation in against)
+            refusals.append(f"nor do its frames fit as lines of single bits: {texts}")
+    if not plans:
+        raise DoesNotFit("; ".join(refusals))
     # The load counts neurons; which plan is the fastest also depends on events and on the bus.
-    plan = plans[0]
+    frames, plan = plans[0]
     if len(plans) > 1:
-        plan = min(plans, key=lambda plan: typical_cycles(plan, TYPICAL_ACTIVITY))
+        frames, plan = min(plans, key=lambda each: typical_cycles(each[1], TYPICAL_ACTIVITY))
     return Program(
-        network, config, steps, plan.partitions,
+        network, config, steps, plan.partitions, frames=frames,
         images=tuple(core_image(plan, core) for core in range(config.cores)),
         registers=_registers(plan),
         needed=plan.needed,
@@ -97,14 +110,17 @@ def _registers(plan: Plan) -> dict[Register, int]:
         source = plan.network.input
         # Spike words have a bit for each step of a window; with a recurrent layer, that is one
         # step.
-        bits = source.bits if source.kind == "pixels" else plan.window
+        bits = plan.window if source.kind == "spikes" else source.bits
         registers[Register.INPUT_HALF] = int(bits <= plan.config.window // 2)
     return registers
 
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
     """A program without memory contents. It is refused only if widths are too small."""
-    found = list(width_violations(network, config, steps))
+    ways = {frames: computed_network(network, frames) for frames in frame_ways(network)}
+    checks = {way: list(width_violations(each, config, steps)) for way, each in ways.items()}
+    frames = min(checks, key=lambda way: len(checks[way]) > 0)
+    found, computed = checks[frames], ways[frames]
     if found:
         sums = any(each.scale for each in found)
         raise DoesNotFit(
@@ -112,13 +128,14 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
             + (f"{COARSER}; " if sums else "")
             + "an array of other widths may: array=stablespike.ArrayConfig(...))"
         )
-    layers = zip(network.layers, network.input_shapes, strict=True)
+    layers = zip(computed.layers, computed.input_shapes, strict=True)
     best = tuple(
         partitionings(
-            layer, shape, config.cores, layer_groups(layer, group_size(network, config, i)).count
+            layer, shape, config.cores, layer_groups(layer, group_size(computed, config, i)).count
         )[0]
         for i, (layer, shape) in enumerate(layers)
     )
     return Program(
-        network, config, steps, best, images=(), registers={}, needed={}, device=device
+        network, config, steps, best, images=(), registers={}, needed={}, frames=frames,
+        device=device,
     )

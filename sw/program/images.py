@@ -37,7 +37,7 @@ def core_image(plan: Plan, core: int) -> dict[Space, Image]:
     core : int
         Number of the core.
     """
-    network, config = plan.network, plan.config
+    network, config = plan.computed, plan.config
     layout = task_layout(config)
     weights, biases, thresholds = [], [], []
     for i, (layer, partitioning) in enumerate(
@@ -107,7 +107,7 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
 def _weight_rows(plan: Plan, index: int, tile: Tile) -> Integers:
     """(rows, lanes) weights of a tile, group after group. A group has a row for every word of the
     recurrent map, if the layer reads one, then a row for every word of its kernel."""
-    network, config, lanes = plan.network, plan.config, plan.config.lanes
+    network, config, lanes = plan.computed, plan.config, plan.config.lanes
     matrix = _kernel(network, index, plan.maps.read[index], lanes)
     map_, recurrent = plan.maps.recurrent[index], network.layers[index].recurrent
     if map_ is not None and recurrent is not None:

@@ -31,6 +31,8 @@ class Program(Mapping):
         Steps of a sample.
     partitions : tuple of Partitioning
         Per layer, how it is partitioned over the cores.
+    frames : str
+        How frames are computed, one of ``mapping.frames.FRAMES``.
     device : str or None
         ``"golden:"`` if that is the only device it runs on; None for every device.
     images : tuple of dict

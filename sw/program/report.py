@@ -36,6 +36,11 @@ def report_text(
             f"lanes, window {mapping.window}: {mapping.steps} steps in {mapping.windows} window(s)"
         ),
     ]
+    if mapping.planes:
+        lines.append(
+            f"frames as lines of single bits: {len(mapping.planes)} for each value, of bits "
+            f"{' '.join(map(str, mapping.planes))}"
+        )
     if needed:
         lines += ["", f"{'memory of a core':<18}{'needed':>10}{'there':>10}"]
         lines += [

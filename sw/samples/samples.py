@@ -45,20 +45,20 @@ def check_samples(
     network : Network
         The network.
     samples : array_like
-        Zeros and ones for a ``SpikeInput``, of the shape ``(batch, steps, *shape)``, or
-        ``(steps, batch, *shape)`` with a ``time_axis`` of 0; for a ``PixelInput`` pixels of the
-        shape ``(batch, *shape)``. A list, array or tensor of bools, integers, or floats that are
-        whole numbers.
+        Zeros and ones for a ``SpikeInput``, or values for a ``FrameInput``, of the shape ``(batch,
+        steps, *shape)``, or ``(steps, batch, *shape)`` with a ``time_axis`` of 0; for a
+        ``PixelInput`` pixels of the shape ``(batch, *shape)``. A list, array or tensor of bools,
+        integers, or floats that are whole numbers.
     steps : int or None
-        Steps of a sample; needed for pixels, and checked against the spikes if it is given.
+        Steps of a sample; needed for pixels, and checked against other samples if it is given.
     time_axis : int
         0 or 1, the axis of the steps.
 
     Returns
     -------
     flat : array
-        (batch, steps, inputs) spikes or (batch, inputs) pixels in the dtype of the samples; a view
-        where possible.
+        (batch, steps, inputs) spikes or frames, or (batch, inputs) pixels, in the dtype of the
+        samples; a view where possible.
     steps : int
         Steps of a sample.
 
@@ -77,7 +77,12 @@ def check_samples(
     if array.ndim != len(names) + len(shape) or array.shape[len(names) :] != shape:
         wanted = ", ".join([*names, *map(str, shape)])
         images = not pixels and array.shape[1:] == shape
-        hint = f"; {_pixels_instead(network)}" if images else ""
+        hint = f"; {_values_instead(network)}" if images else ""
+        if pixels and array.shape[2:] == shape:
+            hint = (
+                "; for pixels that change from step to step make the network with "
+                f"input=stablespike.FrameInput({shape}, bits={network.input.bits})"
+            )
         raise ValueError(f"samples must be ({wanted}), not {array.shape}{hint}")
     if not pixels:
         array = array if time_axis == 1 else np.swapaxes(array, 0, 1)
@@ -98,12 +103,15 @@ def _allowed(block: npt.NDArray[Any], high: int) -> bool:
     return integers and bool(block.min() >= 0 and block.max() <= high)
 
 
-def _pixels_instead(network: Network) -> str:
-    """What to do with samples that are images, for a network whose input is spikes."""
+def _values_instead(network: Network) -> str:
+    """What to do with samples of other values than 0 and 1, for a network whose input is spikes."""
+    if network.input.kind == "frames":
+        return "frames have an axis of steps behind that of the batch"
     return (
         "the network's input is spikes, 0 or 1 in every step; for images and other values make it "
         f"with input=stablespike.PixelInput({network.input.shape}, bits=4), and an importer also "
-        "with input_scale= and steps="
+        "with input_scale= and steps=; for values that change from step to step "
+        f"input=stablespike.FrameInput({network.input.shape}, bits=4)"
     )
 
 
@@ -120,9 +128,12 @@ def _check_values(array: npt.NDArray[Any], network: Network) -> None:
     if array.dtype.kind == "f":
         good &= np.floor(array) == array
     index = tuple(int(i) for i in np.argwhere(~good)[0])
-    hint = _pixels_instead(network)
-    if network.input.kind == "pixels":
-        hint = f"a value x from 0 to 1 is the pixel round({high} * x)"
+    hint, zero = _values_instead(network), network.input.zero
+    if network.input.kind != "spikes":
+        name = "pixel" if network.input.kind == "pixels" else "value"
+        hint = f"a value x from 0 to 1 is the {name} round({high} * x)"
+        if zero:
+            hint = f"the network's zero is {zero}: a signed value x is the {name} x + {zero}"
     raise ValueError(
         f"samples must be whole numbers from 0 to {high}, not {array[index]} (at {list(index)}): "
         f"{hint}"

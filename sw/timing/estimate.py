@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..mapping.frames import bit_lines
 from ..mapping.mapping import Mapping
+from ..samples.words import pack_steps
 from .estimate_convolution import estimate_convolution
 from .estimate_dense import estimate_dense
 
@@ -67,7 +69,9 @@ def typical_cycles(mapping: Mapping, activity: float) -> int:
     mapping : Mapping
         A network on an array, for instance a program.
     activity : float
-        The share of inputs, from 0 to 1.
+        The share of inputs, from 0 to 1; of frames, the share of values that are not 0. With
+        frames, the share of the other layers is that of a window of the array, even if theirs have
+        one step.
 
     Raises
     ------
@@ -77,14 +81,36 @@ def typical_cycles(mapping: Mapping, activity: float) -> int:
     windows = min(mapping.windows, _TYPICAL_WINDOWS)
     rng = np.random.default_rng(0)
     words = []
-    for size in mapping.network.input_sizes:
-        active = np.arange(size) < round(activity * size)
-        words.append(np.array([[rng.permutation(active) for _ in range(windows)]]))
+    if mapping.network.input.kind == "frames":
+        words = _frame_words(mapping, activity, windows, rng)
+    else:
+        for size in mapping.computed.input_sizes:
+            active = np.arange(size) < round(activity * size)
+            words.append(np.array([[rng.permutation(active) for _ in range(windows)]]))
     if windows == mapping.windows:
         return int(estimate(mapping, words)[0])
     half, computed = (
-        int(estimate(replace(mapping, steps=n * mapping.config.window), words)[0])
+        int(estimate(replace(mapping, steps=n * mapping.window), words)[0])
         for n in (windows // 2, windows)
     )
     mean = (computed - half) / (windows - windows // 2)
     return computed + round(mean * (mapping.windows - windows))
+
+
+def _frame_words(
+    mapping: Mapping, activity: float, windows: int, rng: np.random.Generator
+) -> list[npt.NDArray[Any]]:
+    """Per layer (1, windows, inputs) words of frames whose values, and of layers whose spikes, are
+    random and independent, so that different ways to compute frames can be compared."""
+    network, steps = mapping.network, windows * mapping.window
+    inputs = rng.integers(1, 1 << network.input.bits, (1, steps, *network.input.shape))
+    inputs = (inputs * (rng.random(inputs.shape) < activity)).astype(np.uint16)
+    if mapping.planes:
+        lines = bit_lines(inputs, mapping.planes).reshape(1, steps, -1)
+        words: list[npt.NDArray[Any]] = [pack_steps(lines, mapping.window)]
+    else:
+        words = [inputs.reshape(1, steps, -1)]
+    per_step = 1 - (1 - activity) ** (1 / mapping.config.window)
+    for size in mapping.computed.input_sizes[1:]:
+        words.append(pack_steps(rng.random((1, steps, size)) < per_step, mapping.window))
+    return words

@@ -67,7 +67,7 @@ def layer_runs(mapping: Mapping, index: int) -> list[Runs]:
 
 def _task_runs(mapping: Mapping, index: int, parts: Sequence[Tile | None]) -> Runs:
     """The runs of a task of the cores; None for a core that does not have it."""
-    network, config, maps = mapping.network, mapping.config, Maps(mapping.network, mapping.config)
+    network, config, maps = mapping.computed, mapping.config, Maps(mapping.computed, mapping.config)
     layer, shape = network.layers[index], network.input_shapes[index]
     positions, groups = mapping.grid(index), mapping.groups[index]
     flags = _flag_rows(layer, shape, maps.read[index], config.lanes)
@@ -132,7 +132,7 @@ class _Model:
         self, mapping: Mapping, words: Sequence[npt.NDArray[Any]], counters: bool
     ) -> None:
         self.mapping, self.counters = mapping, counters
-        network = mapping.network
+        network = mapping.computed
         self.windows = len(words[0]) * mapping.windows
         self.runs, self.events = [], []
         for i, layer in enumerate(network.layers):
@@ -146,7 +146,7 @@ class _Model:
     def _recurrent_events(self, words: Sequence[npt.NDArray[Any]], index: int) -> Integers:
         """(windows, 1) spikes of a recurrent layer in the window before, where the layer behind
         reads them; else none."""
-        network, count = self.mapping.network, self.mapping.windows
+        network, count = self.mapping.computed, self.mapping.windows
         if index + 1 == len(network.layers) or network.layers[index].emit == "skeleton":
             return np.zeros((self.windows, 1), dtype=np.int64)
         fired = np.count_nonzero(words[index + 1][:, :count], axis=2)
@@ -173,7 +173,7 @@ class _Model:
         steps = np.minimum(mapping.window, mapping.steps - number * mapping.window)
         cores = Cores(config, steps, number == mapping.windows - 1, lag)
         ready = np.zeros(self.windows, dtype=np.int64)
-        last = len(mapping.network.layers) - 1
+        last = len(mapping.computed.layers) - 1
         for tag, (i, kind) in mapping.layer_tags.items():
             sent = np.zeros_like(ready)
             for n, runs in enumerate(self.runs[i]):
@@ -194,7 +194,7 @@ class _Model:
 
     def _output(self, tag: int, index: int, kind: str, number: int) -> Output:
         """The output of the cores in the task of that number of a run of a layer."""
-        network, config = self.mapping.network, self.mapping.config
+        network, config = self.mapping.computed, self.mapping.config
         kinds = len(self.mapping.sent_kinds(index))
         last = index == len(network.layers) - 1
         words, membrane = last and network.readout != "membrane", network.readout == "membrane"

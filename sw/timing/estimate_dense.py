@@ -129,7 +129,7 @@ class _Model:
     def __init__(self, mapping: Mapping, counters: bool) -> None:
         self.mapping, self.config = mapping, mapping.config
         self.tags = mapping.layer_tags
-        self.read = Maps(mapping.network, mapping.config).read
+        self.read = Maps(mapping.computed, mapping.config).read
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.looked = 0  # when it is free for a packet, and the core it examines
@@ -139,7 +139,7 @@ class _Model:
         self.row_sent = (self.config.row_beats - 1) * timing.beat_interval(self.config)
         # Cycles to the merger, through a register; the way back takes as many.
         self.to_merger = int(self.config.pipelined and several)
-        self.last = len(mapping.network.layers) - 1
+        self.last = len(mapping.computed.layers) - 1
         self.scan_read = timing.scan_task_cycles(self.config)
         self.neuron_read = timing.neuron_task_cycles(self.config)
         self.found_to_issued = timing.found_to_issued(self.config)
@@ -147,7 +147,7 @@ class _Model:
 
     def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
         """Run a window; returns the time that its END reports."""
-        network, config = self.mapping.network, self.config
+        network, config = self.mapping.computed, self.config
         if config.cores > 1:  # the first task waits until all cores have come to it
             start = max(max(core.issuer, core.finder) for core in self.cores)
             for core in self.cores:
@@ -296,14 +296,14 @@ class _Model:
         """Cycles from a swap until the last neuron of the group has left."""
         passes = -(-task.steps // self.config.neuron_steps)
         # A row that is sent or reported is aligned.
-        aligned = task.sends > 0 or self.mapping.network.readout != "membrane"
+        aligned = task.sends > 0 or self.mapping.computed.readout != "membrane"
         return timing.swap_to_start(self.config) + timing.drain_cycles(
             self.config, neurons, passes, aligned=aligned
         )
 
     def _output_cycles(self, run: int) -> int:
         """Cycles of the output for a group, without its reports and the further beats of a row."""
-        network = self.mapping.network
+        network = self.mapping.computed
         layer, _ = self.tags[run]
         emit, inner = network.layers[layer].emit, layer < self.last
         words = not inner and network.readout != "membrane"
@@ -320,7 +320,7 @@ class _Model:
     ) -> list[_Packet]:
         """The packets after a group, which may end its task, and that the core's part of the layer;
         a core that computes nothing has a group without neurons."""
-        network, config = self.mapping.network, self.config
+        network, config = self.mapping.computed, self.config
         packets = []
         if neurons and task.run >= self.last:
             if network.readout != "membrane":

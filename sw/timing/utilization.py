@@ -31,7 +31,7 @@ def neuron_bound(mapping: Mapping) -> npt.NDArray[np.int64]:
         Cycles of a sample in which the neuron unit of the fullest core is busy. A run on the
         skeleton is not counted.
     """
-    network, config = mapping.network, mapping.config
+    network, config = mapping.computed, mapping.config
     full, rest = divmod(mapping.steps, mapping.window)
     passes = full * -(-mapping.window // config.neuron_steps) + -(-rest // config.neuron_steps)
     fullest = []

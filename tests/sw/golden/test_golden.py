@@ -10,7 +10,7 @@ import stablespike as ss
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_networks import random_maps, random_network, random_samples
+from random_networks import random_maps, random_network, random_samples, with_frames
 from stablespike.golden.golden import Golden
 from stablespike.golden.layer import GoldenLayer, GoldenState, exact_dtype
 from stablespike.samples.samples import check_samples
@@ -93,6 +93,25 @@ def test_every_bit_of_maps_equals_the_reference(
         pixel_bits=16,
     )
     compare(network, random_samples(rng, network, 2, steps), steps, window, state_bits)
+
+
+@settings(max_examples=100)
+@given(
+    seed=seeds, maps=st.booleans(), bits=st.integers(1, 16),
+    window=st.sampled_from([1, 2, 4, 8, 16]), steps=st.integers(1, 12),
+)
+def test_every_bit_of_frames_equals_the_reference(seed, maps, bits, window, steps):
+    rng = np.random.default_rng(seed)
+    network = with_frames(rng, (random_maps if maps else random_network)(rng), bits)
+    compare(network, random_samples(rng, network, 2, steps), steps, window, 16)
+
+
+def test_pixels_have_a_zero_too():
+    layer = ss.Dense([[3, -2]], [4], neuron=ss.Neuron(threshold=500), recurrent=[[1]])
+    network = ss.Network(ss.PixelInput((2,), 4, zero=7), [layer], "membrane")
+    result = compare(network, np.array([[0, 9], [7, 7]]), 3, 4, 16)
+    # 16 * (3 * (0 - 7) - 2 * (9 - 7)) + 4 in each step, and nothing but the bias
+    assert result.readout.tolist() == [[-396 * 3], [12]]
 
 
 @settings(max_examples=60)

@@ -95,7 +95,7 @@ def test_dense_refuses(settings, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"input": (3,)}, TypeError, "input ... SpikeInput or a PixelInput ... (3,)"),
+        ({"input": (3,)}, TypeError, "input ... SpikeInput ... FrameInput, not (3,)"),
         ({"layers": []}, TypeError, "layers ... at least one layer ... []"),
         ({"layers": dense(2, 3)}, TypeError, "layers ... at least one layer"),
         ({"layers": [None]}, TypeError, "layers[0] ... Dense or a Conv2d ... None"),

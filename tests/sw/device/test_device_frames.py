@@ -1,0 +1,103 @@
+"""Frames on devices: samples of values, step by step or as lines, give the same integers."""
+
+import numpy as np
+import pytest
+import stablespike as ss
+from refusals import refuses
+
+STEPS, BANDS = 9, 12
+ARRAYS = {
+    "steps": ss.ArrayConfig(spike_rows=8),  # no room for many lines of 4-bit weights
+    "lines": ss.ArrayConfig(lanes=8, window=8, weight_bits=8, acc_bits=20),
+}
+
+
+def network_of(bits=4, zero=0, kind=ss.FrameInput):
+    rng = np.random.default_rng(5)
+    layers = [
+        ss.Dense(rng.integers(-8, 8, (16, BANDS)), neuron=ss.Neuron((3, None), 600)),
+        ss.Dense(rng.integers(-8, 8, (10, 16)), neuron=ss.Neuron((3, None), 100)),
+    ]
+    return ss.Network(kind((BANDS,), bits, zero), layers)
+
+
+def frames_of(seed, bits=4):
+    return np.random.default_rng(seed).integers(0, 1 << bits, (3, STEPS, BANDS))
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+@pytest.mark.parametrize("zero", [0, 6])
+def test_a_run_is_a_stream_of_pixels(way, zero):
+    program = ss.compile(network_of(zero=zero), ARRAYS[way], steps=STEPS)
+    assert program.frames == way
+    words, wanted = frames_of(1), []
+    with ss.open_device("golden:") as device:
+        device.load(ss.compile(network_of(zero=zero, kind=ss.PixelInput), "icebreaker", steps=1))
+        for word in words:
+            with device.stream() as stream:
+                for frame in word:
+                    stream.send(frame, steps=1)
+                wanted.append(sum(result.readout[0] for result in stream.results()))
+        device.load(program)
+        result = device.run(words)
+        swapped = device.run(np.swapaxes(words, 0, 1), time_axis=0)
+    assert (result.readout == wanted).all()
+    assert result.readout.any()
+    assert (swapped.readout == wanted).all()
+
+
+def test_ways_count_their_own_events():
+    words = frames_of(2)
+    events = {}
+    for way, array in ARRAYS.items():
+        with ss.open_device("golden:") as device:
+            device.load(ss.compile(network_of(), array, steps=STEPS))
+            events[way] = device.run(words).layer_counters["events"][:, 0]
+    assert (events["steps"] == np.count_nonzero(words, axis=(1, 2))).all()
+    bits = words[..., None] >> np.arange(4) & 1
+    windows = [bits[:, at : at + 8].any(axis=1) for at in (0, 8)]
+    assert (events["lines"] == sum(np.count_nonzero(each, axis=(1, 2)) for each in windows)).all()
+
+
+def test_a_program_on_disk(tmp_path):
+    program = ss.compile(network_of(zero=3), ARRAYS["lines"], steps=STEPS)
+    ss.save_program(program, tmp_path / "p")
+    ss.save(program.network, tmp_path / "n")
+    loaded = ss.load_program(tmp_path / "p")
+    assert loaded.network == program.network == ss.load(tmp_path / "n")
+    assert (loaded.network.input, loaded.frames) == (ss.FrameInput((BANDS,), 4, 3), "lines")
+    assert "lines" in program.report()
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "message"),
+    [
+        (np.zeros((2, BANDS)), ValueError, "(batch, steps, 12) ... (2, 12)"),
+        (np.zeros((2, 5, BANDS)), ValueError, "9 steps, not 5"),
+        (np.full((1, STEPS, BANDS), 16), ValueError, "0 to 15, not 16 ... round(15 * x)"),
+        (np.full((1, STEPS, BANDS), -1), ValueError, "0 to 15, not -1"),
+        (np.full((1, STEPS, BANDS), 0.5), ValueError, "0 to 15, not 0.5"),
+        (np.full((1, STEPS, BANDS), np.nan), ValueError, "0 to 15, not nan"),
+    ],
+)
+def test_samples_that_are_no_frames(samples, error, message):
+    with ss.open_device("golden:") as device:
+        device.load(ss.compile(network_of(), "icebreaker", steps=STEPS))
+        with refuses(error, message):
+            device.run(samples)
+
+
+def test_messages_name_frames_where_they_help():
+    with ss.open_device("golden:") as device:
+        device.load(ss.compile(network_of(zero=5), "icebreaker", steps=STEPS))
+        with refuses(ValueError, "not -3 ... zero is 5: a signed value x is the value x + 5"):
+            device.run(np.full((1, STEPS, BANDS), -3))
+        device.load(ss.compile(network_of(kind=ss.PixelInput), "icebreaker", steps=STEPS))
+        with refuses(ValueError, "(batch, 12) ... change from step to step ... FrameInput((12,)"):
+            device.run(frames_of(1))
+
+
+def test_what_fits_no_way_is_refused_with_both():
+    array = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=16)
+    with refuses(ss.DoesNotFit, "frames of 6 bits, the window takes 4 ... as lines of single bits"):
+        ss.compile(network_of(bits=6), array, steps=STEPS)
