@@ -16,30 +16,35 @@ from ...harness.streams import Bench, Monitor, pack, start, unpack
 def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict[str, int]:
     wait = random.choice([0, 0, random.randint(1, 6)])
     rows = random.randint(1, 6)
+    last_plane = random.choice([0, random.randint(1, 7)]) if config.planes > 1 else 0
     return {
         "external": random.getrandbits(1), "ordered": random.getrandbits(1),
         "sync": int(random.random() < 0.3), "last": int(last),
-        "source": random.randint(0, config.spike_rows // 2 - rows), "rows": rows,
+        "source": random.randint(0, config.spike_rows // 2 - rows * (last_plane + 1)), "rows": rows,
         "groups": random.choice([0, 1, 1, 2, 5]),
         "weights": random.randint(0, config.weight_rows // config.lanes // 2),
-        "wait": wait, **fixed,
+        "wait": wait,
+        **({"last_plane": last_plane} if config.planes > 1 else {}),
+        **fixed,
     }
 
 
 def _ranges(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
     """The ranges that the scanner must get for a task."""
-    count = max(1, task["groups"])
+    count, last = max(1, task["groups"]), task.get("last_plane", 0)
+    first = task["source"] + (base if task["external"] else 0)
     return [
         {
-            "row": task["source"] + (base if task["external"] else 0), "rows": task["rows"],
+            "row": first + plane * task["rows"], "rows": task["rows"],
             "weight": task["weights"] + group * task["rows"],
+            **({"place": min(plane, config.planes - 1)} if config.planes > 1 else {}),
             "mark": {
-                "group": 1, "task": int(group == count - 1),
-                "window": int(group == count - 1 and task["last"]),
+                "group": int(plane == last), "task": int(plane == last and group == count - 1),
+                "window": int(plane == last and group == count - 1 and task["last"]),
                 "empty": int(task["groups"] == 0),
             },
         }
-        for group in range(count)
+        for group in range(count) for plane in range(last + 1)
     ]
 
 
@@ -80,7 +85,8 @@ class Surroundings:
         bench, random = self.bench, self.bench.random
         if self.loading == 0:
             self.loaded, self.synced = True, False
-            self.left = max(1, self.tasks[self.current]["groups"])
+            task = self.tasks[self.current]
+            self.left = max(1, task["groups"]) * (task.get("last_plane", 0) + 1)
         moves = self.walk is not None and self.walk[1] < self.available and (
             self.hurry or random.random() < 0.7
         )
@@ -194,7 +200,8 @@ async def loses_as_many_cycles_between_tasks_as_documented(dut):
     bench = await start(dut)
     gaps = set()
     for _ in range(20):
-        around = await _list(bench, config, hurry=True, wait=0, sync=0, groups=1)
+        single = {"last_plane": 0} if config.planes > 1 else {}
+        around = await _list(bench, config, hurry=True, wait=0, sync=0, groups=1, **single)
         gaps |= {
             after - read for read, after in zip(around.reads, around.transfers[1:], strict=False)
             if around.transfers.index(after) % len(around.tasks)

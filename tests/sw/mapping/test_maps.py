@@ -53,8 +53,8 @@ def test_the_input_is_packed_for_a_convolution_and_as_it_comes_for_a_dense_layer
     flat = ss.Network(ss.SpikeInput(shape), [ss.Dense(np.ones((2, 60)), neuron=NEURON)])
     values = np.arange(60)
     moved = np.moveaxis(values.reshape(shape), 0, 2).reshape(-1)
-    assert (input_map(maps).spread(values) == moved).all()
-    assert (input_map(flat).spread(values) == values).all()
+    assert (input_map(maps, 8).spread(values) == moved).all()
+    assert (input_map(flat, 8).spread(values) == values).all()
 
 
 def test_channels_on_pairs_of_lanes_are_on_the_second_ones() -> None:
