@@ -38,7 +38,7 @@ def estimate_dense(
         As for ``estimate``.
     """
     model = _Model(mapping, counters)
-    window = mapping.config.window
+    window = mapping.window
     ends = [0]
     for sample in range(len(words[0])):
         for w in range(mapping.windows):

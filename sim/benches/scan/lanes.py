@@ -59,7 +59,7 @@ async def accumulates_while_the_shadow_empties(dut):
         moving = swap or (bool(shadow) and since < config.chain)
         add = not moving and random.random() < 0.9
         # Place values change less often than events come.
-        if random.random() < 0.2:
+        if config.planes > 1 and random.random() < 0.2:
             place = random.randrange(config.planes) if random.random() < 0.5 else 0
         word = random.getrandbits(config.window)
         weights = []
