@@ -4,8 +4,9 @@
 
 The networks are 24-40-20 with random weights on a grid of 1/8, a leak of 1/2 where there is one,
 and 4 steps, so that nothing is rounded; they run on the golden model. The samples are random spikes
-with a rate of 0.4. The module is called as it is, with all steps at once where it takes them. What
-is refused is imported with ``approximate=True``, if that takes it. Each framework has an
+with a rate of 0.4; for what is not refused, also random frames of 4 bits, of which 8 stands for 0,
+times 1/8. The module is called as it is, with all steps at once where it takes them. What is
+refused is imported with ``approximate=True``, if that takes it. Each framework has an
 environment of its own; the rows of others in --out stay.
 """
 
@@ -27,6 +28,7 @@ import torch
 SIZES = (24, 40, 20)
 SAMPLES, STEPS, SEEDS = 270, 4, 5
 HALF = 1 / math.log(2)  # the time constant of a decay of 1/2, in steps
+FRAMES, FRAME_SCALE = ss.FrameInput(SIZES[:1], bits=4, zero=8), 1 / 8
 
 Make = Callable[[int, torch.Generator], Any]
 
@@ -35,6 +37,12 @@ def samples(seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return (batch, steps, inputs) random spikes."""
     rng = np.random.default_rng(seed)
     return (rng.random((SAMPLES, STEPS, SIZES[0])) < 0.4).astype(np.int64)
+
+
+def frames(seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return (batch, steps, inputs) random frames."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 1 << FRAMES.bits, (SAMPLES, STEPS, SIZES[0]))
 
 
 def eighths(generator: torch.Generator, *shape: int) -> torch.Tensor:
@@ -261,12 +269,33 @@ def measured(framework: Any, make: Make) -> dict[str, Any]:
                 return {"refused": str(refusal)}
         row["exact"] &= network.fidelity.exact
         unseen = samples(1000 + seed)
-        source = framework.run(module, torch.from_numpy(unseen).float())
-        ours = ss.Golden(network).run(unseen, trace=True).spikes
-        for mine, theirs in zip(ours, source, strict=True):
-            row["different"] += int((mine != (theirs.numpy() > 0)).sum())
-            row["compared"] += mine.size
+        add_differences(row, framework, module, network, unseen, unseen)
+        if "refused" in row:
+            continue
+        # With the scale of the frames, weights between the neurons of a layer take 7 bits.
+        network = framework.convert(
+            module, SIZES[:1], input=FRAMES, input_scale=FRAME_SCALE, weight_bits=8
+        )
+        found = row.setdefault("frames", {"exact": True, "different": 0, "compared": 0})
+        found["exact"] &= network.fidelity.exact
+        unseen = frames(1000 + seed)
+        given = (unseen - FRAMES.zero) * FRAME_SCALE
+        add_differences(found, framework, module, network, unseen, given)
     return row
+
+
+def add_differences(
+    row: dict[str, Any], framework: Any, module: Any, network: ss.Network, unseen: Any, given: Any
+) -> None:
+    """Count the neuron-steps in which a network and the module differ.
+
+    ``unseen`` are the samples of the network, and ``given`` what the module receives for them.
+    """
+    source = framework.run(module, torch.from_numpy(given).float())
+    ours = ss.Golden(network).run(unseen, trace=True).spikes
+    for mine, theirs in zip(ours, source, strict=True):
+        row["different"] += int((mine != (theirs.numpy() > 0)).sum())
+        row["compared"] += mine.size
 
 
 def main() -> None:
@@ -279,6 +308,8 @@ def main() -> None:
     for name, make in framework.rows.items():
         rows[name] = row = measured(framework, make)
         counts = "" if "compared" not in row else f"{row['different']} of {row['compared']} differ"
+        if "frames" in row:
+            counts += f", of frames {row['frames']['different']} of {row['frames']['compared']}"
         print(f"{name:<42} {counts} {row.get('refused', '')}".rstrip())
     if given.out:
         path = Path(given.out)

@@ -15,8 +15,8 @@ from .array import ArrayConfig
 from .layout import Field, Layout, bits_for, pack_words
 
 __all__ = [
-    "KERNEL_HIGH", "PLACE_BITS", "PLANE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS", "Reset",
-    "TaskLayout", "task_layout",
+    "KERNEL_HIGH", "PLACE_BITS", "PLANE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS",
+    "Reset", "TaskLayout", "task_layout",
 ]
 
 TASK_WORD_BITS = 32

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from .device.open import open_device
     from .device.result import Result
     from .device.stream import Stream
+    from .encoders import (
+        DeltaEncoder,
+        LatencyEncoder,
+        PopulationEncoder,
+        QuantizeEncoder,
+        RateEncoder,
+        ThermometerEncoder,
+    )
     from .golden.counters import consistency
     from .golden.golden import Golden
     from .importers.frameworks.norse import from_norse
@@ -61,13 +69,15 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "ArrayConfig", "Conv2d", "Dense", "Device", "DeviceError", "DeviceMismatch", "DeviceNotFound",
-    "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError", "FrameInput",
-    "Golden", "Leak", "LinkError", "MaxPool2d", "Network", "Neuron", "NotExpressible", "PixelInput",
-    "Program", "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d", "TimingError",
-    "ToolError", "bin_events", "compile", "consistency", "fit_events", "from_nir", "from_norse",
-    "from_rockpool", "from_sinabs", "from_snntorch", "from_spikingjelly", "load", "load_program",
-    "open_device", "preset", "read_events", "save", "save_program", "to_nir",
+    "ArrayConfig", "Conv2d", "DeltaEncoder", "Dense", "Device", "DeviceError", "DeviceMismatch",
+    "DeviceNotFound", "DeviceTimeout", "DoesNotFit", "Fidelity", "FidelityWarning", "FileError",
+    "FrameInput", "Golden", "LatencyEncoder", "Leak", "LinkError", "MaxPool2d", "Network", "Neuron",
+    "NotExpressible", "PixelInput", "PopulationEncoder", "Program", "QuantizeEncoder",
+    "RateEncoder", "Result", "SpikeInput", "StableSpikeError", "Stream", "SumPool2d",
+    "ThermometerEncoder", "TimingError", "ToolError", "bin_events", "compile", "consistency",
+    "fit_events", "from_nir", "from_norse", "from_rockpool", "from_sinabs", "from_snntorch",
+    "from_spikingjelly", "load", "load_program", "open_device", "preset", "read_events", "save",
+    "save_program", "to_nir",
 ]
 
 _MODULES = {
@@ -77,6 +87,10 @@ _MODULES = {
     ".device.open": ("open_device",),
     ".device.result": ("Result",),
     ".device.stream": ("Stream",),
+    ".encoders": (
+        "DeltaEncoder", "LatencyEncoder", "PopulationEncoder", "QuantizeEncoder", "RateEncoder",
+        "ThermometerEncoder",
+    ),
     ".support.errors": (
         "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
         "FidelityWarning", "FileError", "LinkError", "NotExpressible", "StableSpikeError",

@@ -116,7 +116,7 @@ def test_recordings(tmp_path, monkeypatch):
     )
     Path("hand.aedat4").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
     names: dict[str, object] = {}
-    (code,) = blocks("recordings.md", "python")
+    code, counts, importing = blocks("recordings.md", "python")
     exec(compile(code, "recordings.md", "exec"), names)
     assert names["events"]["x"].max() == 31
     assert names["result"].counters["spikes"].sum() > 0
@@ -127,6 +127,58 @@ def test_recordings(tmp_path, monkeypatch):
     assert main(arguments) == 0
     with np.load("result.npz") as found:
         np.testing.assert_array_equal(found["readout"], names["result"].readout)
+    exec(compile(counts, "recordings.md, counts", "exec"), names)
+    assert names["frames"].sum() == 6000
+    with ss.open_device("golden:") as device:
+        device.load(names["program"])
+        found = device.run(names["frames"]).readout
+    np.testing.assert_array_equal(found, names["result"].readout)
+    pytest.importorskip("snntorch")
+    Path("model.py").write_text(
+        MODEL.replace("torch.nn.Linear(64,", "torch.nn.Flatten(), torch.nn.Linear(2048,")
+        .replace("beta=0.5", "beta=0.5, threshold=0.01")
+    )
+    parts = [events[at : at + 300] for at in range(0, 6000, 300)]
+    names["recordings"] = [ss.fit_events(part, downscale=4) for part in parts]
+    names["labels"] = np.arange(20) % 4
+    scope: dict[str, object] = {}
+    exec(Path("model.py").read_text(), scope)
+    names["module"] = scope["build"]()
+    exec(compile(importing, "recordings.md, importers", "exec"), names)
+    assert "of 20 calibration samples" in names["network"].fidelity.samples
+    np.savez("hands.npz", *parts, labels=names["labels"])
+    command = blocks("recordings.md", "sh")[1].replace("\\\n", " ")
+    assert main(shlex.split(command)[1:]) == 0
+    fidelity = ss.load("net.safetensors").fidelity
+    assert "of 20 calibration samples" in fidelity.samples
+    assert fidelity.accuracy is not None
+
+
+def test_encoders(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    code = blocks("encoders.md", "python")
+    for number, part in enumerate(code):
+        exec(compile(part, f"encoders.md, block {number}", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line for part in code for line in part.splitlines() if line.startswith("print(")]
+    assert len(lines) == len(printed)
+    for line, given in zip(lines, printed, strict=True):
+        said = re.split(r" {2,}# ", line)[1].partition(":")[0]
+        assert given == said or re.match("close to|lines", said), line
+    assert printed[-1] == "[0 1 1 1 0 0 0 0] [0 8 1 4 0 0 0 0]"
+    assert abs(names["random"].encode(names["image"], 1000)[0].mean(0) - names["image"]).max() < 0.1
+    result, same = names["result"], names["same"]
+    assert result.counters["spikes"].sum() > 0
+    np.testing.assert_array_equal(result.readout, same.readout)
+    assert (names["network"].encoder.threshold, names["plain"].encoder) == (0.1, None)
+    np.save("signal.npy", names["signal"])
+    for command in blocks("encoders.md", "sh")[0].strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "stablespike"
+        assert main(arguments) == 0
+    with np.load("result.npz") as found:
+        np.testing.assert_array_equal(found["readout"], result.readout)
 
 
 def test_training(tmp_path, monkeypatch, capsys):

@@ -29,6 +29,7 @@ MANY_PARAMETERS = {
     # Users call these with keywords.
     "device/device.py:Device.run",
     "importers/nir/importer.py:from_nir",
+    "samples/events.py:bin_events",
     "network/convolution.py:Conv2d.__init__",
     "train/entry.py:train",
     # The parameters of a verb are its options.

@@ -60,8 +60,8 @@ def range_layout(config: ArrayConfig) -> data.StructLayout:
 
     With convolution, a range goes from lane ``head`` of the first row to lane ``tail`` of the last
     one. ``weight`` is then the weight row of lane 0 of the first row, whether that word belongs to
-    the range or not. With wide weights, ``wide`` says that the weights have eight bits. With several
-    planes, the weights count ``2**place`` times.
+    the range or not. With wide weights, ``wide`` says that the weights have eight bits. With
+    several planes, the weights count ``2**place`` times.
     """
     lane = unsigned(bits_for(config.lanes - 1))
     weights = config.weight_rows // (1 if config.convolution else config.lanes)

@@ -12,6 +12,7 @@ import typer
 from ..support.errors import FidelityWarning, FileError
 from .console import named, print_json, say, table
 from .options import Json, Quiet, Verbose, naming, needs, taking
+from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["compile_", "import_", "report", "train"]
 
 
-@dataclass(frozen=True)
-class Importing:
-    """The options of ``import``."""
+@dataclass(frozen=True, kw_only=True)
+class Importing(Recordings):
+    """The options of ``import``; those of recordings are for calibration and test."""
 
     dt: Annotated[
         float | None, typer.Option(help="NIR: length of a step in the unit of its time constants.")
@@ -65,10 +66,17 @@ class Importing:
         int | None, typer.Option(help="Fraction bits; the array's, or 4, by default.")
     ] = None
     pixels: Annotated[
-        int | None, typer.Option(help="Bits of a pixel; without it, the input is spikes.")
+        int | None,
+        typer.Option(help="Bits of a pixel; the input is spikes without it and --frames.")
+    ] = None
+    frames: Annotated[
+        int | None, typer.Option(help="Bits of a value of frames, which are new in every step.")
+    ] = None
+    input_zero: Annotated[
+        int | None, typer.Option(help="Pixel or value of a frame that stands for 0.")
     ] = None
     input_scale: Annotated[
-        float | None, typer.Option(help="Value that the model gets for an input of 1.")
+        float | None, typer.Option(help="Value that the model gets for an input of 1 more.")
     ] = None
     leaks: Annotated[
         int | None, typer.Option(help="Most different leaks in a layer; by default, any number.")
@@ -83,11 +91,15 @@ class Importing:
     ] = None
     calibration: Annotated[
         Path | None,
-        typer.Option(help="File of samples (and labels) on which the rounding is chosen."),
+        typer.Option(
+            help="File of samples (and labels), or of recordings, on which the rounding is chosen."
+        ),
     ] = None
     test: Annotated[
         Path | None,
-        typer.Option(help="File of samples (and labels) on which the report is measured."),
+        typer.Option(
+            help="File of samples (and labels), or of recordings, on which the report is measured."
+        ),
     ] = None
     approximate: Annotated[
         bool,
@@ -159,7 +171,7 @@ def import_(
     with needs("import"), warnings.catch_warnings():
         # The report says them, in its first lines.
         warnings.filterwarnings("ignore", category=FidelityWarning)
-        network = import_model(model, vars(given))
+        network = import_model(model, {**vars(given), **given.binning()}, given.read)
     save(network, out)
     _fidelity(network, {"network": str(out)} if as_json else None)
     say(f"wrote {out}")

@@ -63,6 +63,8 @@ def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
     """Turn the fields of a dataclass into options of a verb, whose first argument gets them."""
     # typer finds options in the signature of a function: it gets one with both groups of them.
     hints = get_type_hints(group, include_extras=True)
+    # Options that a group inherits are shown behind its own.
+    inherited = [name for base in group.__mro__[1:-1] for name in get_type_hints(base)]
     shared = [
         inspect.Parameter(
             field.name,
@@ -70,7 +72,7 @@ def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(group)
+        for field in sorted(fields(group), key=lambda field: field.name in inherited)
     ]
 
     def decorated(verb: Callable[..., None]) -> Callable[..., None]:

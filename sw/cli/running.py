@@ -10,6 +10,7 @@ import typer
 
 from .console import named, print_json, progress, table
 from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..device.result import Result
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["run", "verify"]
 
 
-@dataclass(frozen=True)
-class Running:
+@dataclass(frozen=True, kw_only=True)
+class Running(Recordings):
     """The options that ``run`` and ``verify`` share."""
 
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")]
@@ -41,78 +42,21 @@ class Running:
     time_axis: Annotated[
         int, typer.Option(help="Axis of the steps: 0 if spikes are (steps, batch, ...).")
     ] = 1
-    bin_time: Annotated[
-        float | None, typer.Option(help="Events: length of a step in units of t.")
-    ] = None
-    bin_count: Annotated[
-        int | None, typer.Option(help="Events: number of steps that a recording is divided into.")
-    ] = None
-    start: Annotated[
-        str | None,
+    encoded: Annotated[
+        bool,
         typer.Option(
-            help="Events: where the first step begins, a time or 'first' (the first event)."
+            "--encoded", help="Network with an encoder: samples are encoded, not a raw signal."
         ),
-    ] = None
-    late: Annotated[str, typer.Option(help="Events after the last step: refuse or drop.")] = (
-        "refuse"
-    )
-    crop: Annotated[
-        str | None, typer.Option(help="Events: part of the sensor, X0,Y0,WIDTH,HEIGHT.")
-    ] = None
-    downscale: Annotated[
-        int, typer.Option(min=1, help="Events: side of the squares of pixels that become one.")
-    ] = 1
-    merge_polarities: Annotated[
-        bool, typer.Option("--merge-polarities", help="Events: make every polarity 0.")
     ] = False
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
     def options(self) -> dict[str, Any]:
         """The keywords of ``Device.run``."""
-        names = ("carry_state", "time_axis", "bin_time", "bin_count", "start", "late")
-        return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
-
-    def read(self) -> tuple[Any, Any]:
-        """The samples and their labels; events of a larger sensor made to fit."""
-        from ..samples.events import is_recordings
-        from ..samples.files import read_samples
-        from ..samples.fitting import fit_events
-
-        values, labels = read_samples(self.samples)
-        fit: dict[str, Any] = {
-            "crop": _crop(self.crop), "downscale": self.downscale,
-            "merge_polarities": self.merge_polarities,
+        return {
+            "carry_state": self.carry_state, "time_axis": self.time_axis,
+            "encoded": self.encoded, **self.binning(),
         }
-        if fit != {"crop": None, "downscale": 1, "merge_polarities": False}:
-            if not is_recordings(values):
-                raise ValueError(
-                    f"crop, downscale and merge_polarities are for events; {self.samples} has none"
-                )
-            values = [fit_events(each, **fit) for each in values]
-        return values, labels
-
-
-def _start(text: str | None) -> float | str | None:
-    """The start of the first step; anything that is no number goes on as it is, to be named."""
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text or "")
-    except ValueError:
-        return text
-
-
-def _crop(text: str | None) -> tuple[int, ...] | None:
-    """The four numbers of a part of the sensor."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None
 
 
 @taking(Running)
@@ -137,7 +81,7 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, labels = given.read()
+    values, labels = given.read(given.samples)
     batches = split_batches(values, given.batch, given.time_axis)
     if labels is not None:
         check_labels(labels, values, given.time_axis, given.samples)
@@ -180,7 +124,7 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, _ = given.read()
+    values, _ = given.read(given.samples)
     batches = split_batches(values, given.batch, given.time_axis)
     options = {"trace": True, **given.options()}
     comparison = Comparison()

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program.program import Program
+from ..samples.binning import binned, check_unused
 from ..samples.columns import as_recordings, is_events
-from ..samples.events import bin_events, is_recordings
+from ..samples.encoding import SampleEncoder
+from ..samples.events import is_recordings
 from ..samples.samples import check_samples
 from ..support.values import refuse_masks
 from .windows import Batch
 
 __all__ = ["as_batch", "check_batch", "is_batches"]
-
-_BINNING = {"bin_time": None, "bin_count": None, "start": None, "late": "refuse"}
-"""The defaults of the options for event arrays."""
 
 
 def is_batches(samples: Any) -> bool:
@@ -31,7 +30,12 @@ def is_batches(samples: Any) -> bool:
 
 
 def check_batch(
-    program: Program, samples: Any, carry: bool, time_axis: int, binning: dict[str, Any]
+    program: Program,
+    samples: Any,
+    carry: bool,
+    time_axis: int,
+    binning: dict[str, Any],
+    encoding: SampleEncoder | None = None,
 ) -> Batch:
     """A batch of samples for a program, checked and flat.
 
@@ -47,6 +51,8 @@ def check_batch(
         The axis of the steps, 0 or 1.
     binning : dict
         How events are binned into steps: the keywords of ``events.bin_events``.
+    encoding : SampleEncoder or None
+        What encodes the samples, if they are a raw signal. It takes their state over.
 
     Raises
     ------
@@ -56,33 +62,25 @@ def check_batch(
     network, steps = program.network, program.steps
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
-    if is_recordings(samples):
-        if network.input.kind != "spikes":
-            wanted = "batch" if network.input.kind == "pixels" else "batch, steps"
-            raise ValueError(
-                f"samples are events, but this program's input is {network.input.kind}: give "
-                f"({wanted}, *shape)"
-            )
-        if time_axis != 1:
-            raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
-        samples = bin_events(samples, network.input.shape, steps, **binning)
-    elif is_events(samples):
-        raise TypeError("samples must be a list of event arrays, one per sample: [events]")
-    elif isinstance(samples, (list, tuple)) and any(map(is_events, samples)):
-        other = next(i for i, each in enumerate(samples) if not is_events(each))
-        raise TypeError(
-            "samples must all be event arrays, or none of them: "
-            f"samples[{other}] is not, others are"
+    if encoding is not None and is_recordings(samples):
+        raise ValueError(
+            f"samples are events, but this network's {type(network.encoder).__name__} takes a "
+            "raw signal: give that, or encoded=True if the events are the network's input"
         )
+    events = binned(network.input, samples, steps, time_axis, binning)
+    if events is None:
+        check_unused(binning)
     else:
-        for name, usual in _BINNING.items():
-            if binning[name] is not usual and binning[name] != usual:
-                raise ValueError(
-                    f"{name} is for event arrays, which these samples are not: leave it out"
-                )
+        samples = events
+    state = None
+    if encoding is not None:
+        samples, state = encoding.encode(samples, steps, time_axis, fresh=not carry)
+        time_axis = 1
     flat, steps = check_samples(network, samples, steps, time_axis)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
+    if encoding is not None:
+        encoding.state = state
     return as_batch(program, flat, steps, np.full(len(flat), not carry))
 
 

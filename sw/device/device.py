@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..program.program import Program
+from ..samples.encoding import SampleEncoder, check_encoded
 from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
 from .batches import check_batch, is_batches
@@ -79,6 +80,7 @@ class Device(abc.ABC):
         self._closed = False
         self._state = CarriedState()
         self._lease = Lease()
+        self._encoding: SampleEncoder
 
     @property
     @abc.abstractmethod
@@ -126,6 +128,7 @@ class Device(abc.ABC):
         self._take_lease()
         self._load(program)
         self.program = program
+        self._encoding = SampleEncoder(program.network)
         self._state.clear()
 
     def run(
@@ -140,6 +143,8 @@ class Device(abc.ABC):
         bin_count: int | None = None,
         start: float | str | Sequence[float | str] | None = None,
         late: str = "refuse",
+        excess: str = "refuse",
+        encoded: bool = False,
     ) -> Any:
         """Run samples.
 
@@ -149,9 +154,11 @@ class Device(abc.ABC):
             One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones;
             pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
-            ``bin_events`` describe them. Bools, integers, or floats that are whole numbers; lists,
-            arrays or tensors. Or an iterator of such batches, which is advanced while the results
-            of earlier batches are still to come.
+            ``bin_events`` describe them: events that meet at one place in one step are one spike,
+            or are counted if the input is frames. Bools, integers, or floats that are whole
+            numbers; lists, arrays or tensors. Or an iterator of such batches, which is advanced
+            while the results of earlier batches are still to come. With a network that has an
+            encoder, the raw signal that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
         carry_state : bool
@@ -171,6 +178,12 @@ class Device(abc.ABC):
             begins at 0.
         late : str
             For events after the last step: ``"refuse"`` or ``"drop"``.
+        excess : str
+            For more events at one place in one step than a frame's bits can count: ``"refuse"`` or
+            ``"saturate"``.
+        encoded : bool
+            For a network with an encoder: the samples are what its input takes, not a raw signal.
+            The encoder starts afresh after them.
 
         Returns
         -------
@@ -187,10 +200,22 @@ class Device(abc.ABC):
         """
         program = self._loaded()
         _check_flags(trace=trace, carry_state=carry_state, counters=counters)
-        binning = {"bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late}
+        binning = {
+            "bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late,
+            "excess": excess,
+        }
+
+        encoding = self._encoding
+        raw = not check_encoded(encoded, encoding.there) and encoding.there
+        if not self._state.held:  # the neurons start afresh, too
+            encoding.state = None
 
         def checked(batch: Any) -> Batch:
-            return check_batch(program, batch, carry_state, time_axis, binning)
+            given = encoding if raw else None
+            taken = check_batch(program, batch, carry_state, time_axis, binning, given)
+            if not raw:
+                encoding.state = None
+            return taken
 
         # Samples are checked first, so that wrong ones do not end what is under way.
         if not is_batches(samples):
@@ -226,7 +251,9 @@ class Device(abc.ABC):
         _check_keeps_state(program)
         lease = self._take_lease()
         self._state.clear()
-        return self._stream(lease, program, bool(trace), bool(counters))
+        stream = self._stream(lease, program, bool(trace), bool(counters))
+        self._encoding = stream.encoding
+        return stream
 
     def close(self) -> None:
         """Close the device. Closing it twice does no harm."""

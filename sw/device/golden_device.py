@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -65,8 +66,9 @@ class GoldenDevice(Device):
         self._golden = self._membranes = None
 
     def _load(self, program: Program) -> None:
+        network = replace(program.network, encoder=None)  # check_batch encodes
         self._golden = self._module.Golden(
-            program.network, program.config.state_bits, program.config.window
+            network, program.config.state_bits, program.config.window
         )
         self._membranes = None
 

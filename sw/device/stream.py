@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..program.program import Program
+from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.samples import check_samples
 from ..support.values import as_array, exact_int
 from .batches import as_batch
@@ -34,22 +35,33 @@ class Stream(abc.ABC):
         The right to use the device.
     program : Program
         The program that is loaded there.
+
+    Attributes
+    ----------
+    encoding : SampleEncoder
+        The network's encoder, with the state that the last window left.
     """
 
     def __init__(self, lease: Lease, program: Program) -> None:
         self._lease, self._program = lease, program
+        self.encoding = SampleEncoder(program.network)
         self._first = True
 
-    def send(self, window: Any, steps: int | None = None) -> None:
+    def send(self, window: Any, steps: int | None = None, *, encoded: bool = False) -> None:
         """Send one window. Waits while the device has no room for it.
 
         Parameters
         ----------
         window : array_like
             Spikes of shape ``(steps, *shape)``, which are zeros and ones, or frames of that
-            shape, of 1 to T steps; or pixels of shape ``shape``.
+            shape, of 1 to T steps; or pixels of shape ``shape``. With a network that has an
+            encoder, its raw signal: ``(steps, *shape)``, or ``shape`` for one value in all steps of
+            the window.
         steps : int or None
-            For pixels, the number of steps, 1 to T; T if None.
+            For pixels, and values of a raw signal that do not change: the number of steps, 1 to T;
+            T if None.
+        encoded : bool
+            For a network with an encoder: the window is what its input takes, not a raw signal.
 
         Raises
         ------
@@ -60,18 +72,23 @@ class Stream(abc.ABC):
         """
         self._lease.check()
         network, longest = self._program.network, self._program.window
-        if network.input.kind == "pixels":
+        raw = not check_encoded(encoded, self.encoding.there) and self.encoding.there
+        if self.encoding.static if raw else network.input.kind == "pixels":
             steps = longest if steps is None else exact_int("steps", steps, 1, longest)
         elif steps is not None:
             raise ValueError(
                 f"steps is for pixels, not for {network.input.kind}, whose shape says how many "
                 f"steps there are: leave out steps={steps!r}"
             )
-        flat, steps = check_samples(network, as_array("window", window)[None], steps)
+        samples, state = as_array("window", window, "numbers")[None], None
+        if raw:
+            samples, state = self.encoding.encode(samples, steps, fresh=self._first)
+        flat, steps = check_samples(network, samples, steps)
         if steps > longest:
             raise ValueError(
                 f"window must have 1 to {longest} steps, not {steps}: send it in parts"
             )
+        self.encoding.state = state
         self._send(as_batch(self._program, flat, steps, np.array([self._first])))
         self._first = False
 
@@ -101,6 +118,12 @@ class Stream(abc.ABC):
             raise ValueError(
                 f"events are for networks whose input is spikes; this one's is {entry.kind}: send "
                 "windows with stream.send"
+            )
+        if self.encoding.there:
+            raise ValueError(
+                "events are for networks without an encoder; this one's takes its raw signal: send "
+                "windows with stream.send, or load a program of "
+                "dataclasses.replace(network, encoder=None)"
             )
         return EventWindower(self.send, entry.shape, self._program.window, bin_time, start)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from ..network import Network
+from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig
@@ -158,6 +159,8 @@ class Golden:
         steps: int | None = None,
         trace: bool = False,
         state: Sequence[GoldenState] | None = None,
+        *,
+        encoded: bool = False,
     ) -> GoldenResult:
         """Run a batch of samples.
 
@@ -165,19 +168,25 @@ class Golden:
         ----------
         samples : array_like
             Spikes of shape ``(batch, steps, *shape)``, which are zeros and ones, or frames of that
-            shape; or pixels of shape ``(batch, *shape)``.
+            shape; or pixels of shape ``(batch, *shape)``. With a network that has an encoder, its
+            raw signal; every sample is encoded from a fresh start.
         steps : int or None
-            The steps of each sample; needed for pixels.
+            The steps of each sample; needed for pixels, and for signals without steps.
         trace : bool
             Keep the spikes and the skeleton of every layer.
         state : sequence of GoldenState or None
             The ``state`` of an earlier result to continue from. None starts afresh.
+        encoded : bool
+            For a network with an encoder: the samples are what its input takes, not a raw signal.
 
         Raises
         ------
         TypeError, ValueError
             If samples or state do not fit the network. The message says what is allowed.
         """
+        encoder = SampleEncoder(self.network)
+        if not check_encoded(encoded, encoder.there) and encoder.there:
+            samples, _ = encoder.encode(samples, steps)
         flat, steps = check_samples(self.network, samples, steps)
         batch = len(flat)
         if not batch:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..mapping.constraints import violations
-from ..network import Layer, Network, PixelInput, SpikeInput
+from ..mapping.constraints import Violation, violations
+from ..mapping.frames import computed_network, frame_ways
+from ..network import Input, Layer, Network, SpikeInput
 from ..network.layer_fidelity import LayerFidelity
+from ..spec.array import ArrayConfig
 from ..support.errors import DoesNotFit, FidelityWarning, NotExpressible
 from ..support.values import as_array
 from .graph import FloatNetwork
@@ -51,8 +53,8 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     approximations = _approximations(network, settings)
     readout = _readout(network, settings)
     source = _input(network, settings)
-    factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
-    measured = Samples(network, source, settings, factor)
+    factor = settings.factor
+    measured = Samples(network, source, settings)
     layers: list[Layer] = []
     reports: list[LayerFidelity] = []
     for index, layer in enumerate(network.layers):
@@ -75,11 +77,21 @@ def convert(network: FloatNetwork, settings: Settings) -> Network:
     )
     fidelity = measured.report(result, tuple(reports), approximations)
     if settings.array is not None:
-        found = violations(result, settings.array, fidelity.steps)
+        found = _violations(result, settings.array, fidelity.steps)
         fidelity = replace(fidelity, misses=tuple(each.text for each in found))
     for line in fidelity.warnings:
         warnings.warn(line, FidelityWarning, stacklevel=_outside())
     return replace(result, fidelity=fidelity)
+
+
+def _violations(network: Network, array: ArrayConfig, steps: int) -> tuple[Violation, ...]:
+    """Return why a network does not fit an array: in the way of giving it its input in which least
+    is against it."""
+    found = (
+        tuple(violations(computed_network(network, way), array, steps))
+        for way in frame_ways(network)
+    )
+    return min(found, key=len)
 
 
 def _outside() -> int:
@@ -93,10 +105,9 @@ def _outside() -> int:
 
 def _approximations(network: FloatNetwork, settings: Settings) -> tuple[str, ...]:
     lines = []
-    bits = settings.input.bits if isinstance(settings.input, PixelInput) else 1
-    largest = ((1 << bits) - 1) * (settings.input_scale or 1.0)
     for index, layer in enumerate(network.layers):
-        if layer.is_exact_for(1.0 if index else largest):
+        lowest, largest = (0.0, 1.0) if index else settings.received
+        if layer.is_exact_for(largest, lowest):
             continue
         if not settings.approximate:
             raise NotExpressible(
@@ -133,7 +144,7 @@ def _readout(network: FloatNetwork, settings: Settings) -> str:
     return settings.readout
 
 
-def _input(network: FloatNetwork, settings: Settings) -> SpikeInput | PixelInput:
+def _input(network: FloatNetwork, settings: Settings) -> Input:
     first = network.layers[0]
     map_wanted = first.conv is not None or first.pool is not None
     if settings.input is None:
@@ -147,6 +158,14 @@ def _input(network: FloatNetwork, settings: Settings) -> SpikeInput | PixelInput
         raise ValueError(
             f"input must have the shape {first.shape} of the map {first.name} reads, not "
             f"{settings.input.shape}"
+        )
+    zero = settings.input.zero
+    if zero and first.conv is not None and any(first.conv.padding):
+        raise NotExpressible(
+            first.name, first.cell.source,
+            f"its convolution pads the input with 0 ({first.conv.padding}), and with "
+            f"input.zero={zero} a 0 of the array is {-zero} of the model",
+            f"the convolution without padding, on samples that are padded with {zero}",
         )
     return settings.input
 

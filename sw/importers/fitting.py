@@ -17,9 +17,30 @@ from ..support.values import signed_range
 from .layers import FloatLayer
 from .semantics import Floats
 
-__all__ = ["LayerLimits", "array_fit", "weight_error"]
+__all__ = ["LayerLimits", "StateLimits", "array_fit", "weight_error"]
 
 Integers = npt.NDArray[np.int64]
+
+
+class StateLimits:
+    """The limits of any array for one layer: those of the membranes.
+
+    Parameters
+    ----------
+    state_bits : int
+        Width of the membranes.
+    """
+
+    def __init__(self, state_bits: int) -> None:
+        self.state_bits = state_bits
+
+    def excess(self, weight: Integers) -> Floats:
+        """Return 0 for each output: no sums are known to be too wide."""
+        return np.zeros(len(weight))
+
+    def described(self, weight: Integers, output: int) -> str:
+        """Return what is known of the sums of an output: nothing."""
+        return ""
 
 
 class LayerLimits:
@@ -33,6 +54,9 @@ class LayerLimits:
         The array.
     weight_bits : int
         Width of the layer's weights.
+    line_bits : int
+        Bits of the frames that the layer reads if they are wider than the array's window, which
+        takes their bits as lines of their own, with weights times 1, 2, 4 and so on; else 1.
 
     Attributes
     ----------
@@ -40,8 +64,11 @@ class LayerLimits:
         Width of the membranes.
     """
 
-    def __init__(self, layer: FloatLayer, config: ArrayConfig, weight_bits: int) -> None:
+    def __init__(
+        self, layer: FloatLayer, config: ArrayConfig, weight_bits: int, line_bits: int = 1
+    ) -> None:
         self._layer, self._config = layer, config
+        self._lines = (1 << line_bits) - 1
         self.state_bits = config.state_bits
         # A weight wider than a lane is split over two: the signed high half, the unsigned low one.
         self._split = weight_bits > config.weight_bits
@@ -72,6 +99,9 @@ class LayerLimits:
                 f" over the high halves of its weights and 0 to {most} over the low ones, which "
                 f"may be {(1 << bits) - 1}"
             )
+        if self._lines > 1:
+            most = (self._lines + 1) // 2
+            halves += f", with its inputs as lines of single bits, times 1 to {most}"
         return (
             f"the sums of output {output} reach {below} to {above}{halves}, accumulators of {bits} "
             f"bits hold {low} to {high}"
@@ -88,7 +118,8 @@ class LayerLimits:
     def _bounds(self, weight: Integers, transform: Transform) -> tuple[Integers, Integers]:
         outputs = len(weight)
         below, above = self._integer(weight).sum_bounds(self._layer.shape, transform)
-        return below.reshape(outputs, -1).min(1), above.reshape(outputs, -1).max(1)
+        lines = self._lines
+        return below.reshape(outputs, -1).min(1) * lines, above.reshape(outputs, -1).max(1) * lines
 
     def _integer(self, weight: Integers) -> Layer:
         """Return a layer with these weights; its neurons do not matter."""
@@ -108,14 +139,20 @@ def weight_error(quantized: Quantized, matrix: Floats) -> float:
     return float(np.sqrt((error**2).mean())) / size if size else 0.0
 
 
-def array_fit(layer: FloatLayer, quantized: Quantized, limits: LayerLimits) -> ArrayFit | None:
-    """Return what it cost to fit a layer to the limits; None if it fits as it is."""
+def array_fit(
+    layer: FloatLayer, quantized: Quantized, limits: LayerLimits | StateLimits, zero: int
+) -> ArrayFit | None:
+    """Return what it cost to fit a layer to the limits; None if it fits as it is.
+
+    ``zero`` is that of the layer's input.
+    """
     free = quantized.free
     if free is None:
         return None
     ratio = np.broadcast_to(quantized.scale / free.scale, (len(layer.weight),))
     over = limits.excess(free.weight)
-    reason = f"thresholds and biases in membranes of {limits.state_bits} bits"
+    folded = f", with the input's zero of {zero} folded in," if zero else ""
+    reason = f"thresholds and biases{folded} in membranes of {limits.state_bits} bits"
     if (over > 1).any():
         reason = limits.described(free.weight, int(over.argmax()))
     return ArrayFit(

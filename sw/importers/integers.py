@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Dense, Layer, Neuron
+from ..network import Dense, FrameInput, Layer, Neuron
 from ..network.layer_fidelity import LayerFidelity
 from ..network.leaks import Leak, Leaks, exact_steps
 from ..network.quantize import Quantized, RealLayer, quantize_layer, with_thresholds
-from .fitting import LayerLimits, array_fit, weight_error
+from .fitting import LayerLimits, StateLimits, array_fit, weight_error
 from .layers import FloatLayer, trained_step
 from .leaks import factors, layer_leaks
 from .measure import Samples
@@ -62,11 +62,29 @@ class IntegerLayer:
         return layer_leaks(self.layer.cell, len(self.layer.weight), self.settings.leaks)
 
     @cached_property
-    def _limits(self) -> LayerLimits | None:
-        """The array's limits for the layer; None without an array."""
-        if self.settings.array is None:
+    def _limits(self) -> LayerLimits | StateLimits | None:
+        """The limits for the layer: the array's; without one, those that a zero folded into its
+        biases may pass; else None."""
+        array, source = self.settings.array, self.measured.source
+        if array is None:
+            return StateLimits(self.settings.state_bits) if self._zero else None
+        wide = not self.before and isinstance(source, FrameInput) and source.bits > array.window
+        return LayerLimits(self.layer, array, self._bits, source.bits if wide else 1)
+
+    @property
+    def _zero(self) -> int:
+        """The input that stands for 0."""
+        return 0 if self.before else self.measured.source.zero
+
+    @property
+    def _zeros(self) -> Floats | None:
+        """The same for each weight, as ``RealLayer`` has it."""
+        if not self._zero:
             return None
-        return LayerLimits(self.layer, self.settings.array, self._bits)
+        layer, zeros = self.layer, np.zeros(self.layer.matrix.shape[1])
+        pooled = 1 if layer.pool is None else layer.pool.size**2
+        zeros[: prod(layer.weight.shape[1:])] = self._zero * pooled
+        return zeros
 
     def made(self, scale: Floats | None) -> tuple[Layer, LayerFidelity]:
         """Return the layer of integers, and its report, still without spikes.
@@ -91,7 +109,8 @@ class IntegerLayer:
             "weight_bits": self._bits, "fraction_bits": self.settings.fraction_bits,
             "scale": scale, "limits": self._limits,
         }
-        real = RealLayer(layer.matrix, layer.bias, layer.cell.threshold, layer.cell.v_init)
+        cell = layer.cell
+        real = RealLayer(layer.matrix, layer.bias, cell.threshold, cell.v_init, self._zeros)
         plain = quantize_layer(real, **options)
         if scale is not None:
             return plain
@@ -190,6 +209,8 @@ class IntegerLayer:
         exact = quantized.exact and np.array_equal(used, cell.decay)
         if synapse_used is not None and cell.synapse_decay is not None:
             exact = exact and np.array_equal(synapse_used, cell.synapse_decay)
+        limits = self._limits
+        fit = None if limits is None else array_fit(layer, quantized, limits, self._zero)
         half = 1 << (self._bits - 1)  # a ratio beyond -half - 0.5 .. half - 0.5 was clipped
         return LayerFidelity(
             name=layer.name,
@@ -209,7 +230,7 @@ class IntegerLayer:
             nonzero=int(np.count_nonzero(quantized.weight)),
             zeroed=int(np.count_nonzero(matrix[quantized.weight == 0])),
             cut_off=int((matrix.any(1) & ~quantized.weight.any(1)).sum()),
-            fit=None if self._limits is None else array_fit(layer, quantized, self._limits),
+            fit=fit,
             exact=exact,
             exact_steps=self._exact_steps(quantized) if exact else 0,
             spikes=None,

@@ -92,26 +92,29 @@ class FloatLayer:
         shape = self.neuron_shape
         return shape if self.pool_after is None else self.pool_after.output_shape(shape)
 
-    def input_range(self, largest: float) -> tuple[Floats, Floats]:
+    def input_range(self, lowest: float, largest: float) -> tuple[Floats, Floats]:
         """Return the (out,) lowest and (out,) highest input of a neuron in a step.
 
         Parameters
         ----------
+        lowest : float
+            The lowest input value, at most 0.
         largest : float
-            The largest input value; the lowest is 0.
+            The largest input value, at least 0.
         """
-        if self.pool is not None:
-            largest = largest * self.pool.size**2
-        flat = self.weight.reshape(len(self.weight), -1) * largest
+        count = 1 if self.pool is None else self.pool.size**2
+        flat = self.weight.reshape(len(self.weight), -1)
+        ends = [flat * (lowest * count), flat * (largest * count)]
         if self.cell.recurrent is not None:
-            flat = np.concatenate([flat, self.cell.recurrent], axis=1)
-        return np.minimum(flat, 0).sum(1) + self.bias, np.maximum(flat, 0).sum(1) + self.bias
+            back = self.cell.recurrent
+            ends = [np.concatenate([ends[0], 0 * back], 1), np.concatenate([ends[1], back], 1)]
+        return np.minimum(*ends).sum(1) + self.bias, np.maximum(*ends).sum(1) + self.bias
 
-    def is_exact_for(self, largest: float) -> bool:
-        """Whether its rule is that of the source, for inputs from 0 to ``largest``."""
+    def is_exact_for(self, largest: float, lowest: float = 0.0) -> bool:
+        """Whether its rule is that of the source, for inputs from ``lowest`` to ``largest``."""
         if not self.cell.inexact or self.cell.within is None:
             return not self.cell.inexact
-        low, high = self.input_range(largest)
+        low, high = self.input_range(lowest, largest)
         return bool((low >= self.cell.within[0]).all() and (high <= self.cell.within[1]).all())
 
     def pooled(self, inputs: Floats) -> Floats:

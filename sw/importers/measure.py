@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Dense, Layer, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, Input, Layer, Network, Neuron, SpikeInput
 from ..network.fidelity import Fidelity
 from ..network.layer_fidelity import LayerFidelity, compare_spikes
-from ..samples.samples import check_samples
-from ..support.values import as_array, exact_integers
+from ..samples.binning import binned, check_unused
+from ..samples.columns import as_recordings
+from ..samples.events import is_recordings
+from ..samples.samples import STEPS_MAX, check_samples
+from ..support.values import as_array, exact_int, exact_integers
 from .graph import FloatNetwork, Run
 from .ranges import clipped_membranes
 from .semantics import Floats
@@ -43,12 +46,10 @@ class Samples:
     ----------
     network : FloatNetwork
         The source.
-    source : SpikeInput or PixelInput
+    source : SpikeInput, PixelInput or FrameInput
         Input of the imported network.
     settings : Settings
         The importer's options, with samples and labels.
-    factor : float
-        What the source receives for an input of 1.
 
     Attributes
     ----------
@@ -56,7 +57,7 @@ class Samples:
         Whether there are samples on which the rounding may be chosen. Random ones serve the report
         only.
     flat : (batch, steps, inputs) or (batch, inputs) int64
-        Spikes or pixels: the calibration samples, then the test samples.
+        Spikes, frames or pixels: the calibration samples, then the test samples.
     run : Run
         The run of the source on them.
 
@@ -66,16 +67,11 @@ class Samples:
         If samples or labels do not fit the input.
     """
 
-    def __init__(
-        self,
-        network: FloatNetwork,
-        source: SpikeInput | PixelInput,
-        settings: Settings,
-        factor: float,
-    ) -> None:
+    def __init__(self, network: FloatNetwork, source: Input, settings: Settings) -> None:
         self.network, self.source, self.settings = network, source, settings
         self.given = settings.calibration is not None
         self._used = False  # whether the rounding depends on samples
+        self._recorded = False  # whether some are recordings of events
         self.steps = settings.steps
         parts = [
             self._checked(name, given)
@@ -85,46 +81,73 @@ class Samples:
         self._random = not parts
         if self._random:
             parts = [self._checked("random samples", self._random_samples(), 1)]
+        if not self._recorded:
+            check_unused(settings.binning)
         self.flat = np.concatenate(parts)
         self._calibrations = len(parts[0]) if self.given else 0
         self._tested = settings.test is not None
         self.labels = self._checked_labels(settings.labels)
-        self.run = self._source_run(factor)
+        self.run = self._source_run()
 
     def _checked(self, name: str, samples: Any, time_axis: int | None = None) -> Integers:
         """Return samples flattened; all of them must have the same steps."""
+        axis = self.settings.time_axis if time_axis is None else time_axis
+        try:
+            events = self._binned(as_recordings(samples), axis)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+        self._recorded |= events is not None
+        samples = samples if events is None else events
         _check_form(name, samples)
         samples = _as_read(samples, self.network.shape, self.source.shape)
-        first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else samples
-        if getattr(getattr(first, "dtype", None), "names", None):
-            raise ValueError(
-                f"{name} must be spikes or pixels, not event arrays: bin them with "
-                "stablespike.bin_events first"
-            )
         # The checks of samples need a network; any network with this input will do.
         stand_in = Network(
             self.source,
             (Dense(np.zeros((1, self.source.size)), neuron=Neuron(fires=False)),),
             readout="membrane",
         )
-        axis = self.settings.time_axis if time_axis is None else time_axis
         try:
             flat, self.steps = check_samples(stand_in, samples, self.steps, axis)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
+            raise type(error)(f"{name}: {error}{self._in_units(samples)}") from None
         if not len(flat):
             raise ValueError(f"{name} must hold at least 1 sample, not 0")
         return flat.astype(np.int64)
+
+    def _binned(self, samples: Any, time_axis: int) -> npt.NDArray[Any] | None:
+        """Return recordings in steps; None if the samples are none."""
+        settings, steps = self.settings, self.steps
+        if steps is None and settings.bin_count is not None:
+            steps = exact_int("bin_count", settings.bin_count, 1, STEPS_MAX)
+        if steps is None and is_recordings(samples):
+            raise ValueError("steps must be given for recordings: the steps per sample")
+        return binned(self.source, samples, steps or 1, time_axis, settings.binning)
+
+    def _in_units(self, samples: Any) -> str:
+        """Return how to make integers of samples, if these are in the units of the model."""
+        try:
+            values = as_array("samples", samples)
+        except (TypeError, ValueError):  # it was said
+            return ""
+        if isinstance(self.source, SpikeInput) or values.dtype.kind not in "if":
+            return ""
+        if (values == np.floor(values)).all() and not (values < 0).any():
+            return ""
+        zero = f" + {self.source.zero}" if self.source.zero else ""
+        return (
+            f"; y in the units of the model is the integer round(y / {self.settings.factor:.6g})"
+            f"{zero}"
+        )
 
     def _random_samples(self) -> Integers:
         generator, source = np.random.default_rng(0), self.source
         steps = self.steps or _RANDOM_STEPS
         work = steps * sum(prod(layer.output_shape) for layer in self.network.layers)
         count = int(min(_RANDOM_SAMPLES, max(_FEWEST_RANDOM, _RANDOM_WORK // work)))
-        if isinstance(source, PixelInput):
-            return generator.integers(0, 1 << source.bits, (count, *source.shape))
-        shape = (count, steps, *source.shape)
-        return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
+        shape = (count, *source.shape) if source.kind == "pixels" else (count, steps, *source.shape)
+        if isinstance(source, SpikeInput):
+            return (generator.random(shape) < _RANDOM_RATE).astype(np.int64)
+        return generator.integers(0, 1 << source.bits, shape)
 
     @property
     def _split(self) -> bool:
@@ -151,8 +174,8 @@ class Samples:
         count = len(self._measured)
         if self._tested:
             return f"{count} test samples"
-        if self._random and isinstance(self.source, PixelInput):
-            return f"{count} random pixels (seed 0; no calibration given)"
+        if self._random and not isinstance(self.source, SpikeInput):
+            return f"{count} random {self.source.kind} (seed 0; no calibration given)"
         if self._random:
             return (
                 f"{count} random samples (rate {_RANDOM_RATE}, seed 0; no calibration given)"
@@ -184,10 +207,11 @@ class Samples:
         outputs = prod(self.network.layers[-1].output_shape)
         return exact_integers("labels", array, 0, outputs - 1)
 
-    def _source_run(self, factor: float) -> Run:
+    def _source_run(self) -> Run:
         runs = []
         for at in range(0, len(self.flat), _CHUNK):
-            part = self.flat[at : at + _CHUNK].astype(np.float64) * factor
+            part = self.flat[at : at + _CHUNK].astype(np.float64) - self.source.zero
+            part = part * self.settings.factor
             if self.source.kind == "pixels":
                 part = np.broadcast_to(part, (self.steps or 1, *part.shape))
             else:
@@ -201,10 +225,11 @@ class Samples:
 
     def inputs(self, layers: Sequence[Layer]) -> Floats:
         """Return (values, inputs) of the layer after ``layers``, before its pooling, on the samples
-        for the rounding."""
+        for the rounding. Those of the first layer are counted from the input's zero."""
         self._used = True
         if not layers:
-            return self.flat[self._rounding].reshape(-1, self.source.size).astype(np.float64)
+            flat = self.flat[self._rounding].reshape(-1, self.source.size)
+            return flat.astype(np.float64) - self.source.zero
         spikes = self._last_spikes(layers, self._rounding)
         spikes = self.network.layers[len(layers) - 1].output(spikes)
         return spikes.reshape(-1, spikes.shape[-1]).astype(np.float64)
@@ -298,11 +323,13 @@ class Samples:
         """Return what the input is, in words."""
         source, scale = self.source, self.settings.input_scale
         times = "" if scale is None else f", times {scale:.6g}"
-        if isinstance(source, PixelInput):
-            return f"{source.shape} pixels of {source.bits} bits{times}"
+        if not isinstance(source, SpikeInput):
+            when = ", new in every step" if source.kind == "frames" else ""
+            zero = f", counted from {source.zero}" if source.zero else ""
+            return f"{source.shape} {source.kind} of {source.bits} bits{when}{zero}{times}"
         text = f"{source.shape} spikes, 0 or 1 in every step{times}"
         if self.settings.input is None and self._random:
-            text += " (images and other values need input=stablespike.PixelInput)"
+            text += " (images and other values need input=stablespike.PixelInput, or FrameInput)"
         return text
 
     def _accuracy(self, predictions: Integers) -> float | None:

@@ -5,27 +5,34 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..network import Network, PixelInput, SpikeInput
-from ..samples.files import read_samples
+from ..network import FrameInput, Network, PixelInput, SpikeInput
+from ..samples.fitting import FITTING
 from ..support.errors import FileError, NotExpressible
 from .asking import Missing
 from .framework import FRAMEWORKS
-from .settings import pixel_asks
+from .settings import value_asks
 
 __all__ = ["import_model", "load_module"]
+
+MakeInput = Callable[[tuple[int, ...]], PixelInput | FrameInput]
+"""A function of a shape that gives the input."""
 
 _PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 _PINS = (
     "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
 )
+_READING: dict[str, Any] = {"format": None, **FITTING}
 
 
-def import_model(model: str, asked: Mapping[str, Any]) -> Network:
+def import_model(
+    model: str, asked: Mapping[str, Any], read: Callable[[Path], tuple[Any, Any]]
+) -> Network:
     """Import a model.
 
     Parameters
@@ -35,8 +42,11 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
         arguments that returns one. The Python file is executed.
     asked : mapping
         Arguments of the importers by name, None for those not given. ``sample_shape`` and
-        ``v_init`` are texts, ``calibration`` and ``test`` are paths, and ``pixels`` is the bits of
-        a pixel.
+        ``v_init`` are texts, ``calibration`` and ``test`` are paths, ``pixels`` and ``frames`` are
+        the bits of a value, and ``input_zero`` is the value that stands for 0. Options of reading
+        recordings may be among them.
+    read : function
+        Reads the samples and labels of a path, as those options say.
 
     Raises
     ------
@@ -46,26 +56,33 @@ def import_model(model: str, asked: Mapping[str, Any]) -> Network:
     values = {name: value for name, value in asked.items() if value is not None}
     pins = {name: values.pop(name) for name in _PINS if name in values}
     shape = values.pop("sample_shape", None)
-    bits = values.pop("pixels", None)
+    reading = {name: values.pop(name) for name in _READING if name in values}
+    if not {"calibration", "test"} & values.keys():
+        given = [name for name, usual in _READING.items() if reading.get(name, usual) != usual]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)} must not be given without recordings for calibration or test"
+            )
+    made = _made_input(values)
     if "calibration" in values:
-        values["calibration"], values["labels"] = read_samples(values["calibration"])
+        values["calibration"], values["labels"] = read(values["calibration"])
     if "test" in values:
         # The labels are those of the samples on which the report is measured.
-        values["test"], values["labels"] = read_samples(values["test"])
+        values["test"], values["labels"] = read(values["test"])
     found = _PYTHON.fullmatch(model)
     if found is None:
-        return _nir(model, pins, shape, bits, values)
+        return _nir(model, pins, shape, made, values)
     if pins:
         raise ValueError(f"{', '.join(pins)} must not be given: a torch module says it itself")
     if shape is None:
         raise Missing({
             "sample_shape": "sample_shape must be given for a torch module: sizes of one sample "
             "between commas, such as 1,28,28",
-            **_pixel_asks(bits, values),
+            **_value_asks(made, values),
         })
     sizes = _sizes(shape)
-    if bits is not None:
-        values["input"] = PixelInput(sizes, bits)
+    if made is not None:
+        values["input"] = made(sizes)
     module = load_module(found["file"], found["name"])
     name = _framework(module)
     importer = getattr(import_module(f".frameworks.{name}", __package__), f"from_{name}")
@@ -77,7 +94,7 @@ def _nir(
     model: str,
     pins: dict[str, Any],
     shape: str | None,
-    bits: int | None,
+    made: MakeInput | None,
     values: dict[str, Any],
 ) -> Network:
     from .nir.importer import from_nir
@@ -88,13 +105,14 @@ def _nir(
         pins["v_init"] = _number(pins["v_init"])
     if shape is not None:
         sizes = _sizes(shape)
-        values["input"] = SpikeInput(sizes) if bits is None else PixelInput(sizes, bits)
+        values["input"] = SpikeInput(sizes) if made is None else made(sizes)
         return from_nir(model, **pins, **values)
     asks = {}
-    if bits is not None:
+    if made is not None:
+        kind = made((1,)).kind
         asks = {
-            "sample_shape": "sample_shape must be given with pixels: sizes between commas",
-            **_pixel_asks(bits, values),
+            "sample_shape": f"sample_shape must be given with {kind}: sizes between commas",
+            **_value_asks(made, values),
         }
     try:
         network = from_nir(model, **pins, **values)
@@ -111,11 +129,30 @@ def _nir(
     return network
 
 
-def _pixel_asks(bits: int | None, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what must be given for pixels besides; nothing without pixels."""
-    if bits is None:
+def _made_input(values: dict[str, Any]) -> MakeInput | None:
+    """Take the options of an input of values out; return what makes it of a shape, None if the
+    input is spikes."""
+    pixels, frames, zero = (values.pop(key, None) for key in ("pixels", "frames", "input_zero"))
+    if pixels is not None and frames is not None:
+        raise ValueError(
+            f"pixels={pixels} and frames={frames} must not both be given: pixels are the same in "
+            "every step, frames are new in each"
+        )
+    if pixels is None and frames is None:
+        if zero is not None:
+            raise ValueError(
+                f"input_zero={zero} must not be given without pixels or frames: spikes are 0 or 1"
+            )
+        return None
+    kind, bits = (PixelInput, pixels) if frames is None else (FrameInput, frames)
+    return partial(kind, bits=bits, zero=zero or 0)
+
+
+def _value_asks(made: MakeInput | None, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what must be given for pixels or frames besides; nothing for spikes."""
+    if made is None:
         return {}
-    return pixel_asks(bits, values.get("input_scale"), values.get("steps"))
+    return value_asks(made((1,)), values.get("input_scale"), values.get("steps"))
 
 
 def load_module(file: str, name: str) -> Any:

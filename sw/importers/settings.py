@@ -8,14 +8,15 @@ from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from ..network import READOUTS, PixelInput, SpikeInput
+from ..network import READOUTS, FrameInput, Input, PixelInput, SpikeInput
 from ..network.weights import checked_weight_bits
+from ..samples.binning import BINNING
 from ..spec.array import LIMITS, PRESETS, ArrayConfig, preset
 from ..support.immutable import SIZE_HIGH, put
 from ..support.values import exact_choice, exact_int, positive
 from .asking import Missing
 
-__all__ = ["Options", "Settings", "checked_options", "pixel_asks"]
+__all__ = ["Options", "Settings", "checked_options", "value_asks"]
 
 _DEFAULT: Any = None  # replaced when the settings are made
 _BITS = 4
@@ -35,11 +36,12 @@ class Options(TypedDict, total=False):
         Width of a weight; by default the array's, or 4 without one.
     fraction_bits : int
         Fraction bits of membranes, biases and thresholds; by default the array's, or 4 without one.
-    input : SpikeInput or PixelInput
+    input : SpikeInput, PixelInput or FrameInput
         The network's input. By default a ``SpikeInput`` of the model's shape.
     input_scale : float
         The value that the model receives for an input of 1, such as 1 / 15 for 4-bit pixels that it
-        expects as 0 to 1. It is 1 for spikes, and must be given for pixels.
+        expects as 0 to 1. It is 1 for spikes, and must be given for pixels and frames. If the input
+        has a ``zero``, the model receives ``input_scale * (p - zero)`` for the value ``p``.
     leaks : int
         How many different leaks a layer may have. Each further leak takes a task of its own on a
         core, and may leave a group partly empty. By default every neuron has the leak closest to
@@ -49,8 +51,10 @@ class Options(TypedDict, total=False):
         layer, which is None, a number, or one number per neuron. By default the scale is chosen so
         that rounding changes least.
     calibration : array_like
-        Samples on which the rounding is chosen: ``(batch, steps, *shape)`` spikes or
-        ``(batch, *shape)`` pixels. By default weights are rounded without samples.
+        Samples on which the rounding is chosen: ``(batch, steps, *shape)`` spikes or frames, or
+        ``(batch, *shape)`` pixels, the integers that the network is given; or a list of recordings,
+        as ``read_events`` gives them, which are binned. By default weights are rounded without
+        samples.
     test : array_like or (array_like, labels)
         Samples on which the report is measured, of the same form, or a tuple of them and their
         classes. By default every fourth calibration sample, which is then left out of the rounding;
@@ -62,7 +66,11 @@ class Options(TypedDict, total=False):
     steps : int
         Steps of a sample. It must be given for pixels, unless the model repeats them itself.
     time_axis : {0, 1}
-        Axis of the steps in calibration and test spikes; 1 by default, 0 for (steps, batch, ...).
+        Axis of the steps in calibration and test samples, if they are no pixels; 1 by default, 0
+        for (steps, batch, ...).
+    bin_time, bin_count, start, late, excess
+        How recordings among the samples are binned into steps, as for ``bin_events``. ``steps``
+        must be given with ``bin_time``.
     readout : {"counts", "words", "membrane"}
         The network's readout. By default "membrane" if the last layer never fires, else "counts".
     approximate : bool
@@ -73,7 +81,7 @@ class Options(TypedDict, total=False):
     array: str | ArrayConfig | None
     weight_bits: int
     fraction_bits: int
-    input: SpikeInput | PixelInput | None
+    input: Input | None
     input_scale: float | None
     leaks: int | None
     scale: Any
@@ -82,6 +90,11 @@ class Options(TypedDict, total=False):
     labels: npt.ArrayLike | None
     steps: int | None
     time_axis: int
+    bin_time: float | None
+    bin_count: int | None
+    start: Any
+    late: str
+    excess: str
     readout: str | None
     approximate: bool
 
@@ -109,7 +122,7 @@ class Settings:
     array: Any = None
     weight_bits: int = _DEFAULT
     fraction_bits: int = _DEFAULT
-    input: SpikeInput | PixelInput | None = None
+    input: Input | None = None
     input_scale: float | None = None
     leaks: int | None = None
     scale: Any = None
@@ -118,6 +131,11 @@ class Settings:
     labels: npt.ArrayLike | None = None
     steps: int | None = None
     time_axis: int = 1
+    bin_time: float | None = None
+    bin_count: int | None = None
+    start: Any = None
+    late: str = "refuse"
+    excess: str = "refuse"
     readout: str | None = None
     approximate: bool = False
     layer_bits: Sequence[int | None] = ()
@@ -146,11 +164,27 @@ class Settings:
         return ArrayConfig.state_bits if self.array is None else int(self.array.state_bits)
 
     @property
+    def binning(self) -> dict[str, Any]:
+        """How recordings are binned, by the names of ``bin_events``."""
+        return {name: getattr(self, name) for name in BINNING}
+
+    @property
     def missing(self) -> dict[str, str]:
         """What must be given besides, by the name of the option."""
-        if not isinstance(self.input, PixelInput):
+        if self.input is None or isinstance(self.input, SpikeInput):
             return {}
-        return pixel_asks(self.input.bits, self.input_scale, self.steps)
+        return value_asks(self.input, self.input_scale, self.steps)
+
+    @property
+    def factor(self) -> float:
+        """What the model receives for an input of 1 more."""
+        return 1.0 if self.input_scale is None else float(self.input_scale)
+
+    @property
+    def received(self) -> tuple[float, float]:
+        """The lowest and the highest value that the model receives."""
+        zero, bits = (0, 1) if self.input is None else (self.input.zero, self.input.bits)
+        return -zero * self.factor, ((1 << bits) - 1 - zero) * self.factor
 
     def check_complete(self) -> None:
         """Refuse settings of which something is missing.
@@ -173,8 +207,10 @@ class Settings:
             raise TypeError(f"approximate must be True or False, not {self.approximate!r}")
         if self.readout is not None:
             exact_choice("readout", self.readout, READOUTS)
-        if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput))):
-            raise TypeError(f"input must be a SpikeInput or a PixelInput, not {self.input!r}")
+        if not (self.input is None or isinstance(self.input, (SpikeInput, PixelInput, FrameInput))):
+            raise TypeError(
+                f"input must be a SpikeInput, a PixelInput or a FrameInput, not {self.input!r}"
+            )
         if self.array is not None and isinstance(self.input, PixelInput):
             window = self.array.window
             if self.input.bits > window:
@@ -250,14 +286,19 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def pixel_asks(bits: int, input_scale: float | None, steps: int | None) -> dict[str, str]:
-    """Return what must be given for pixels besides, by the name of the option."""
-    asks = {}
+def value_asks(
+    source: PixelInput | FrameInput, input_scale: float | None, steps: int | None
+) -> dict[str, str]:
+    """Return what must be given for pixels or frames besides, by the name of the option."""
+    asks, high = {}, (1 << source.bits) - 1
     if input_scale is None:
+        # Both ends of the values are as far from the zero as the model knows them, or closer.
+        known = "-1 to 1" if source.zero else "0 to 1"
         asks["input_scale"] = (
-            "input_scale must be given for pixels: what the model is given for a pixel of 1, such "
-            f"as 1 / {(1 << bits) - 1} if it knows them as 0 to 1"
+            f"input_scale must be given for {source.kind}: what the model is given for a "
+            f"{'pixel' if source.kind == 'pixels' else 'value'} of {source.zero + 1}, such as 1 / "
+            f"{max(source.zero, high - source.zero)} if it knows them as {known}"
         )
-    if steps is None:
+    if steps is None and source.kind == "pixels":
         asks["steps"] = "steps must be given for pixels: the steps per sample"
     return asks

@@ -139,12 +139,14 @@ def computed_network(network: Network, frames: str, planes: int = 1) -> Network:
     if frames == PLANES:
         lines = replace(first, weight=np.concatenate([first.weight] * len(shifts), axis=1))
         shifted = PlaneInput(shape, tuple(shift for _, shift in shifts))
-        return replace(network, input=shifted, layers=(lines, *network.layers[1:]))
+        layers = (lines, *network.layers[1:])
+        return replace(network, input=shifted, layers=layers, encoder=None)
     weight = np.concatenate([first.weight << shift for _, shift in shifts], axis=1)
     width = network.layer_weight_bits(0)
     wide = signed_bits(int(weight.min()), int(weight.max())) > width
     lines = replace(first, weight=weight, weight_bits=8 if wide else first.weight_bits)
-    return replace(network, input=SpikeInput(shape), layers=(lines, *network.layers[1:]))
+    layers = (lines, *network.layers[1:])
+    return replace(network, input=SpikeInput(shape), layers=layers, encoder=None)
 
 
 def place_values(network: Network, index: int) -> Callable[[Integers], Integers]:

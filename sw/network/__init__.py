@@ -2,7 +2,7 @@
 
 The rest of the package imports the model from here. Beside it are ``files`` (networks on disk),
 ``quantize`` (real numbers to integers) and ``fidelity`` (the report of an import). This package may
-import ``support`` and ``spec``.
+import ``encoders``, ``support`` and ``spec``.
 """
 
 from .convolution import Conv2d

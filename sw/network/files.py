@@ -20,6 +20,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from ..encoders.files import decode_encoder, encode_encoder
 from ..support.errors import FileError
 from .convolution import Conv2d
 from .dense import Dense
@@ -48,7 +49,8 @@ __all__ = [
 NETWORK_FORMAT = "stablespike network"
 NETWORK_VERSION = 4
 """Version 2 added convolutions, max pooling and recurrence, version 3 leaks that add their second
-term and leaks per neuron, version 4 frames and zero points; files of older versions still load."""
+term and leaks per neuron, version 4 frames, zero points and encoders; files of older versions still
+load."""
 
 _KEY = "stablespike"
 _REPORT = "fidelity"  # the report of an import, if there is one
@@ -314,6 +316,8 @@ def encode_network(network: Network) -> tuple[dict[str, Any], Tensors]:
         "weight_bits": network.weight_bits,
         "fraction_bits": network.fraction_bits,
     }
+    if network.encoder is not None:
+        header["encoder"] = encode_encoder(network.encoder, tensors)
     return header, tensors
 
 
@@ -370,8 +374,10 @@ def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
             layers.append(_decode_layer(layer, i, tensors))
         except (TypeError, ValueError) as error:
             raise ValueError(f"layers[{i}]: {error}") from error
+    entry = header.get("encoder")
     return Network(
-        source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"]
+        source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"],
+        encoder=None if entry is None else decode_encoder(entry, tensors),
     )
 
 

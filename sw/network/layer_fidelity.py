@@ -101,18 +101,18 @@ class SpikeFidelity:
 
 @dataclass(frozen=True)
 class ArrayFit:
-    """What it cost to fit a layer to an array.
+    """What it cost to fit a layer to an array, or a zero of the input to its biases.
 
     Attributes
     ----------
     factor : float
-        The scale over the one without the array, for the neuron that it changed most.
+        The scale over the one without that, for the neuron that it changed most.
     changed : int
         Neurons (output channels) with a coarser scale.
     of : int
         Number of neurons (output channels).
     weight_error : float
-        The layer's ``weight_error`` without the array.
+        The layer's ``weight_error`` without it.
     reason : str
         What did not fit.
     """
@@ -168,7 +168,8 @@ class LayerFidelity:
     cut_off : int
         Neurons (output channels) that have no weight other than 0, but had one in the source.
     fit : ArrayFit or None
-        What it cost to fit the layer to the array; None if it cost nothing.
+        What it cost to fit the layer to the array, or the input's zero to its biases; None if it
+        cost nothing.
     exact : bool
         Whether weights, thresholds, biases and leaks are those of the source without rounding.
     exact_steps : int or None
@@ -267,7 +268,7 @@ def layer_lines(layer: LayerFidelity) -> list[str]:
     fit = layer.fit
     if fit is not None:
         lines.append(
-            f"  for the array, {fit.changed} of {fit.of} scales are coarser, by up to "
+            f"  to fit, {fit.changed} of {fit.of} scales are coarser, by up to "
             f"{fit.factor:.4g} times ({fit.reason}); rounding without it {fit.weight_error:.2%}"
         )
     return lines + ([] if layer.spikes is None else _spike_lines(layer.spikes))

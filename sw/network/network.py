@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from ..encoders import Encoder
 from ..spec.array import LIMITS
 from ..support.immutable import Equal, Shape, put
 from ..support.values import exact_choice, exact_int
@@ -49,6 +50,8 @@ class Network(Equal):
         Width of the weights of layers that do not set their own.
     fraction_bits : int
         Fraction bits of membranes, biases and thresholds. The array's must be equal.
+    encoder : Encoder, optional
+        What turns a raw signal into samples of the input; ``run`` then takes the raw signal.
     fidelity : Fidelity, optional
         The report of the import that made the network. It does not count when networks are
         compared.
@@ -64,6 +67,7 @@ class Network(Equal):
     readout: str = "counts"
     weight_bits: int = 4
     fraction_bits: int = 4
+    encoder: Encoder | None = field(default=None, kw_only=True)
     fidelity: Fidelity | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,12 @@ class Network(Equal):
         if not isinstance(self.layers, (tuple, list)) or not self.layers:
             raise TypeError(f"layers must be a list of at least one layer, not {self.layers!r}")
         exact_choice("readout", self.readout, READOUTS)
+        if self.encoder is not None:
+            if not isinstance(self.encoder, Encoder):
+                raise TypeError(
+                    f"encoder must be an encoder, such as a DeltaEncoder, not {self.encoder!r}"
+                )
+            self.encoder.check_input(self.input.kind, self.input.shape, self.input.bits)
         put(
             self,
             layers=tuple(self.layers),

@@ -39,6 +39,8 @@ _MANTISSA = 53  # bits of a float64's mantissa
 # A scale at which sums are too wide grows by the share that is too much, and by at least this one,
 # since rounding may add to the sums again.
 _COARSER = 1 + 2.0**-8
+_ROOM = "an array with more acc_bits, or weight_bits=4"
+_ROOM_FOR_ZERO = "fewer fraction_bits, an input of fewer bits, or " + _ROOM
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +57,16 @@ class RealLayer:
         The thresholds; None for neurons that never fire.
     v_init : float
         Membrane at the start of a sample.
+    zeros : (in,) float64 or None
+        The input that stands for 0, for each weight: an array computes with the biases minus the
+        sums of the weights times these. None if all are 0.
     """
 
     weight: Floats
     bias: Floats
     threshold: Floats | None
     v_init: float = 0.0
+    zeros: Floats | None = None
 
     @property
     def thresholds(self) -> Floats | None:
@@ -68,6 +74,13 @@ class RealLayer:
         if self.threshold is None:
             return None
         return np.broadcast_to(self.threshold, (len(self.weight),))
+
+    def folded_bias(self, scale: Floats, weight: Integers, fraction_bits: int) -> Floats:
+        """Return the (out,) biases that an array computes with, of integer weights at a scale."""
+        bias: Floats = np.round(self.bias * 2.0**fraction_bits / scale)
+        if self.zeros is None:
+            return bias
+        return bias - weight @ self.zeros * 2.0**fraction_bits
 
 
 class Limits(Protocol):
@@ -170,7 +183,11 @@ def quantize_layer(
     result = _with_state(layer, integers, scale, fraction_bits)
     exact = exact or (result.exact and bool((ratio == integers).all()))
     result = replace(result, exact=exact)
-    if limits is None or _fits(layer, result, fraction_bits, limits):
+    if limits is None:
+        folded = layer.folded_bias(scale, result.weight, fraction_bits)
+        _ranged("bias, with the input's zero folded into it,", folded, _LOW, _HIGH)
+        return result
+    if _fits(layer, result, fraction_bits, limits):
         return result
     if given:
         raise DoesNotFit(f"{_too_wide(layer, result, fraction_bits, limits)} at the scale given: "
@@ -188,11 +205,13 @@ def _excess(
 ) -> Floats:
     """Return (out,) by how many times sums, thresholds and biases exceed the limits."""
     _, high = signed_range(limits.state_bits)
-    state = np.abs(layer.bias)
+    state = np.asarray(abs(layer.v_init))
     if layer.thresholds is not None:
         state = np.maximum(state, layer.thresholds)
-    state = np.maximum(state, abs(layer.v_init)) * 2.0**fraction_bits / scale
-    return np.maximum(limits.excess(weight), np.round(state) / high)
+    state = np.round(state * 2.0**fraction_bits / scale)
+    state = np.maximum(state, np.abs(layer.folded_bias(scale, weight, fraction_bits)))
+    over: Floats = np.maximum(limits.excess(weight), state / high)
+    return over
 
 
 def _fits(layer: RealLayer, quantized: Quantized, fraction_bits: int, limits: Limits) -> bool:
@@ -209,9 +228,10 @@ def _too_wide(
     output = int(over.argmax())
     if limits.excess(weight)[output] > 1:
         return limits.described(weight, output)
+    folded = "" if layer.zeros is None else " (with the input's zero folded into it)"
     return (
-        f"threshold, bias or v_init of output {output} are {over[output]:.3g} times as large as "
-        f"membranes of {limits.state_bits} bits"
+        f"threshold, bias{folded} or v_init of output {output} are {over[output]:.3g} times as "
+        f"large as membranes of {limits.state_bits} bits"
     )
 
 
@@ -235,13 +255,16 @@ def _fitted(
         if not per_row:
             wide, over = np.full(outputs, True), np.full(outputs, over.max())
         floor = scale * np.maximum(over, _COARSER)
-        part = RealLayer(
-            layer.weight[wide], layer.bias[wide],
-            None if layer.thresholds is None else layer.thresholds[wide], layer.v_init,
+        part = replace(
+            layer, weight=layer.weight[wide], bias=layer.bias[wide],
+            threshold=None if layer.thresholds is None else layer.thresholds[wide],
         )
         # Weights that a threshold in the membrane's range leaves too small are lost, as on any
         # array; but sums can only be too wide if weights are not.
         sums = wide & (limits.excess(weight) > 1)
+        if layer.zeros is not None:
+            folded = np.abs(layer.folded_bias(scale, weight, fraction_bits))
+            sums |= wide & (folded > signed_range(limits.state_bits)[1])
         scale[wide] = _best_scale(
             part, weight_bits, fraction_bits, limits.state_bits, floor[wide]
         )
@@ -249,7 +272,7 @@ def _fitted(
         if (sums & ~weight.any(1)).any() and (per_row or not weight.any()):
             raise DoesNotFit(
                 f"{_too_wide(layer, free, fraction_bits, limits)}; at a scale at which they fit, "
-                "no weights are left: give an array with more acc_bits, or weight_bits=4"
+                f"no weights are left: give {_ROOM if layer.zeros is None else _ROOM_FOR_ZERO}"
             )
     if not per_row:
         scale = scale[0]

@@ -36,6 +36,10 @@ def report_text(
             f"lanes, window {mapping.window}: {mapping.steps} steps in {mapping.windows} window(s)"
         ),
     ]
+    encoder = mapping.network.encoder
+    if encoder is not None:
+        kind = type(encoder).__name__
+        lines.append(f"takes a raw signal of {encoder.shape}, which a {kind} encodes")
     if mapping.planes:
         lines.append(
             f"frames as lines of single bits: {len(mapping.planes)} for each value, of bits "

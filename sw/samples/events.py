@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from ..support.values import refuse_masks
 from .columns import as_recordings, column, event_columns, is_events
+from .counting import AXES, check_counting, count_events, counts_dtype
 from .times import LAST, bins_of, check_begin, check_length, check_start
 
 __all__ = ["bin_events", "check_lengths", "event_positions", "event_times", "is_recordings"]
 
-_AXES = ("p", "y", "x")
 _BLOCK_EVENTS = 1 << 16  # handled at a time, so that what is computed stays in the cache
 
 
@@ -33,8 +33,13 @@ def bin_events(
     bin_count: int | None = None,
     start: float | str | Sequence[float | str | None] | None = None,
     late: str = "refuse",
-) -> npt.NDArray[np.bool_]:
-    """The spikes of recordings; events at one position in one step are one spike.
+    bits: int | None = None,
+    excess: str = "refuse",
+) -> npt.NDArray[Any]:
+    """The spikes of recordings, or how many events there are at each position in each step.
+
+    Events at one position in one step are one spike; with ``bits``, they are counted, as in the
+    frames of other libraries.
 
     Parameters
     ----------
@@ -60,11 +65,16 @@ def bin_events(
         recording's own clock begins with it, and the first step begins at 0.
     late : {"refuse", "drop"}
         What to do with events after the last step.
+    bits : int or None
+        Count events, from 0 to ``2**bits - 1``, for a ``FrameInput`` of so many bits.
+    excess : {"refuse", "saturate"}
+        What to do where more events meet than ``bits`` can count: "saturate" makes it
+        ``2**bits - 1``.
 
     Returns
     -------
-    (batch, steps, ...) bool array
-        The spikes; the axes of the input follow that of the steps.
+    (batch, steps, ...) bool array, or uint8 or uint16 array
+        The spikes or counts; the axes of the input follow that of the steps.
 
     Raises
     ------
@@ -76,11 +86,13 @@ def bin_events(
     recordings = as_recordings(recordings)
     refuse_masks("samples", recordings)
     _check_binning(bin_time, bin_count, start, late, len(recordings))
+    bits = check_counting(bits, excess)
     if bin_count is not None and bin_count != steps:
-        raise ValueError(f"bin_count must be the program's {steps} steps, not {bin_count!r}")
-    if len(shape) > len(_AXES):
+        raise ValueError(f"bin_count must be {steps}, the steps of a sample, not {bin_count!r}")
+    if len(shape) > len(AXES):
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
-    spikes = np.zeros((len(recordings), steps, math.prod(shape)), dtype=bool)
+    dtype = bool if bits is None else counts_dtype(bits)
+    binned = np.zeros((len(recordings), steps, math.prod(shape)), dtype)
     starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * len(recordings)
     for i, (events, begin) in enumerate(zip(recordings, starts, strict=True)):
         name = f"samples[{i}]"
@@ -96,8 +108,12 @@ def bin_events(
                 "late 'drop' leaves them out, start says where the first step begins"
             )
         _check_spread(name, when, step, steps)
-        _set(spikes[i], step[:inside], position)
-    return spikes.reshape(len(recordings), steps, *shape)
+        step, position = step[:inside], position[:inside]
+        if bits is None:
+            _set(binned[i], step, position)
+        else:
+            count_events(name, binned[i], shape, step, position, bits, excess)
+    return binned.reshape(len(recordings), steps, *shape)
 
 
 def _set(
@@ -171,7 +187,7 @@ def event_positions(name: str, events: Any, shape: tuple[int, ...]) -> npt.NDArr
     TypeError, ValueError
         If a field is missing or has another kind of values, or an event is outside of the shape.
     """
-    fields = _AXES[-len(shape) :]
+    fields = AXES[-len(shape) :]
     columns = event_columns(name, events, fields)
     small = math.prod(shape) <= 1 << 31
     position: npt.NDArray[Any] = np.zeros(

@@ -13,7 +13,7 @@ from .recordings.reading import read_recordings
 __all__ = ["check_labels", "read_samples", "split_batches"]
 
 
-def read_samples(path: Path) -> tuple[Any, Any]:
+def read_samples(path: Path, format: str | None = None) -> tuple[Any, Any]:
     """Samples and labels from a file of numpy's, or of recordings.
 
     Parameters
@@ -22,6 +22,8 @@ def read_samples(path: Path) -> tuple[Any, Any]:
         A ``.npy`` file of samples; or a ``.npz`` file with an array ``samples``, with a single
         array, or with event arrays only, and perhaps with ``labels``; or any file that
         ``read_events`` reads. The content tells which, not the name.
+    format : str or None
+        The format of recordings, as for ``read_events``.
 
     Returns
     -------
@@ -35,6 +37,9 @@ def read_samples(path: Path) -> tuple[Any, Any]:
     FileError
         If there is no such file, it is damaged, or has no samples.
     """
+    if format is not None:
+        recorded = read_recordings(path, format)
+        return recorded.events, recorded.labels
     try:
         with path.open("rb") as file:
             head = file.read(len(NPY_MAGIC))

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from ..support.values import exact_int
 from .columns import event_columns, has_field, is_events, structured
 
-__all__ = ["fit_events"]
+__all__ = ["FITTING", "fit_events"]
+
+FITTING: dict[str, Any] = {"crop": None, "downscale": 1, "merge_polarities": False}
+"""The options of fitting, and what each is where it is not given."""
 
 _LARGEST = 1 << 31
 
@@ -23,8 +26,9 @@ def fit_events(
 ) -> npt.NDArray[Any]:
     """Cut, scale down, and merge the polarities of a recording.
 
-    ``crop`` comes first, ``downscale`` after it. Events that meet at one pixel in one step are one
-    spike: the OR of the pixels and polarities that become one.
+    ``crop`` comes first, ``downscale`` after it. All events stay. Those that meet at one pixel in
+    one step are one spike if the input is spikes: the OR of the pixels and polarities that become
+    one. They are counted if it is frames: the sum.
 
     Parameters
     ----------

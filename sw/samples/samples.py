@@ -8,31 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Network
-from ..support.values import as_array, exact_int
+from ..support.steps import STEPS_MAX, check_steps
+from ..support.values import as_array
 
-__all__ = ["STEPS_MAX", "check_samples", "check_steps"]
+__all__ = ["STEPS_MAX", "check_samples", "check_steps", "check_time_axis"]
 
-STEPS_MAX = 1 << 16
-"""The most steps of a sample. The array has no such limit, but the host must hold the spikes."""
 _BLOCK_VALUES = 1 << 14  # values checked at a time, so that they stay in the processor's cache
 
 
-def check_steps(steps: Any) -> int:
-    """The steps of a sample as an int.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``steps`` is not an integer from 1 to ``STEPS_MAX``.
-    """
-    try:
-        return exact_int("steps", steps, 1, STEPS_MAX)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}: cut longer recordings into samples that carry their state "
-            "(carry_state, --carry-state), or, in Python, send them window by window "
-            "(Device.stream)"
-        ) from None
+def check_time_axis(time_axis: Any) -> None:
+    """Refuse an axis of the steps other than 0 and 1, with a ValueError."""
+    if time_axis not in (0, 1) or isinstance(time_axis, bool):
+        raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
 
 
 def check_samples(
@@ -67,8 +54,7 @@ def check_samples(
     TypeError, ValueError
         Naming the shape or the first value at fault, and what is allowed.
     """
-    if time_axis not in (0, 1) or isinstance(time_axis, bool):
-        raise ValueError(f"time_axis must be 0 or 1, not {time_axis!r}")
+    check_time_axis(time_axis)
     if steps is not None:
         steps = check_steps(steps)
     array = as_array("samples", samples)

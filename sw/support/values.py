@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "as_array", "exact_choice", "exact_int", "exact_integers", "positive", "refuse_masks",
-    "signed_bits", "signed_range",
+    "as_array", "exact_choice", "exact_floats", "exact_int", "exact_integers", "positive",
+    "refuse_masks", "signed_bits", "signed_range",
 ]
+
+_FLOAT_WHOLE = 1 << 53  # up to here, every whole number is a float64
 
 
 def signed_range(bits: int) -> tuple[int, int]:
@@ -155,3 +157,41 @@ def exact_integers(name: str, value: Any, low: int, high: int) -> npt.NDArray[np
     result = np.array(array, dtype=np.int64, order="C")
     result.setflags(write=False)
     return result
+
+
+def exact_floats(name: str, value: Any, hint: str = "") -> npt.NDArray[np.float64]:
+    """The value as a float64 array, every element exactly as it was; a view where possible.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for messages.
+    value : array_like
+        A list, array or tensor of bools, integers or floats.
+    hint : str
+        What to do about a value that is not finite, for messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an element is not finite, or has more digits than a float64. The message names the
+        argument, the first such element, its index, and what is allowed.
+    """
+    array = as_array(name, value, "numbers")
+    with np.errstate(over="ignore"):  # too large for float64: found below
+        floats = array.astype(np.float64, copy=False)
+    # Whole numbers that are rounded to the next power of two may not go back to where they were.
+    exact = (
+        (array >= -_FLOAT_WHOLE) & (array <= _FLOAT_WHOLE) if array.dtype.kind in "iu"
+        else floats == array
+    )
+    good = exact & np.isfinite(floats)
+    if not good.all():
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        where = f" (at {list(index)})" if index else ""
+        what = "finite numbers" if array.dtype.kind == "f" else f"from {-1 << 53} to {1 << 53}"
+        raise ValueError(
+            f"{name} must be {what}, each exact in float64, not {array[index]}{where}"
+            + (f": {hint}" if hint else "")
+        )
+    return floats

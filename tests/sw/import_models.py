@@ -1,6 +1,7 @@
 """Models of other frameworks with weights on a grid, and the spikes of their own neurons."""
 
 import numpy as np
+import stablespike as ss
 import torch
 from stablespike.golden.golden import Golden
 
@@ -29,6 +30,18 @@ def chain(first, second, seed, **grid):
 def spikes(seed, batch, steps, rate=0.4, inputs=INPUTS):
     """Return (batch, steps, inputs) random spikes."""
     return (np.random.default_rng(seed).random((batch, steps, inputs)) < rate).astype(np.int64)
+
+
+INPUT_SCALE = 1 / 8
+FRAMES = [ss.FrameInput((INPUTS,), 4), ss.FrameInput((INPUTS,), 4, zero=8)]
+"""Inputs of frames, of unsigned values and of signed ones; ``INPUT_SCALE`` rounds nothing."""
+
+
+def frames(source, seed, batch, steps):
+    """Return (batch, steps, *shape) random frames, and what a model receives for them."""
+    shape = (batch, steps, *source.shape)
+    made = np.random.default_rng(seed).integers(0, 1 << source.bits, shape)
+    return made, (made - source.zero) * INPUT_SCALE
 
 
 def source_spikes(step, neurons, samples):

@@ -94,6 +94,27 @@ def aedat3(events: Any, loops: int = 0, sender: int = 1) -> bytes:
     return out
 
 
+def aedat2(events: Any, chip: str = "DVS128", head: str | None = None) -> bytes:
+    """Words of jAER: x from the right, y from the bottom; words between them are no pixels."""
+    if head is None:
+        name = "ch.unizh.ini.jaer.chip.retina.DVS128" if chip == "DVS128" else f"chips.davis.{chip}"
+        head = (
+            "#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
+            f"# User name: J\xfcrgen\r\n# AEChip: {name}\r\n#End Of ASCII Header\r\n"
+        )
+    width, height = {"DVS128": (128, 128), "DAVIS240C": (240, 180), "Davis346B": (346, 260)}[chip]
+    out = head.encode("latin-1")
+    for t, x, y, p in events.tolist():
+        x, y = width - 1 - x, height - 1 - y
+        if chip == "DVS128":
+            place, others = y << 8 | x << 1 | 1 - p, [1 << 15, 1 << 31]
+        else:
+            place, others = y << 22 | x << 12 | p << 11, [1 << 10, 1 << 31 | 5, 3 << 10 | 1 << 31]
+        for word in (*(place | other for other in others), place):
+            out += struct.pack(">II", word, t & 0xFFFF_FFFF)
+    return out
+
+
 def es(events: Any) -> bytes:
     """Differences of time, in which y counts from the bottom."""
     out, last = b"Event Stream\x02\x00\x00\x01" + struct.pack("<HH", WIDTH, HEIGHT), 0
@@ -125,6 +146,7 @@ def npz(*recordings: Any, **arrays: Any) -> bytes:
 FILES: dict[str, Callable[[], bytes]] = {
     "aedat4": aedat4, "evt2": lambda: evt2(EVENTS), "evt3": lambda: evt3(EVENTS),
     "dat": lambda: dat(EVENTS), "aedat3": lambda: aedat3(EVENTS), "es": lambda: es(EVENTS),
+    "aedat2": lambda: aedat2(EVENTS), "aedat2-davis240": lambda: aedat2(EVENTS, "DAVIS240C"),
     "nmnist": lambda: atis(EVENTS), "numpy": lambda: npz(EVENTS),
 }
 """The bytes of ``EVENTS`` in each format."""

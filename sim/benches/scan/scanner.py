@@ -131,7 +131,8 @@ class Driver:
             assert not hold
             event = unpack(self._event, value(bench, "event"))
             names = ("row", "lane", "weight")
-            self.events.append((*(event[name] for name in names), event.get("wide", event.get("place", 0))))
+            about = event.get("wide", event.get("place", 0))
+            self.events.append((*(event[name] for name in names), about))
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold

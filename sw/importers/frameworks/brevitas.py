@@ -34,7 +34,8 @@ def check_brevitas(name: str, kind: str, child: Any) -> None:
             raise NotExpressible(
                 name, kind, "it rounds activations, and between layers there are spikes, 0 or 1",
                 "the model without it; in front of the first layer, input=PixelInput(shape, bits) "
-                "and input_scale=, the size of a step of the rounded input",
+                "or FrameInput (with zero= for signed values) and input_scale=, the size of a step "
+                "of the rounded input",
             )
         raise NotExpressible(
             name, kind, "no layer of this array computes it", f"{_WEIGHTS}, without rounded "

@@ -148,7 +148,8 @@ def _with_steps(found: Recorded, settings: Settings) -> Settings:
     if not isinstance(settings.input, PixelInput):
         raise NotExpressible(
             first, found.recorder.kind(first), "forward repeats what it is called with over "
-            f"{steps} steps (a repetition), which is not one step of spikes",
+            f"{steps} steps (a repetition), which is not one step of "
+            f"{'spikes' if settings.input is None else settings.input.kind}",
             "input=PixelInput(...) and input_scale=, which take one image for all steps; or the "
             "layers behind the repetition",
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...network import Conv2d, Layer, Leak, Network, Neuron, PixelInput
+from ...network import Conv2d, Layer, Leak, Network, Neuron, SpikeInput
 from ...network.leaks import plain_leaks
 from ...support.errors import FileError, NotExpressible
 from ...support.values import positive
@@ -58,8 +58,14 @@ def not_carried(network: Network) -> tuple[str, ...]:
         lines.append("that a membrane equal to the threshold fires")
     if any(n.v_init for n in neurons):
         lines.append("the membrane at the start, v_init")
-    if isinstance(network.input, PixelInput):
-        lines.append(f"that the input is pixels of {network.input.bits} bits, in every step")
+    source = network.input
+    if not isinstance(source, SpikeInput):
+        new = "new in every step" if source.kind == "frames" else "in every step"
+        lines.append(f"that the input is {source.kind} of {source.bits} bits, {new}")
+        if source.zero:
+            lines.append(f"that an input of {source.zero} stands for 0: it is to be subtracted")
+    if network.encoder is not None:
+        lines.append(f"the {type(network.encoder).__name__} of the raw signal")
     if network.recurrent:
         lines.append("that spikes come back to their layer one step later")
     if any(layer.emit == "both" for layer in network.layers):
@@ -72,9 +78,9 @@ def to_nir(
 ) -> Any:
     """Export a network as a NIR graph.
 
-    ``from_nir`` makes an equal network from the graph or the file. Facts that other readers do not
-    learn are logged to ``stablespike.importers``; ``stablespike.importers.not_carried`` returns
-    them.
+    ``from_nir`` makes an equal network from the graph or the file, but for its encoder. Facts that
+    other readers do not learn are logged to ``stablespike.importers``;
+    ``stablespike.importers.not_carried`` returns them.
 
     Parameters
     ----------
@@ -163,8 +169,8 @@ def _write(nir: Any, path: str, graph: Any) -> None:
 def _header(network: Network, dt: float) -> dict[str, Any]:
     """Return the graph's metadata about the network; ``from_nir`` reads it."""
     source: dict[str, Any] = {"kind": network.input.kind, "shape": network.input.shape}
-    if isinstance(network.input, PixelInput):
-        source["bits"] = network.input.bits
+    if not isinstance(network.input, SpikeInput):
+        source |= {"bits": network.input.bits, "zero": network.input.zero}
     return {
         "input": source,
         "readout": network.readout,

@@ -12,7 +12,16 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ...network import COMPARES, EMITS, RESET_TIMINGS, RESETS, Network, PixelInput, SpikeInput
+from ...network import (
+    COMPARES,
+    EMITS,
+    RESET_TIMINGS,
+    RESETS,
+    FrameInput,
+    Network,
+    PixelInput,
+    SpikeInput,
+)
 from ...support.errors import FileError, NotExpressible
 from ...support.values import exact_choice, positive
 from ..asking import Missing
@@ -35,6 +44,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["from_nir"]
+
+_OF_VALUES = {kind.kind: kind for kind in (PixelInput, FrameInput)}
 
 
 def from_nir(
@@ -283,14 +294,16 @@ def _pinned(
     try:
         entry = kept["input"]
         shape = tuple(entry["shape"])
-        kinds = (PixelInput.kind, SpikeInput.kind)
-        pixels = exact_choice("kind", entry["kind"], kinds) == PixelInput.kind
+        kind = exact_choice("kind", entry["kind"], (SpikeInput.kind, *_OF_VALUES))
+        spikes = kind == SpikeInput.kind
         said: dict[str, Any] = {
             "weight_bits": kept["weight_bits"], "fraction_bits": kept["fraction_bits"],
             "readout": kept["readout"],
             "layer_bits": tuple(each["weight_bits"] for each in kept["layers"]),
             "emits": tuple(exact_choice("emit", each["emit"], EMITS) for each in kept["layers"]),
-            "input": PixelInput(shape, entry["bits"]) if pixels else SpikeInput(shape),
+            # Files had no zero before inputs did.
+            "input": SpikeInput(shape) if spikes
+            else _OF_VALUES[kind](shape, entry["bits"], entry.get("zero", 0)),
         }
         dt = float(kept["dt"])
     except (KeyError, TypeError, ValueError) as error:
@@ -301,8 +314,9 @@ def _pinned(
     if pins.dt is not None and pins.dt != dt:
         raise ValueError(f"dt must be {dt}, as the graph says, not {pins.dt}")
     # The weights are already in weight steps. The number of steps matters only for the report.
-    if pixels:
+    if not spikes:
         values.setdefault("input_scale", 1.0)
-        values.setdefault("steps", 4)
+        if kind == PixelInput.kind:
+            values.setdefault("steps", 4)
     values.setdefault("scale", 1.0)
     return replace(pins, dt=dt), values

@@ -26,7 +26,7 @@ def input_asks(first: tuple[str, Node], settings: Settings) -> dict[str, str]:
         return {}
     return {
         "input": f"input must be given: {name} (Input) has no shape; stablespike.SpikeInput((...)) "
-        "or a PixelInput"
+        "or a PixelInput or FrameInput"
     }
 
 

@@ -12,14 +12,17 @@ from ..layers import FloatLayer
 from ..semantics import Floats
 from .comparison import Layer
 
-__all__ = ["check_folded", "sums_exactly"]
+__all__ = ["INPUT_BITS", "check_folded", "sums_exactly"]
 
 _GRID_BITS = 20
-_INPUT_BITS = 12  # of the trials' largest inputs
+INPUT_BITS = 12
+"""Bits of the trials' largest inputs, where those of the samples have no more."""
 _TIE = 2.0**-18
 
 
-def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> None:
+def check_folded(
+    layer: FloatLayer, each: Layer, given: Floats, spikes: Any, bits: int = INPUT_BITS
+) -> None:
     """Refuse a layer that does not fire as the layer of the model that it was made of.
 
     Parameters
@@ -32,6 +35,8 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
         What it is given.
     spikes : (steps, batch, neurons) bool
         Its spikes.
+    bits : int
+        Bits that its inputs have at most.
 
     Raises
     ------
@@ -41,7 +46,7 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
     found = layer.as_in_model(layer.run(given)[0])
     apart = found != spikes
     threshold = layer.cell.threshold
-    exact = not each.tolerance and sums_exactly(layer, steps=len(given))
+    exact = not each.tolerance and sums_exactly(layer, steps=len(given), bits=bits)
     if not exact and apart.any() and threshold is not None:
         # A neuron whose membrane meets its threshold within rounding may fire or not.
         for factor in (1 - _TIE, 1 + _TIE):
@@ -57,7 +62,9 @@ def check_folded(layer: FloatLayer, each: Layer, given: Floats, spikes: Any) -> 
         )
 
 
-def sums_exactly(layer: FloatLayer, mantissa: int = 52, steps: int = 0) -> bool:
+def sums_exactly(
+    layer: FloatLayer, mantissa: int = 52, steps: int = 0, bits: int = INPUT_BITS
+) -> bool:
     """Whether nothing is rounded in the inputs of a layer, nor in its membranes over steps.
 
     Parameters
@@ -68,6 +75,8 @@ def sums_exactly(layer: FloatLayer, mantissa: int = 52, steps: int = 0) -> bool:
         Bits of the sums behind the leading one.
     steps : int
         Steps from the start of a sample; 0 for its inputs alone.
+    bits : int
+        Bits that its inputs have at most.
     """
     cell = layer.cell
     values = [layer.matrix, layer.bias]
@@ -80,12 +89,12 @@ def sums_exactly(layer: FloatLayer, mantissa: int = 52, steps: int = 0) -> bool:
         return False
     lost = [0, 0]
     for index, decay in enumerate((cell.decay, cell.synapse_decay)):
-        bits = _fraction(np.asarray(0.0 if decay is None else decay))
-        if bits is None:
+        kept = _fraction(np.asarray(0.0 if decay is None else decay))
+        if kept is None:
             return not steps
-        lost[index] = bits
+        lost[index] = kept
     terms = max(float(np.abs(flat).max(initial=1.0)), 1.0) * layer.matrix.shape[1]
-    return bool(np.log2(terms) + _INPUT_BITS + fraction + sum(lost) * steps <= mantissa)
+    return bool(np.log2(terms) + bits + fraction + sum(lost) * steps <= mantissa)
 
 
 def _fraction(values: Floats) -> int | None:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...network import PixelInput
 from ..operations import Shape
 from ..settings import Settings
 from .copies import tensors
@@ -29,29 +28,41 @@ class Domain:
 
     Attributes
     ----------
-    levels : int
-        Their number: 2 for spikes.
+    bits : int
+        Their bits: 1 for spikes.
+    zero : int
+        The value for which the model receives 0.
     factor : float
-        What the model receives for an input of 1.
+        What the model receives for an input of 1 more.
     dtype : torch.dtype
         The type in which it receives them.
     """
 
-    levels: int
+    bits: int
+    zero: int
     factor: float
     dtype: torch.dtype
 
     @classmethod
     def of(cls, settings: Settings, dtype: torch.dtype) -> Domain:
         """Return the domain that an importer's options say."""
-        pixels = isinstance(settings.input, PixelInput)
-        levels = 1 << settings.input.bits if isinstance(settings.input, PixelInput) else 2
-        factor = 1.0 if settings.input_scale is None else float(settings.input_scale)
-        return cls(levels if pixels else 2, factor, dtype)
+        source = settings.input
+        bits, zero = (1, 0) if source is None else (source.bits, source.zero)
+        return cls(bits, zero, settings.factor, dtype)
+
+    @property
+    def levels(self) -> int:
+        """The number of values."""
+        return 1 << self.bits
+
+    @property
+    def significant(self) -> int:
+        """The bits that the values have in the model's units, if these are on a grid."""
+        return self.bits + (self.factor.as_integer_ratio()[0] - 1).bit_length()
 
     def values(self, drawn: torch.Tensor) -> torch.Tensor:
         """Return float64 inputs of the model for whole numbers."""
-        return (drawn.double() * self.factor).to(self.dtype).double()
+        return ((drawn.double() - self.zero) * self.factor).to(self.dtype).double()
 
     def draw(self) -> Callable[[Shape], torch.Tensor]:
         """Return a function that draws legal values of a shape."""

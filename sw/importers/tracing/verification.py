@@ -30,7 +30,7 @@ from .chains import Calls
 from .comparison import Layer, compare
 from .copies import copied, fit, parts, undisturbed
 from .counters import numbers, set_numbers
-from .folded import check_folded, sums_exactly
+from .folded import INPUT_BITS, check_folded, sums_exactly
 from .forward import Trace, fired, run_chain, run_module, single_step, watched
 from .functional import Reshaped
 from .functions import Watch
@@ -380,7 +380,9 @@ class Verification:
         result = []
         for index, child in enumerate(self.read.spiking):
             legal = index > 0 or self._on_grid_input()
-            exact = plain and legal and sums_exactly(self.layers[index], bits)
+            exact = plain and legal and sums_exactly(
+                self.layers[index], bits, bits=self._input_bits(index)
+            )
             result.append(Layer(
                 self.read.name(child), type(child).__name__, 0.0 if exact else rounding,
                 partial(self._neurons, index),
@@ -407,6 +409,10 @@ class Verification:
             read.framework.reset(child)
         return spikes
 
+    def _input_bits(self, index: int) -> int:
+        """Return the bits that the inputs of a layer have at most."""
+        return INPUT_BITS if index else max(INPUT_BITS, self.domain.significant)
+
     def _on_grid_input(self) -> bool:
         scaled = self.domain.factor * _GRID
         return bool(scaled == round(scaled))
@@ -417,14 +423,16 @@ class Verification:
         few = self.read.work * inputs.shape[0] * inputs.shape[1] > _WORK
         steps, batch = (2, 1) if few else inputs.shape[:2]
         given = inputs[:steps, :batch].numpy()
-        for layer, each, trace in zip(
-            self.layers, self._described_layers(), traces, strict=False
+        described = self._described_layers()
+        for index, (layer, each, trace) in enumerate(
+            zip(self.layers, described, traces, strict=False)
         ):
             spikes = torch.stack(trace.spikes[:steps])[:, :batch].numpy()
             if layer.cell.inexact or layer.inexact is not None:
                 return  # what is behind it may be given other spikes
             if layer.cell.fires:
-                check_folded(layer, each, given.reshape(*given.shape[:2], *layer.shape), spikes)
+                shaped = given.reshape(*given.shape[:2], *layer.shape)
+                check_folded(layer, each, shaped, spikes, self._input_bits(index))
             given = layer.handed_on(spikes).astype(np.float64)
 
     def _described(self) -> str:

@@ -16,6 +16,7 @@ from ..columns import recordings_in
 from .atis import is_nmnist, read_atis
 from .event_stream import EVENT_STREAM_MAGIC, read_event_stream
 from .inivation import AEDAT4_MAGIC, read_aedat3, read_aedat4
+from .jaer import AEDAT2_MAGIC, CHIPS, read_aedat2
 from .prophesee import read_dat, read_evt2, read_evt3
 from .source import Recordings, Source, header_lines
 from .spoken import HDF5_MAGIC, read_spoken
@@ -23,7 +24,9 @@ from .spoken import HDF5_MAGIC, read_spoken
 __all__ = ["FORMATS", "read_events", "read_recordings"]
 
 _HEAD_BYTES = 1 << 16
-_READ = "recordings in AEDAT 4, AEDAT 3.1, EVT3, EVT2, DAT, Event Stream, N-MNIST, HDF5 (SHD, SSC)"
+_READ = (
+    "recordings in AEDAT 4, 3.1 and 2, EVT3, EVT2, DAT, Event Stream, N-MNIST, HDF5 (SHD, SSC)"
+)
 _PASS = (
     "read others with a library of theirs, and pass arrays with the fields t, x, y, p to run, or "
     "save them with numpy.savez"
@@ -47,10 +50,11 @@ def read_events(
     path : str or path object
         The file.
     format : str or None
-        "aedat4", "aedat3", "evt2", "evt3", "dat", "es", "nmnist", "spoken" (the HDF5 files of SHD
-        and SSC) or "numpy"; by default the content tells. It is needed for recordings of 5-byte
-        events that are not surely N-MNIST's ("nmnist"), which have no mark, and for EVT files
-        without a header.
+        "aedat4", "aedat3", "aedat2" (with the chip that its header names), "aedat2-dvs128",
+        "aedat2-davis240", "aedat2-davis346", "evt2", "evt3", "dat", "es", "nmnist", "spoken" (the
+        HDF5 files of SHD and SSC) or "numpy"; by default the content tells. It is needed for
+        recordings of 5-byte events that are not surely N-MNIST's ("nmnist"), which have no mark,
+        for EVT files without a header, and for AEDAT 2 files whose header does not name the chip.
     recordings : int, sequence of int or None
         Of a file with several recordings, the number of the one to return, from 0; or several
         numbers.
@@ -130,17 +134,18 @@ def _read_numpy(source: Source) -> Recordings:
 
 
 FORMATS: dict[str, Callable[[Source], Recordings]] = {
-    "aedat4": read_aedat4, "aedat3": read_aedat3, "evt2": read_evt2, "evt3": read_evt3,
-    "dat": read_dat, "es": read_event_stream, "nmnist": read_atis, "spoken": read_spoken,
-    "numpy": _read_numpy,
+    "aedat4": read_aedat4, "aedat3": read_aedat3, "aedat2": read_aedat2(),
+    **{f"aedat2-{chip}": read_aedat2(chip) for chip in CHIPS},
+    "evt2": read_evt2, "evt3": read_evt3, "dat": read_dat, "es": read_event_stream,
+    "nmnist": read_atis, "spoken": read_spoken, "numpy": _read_numpy,
 }
 """The reader of each format by its name."""
 _MAGIC = {
-    AEDAT4_MAGIC: "aedat4", b"#!AER-DAT3.1\r\n": "aedat3", EVENT_STREAM_MAGIC: "es",
-    HDF5_MAGIC: "spoken", NPY_MAGIC: "numpy", ZIP_MAGIC: "numpy",
+    AEDAT4_MAGIC: "aedat4", b"#!AER-DAT3.1\r\n": "aedat3", AEDAT2_MAGIC: "aedat2",
+    EVENT_STREAM_MAGIC: "es", HDF5_MAGIC: "spoken", NPY_MAGIC: "numpy", ZIP_MAGIC: "numpy",
 }
 _OTHERS = {
-    b"#!AER-DAT": "an AEDAT file of a version that is not read: 3.1 and 4.0 are; {line!r}",
+    b"#!AER-DAT": "an AEDAT file of a version that is not read: 2.0, 3.1 and 4.0 are; {line!r}",
     b"\x1f\x8b": "compressed (gzip): unpack it first",
     b"\x28\xb5\x2f\xfd": "compressed (zstd): unpack it first",
     b"BZh": "compressed (bzip2): unpack it first",

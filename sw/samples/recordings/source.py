@@ -105,7 +105,9 @@ def empty_events(count: int) -> Events:
     return np.empty(count, EVENTS)
 
 
-def header_lines(head: bytes, mark: bytes, end: bytes) -> tuple[list[str], int]:
+def header_lines(
+    head: bytes, mark: bytes, *ends: bytes, encoding: str = "utf-8"
+) -> tuple[list[str], int]:
     """The lines at the beginning of a file, and where the data begins.
 
     Parameters
@@ -114,9 +116,11 @@ def header_lines(head: bytes, mark: bytes, end: bytes) -> tuple[list[str], int]:
         The beginning of the file.
     mark : bytes
         What each line of the header begins with.
-    end : bytes
-        The last line, if there is one. Otherwise the header ends before the first line that does
-        not begin so, or is no text.
+    *ends : bytes
+        What the last line may be, if there is one. Otherwise the header ends before the first line
+        that does not begin so, or is no text.
+    encoding : str
+        How its text is encoded.
     """
     lines: list[str] = []
     at = 0
@@ -126,14 +130,14 @@ def header_lines(head: bytes, mark: bytes, end: bytes) -> tuple[list[str], int]:
             break
         raw = head[at:stop].rstrip(b"\r ")
         try:
-            line = raw.decode("utf-8")
+            line = raw.decode(encoding)
         except UnicodeDecodeError:
             break
         if not line.replace("\t", " ").isprintable():
             break
         lines.append(line)
         at = stop + 1
-        if raw == end:
+        if raw in ends:
             break
     return lines, at
 

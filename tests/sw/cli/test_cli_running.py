@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import stablespike as ss
 from board_model import Board
-from recording_files import EVENTS, evt2
+from recording_files import EVENTS, aedat2, evt2
 from stablespike.program.files import load_program
 from verbs import Out, call
 
@@ -290,6 +292,36 @@ def test_run_recordings_of_a_camera(capsys: Out, tmp_path: Path) -> None:
     assert "downscale and merge_polarities are for events; " in err
 
 
+def test_run_recordings_into_frames(capsys: Out, tmp_path: Path) -> None:
+    import stablespike as ss
+
+    weight = np.random.default_rng(0).integers(-8, 8, (4, 2))
+    neuron = ss.Neuron(threshold=20, leak=(1, 2))
+    network = ss.Network(input=ss.FrameInput((1, 2), 1), layers=[ss.Dense(weight, neuron=neuron)])
+    ss.save_program(ss.compile(network, "icebreaker", steps=2), tmp_path / "program")
+    head = "#!AER-DAT2.0\r\n"  # which does not say the chip
+    (tmp_path / "dvs.aedat").write_bytes(aedat2(EVENTS, head=head))
+    arguments = [
+        "run", tmp_path / "program", tmp_path / "dvs.aedat", "--device", "golden:",
+        "-o", tmp_path / "out.npz", "--bin-time", 13_000, "--downscale", 6,
+    ]
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert "say which with format: 'aedat2-dvs128'" in err
+    arguments += ["--format", "aedat2-dvs128"]
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert "samples[0] has 7 events in step 0 at (y, x) = (0, 0), and 1 bits count to 1" in err
+    code, _, err = call(capsys, *arguments, "--excess", "saturate", "--trace")
+    assert code == 0, err
+    small = ss.fit_events(EVENTS, downscale=6)
+    frames = ss.bin_events([small], (1, 2), 2, bin_time=13_000, bits=1, excess="saturate")
+    assert frames.any()
+    with ss.open_device("golden:") as device, np.load(tmp_path / "out.npz") as found:
+        device.load(ss.load_program(tmp_path / "program"))
+        assert found["trace_0"].tolist() == device.run(frames, trace=True).trace[0].tolist()
+
+
 def test_a_file_of_torch_is_refused(capsys: Out, files: Path) -> None:
     torch = pytest.importorskip("torch")
     for name, zipped in {"new.pt": True, "old.pt": False}.items():
@@ -302,3 +334,40 @@ def test_a_file_of_torch_is_refused(capsys: Out, files: Path) -> None:
         assert code == 2
         assert not out
         assert re.search(r"torch.save, .* not loaded: .*numpy.savez\(path, samples=", err), err
+
+
+def test_a_raw_signal(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
+    """What a program takes whose network has an encoder, with and without --encoded."""
+    encoder = ss.ThermometerEncoder((3,), [-0.5, 0, 0.25])
+    network = load_program(files / "program").network
+    program = ss.compile(
+        replace(network, encoder=encoder), load_program(files / "program").config, 6
+    )
+    ss.save_program(program, files / "raw")
+    board(program)
+    signal = np.random.default_rng(3).normal(size=(5, 6, 3)).astype(np.float32)
+    np.save(files / "signal.npy", signal)
+    np.save(files / "encoded.npy", encoder.encode(signal).reshape(5, 6, 9))
+    found = []
+    for name, options in {"signal": (), "encoded": ("--encoded",)}.items():
+        arguments = (files / "raw", files / f"{name}.npy", "--device", "sim:icebreaker", *options)
+        code, _, err = call(capsys, "run", *arguments, "-o", files / "out", "--batch", 2)
+        assert code == 0, err
+        with np.load(files / "out.npz") as loaded:
+            found.append(loaded["readout"])
+        code, out, err = call(capsys, "verify", *arguments, "--json")
+        assert (code, json.loads(out)["mismatches"]) == (0, 0), err
+    np.testing.assert_array_equal(*found)
+    assert found[0].any()
+    code, _, err = call(
+        capsys, "run", files / "raw", files / "encoded.npy", "--device", "golden:",
+        "-o", files / "out",
+    )
+    assert code == 2
+    assert "samples must be (batch, steps, 3), the raw signal that the ThermometerEncoder" in err
+    code, _, err = call(
+        capsys, "run", files / "program", files / "samples.npy", "--device", "golden:", "--encoded",
+        "-o", files / "out",
+    )
+    assert code == 2
+    assert "encoded is for networks with an encoder" in err

@@ -101,3 +101,39 @@ def test_what_fits_no_way_is_refused_with_both():
     array = ss.ArrayConfig(lanes=4, weight_rows=64, spike_rows=16)
     with refuses(ss.DoesNotFit, "frames of 6 bits, the window takes 4 ... as lines of single bits"):
         ss.compile(network_of(bits=6), array, steps=STEPS)
+
+
+def recording_of(counts):
+    """Events at the times 10 k of the steps k, as many as the counts say."""
+    step, band = np.nonzero(counts)
+    times = counts[step, band]
+    events = np.zeros(times.sum(), [("t", "i8"), ("x", "u1")])
+    events["t"], events["x"] = np.repeat(step, times) * 10, np.repeat(band, times)
+    return events
+
+
+def test_events_of_a_recording_are_counted():
+    words = frames_of(3)
+    recordings = [recording_of(word) for word in words]
+    with ss.open_device("golden:") as device:
+        for way in ARRAYS.values():
+            device.load(ss.compile(network_of(), way, steps=STEPS))
+            wanted = device.run(words).readout
+            found = device.run(recordings, bin_time=10)
+            assert wanted.any()
+            assert (found.readout == wanted).all()
+        binned = ss.bin_events(recordings, (BANDS,), STEPS, bin_time=10, bits=4)
+        assert (binned == words).all()
+        more = words.copy()
+        more[1, 4, 7] = 20
+        recordings[1] = recording_of(more[1])
+        with refuses(ValueError, "samples[1] has 20 events in step 4 at (x) = (7,), and 4 bits"):
+            device.run(recordings, bin_time=10)
+        more[1, 4, 7] = 15
+        found = device.run(recordings, bin_time=10, excess="saturate")
+        assert (found.readout == device.run(more).readout).all()
+        with refuses(ValueError, "excess is for event arrays, which these samples are not"):
+            device.run(words, excess="saturate")
+        device.load(ss.compile(network_of(zero=6), "icebreaker", steps=STEPS))
+        with refuses(ValueError, "counts of which begin at 0 ... zero=6 ... bin_events counts"):
+            device.run(recordings, bin_time=10)

@@ -133,6 +133,6 @@ def test_pixels_are_no_events() -> None:
     pixels = ss.Network(ss.PixelInput((4,), 4), [layer])
     with ss.open_device("golden:") as device:
         device.load(ss.compile(pixels, "icebreaker", 4))
-        refused = pytest.raises(ValueError, match=r"input is pixels.*stream\.send")
+        refused = pytest.raises(ValueError, match=r"is pixels.*stream\.send")
         with device.stream() as live, refused:
             live.feed(bin_time=10)

@@ -102,7 +102,7 @@ def test_the_report_says_what_it_cost():
     assert report.layers[0].scale_high / free.layers[0].scale_high <= fit.factor
     assert "accumulators of 12 bits hold -2048 to 2047" in fit.reason
     text = str(report)
-    assert f"for the array, {fit.changed} of 20 scales are coarser, by up to" in text
+    assert f"to fit, {fit.changed} of 20 scales are coarser, by up to" in text
     assert "fitted to the array icebreaker, membranes of 16 bits" in text
     assert report.layers[1].fit is None
 

@@ -106,6 +106,34 @@ def test_a_nir_file(capsys, folder):
     assert ss.load("net.safetensors").input == ss.PixelInput((2, 3), 4)
 
 
+def test_recordings_for_calibration_and_test(capsys, folder):
+    rng = np.random.default_rng(3)
+    recordings = []
+    for _ in range(20):
+        events = np.zeros(30, [("t", "i8"), ("x", "u2")])
+        events["t"], events["x"] = np.sort(rng.integers(0, 50, 30)), rng.integers(0, 12, 30)
+        recordings.append(events)
+    np.savez("camera.npz", *recordings, labels=rng.integers(0, 5, 20))
+    small = [ss.fit_events(each, downscale=2) for each in recordings]
+    binning = {"bin_time": 10, "start": 0, "late": "drop"}
+    np.save("binned.npy", ss.bin_events(small, (6,), 4, **binning))
+    said = ["plain.nir", *SAID, "--weight-bits", "4", "--steps", "4"]
+    options = ["--bin-time", "10", "--start", "0", "--late", "drop", "--downscale", "2"]
+    found = {}
+    for samples, given in (("binned.npy", []), ("camera.npz", options)):
+        code, out, err = call(
+            capsys, *said, "--calibration", samples, "--test", samples, "--json", *given
+        )
+        assert code == 0, err
+        found[samples] = json.loads(out)
+        network = ss.load("net.safetensors")
+        found[samples]["weight"] = network.layers[0].weight.tolist()
+    assert found["camera.npz"].pop("accuracy") is not None
+    assert found["binned.npy"].pop("accuracy") is None
+    found["camera.npz"].pop("accuracy_source"), found["binned.npy"].pop("accuracy_source")
+    assert found["camera.npz"] == found["binned.npy"]
+
+
 def test_a_module(capsys, folder):
     for name in ("build", "made"):
         code, out, _ = call(
@@ -176,6 +204,21 @@ def test_a_module_of_spikingjelly_on_pixels(capsys, folder):
     assert "random pixels (seed 0; no calibration given), 3 steps" in out
 
 
+def test_frames_and_a_zero(capsys, folder):
+    np.save("frames.npy", np.random.default_rng(0).integers(0, 16, (9, 4, 6)))
+    shared = ("--sample-shape", "6", "--input-scale", "0.125", "--input-zero", "8")
+    for model in (("model.py:build",), ("plain.nir", *SAID)):
+        code, out, _ = call(
+            capsys, *model, *shared, "--frames", "4", "--calibration", "frames.npy",
+        )
+        assert code == 0
+        assert "input: (6,) frames of 4 bits, new in every step, counted from 8, times 0.125" in out
+        assert ss.load("net.safetensors").input == ss.FrameInput((6,), 4, zero=8)
+    code, out, _ = call(capsys, "model.py:build", *shared, "--pixels", "4", "--steps", "3")
+    assert code == 0
+    assert ss.load("net.safetensors").input == ss.PixelInput((6,), 4, zero=8)
+
+
 def test_a_nir_file_of_another_program(capsys, folder):
     one = np.ones(5, np.float32)
     tau = one * 1e-3 / np.log(2)
@@ -208,8 +251,26 @@ def test_a_nir_file_of_another_program(capsys, folder):
          "sample_shape, input_scale, dt, reset must be given: sample_shape with pixels"),
         (["model.py:build", "--pixels", "4"],
          "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
+        (["plain.nir", *SAID, "--frames", "4"],
+         "sample_shape, input_scale must be given: sample_shape with frames"),
+        (["model.py:build", "--pixels", "4", "--frames", "4"],
+         "pixels=4 and frames=4 must not both be given"),
+        (["model.py:build", "--input-zero", "4"],
+         "input_zero=4 must not be given without pixels or frames"),
+        (["model.py:build", "--sample-shape", "6", "--frames", "4", "--input-zero", "16"],
+         "zero must be from 0 to 15, not 16"),
+        (["plain.nir", *SAID, "--frames", "17"], "bits must be from 1 to 16, not 17"),
         (["plain.nir", *SAID, "--array", "icebreakr"], "array must be an ArrayConfig or one of"),
-        (["plain.nir", *SAID, "--calibration", "events.npz"], "not event arrays: bin them with"),
+        (["plain.nir", *SAID, "--calibration", "events.npz", "--bin-time", "1"],
+         "calibration: steps must be given for recordings"),
+        (["plain.nir", *SAID, "--steps", "4", "--calibration", "events.npz"],
+         "calibration: event samples need bin_time"),
+        (["plain.nir", *SAID, "--crop", "0,0,2,2", "--downscale", "2"],
+         "crop, downscale must not be given without recordings for calibration or test"),
+        (["plain.nir", *SAID, "--calibration", "spikes.npz", "--downscale", "2"],
+         "crop, downscale and merge_polarities are for events; spikes.npz has none"),
+        (["plain.nir", *SAID, "--calibration", "spikes.npz", "--bin-time", "2"],
+         "bin_time is for event arrays, which these samples are not: leave it out"),
         (["plain.nir", *SAID, "--calibration", "model.py"], "model.py is no file of samples"),
         (["model.py"], "say what in it is the model, model.py:NAME"),
         (["model.py:build"], "sample_shape must be given for a torch module"),

@@ -125,12 +125,20 @@ def test_what_the_input_is_taken_for():
     assert rounded(calibration=SEEN).fidelity.input == said
     plain = rounded().fidelity
     assert plain.input == (
-        f"{said} (images and other values need input=stablespike.PixelInput)"
+        f"{said} (images and other values need input=stablespike.PixelInput, "
+        "or FrameInput)"
     )
     assert f"  input: {said}" in str(plain)
     assert rounded(input=ss.SpikeInput((INPUTS,))).fidelity.input == said
     pixels = rounded(input=PIXELS, input_scale=0.25).fidelity
     assert pixels.input == "(24,) pixels of 4 bits, times 0.25"
+    signed = ss.PixelInput((INPUTS,), 4, zero=7)
+    assert rounded(input=signed, input_scale=0.25).fidelity.input == (
+        "(24,) pixels of 4 bits, counted from 7, times 0.25"
+    )
+    frames = rounded(input=ss.FrameInput((INPUTS,), 3, zero=4), input_scale=0.25).fidelity
+    assert frames.input == "(24,) frames of 3 bits, new in every step, counted from 4, times 0.25"
+    assert frames.samples == "64 random frames (seed 0; no calibration given), 4 steps"
 
 
 @pytest.mark.filterwarnings("error")
@@ -155,3 +163,24 @@ def test_large_networks_are_measured_on_fewer_random_samples(monkeypatch, work, 
     report = imported(model(snn.Leaky, beta=0.5)).fidelity
     assert report.count == count
     assert report.samples.startswith(f"{count} random samples")
+
+
+def recordings_of(samples):
+    """The events of spikes: at t = 10 k in the step k."""
+    found = []
+    for sample in samples:
+        step, x = np.nonzero(sample)
+        events = np.zeros(len(step), [("t", "i8"), ("x", "u2")])
+        events["t"], events["x"] = 10 * step, x
+        found.append(events)
+    return found
+
+
+def test_recordings_are_binned():
+    wanted = rounded(calibration=SEEN, labels=LABELS)
+    events = recordings_of(SEEN)
+    found = rounded(calibration=events, labels=LABELS, bin_time=10, start=0)
+    assert found == wanted
+    assert found.fidelity == wanted.fidelity
+    mixed = rounded(calibration=SEEN, test=recordings_of(UNSEEN), bin_time=10, start=0)
+    assert mixed.fidelity == rounded(calibration=SEEN, test=UNSEEN).fidelity

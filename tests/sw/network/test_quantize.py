@@ -1,10 +1,13 @@
 """Scales and the rounding of layers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stablespike.network.quantize import RealLayer, quantize_layer, with_thresholds
+from stablespike.support.errors import DoesNotFit
 
 BITS = {"weight_bits": 4, "fraction_bits": 4}
 
@@ -87,3 +90,47 @@ def test_what_does_not_fit_a_scale():
         quantize_layer(layer, scale=np.asarray(1.0), **BITS)
     with pytest.raises(ValueError, match="threshold becomes 160000, beyond"):
         with_thresholds(found, 10000 * found.scale, 4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 15))
+def test_an_inputs_zero_does_not_change_what_is_exact(seed, zero):
+    rng = np.random.default_rng(seed)
+    weight, bias = rng.integers(-8, 8, (5, 7)) / 8, rng.integers(-100, 100, 5) / 128
+    plain = RealLayer(weight, bias, np.ones(5))
+    found = quantize_layer(replace(plain, zeros=np.full(7, float(zero))), **BITS)
+    without = quantize_layer(plain, **BITS)
+    assert found.exact
+    for name in ("weight", "bias", "threshold", "scale"):
+        assert (getattr(found, name) == getattr(without, name)).all()
+
+
+class Membranes:
+    """Membranes of 16 bits, and sums of any size."""
+
+    state_bits = 16
+
+    def excess(self, weight):
+        return np.zeros(len(weight))
+
+    def described(self, weight, output):
+        raise AssertionError
+
+
+def test_biases_with_an_inputs_zero_folded_in_fit_the_membranes():
+    rng = np.random.default_rng(0)
+    # The last weight is on the layer's own spikes, which have no zero.
+    layer = RealLayer(
+        rng.uniform(0, 0.1, (6, 41)), rng.normal(size=6), np.full(6, 0.5),
+        zeros=np.append(np.full(40, 15.0), 0),
+    )
+    with pytest.raises(ValueError, match="bias, with the input's zero folded into it, becomes -"):
+        quantize_layer(layer, **BITS)
+    found = quantize_layer(layer, limits=Membranes(), **BITS)
+    folded = found.bias - found.weight[:, :40].sum(1) * 15 * 16
+    assert np.abs(folded).max() <= 32767
+    assert (found.scale > found.free.scale).sum() > 3
+    assert not found.exact
+    # Thresholds and biases below what a weight step holds: no scale leaves weights.
+    lost = replace(layer, zeros=layer.zeros * 4000)
+    with pytest.raises(DoesNotFit, match="no weights are left: give fewer fraction_bits"):
+        quantize_layer(lost, limits=Membranes(), **BITS)

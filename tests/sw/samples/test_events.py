@@ -96,7 +96,7 @@ def test_bin_count_spans_the_recording(kind: str) -> None:
         ({"bin_time": float("nan")}, ValueError, "bin_time must be more than 0, not nan"),
         ({"bin_time": "10"}, TypeError, "bin_time must be a number, in units of the field t"),
         ({"bin_time": True}, TypeError, "bin_time must be a number"),
-        ({"bin_count": 5}, ValueError, "bin_count must be the program's 2 steps, not 5"),
+        ({"bin_count": 5}, ValueError, "bin_count must be 2, the steps of a sample, not 5"),
         ({"bin_time": 10, "late": "maybe"}, ValueError, "late must be 'refuse' or 'drop', not 'm"),
         ({"bin_time": 10, "start": "x"}, ValueError, "in units of t, or 'first', not 'x'"),
         ({"bin_time": 10, "start": float("inf")}, ValueError, "start must be a finite number"),

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refuses
 from stablespike.support.immutable import Equal, checked_shape, put
 from stablespike.support.values import (
     as_array,
     exact_choice,
+    exact_floats,
     exact_int,
     exact_integers,
     positive,
@@ -114,3 +116,19 @@ def test_objects_with_arrays_are_equal_by_content() -> None:
         hash(Pair([1]))
     with pytest.raises(FrozenInstanceError):
         Pair([1]).values = 3  # type: ignore[misc]
+
+
+def test_exact_floats() -> None:
+    for value in ([1, -(1 << 53), 1 << 53], np.float16([0.1, 65504]), np.float32([0.1]), [True]):
+        found = exact_floats("x", value)
+        assert found.dtype == np.float64
+        assert (found == np.asarray(value)).all()
+    for bad in ([1 << 53, (1 << 53) + 1], np.array([0, (1 << 63) + 2], np.uint64)):
+        with refuses(ValueError, "x must be from", "exact in float64, not", f"{bad[1]} (at [1])"):
+            exact_floats("x", bad)
+    with refuses(ValueError, "x must be finite numbers", "not nan: leave it out"):
+        exact_floats("x", np.nan, "leave it out")
+    if np.finfo(np.longdouble).nmant > 52:
+        longer = np.longdouble(1) + np.finfo(np.longdouble).eps
+        with refuses(ValueError, "x must be finite numbers, each exact in float64"):
+            exact_floats("x", longer)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import stablespike as ss
 import torch
+from import_models import differences, source_spikes
 from refusals import refuses
 
 qnn = pytest.importorskip("brevitas.nn")
@@ -109,6 +110,20 @@ def test_pixels_scale_the_steps():
         chain(made), shape, input=ss.PixelInput(shape, 4), input_scale=1 / 15, steps=3
     )
     assert (network.layers[0].weight == made.quant_weight().int().numpy()).all()
+
+
+@pytest.mark.parametrize("source", [ss.FrameInput((20,), 4), ss.FrameInput((20,), 4, zero=8)])
+def test_frames_are_exact(source):
+    made, shape = layer("Linear", 4, bias=False, weight_quant=Int8WeightPerTensorFixedPoint)
+    module = chain(made)
+    network = ss.from_snntorch(module, shape, input=source, input_scale=1 / 8, steps=4)
+    assert (network.layers[0].weight == made.quant_weight().int().numpy()).all()
+    assert network.fidelity.exact
+    assert network.fidelity.different == 0
+    samples = np.random.default_rng(0).integers(0, 16, (200, 4, 20))
+    module[-1].reset_mem()
+    found = source_spikes(module, [module[-1]], (samples - source.zero) / 8)
+    assert differences(network, samples, found) == (0, 200 * 4 * 10)
 
 
 def test_weights_that_are_not_rounded():

@@ -3,7 +3,18 @@
 import pytest
 import stablespike as ss
 import torch
-from import_models import HIDDEN, INPUTS, OUTPUTS, chain, differences, sequence_spikes, spikes
+from import_models import (
+    FRAMES,
+    HIDDEN,
+    INPUT_SCALE,
+    INPUTS,
+    OUTPUTS,
+    chain,
+    differences,
+    frames,
+    sequence_spikes,
+    spikes,
+)
 from refusals import refuses
 
 norse = pytest.importorskip("norse.torch")
@@ -78,6 +89,17 @@ DIALECTS = {
     "IAFCell, v_reset": (lambda: iaf(norse.IAFCell, v_reset=torch.tensor(-0.25)), "zero"),
     "IAF": (lambda: iaf(norse.IAF), "zero"),
 }
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("name", ["LIFCell", "LIF", "LIFBoxCell, subtract", "IAFCell"])
+def test_frames_are_exact(source, name):
+    module = model(DIALECTS[name][0])
+    network = ss.from_norse(module, (INPUTS,), input=source, input_scale=INPUT_SCALE)
+    assert network.input == source
+    assert network.fidelity.exact
+    samples, values = frames(source, 3, 100, STEPS)
+    assert differences(network, samples, started(module, values)) == (0, 100 * STEPS * 60)
 
 
 @pytest.mark.parametrize(("make", "reset"), DIALECTS.values(), ids=DIALECTS)

@@ -5,7 +5,17 @@ import math
 import pytest
 import stablespike as ss
 import torch
-from import_models import HIDDEN, INPUTS, OUTPUTS, differences, sequence_spikes, spikes
+from import_models import (
+    FRAMES,
+    HIDDEN,
+    INPUT_SCALE,
+    INPUTS,
+    OUTPUTS,
+    differences,
+    frames,
+    sequence_spikes,
+    spikes,
+)
 from refusals import refuses
 
 modules = pytest.importorskip("rockpool.nn.modules")
@@ -76,6 +86,19 @@ DIALECTS = {
         n, tau_mem=HALF, bias=eighths(-4, 4, n, g), **ONE
     ),
 }
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("name", ["LIFTorch, decays", "LIFTorch, recurrent", "LIFNeuronTorch"])
+def test_frames_are_exact(source, name):
+    module = model(DIALECTS[name])
+    # With the inputs' scale, the weights between the neurons of a layer take 7 bits.
+    options = {"input": source, "input_scale": INPUT_SCALE, "weight_bits": 8}
+    network = ss.from_rockpool(module, (INPUTS,), **options)
+    assert network.input == source
+    assert network.fidelity.exact
+    samples, values = frames(source, 3, 100, STEPS)
+    assert differences(network, samples, started(module, values)) == (0, 100 * STEPS * 60)
 
 
 @pytest.mark.parametrize("make", DIALECTS.values(), ids=DIALECTS)

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import stablespike as ss
 import torch
-from import_models import INPUTS, chain, differences, on_grid, sequence_spikes, spikes
+from import_models import (
+    FRAMES,
+    INPUT_SCALE,
+    INPUTS,
+    chain,
+    differences,
+    frames,
+    on_grid,
+    sequence_spikes,
+    spikes,
+)
 from refusals import refuses
 
 layers = pytest.importorskip("sinabs.layers")
@@ -77,6 +87,17 @@ DIALECTS = {
     "LIFSqueeze": lambda: layers.LIFSqueeze(batch_size=270, tau_mem=HALF, **ONE),
     "ALIF that does not adapt": adaptive,
 }
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("name", ["IAF", "IAFSqueeze", "LIF", "LIF, tau_syn, not normalised"])
+def test_frames_are_exact(source, name):
+    module = chain(DIALECTS[name](), DIALECTS[name](), 0)
+    network = ss.from_sinabs(module, (INPUTS,), input=source, input_scale=INPUT_SCALE)
+    assert network.input == source
+    assert network.fidelity.exact
+    samples, values = frames(source, 3, 100, STEPS)
+    assert differences(network, samples, started(module, values)) == (0, 100 * STEPS * 60)
 
 
 @pytest.mark.parametrize("make", DIALECTS.values(), ids=DIALECTS)
@@ -247,6 +268,21 @@ def test_several_spikes_are_exact_where_none_can_be():
         module[0].weight[3, 9] = 0.125
     with refuses(ss.NotExpressible, "1 (sinabs IAF(", "MultiSpike ... any number of times"):
         imported(module)
+
+
+def test_a_lowest_membrane_that_signed_frames_may_reach():
+    module = torch.nn.Sequential(
+        torch.nn.Linear(INPUTS, INPUTS, bias=False),
+        layers.LIF(HALF, spike_threshold=QUARTER, norm_input=False, min_v_mem=-0.5, **ONE),
+    )
+    with torch.no_grad():
+        module[0].weight.copy_(torch.eye(INPUTS) / 8)
+    # An input of -0.25 leads to -0.5 at most.
+    for zero, scale in ((0, 1.0), (8, 1 / 4), (15, 1 / 8)):
+        source = ss.FrameInput((INPUTS,), 4, zero)
+        assert imported(module, input=source, input_scale=scale).fidelity.different == 0
+    with refuses(ss.NotExpressible, "1 (sinabs LIF(", "min_v_mem=-0.5"):
+        imported(module, input=ss.FrameInput((INPUTS,), 4, 15), input_scale=1 / 4)
 
 
 @pytest.mark.parametrize(

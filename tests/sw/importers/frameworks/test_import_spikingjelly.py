@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 import stablespike as ss
 import torch
-from import_models import INPUTS, OUTPUTS, chain, differences, on_grid, source_spikes, spikes
+from import_models import (
+    FRAMES,
+    INPUT_SCALE,
+    INPUTS,
+    OUTPUTS,
+    chain,
+    differences,
+    frames,
+    on_grid,
+    sequence_spikes,
+    source_spikes,
+    spikes,
+)
 from refusals import refuses
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
@@ -27,6 +39,25 @@ def imported(module, **options):
 def started(module, samples=SAMPLES):
     functional.reset_net(module)
     return source_spikes(module, [module[1], module[3]], samples)
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("settings", [UNDECAYED, {**UNDECAYED, "v_reset": None}])
+def test_frames_are_exact(source, mode, settings):
+    module = model(neuron.LIFNode, **settings)
+    functional.set_step_mode(module, mode)
+    network = ss.from_spikingjelly(module, (INPUTS,), input=source, input_scale=INPUT_SCALE)
+    assert network.input == source
+    assert network.fidelity.exact
+    samples, values = frames(source, 3, 100, STEPS)
+    functional.reset_net(module)
+    neurons = [module[1], module[3]]
+    if mode == "m":
+        found = sequence_spikes(module, neurons, values, 0)
+    else:
+        found = source_spikes(module, neurons, values)
+    assert differences(network, samples, found) == (0, 100 * STEPS * 60)
 
 
 @pytest.mark.parametrize(

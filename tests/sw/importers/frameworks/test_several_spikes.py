@@ -1,5 +1,7 @@
 """Inputs between which several spikes per step, and a lowest membrane, make no difference."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,12 @@ def test_a_layer_is_exact_if_its_inputs_stay_within():
     assert low.inexact == "several spikes, and no membrane below -1"
     assert layer(low, [[1.0, -0.5]]).is_exact_for(1.0)
     assert not layer(low, [[1.0, -0.625]]).is_exact_for(1.0)
+    assert layer(low, [[0.5, 0.25]]).is_exact_for(1.0, -0.5)
+    assert not layer(low, [[0.5, 0.25]]).is_exact_for(1.0, -1.0)
+    assert not layer(rule, [[-2.0, 0.5]]).is_exact_for(1.0, -1.0)
+    back = replace(low, recurrent=np.asarray([[-0.25]]))
+    assert layer(back, [[0.5, 0.0]]).is_exact_for(1.0, -0.5)
+    assert not layer(back, [[0.5, 0.0]]).is_exact_for(1.0, -0.75)
     assert not layer(low.unless("more", "less"), [[0.0, 0.0]]).is_exact_for(1.0)
     assert layer(Cell("", 0.5, np.asarray(1.0)), [[9.0, 9.0]]).is_exact_for(1.0)
     assert not layer(Cell("", 0.5, np.asarray(1.0), inexact="x"), [[0.0, 0.0]]).is_exact_for(1.0)

@@ -62,6 +62,11 @@ def conv(outputs, inputs, seed=0, kernel=(3, 3), **settings):
         network([dense(12, INPUTS, emit="both"), dense(5, 12, weight_bits=8)], "words"),
         network([dense(9, 8, pool_before=ss.SumPool2d(2))], source=ss.SpikeInput((2, 5, 4))),
         network([dense(9, 16)], source=ss.PixelInput((1, 4, 4), bits=8)),
+        network([dense(9, 16)], source=ss.PixelInput((16,), bits=4, zero=7)),
+        network([dense(9, 16), dense(5, 9, recurrent=True)],
+                source=ss.FrameInput((1, 4, 4), bits=5)),
+        network([conv(4, 2, pool_before=ss.SumPool2d(2), kernel=(2, 2)), dense(5, 4)],
+                source=ss.FrameInput((2, 5, 4), bits=3, zero=4)),
         network([conv(4, 2, stride=(2, 1), padding=(2, 1)), conv(3, 4, 1, compare="gt", padding=0),
                  dense(9, 12)], source=ss.SpikeInput((2, 5, 4))),
         network([conv(4, 2, pool_before=ss.SumPool2d(2), padding=1, synapse_leak=(1, 1)),
@@ -164,6 +169,11 @@ def test_what_nir_does_not_carry(tmp_path):
     for part in ("readout", "rounding of the leak", "subtract, same_step", "equal to the threshold",
                  "v_init", "pixels of 4 bits", "skeleton", "widths", "one step later"):
         assert part in lines
+    frames = not_carried(network([dense(12, INPUTS)], source=ss.FrameInput((INPUTS,), 4, zero=8)))
+    for line in ("that the input is frames of 4 bits, new in every step",
+                 "that an input of 8 stands for 0: it is to be subtracted"):
+        assert line in frames
+        assert line not in lines
     with refuses(ss.NotExpressible, "NIR has no node for emit='skeleton'"):
         ss.to_nir(network([dense(12, INPUTS, emit="skeleton"), dense(5, 12)]))
     maps = ss.SpikeInput((1, 5, 5))
@@ -187,6 +197,8 @@ def test_a_graph_of_ours_contradicted():
         ss.from_nir(written, reset="zero")
     with refuses(ValueError, "fraction_bits ... 4, as the graph says ... 2"):
         ss.from_nir(written, fraction_bits=2)
+    with refuses(ValueError, "input ... SpikeInput ... as the graph says ... FrameInput"):
+        ss.from_nir(written, input=ss.FrameInput((INPUTS,), 4))
     for text in ("{", "3", "{}", '{"input": 3}'):
         written.metadata["stablespike"] = text
         if text != "{}":

@@ -151,6 +151,7 @@ def test_refused_graphs(made, message):
         ({"input": ss.PixelInput((INPUTS,), 4)},
          "input_scale, steps, dt, reset must be given: ... 1 / 15 ... the steps per sample; dt"),
         ({"dt": 1.0, "input": ss.PixelInput((INPUTS,), 4)}, "input_scale, steps, reset must be"),
+        ({"dt": 1.0, "input": ss.FrameInput((INPUTS,), 4)}, "input_scale, reset must be given"),
         ({"dt": -1.0}, "dt ... positive finite number ... -1.0"),
         ({"dt": "small"}, "dt ... positive finite number ... 'small'"),
         ({"dt": 1.0, "reset": "zero"}, "lif1 (LIF): tau = 0.0002 ... at least dt = 1"),

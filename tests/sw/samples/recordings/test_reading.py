@@ -18,6 +18,7 @@ from recording_files import (
     FIELDS,
     FILES,
     LIBRARIES,
+    aedat2,
     aedat3,
     atis,
     dat,
@@ -113,6 +114,7 @@ def test_no_changed_file_ends_in_a_foreign_error(tmp_path: Path, name: str) -> N
 @given(data=st.binary(max_size=200), form=st.sampled_from([None, *FORMATS]))
 def test_random_bytes(tmp_path: Path, data: bytes, form: str | None) -> None:
     heads = [b"", b"% evt 2.0\n% end\n", b"% evt 3.0\n", b"#!AER-DAT3.1\r\n#!END-HEADER\r\n"]
+    heads += [b"#!AER-DAT2.0\r\n# AEChip: DVS128\r\n", b"#!AER-DAT2.0\n# AEChip: DAVIS240C\n"]
     heads += [b"#!AER-DAT4.0\r\n", b"Event Stream\x02\x00\x00\x01", b"% Version 2\n\x0c\x08"]
     for head in heads:
         path = write(tmp_path, head + data)
@@ -148,6 +150,97 @@ def test_aedat3_times_and_cameras(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="recordings must be from 0 to 1, not "):
             read_events(path, recordings=wrong)
     assert len(read_events(write(tmp_path, head))) == 0
+
+
+@pytest.mark.parametrize("chip", ["DVS128", "DAVIS240C", "Davis346B"])
+def test_aedat2_places_times_and_headers(tmp_path: Path, chip: str) -> None:
+    form = {"DVS128": "aedat2-dvs128", "DAVIS240C": "aedat2-davis240"}.get(chip, "aedat2-davis346")
+    same(read_events(write(tmp_path, aedat2(EVENTS, chip))))
+    late = EVENTS.copy()
+    late["t"] += (1 << 32) - 5000
+    same(read_events(write(tmp_path, aedat2(late, chip))), late)
+    for end in ("\r\n", "\n"):
+        silent = aedat2(EVENTS, chip, head=f"#!AER-DAT2.0{end}# nothing is said{end}")
+        same(read_events(write(tmp_path, silent), format=form))
+    settings = "#" + 99 * "<entry key='a' value='1'/>" + "\r\n"
+    head = f"#!AER-DAT2.0\r\n{100 * settings}# AEChip: {chip}\r\n# End of ASCII Header\r\n"
+    assert len(head) > 1 << 17
+    same(read_events(write(tmp_path, aedat2(EVENTS, chip, head=head))))
+
+
+def test_aedat2_by_hand(tmp_path: Path) -> None:
+    """What jAER shows at the bottom left is at x = 0 and y = 127 here, and darker."""
+    head = b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n"
+    words = bytes([0, 0, 0, 0xFF, 0, 0, 1, 0, 0, 0, 0x7F, 0, 0, 0, 1, 2])
+    found = read_events(write(tmp_path, head + words))
+    assert found.tolist() == [(256, 0, 127, 0), (258, 127, 0, 1)]
+    head = b"#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n"
+    words = struct.pack(">IIII", 239 << 12, 7, 179 << 22 | 1 << 11, 8)
+    found = read_events(write(tmp_path, head + words))
+    assert found.tolist() == [(7, 0, 179, 0), (8, 239, 0, 1)]
+
+
+def test_an_aedat2_event_that_begins_as_a_line_does(tmp_path: Path) -> None:
+    events = EVENTS.copy()
+    events["y"] = 180 - 1 - 140  # its address begins with the byte of "#"
+    data = aedat2(events, "DAVIS240C", head="#!AER-DAT2.0\r\n# AEChip: DAVIS240C\r\n")
+    at = data.index(b"C\r\n") + 3
+    data = data[:at] + data[at + 24 :]
+    assert data[at : at + 1] == b"#"
+    same(read_events(write(tmp_path, data)), events)
+    same(read_events(write(tmp_path, data[: at + 8])), events[:1])
+
+
+def test_aedat2_of_many_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More words than are decoded at a time; the counter begins anew, twice, between them."""
+    monkeypatch.setattr("stablespike.samples.recordings.jaer._BLOCK_WORDS", 7)
+    events = np.tile(EVENTS, 20)
+    events["t"] = np.arange(240) * 40_000_000
+    assert events["t"][-1] > 1 << 33
+    for chip in ("DVS128", "Davis346B"):
+        same(read_events(write(tmp_path, aedat2(events, chip))), events)
+
+
+def test_aedat2_headers_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = "# AEChip: DVS128\r\n"
+    for length in (1 << 16, (1 << 16) + 1, 1 << 17):  # as much as is read at a time
+        for size in range(length - 4, length + 4):
+            lines = "#!AER-DAT2.0\r\n" + 600 * ("#" + 98 * "s" + "\n")
+            lines += "#" + (size - len(lines) - len(last) - 2) * "x" + "\n" + last
+            assert len(lines) == size
+            same(read_events(write(tmp_path, aedat2(EVENTS, head=lines))))
+    endless = b"#!AER-DAT2.0\r\n" + 1_000_000 * b"#\n"
+    assert len(read_events(write(tmp_path, endless), format="aedat2-dvs128")) == 0
+    monkeypatch.setattr("stablespike.samples.recordings.jaer._HEADER_MOST", 1 << 18)
+    with pytest.raises(ss.FileError, match=r"AEDAT 2 file: its header has no end within 262144 b"):
+        read_events(write(tmp_path, endless))
+
+
+def test_aedat2_of_another_chip(tmp_path: Path) -> None:
+    silent = (
+        r"whose header does not name the camera's chip: recordings of DVS128, DAVIS240 and "
+        r"DAVIS346 are read; if it is one of these, say which with format: 'aedat2-dvs128', "
+        r"'aedat2-davis240', 'aedat2-davis346'$"
+    )
+    for chip in ("eu.seebetter.ini.chips.davis.Davis640", "retina.DVS128andCochleaAMS1b"):
+        path = write(tmp_path, aedat2(EVENTS, head=f"#!AER-DAT2.0\r\n# AEChip: {chip}\r\n"))
+        with pytest.raises(ss.FileError, match=f"whose header names {chip}: recordings of DVS128"):
+            read_events(path)
+        same(read_events(path, format="aedat2-dvs128"))
+    for line in ("", "# AEChip: \r\n"):
+        path = write(tmp_path, aedat2(EVENTS, head=f"#!AER-DAT2.0\r\n{line}"))
+        with pytest.raises(ss.FileError, match=silent):
+            read_events(path)
+    same(read_events(path, format="aedat2-dvs128"))
+    with pytest.raises(ss.FileError, match=(
+        r"is damaged or of another chip: it has an address 0x0000[0-9A-F]{4}, which is none of DAV"
+    )):
+        read_events(path, format="aedat2-davis240")
+    path = write(tmp_path, aedat2(EVENTS, "Davis346B"))
+    with pytest.raises(ss.FileError, match="has an event at x=345, and x of DAVIS240 is below 240"):
+        read_events(path, format="aedat2-davis240")
+    with pytest.raises(ss.FileError, match=r"has an address 0x.*, which is none of DVS128$"):
+        read_events(path, format="aedat2-dvs128")
 
 
 def test_dat_version_1(tmp_path: Path) -> None:
@@ -243,8 +336,7 @@ def test_a_file_that_claims_more_recordings_than_it_can_have(tmp_path: Path) -> 
     [
         (b"", "is empty"),
         (b"x,y,t,p\n1,2,3,0\n", "is no file of samples that can be read: recordings in AEDAT 4"),
-        (b"#!AER-DAT2.0\r\n# data\r\n", r"not read: 3.1 and 4.0 are; '#!AER-DAT2.0'$"),
-        (b"#!AER-DAT3.0\r\n", "an AEDAT file of a version that is not read"),
+        (b"#!AER-DAT3.0\r\n", r"not read: 2.0, 3.1 and 4.0 are; '#!AER-DAT3.0'$"),
         (b"\x1f\x8b\x08\x00rest", r"is compressed \(gzip\): unpack it first"),
         (b"\x80\x02\x8a\nl\xfc\x9cF\xf9.", "of pickle or torch.save, which can hold code"),
         (b"% evt 2.1\n% end\n", "that says EVT21: EVT2, EVT3 and DAT are read; read others with"),
@@ -267,6 +359,8 @@ def test_a_file_that_claims_more_recordings_than_it_can_have(tmp_path: Path) -> 
         (aedat3(EVENTS)[:-1], "is truncated: its last packet has 40 bytes, of which 39 are there"),
         (aedat3(EVENTS) + bytes(3), "is truncated: it ends in the header of a packet"),
         (aedat3(EVENTS) + b"\xff" * 28, r"is damaged: at byte \d+ of its data is no header of a"),
+        (aedat2(EVENTS)[:60], "is a truncated AEDAT 2 file: its header has no end"),
+        (aedat2(EVENTS)[:-1], "is truncated: 287 bytes are not a whole number of 8-byte words"),
         (npz(np.zeros(3)), "must have recordings, each a list of events with fields"),
         (npz(), "or the columns t, x, y and p of one; it has no arrays"),
         (npz(t=np.zeros(3), x=np.zeros(2)), "must have recordings, .*; it has t, x"),
