@@ -242,6 +242,15 @@ def inference_and(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Spoken words: training in float and on integers, and a simulated board. The session needs
+    espeak-ng on the path, or ``-- --data FOLDER`` of WAV files."""
+    install(session, "train,sim,audio")
+    arguments = session.posargs or ["--out", "docs/results/words.json"]
+    session.run("python", "benchmarks/words.py", *arguments, env=THREADS)
+
+
+@nox.session
 def mnist10k(session: nox.Session) -> None:
     """Run all 10,000 MNIST test images on the simulated board; every spike word is compared."""
     install(session, "sim")
@@ -289,10 +298,14 @@ def random500(session: nox.Session) -> None:
 
     Plain integers, the golden model and the simulated board must agree. Each array of
     ``test_random`` runs 39 networks, each of ``test_random_maps`` 75, and each of
-    ``test_random_frames`` 60; pytest says how many passed.
+    ``test_random_frames`` 60; ``test_random_lengths`` runs 60 on golden model and board. pytest
+    says how many passed.
     """
     install(session, "test")
-    for tests, each in (("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60)):
+    for tests, each in (
+        ("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60),
+        ("test_random_lengths", 60),
+    ):
         count = {"STABLESPIKE_RANDOM_NETWORKS": str(each), **THREADS}
         session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/board/{tests}.py",
                     *session.posargs, env=count)

@@ -35,7 +35,7 @@ from stablespike.timing.estimate import estimate
 from stablespike.train import RECIPES, Diverged, Recipe, train
 from stablespike.train.consistency import NOISE_DETACH, SPIKE_DETACH
 from stablespike.train.data import load, shaped
-from stablespike.train.recipes import FOLDS
+from stablespike.train.recipe import FOLDS
 
 ARRAY, CONVOLVING = "icebreaker", "ecp5-85f-conv"
 NAMES = {

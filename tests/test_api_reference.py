@@ -36,7 +36,11 @@ def test_every_documented_name_is_importable():
 
 
 @pytest.mark.parametrize(
-    "module", ["stablespike", "stablespike.datasets", "stablespike.importers", "stablespike.train"]
+    "module",
+    [
+        "stablespike", "stablespike.datasets", "stablespike.importers", "stablespike.signals",
+        "stablespike.train",
+    ],
 )
 def test_every_public_name_is_documented(module):
     pytest.importorskip("torch")

@@ -16,6 +16,7 @@ from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
 from stablespike.importers import Options
 from stablespike.network.leaks import closest_leak
+from tones import write_words
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -196,15 +197,20 @@ def test_training(tmp_path, monkeypatch, capsys):
     assert names["network"].layers[0].outputs == 64
     assert names["features"].shape == (4, 16, 32)
     assert names["hidden"].weight.grad.abs().max() > 0
-    training, experiments = blocks("train.md", "sh")
-    for command in training.strip().splitlines():
+    assert names["own_result"].golden_differences == 0
+    pytest.importorskip("scipy")
+    write_words(tmp_path / "speech", each=10)
+    write_words(tmp_path / "recorded", each=2, seed=1, nested=False)
+    training, words, experiments = blocks("train.md", "sh")
+    for command in (training + words).strip().splitlines():
         program, *arguments = shlex.split(command)
         assert program == "stablespike"
         assert main(arguments) == 0
     assert "resumed after epoch 2 of 2" in capsys.readouterr().err
     assert ss.load("trained/mnist-mlp-small.safetensors").layers[0].outputs == 64
+    with np.load("answers.npz") as answers:
+        assert len(answers["prediction"]) == 6
 
-    pytest.importorskip("scipy")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     for command in experiments.strip().splitlines():
         nox, _, session, _, *arguments = shlex.split(command)

@@ -28,6 +28,8 @@ SW_PARAMETERS = 7
 MANY_PARAMETERS = {
     # Users call these with keywords.
     "device/device.py:Device.run",
+    "device/stream.py:Stream.send",
+    "golden/counters.py:count",
     "importers/nir/importer.py:from_nir",
     "samples/events.py:bin_events",
     "network/convolution.py:Conv2d.__init__",
@@ -35,7 +37,7 @@ MANY_PARAMETERS = {
     # The parameters of a verb are its options.
     "cli/board.py:build",
     "cli/networks.py:compile_",
-    "cli/networks.py:train",
+    "cli/training.py:train",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -13,7 +13,7 @@ import typer
 from .board import boards, build, flash
 from .console import ToStandardError, level
 from .doctor import doctor
-from .networks import compile_, import_, report, train
+from .networks import compile_, import_, report
 from .options import (
     CHECK_FAILED,
     DEVICE_FAILED,
@@ -26,6 +26,7 @@ from .options import (
 )
 from .running import run, verify
 from .shipped import bench, demo
+from .training import frames, train
 
 __all__ = ["app", "main"]
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 _VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
+    "frames": frames,
     "import": import_,
     "compile": compile_,
     "report": report,

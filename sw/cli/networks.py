@@ -1,4 +1,4 @@
-"""The verbs ``train``, ``import``, ``compile`` and ``report``: from a model to a program."""
+"""The verbs ``import``, ``compile`` and ``report``: from a model to a program."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..support.errors import FidelityWarning, FileError
-from .console import named, print_json, say, table
-from .options import Json, Quiet, Verbose, naming, needs, taking
+from .console import print_json, say
+from .options import Json, Quiet, Verbose, needs, taking
 from .recordings import Recordings
 
 if TYPE_CHECKING:
     from ..network import Network
     from ..program.program import Program
 
-__all__ = ["compile_", "import_", "report", "train"]
+__all__ = ["compile_", "import_", "report"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,49 +107,6 @@ class Importing(Recordings):
             "--approximate", help="Accept the nearest rule the array has, and measure it."
         ),
     ] = False
-
-
-def train(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a recipe, such as mnist-mlp.")
-    ],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for the files that are written.")
-    ] = Path(),
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training data.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
-    data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
-    torch_device: Annotated[str, typer.Option(help="Device of PyTorch: cpu or cuda.")] = "cpu",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
-    ] = False,
-    as_json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Train, quantize, evaluate and save a network."""
-    with needs("train"):
-        from ..train import train as run
-
-    with naming({"resume=True": "--resume", "path=": "--data"}):
-        result = run(
-            recipe, epochs=epochs, seed=seed, data=data, out=out, progress=say, resume=resume,
-            threads=threads, torch_device=torch_device,
-        )
-    # The figures of a result; its arrays and networks are in files.
-    figures = {
-        name: value
-        for name, value in vars(result).items()
-        if isinstance(value, (bool, int, float, str))
-    }
-    figures |= {name: str(path) for name, path in result.files.items()}
-    if as_json:
-        print_json(figures)
-    else:
-        table(recipe, named(figures))
 
 
 @taking(Importing)

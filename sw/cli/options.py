@@ -15,7 +15,7 @@ from .console import level
 
 __all__ = [
     "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
-    "Timeout", "Uri", "Verbose", "naming", "needs", "taking",
+    "Timeout", "Uri", "Verbose", "naming", "needs", "taking", "whole_numbers",
 ]
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
@@ -57,6 +57,22 @@ Uri = Annotated[
 Timeout = Annotated[
     float | None, typer.Option(help="Seconds without an answer after which to give a device up.")
 ]
+
+
+def whole_numbers(name: str, text: str | None, form: str) -> tuple[int, ...] | None:
+    """Return the whole numbers of an option that are separated by commas.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be {form}, not {text!r}") from None
 
 
 def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

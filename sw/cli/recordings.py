@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .options import whole_numbers
+
+if TYPE_CHECKING:
+    from ..samples.files import SampleFile
 
 __all__ = ["Recordings"]
 
@@ -53,24 +58,32 @@ class Recordings:
         names = ("bin_time", "bin_count", "late", "excess")
         return {name: getattr(self, name) for name in names} | {"start": _start(self.start)}
 
+    def fitting(self) -> dict[str, Any]:
+        """The keywords of ``fit_events``."""
+        return {
+            "crop": whole_numbers("crop", self.crop, "X0,Y0,WIDTH,HEIGHT"),
+            "downscale": self.downscale, "merge_polarities": self.merge_polarities,
+        }
+
     def read(self, path: Path) -> tuple[Any, Any]:
         """The samples of a file and their labels; events of a larger sensor made to fit."""
+        return self.read_file(path).pair(path)
+
+    def read_file(self, path: Path) -> SampleFile:
+        """A file of samples; events of a larger sensor made to fit."""
         from ..samples.events import is_recordings
-        from ..samples.files import read_samples
+        from ..samples.files import read_sample_file
         from ..samples.fitting import FITTING, fit_events
 
-        values, labels = read_samples(path, self.format)
-        fit: dict[str, Any] = {
-            "crop": _crop(self.crop), "downscale": self.downscale,
-            "merge_polarities": self.merge_polarities,
-        }
+        file = read_sample_file(path, self.format)
+        fit = self.fitting()
         if fit != FITTING:
-            if not is_recordings(values):
+            if not is_recordings(file.values):
                 raise ValueError(
                     f"crop, downscale and merge_polarities are for events; {path} has none"
                 )
-            values = [fit_events(each, **fit) for each in values]
-        return values, labels
+            file = replace(file, values=[fit_events(each, **fit) for each in file.values])
+        return file
 
 
 def _start(text: str | None) -> float | str | None:
@@ -83,13 +96,3 @@ def _start(text: str | None) -> float | str | None:
         return float(text or "")
     except ValueError:
         return text
-
-
-def _crop(text: str | None) -> tuple[int, ...] | None:
-    """The four numbers of a part of the sensor."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"crop must be X0,Y0,WIDTH,HEIGHT, not {text!r}") from None

@@ -15,6 +15,7 @@ from .recordings import Recordings
 if TYPE_CHECKING:
     from ..device.result import Result
     from ..program.program import Program
+    from ..samples.files import SampleFile
 
 __all__ = ["run", "verify"]
 
@@ -28,8 +29,8 @@ class Running(Recordings):
         Path,
         typer.Argument(
             metavar="SAMPLES",
-            help="A .npy array, an .npz with 'samples' (and 'labels') or of event arrays, or the "
-            "recording of an event camera.",
+            help="A .npy array, an .npz with 'samples' (and 'labels', 'lengths', 'carry_state') or "
+            "of event arrays, or the recording of an event camera.",
         ),
     ]
     device: Uri
@@ -37,6 +38,14 @@ class Running(Recordings):
         bool,
         typer.Option(
             "--carry-state", help="Let each sample continue from the state of the last one."
+        ),
+    ] = False
+    own_lengths: Annotated[
+        bool,
+        typer.Option(
+            "--own-lengths",
+            help="Let each sample have as many steps as the file has of it; a recording, up to "
+            "its last event.",
         ),
     ] = False
     time_axis: Annotated[
@@ -51,12 +60,36 @@ class Running(Recordings):
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
-    def options(self) -> dict[str, Any]:
-        """The keywords of ``Device.run``."""
-        return {
-            "carry_state": self.carry_state, "time_axis": self.time_axis,
-            "encoded": self.encoded, **self.binning(),
+    def options(self, file: SampleFile) -> dict[str, Any]:
+        """The keywords of ``Device.run``: those of the command, or those of the file."""
+        from ..samples.files import check_per_sample
+
+        options = {
+            "carry_state": self.carry_state, "lengths": "own" if self.own_lengths else None,
+            "time_axis": self.time_axis, "encoded": self.encoded, **self.binning(),
         }
+        for name, option, asked in (
+            ("carry_state", "--carry-state", self.carry_state),
+            ("lengths", "--own-lengths", self.own_lengths),
+        ):
+            array = getattr(file, name)
+            if array is not None and asked:
+                raise ValueError(f"{option} is for files without {name!r}; {self.samples} has it")
+            if array is not None:
+                check_per_sample(name, array, file.values, self.time_axis, self.samples)
+                options[name] = array
+        return options
+
+
+def _of_samples(options: dict[str, Any], first: int, count: int) -> dict[str, Any]:
+    """The keywords of ``Device.run`` for some of the samples."""
+    import numpy as np
+
+    part = slice(first, first + count)
+    return {
+        name: value[part] if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
 
 
 @taking(Running)
@@ -81,10 +114,11 @@ def run(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, labels = given.read(given.samples)
-    batches = split_batches(values, given.batch, given.time_axis)
+    read = given.read_file(given.samples)
+    labels, batches = read.labels, split_batches(read.values, given.batch, given.time_axis)
+    options = given.options(read)
     if labels is not None:
-        check_labels(labels, values, given.time_axis, given.samples)
+        check_labels(labels, read.values, given.time_axis, given.samples)
     # numpy would add the ending by itself, and the file would not be where it was checked.
     target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     check_writable(target)
@@ -95,7 +129,7 @@ def run(
         open_device(given.device, timeout=given.timeout) as device,
     ):
         device.load(loaded)
-        for result in device.run(iter(batches), trace=trace, **given.options()):
+        for result in device.run(iter(batches), trace=trace, **options):
             results.append(result)
             advance(1)
     result = Result.joined(results)
@@ -124,9 +158,9 @@ def verify(
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
-    values, _ = given.read(given.samples)
-    batches = split_batches(values, given.batch, given.time_axis)
-    options = {"trace": True, **given.options()}
+    read = given.read_file(given.samples)
+    batches = split_batches(read.values, given.batch, given.time_axis)
+    options = {"trace": True, **given.options(read)}
     comparison = Comparison()
     with (
         progress(len(batches), "batches") as advance,
@@ -136,7 +170,8 @@ def verify(
         device.load(loaded)
         golden.load(loaded)
         for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
-            compare(golden.run(part, **options), result, loaded, comparison)
+            own = _of_samples(options, comparison.samples, len(result))
+            compare(golden.run(part, **own), result, loaded, comparison)
             advance(1)
     if as_json:
         print_json({**comparison.as_dict(), "device": given.device})

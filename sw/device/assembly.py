@@ -44,7 +44,9 @@ class Pending:
         The samples.
     count : int
         The number of samples.
-    windows : int
+    window : int
+        The steps of a window.
+    windows : list of int
         The windows of each sample.
     missing : int
         The number of ends of windows, one per core, that have not come yet.
@@ -56,11 +58,13 @@ class Pending:
         config, network = program.config, program.network
         neurons, read = written_maps(program)
         self.batch = batch
-        self.count, self.windows = len(batch), batch.windows(program.window)
-        self.missing = self.count * self.windows * config.cores
+        self.window = batch.window(program.window)
+        self.count, self.windows = len(batch), batch.windows(self.window).tolist()
+        self.missing = sum(self.windows) * config.cores
+        most = max(self.windows)  # what a shorter sample lacks stays 0
 
         def rows(layout: Map) -> npt.NDArray[np.uint16]:
-            shape = (self.count, self.windows, layout.rows(config.lanes), config.row_chunks)
+            shape = (self.count, most, layout.rows(config.lanes), config.row_chunks)
             return np.zeros(shape, dtype=np.uint16)
 
         runs = range(2 if network.both else 1)
@@ -76,9 +80,9 @@ class Pending:
         stores["counters"] = []
         for i in range(len(network.layers)) if counters else ():
             tasks = max(len(program.parts(i, core)) for core in range(config.cores))
-            shape_counters = (self.count, self.windows, config.cores, tasks, length)
+            shape_counters = (self.count, most, config.cores, tasks, length)
             stores["counters"].append(np.zeros(shape_counters, dtype=np.uint16))
-        shape_end = (self.count, self.windows, config.cores, TIME_WORDS)
+        shape_end = (self.count, most, config.cores, TIME_WORDS)
         stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
 
@@ -127,7 +131,7 @@ class Assembler:
             If the counters of its cores contradict each other.
         """
         network = self._program.network
-        steps, stores = pending.batch.steps, pending.stores
+        steps, stores = pending.batch.steps, pending.stores  # of the longest sample
         neurons, read = written_maps(self._program)
         if network.readout == "membrane":
             readouts = [
@@ -136,17 +140,18 @@ class Assembler:
                 for store in stores["membrane"]
             ]
         else:
-            readouts = [self._readout(store, read, steps) for store in stores["words"]]
+            readouts = [self._readout(pending, store, read) for store in stores["words"]]
         predictions = [predict(readout, network.readout) for readout in readouts]
         table = counter_table(pending.count, len(network.layers))
         if self._counters:
             self._count(pending, table)
-        self.busy_time = int(_latest(self._window_ends(pending)[-1, -1]))
-        counters, ratios = with_totals(table, steps, pending.batch.fresh)
+        last = pending.windows[-1] - 1
+        self.busy_time = int(_latest(self._window_ends(pending)[-1, last]))
+        counters, ratios = with_totals(table, pending.batch.lengths, pending.batch.fresh)
         shapes = network.neuron_shapes
         traces = [
             tuple(
-                self._bits(store, layout).reshape(pending.count, -1, *shape)[:, :steps]
+                self._bits(pending, store, layout).reshape(pending.count, -1, *shape)[:, :steps]
                 for store, layout, shape in zip(stores[name], neurons, shapes, strict=self._trace)
             )
             for name in ("spikes", "skeleton")
@@ -157,7 +162,7 @@ class Assembler:
             counters=counters,
             layer_counters=table,
             consistency=ratios,
-            steps=steps,
+            lengths=pending.batch.lengths,
             trace=traces[0],
             skeleton=traces[1],
             readout_skeleton=readouts[1] if network.both else None,
@@ -165,25 +170,27 @@ class Assembler:
             link_bytes=link_bytes,
         )
 
-    def _bits(self, store: npt.NDArray[np.uint16], layout: Map) -> npt.NDArray[np.bool_]:
-        """(batch, windows, T, flat) spikes in C order, for (batch, windows, rows, chunks) words."""
+    def _bits(
+        self, pending: Pending, store: npt.NDArray[np.uint16], layout: Map
+    ) -> npt.NDArray[np.bool_]:
+        """(batch, windows, window, flat) spikes for (batch, windows, rows, chunks) words."""
         config = self._program.config
         count, windows, rows, _ = store.shape
         octets = np.ascontiguousarray(store, dtype="<u2").view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
         words = bits.reshape(count, windows, rows * config.lanes, config.window)
-        words = words[..., : self._program.window]
+        words = words[..., : pending.window]
         return np.ascontiguousarray(layout.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
     def _readout(
-        self, store: npt.NDArray[np.uint16], layout: Map, count: int
+        self, pending: Pending, store: npt.NDArray[np.uint16], layout: Map
     ) -> npt.NDArray[np.int64]:
-        """The counts, or the words, of ``count`` steps."""
-        bits = self._bits(store, layout)
+        """The counts, or the words."""
+        bits = self._bits(pending, store, layout)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
         # A word has the steps of the array's window, however many are computed together.
-        steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, :count]
+        steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, : pending.batch.steps]
         words = pack_steps(steps, self._program.config.window)
         return np.ascontiguousarray(np.swapaxes(words, 1, 2).astype(np.int64))
 
@@ -226,7 +233,10 @@ class Assembler:
         # The last layer ends with the window: a run on the skeleton belongs to it.
         ends[-1] = _latest(self._window_ends(pending))
         stamps = np.stack(ends, axis=2)
-        table["cycles"] = self._durations(stamps).sum(axis=1)
+        there = np.arange(stamps.shape[1]) < np.array(pending.windows)[:, None]
+        cycles = np.zeros_like(stamps)
+        cycles[there] = self._durations(stamps[there])
+        table["cycles"] = cycles.sum(axis=1)
 
     def _window_ends(self, pending: Pending) -> Stamps:
         return _number(pending.stores["end"][0])

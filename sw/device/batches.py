@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,41 @@ from ..samples.binning import binned, check_unused
 from ..samples.columns import as_recordings, is_events
 from ..samples.encoding import SampleEncoder
 from ..samples.events import is_recordings
-from ..samples.samples import check_samples
+from ..samples.lengths import Lengths, check_sequences, event_lengths
+from ..samples.per_sample import CarryFlags, SampleLengths
 from ..support.values import refuse_masks
 from .windows import Batch
 
-__all__ = ["as_batch", "check_batch", "is_batches"]
+__all__ = ["SampleOptions", "check_batch", "is_batches"]
+
+_Values = TypeVar("_Values")
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What a user says about samples.
+
+    Attributes
+    ----------
+    carry : CarryFlags
+        Whether samples continue from the state that the one before them left.
+    lengths : SampleLengths
+        The steps of the samples.
+    time_axis : int
+        The axis of the steps, 0 or 1.
+    binning : dict
+        How events are binned into steps: the keywords of ``events.bin_events``.
+    """
+
+    carry: CarryFlags
+    lengths: SampleLengths
+    time_axis: int
+    binning: dict[str, Any]
+
+    def finish(self) -> None:
+        """Refuse flags and lengths that no sample took, with a ValueError."""
+        self.carry.finish()
+        self.lengths.finish()
 
 
 def is_batches(samples: Any) -> bool:
@@ -32,9 +63,9 @@ def is_batches(samples: Any) -> bool:
 def check_batch(
     program: Program,
     samples: Any,
-    carry: bool,
-    time_axis: int,
-    binning: dict[str, Any],
+    options: SampleOptions,
+    *,
+    longest: int | None = None,
     encoding: SampleEncoder | None = None,
 ) -> Batch:
     """A batch of samples for a program, checked and flat.
@@ -45,12 +76,10 @@ def check_batch(
         The program that is to run them.
     samples : array_like or list of recordings
         The samples, as for ``Device.run``.
-    carry : bool
-        Each sample continues from the state that the one before it left.
-    time_axis : int
-        The axis of the steps, 0 or 1.
-    binning : dict
-        How events are binned into steps: the keywords of ``events.bin_events``.
+    options : SampleOptions
+        What a user says about them.
+    longest : int or None
+        The most steps of a sample that says itself how many it has; None for the program's.
     encoding : SampleEncoder or None
         What encodes the samples, if they are a raw signal. It takes their state over.
 
@@ -59,7 +88,10 @@ def check_batch(
     TypeError, ValueError
         If samples do not fit the program. The message names the value and what is allowed.
     """
-    network, steps = program.network, program.steps
+    network, binning, time_axis = program.network, options.binning, options.time_axis
+    longest = longest or program.steps
+    fresh: Callable[[int], npt.NDArray[np.bool_]] = options.carry.fresh
+    lengths: Callable[[int], Lengths] = options.lengths.take
     samples = as_recordings(samples)
     refuse_masks("samples", samples)
     if encoding is not None and is_recordings(samples):
@@ -67,26 +99,61 @@ def check_batch(
             f"samples are events, but this network's {type(network.encoder).__name__} takes a "
             "raw signal: give that, or encoded=True if the events are the network's input"
         )
-    events = binned(network.input, samples, steps, time_axis, binning)
+    events = binned(network.input, samples, program.steps, time_axis, binning)
     if events is None:
         check_unused(binning)
     else:
+        lengths = _always(_ended(samples, events, binning, options.lengths))
         samples = events
     state = None
     if encoding is not None:
-        samples, state = encoding.encode(samples, steps, time_axis, fresh=not carry)
-        time_axis = 1
-    flat, steps = check_samples(network, samples, steps, time_axis)
+        signal = encoding.encode_batch(samples, longest, time_axis, lengths, fresh)
+        samples, state, time_axis = signal.values, signal.state, 1
+        lengths, fresh = _always(signal.lengths), _always(signal.fresh)
+    changing = network.input.kind == "pixels" and _is_changing(samples, network.input.shape)
+    if changing:
+        network = network.with_changing_pixels
+    flat, steps = check_sequences(network, samples, longest, time_axis, lengths)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
     if encoding is not None:
         encoding.state = state
-    return as_batch(program, flat, steps, np.full(len(flat), not carry))
+    dtype = bool if network.input.kind == "spikes" else np.uint16
+    return Batch(flat.astype(dtype), steps, fresh(len(flat)), changing)
 
 
-def as_batch(
-    program: Program, flat: npt.NDArray[Any], steps: int, fresh: npt.NDArray[np.bool_]
-) -> Batch:
-    """The batch made of flat samples that have already been checked."""
-    dtype = bool if program.network.input.kind == "spikes" else np.uint16
-    return Batch(flat.astype(dtype), steps, fresh)
+def _is_changing(samples: Any, shape: tuple[int, ...]) -> bool:
+    """Whether pixels have an axis of steps in front of their shape."""
+    try:
+        listed = isinstance(samples, (list, tuple)) and len(samples)
+        first = tuple(np.shape(samples[0]) if listed else np.shape(samples)[1:])
+    except ValueError:  # ragged, which check_sequences says
+        return False
+    return len(first) == 1 + len(shape) and first[1:] == shape
+
+
+def _always(values: _Values) -> Callable[[int], _Values]:
+    """A function that returns these values, which are known to be those of the samples."""
+    return lambda count: values
+
+
+def _ended(
+    recordings: Any, events: npt.NDArray[Any], binning: dict[str, Any], lengths: SampleLengths
+) -> npt.NDArray[np.int64]:
+    """The lengths of recordings that were binned. Late events are dropped if they may be."""
+    count, steps = events.shape[:2]
+    own = lengths.take(count)
+    if own is None:
+        return np.full(count, steps, dtype=np.int64)
+    if binning["bin_time"] is None:
+        raise ValueError(
+            "lengths is for events with bin_time: bin_count divides every recording into the "
+            "program's steps"
+        )
+    if isinstance(own, str):
+        start = binning["start"]
+        starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
+        return event_lengths(recordings, steps, binning["bin_time"], list(starts))
+    if binning["late"] == "drop":
+        events[np.arange(steps) >= own[:, None]] = 0  # these are late for their sample
+    return own

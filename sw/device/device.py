@@ -1,11 +1,9 @@
-"""The common part of all devices: loading, runs and streams, leases, and the state that is
-carried."""
+"""The common part of all devices: loading, runs and streams."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,53 +11,20 @@ import numpy as np
 
 from ..program.program import Program
 from ..samples.encoding import SampleEncoder, check_encoded
+from ..samples.per_sample import CarryFlags, SampleLengths
 from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
-from .batches import check_batch, is_batches
-from .lease import Lease
+from ..support.values import exact_int
+from .batches import SampleOptions, check_batch, is_batches
+from .lease import CarriedState, Lease
 from .result import LinkBytes, Result
 from .stream import Stream
 from .windows import Batch
 
-__all__ = ["CarriedState", "Device"]
+__all__ = ["Device"]
 
 _Self = TypeVar("_Self", bound="Device")
-
-
-class CarriedState:
-    """Whether a device still holds the state that its last sample left.
-
-    Attributes
-    ----------
-    held : bool
-        The device holds the state of the last sample.
-    lost : bool
-        The device held such a state, but lost it because of an error.
-    """
-
-    def __init__(self) -> None:
-        self.held = self.lost = False
-
-    def clear(self) -> None:
-        """Forget the state: the next sample starts afresh."""
-        self.held = self.lost = False
-
-    def keep(self) -> None:
-        """Note that a sample leaves its state in the device."""
-        self.held, self.lost = True, False
-
-    def lose(self) -> None:
-        """Note that the device has forgotten whatever it held."""
-        if self.held:
-            self.held, self.lost = False, True
-
-    def started(self, batch: Batch) -> Batch:
-        """The batch; its first sample is made fresh if there is no state to continue from."""
-        if self.held or batch.fresh[0]:
-            return batch
-        fresh = batch.fresh.copy()
-        fresh[0] = True
-        return replace(batch, fresh=fresh)
+_RESTART_HIGH = (1 << 31) - 1
 
 
 class Device(abc.ABC):
@@ -135,10 +100,11 @@ class Device(abc.ABC):
         self,
         samples: Any,
         trace: bool = False,
-        carry_state: bool = False,
+        carry_state: bool | Sequence[bool] = False,
         time_axis: int = 1,
         counters: bool = True,
         *,
+        lengths: Sequence[int] | str | None = None,
         bin_time: float | None = None,
         bin_count: int | None = None,
         start: float | str | Sequence[float | str] | None = None,
@@ -151,8 +117,10 @@ class Device(abc.ABC):
         Parameters
         ----------
         samples : array_like, list of recordings, or iterator of batches
-            One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones;
-            pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
+            One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones, or
+            frames of that shape; a list of samples ``(steps, *shape)`` of different lengths;
+            pixels of shape ``(batch, *shape)``, or of that of frames if they change from step to
+            step; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
             ``bin_events`` describe them: events that meet at one place in one step are one spike,
             or are counted if the input is frames. Bools, integers, or floats that are whole
@@ -161,13 +129,19 @@ class Device(abc.ABC):
             encoder, the raw signal that it takes.
         trace : bool
             Report the spikes and the skeleton of every layer.
-        carry_state : bool
-            Each sample continues from the state that the sample before it left, even across calls.
-            The first sample after ``load`` starts afresh.
+        carry_state : bool or sequence of bool
+            Each sample continues from the state that the sample before it left, even across calls;
+            or a flag for each sample, whether it does. The first sample after ``load`` starts
+            afresh.
         time_axis : int
             1, or 0 for spikes of shape ``(steps, batch, *shape)``.
         counters : bool
             Take counters and times. Without them, their values are -1 and consistency is NaN.
+        lengths : sequence of int, "own" or None
+            The steps of the samples, at most the program's. By default all have the program's
+            steps, unless they are a list whose samples differ in length. Numbers: the steps of each
+            sample of an array that is padded with 0, or those that each image is held. "own": the
+            steps that each sample comes with; a recording ends with the step of its last event.
         bin_time : float or None
             For events: the length of a step in units of the field ``t``.
         bin_count : int or None
@@ -189,7 +163,8 @@ class Device(abc.ABC):
         -------
         Result or iterator of Result
             For an iterator of batches, an iterator with one result per batch. Any other use of
-            the device ends that iterator with a DeviceError.
+            the device ends that iterator with a DeviceError. Flags and lengths are those of the
+            samples of all batches, one batch after the other.
 
         Raises
         ------
@@ -199,11 +174,14 @@ class Device(abc.ABC):
             If no program is loaded, or the device or the link failed. The device can be used again.
         """
         program = self._loaded()
-        _check_flags(trace=trace, carry_state=carry_state, counters=counters)
+        _check_flags(trace=trace, counters=counters)
         binning = {
             "bin_time": bin_time, "bin_count": bin_count, "start": start, "late": late,
             "excess": excess,
         }
+        options = SampleOptions(
+            CarryFlags(carry_state), SampleLengths(lengths), time_axis, binning
+        )
 
         encoding = self._encoding
         raw = not check_encoded(encoded, encoding.there) and encoding.there
@@ -212,22 +190,28 @@ class Device(abc.ABC):
 
         def checked(batch: Any) -> Batch:
             given = encoding if raw else None
-            taken = check_batch(program, batch, carry_state, time_axis, binning, given)
+            taken = check_batch(program, batch, options, encoding=given)
             if not raw:
                 encoding.state = None
             return taken
 
+        def all_checked(batches: Any) -> Iterator[Batch]:
+            yield from map(checked, batches)
+            options.finish()
+
         # Samples are checked first, so that wrong ones do not end what is under way.
         if not is_batches(samples):
-            batch = checked(samples)
-            lease = self._begin_run(program, carry_state)
+            (batch,) = all_checked([samples])
+            lease = self._begin_run(program, options.carry)
             (result,) = self._run(lease, iter([batch]), bool(trace), bool(counters))
             return result
-        lease = self._begin_run(program, carry_state)
-        return self._run(lease, map(checked, samples), bool(trace), bool(counters))
+        lease = self._begin_run(program, options.carry)
+        return self._run(lease, all_checked(samples), bool(trace), bool(counters))
 
-    def stream(self, trace: bool = False, counters: bool = True) -> Stream:
-        """Begin one endless sample, which is sent window by window.
+    def stream(
+        self, trace: bool = False, counters: bool = True, *, restart_every: int | None = None
+    ) -> Stream:
+        """Begin a live stream: samples without a known end, which are sent window by window.
 
         Parameters
         ----------
@@ -235,23 +219,43 @@ class Device(abc.ABC):
             Report the spikes and the skeleton of every layer.
         counters : bool
             Take counters and times.
+        restart_every : int or None
+            Start afresh with every so many windows, those that ``Stream.send`` is called with, or
+            that ``Stream.feed`` makes. None: only when told to.
 
         Raises
         ------
-        TypeError
-            If ``trace`` or ``counters`` is neither True nor False.
+        TypeError, ValueError
+            If ``trace`` or ``counters`` is neither True nor False, or ``restart_every`` is not an
+            integer of at least 1.
         ValueError
             If the program's array keeps no state from one window to the next, or has too little
             room for it.
         DeviceError
             If no program is loaded, or the device failed.
+
+        Examples
+        --------
+        Words one behind the other, frame by frame, with the decision so far after every frame::
+
+            with device.stream() as live:
+                for word in words:                       # (steps, bands), each of its own length
+                    live.reset()
+                    for frame in word:
+                        live.send(frame)
+                        for result in live.results(wait=False):
+                            print(result.decision.prediction, result.decision.margin)
+                for result in live.results():            # those still to come
+                    print(result.decision.prediction, result.decision.margin)
         """
         _check_flags(trace=trace, counters=counters)
+        if restart_every is not None:
+            restart_every = exact_int("restart_every", restart_every, 1, _RESTART_HIGH)
         program = self._loaded()
         _check_keeps_state(program)
         lease = self._take_lease()
         self._state.clear()
-        stream = self._stream(lease, program, bool(trace), bool(counters))
+        stream = self._stream(lease, program, bool(trace), bool(counters), restart_every)
         self._encoding = stream.encoding
         return stream
 
@@ -281,7 +285,10 @@ class Device(abc.ABC):
     ) -> Iterator[Result]: ...
 
     @abc.abstractmethod
-    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream: ...
+    def _stream(
+        self, lease: Lease, program: Program, trace: bool, counters: bool,
+        restart_every: int | None,
+    ) -> Stream: ...
 
     @abc.abstractmethod
     def _close(self) -> None: ...
@@ -308,11 +315,11 @@ class Device(abc.ABC):
         self._lease = Lease()
         return self._lease
 
-    def _begin_run(self, program: Program, carry: bool) -> Lease:
-        if carry:
+    def _begin_run(self, program: Program, carry: CarryFlags) -> Lease:
+        if carry.any:
             _check_keeps_state(program)
         lease = self._take_lease()
-        if carry and self._state.lost:
+        if carry.first and self._state.lost:
             raise DeviceError(
                 f"{self.uri} lost the state to carry on from when the run before ended too early: "
                 "run a sample with carry_state=False, or load the program again"

@@ -8,9 +8,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..mapping.frames import bit_lines
 from ..program.program import Program
 from ..spec.array import ArrayConfig
@@ -56,6 +53,7 @@ class GoldenDevice(Device):
         self._module = golden
         self._samples_at_once, self._spikes_at_once = samples_at_once, spikes_at_once
         self._golden: Any = None
+        self._changing: Any = None  # the model of pixels that change from step to step
         self._membranes: Any = None  # the state of the model after the last sample
 
     @property
@@ -63,13 +61,16 @@ class GoldenDevice(Device):
         return self.program.config if self.program else None
 
     def _close(self) -> None:
-        self._golden = self._membranes = None
+        self._golden = self._changing = self._membranes = None
 
     def _load(self, program: Program) -> None:
         network = replace(program.network, encoder=None)  # check_batch encodes
-        self._golden = self._module.Golden(
-            network, program.config.state_bits, program.config.window
+        frames, widths = network.with_changing_pixels, program.config
+        self._golden = self._changing = self._module.Golden(
+            network, widths.state_bits, widths.window
         )
+        if frames is not network:
+            self._changing = self._module.Golden(frames, widths.state_bits, widths.window)
         self._membranes = None
 
     def _run(
@@ -80,8 +81,14 @@ class GoldenDevice(Device):
             yield self._batch(batch, trace, counters)
             lease.check()
 
-    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream:
-        return _GoldenStream(lease, program, lambda batch: self._batch(batch, trace, counters))
+    def _stream(
+        self, lease: Lease, program: Program, trace: bool, counters: bool,
+        restart_every: int | None,
+    ) -> Stream:
+        def compute(batch: Batch) -> Result:
+            return self._batch(batch, trace, counters)
+
+        return _GoldenStream(lease, program, restart_every, compute)
 
     def _batch(self, batch: Batch, trace: bool, counters: bool) -> Result:
         batch, parts, at = self._state.started(batch), [], 0
@@ -93,8 +100,8 @@ class GoldenDevice(Device):
             stop = at + 1
             while fresh and stop < min(len(batch), at + together) and batch.fresh[stop]:
                 stop += 1
-            values = batch.values[at:stop]  # all of them fresh, or a single one that continues
-            parts.append(self._part(values, batch.steps, trace, counters, fresh))
+            # All of them are fresh, or it is a single one that continues.
+            parts.append(self._part(batch.part(at, stop), trace, counters, fresh))
             at = stop
         return parts[0] if len(parts) == 1 else Result.joined(parts)
 
@@ -104,38 +111,40 @@ class GoldenDevice(Device):
         neurons = sum(prod(shape) for shape in self.program.network.neuron_shapes)
         return max(1, min(self._samples_at_once, self._spikes_at_once // (steps * neurons)))
 
-    def _part(
-        self, values: npt.NDArray[Any], steps: int, trace: bool, counters: bool, fresh: bool
-    ) -> Result:
+    def _part(self, part: Batch, trace: bool, counters: bool, fresh: bool) -> Result:
         from ..golden.counters import COUNTER_DTYPE, count
 
         assert self.program is not None
         network, config = self.program.network, self.program.config
+        values, lengths = part.values, part.lengths
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
         # Counters are computed from the traces.
-        out = self._golden.run(samples, steps, trace or counters, state)
+        golden = self._changing if part.changing else self._golden
+        out = golden.run(samples, part.steps, trace or counters, state, lengths=lengths)
         self._membranes = out.state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))
         if counters:
             before = None if state is None else [entry.r for entry in state]
             planes = self.program.planes
+            computed = self.program.computed
             counted = count(
-                self.program.computed, bit_lines(samples, planes) if planes else samples,
+                computed.with_changing_pixels if part.changing else computed,
+                bit_lines(samples, planes) if planes else samples,
                 out.spikes, out.skeleton, config.window, self.program.tiles, before,
+                lengths=lengths,
             )
             for name in COUNTER_DTYPE.names or ():
                 table[name] = counted[name]
-        starts = np.full(len(values), fresh)
-        totals, ratios = with_totals(table, steps, starts)
+        totals, ratios = with_totals(table, lengths, part.fresh)
         return Result(
             readout=out.readout,
             prediction=out.prediction,
             counters=totals,
             layer_counters=table,
             consistency=ratios,
-            steps=steps,
+            lengths=lengths,
             trace=out.spikes if trace else (),
             skeleton=out.skeleton if trace else (),
             readout_skeleton=out.readout_skeleton,
@@ -152,8 +161,11 @@ def _last(entry: Any) -> Any:
 class _GoldenStream(Stream):
     """A stream whose windows are computed when they are sent."""
 
-    def __init__(self, lease: Lease, program: Program, compute: Callable[[Batch], Result]) -> None:
-        super().__init__(lease, program)
+    def __init__(
+        self, lease: Lease, program: Program, restart_every: int | None,
+        compute: Callable[[Batch], Result],
+    ) -> None:
+        super().__init__(lease, program, restart_every)
         self._compute = compute
         self._done: deque[Result] = deque()
 

@@ -1,10 +1,14 @@
-"""The right to use a device, which one run or stream has at a time."""
+"""What runs and streams have of a device: the right to use it, which one of them has at a time, and
+the state that they leave in it."""
 
 from __future__ import annotations
 
-from ..support.errors import DeviceError
+from dataclasses import replace
 
-__all__ = ["Lease"]
+from ..support.errors import DeviceError
+from .windows import Batch
+
+__all__ = ["CarriedState", "Lease"]
 
 
 class Lease:
@@ -47,3 +51,39 @@ class Lease:
     def release(self) -> None:
         """Release the lease, because its holder has finished."""
         self.end("this stream has ended: open another one with device.stream")
+
+
+class CarriedState:
+    """Whether a device still holds the state that its last sample left.
+
+    Attributes
+    ----------
+    held : bool
+        The device holds the state of the last sample.
+    lost : bool
+        The device held such a state, but lost it because of an error.
+    """
+
+    def __init__(self) -> None:
+        self.held = self.lost = False
+
+    def clear(self) -> None:
+        """Forget the state: the next sample starts afresh."""
+        self.held = self.lost = False
+
+    def keep(self) -> None:
+        """Note that a sample leaves its state in the device."""
+        self.held, self.lost = True, False
+
+    def lose(self) -> None:
+        """Note that the device has forgotten whatever it held."""
+        if self.held:
+            self.held, self.lost = False, True
+
+    def started(self, batch: Batch) -> Batch:
+        """The batch; its first sample is made fresh if there is no state to continue from."""
+        if self.held or batch.fresh[0]:
+            return batch
+        fresh = batch.fresh.copy()
+        fresh[0] = True
+        return replace(batch, fresh=fresh)

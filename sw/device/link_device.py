@@ -15,8 +15,8 @@ from ..spec.link import Register, ReportFlags
 from ..support.errors import DeviceMismatch
 from .commands import program_commands, register_command
 from .connection import Connection
-from .device import CarriedState, Device
-from .lease import Lease
+from .device import Device
+from .lease import CarriedState, Lease
 from .reports import Collector
 from .result import LinkBytes, Result
 from .stream import Stream
@@ -163,9 +163,13 @@ class LinkDevice(Device):
                     self._drop()
                 self._connection.busy = False
 
-    def _stream(self, lease: Lease, program: Program, trace: bool, counters: bool) -> Stream:
+    def _stream(
+        self, lease: Lease, program: Program, trace: bool, counters: bool,
+        restart_every: int | None,
+    ) -> Stream:
         try:
-            return _LinkStream(lease, program, self._exchange(trace, counters), self._drop)
+            exchange = self._exchange(trace, counters)
+            return _LinkStream(lease, program, restart_every, exchange, self._drop)
         except BaseException:
             self._drop()
             raise
@@ -223,7 +227,7 @@ class _Exchange:
         self._collector.add(batch)
         program = self._program
         return input_commands(
-            batch, program.config, self._layout, program.window, program.half_words,
+            batch, program.config, self._layout, batch.window(program.window), program.half_words,
             program.planes,
         )
 
@@ -252,9 +256,10 @@ class _LinkStream(Stream):
     """A stream over a link. ``drop`` gives the device's session up."""
 
     def __init__(
-        self, lease: Lease, program: Program, exchange: _Exchange, drop: Callable[[], None]
+        self, lease: Lease, program: Program, restart_every: int | None, exchange: _Exchange,
+        drop: Callable[[], None],
     ) -> None:
-        super().__init__(lease, program)
+        super().__init__(lease, program, restart_every)
         self._exchange, self._drop = exchange, drop
         self._queue: deque[bytes] = deque(exchange.commands([]))
         self._commands = _Popping(self._queue)

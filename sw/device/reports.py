@@ -146,7 +146,7 @@ class Collector:
             )
         row = target.rows[number]
         if kind == ReportKind.MEMBRANE:
-            if window != pending.windows - 1:
+            if window != pending.windows[sample] - 1:
                 raise self._unexpected(kind, tag, group, core, "it is not the last window")
             if len(words) != self._lanes_of(row):
                 raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
@@ -164,7 +164,7 @@ class Collector:
 
     def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:
         number, sample, window = self._at[core]
-        last = window == pending.windows - 1
+        last = window == pending.windows[sample] - 1
         expected = (self._plan.expected_last if last else self._plan.expected)[core]
         if self._came[core] != expected:
             raise LinkError(

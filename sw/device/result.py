@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,8 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..golden.counters import COUNTER_DTYPE, consistency, totals
+from ..samples.words import margins, scores
 
-__all__ = ["NO_HARDWARE", "RESULT_DTYPE", "LinkBytes", "Result", "counter_table", "with_totals"]
+__all__ = [
+    "NO_HARDWARE", "RESULT_DTYPE", "Decision", "LinkBytes", "Result", "counter_table",
+    "with_totals",
+]
 
 HARDWARE_FIELDS = ("cycles", "wait", "drain")
 RESULT_DTYPE = np.dtype([
@@ -54,6 +59,27 @@ class LinkBytes(NamedTuple):
 _NO_BYTES = LinkBytes()
 
 
+class Decision(NamedTuple):
+    """The decision of a stream so far: of all that was sent since it last started afresh.
+
+    Attributes
+    ----------
+    prediction : int
+        The index of the output with the highest score, the lowest index on a tie.
+    margin : int
+        By how much its score leads the second highest; of a single output its score.
+    scores : array of int64
+        (outputs,) spikes since the start, or membranes after the last step.
+    steps : int
+        The steps since the start.
+    """
+
+    prediction: int
+    margin: int
+    scores: Integers
+    steps: int
+
+
 @dataclass(frozen=True)
 class Result:
     """The results of a batch. All integers but cycles and stalls are the same on every device.
@@ -61,7 +87,8 @@ class Result:
     Attributes
     ----------
     readout : array of int64
-        (batch, outputs) counts or membranes, or (batch, outputs, windows) words.
+        (batch, outputs) counts, or membranes after the last step of each sample; or (batch,
+        outputs, windows) words, which are 0 behind the last window of a shorter sample.
     prediction : array of int64
         (batch,) the index of the highest output, the lowest index on a tie.
     counters : array of RESULT_DTYPE
@@ -73,11 +100,11 @@ class Result:
         on the skeleton; its other counters do not.
     consistency : array of float64
         (batch, layers); NaN without counters.
-    steps : int
-        The steps of each sample.
+    lengths : array of int64
+        (batch,) the steps of each sample.
     trace : tuple of array of bool
-        Per layer ``(batch, steps, *neurons)`` spikes, before emission; empty unless run with
-        ``trace=True``.
+        Per layer ``(batch, steps, *neurons)`` spikes, before emission, False behind the last step
+        of a shorter sample; empty unless run with ``trace=True``.
     skeleton : tuple of array of bool
         Per layer the stable spikes, of the same shape.
     readout_skeleton : array of int64 or None
@@ -88,6 +115,8 @@ class Result:
     link_bytes : LinkBytes
         The bytes that this batch took on the link. Bytes of batches that are under way together
         count for the one that is complete first.
+    decision : Decision or None
+        In a stream, the decision since it last started afresh.
     """
 
     readout: Integers
@@ -95,15 +124,32 @@ class Result:
     counters: npt.NDArray[Any]
     layer_counters: npt.NDArray[Any]
     consistency: npt.NDArray[np.float64]
-    steps: int
+    lengths: Integers
     trace: tuple[Bools, ...] = ()
     skeleton: tuple[Bools, ...] = ()
     readout_skeleton: Integers | None = None
     agreement: Bools | None = None
     link_bytes: LinkBytes = _NO_BYTES
+    decision: Decision | None = None
 
     def __len__(self) -> int:
         return len(self.readout)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the longest sample."""
+        return int(self.lengths.max())
+
+    @property
+    def scores(self) -> Integers:
+        """(batch, outputs) what ``prediction`` compares: counts, spikes in words, or membranes."""
+        return scores(self.readout, "words" if self.readout.ndim == 3 else "")
+
+    @property
+    def margin(self) -> Integers:
+        """(batch,) by how much the highest score leads the second highest, 0 on a tie; of a single
+        output its score."""
+        return margins(self.scores)
 
     @property
     def spikes(self) -> Integers:
@@ -120,6 +166,8 @@ class Result:
         named: dict[str, npt.NDArray[Any]] = {
             "readout": self.readout,
             "prediction": self.prediction,
+            "margin": self.margin,
+            "lengths": self.lengths,
             "consistency": self.consistency,
             "spikes": self.spikes,
             "stable": self.stable,
@@ -140,27 +188,43 @@ class Result:
         def join(name: str) -> npt.NDArray[Any]:
             return np.concatenate([getattr(part, name) for part in parts])
 
+        def join_words(name: str) -> npt.NDArray[Any]:
+            words = [getattr(part, name) for part in parts]
+            return _joined(words, 2) if words[0].ndim == 3 else np.concatenate(words)
+
         def join_layers(name: str) -> tuple[Bools, ...]:
             layers = zip(*(getattr(part, name) for part in parts), strict=True)
-            return tuple(np.concatenate(each) for each in layers)
+            return tuple(_joined(each, 1) for each in layers)
 
         both = parts[0].readout_skeleton is not None
         return cls(
-            readout=join("readout"),
+            readout=join_words("readout"),
             prediction=join("prediction"),
             counters=join("counters"),
             layer_counters=join("layer_counters"),
             consistency=join("consistency"),
-            steps=parts[0].steps,
+            lengths=join("lengths"),
             trace=join_layers("trace"),
             skeleton=join_layers("skeleton"),
-            readout_skeleton=join("readout_skeleton") if both else None,
+            readout_skeleton=join_words("readout_skeleton") if both else None,
             agreement=join("agreement") if both else None,
             link_bytes=LinkBytes(
                 sum(part.link_bytes.sent for part in parts),
                 sum(part.link_bytes.received for part in parts),
             ),
         )
+
+
+def _joined(arrays: Sequence[npt.NDArray[Any]], axis: int) -> npt.NDArray[Any]:
+    """Arrays one behind the other; along ``axis`` the shorter ones get zeros at their ends."""
+    longest = max(array.shape[axis] for array in arrays)
+    behind = [[(0, 0)] * array.ndim for array in arrays]
+    for widths, array in zip(behind, arrays, strict=True):
+        widths[axis] = (0, longest - array.shape[axis])
+    return np.concatenate([
+        np.pad(array, widths) if any(map(any, widths)) else array
+        for widths, array in zip(behind, arrays, strict=True)
+    ])
 
 
 def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
@@ -172,7 +236,7 @@ def counter_table(batch: int, layers: int) -> npt.NDArray[Any]:
 
 
 def with_totals(
-    layer_counters: npt.NDArray[Any], steps: int, fresh: Bools
+    layer_counters: npt.NDArray[Any], lengths: Integers, fresh: Bools
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
     """The sums over layers, and the consistency, of a table of layer counters.
 
@@ -180,8 +244,8 @@ def with_totals(
     ----------
     layer_counters : array of RESULT_DTYPE
         (batch, layers).
-    steps : int
-        The steps of each sample.
+    lengths : array of int64
+        (batch,) the steps of each sample.
     fresh : array of bool
         (batch,) whether the state of a sample was fresh.
 
@@ -200,6 +264,4 @@ def with_totals(
     if (spikes == NO_HARDWARE).any():
         return counters, np.full(spikes.shape, np.nan)  # without counters
     # A sample that continues has one more pair of steps: its first step and the one before it.
-    stayed = consistency(spikes, stable, steps)
-    ratios = np.where(fresh[:, None], stayed, consistency(spikes, stable, steps, carried=True))
-    return counters, ratios
+    return counters, consistency(spikes, stable, lengths[:, None], carried=~fresh[:, None])

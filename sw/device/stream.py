@@ -1,33 +1,39 @@
-"""A live stream: one endless sample, window by window."""
+"""A live stream: samples without a known end, window by window."""
 
 from __future__ import annotations
 
 import abc
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from ..program.program import Program
+from ..samples.columns import is_events
 from ..samples.encoding import SampleEncoder, check_encoded
-from ..samples.samples import check_samples
+from ..samples.lengths import OWN
+from ..samples.per_sample import CarryFlags, SampleLengths
+from ..samples.words import margins, predict
 from ..support.values import as_array, exact_int
-from .batches import as_batch
+from .batches import SampleOptions, check_batch
 from .event_windower import EventWindower
 from .lease import Lease
-from .result import Result
+from .result import Decision, Result
 from .windows import Batch
 
 __all__ = ["Stream"]
 
 
 class Stream(abc.ABC):
-    """An endless sample; ``Device.stream`` makes it.
+    """Samples without a known end; ``Device.stream`` makes it.
 
-    Use it in a ``with`` block: at the end of the block it waits for all results. Each window has a
-    result of its own, a batch of 1: ``counts`` and ``words`` are those of its steps, ``membrane``
-    is the membrane after its last step.
+    Use it in a ``with`` block: at the end of the block it waits for all results. Each window that
+    is sent has a result of its own, a batch of 1: ``counts`` and ``words`` are those of its steps,
+    ``membrane`` is the membrane after its last step. ``Result.decision`` is that of all windows
+    since the stream last started afresh.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ class Stream(abc.ABC):
         The right to use the device.
     program : Program
         The program that is loaded there.
+    restart_every : int or None
+        The windows after which the stream starts afresh; None for no such number.
 
     Attributes
     ----------
@@ -42,57 +50,122 @@ class Stream(abc.ABC):
         The network's encoder, with the state that the last window left.
     """
 
-    def __init__(self, lease: Lease, program: Program) -> None:
+    def __init__(self, lease: Lease, program: Program, restart_every: int | None) -> None:
         self._lease, self._program = lease, program
         self.encoding = SampleEncoder(program.network)
-        self._first = True
+        self._restart_every = restart_every
+        self._sent = 0  # windows since the start; 0 if the next one starts afresh
+        self._starts: deque[bool] = deque()  # of the windows whose results are still to come
+        self._decision: Decision | None = None
 
-    def send(self, window: Any, steps: int | None = None, *, encoded: bool = False) -> None:
+    @property
+    def longest(self) -> int:
+        """The most steps of a window: those of the program, or T if that is more."""
+        return max(self._program.steps, self._program.window)
+
+    def send(
+        self,
+        window: Any,
+        steps: int | str | None = None,
+        fresh: bool = False,
+        *,
+        encoded: bool = False,
+        bin_time: float | None = None,
+        start: float | str | None = None,
+        late: str = "refuse",
+        excess: str = "refuse",
+    ) -> None:
         """Send one window. Waits while the device has no room for it.
 
         Parameters
         ----------
-        window : array_like
+        window : array_like or recording
             Spikes of shape ``(steps, *shape)``, which are zeros and ones, or frames of that
-            shape, of 1 to T steps; or pixels of shape ``shape``. With a network that has an
-            encoder, its raw signal: ``(steps, *shape)``, or ``shape`` for one value in all steps of
-            the window.
-        steps : int or None
-            For pixels, and values of a raw signal that do not change: the number of steps, 1 to T;
-            T if None.
+            shape, of 1 to ``longest`` steps; or a single step of shape ``shape``; or pixels of
+            that shape; or a recording, as ``read_events`` returns it. With a network that has an
+            encoder, its raw signal: ``(steps, *shape)``, or ``shape`` for a single step, or for one
+            value in all steps of the window.
+        steps : int, "own" or None
+            For pixels, values of a raw signal that do not change, and recordings: the number of
+            steps, by default the program's. "own": those up to a recording's last event.
+        fresh : bool
+            Start afresh with this window, as after ``reset``.
         encoded : bool
             For a network with an encoder: the window is what its input takes, not a raw signal.
+        bin_time : float or None
+            For a recording: the length of a step in units of the field ``t``.
+        start : float, "first" or None
+            For a recording: where its first step begins, as for ``Device.run``.
+        late : str
+            For events of a recording after the last step: ``"refuse"`` or ``"drop"``.
+        excess : str
+            For counts of a recording above what the frames hold: ``"refuse"`` or ``"saturate"``.
 
         Raises
         ------
         TypeError, ValueError
-            If the window does not fit the program.
+            If the window does not fit the program. The stream goes on without it.
         DeviceError
             If the device or the link failed, or the device has begun something else.
         """
         self._lease.check()
-        network, longest = self._program.network, self._program.window
+        if not isinstance(fresh, (bool, np.bool_)):
+            raise TypeError(f"fresh must be True or False, not {fresh!r}")
         raw = not check_encoded(encoded, self.encoding.there) and self.encoding.there
-        if self.encoding.static if raw else network.input.kind == "pixels":
-            steps = longest if steps is None else exact_int("steps", steps, 1, longest)
-        elif steps is not None:
-            raise ValueError(
-                f"steps is for pixels, not for {network.input.kind}, whose shape says how many "
-                f"steps there are: leave out steps={steps!r}"
-            )
-        samples, state = as_array("window", window, "numbers")[None], None
-        if raw:
-            samples, state = self.encoding.encode(samples, steps, fresh=self._first)
-        flat, steps = check_samples(network, samples, steps)
-        if steps > longest:
-            raise ValueError(
-                f"window must have 1 to {longest} steps, not {steps}: send it in parts"
-            )
-        self.encoding.state = state
-        self._send(as_batch(self._program, flat, steps, np.array([self._first])))
-        self._first = False
+        starts = bool(fresh) or not self._sent
+        binning = {
+            "bin_time": bin_time, "bin_count": None, "start": start, "late": late,
+            "excess": excess,
+        }
+        samples, lengths = self._batch_of(window, steps, raw)
+        options = SampleOptions(CarryFlags(not starts), SampleLengths(lengths), 1, binning)
+        batch = check_batch(
+            self._program, samples, options, longest=self.longest,
+            encoding=self.encoding if raw else None,
+        )
+        if not raw:
+            self.encoding.state = None
+        self._send(batch)
+        self._starts.append(starts)
+        self._sent = 1 if starts else self._sent + 1
+        if self._sent == self._restart_every:
+            self._sent = 0
 
-    def feed(self, bin_time: float, start: float | str | None = None) -> EventWindower:
+    def reset(self) -> None:
+        """Start afresh with the next window: with the membranes that a sample begins with, and a
+        new decision. What was sent before is not affected."""
+        self._lease.check()
+        self._sent = 0
+
+    def _batch_of(self, window: Any, steps: int | str | None, raw: bool) -> tuple[Any, Any]:
+        """A window as a batch of one sample, and its lengths."""
+        source, longest = self._program.network.input, self.longest
+        if is_events(window):
+            if steps is None or steps == OWN:
+                return [window], steps
+            return [window], [exact_int("steps", steps, 1, self._program.steps)]
+        array = as_array("window", window, "numbers")
+        held = self.encoding.static if raw else source.kind == "pixels"
+        if held and (raw or array.ndim != 1 + len(source.shape)):  # else these pixels change
+            count = self._program.steps if steps is None else steps
+            return array[None], [exact_int("steps", count, 1, longest)]
+        shape = self.encoding.shape if raw else source.shape
+        if array.shape == shape:  # a single step
+            array, steps = array[None], None if steps == 1 else steps
+        if steps is not None:
+            raise ValueError(
+                f"steps is for pixels and recordings, not for {source.kind}, whose shape says how "
+                f"many steps there are: leave out steps={steps!r}"
+            )
+        if array.ndim == 1 + len(shape) and len(array) > longest:
+            raise ValueError(
+                f"window must have 1 to {longest} steps, not {len(array)}: send it in parts"
+            )
+        return array[None], OWN
+
+    def feed(
+        self, bin_time: float, start: float | str | None = None, steps: int | None = None
+    ) -> EventWindower:
         """Send events as they come, instead of windows.
 
         Parameters
@@ -102,6 +175,8 @@ class Stream(abc.ABC):
         start : float, "first" or None
             Where the first step begins: at a time, or with the first event ("first"). By default
             as "first", but at 0 if the first event is less than ``bin_time`` after 0.
+        steps : int or None
+            The steps of a window, and so of a result, at most ``longest``. T if None.
 
         Returns
         -------
@@ -125,7 +200,10 @@ class Stream(abc.ABC):
                 "windows with stream.send, or load a program of "
                 "dataclasses.replace(network, encoder=None)"
             )
-        return EventWindower(self.send, entry.shape, self._program.window, bin_time, start)
+        window = self._program.window
+        if steps is not None:
+            window = exact_int("steps", steps, 1, self.longest)
+        return EventWindower(self.send, entry.shape, window, bin_time, start)
 
     def results(self, wait: bool = True) -> Iterator[Result]:
         """Results in the order of the windows.
@@ -141,7 +219,7 @@ class Stream(abc.ABC):
             result = self._result(wait)
             if result is None:
                 return
-            yield result
+            yield self._decided(result)
 
     def close(self) -> None:
         """End the stream: wait for what is under way, and drop its results."""
@@ -163,6 +241,19 @@ class Stream(abc.ABC):
             self.close()
         else:
             self._abandon()
+
+    def _decided(self, result: Result) -> Result:
+        """The result of the next window, with the decision so far."""
+        scores, steps = result.scores, result.steps
+        before = None if self._starts.popleft() else self._decision
+        if before is not None:
+            steps += before.steps
+            if self._program.network.readout != "membrane":  # which is the sum of all so far
+                scores = scores + before.scores
+        self._decision = Decision(
+            int(predict(scores, "counts")[0]), int(margins(scores)[0]), scores[0], steps
+        )
+        return replace(result, decision=self._decision)
 
     @abc.abstractmethod
     def _send(self, batch: Batch) -> None: ...

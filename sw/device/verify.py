@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,8 @@ def compare(
         ("spike", expected.trace, got.trace), ("stable spike", expected.skeleton, got.skeleton)
     ):
         for layer, (a, b) in enumerate(zip(theirs, ours, strict=True)):
+            windows = -(-expected.lengths // program.window)
+            total.words += int(windows.sum()) * prod(program.network.neuron_shapes[layer])
             _words(total, first, what, layer, a, b, program.window)
     last = len(program.network.layers) - 1
     for what, read, other in (
@@ -154,8 +157,6 @@ def _words(
 ) -> None:
     batch, steps = expected.shape[:2]
     differ = (expected != got).reshape(batch, steps, -1)
-    windows = -(-steps // window)
-    total.words += batch * windows * differ.shape[2]
     positions = np.argwhere(differ)
     if not len(positions):
         return

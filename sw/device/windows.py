@@ -38,15 +38,18 @@ class Batch:
     ----------
     values : array
         (batch, steps, inputs) bool spikes or uint16 frames, or (batch, inputs) uint16 pixels.
-    steps : int
-        The steps of each sample.
+    lengths : array of int64
+        (batch,) the steps of each sample. The values behind them are 0.
     fresh : array of bool
         (batch,) whether a sample starts with fresh state rather than that of the one before.
+    changing : bool
+        The values are pixels that change from step to step: windows have one step.
     """
 
     values: npt.NDArray[Any]
-    steps: int
+    lengths: npt.NDArray[np.int64]
     fresh: npt.NDArray[np.bool_]
+    changing: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -56,12 +59,29 @@ class Batch:
         """Whether the samples are pixels, the same in every window."""
         return self.values.ndim == 2
 
-    def windows(self, window: int) -> int:
-        """The number of windows of each sample, for windows of so many steps."""
-        return -(-self.steps // window)
+    @property
+    def steps(self) -> int:
+        """The steps of the longest sample."""
+        return int(self.lengths.max())
+
+    def part(self, first: int, stop: int) -> Batch:
+        """Some of the samples, with as many steps as the longest of them has."""
+        lengths, values = self.lengths[first:stop], self.values[first:stop]
+        if not self.pixels:
+            values = values[:, : lengths.max()]
+        return Batch(values, lengths, self.fresh[first:stop], self.changing)
+
+    def window(self, longest: int) -> int:
+        """The steps of a window, which are ``longest`` unless pixels change."""
+        return 1 if self.changing else longest
+
+    def windows(self, window: int) -> npt.NDArray[np.int64]:
+        """(batch,) the windows of each sample, for windows of so many steps."""
+        return -(-self.lengths // window)
 
     def words(self, window: int, planes: tuple[int, ...] = ()) -> Words:
-        """(batch, windows, inputs) spike words or frames, or (batch, 1, inputs) pixels.
+        """(batch, windows, inputs) spike words or frames, or (batch, 1, inputs) pixels. The words
+        behind the last window of a sample are 0.
 
         Parameters
         ----------
@@ -208,19 +228,22 @@ def _stream(
     planes: tuple[int, ...],
 ) -> Iterator[bytes]:
     """The head and the rows of each window."""
-    count = batch.windows(window)
-    at_once = max(1, _WINDOWS_AT_ONCE // count)
+    at_once = max(1, _WINDOWS_AT_ONCE // int(batch.windows(window).max()))
     for at in range(0, len(batch), at_once):
-        part = Batch(batch.values[at : at + at_once], batch.steps, batch.fresh[at : at + at_once])
+        part = batch.part(at, at + at_once)
         words = layout.spread(part.words(window, planes))
-        encoded = encode_windows(words.reshape(-1, words.shape[2]), config, half)
-        for i, fresh in enumerate(part.fresh):
-            sent = encoded[i * words.shape[1] : (i + 1) * words.shape[1]]
+        counts = part.windows(window)
+        there = np.arange(words.shape[1]) < counts[:, None]
+        encoded = iter(encode_windows(words[there], config, half))
+        for steps, fresh, count in zip(
+            part.lengths.tolist(), part.fresh, counts.tolist(), strict=True
+        ):
             for w in range(count):
                 # Pixels have one window of words; the others repeat it.
-                encoding, rows = sent[w] if w < len(sent) else (Encoding.REPEAT, b"")
+                repeats = part.pixels and w > 0
+                encoding, rows = (Encoding.REPEAT, b"") if repeats else next(encoded)
                 head = WINDOW_HEAD.pack({
-                    "steps": min(window, batch.steps - w * window) - 1,
+                    "steps": min(window, steps - w * window) - 1,
                     "first": fresh and w == 0,
                     "last": w == count - 1,
                     **encoding.head,

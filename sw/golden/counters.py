@@ -25,7 +25,7 @@ from ..network import Network
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, popcount
 from ..spec.array import LIMITS
-from ..support.values import exact_int
+from ..support.values import exact_int, exact_integers
 
 __all__ = ["COUNTER_DTYPE", "consistency", "count", "source_words", "totals"]
 
@@ -36,6 +36,8 @@ COUNTER_DTYPE = np.dtype(
 neurons. ``events``: events. ``issued``: weight rows that all cores fetch, one for every event and
 group of L outputs. ``sops``: SOPs. ``lower_bound``: cycles in which the lanes of the busiest core
 must be busy, summed over windows."""
+
+_STEPS_HIGH = (1 << 31) - 1
 
 Words = npt.NDArray[np.uint16]
 
@@ -116,6 +118,8 @@ def count(
     window: int,
     tiles: Sequence[Sequence[Tile]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
+    *,
+    lengths: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[Any]:
     """The counters of samples.
 
@@ -137,6 +141,8 @@ def count(
     before : sequence of array of bool or None
         Per layer (batch, neurons), the spikes of the step before the first: ``r`` of the state that
         the samples continue from. None for samples that start afresh.
+    lengths : (batch,) array of int64 or None
+        The steps of each sample, behind which samples and traces are 0. None for all steps.
 
     Returns
     -------
@@ -151,6 +157,12 @@ def count(
     if len(tiles) != len(network.layers):
         raise ValueError(f"tiles must be of {len(network.layers)} layers, not {len(tiles)}")
     sources = source_words(network, samples, spikes, skeleton, window)
+    # Behind its last step a sample has no windows, so neither pixels nor own spikes count there.
+    batch, most = sources[0].shape[:2]
+    there = np.ones((batch, most), dtype=bool)
+    if lengths is not None:
+        there = np.arange(most) < (-(-lengths // network.window(window)))[:, None]
+        sources[0] = np.where(there[:, :, None], sources[0], np.uint16(0))
     counters = np.zeros((len(spikes[0]), len(network.layers)), dtype=COUNTER_DTYPE)
     for i, (layer, words) in enumerate(zip(network.layers, sources, strict=True)):
         rows = counters[:, i]
@@ -159,7 +171,7 @@ def count(
         rows["stable"] = np.count_nonzero(skeleton[i], axis=neurons)
         own = np.zeros(words.shape[:2], dtype=np.int64)
         if layer.recurrent is not None:
-            own = _own_spikes(spikes[i], None if before is None else before[i])
+            own = _own_spikes(spikes[i], None if before is None else before[i]) * there
         shape, active = network.input_shapes[i], words != 0
         readers = layer.fan_out(shape)
         rows["events"] = (active @ readers + own).sum(axis=1)
@@ -167,10 +179,10 @@ def count(
         # Cores compute a window at the same time, so the core with the most rows bounds each
         # window.
         busiest = np.zeros_like(own)
-        there = grid(layer, shape)
+        cells = grid(layer, shape)
         for tile, groups in _parts(tiles[i]).items():
             # Only dense layers, of one position, read their own spikes.
-            events = active @ layer.fan_out(shape, there.computed(tile)) + own
+            events = active @ layer.fan_out(shape, cells.computed(tile)) + own
             rows["issued"] += events.sum(axis=1) * sum(groups)
             busiest = np.maximum(busiest, events * max(groups))
         rows["lower_bound"] = busiest.sum(axis=1)
@@ -197,7 +209,10 @@ def totals(layer_counters: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def consistency(
-    spikes: npt.ArrayLike, stable: npt.ArrayLike, steps: int, carried: bool = False
+    spikes: npt.ArrayLike,
+    stable: npt.ArrayLike,
+    steps: int | npt.NDArray[np.int64],
+    carried: bool | npt.NDArray[np.bool_] = False,
 ) -> npt.NDArray[np.float64]:
     """Skeleton rate over firing rate: ``(stable / (N - 1)) / (spikes / N)``.
 
@@ -207,9 +222,9 @@ def consistency(
         Counts of spikes over one sample, of any shape.
     stable : array_like
         Counts of stable spikes, of the same shape.
-    steps : int
-        N, the steps of the sample.
-    carried : bool
+    steps : int or array of int64
+        N, the steps of the sample; for counts of several samples an array that broadcasts to them.
+    carried : bool or array of bool
         The state came from before the sample, so that there are N pairs of steps.
 
     Returns
@@ -223,11 +238,13 @@ def consistency(
     TypeError, ValueError
         If ``steps`` is not an integer of at least 1.
     """
-    steps = exact_int("steps", steps, 1, (1 << 31) - 1)
+    if np.ndim(steps):
+        steps = exact_integers("steps", steps, 1, _STEPS_HIGH)
+    else:
+        steps = exact_int("steps", steps, 1, _STEPS_HIGH)
     fired, stayed = np.asarray(spikes, dtype=np.float64), np.asarray(stable, dtype=np.float64)
-    pairs = steps if carried else steps - 1
-    if not pairs:
-        return np.full(fired.shape, np.nan)
+    pairs = np.broadcast_to(np.subtract(steps, np.logical_not(carried)), fired.shape)
     ratio = np.ones(fired.shape)
-    np.divide(stayed * steps, fired * pairs, out=ratio, where=fired > 0)
+    np.divide(stayed * steps, fired * pairs, out=ratio, where=(fired > 0) & (pairs > 0))
+    ratio[pairs == 0] = np.nan
     return ratio

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig
-from ..support.values import exact_int
+from ..support.values import exact_int, exact_integers
 from .layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
 
 __all__ = ["Golden", "GoldenResult", "GoldenState", "exact_dtype"]
@@ -51,7 +51,7 @@ class GoldenResult:
     state : tuple of GoldenState
         Per layer, and with ``emit="both"`` one more for the last layer's run on the skeleton.
     steps : int
-        The steps of this run.
+        The steps of this run, those of its longest sample.
     """
 
     readout: Integers
@@ -160,6 +160,7 @@ class Golden:
         trace: bool = False,
         state: Sequence[GoldenState] | None = None,
         *,
+        lengths: Any = None,
         encoded: bool = False,
     ) -> GoldenResult:
         """Run a batch of samples.
@@ -176,6 +177,10 @@ class Golden:
             Keep the spikes and the skeleton of every layer.
         state : sequence of GoldenState or None
             The ``state`` of an earlier result to continue from. None starts afresh.
+        lengths : (batch,) array_like or None
+            The steps of each sample, if it ends before the last of ``steps``. What a sample has
+            behind them has no effect: traces and words are 0 there, and membranes and state are
+            those after its own last step.
         encoded : bool
             For a network with an encoder: the samples are what its input takes, not a raw signal.
 
@@ -193,6 +198,7 @@ class Golden:
             raise ValueError("samples must hold at least 1 sample, not 0")
         if state is not None:
             self._check_state(state, batch)
+        own = None if lengths is None else _checked_lengths(lengths, batch, steps)
         # Run as many samples at once as fit, with all of their steps; fewer steps if one sample is
         # too long.
         widest = max(layer.width for layer in self._layers)
@@ -204,6 +210,7 @@ class Golden:
                 self._run_chunk(
                     flat[at : at + rows], steps, steps_at_once, trace,
                     None if state is None else [_rows(entry, at, rows) for entry in state],
+                    None if own is None else own[at : at + rows],
                 )
                 for at in range(0, batch, rows)
             ]
@@ -233,8 +240,12 @@ class Golden:
         steps_at_once: int,
         trace: bool,
         carried: list[GoldenState] | None,
+        lengths: Integers | None,
     ) -> GoldenResult:
-        """Run some samples, piece after piece of their steps, and layer by layer in each piece."""
+        """Run some samples, piece after piece of their steps, and layer by layer in each piece.
+
+        Samples that have ended are run on with the others; what they do then is not kept.
+        """
         network, last, batch = self.network, len(self._layers) - 1, len(flat)
         state = [
             layer.start(batch, None if carried is None else carried[i])
@@ -245,8 +256,10 @@ class Golden:
         # Pixels are the same in every step, and so are the currents that they cause.
         constant = self._layers[0].current(_tensor(flat)) if pixels else None
 
-        for first in range(0, steps, steps_at_once):
-            n = min(steps_at_once, steps - first)
+        left = [entry.copied() for entry in state] if lengths is not None else state
+        for first, n in _pieces(steps, steps_at_once, lengths):
+            # Every sample has all steps of a piece, or none of them.
+            valid = None if lengths is None else torch.tensor(lengths > first)[None, :, None]
             inputs = skeleton_inputs = torch.empty(0)
             if constant is None:
                 inputs = _tensor(np.swapaxes(flat[:, first : first + n], 0, 1))
@@ -256,6 +269,8 @@ class Golden:
                 previous = state[i].r
                 spikes = layer.run(currents, n, state[i])
                 stable = skeleton(spikes, previous)
+                if valid is not None:
+                    spikes, stable = spikes & valid, stable & valid
                 gathered.add(i, spikes, stable)
                 emit = layer.layer.emit
                 if i >= last:
@@ -265,7 +280,11 @@ class Golden:
                     inputs = skeleton_inputs = layer.output(stable)
                 if emit != "skeleton":
                     inputs = layer.output(spikes)
-        return self._result(gathered, state, steps, trace)
+            if lengths is not None:
+                ended = torch.tensor(np.flatnonzero(lengths == first + n))
+                for kept, entry in zip(left, state, strict=True):
+                    kept.take(entry, ended)
+        return self._result(gathered, left, steps, trace)
 
     def _result(
         self, run: _Run, state: list[LayerState], steps: int, trace: bool
@@ -308,6 +327,28 @@ class Golden:
             state=carried,
             steps=steps,
         )
+
+
+def _checked_lengths(lengths: Any, batch: int, steps: int) -> Integers | None:
+    """The lengths of samples; None if they have all of the steps."""
+    own = exact_integers("lengths", lengths, 1, steps)
+    if own.shape != (batch,):
+        raise ValueError(f"lengths must be ({batch},), one per sample, not {own.shape}")
+    return None if (own == steps).all() else own
+
+
+def _pieces(
+    steps: int, at_once: int, lengths: Integers | None
+) -> Iterator[tuple[int, int]]:
+    """The first step and the number of steps of each piece, such that every sample ends with a
+    piece."""
+    ends = [steps] if lengths is None else np.unique(np.append(lengths, steps)).tolist()
+    first = 0
+    for end in ends:
+        while first < end:
+            count = min(at_once, end - first)
+            yield first, count
+            first += count
 
 
 def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:

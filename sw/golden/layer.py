@@ -67,6 +67,17 @@ class LayerState:
         q = None if self.q is None else self.q.to(torch.int64).numpy()
         return GoldenState(self.v.to(torch.int64).numpy(), self.r.numpy().copy(), q)
 
+    def copied(self) -> LayerState:
+        """A copy."""
+        q = None if self.q is None else self.q.clone()
+        return LayerState(self.v.clone(), self.r.clone(), q)
+
+    def take(self, other: LayerState, samples: torch.Tensor) -> None:
+        """Take the state of some samples from another one."""
+        self.v[samples], self.r[samples] = other.v[samples], other.r[samples]
+        if self.q is not None and other.q is not None:
+            self.q[samples] = other.q[samples]
+
 
 class GoldenLayer:
     """The constants of a layer as tensors, and its computation for a number of steps.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,62 @@ from .arrays import NPY_MAGIC, ZIP_MAGIC, read_npy, read_npz
 from .columns import recordings_in
 from .recordings.reading import read_recordings
 
-__all__ = ["check_labels", "read_samples", "split_batches"]
+__all__ = [
+    "SampleFile", "check_labels", "check_per_sample", "read_sample_file", "read_samples",
+    "split_batches",
+]
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """What a file says about samples; everything but the samples may be None.
+
+    Attributes
+    ----------
+    values : array or list of structured arrays
+        The samples.
+    labels : array or None
+        The label of each sample.
+    lengths : array or None
+        The steps of each sample, as for ``Device.run``.
+    carry_state : array or None
+        Whether each sample continues from the one before it, as for ``Device.run``.
+    """
+
+    values: Any
+    labels: Any = None
+    lengths: Any = None
+    carry_state: Any = None
+
+    def pair(self, path: Path) -> tuple[Any, Any]:
+        """The samples and their labels, for a use that has no lengths and carries no state.
+
+        Parameters
+        ----------
+        path : Path
+            The file, for messages.
+
+        Raises
+        ------
+        FileError
+            If the file says more of its samples.
+        """
+        for name in ("lengths", "carry_state"):
+            if getattr(self, name) is not None:
+                raise FileError(
+                    f"{path} has an array {name!r}, which is for running samples on a device: save "
+                    "the samples without it, those of a length together"
+                )
+        return self.values, self.labels
 
 
 def read_samples(path: Path, format: str | None = None) -> tuple[Any, Any]:
-    """Samples and labels from a file of numpy's, or of recordings.
+    """Samples and labels from a file of samples that all have the same steps and start afresh.
 
     Parameters
     ----------
     path : Path
-        A ``.npy`` file of samples; or a ``.npz`` file with an array ``samples``, with a single
-        array, or with event arrays only, and perhaps with ``labels``; or any file that
-        ``read_events`` reads. The content tells which, not the name.
+        As for ``read_sample_file``.
     format : str or None
         The format of recordings, as for ``read_events``.
 
@@ -35,33 +80,54 @@ def read_samples(path: Path, format: str | None = None) -> tuple[Any, Any]:
     Raises
     ------
     FileError
+        If there is no such file, it is damaged, has no samples, or says more of them.
+    """
+    return read_sample_file(path, format).pair(path)
+
+
+def read_sample_file(path: Path, format: str | None = None) -> SampleFile:
+    """The samples of a file of numpy's, or of recordings, and what it says about them.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` file of samples; or a ``.npz`` file with an array ``samples``, with a single
+        array, or with event arrays only, and perhaps with ``labels``, ``lengths`` or
+        ``carry_state``; or any file that ``read_events`` reads. The content tells which, not the
+        name.
+    format : str or None
+        The format of recordings, as for ``read_events``.
+
+    Raises
+    ------
+    FileError
         If there is no such file, it is damaged, or has no samples.
     """
     if format is not None:
         recorded = read_recordings(path, format)
-        return recorded.events, recorded.labels
+        return SampleFile(recorded.events, recorded.labels)
     try:
         with path.open("rb") as file:
             head = file.read(len(NPY_MAGIC))
         if head == NPY_MAGIC:
             array = read_npy(path)
-            return ([array] if array.dtype.names else array), None
+            return SampleFile([array] if array.dtype.names else array)
         if not head.startswith(ZIP_MAGIC):
             recorded = read_recordings(path)
-            return recorded.events, recorded.labels
+            return SampleFile(recorded.events, recorded.labels)
         arrays = read_npz(path)
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror or error})") from error
-    labels = arrays.pop("labels", None)
+    said = {name: arrays.pop(name, None) for name in ("labels", "lengths", "carry_state")}
     found = recordings_in({"samples": arrays["samples"]} if "samples" in arrays else arrays)
     if found is not None:
-        return found, labels
+        return SampleFile(found, **said)
     if "samples" in arrays:
-        return arrays["samples"], labels
+        return SampleFile(arrays["samples"], **said)
     if len(arrays) == 1:
-        return next(iter(arrays.values())), labels
+        return SampleFile(next(iter(arrays.values())), **said)
     raise FileError(
         f"{path} must have an array 'samples', or event arrays only; it has {', '.join(arrays)}"
         if arrays
@@ -92,11 +158,29 @@ def check_labels(labels: Any, values: Any, time_axis: int, path: Path) -> None:
     """
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels in {path} must be integers, not {labels.dtype}")
+    check_per_sample("labels", labels, values, time_axis, path)
+
+
+def check_per_sample(name: str, array: Any, values: Any, time_axis: int, path: Path) -> None:
+    """Refuse an array that has not one value per sample.
+
+    Parameters
+    ----------
+    name : str
+        The array's name in the file.
+    array : array
+        The array.
+    values, time_axis, path
+        As for ``check_labels``.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer values than samples.
+    """
     count = len(values) if isinstance(values, list) else values.shape[int(time_axis == 0)]
-    if labels.shape != (count,):
-        raise ValueError(
-            f"labels in {path} must be ({count},), one per sample, not {labels.shape}"
-        )
+    if array.shape != (count,):
+        raise ValueError(f"{name} in {path} must be ({count},), one per sample, not {array.shape}")
 
 
 def split_batches(values: Any, size: int, time_axis: int) -> list[Any]:

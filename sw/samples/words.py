@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..spec.array import LIMITS
 from ..support.values import exact_int
 
-__all__ = ["pack_bits", "pack_rows", "pack_steps", "popcount", "predict"]
+__all__ = ["margins", "pack_bits", "pack_rows", "pack_steps", "popcount", "predict", "scores"]
 
 _BYTE_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
 _BITS_AT_ONCE = 1 << 20  # each takes 8 bytes temporarily
@@ -71,9 +71,38 @@ def predict(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
     (batch,) int64 array
         The indices of the outputs.
     """
-    scores = popcount(readout).sum(axis=-1) if kind == "words" else readout
-    prediction: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
+    prediction: npt.NDArray[np.int64] = np.argmax(scores(readout, kind), axis=1).astype(np.int64)
     return prediction
+
+
+def scores(readout: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.int64]:
+    """(batch, outputs) counts or membranes, or the bits in an output's words.
+
+    Parameters
+    ----------
+    readout, kind
+        As for ``predict``.
+    """
+    return popcount(readout).sum(axis=-1) if kind == "words" else readout
+
+
+def margins(scores: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """By how much the highest score leads the second highest.
+
+    Parameters
+    ----------
+    scores : (batch, outputs) int64 array
+        The scores.
+
+    Returns
+    -------
+    (batch,) int64 array
+        The leads, 0 on a tie; of a single output its score.
+    """
+    if scores.shape[1] == 1:
+        return scores[:, 0].copy()
+    highest = np.partition(scores, -2, axis=1)
+    return np.asarray(highest[:, -1] - highest[:, -2], dtype=np.int64)
 
 
 def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.uint8]:

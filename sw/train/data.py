@@ -16,7 +16,7 @@ import torch.nn.functional as nnf
 from ..datasets import NMNIST_SHAPE, fashion_mnist, folds, mnist, nmnist, nmnist_small, pixels
 from ..samples.events import bin_events
 from ..samples.fitting import fit_events
-from .recipes import FOLDS, Recipe
+from .recipe import FOLDS, Recipe
 
 __all__ = [
     "Samples", "chunks", "distorted", "interpolation", "load", "read", "shaped", "small_recordings",
@@ -30,7 +30,8 @@ class Samples:
     Attributes
     ----------
     inputs : tensor
-        (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes, 0 or 1.
+        (n, 28, 28) uint8 images, or (n, steps, 2, side, side) spikes, 0 or 1. Of one's own data
+        what the network takes: (n, *shape) pixels, or (n, steps, *shape) spikes or frames.
     labels : (n,) int64 tensor
         Classes.
     """
@@ -83,7 +84,8 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     pool = NMNIST_SHAPE[-1] // plan.side
     shape = (NMNIST_SHAPE[0], plan.side, plan.side)
     small = [fit_events(each, downscale=pool) for each in recordings]
-    spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps)
+    # The clock of these recordings begins with the camera's movement, not with the first event.
+    spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps, start=0)
     return Samples(torch.from_numpy(spikes), torch.from_numpy(labels).long())
 
 
@@ -101,21 +103,25 @@ def read(inputs: torch.Tensor, plan: Recipe) -> torch.Tensor:
     Returns
     -------
     tensor
-        Quantized pixels (batch, inputs), or spikes (steps, batch, inputs).
+        Quantized pixels (batch, inputs), or spikes or frames (steps, batch, inputs), from which the
+        zero point has been taken.
     """
-    if plan.events:
-        return inputs.transpose(0, 1).flatten(2).float()
+    if plan.stepped:
+        values = inputs.transpose(0, 1).flatten(2).float()
+        return values - plan.zero if plan.zero else values
+    if plan.own is not None:
+        return inputs.flatten(1).float() - plan.zero
     small = pixels(inputs.cpu().numpy(), plan.side, plan.pixel_bits)
     return torch.from_numpy(small).flatten(1).float().to(inputs.device)
 
 
 def shaped(inputs: torch.Tensor, plan: Recipe) -> npt.NDArray[np.int64]:
     """Return stored inputs as devices and the golden model take them, batch first."""
-    values = read(inputs, plan).cpu().numpy().astype(np.int64)
-    if plan.events:
+    values = read(inputs, plan).cpu().numpy().astype(np.int64) + plan.zero
+    if plan.stepped:
         values = values.swapaxes(0, 1)
-        return values.reshape(*values.shape[:2], NMNIST_SHAPE[0], plan.side, plan.side)
-    return values.reshape(-1, 1, plan.side, plan.side)
+        return values.reshape(*values.shape[:2], *plan.shape)
+    return values.reshape(-1, *plan.shape)
 
 
 def chunks(values: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -139,6 +145,8 @@ def distorted(images: torch.Tensor, plan: Recipe, generator: torch.Generator) ->
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     """
+    if plan.own is not None:
+        return images  # a recipe of such data has no distortions
     if plan.mirror:
         images = _mirrored(images, generator)
     bent = any((plan.rotate, plan.scale, plan.shear, plan.elastic))

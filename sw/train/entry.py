@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,10 @@ from ..network.files import check_writable
 from ..support.errors import FileError
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, chunks, load, read, shaped
+from .gathering import Data, Gathered, gather
 from .model import exported
-from .recipes import RECIPES, Recipe
+from .recipe import Recipe
+from .recipes import RECIPES
 from .result import Result
 from .run import EVALUATED_AT_ONCE, Run
 
@@ -31,12 +35,13 @@ def train(
     *,
     epochs: int | None = None,
     seed: int = 0,
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
     resume: bool = False,
     threads: int = 1,
     torch_device: str = "cpu",
+    name: str | None = None,
 ) -> Result:
     """Train a recipe, choose the network on held-out training samples, and test it once.
 
@@ -48,8 +53,12 @@ def train(
         Passes over the training samples; as the recipe says by default.
     seed : int
         Seed of the first weights, the order of the samples, their distortions and the noise.
-    data : str or Path, optional
-        Folder of the data set, as for the functions in ``stablespike.datasets``.
+    data : path, tuple or mapping, optional
+        Folder of the data set, as for the functions in ``stablespike.datasets``. For a recipe of
+        data of one's own: arrays ``(samples, labels)`` or ``(samples, labels, test_samples,
+        test_labels)``, the same by these names, an ``.npz`` file of them, a file of recordings with
+        labels, or a folder with a subfolder of files for each class. A folder may have subfolders
+        ``train`` and ``test`` of these. Labels are 0 to n - 1.
     out : str or Path, optional
         Folder for ``<recipe>.safetensors``, ``<recipe>.json`` and ``<recipe>.checkpoint.pt``, which
         is rewritten in every epoch. Nothing is written by default.
@@ -62,6 +71,9 @@ def train(
     torch_device : str
         Device of torch that trains: "cpu", "cuda", or one of several, "cuda:0". The network is
         exact on each device, but the learned network differs.
+    name : str, optional
+        Name of the result and its files, in place of ``<recipe>``: by default that of the recipe,
+        "custom" for one without a name.
 
     Returns
     -------
@@ -77,11 +89,12 @@ def train(
     DatasetError
         If the data set cannot be read.
     FileError
-        If ``out`` cannot be written; this is detected before the training begins.
+        If a file of one's own data cannot be read, or ``out`` cannot be written; this is detected
+        before the training begins.
     Diverged
         If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """
-    name, plan = _plan(recipe, epochs)
+    name, plan = _plan(recipe, epochs, name)
     _at_least("seed", seed, 0)
     _at_least("threads", threads, 1)
     if resume and out is None:
@@ -97,7 +110,15 @@ def train(
         # Products of TF32 or bfloat16 are not exact for whole numbers.
         torch.set_float32_matmul_precision("highest")
 
-    run = Run(name, plan, seed, load(plan, "train", data), torch_device)
+    own = None
+    if plan.own is not None:
+        own = gather(plan, data)
+        plan, samples, digest = own.plan, own.train, own.about["sha256"]
+        say(_told(own))
+    else:
+        data = _folder(data)
+        samples, digest = load(plan, "train", data), ""
+    run = Run(name, plan, seed, samples, torch_device, digest)
     run.checkpoints = folder is not None
     if resume and folder is not None:
         run.restore(_checkpoint_path(folder, name))
@@ -107,7 +128,8 @@ def train(
         if folder is not None:
             run.keep(_checkpoint_path(folder, name))
         say(line)
-    result = _tested(run, load(plan, "test", data), threads)
+    test = load(plan, "test", _folder(data)) if own is None else own.test
+    result = _tested(run, test, threads, None if own is None else own.about)
     say(f"test accuracy {result.test:.2%} with the network of epoch {result.best_epoch}")
     say(f"test samples on which the golden model differs: {result.golden_differences}")
     if folder is not None:
@@ -127,15 +149,39 @@ def _make_folder(folder: Path, name: str) -> None:
     check_writable(_checkpoint_path(folder, name))
 
 
+def _folder(data: Data | None) -> Path | None:
+    """Return the folder of a known data set."""
+    if data is None or isinstance(data, (str, os.PathLike)):
+        return None if data is None else Path(data)
+    raise TypeError(
+        f"data must be the folder of the data set, not {type(data).__name__}: recipes for data of "
+        "one's own are " + ", ".join(name for name, plan in RECIPES.items() if plan.own)
+    )
+
+
+def _told(own: Gathered) -> str:
+    """Return a line of text on data of one's own."""
+    about, plan = own.about, own.plan
+    steps = f", {plan.steps} steps" if plan.stepped else ""
+    return (
+        f"{about['train_samples']} samples to train on and hold out, {about['test_samples']} to "
+        f"test ({about['test']}); {plan.classes} classes, input {plan.shape}{steps}"
+    )
+
+
 def _silent(line: str) -> None:
     return None
 
 
-def _plan(recipe: str | Recipe, epochs: int | None) -> tuple[str, Recipe]:
+def _plan(
+    recipe: str | Recipe, epochs: int | None, name: str | None
+) -> tuple[str, Recipe]:
+    if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
+        raise ValueError(f"name must be the name of a file without a folder, not {name!r}")
     if isinstance(recipe, Recipe):
-        name, plan = "custom", recipe
+        name, plan = name or "custom", recipe
     elif recipe in RECIPES:
-        name, plan = recipe, RECIPES[recipe]
+        name, plan = name or recipe, RECIPES[recipe]
     else:
         raise ValueError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")
     if epochs is not None:
@@ -163,13 +209,16 @@ def _checkpoint_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.checkpoint.pt"
 
 
-def _tested(run: Run, samples: Samples, threads: int) -> Result:
+def _tested(
+    run: Run, samples: Samples, threads: int, about: dict[str, Any] | None = None
+) -> Result:
     """Return the chosen epoch's network and its figures on the test samples."""
     run.model.load_state_dict(run.best_state)
     network = exported(run.model)
     membranes, spikes = (each.cpu() for each in run.evaluated(samples))
-    inputs = read(samples.inputs, run.plan)
-    shown = inputs if inputs.ndim == 2 else inputs.sum(0)
+    shown = read(samples.inputs, run.plan) != 0
+    if run.plan.stepped:
+        shown = shown.any(0)
     return Result(
         recipe=run.name,
         seed=run.seed,
@@ -178,7 +227,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         validation=round(run.best, 6),
         golden_differences=_golden_differences(run, network, samples, membranes, spikes),
         test=float((membranes.argmax(1) == samples.labels).double().mean()),
-        pixels=float((shown > 0).sum(1).float().mean()),
+        pixels=float(shown.sum(1).float().mean()),
         active=float((spikes.sum(0) > 0).sum(1).float().mean()),
         spikes=float(spikes.sum((0, 2)).mean()),
         firing_rate=float(firing_rate(spikes).mean()),
@@ -188,6 +237,7 @@ def _tested(run: Run, samples: Samples, threads: int) -> Result:
         torch_device=run.devices,
         settings=run.plan.as_dict(),
         network=network,
+        data=about,
     )
 
 
@@ -198,12 +248,12 @@ def _golden_differences(
 
     It compares the membranes, and the spikes that the last layer reads.
     """
-    plan, golden = run.plan, Golden(network, run.plan.state_bits)
+    plan, golden = run.plan, Golden(replace(network, encoder=None), run.plan.state_bits)
     by_sample = (samples.inputs, membranes, spikes.transpose(0, 1))
     pieces = (chunks(each, EVALUATED_AT_ONCE) for each in by_sample)
     count = 0
     for inputs, out, fired in zip(*pieces, strict=True):
-        found = golden.run(shaped(inputs, plan), None if plan.events else plan.steps, trace=True)
+        found = golden.run(shaped(inputs, plan), None if plan.stepped else plan.steps, trace=True)
         differ = (found.readout != out.numpy()).any(1)
         differ |= (_features(network, found.spikes[-2]) != fired.numpy()).any((1, 2))
         count += int(differ.sum())

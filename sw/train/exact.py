@@ -148,7 +148,11 @@ class ExactNeuron:
         )
 
     def __call__(
-        self, current: torch.Tensor, threshold: torch.Tensor | float = 1.0, steps: int | None = None
+        self,
+        current: torch.Tensor,
+        threshold: torch.Tensor | float = 1.0,
+        steps: int | None = None,
+        recurrent: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run the neurons.
 
@@ -161,6 +165,9 @@ class ExactNeuron:
             Whole numbers of at least 1.
         steps : int, optional
             Number of steps, only with a (batch, neurons) current.
+        recurrent : (neurons, neurons) tensor, optional
+            Whole numbers in units of the state: what a spike of one neuron (column) in the previous
+            step adds to the current of another (row).
 
         Returns
         -------
@@ -179,13 +186,15 @@ class ExactNeuron:
                 "current must be (T, batch, neurons) without steps=, or (batch, neurons) with it; "
                 f"not {tuple(current.shape)} with steps={steps}"
             )
-        if self._fusible:
+        if self._fusible and recurrent is None:
             return self._fused(current, threshold, steps)
         currents = current.unbind(0) if steps is None else (current,) * steps
         v = torch.full_like(currents[0], self.v_init)
         fired, q = torch.zeros_like(v), torch.zeros_like(v)
         spikes = []
         for index, drive in enumerate(currents):
+            if index and recurrent is not None:
+                drive = drive + fired @ recurrent.T
             if self.synapse_leak is not None:
                 drive = q = self._clamped(self._leaked(q, self.synapse_leak) + drive)
             d = self._leaked(v, self.leak)

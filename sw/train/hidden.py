@@ -16,8 +16,8 @@ import torch.nn.functional as nnf
 from ..network import Conv2d, Dense, MaxPool2d, SumPool2d
 from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
-from .recipes import Recipe
-from .weights import make_weights
+from .recipe import Recipe
+from .weights import Weights, make_weights
 
 __all__ = ["Hidden", "exact_conv2d"]
 
@@ -34,14 +34,17 @@ class Hidden(torch.nn.Module):
     ----------
     plan : Recipe
         The recipe.
-    convolution : Convolution or None
-        The convolution; None for ``plan.hidden`` neurons that read everything.
+    kind : Convolution or int
+        The convolution, or the number of neurons that read everything.
     shape : tuple of int
         (channels, height, width) of the input, or (inputs,).
     generator : torch.Generator
         Source of the first weights.
     mean : (inputs,) tensor
         Mean of the input, around which biases are learned without ``plan.norm``.
+    zero : int
+        The value that stands for 0, if the input is the network's. It has been taken from the
+        inputs here, and is folded into the biases of the array.
     """
 
     mean: torch.Tensor
@@ -51,13 +54,15 @@ class Hidden(torch.nn.Module):
     def __init__(
         self,
         plan: Recipe,
-        convolution: Convolution | None,
+        kind: Convolution | int,
         shape: tuple[int, ...],
         generator: torch.Generator,
         mean: torch.Tensor,
+        zero: int = 0,
     ) -> None:
         super().__init__()
-        self.plan, self.convolution, self.shape = plan, convolution, shape
+        convolution = None if isinstance(kind, int) else kind
+        self.plan, self.convolution, self.shape, self.zero = plan, convolution, shape, zero
         self.one = 2.0**plan.fraction_bits
         self.top = 2.0 ** (plan.state_bits - 1) - 1
         self.neuron = ExactNeuron(
@@ -65,11 +70,16 @@ class Hidden(torch.nn.Module):
             compare=plan.compare, synapse_leak=plan.synapse_leak, state_bits=plan.state_bits,
             width=plan.width,
         )
-        out, inputs = plan.hidden, prod(shape)
-        if convolution is not None:
-            out, inputs = convolution.channels, shape[0] * convolution.kernel**2
+        if isinstance(kind, int):
+            out, inputs = kind, prod(shape)
+        else:
+            out, inputs = kind.channels, shape[0] * kind.kernel**2
         first = 2.0 * torch.randn(out, inputs, generator=generator)
         self.weights = make_weights(plan.quantizer, first, plan.weight_bits, per_neuron=True)
+        self.recurrent: Weights | None = None
+        if plan.recurrent and convolution is None:
+            small = torch.randn(out, out, generator=generator)
+            self.recurrent = make_weights(plan.quantizer, small, plan.weight_bits)
         self.log_theta = torch.nn.Parameter(torch.zeros(out))
         self.bias = torch.nn.Parameter(torch.full((out,), 0.25))
         self.register_buffer("mean", mean)
@@ -91,8 +101,20 @@ class Hidden(torch.nn.Module):
 
     def bound(self) -> None:
         """Move latent weights back to where they are legal and fit the accumulators."""
-        square = 1 if self.convolution is None else self.convolution.sum_pool**2
-        self.weights.bound(self.plan.acc_bits, square)
+        self.weights.bound(self.plan.acc_bits, self._copies, self.recurrent)
+        if self.zero:
+            self.weights.bound_sums(self.top / (self.one * self.zero * self._copies))
+
+    @property
+    def latent(self) -> list[torch.Tensor]:
+        """Latent weights."""
+        parts = [self.weights] if self.recurrent is None else [self.weights, self.recurrent]
+        return [each.latent for each in parts]
+
+    @property
+    def _copies(self) -> int:
+        """How often a sum contains each weight."""
+        return 1 if self.convolution is None else self.convolution.sum_pool**2
 
     def integers(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the whole numbers of the array: (out, inputs) weights, biases, thresholds."""
@@ -117,12 +139,13 @@ class Hidden(torch.nn.Module):
         weight, scale = self.weights()
         sums = self._sums(inputs, weight)
         if self.plan.norm and self.training:
-            bias, theta = self._normed(sums)
+            bias, theta = self._normed(sums, weight)
         else:
             bias, theta = self._fixed(weight, scale)
         current = torch.add(bias, sums, alpha=self.one)
         if self.convolution is None:
-            return self.neuron(current, theta, steps)[0]
+            recurrent = None if self.recurrent is None else self.one * self.recurrent()[0]
+            return self.neuron(current, theta, steps, recurrent)[0]
         sides = current.shape[-3:]
         # Channels are the innermost axis of a flat map, so their thresholds repeat.
         theta = theta.repeat(sides[0] * sides[1])
@@ -136,9 +159,12 @@ class Hidden(torch.nn.Module):
         with torch.no_grad():
             parameters = self.integers()
             weight, bias, theta = (each.cpu().numpy().astype(np.int64) for each in parameters)
+            recurrent = None
+            if self.recurrent is not None:
+                recurrent = self.recurrent()[0].cpu().numpy().astype(np.int64)
         neuron, made = self.neuron.neuron(theta), self.convolution
         if made is None:
-            return Dense(weight=weight, bias=bias, neuron=neuron)
+            return Dense(weight=weight, bias=bias, neuron=neuron, recurrent=recurrent)
         return Conv2d(
             weight=weight.reshape(len(weight), -1, made.kernel, made.kernel), bias=bias,
             stride=made.stride, padding=made.padding, neuron=neuron,
@@ -170,22 +196,24 @@ class Hidden(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return biases and thresholds of the network."""
         if self.plan.norm:
-            return self._folded(self.center, self.spread)
+            return self._folded(self.center, self.spread, weight)
         theta = self.log_theta.exp() / scale.flatten()
         # Learning biases around the mean input conditions the problem; the array sees their sum.
-        return self._rounded(self.bias * theta - weight @ self.mean, theta)
+        return self._rounded(self.bias * theta - weight @ self.mean, theta, weight)
 
     def _folded(
-        self, center: torch.Tensor, spread: torch.Tensor
+        self, center: torch.Tensor, spread: torch.Tensor, weight: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return biases and thresholds with the normalisation folded into them.
 
         It is ``(I - center) / (spread e**log_theta) + bias`` against a threshold of 1.
         """
         theta = self.log_theta.exp() * spread
-        return self._rounded(self.bias * theta - center, theta)
+        return self._rounded(self.bias * theta - center, theta, weight)
 
-    def _normed(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _normed(
+        self, sums: torch.Tensor, weight: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the same for the mean and spread of a batch, which the running ones follow."""
         # Maps have many positions, so every fourth sample is enough, in a quarter of the time.
         flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)
@@ -193,16 +221,20 @@ class Hidden(torch.nn.Module):
         with torch.no_grad():
             self.center.lerp_(center, MOMENTUM)
             self.spread.lerp_(spread, MOMENTUM)
-        return self._folded(center, spread)
+        return self._folded(center, spread, weight)
 
     def _rounded(
-        self, bias: torch.Tensor, theta: torch.Tensor
+        self, bias: torch.Tensor, theta: torch.Tensor, weight: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return biases and thresholds in weight steps as integers of the state's resolution."""
-        low, high = -self.top - 1, self.top
+        low, high = torch.full_like(theta, -self.top - 1), torch.full_like(theta, self.top)
+        if self.zero:
+            # Biases fit the array both as they are and with the zero point folded into them.
+            folded = self.one * self.zero * self._copies * weight.detach().sum(1)
+            low, high = torch.maximum(low, low + folded), torch.minimum(high, high + folded)
         return (
             straight_through(bias * self.one, lambda v: v.round().clamp(low, high)),
-            straight_through(theta * self.one, lambda v: v.round().clamp(1.0, high)),
+            straight_through(theta * self.one, lambda v: v.round().clamp(1.0, self.top)),
         )
 
 

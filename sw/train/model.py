@@ -14,10 +14,11 @@ from math import prod
 import numpy as np
 import torch
 
-from ..network import Dense, Leak, Network, Neuron, PixelInput, SpikeInput
+from ..network import Dense, FrameInput, Input, Leak, Network, Neuron, PixelInput, SpikeInput
+from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
 from .hidden import Hidden
-from .recipes import Recipe
+from .recipe import Recipe
 from .weights import make_weights
 
 __all__ = ["Model", "exported"]
@@ -47,10 +48,12 @@ class Model(torch.nn.Module):
         self.gathered = sum(factor**step for step in range(plan.steps))
 
         hidden = []
-        for index, kind in enumerate([*plan.convolutions, *([None] if plan.hidden else [])]):
+        kinds: list[Convolution | int] = [*plan.convolutions, *plan.sizes]
+        for index, kind in enumerate(kinds):
             shape = plan.shape_at(index)
             around = torch.zeros(prod(shape)) if index else mean
-            hidden.append(Hidden(plan, kind, shape, generator, around))
+            zero = 0 if index else plan.zero
+            hidden.append(Hidden(plan, kind, shape, generator, around, zero))
         self.hidden = torch.nn.ModuleList(hidden)
         first = 2.0 * torch.randn(plan.classes, plan.features, generator=generator)
         self.weights = make_weights(plan.quantizer, first, plan.weight_bits)
@@ -65,7 +68,7 @@ class Model(torch.nn.Module):
     @property
     def latent(self) -> list[torch.Tensor]:
         """Latent weights of every layer."""
-        return [*(each.weights.latent for each in self.firing), self.weights.latent]
+        return [*(each for layer in self.firing for each in layer.latent), self.weights.latent]
 
     def start(self, inputs: torch.Tensor) -> None:
         """Set the first thresholds, to the spread of the first currents over some samples."""
@@ -90,7 +93,8 @@ class Model(torch.nn.Module):
         Parameters
         ----------
         inputs : tensor
-            Whole numbers: pixels (batch, inputs) or spikes (steps, batch, inputs).
+            Whole numbers: pixels (batch, inputs), or spikes or frames (steps, batch, inputs), from
+            which the zero point has been taken.
 
         Returns
         -------
@@ -120,12 +124,12 @@ class Model(torch.nn.Module):
 
     def network(self) -> Network:
         """Return the network."""
-        plan, shape = self.plan, self.plan.shape
+        plan = self.plan
         with torch.no_grad():
             parameters = self.weights()[0], self._last_bias()
             weight, bias = (each.cpu().numpy().astype(np.int64) for each in parameters)
         return Network(
-            input=SpikeInput(shape) if plan.events else PixelInput(shape, bits=plan.pixel_bits),
+            input=self._input(),
             layers=(
                 *(each.layer() for each in self.firing),
                 Dense(weight=weight, bias=bias, neuron=Neuron(leak=plan.readout_leak, fires=False)),
@@ -133,11 +137,19 @@ class Model(torch.nn.Module):
             readout="membrane",
             weight_bits=plan.weight_bits,
             fraction_bits=plan.fraction_bits,
+            encoder=None if plan.own is None else plan.own.encoder,
         )
+
+    def _input(self) -> Input:
+        plan = self.plan
+        if plan.binary:
+            return SpikeInput(plan.shape)
+        kind = FrameInput if plan.stepped else PixelInput
+        return kind(plan.shape, bits=plan.pixel_bits, zero=plan.zero)
 
     def _first(self, inputs: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Return the input of the first layer, and the number of steps in which it is the same."""
-        steps = None if self.plan.events else self.plan.steps
+        steps = None if self.plan.stepped else self.plan.steps
         if not self.plan.convolutions:
             return inputs, steps
         maps = inputs.reshape(*inputs.shape[:-1], *self.plan.shape)

@@ -54,6 +54,10 @@ class Result:
         Device that trained; several where a resumed run changed to another.
     settings : dict
         The fields of the recipe.
+    data : dict or None
+        Of data of one's own: the ``classes`` by label, how many samples were trained on or held out
+        (``train_samples``) and tested (``test_samples``), how the tested ones were chosen
+        (``test``), and a hash of all (``sha256``).
     network : stablespike.Network
         The trained network.
     files : dict of str to str
@@ -77,6 +81,7 @@ class Result:
     torch_device: str
     settings: dict[str, Any]
     network: Network = field(repr=False)
+    data: dict[str, Any] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..support.values import exact_int
 from .consistency import ConsistencyLoss
 from .data import Samples, chunks, distorted, read
 from .model import Model
-from .recipes import CheckpointError, Recipe
+from .recipe import CheckpointError, Recipe
 
 __all__ = ["CheckpointError", "Diverged", "Run"]
 
@@ -45,9 +45,12 @@ class Run:
     seed : int
         Seed of the first weights, the order of the samples, their distortions and the noise.
     samples : Samples
-        The whole training set; the last ``plan.held_out`` samples are never trained on.
+        The whole training set; the last ``plan.held_out`` samples, or that share of them, are
+        never trained on.
     torch_device : str
         Device of torch that computes.
+    digest : str
+        Hash of data of one's own: a checkpoint is of the same.
 
     Raises
     ------
@@ -56,11 +59,20 @@ class Run:
     """
 
     def __init__(
-        self, name: str, plan: Recipe, seed: int, samples: Samples, torch_device: str = "cpu"
+        self,
+        name: str,
+        plan: Recipe,
+        seed: int,
+        samples: Samples,
+        torch_device: str = "cpu",
+        digest: str = "",
     ) -> None:
-        self.name, self.plan, self.seed = name, plan, seed
+        self.name, self.plan, self.seed, self.digest = name, plan, seed, digest
         self.device = torch.device(torch_device)
-        split = len(samples) - plan.held_out
+        held_out = plan.held_out
+        if isinstance(held_out, float):
+            held_out = max(1, round(held_out * len(samples)))
+        split = len(samples) - held_out
         if split < 1:
             raise ValueError(
                 f"held_out must be less than the {len(samples)} training samples, "
@@ -291,7 +303,8 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """Return what a checkpoint must have in common with the run."""
-        return {"name": self.name, "seed": self.seed, **self.plan.as_dict()}
+        data = {"data": self.digest} if self.digest else {}
+        return {"name": self.name, "seed": self.seed, **data, **self.plan.as_dict()}
 
 
 def _checkpoint(file: Path) -> dict[str, Any]:

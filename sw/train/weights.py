@@ -46,7 +46,7 @@ class Weights(torch.nn.Module):
         """
         raise NotImplementedError
 
-    def bound(self, acc_bits: int, copies: int = 1) -> None:
+    def bound(self, acc_bits: int, copies: int = 1, beside: Weights | None = None) -> None:
         """Move latent weights back to values that round to legal weights and fit the accumulators.
 
         If the positive or the negative weights of a neuron sum to more than 99 % of what an
@@ -59,19 +59,46 @@ class Weights(torch.nn.Module):
             Width of an accumulator.
         copies : int
             How often a sum contains each weight: once for each input of a cell of a sum pool.
+        beside : Weights, optional
+            Recurrent weights of the same neurons, which are added to the same sums.
         """
         full = 2.0 ** (acc_bits - 1) / copies
+        parts = [self] if beside is None else [self, beside]
         with torch.no_grad():
-            integers, scale = self()
-            # The limits are just inside the values that round to the extreme integers, so that a
-            # small step leaves them.
-            self.latent.clamp_(-(self.levels + 0.49) * scale, (self.levels - 0.51) * scale)
+            integers = torch.cat([each()[0] for each in parts], 1)
+            for each in parts:
+                scale = each()[1]
+                # The limits are just inside the values that round to the extreme integers, so that
+                # a small step leaves them.
+                each.latent.clamp_(-(each.levels + 0.49) * scale, (each.levels - 0.51) * scale)
             for sign in (1.0, -1.0):
                 total = (sign * integers).clamp_(min=0).sum(1)
                 for row in (total > 0.99 * full).nonzero().flatten().tolist():
-                    latent = self.latent[row]
-                    share = torch.where(sign * latent > 0, 0.98 * full / total[row], 1.0)
-                    latent.mul_(share)
+                    for latent in (each.latent[row] for each in parts):
+                        share = torch.where(sign * latent > 0, 0.98 * full / total[row], 1.0)
+                        latent.mul_(share)
+
+    def bound_sums(self, largest: float) -> None:
+        """Move latent weights back to values whose integers sum to at most ``largest`` in size.
+
+        A zero point is folded into biases as a multiple of these sums. Weights of the side that
+        prevails are scaled.
+
+        Parameters
+        ----------
+        largest : float
+            The largest sum of the weights of a neuron, with either sign.
+        """
+        with torch.no_grad():
+            integers, _ = self()
+            total = integers.sum(1)
+            for row in (total.abs() > largest).nonzero().flatten().tolist():
+                sign = total[row].sign()
+                side = (sign * integers[row]).clamp(min=0).sum()
+                # Rounding moves the sum, so a little less than what fits is aimed at.
+                share = (side - (total[row].abs() - 0.9 * largest)) / side
+                latent = self.latent[row]
+                latent.mul_(torch.where(sign * latent > 0, share, 1.0))
 
 
 class StepWeights(Weights):

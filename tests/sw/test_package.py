@@ -7,7 +7,7 @@ from stablespike import spec
 
 HEAVY = (
     "torch", "amaranth", "cocotb", "typer", "rich", "snntorch", "nir", "h5py", "spikingjelly",
-    "sinabs", "rockpool", "norse", "brevitas",
+    "sinabs", "rockpool", "norse", "brevitas", "scipy",
 )
 
 
@@ -24,6 +24,7 @@ def loaded_after(code):
         "import stablespike as ss; ss.Network, ss.load, ss.consistency, ss.ArrayConfig",
         "import stablespike as ss; ss.Program, ss.load_program, ss.save_program",
         "import stablespike as ss; ss.from_nir, ss.to_nir, ss.Fidelity",
+        "from stablespike.signals import mel_frames; mel_frames([0.0, 1.0] * 4000, 8000)",
         "import stablespike as ss; ss.Device, ss.Stream, ss.Result, ss.open_device, ss.preset",
     ],
 )

@@ -50,7 +50,8 @@ def test_spikes(device: Device) -> None:
     rng = np.random.default_rng(0)
     density = np.array([0.001, 0.03, 0.5]).reshape(3, 1, 1, 1, 1)
     samples = rng.random((3, program.steps, *SHAPE)) < density
-    words = Batch(samples.reshape(3, program.steps, -1), program.steps, np.ones(3, bool)).words(8)
+    values, lengths = samples.reshape(3, program.steps, -1), np.full(3, program.steps)
+    words = Batch(values, lengths, np.ones(3, bool)).words(8)
     layout = input_map(program.network, program.config.lanes).spread(words)
     chosen = {encoding for encoding, _ in encode_windows(layout.reshape(9, -1), ARRAY)}
     assert chosen == set(encodings(ARRAY))

@@ -26,12 +26,16 @@ def test_help_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for verb in ("demo", "train", "compile", "run", "verify", "report", "bench", "doctor"):
+    for verb in ("demo", "train", "frames", "compile", "run", "verify", "report", "doctor"):
         assert f"  {verb} " in done.stdout
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "train", "import", "compile", "run", "verify", "report", "bench", "doctor"]
+    "verb",
+    [
+        "demo", "train", "frames", "import", "compile", "run", "verify", "report", "bench",
+        "doctor",
+    ],
 )
 def test_help_of_verbs(capsys: Out, verb: str) -> None:
     code, out, _ = call(capsys, verb, "--help")

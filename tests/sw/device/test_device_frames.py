@@ -50,6 +50,35 @@ def test_a_run_is_a_stream_of_pixels(way, zero):
     assert (swapped.readout == wanted).all()
 
 
+@pytest.mark.parametrize("zero", [0, 6])
+def test_pixels_may_change_from_step_to_step(zero):
+    """A network of pixels takes frames too, and gives what the same network of frames gives."""
+    words = frames_of(1)
+    results = {}
+    with ss.open_device("golden:") as device:
+        for kind in (ss.FrameInput, ss.PixelInput):
+            device.load(ss.compile(network_of(zero=zero, kind=kind), ARRAYS["steps"], STEPS))
+            results[kind] = device.run(words, trace=True)
+        changing, frames = results[ss.PixelInput], results[ss.FrameInput]
+        assert (changing.readout == frames.readout).all()
+        assert frames.readout.any()
+        assert (changing.layer_counters == frames.layer_counters).all()
+        for mine, theirs in zip(changing.trace, frames.trace, strict=True):
+            assert (mine == theirs).all()
+        swapped = device.run(np.swapaxes(words, 0, 1), time_axis=0)
+        assert (swapped.readout == frames.readout).all()
+        shorter = device.run([words[0], words[1][:4]]).readout
+        assert (shorter[0] == frames.readout[0]).all()
+        with device.stream() as stream:
+            stream.send(words[1][:4])
+            stream.send(words[1][4])  # an image, held for the program's steps
+            first, second = stream.results()
+        assert (first.readout[0] == shorter[1]).all()
+        assert (first.steps, second.steps) == (4, STEPS)
+        with refuses(ValueError, "9 steps ... 5"):
+            device.run(words[:, :5])
+
+
 def test_ways_count_their_own_events():
     words = frames_of(2)
     events = {}
@@ -126,9 +155,6 @@ def test_messages_name_frames_where_they_help():
         device.load(ss.compile(network_of(zero=5), "icebreaker", steps=STEPS))
         with refuses(ValueError, "not -3 ... zero is 5: a signed value x is the value x + 5"):
             device.run(np.full((1, STEPS, BANDS), -3))
-        device.load(ss.compile(network_of(kind=ss.PixelInput), "icebreaker", steps=STEPS))
-        with refuses(ValueError, "(batch, 12) ... change from step to step ... FrameInput((12,)"):
-            device.run(frames_of(1))
 
 
 def test_what_fits_no_way_is_refused_with_both():
@@ -171,3 +197,33 @@ def test_events_of_a_recording_are_counted():
         device.load(ss.compile(network_of(zero=6), "icebreaker", steps=STEPS))
         with refuses(ValueError, "counts of which begin at 0 ... zero=6 ... bin_events counts"):
             device.run(recordings, bin_time=10)
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_counts_of_recordings_end_with_their_last_event(way):
+    """Counts of a whole recording, of a part, and sent one behind the other."""
+    program = ss.compile(network_of(), ARRAYS[way], steps=STEPS)
+    lengths, rng, recordings, words = [4, 9, 2], np.random.default_rng(7), [], []
+    for n in lengths:
+        word = rng.integers(0, 4, (n, BANDS))
+        word[[0, -1], 0] = 1
+        step, x = np.nonzero(word)
+        events = np.zeros(word.sum(), [("t", "i8"), ("x", "i2")])
+        events["t"], events["x"] = (np.repeat(each, word[step, x]) for each in (step, x))
+        recordings.append(events)
+        words.append(word)
+    with ss.open_device("golden:") as device:
+        device.load(program)
+        wanted = device.run(words)
+        found = device.run(recordings, bin_time=1, lengths="own")
+        with device.stream() as stream:
+            for events in recordings:
+                stream.send(events, "own", fresh=True, bin_time=1)
+            sent = list(stream.results())
+        with refuses(ValueError, "zero=2"):
+            device.load(ss.compile(network_of(zero=2), ARRAYS[way], steps=STEPS))
+            device.run(recordings, bin_time=1, lengths="own")
+    assert wanted.lengths.tolist() == found.lengths.tolist() == lengths
+    assert (found.readout == wanted.readout).all()
+    assert (np.concatenate([each.readout for each in sent]) == wanted.readout).all()
+    assert [each.decision.margin for each in sent] == wanted.margin.tolist()

@@ -157,7 +157,7 @@ def test_rates_go_on_from_window_to_window(name: str) -> None:
     whole = golden(program_of(network, 12)).run(value)
     device = golden(program_of(network))
     with device.stream() as stream:
-        for steps in (4, 3, 1, None):
+        for steps in (3, 2, 1, None):
             stream.send(value[0], steps)
         *_, last = stream.results()
     np.testing.assert_array_equal(last.readout, whole.readout)
@@ -169,11 +169,58 @@ def test_a_refused_window_changes_nothing() -> None:
     whole = golden(program_of(network, 8)).run(signal)
     with golden(program_of(network)).stream() as stream:
         stream.send(signal[0, :4])
-        with refuses(ValueError, "window must have 1 to 4 steps, not 5"):
-            stream.send(np.full((5, 3), 100))
+        with refuses(ValueError, "window must have 1 to 6 steps, not 7"):
+            stream.send(np.full((7, 3), 100))
         stream.send(signal[0, 4:])
         *_, last = stream.results()
     np.testing.assert_array_equal(last.readout, whole.readout)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signals_of_their_own_lengths(name: str) -> None:
+    network = network_of(SIGNALS[name])
+    program, signal = program_of(network), signal_of(SIGNALS[name], 4)
+    lengths, flags = [5, 6, 1, 4], [False, True, False, True]
+    ragged, padded = [each[:n] for each, n in zip(signal, lengths, strict=True)], signal.copy()
+    padded[np.arange(STEPS) >= np.array(lengths)[:, None]] = 0
+    for device in devices(program):
+        device.load(program)
+        alone = [device.run([each], lengths="own", trace=True) for each in ragged]
+        together = device.run(ragged, trace=True)
+        same(together, ss.Result.joined(alone))
+        same(device.run(padded, lengths=lengths, trace=True), together)
+        turned = device.run(padded.swapaxes(0, 1), lengths=lengths, trace=True, time_axis=0)
+        same(turned, together)
+        with refuses(ValueError, "samples[0] must be 0 behind its 1 steps"):
+            device.run(padded, lengths=[1, 6, 1, 4])
+        with refuses(ValueError, "samples[1]: samples must be ... the raw signal"):
+            device.run([ragged[0], np.zeros((2, 4))])
+        # A flag for each, in a run and in streams: two words of two parts.
+        parts = device.run(ragged, carry_state=flags)
+        with device.stream() as stream:
+            for each, carries in zip(ragged, flags, strict=True):
+                stream.send(each, fresh=not carries)
+            results = list(stream.results())
+        same(ss.Result.joined(results), parts)
+        whole = golden(program_of(network, 11)).run(np.concatenate(ragged[:2])[None])
+        np.testing.assert_array_equal(parts.readout[1], whole.readout[0])
+
+
+@pytest.mark.parametrize("name", ["regular", "latency", "quantize"])
+def test_values_are_held_for_steps_of_their_own(name: str) -> None:
+    network = network_of(VALUES[name])
+    program, value = program_of(network), signal_of(VALUES[name], 3)
+    for device in devices(program):
+        device.load(program)
+        held = device.run(value, lengths=[6, 2, 3], trace=True)
+        alone = [
+            device.run(value[i : i + 1], lengths=[n], trace=True) for i, n in enumerate([6, 2, 3])
+        ]
+        same(held, ss.Result.joined(alone))
+        short = golden(program_of(network, 2)).run(value[1:2])
+        np.testing.assert_array_equal(held.readout[1], short.readout[0])
+        with refuses(ValueError, "lengths must be numbers of steps for samples that are held"):
+            device.run(value, lengths="own")
 
 
 def test_what_is_refused() -> None:

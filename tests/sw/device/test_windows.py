@@ -64,9 +64,8 @@ def commands_of(
     """The commands of inputs, in their own order unless a layout is given."""
     size = values.shape[-1]
     layout = layout or Map(size, 1, 1, size)
-    commands = list(
-        input_commands(Batch(values, steps, np.array(fresh)), config, layout, config.window)
-    )
+    batch = Batch(values, np.broadcast_to(steps, len(values)), np.array(fresh))
+    commands = list(input_commands(batch, config, layout, config.window))
     assert all(command[0] == Command.INPUT for command in commands)
     return commands
 

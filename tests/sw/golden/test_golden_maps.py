@@ -80,9 +80,9 @@ def test_long_samples_of_large_maps_run_in_parts(monkeypatch):
     device.load(on_golden(camera(), 6).program)
     sizes, run = [], Golden.run
 
-    def counted(golden, values, *rest):
+    def counted(golden, values, *rest, **options):
         sizes.append(len(values))
-        return run(golden, values, *rest)
+        return run(golden, values, *rest, **options)
 
     monkeypatch.setattr(Golden, "run", counted)
     parts = device.run(samples, trace=True)
@@ -103,16 +103,21 @@ def test_carried_state_counts_the_spikes_it_brings():
     assert whole.layer_counters["events"][0, 1] > 0
 
 
-def test_a_recurrent_stream_takes_a_step_at_a_time():
+def test_a_recurrent_stream_takes_steps_as_they_come():
     network = camera()
     samples = np.random.default_rng(0).random((1, 5, 2, 8, 8)) < 0.3
     whole = on_golden(network, 5).run(samples)
     with on_golden(network, 5).stream() as live:
-        with pytest.raises(ValueError, match="window must have 1 to 1 steps, not 5"):
-            live.send(samples[0])
+        with pytest.raises(ValueError, match="window must have 1 to 5 steps, not 6"):
+            live.send(samples[0][[0, 1, 2, 3, 4, 0]])
+        live.send(samples[0])
+        at_once = list(live.results())
+        live.reset()
         for step in samples[0]:
             live.send(step[None])
         total = sum(part.readout for part in live.results())
+    assert len(at_once) == 1
+    assert (at_once[0].readout == whole.readout).all()
     assert (total == whole.readout).all()
 
 

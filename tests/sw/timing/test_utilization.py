@@ -46,10 +46,10 @@ def test_shares_of_the_cycles() -> None:
         "cycles": (500, 500), "spikes": (1, 1), "stable": (0, 0), "events": (9, 9), "sops": (9, 9),
     }.items():
         table[name] = values
-    counters, ratios = with_totals(table, 4, np.ones(1, dtype=bool))
+    counters, ratios = with_totals(table, np.array([4]), np.ones(1, dtype=bool))
     result = Result(
         readout=np.zeros((1, 3)), prediction=np.zeros(1), counters=counters, layer_counters=table,
-        consistency=ratios, steps=4,
+        consistency=ratios, lengths=np.array([4]),
     )
     bound = neuron_bound(program)[0]
     assert bound > 100

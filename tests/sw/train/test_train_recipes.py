@@ -17,7 +17,8 @@ from training import SMALL  # noqa: E402
 
 def test_every_recipe_is_of_data_there_is():
     for name, plan in RECIPES.items():
-        assert plan.dataset.split("-")[0] == name.split("-")[0], name
+        kind = plan.dataset if plan.own is None else "words" if plan.own.bands else plan.own.input
+        assert kind.split("-")[0] == name.split("-")[0], name
     assert (RECIPES["mnist-mlp-2step"].hidden, RECIPES["mnist-mlp-2step"].steps) == (256, 2)
     both, noise = RECIPES["nmnist-both-t2"], RECIPES["fashion-noise-t4"]
     assert (both.steps, both.beta > 0, both.gamma > 0) == (2, True, True)
