@@ -15,8 +15,8 @@ from .array import ArrayConfig
 from .layout import Field, Layout, bits_for, pack_words
 
 __all__ = [
-    "KERNEL_HIGH", "PLACE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS", "Reset",
-    "TaskLayout", "task_layout",
+    "KERNEL_HIGH", "PLACE_BITS", "PLANE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS",
+    "Reset", "TaskLayout", "task_layout",
 ]
 
 TASK_WORD_BITS = 32
@@ -27,6 +27,8 @@ POSITIONS_HIGH = 1 << 14
 """Most positions of a tile."""
 LEAK_BITS = 4
 """Bits of a leak's shift."""
+PLANE_BITS = 6
+"""Bits of the number of a bit plane of a map."""
 LAYER_BITS = 6
 """Bits of the tag that reports carry."""
 PLACE_BITS = 10
@@ -120,6 +122,10 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     - ``rows``: rows of the map.
     - ``weights``: number of the first run of L weight rows. A group has one run for each row of the
       recurrent map and of the map, after the runs of the group before.
+    - ``last_plane`` (with several ``planes``): bit planes of the map, minus 1. ``rows`` are then
+      those of a plane; the planes follow each other, and all have the weights of the first one.
+      Plane ``p`` counts ``2**p`` times, those above the last place value of the lanes as often as
+      that.
 
     **Scan fields with recurrence**
 
@@ -181,6 +187,7 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     scan += _convolution_scan_fields(config) if config.convolution else [
         Field("rows", bits_for(config.spike_rows)),
         Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
+        *([Field("last_plane", PLANE_BITS)] if config.planes > 1 else []),
     ]
     if config.recurrence:
         scan += [Field("recurrent", _row(config)), Field("ping_pong", _row(config)),

@@ -149,7 +149,11 @@ class _Run:
         if self.config.recurrence:
             fields |= self._recurrent()
         if not self.config.convolution:
-            return fields | {"rows": self.read.rows(self.config.lanes)}
+            planes = self.read.planes
+            fields["rows"] = self.read.rows(self.config.lanes) // planes
+            if self.config.planes > 1:
+                fields["last_plane"] = planes - 1 if self.tile.groups else 0
+            return fields
         fields |= self._receptive_fields()
         fields |= {"gap": self._gap(), "stateless": self.plan.stateless}
         if self.config.wide_weights:

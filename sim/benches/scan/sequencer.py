@@ -16,13 +16,17 @@ from ...harness.streams import Bench, Monitor, pack, start, unpack
 def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict[str, int]:
     wait = random.choice([0, 0, random.randint(1, 6)])
     rows = random.randint(1, 6)
+    last_plane = random.choice([0, random.randint(1, 7)]) if config.planes > 1 else 0
     return {
         "external": random.getrandbits(1), "ordered": random.getrandbits(1),
         "sync": int(random.random() < 0.3), "last": int(last),
-        "source": random.randint(0, config.spike_rows // 2 - rows), "rows": rows,
+        "source": random.randint(0, config.spike_rows // 2 - rows * (last_plane + 1)), "rows": rows,
         "groups": random.choice([0, 1, 1, 2, 5]),
         "weights": random.randint(0, config.weight_rows // config.lanes // 2),
-        "wait": wait, **(_recurrent(random, config) if config.recurrence else {}), **fixed,
+        "wait": wait,
+        **({"last_plane": last_plane} if config.planes > 1 else {}),
+        **(_recurrent(random, config) if config.recurrence else {}),
+        **fixed,
     }
 
 
@@ -39,8 +43,10 @@ def _ranges(
     config: ArrayConfig, task: dict[str, int], base: int, odd: int = 0, first: int = 0
 ) -> list[dict[str, object]]:
     """The ranges that the scanner must get for a task: for each group, that of the layer's own
-    spikes, if it is recurrent, and that of the map."""
+    spikes, if it is recurrent, and those of the map, one for each plane."""
     count, own = max(1, task["groups"]), task.get("recurrent_rows", 0)
+    last = task.get("last_plane", 0)
+    source = task["source"] + (base if task["external"] else odd * task.get("ping_pong", 0))
     ranges: list[dict[str, object]] = []
     for group in range(count):
         weight = task["weights"] + group * (own + task["rows"])
@@ -50,15 +56,19 @@ def _ranges(
                 "row": task["recurrent"] + (0 if odd else own), "rows": own, "weight": weight,
                 "mark": {"group": 0, "task": 0, "window": 0, "empty": first},
             })
-        ranges.append({
-            "row": task["source"] + (base if task["external"] else odd * task.get("ping_pong", 0)),
-            "rows": task["rows"], "weight": weight + own,
-            "mark": {
-                "group": 1, "task": int(group == count - 1),
-                "window": int(group == count - 1 and task["last"]),
-                "empty": int(task["groups"] == 0),
-            },
-        })
+        ranges += [
+            {
+                "row": source + plane * task["rows"], "rows": task["rows"],
+                "weight": weight + own,
+                **({"place": min(plane, config.planes - 1)} if config.planes > 1 else {}),
+                "mark": {
+                    "group": int(plane == last), "task": int(plane == last and group == count - 1),
+                    "window": int(plane == last and group == count - 1 and task["last"]),
+                    "empty": int(task["groups"] == 0),
+                },
+            }
+            for plane in range(last + 1)
+        ]
     return ranges
 
 
@@ -224,8 +234,10 @@ async def loses_as_many_cycles_between_tasks_as_documented(dut):
     gaps, windows = set(), 0
     recurrent = {"recurrent_rows": 0} if config.recurrence else {}
     for _ in range(20):
+        single = {"last_plane": 0} if config.planes > 1 else {}
         around = await _list(
-            bench, config, hurry=True, before=windows, wait=0, sync=0, groups=1, **recurrent
+            bench, config, hurry=True, before=windows, wait=0, sync=0, groups=1, **recurrent,
+            **single,
         )
         windows += len(around.takes)
         gaps |= {

@@ -214,7 +214,7 @@ def test_options_that_the_array_lacks_are_named() -> None:
         "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution",
         "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence",
         "device='golden:'",
-        "an ArrayConfig like this with convolution=True, recurrence=True",
+        "an ArrayConfig like this with planes=1, convolution=True, recurrence=True",
     ):
         assert part in str(raised.value)
 
