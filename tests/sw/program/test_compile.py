@@ -227,7 +227,7 @@ def test_recurrence_needs_no_convolution() -> None:
     for part in (
         "layers[0] (recurrent Dense 6 -> 4): the array has no recurrence",
         "it fits the preset 'icebreaker-recurrent', or",
-        "an ArrayConfig like this with recurrence=True",
+        "an ArrayConfig like this with planes=1, recurrence=True",
     ):
         assert part in str(raised.value)
     assert "convolution" not in str(raised.value)
