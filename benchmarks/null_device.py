@@ -11,17 +11,22 @@ import numpy.typing as npt
 from cobs import cobs
 from stablespike.device.link_device import LinkDevice
 from stablespike.device.windows import Batch, input_commands
+from stablespike.link.frames import Frame, encode_frame
 from stablespike.link.simulated_transport import SimulatedTransport
 from stablespike.link.transport import Transport
 from stablespike.mapping.maps import input_map
 from stablespike.program.program import Program
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import (
-    BODY_BYTES, CRC_BYTES, HEADER_BYTES, KIND_MASK, Command, Kind, pack_info,
+    BODY_BYTES,
+    CRC_BYTES,
+    HEADER_BYTES,
+    KIND_MASK,
+    Command,
+    Kind,
+    pack_info,
 )
 from stablespike.spec.report import HEAD, HEAD_WORDS, PLACE, ReportKind
-
-from stablespike.link.frames import Frame, encode_frame
 
 __all__ = ["NullTransport", "recorded"]
 
@@ -33,11 +38,11 @@ def _own(function: _Call) -> _Call:
     """Count the time of a method as the device's own."""
 
     def timed(self: Any, *args: Any) -> Any:
-        began = time.thread_time()
+        began = time.perf_counter()
         try:
             return function(self, *args)
         finally:
-            self.seconds += time.thread_time() - began
+            self.seconds += time.perf_counter() - began
 
     return timed  # type: ignore[return-value]
 
@@ -166,7 +171,8 @@ def recorded(
     for image in samples.reshape(len(samples), -1).astype(np.uint16):
         batch = Batch(image[None], np.array([program.steps]), np.array([True]))
         commands = input_commands(
-            batch, config, input_map(program.computed), program.window, program.half_words, ()
+            batch, config, input_map(program.computed, config.lanes), program.window,
+            program.half_words,
         )
         inputs.append(sum(len(command) - 1 for command in commands))
     return {

@@ -199,7 +199,7 @@ class _Exchange:
         self._flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
         self._collector = Collector(uri, program, trace, counters, connection.busy_time)
         self._counted = connection.link_bytes
-        self._program, self._layout = program, input_map(program.computed)
+        self._program, self._layout = program, input_map(program.computed, program.config.lanes)
         self.exhausted = False
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..mapping.constraints import COARSER, describe, violations, width_violations
 from ..mapping.frames import computed_network, frame_ways
 from ..mapping.groups import layer_groups
+from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
@@ -14,7 +15,7 @@ from ..spec import PRESETS, ArrayConfig, preset
 from ..spec.link import Register
 from ..support.errors import DoesNotFit
 from ..support.values import exact_choice
-from ..timing.estimate import TYPICAL_ACTIVITY, typical_cycles
+from ..timing.estimate import TYPICAL_ACTIVITY, TYPICAL_VALUES, typical_cycles
 from .images import core_image
 from .program import Program
 
@@ -77,8 +78,8 @@ def compile(
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
     plans: list[tuple[str, Plan]] = []
     refusals: list[str] = []
-    for frames in frame_ways(network):
-        computed = computed_network(network, frames)
+    for frames in frame_ways(network, config.planes):
+        computed = computed_network(network, frames, config.planes)
         found = make_plans(computed, config, steps, _COMPARED)
         against = list(violations(computed, config, steps, found[0]))
         if not against:
@@ -93,7 +94,12 @@ def compile(
     # The load counts neurons; which plan is the fastest also depends on events and on the bus.
     frames, plan = plans[0]
     if len(plans) > 1:
-        frames, plan = min(plans, key=lambda each: typical_cycles(each[1], TYPICAL_ACTIVITY))
+        def cycles(each: tuple[str, Plan]) -> int:
+            way, plan = each
+            mapping = Mapping(network, config, steps, plan.partitions, frames=way)
+            return typical_cycles(mapping, TYPICAL_ACTIVITY, TYPICAL_VALUES)
+
+        frames, plan = min(plans, key=cycles)
     return Program(
         network, config, steps, plan.partitions, frames=frames,
         images=tuple(core_image(plan, core) for core in range(config.cores)),
@@ -117,7 +123,10 @@ def _registers(plan: Plan) -> dict[Register, int]:
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
     """A program without memory contents. It is refused only if widths are too small."""
-    ways = {frames: computed_network(network, frames) for frames in frame_ways(network)}
+    ways = {
+        frames: computed_network(network, frames, config.planes)
+        for frames in frame_ways(network, config.planes)
+    }
     checks = {way: list(width_violations(each, config, steps)) for way, each in ways.items()}
     frames = min(checks, key=lambda way: len(checks[way]) > 0)
     found, computed = checks[frames], ways[frames]

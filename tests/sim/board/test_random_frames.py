@@ -31,9 +31,13 @@ ARRAYS = {
     "2x4 T8 R2, 8 bits": ss.ArrayConfig(
         cores=2, lanes=4, window=8, neuron_steps=2, weight_bits=8, **ALL
     ),
+    "1x4 T4, 4 planes": ss.ArrayConfig(lanes=4, planes=4, **SMALL),
 }
 MORE = {
     "1x16 T4, dense": ss.ArrayConfig(**SMALL),
+    "2x8 T2, 8 planes, chains of 4": ss.ArrayConfig(
+        cores=2, lanes=8, window=2, chain=4, planes=8, **SMALL
+    ),
     "1x8 T2, 8 bits": ss.ArrayConfig(lanes=8, window=2, weight_bits=8, **ALL),
     "3x8 T4 R4, wide weights, chains of 4, 2 beats": ss.ArrayConfig(
         cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, wide_weights=True, **ALL

@@ -1,14 +1,18 @@
 """Frames on devices: samples of values, step by step or as lines, give the same integers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import stablespike as ss
+from board_model import Board, board_device
 from refusals import refuses
 
 STEPS, BANDS = 9, 12
 ARRAYS = {
     "steps": ss.ArrayConfig(spike_rows=8),  # no room for many lines of 4-bit weights
     "lines": ss.ArrayConfig(lanes=8, window=8, weight_bits=8, acc_bits=20),
+    "planes": ss.ArrayConfig(cores=2, lanes=8, planes=4),
 }
 
 
@@ -84,8 +88,38 @@ def test_ways_count_their_own_events():
             events[way] = device.run(words).layer_counters["events"][:, 0]
     assert (events["steps"] == np.count_nonzero(words, axis=(1, 2))).all()
     bits = words[..., None] >> np.arange(4) & 1
-    windows = [bits[:, at : at + 8].any(axis=1) for at in (0, 8)]
-    assert (events["lines"] == sum(np.count_nonzero(each, axis=(1, 2)) for each in windows)).all()
+    for way, length in (("lines", 8), ("planes", 4)):
+        windows = [bits[:, at : at + length].any(axis=1) for at in range(0, STEPS, length)]
+        counts = [np.count_nonzero(each, axis=(1, 2)) for each in windows]
+        assert (events[way] == sum(counts)).all()
+
+
+@pytest.mark.parametrize("bits", [4, 6])
+def test_tasks_of_planes(bits):
+    """What the tasks say is what golden computes: planes with one weight row for each input."""
+    network = network_of(bits, zero=3)
+    program = ss.compile(network, ARRAYS["planes"], steps=STEPS)
+    assert program.frames == "planes"
+    assert len(program.planes) == {4: 4, 6: 10}[bits]
+    assert program.needed["weight_rows"] == 16 + 16  # 12 inputs and 16 neurons, in rows of 8
+    device, _, _ = board_device(program, board=Board(program, interpret=True))
+    device.load(program)
+    words = frames_of(3, bits)
+    with ss.open_device("golden:") as golden:
+        golden.load(program)
+        ours, theirs = device.run(words), golden.run(words)
+    assert (ours.readout == theirs.readout).all()
+    assert ours.readout.any()
+    for name in ("events", "sops", "spikes", "stable", "issued"):
+        assert (ours.counters[name] == theirs.counters[name]).all()
+
+
+def test_sums_count_with_their_place_values():
+    network = network_of(6)
+    sums = np.abs(network.layers[0].weight).sum(axis=1).max()
+    with pytest.raises(ss.DoesNotFit, match="accumulators of 8 bits"):
+        ss.compile(network, replace(ARRAYS["planes"], acc_bits=8), steps=STEPS)
+    assert sums < 128  # unshifted they fit
 
 
 def test_a_program_on_disk(tmp_path):

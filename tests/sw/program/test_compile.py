@@ -214,9 +214,24 @@ def test_options_that_the_array_lacks_are_named() -> None:
         "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution",
         "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence",
         "device='golden:'",
-        "an ArrayConfig like this with convolution=True, recurrence=True",
+        "an ArrayConfig like this with planes=1, convolution=True, recurrence=True",
     ):
         assert part in str(raised.value)
+
+
+def test_recurrence_needs_no_convolution() -> None:
+    back = replace(dense(6, 4), recurrent=np.eye(4, dtype=int))
+    net = ss.Network(ss.SpikeInput((6,)), [back])
+    with pytest.raises(DoesNotFit) as raised:
+        ss.compile(net, "icebreaker", 4)
+    for part in (
+        "layers[0] (recurrent Dense 6 -> 4): the array has no recurrence",
+        "it fits the preset 'icebreaker-recurrent', or",
+        "an ArrayConfig like this with planes=1, recurrence=True",
+    ):
+        assert part in str(raised.value)
+    assert "convolution" not in str(raised.value)
+    assert ss.compile(net, "icebreaker-recurrent", 4).window == 1
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
@@ -338,3 +353,21 @@ def test_the_report_says_what_is_needed() -> None:
     assert "3 window(s)" in text
     assert "layers[1] (Dense 10 -> 3)" in text
     assert "cycles per sample" in text
+
+
+@pytest.mark.parametrize(
+    ("array", "way"),
+    [
+        ("icebreaker", "planes"),
+        (replace(preset("icebreaker"), planes=1), "steps"),  # more lines would take longer
+        ("ecp5-25f", "narrow"),
+        (preset("ecp5-25f-conv"), "lines"),
+    ],
+)
+def test_the_way_of_frames_with_the_fewest_cycles(array: str | ss.ArrayConfig, way: str) -> None:
+    rng = np.random.default_rng(0)
+    layers = [
+        ss.Dense(rng.integers(-8, 8, (b, a)), neuron=ss.Neuron(threshold=600))
+        for a, b in pairwise((32, 128, 64, 10))
+    ]
+    assert ss.compile(ss.Network(ss.FrameInput((32,)), layers), array, steps=32).frames == way
