@@ -171,9 +171,15 @@ class Collector:
         returned."""
         if self._patterns and len(left) >= _FEW:
             begun = self._of_begun_windows(packets, left)
-            for number in left[begun].tolist():
-                self._packet(packets, number)
-            taken, odd = begun, False
+            for at in np.flatnonzero(begun).tolist():
+                try:
+                    self._packet(packets, int(left[at]))
+                except LinkError:
+                    # Of several errors, the first one in the stream is told.
+                    for earlier in left[:at][~begun[:at]].tolist():
+                        self._packet(packets, earlier)
+                    raise
+            taken, odd = begun.copy(), False
             for core in range(len(self._at)):
                 own = np.flatnonzero((packets.cores[left] == core) & ~begun)
                 count, unlike = self._whole_windows(packets, core, left[own])
