@@ -4,9 +4,9 @@
 
 The device answers as ``spec.link`` says, with the reports of a simulated board that were recorded
 before, and within the credits of its array. Its own time is subtracted. Images come in batches of
-1,000, as uint8. Rates are those of the fastest of many short runs, so that other work on the machine
-disturbs them little. Where the time goes is taken in further runs with clocks around each stage,
-which cost time themselves.
+1,000, as uint8. Rates are those of the fastest of many short runs, so that other work on the
+machine disturbs them little. Where the time goes is taken in further runs with clocks around each
+stage, which cost time themselves.
 
 ``--against`` names a folder with another ``stablespike`` package, such as an older one: both run in
 turns, in processes of their own.

@@ -97,6 +97,22 @@ class Pending:
         stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
 
+    def put(
+        self, name: str, index: int, core: int, windows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64], words: npt.NDArray[np.uint16],
+    ) -> None:
+        """Store the (windows, rows, length) words of the packets of a core in some windows."""
+        sample, window = self.sample_of[windows, None], self.window_of[windows, None]
+        store = self.stores[name][index]
+        if name == "membrane":
+            store[sample, rows, : words.shape[2]] = words
+        elif name == "counters":
+            store[sample, window, core, rows] = words
+        elif name == "end":
+            store[sample, window, core] = words
+        else:
+            store[sample, window, rows] = words
+
 
 class Assembler:
     """Assembles results, batch after batch.

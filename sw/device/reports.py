@@ -12,7 +12,7 @@ from ..program.program import Program
 from ..spec.report import END_WORDS, HEAD, HEAD_WORDS, PLACE, ReportKind
 from ..support.errors import LinkError
 from .assembly import Assembler, Pending
-from .report_plan import Came, ReportPlan, WindowPattern
+from .report_plan import Came, Packets, ReportPlan, WindowPattern
 from .result import LinkBytes, Result
 from .windows import Batch
 
@@ -23,57 +23,11 @@ _HOLD_WINDOWS = 4
 _FEW = 32  # packets that are faster taken one by one
 
 _KIND_MASK = HEAD.fields[0].maximum
-_LENGTH_SHIFT, _LENGTH_MASK = HEAD.fields[0].width, HEAD.fields[1].maximum
-_LAYER_SHIFT, _LAYER_MASK = _LENGTH_SHIFT + HEAD.fields[1].width, HEAD.fields[2].maximum
+_LAYER_SHIFT = HEAD.fields[0].width + HEAD.fields[1].width
+_LAYER_MASK = HEAD.fields[2].maximum
 _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
 
 Indices = npt.NDArray[np.int64]
-
-
-class _Packets:
-    """The packets at the beginning of a stream of words.
-
-    Attributes
-    ----------
-    words : array of uint16
-        The stream.
-    starts, stops : array of int64
-        (packets,) the first word of each packet, and the word behind its last one.
-    heads : array of uint32
-        (packets,) the first two words of each, the first in the low bits.
-    kinds, cores : array
-        (packets,) fields of these.
-    end : int
-        The words of all packets; those behind them are of a packet of which more is to come.
-    """
-
-    def __init__(self, words: npt.NDArray[np.uint16]) -> None:
-        count = len(words)
-        lengths = words.astype(np.int64) >> _LENGTH_SHIFT & _LENGTH_MASK
-        # The word behind the packet that would start at a word. One that is too long, or has no
-        # second word, leads to ``over``, and so does ``over``.
-        over = count + 1
-        hop = np.append(np.minimum(np.arange(count) + HEAD_WORDS + lengths, over), [over, over])
-        # The number of starts doubles with every turn; ``stride`` leaps over as many packets.
-        starts, stride = np.zeros(1, np.int64), hop
-        while stride[0] < count:
-            further = stride[starts]
-            starts = np.concatenate([starts, further[further < count]])
-            stride = stride[stride]
-        starts = starts[hop[starts] <= count]
-        self.words, self.starts, self.stops = words, starts, hop[starts]
-        self.end = int(self.stops[-1]) if len(starts) else 0
-        self.heads = words[starts] | words[starts + 1].astype(np.uint32) << np.uint32(16)
-        self.kinds, self.cores = words[starts] & _KIND_MASK, words[starts + 1] >> _CORE_SHIFT
-
-    def body(self, number: int) -> npt.NDArray[np.uint16]:
-        """The words of a packet behind its head."""
-        return self.words[self.starts[number] + HEAD_WORDS : self.stops[number]]
-
-    def stream(self, numbers: Indices) -> bytes:
-        """The bytes of some packets."""
-        spans = zip(self.starts[numbers].tolist(), self.stops[numbers].tolist(), strict=True)
-        return b"".join(self.words[start:stop].tobytes() for start, stop in spans)
 
 
 class Collector:
@@ -153,7 +107,7 @@ class Collector:
         if not self._bytes or (data and len(self._bytes) < self._enough()):
             return
         # The first byte of a word waits for the second, and the words of a packet for the last.
-        packets = _Packets(np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2"))
+        packets = Packets(np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2"))
         kept = self._take(packets, np.arange(len(packets.starts)), not data)
         self._bytes = bytearray(packets.stream(kept)) + self._bytes[2 * packets.end :]
 
@@ -165,7 +119,7 @@ class Collector:
         begun = sum(map(bool, self._begun))  # only END may be missing of these windows
         return min(many, max(0, self._batches[0].missing - begun) * self._least)
 
-    def _take(self, packets: _Packets, left: Indices, everything: bool) -> Indices:
+    def _take(self, packets: Packets, left: Indices, everything: bool) -> Indices:
         """Take packets: whole windows at once where such windows came before, the others one by
         one. Unless ``everything`` is to be taken, those of windows that have not ended are
         returned."""
@@ -195,7 +149,7 @@ class Collector:
                 return self._take(packets, left[at:], everything)
         return left[:0]
 
-    def _of_begun_windows(self, packets: _Packets, left: Indices) -> npt.NDArray[np.bool_]:
+    def _of_begun_windows(self, packets: Packets, left: Indices) -> npt.NDArray[np.bool_]:
         """Which of the packets are of windows that were begun one by one."""
         begun = np.zeros(len(left), np.bool_)
         for core, came in enumerate(self._begun):
@@ -205,7 +159,7 @@ class Collector:
                 begun[own[: ends[0] + 1 if len(ends) else None]] = True
         return begun
 
-    def _whole_windows(self, packets: _Packets, core: int, own: Indices) -> tuple[int, bool]:
+    def _whole_windows(self, packets: Packets, core: int, own: Indices) -> tuple[int, bool]:
         """Take the whole windows at the beginning of a core's packets that are like one before.
 
         Returns
@@ -243,7 +197,9 @@ class Collector:
             windows = int(np.argmin(like))
             for pattern, these, numbers in found:
                 some = these < windows
-                self._store(packets, pending, core, pattern, first + these[some], numbers[some])
+                for (name, index, length), (positions, rows) in pattern.places.items():
+                    words = packets.bodies(numbers[some][:, positions], length)
+                    pending.put(name, index, core, first + these[some], rows, words)
             if windows:
                 count = int(ends[windows - 1])
                 pending.missing -= windows
@@ -254,26 +210,7 @@ class Collector:
             self._at[core] = number + 1, 0, 0
         return count, False
 
-    def _store(
-        self, packets: _Packets, pending: Pending, core: int, pattern: WindowPattern,
-        windows: Indices, numbers: Indices,
-    ) -> None:
-        """Store the (windows, packets) packets of some windows of the batch."""
-        sample, window = pending.sample_of[windows, None], pending.window_of[windows, None]
-        for (name, index, length), (positions, rows) in pattern.places.items():
-            at = packets.starts[numbers[:, positions]] + HEAD_WORDS
-            words = packets.words[at[..., None] + np.arange(length)]
-            store = pending.stores[name][index]
-            if name == "membrane":
-                store[sample, rows, :length] = words
-            elif name == "counters":
-                store[sample, window, core, rows] = words
-            elif name == "end":
-                store[sample, window, core] = words
-            else:
-                store[sample, window, rows] = words
-
-    def _packet(self, packets: _Packets, packet: int) -> None:
+    def _packet(self, packets: Packets, packet: int) -> None:
         head, words = int(packets.heads[packet]), packets.body(packet)
         kind, tag = head & _KIND_MASK, head >> _LAYER_SHIFT & _LAYER_MASK
         group, core = head >> 16 & _GROUP_MASK, head >> 16 + _CORE_SHIFT
