@@ -140,7 +140,8 @@ class Packets:
 
     def bodies(self, numbers: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint16]:
         """(..., length) the words behind the heads of packets that have so many."""
-        return self.words[(self.starts[numbers] + HEAD_WORDS)[..., None] + np.arange(length)]
+        at = self.starts[numbers] + HEAD_WORDS
+        return np.asarray(self.words[at[..., None] + np.arange(length)])
 
     def stream(self, numbers: npt.NDArray[np.int64]) -> bytes:
         """The bytes of some packets."""
