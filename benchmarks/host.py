@@ -8,6 +8,9 @@ before, and within the credits of its array. Its own time is subtracted. Images 
 machine disturbs them little. Where the time goes is taken in further runs with clocks around each
 stage, which cost time themselves.
 
+A ``+`` behind an array's name gives it the largest buffers of the link that an array may have; its
+reports are the same.
+
 ``--against`` names a folder with another ``stablespike`` package, such as an older one: both run in
 turns, in processes of their own.
 """
@@ -23,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +38,11 @@ from stablespike.datasets.shipped import pixels
 from stablespike.device import device, link_device, reports
 from stablespike.device.link_device import LinkDevice
 from stablespike.link import session
+from stablespike.program.program import Program
+from stablespike.spec.array import LIMITS, preset
 
-ARRAYS = ("icebreaker", "ecp5-25f", "ecp5-85f")
-RUNS = 20
+ARRAYS = ("icebreaker", "ecp5-25f", "ecp5-25f+")
+RUNS, TURNS = 20, 3
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "checks of samples": [(device, "check_batch")],
     "windows, encoded": [(link_device, "input_commands")],
@@ -95,9 +101,18 @@ def clocks(null: NullTransport) -> Iterator[Clocks]:
             setattr(owner, name, function)
 
 
+def program_of(array: str) -> Program:
+    """The program for an array."""
+    config = preset(array.removesuffix("+"))
+    if array.endswith("+"):
+        most = {name: LIMITS[name][1] for name in ("receive_bytes", "result_bytes")}
+        config = replace(config, **most)
+    return shipped_program(config)[1]
+
+
 def one(array: str, counters: bool, records: Path, images: int) -> dict[str, Any]:
     """Time the driver of the package that this process imported."""
-    _, program = shipped_program(array)
+    program = program_of(array)
     samples = pixels(shipped_mnist()[0], program.network)
     stored = np.load(records)
     null = NullTransport(program.config, stored["reports"], stored["ends"], stored["inputs"])
@@ -129,29 +144,30 @@ def one(array: str, counters: bool, records: Path, images: int) -> dict[str, Any
 
 def measured(array: str, against: Path | None, images: int, folder: Path) -> dict[str, Any]:
     """Time the packages in turns, each with reports that were recorded once."""
-    _, program = shipped_program(array)
+    name = array.removesuffix("+")
+    program = program_of(name)
     samples = pixels(shipped_mnist()[0], program.network)
     packages = {"now": os.environ.get("PYTHONPATH", "")}
     if against:
         packages = {"before": str(against), **packages}
     figures: dict[str, Any] = {"array": array, "images": len(samples)}
     for counters in (False, True):
-        records = folder / f"{array}-{counters}.npz"
+        records = folder / f"{name}-{counters}.npz"
         if not records.exists():
-            np.savez(records, **recorded(array, program, samples, counters))
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in packages}
-        for _ in range(3):
-            for name, path in packages.items():
+            np.savez(records, **recorded(name, program, samples, counters))
+        runs: dict[str, list[dict[str, Any]]] = {package: [] for package in packages}
+        for _ in range(TURNS):
+            for package, path in packages.items():
                 line = subprocess.run(
                     [sys.executable, __file__, "--one", array, str(int(counters)), str(records),
                      "--images", str(images)],
                     check=True, stdout=subprocess.PIPE, text=True,
                     env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
                 ).stdout
-                runs[name].append(json.loads(line))
+                runs[package].append(json.loads(line))
         figures["with counters" if counters else "without"] = {
-            name: max(each, key=lambda row: row["images_per_second"])
-            for name, each in runs.items()
+            package: max(each, key=lambda row: row["images_per_second"])
+            for package, each in runs.items()
         }
     return figures
 
