@@ -3,6 +3,7 @@
 import doctest
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from importlib import import_module
 from inspect import signature
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stablespike as ss
+from body_signals import write_ecg, write_emg
 from recording_files import evt2
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
@@ -35,6 +37,14 @@ def build():
 def blocks(page, language):
     text = (ROOT / "docs" / page).read_text()
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def run_commands(text):
+    """Run the commands of a block, each of which must succeed."""
+    for command in text.replace("\\\n", " ").strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "stablespike"
+        assert main(arguments) == 0
 
 
 def without_numbers(lines):
@@ -180,6 +190,49 @@ def test_encoders(tmp_path, monkeypatch, capsys):
         assert main(arguments) == 0
     with np.load("result.npz") as found:
         np.testing.assert_array_equal(found["readout"], result.readout)
+
+
+def test_signals(tmp_path, monkeypatch, capsys):
+    """Words after a training of a few epochs, EMG and ECG, each on both ends of its command."""
+    pytest.importorskip("torch")
+    from stablespike.train import RECIPES, train
+
+    monkeypatch.chdir(tmp_path)
+    write_words(tmp_path / "speech", each=20)
+    write_words(tmp_path / "recorded", each=2, seed=1, nested=False)
+    shutil.copy("recorded/up_tester_001.wav", "word.wav")
+    small = replace(RECIPES["words"], hidden=32, batch=10)
+    train(small, data="speech", epochs=6, out="words", name="words")
+    write_emg(Path("emg.csv"), [0, 1, 2] * 10, seed=0)
+    write_emg(Path("new.csv"), [2, 0, 1], seed=1)
+    write_ecg(Path("ecg.npz"))
+    names: dict[str, object] = {}
+    code = blocks("signals.md", "python")
+    for number, part in enumerate(code):
+        exec(compile(part, f"signals.md, block {number}", "exec"), names)
+        if number == 0:
+            run_commands(blocks("signals.md", "sh")[0])
+            with np.load("answer.npz") as found:
+                np.testing.assert_array_equal(found["readout"], names["result"].readout)
+        if number == 1:
+            assert len(set(names["result"].lengths)) > 1
+        if number == 3:
+            assert names["trained"].test > 0.9
+            assert names["trained"].golden_differences == 0
+        if number == 4:
+            gestures = np.loadtxt("new.csv", delimiter=",", skiprows=1)[:, 9].astype(int)
+            expected = names["windows"](gestures)[:, 25]
+            assert (names["result"].prediction == expected).mean() > 0.9
+            run_commands(blocks("signals.md", "sh")[1])
+            with np.load("gestures.npz") as found:
+                np.testing.assert_array_equal(found["readout"], names["result"].readout)
+    printed = capsys.readouterr().out
+    assert re.search(r"different spike words +0\n", printed)
+    assert float(printed[: printed.index("\n32\n")].splitlines()[-1]) > 0.9  # of the envelope
+    assert "FrameInput(shape=(1,), bits=6, zero=32)" in printed
+    result = names["result"]
+    assert (result.prediction == names["kinds"][names["first"] :]).mean() > 0.9
+    assert len(set(result.lengths)) > 10
 
 
 def test_training(tmp_path, monkeypatch, capsys):
