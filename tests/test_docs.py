@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import stablespike as ss
 from body_signals import write_ecg, write_emg
-from recording_files import evt2
+from recording_files import evt2, hand
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
 from stablespike.importers import Options
 from stablespike.network.leaks import closest_leak
-from tones import write_words
+from tones import WORDS, chirp, pcm, riff, write_words
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -264,6 +264,76 @@ def test_signals_of_electrodes(tmp_path, monkeypatch, capsys):
     result = names["result"]
     assert (result.prediction == names["kinds"][names["first"] :]).mean() > 0.9
     assert len(set(result.lengths)) > 10
+
+
+def test_live(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    weight = random.integers(-8, 8, (4, 512)) * (random.random((4, 512)) < 0.1)
+    layer = ss.Dense(weight, neuron=ss.Neuron(threshold=200))
+    Path("trained").mkdir()
+    ss.save(ss.Network(ss.SpikeInput((2, 16, 16)), [layer]), "trained/spikes.safetensors")
+    events = hand(left=True, seed=3, count=4000, duration=320_000)
+    Path("hand.raw").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
+    write_words(tmp_path / "speech", each=20)
+    rng = np.random.default_rng(1)
+    said = [WORDS[i] for i in (2, 0, 1, 1, 0, 2)]
+    quiet = 0.002 * rng.standard_normal(3000)
+    talk = np.concatenate([part for word in said for part in (chirp(word, rng), quiet)])
+    Path("talk.wav").write_bytes(riff(pcm(talk)))
+    names: dict[str, object] = {}
+
+    def camera():
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert [int(steps) for _, _, steps in lines][:3] == [8, 16, 24]
+        longer = ss.compile(names["network"], "icebreaker", steps=int(lines[-1][2]))
+        with ss.open_device("golden:") as device:
+            device.load(longer)
+            alone = device.run([names["recording"]], bin_time=5_000)
+        assert alone.scores[0].any()
+        np.testing.assert_array_equal(names["decision"].scores, alone.scores[0])
+
+    def restarts():
+        steps = [each.steps for each in names["decisions"]]
+        assert steps[:6] == [8, 16, 24, 32, 40, 8]
+        np.testing.assert_array_equal(names["decisions"][4].scores, names["whole"].readout[0])
+        capsys.readouterr()
+
+    def late():
+        first, second = capsys.readouterr().out.splitlines()
+        assert re.match(r"events field 't' goes back from \d+ to \d+ \(event 0\): ", first)
+        recording = names["recording"]
+        used = recording["t"][500], recording["t"][1999]
+        assert int(second) == (int(used[1]) - int(used[0])) // 5_000 + 1
+
+    def words():
+        answers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+        assert len(answers) == len(said)
+        assert sum(map(str.__eq__, answers, said)) >= 5
+        listen, pieces = names["listen"], names["pieces"]
+        with ss.open_device("golden:") as device:  # all at once, and so each word is in one piece
+            device.load(names["program"])
+            with device.stream() as stream:
+                again = [each.scores for each in listen(stream, [np.concatenate(pieces)])]
+            with device.stream() as stream:
+                scores = [each.scores for each in listen(stream, pieces)]
+        np.testing.assert_array_equal(scores, again)
+
+    def electrodes():
+        np.testing.assert_array_equal(names["last"].decision.scores, names["whole"].readout[0])
+        assert names["whole"].readout.any()
+        capsys.readouterr()
+
+    def latency():
+        lines = capsys.readouterr().out.splitlines()
+        steps, cycles, scores = zip(*(line.split(maxsplit=2) for line in lines), strict=True)
+        assert steps == ("1", "4", "20")
+        assert int(cycles[0]) > int(cycles[1])
+        assert len(set(scores)) == 1
+
+    after = {0: camera, 1: restarts, 2: late, 5: words, 6: electrodes, 7: latency}
+    assert run_blocks("live.md", names, range(8), after) == 8
 
 
 def test_training(tmp_path, monkeypatch, capsys):
