@@ -216,8 +216,8 @@ def boards(session: nox.Session) -> None:
 def record(session: nox.Session) -> None:
     """Change the record of the icebreaker's logic and clock that CI compares builds with."""
     session.install(".[build]")
-    session.run("python", "-m", "stablespike.boards.survey", "icebreaker", *session.posargs,
-                "-o", "boards/record.json")
+    session.run("python", "-m", "stablespike.boards.survey", "icebreaker",
+                "icebreaker:icebreaker-recurrent", *session.posargs, "-o", "boards/record.json")
 
 
 @nox.session
@@ -275,10 +275,13 @@ def netlist(session: nox.Session) -> None:
 def figures(session: nox.Session) -> None:
     """Run the benchmark of a name with arguments: ``nox -s figures -- peers -o FILE``.
 
-    The others are ``bitstream``, ``convolution``, ``explore``, ``leaks`` and ``link``.
+    The others are ``bitstream``, ``convolution``, ``explore``, ``leaks``, ``link`` and
+    ``recurrent``.
     """
     if not session.posargs:
-        session.error("name a benchmark: bitstream, convolution, explore, leaks, link or peers")
+        session.error(
+            "name a benchmark: bitstream, convolution, explore, leaks, link, peers or recurrent"
+        )
     install(session, "sim,build")
     name, *arguments = session.posargs
     session.run("python", f"benchmarks/{name}.py", *arguments)
@@ -294,17 +297,17 @@ def cells(session: nox.Session) -> None:
 
 @nox.session
 def random500(session: nox.Session) -> None:
-    """Run more than 500 random dense networks, 500 with maps and 300 of frames, in three ways.
+    """Run more than 500 random dense networks, 500 with maps, 300 of frames and 300 recurrent ones.
 
     Plain integers, the golden model and the simulated board must agree. Each array of
     ``test_random`` runs 39 networks, each of ``test_random_maps`` 75, and each of
-    ``test_random_frames`` 60; ``test_random_lengths`` runs 60 on golden model and board. pytest
-    says how many passed.
+    ``test_random_frames`` 60; ``test_random_lengths`` runs 60 on golden model and board, and
+    ``test_random_recurrent`` 300 on the recurrent icebreaker. pytest says how many passed.
     """
     install(session, "test")
     for tests, each in (
         ("test_random", 39), ("test_random_maps", 75), ("test_random_frames", 60),
-        ("test_random_lengths", 60),
+        ("test_random_lengths", 60), ("test_random_recurrent", 300),
     ):
         count = {"STABLESPIKE_RANDOM_NETWORKS": str(each), **THREADS}
         session.run("pytest", *WORKERS, "--dist", "loadscope", f"tests/sim/board/{tests}.py",

@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     output = parser.parse_args().output
     built = json.loads(RESULTS.read_text())
-    arrays = dict.fromkeys(BOARDS[name].array for name in built)
+    arrays = dict.fromkeys(BOARDS[name].array for name in built if name in BOARDS)
     rows = []
     for array in arrays:
         try:

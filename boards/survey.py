@@ -1,8 +1,9 @@
 """Builds boards and writes their figures: the table of all boards, or the record of one.
 
-    python -m stablespike.boards.survey [BOARD ...] -o FILE [--seeds N]
+    python -m stablespike.boards.survey [BOARD[:ARRAY] ...] -o FILE [--seeds N]
 
-Boards that are in the file but not built now keep their figures.
+With ``:ARRAY`` it is the preset of another array than the board's own. What is in the file but not
+built now keeps its figures.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stablespike.spec import preset
 from stablespike.support.errors import StableSpikeError
 
 from .build import Build, Trials, build
@@ -57,7 +59,9 @@ def regressions(done: Build, record: dict[str, Any]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 1 if a board could not be built or misses its clock."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("boards", nargs="*", metavar="BOARD", help="all of them if none is named")
+    parser.add_argument(
+        "boards", nargs="*", metavar="BOARD[:ARRAY]", help="all boards if none is named"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -67,20 +71,40 @@ def main(arguments: list[str] | None = None) -> int:
     failed = False
     for name in chosen.boards or list(BOARDS):
         try:
-            done = build(
-                board(name), trials=Trials(chosen.seeds), allow_timing_failure=True,
-                progress=lambda line, name=name: print(f"{name}: {line}", flush=True),
-            )
+            done = _built(name, chosen.seeds)
         except StableSpikeError as error:
             print(f"{name}: {error}", flush=True)
             failed = True
             continue
         failed |= not done.met
         kept[name] = figures(done)
-        # Written after each board: all of them take hours.
-        text = json.dumps({each: kept[each] for each in BOARDS if each in kept}, indent=2)
+        # Written after each board: all of them take hours. The order is that of the boards, each
+        # with its own array first.
+        order = [
+            each for there in BOARDS
+            for each in sorted(kept) if each.partition(":")[0] == there
+        ]
+        text = json.dumps({each: kept[each] for each in order}, indent=2)
         chosen.output.write_text(text + "\n")
     return int(failed)
+
+
+def _built(name: str, seeds: int) -> Build:
+    """The build of a ``BOARD`` or a ``BOARD:ARRAY``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such board or preset.
+    StableSpikeError
+        If it cannot be built.
+    """
+    where, _, array = name.partition(":")
+    return build(
+        board(where), config=preset(array) if array else None, array=array or None,
+        trials=Trials(seeds), allow_timing_failure=True,
+        progress=lambda line: print(f"{name}: {line}", flush=True),
+    )
 
 
 if __name__ == "__main__":

@@ -26,12 +26,13 @@ LIMITS = {
     "result_bytes": (512, 8192),
     "chain": (1, 16),
     "row_beats": (1, 8),
+    "planes": (1, 8),
 }
 """Lowest and highest value of each number of an ``ArrayConfig``."""
 
 _POWERS = (
     "row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes", "chain",
-    "row_beats",
+    "row_beats", "planes",
 )
 
 _OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weights")
@@ -82,6 +83,10 @@ class ArrayConfig:
     row_beats : int
         Cycles that a row of spike words takes on the bus and into the spike memories; divides
         ``lanes``.
+    planes : int
+        Place values 1, 2, 4, ... by which the lanes can multiply a row of weights, so that the bits
+        of a frame's values are read as spikes, window by window. A power of two; 1 for lanes that
+        add weights as they are. More need an array without ``convolution`` and ``recurrence``.
     state : bool
         Keep membranes between windows. Without it a sample is one window.
     synaptic_current : bool
@@ -90,7 +95,7 @@ class ArrayConfig:
         Receptive fields and max pools; a group's neurons enter the neuron unit while those of the
         group before leave it. A beat of a row must have at least 16 bits.
     recurrence : bool
-        Layers that read their own spikes of the step before; needs ``convolution``.
+        Layers that read their own spikes of the step before.
     wide_weights : bool
         Layers of 8-bit weights on lanes of 4 bits, two lanes for a neuron; needs ``convolution``.
 
@@ -119,6 +124,7 @@ class ArrayConfig:
     result_bytes: int = 2048
     chain: int = 1
     row_beats: int = 1
+    planes: int = 1
     state: bool = True
     synaptic_current: bool = True
     convolution: bool = False
@@ -138,7 +144,7 @@ class ArrayConfig:
         value = getattr(self, name)
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {value!r}")
-        if value and name in ("recurrence", "wide_weights") and not self.convolution:
+        if value and name == "wide_weights" and not self.convolution:
             raise ValueError(f"{name} must be False where convolution is, not True")
 
     def _check_number(self, name: str) -> None:
@@ -158,6 +164,15 @@ class ArrayConfig:
         if self.acc_bits <= self.weight_bits:
             raise ValueError(
                 f"acc_bits must be more than weight_bits ({self.weight_bits}), not {self.acc_bits}"
+            )
+        if self.planes > 1 and (self.convolution or self.recurrence):
+            raise ValueError(
+                f"planes must be 1 with convolution or recurrence, not {self.planes}"
+            )
+        if self.acc_bits < self.shifted_bits:
+            raise ValueError(
+                f"acc_bits must be at least weight_bits + planes - 1 ({self.shifted_bits}), "
+                f"not {self.acc_bits}"
             )
         if self.fraction_bits > self.state_bits - 4:
             raise ValueError(
@@ -186,6 +201,11 @@ class ArrayConfig:
     def slots(self) -> int:
         """Additions the array accepts in one clock: cores * lanes * window."""
         return self.cores * self.lanes * self.window
+
+    @property
+    def shifted_bits(self) -> int:
+        """Bits of a weight times the largest place value of the lanes."""
+        return self.weight_bits + self.planes - 1
 
     @property
     def row_bits(self) -> int:
@@ -242,16 +262,20 @@ _CONVOLVING: dict[str, Any] = {
     "wide_weights": True,
 }
 
+_ICEBREAKER: dict[str, Any] = {
+    "acc_bits": 12,
+    "spike_rows": 256,
+    "neuron_groups": 32,
+    "state_groups": 32,
+    "tasks": 16,
+    "receive_bytes": 512,
+    "result_bytes": 512,
+    "synaptic_current": False,
+}
+
 PRESETS: dict[str, ArrayConfig] = {
-    "icebreaker": ArrayConfig(
-        acc_bits=12,
-        spike_rows=256,
-        neuron_groups=32, state_groups=32,
-        tasks=16,
-        receive_bytes=512,
-        result_bytes=512,
-        synaptic_current=False,
-    ),
+    "icebreaker": ArrayConfig(**_ICEBREAKER, planes=4),
+    "icebreaker-recurrent": ArrayConfig(**_ICEBREAKER, recurrence=True),
     "hx8k": ArrayConfig(
         acc_bits=12,
         state_bits=15,

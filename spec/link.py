@@ -168,7 +168,7 @@ class ReportFlags(enum.IntFlag):
 
 
 MAGIC = b"SSPK"
-VERSION = 3
+VERSION = 4
 BUILD_ID_BYTES = 16
 _CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
 _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")

@@ -15,8 +15,8 @@ from .array import ArrayConfig
 from .layout import Field, Layout, bits_for, pack_words
 
 __all__ = [
-    "KERNEL_HIGH", "PLACE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS", "Reset",
-    "TaskLayout", "task_layout",
+    "KERNEL_HIGH", "PLACE_BITS", "PLANE_BITS", "POSITIONS_HIGH", "STEP_BITS", "TASK_WORD_BITS",
+    "Reset", "TaskLayout", "task_layout",
 ]
 
 TASK_WORD_BITS = 32
@@ -27,6 +27,8 @@ POSITIONS_HIGH = 1 << 14
 """Most positions of a tile."""
 LEAK_BITS = 4
 """Bits of a leak's shift."""
+PLANE_BITS = 6
+"""Bits of the number of a bit plane of a map."""
 LAYER_BITS = 6
 """Bits of the tag that reports carry."""
 PLACE_BITS = 10
@@ -119,7 +121,17 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
 
     - ``rows``: rows of the map.
     - ``weights``: number of the first run of L weight rows. A group has one run for each row of the
-      map, after the runs of the group before.
+      recurrent map and of the map, after the runs of the group before.
+    - ``last_plane`` (with several ``planes``): bit planes of the map, minus 1. ``rows`` are then
+      those of a plane; the planes follow each other, and all have the weights of the first one.
+      Plane ``p`` counts ``2**p`` times, those above the last place value of the lanes as often as
+      that.
+
+    **Scan fields with recurrence**
+
+    - ``recurrent``, ``recurrent_rows``: first row and rows of the recurrent map; no rows if the
+      layer is not recurrent.
+    - ``ping_pong``: ping-pong offset of ``source``, added in windows of odd number.
 
     **Scan fields with convolution**
 
@@ -142,10 +154,6 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     - ``cells``: cells that this core computes.
     - ``start_x``, ``start_columns``: word at which the kernel begins at the first position of the
       first cell, and the positions from there to the end of the line.
-    - ``recurrent``, ``recurrent_rows`` (with recurrence): first row and rows of the recurrent
-      map; no rows if the layer is not recurrent.
-    - ``ping_pong`` (with recurrence): ping-pong offset of ``source``, added in windows of odd
-      number.
     - ``wide`` (with wide weights): weights are split over two lanes.
 
     **Neuron fields of every array**
@@ -166,20 +174,26 @@ def task_layout(config: ArrayConfig) -> TaskLayout:
     - ``report_spikes``, ``report_skeleton``, ``report_membrane``: what goes to the host.
     - ``monitor``: counters and traces are reported.
     - ``layer``: the tag of reports.
+    - ``ping_pong_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
 
     **Neuron fields with convolution**
 
     - ``gap``: rows of other tasks between the last row of a pooled position and the first of the
       next.
     - ``stateless``: every position has the same address in the state memory.
-    - ``ping_pong_spikes`` (with recurrence): ping-pong offset of ``spikes_row``.
     - ``split_weights`` (with wide weights): as ``wide``.
     """
     scan = _scan_fields(config)
     scan += _convolution_scan_fields(config) if config.convolution else [
         Field("rows", bits_for(config.spike_rows)),
         Field("weights", bits_for(config.weight_rows // config.lanes - 1)),
+        *([Field("last_plane", PLANE_BITS)] if config.planes > 1 else []),
     ]
+    if config.recurrence:
+        scan += [Field("recurrent", _row(config)), Field("ping_pong", _row(config)),
+                 Field("recurrent_rows", bits_for(config.spike_rows))]
+    if config.wide_weights:
+        scan.append(Field("wide", 1))
     neuron = _neuron_fields(config)
     return TaskLayout(
         pack_words("scan", scan, TASK_WORD_BITS), pack_words("neuron", neuron, TASK_WORD_BITS)
@@ -205,7 +219,7 @@ def _scan_fields(config: ArrayConfig) -> list[Field]:
 
 def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
     address = bits_for(config.spike_rows * config.lanes)
-    fields = [
+    return [
         Field("weights", bits_for(config.weight_rows - 1)),
         *(Field(name, address) for name in ("line", "width", "span", "first_line")),
         *(Field(name, address + 1, signed=True) for name in ("first_x", "start_x")),
@@ -215,12 +229,6 @@ def _convolution_scan_fields(config: ArrayConfig) -> list[Field]:
         Field("cells", bits_for(POSITIONS_HIGH)),
         *(Field(name, STEP_BITS) for name in ("step_y", "kernel_rows", "pool")),
     ]
-    if config.recurrence:
-        fields += [Field("recurrent", _row(config)), Field("ping_pong", _row(config)),
-                   Field("recurrent_rows", bits_for(config.spike_rows))]
-    if config.wide_weights:
-        fields.append(Field("wide", 1))
-    return fields
 
 
 def _neuron_fields(config: ArrayConfig) -> list[Field]:

@@ -75,10 +75,15 @@ def field_runs(task: dict[str, int], program: Any) -> Iterator[Run]:
     """The runs of a task in the order of computation."""
     config = program.config
     if not config.convolution:
+        own, planes = task.get("recurrent_rows", 0) * config.lanes, task.get("last_plane", 0) + 1
         span = task["rows"] * config.lanes
         for group in range(task["groups"]):
-            weights = task["weights"] * config.lanes + group * span + np.arange(span)
-            yield Run(group, weights[:0], np.arange(span), weights, True, True)
+            first = task["weights"] * config.lanes + group * (own + span)
+            weights = first + np.arange(own + span)
+            yield Run(
+                group, weights[:own], np.arange(planes * span), np.tile(weights[own:], planes),
+                True, True,
+            )
         return
     widths = {f.name: f.width for word in task_layout(config).scan for f in word.fields}
     modulus = 1 << widths["first_line"]
@@ -228,6 +233,9 @@ class CoreModel:
                     membranes.append(0)
                     continue
                 weights = 16 * self.weights[run.weights, lane - 1] + (weights & 15)
+            # Each plane of a map has a place value.
+            place = np.minimum(np.arange(task.get("last_plane", 0) + 1), config.planes - 1)
+            weights = weights << np.repeat(place, len(weights) // len(place))
             bias, theta = (int(each[group + lane]) for each in (self.biases, self.thresholds))
             v, r, q = (task["v_init"], 0, 0) if window.first else self.state[where, lane]
             before = r

@@ -70,6 +70,7 @@ def random_network(
     width: tuple[int, int] = (1, 40),
     pixel_bits: int = 8,
     synapse: bool = True,
+    recurrent: bool = False,
 ) -> ss.Network:
     """A network of dense layers.
 
@@ -85,6 +86,8 @@ def random_network(
         The most bits of a pixel.
     synapse : bool
         Whether layers may have a synaptic current.
+    recurrent : bool
+        Whether layers may be recurrent.
     """
     layers, count = [], int(rng.integers(depth[0], depth[1] + 1))
     pooled = width[1] >= 8 and rng.random() < 0.25
@@ -100,13 +103,16 @@ def random_network(
         emit = str(rng.choice(("spikes", "skeleton")))
         if i == count - 2 and rng.random() < 0.4:
             emit = "both"
+        low, high = -(1 << (weight_bits - 1)), 1 << (weight_bits - 1)
+        own = recurrent and neuron.fires and rng.random() < 0.6
         layers.append(
             ss.Dense(
-                rng.integers(-(1 << (weight_bits - 1)), 1 << (weight_bits - 1), (outputs, inputs)),
+                rng.integers(low, high, (outputs, inputs)),
                 rng.integers(-scale - 1, scale + 1, outputs) if rng.random() < 0.6 else None,
                 neuron=neuron,
                 pool_before=ss.SumPool2d(2) if pooled and i == 0 else None,
                 emit=emit,
+                recurrent=rng.integers(low, high, (outputs, outputs)) if own else None,
             )
         )
         inputs = outputs

@@ -187,6 +187,8 @@ class NeuronSide(wiring.Component):
         domain += row.clear_counts.eq(output.done & mark.task)
         connect(m, output.rows, flipped(self.rows))
         connect(m, output.reports, flipped(self.reports))
+        if self.config.recurrence:
+            m.d.comb += output.odd.eq(self.windows.odd)
         m.d.comb += [
             group.start.eq(scheduler.output_start),
             group.mark.eq(mark),
@@ -295,8 +297,6 @@ class ConvolutionNeuronSide(NeuronSide):
             row.take.eq(scheduler.take),
             output.hold.eq(drain.tail),
         ]
-        if config.recurrence:
-            m.d.comb += output.odd.eq(self.windows.odd)
         # These signals reach the whole row, so they come from registers in a pipelined array.
         domain = pipeline(m, config)
         domain += [

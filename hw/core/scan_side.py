@@ -160,6 +160,10 @@ class ScanSide(wiring.Component):
             wide = Signal()
             m.d.sync += wide.eq(event.wide)
             domain += lanes.low.eq(wide)
+        if config.planes > 1:
+            place = Signal.like(event.place)
+            m.d.sync += place.eq(event.place)
+            domain += lanes.place.eq(place)
         return fetch | fetched | lanes.add
 
     def _swap(

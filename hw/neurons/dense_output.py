@@ -46,6 +46,8 @@ class DenseOutput(wiring.Component):
     row : In(config.row_bits)
         Its row of spikes, with the word of lane 0 lowest; its skeleton from the cycle after
         ``apply_skeleton`` on.
+    odd : In(1)
+        With recurrence: the number of the window is odd. Held as long as ``group``.
     apply_skeleton : Out(1)
         Replace the row by its skeleton; up for one cycle, at most once per group.
     rotate : Out(1)
@@ -65,6 +67,7 @@ class DenseOutput(wiring.Component):
         super().__init__({
             "group": In(output_group(config)),
             "row": In(config.row_bits), "apply_skeleton": Out(1), "rotate": Out(1),
+            **({"odd": In(1)} if config.recurrence else {}),
             "rows": Out(rows_signature(config)), "reports": Out(reports_signature()),
             "settles": Out(1), "done": Out(1),
         })
@@ -79,6 +82,9 @@ class DenseOutput(wiring.Component):
         applied = Signal()  # the row is its skeleton
         beat = Signal(range(config.row_beats))
         sent = Signal()  # the row is out, or need not be sent
+        spikes_row = settings.spikes_row
+        if config.recurrence:
+            spikes_row = spikes_row + Mux(self.odd, settings.ping_pong_spikes, 0)
         m.d.comb += [
             sent.eq(~self.rows.valid | (self.rows.ready & (beat == config.row_beats - 1))),
             self.rows.payload.beat.eq(beat),
@@ -86,7 +92,7 @@ class DenseOutput(wiring.Component):
                 self.row.word_select(beat, config.row_bits // config.row_beats)
             ),
             self.rows.payload.row.eq(
-                Mux(applied, settings.skeleton_row, settings.spikes_row) + self.group.number
+                Mux(applied, settings.skeleton_row, spikes_row) + self.group.number
             ),
         ]
         m.d.sync += beat.eq(beat + (self.rows.valid & self.rows.ready))

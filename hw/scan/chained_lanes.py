@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from stablespike.spec import ArrayConfig
 
 from ..vendor.carry import add_or_load
-from .lanes import lanes_signature, weight_of
+from .lanes import lanes_signature, placed, weight_of
 
 __all__ = ["ChainedLanes"]
 
@@ -55,10 +55,11 @@ class ChainedLanes(wiring.Component):
         moving, stay = Signal(init=1), Signal()  # ``stay`` is not ``moving``, as a net of its own
         at = Signal(range(config.chain))
         moves = Signal()  # ``moving`` in the next cycle
-        weights = Signal.like(self.weights, reset_less=True)
+        arriving = placed(m, config, self.weights, self.place if config.planes > 1 else Const(0))
+        weights = Signal.like(arriving, reset_less=True)
         m.d.comb += moves.eq(self.swap | (moving & (at != config.chain - 1)))
         m.d.sync += [
-            moving.eq(moves), stay.eq(~moves), at.eq(at + moving), weights.eq(self.weights)
+            moving.eq(moves), stay.eq(~moves), at.eq(at + moving), weights.eq(arriving)
         ]
         low = Signal(reset_less=True)
         if config.wide_weights:

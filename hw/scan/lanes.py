@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig
 
-__all__ = ["Lanes", "current_bits", "lanes_signature", "sum_bits", "weight_of"]
+__all__ = ["Lanes", "current_bits", "lanes_signature", "placed", "sum_bits", "weight_of"]
 
 
 def lanes_signature(config: ArrayConfig) -> wiring.Signature:
@@ -23,6 +23,8 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
         Its row of weights, with the weight of lane 0 lowest.
     low : In(1)
         With wide weights: the weights of odd lanes are unsigned.
+    place : In(range(config.planes))
+        With several planes: the weights count ``2**place`` times.
     swap : In(1)
         The group is complete: its sums move to the registers behind ``sums``, and the accumulators
         restart at 0.
@@ -37,6 +39,7 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
             "word": In(config.window),
             "weights": In(config.lanes * config.weight_bits),
             **({"low": In(1)} if config.wide_weights else {}),
+            **({"place": In(range(config.planes))} if config.planes > 1 else {}),
             "swap": In(1),
             "shift": In(config.window),
             "sums": Out(data.ArrayLayout(signed(config.acc_bits), config.window)),
@@ -55,9 +58,21 @@ def current_bits(config: ArrayConfig) -> int:
     return sum_bits(config) + config.window
 
 
+def placed(m: Module, config: ArrayConfig, weights: Value, place: Value) -> Value:
+    """A row of weights, each times ``2**place`` and ``shifted_bits`` wide."""
+    if config.planes == 1:
+        return weights
+    row = []
+    for lane in range(config.lanes):
+        shifted = Signal(signed(config.shifted_bits), name=f"placed_{lane}")
+        m.d.comb += shifted.eq(weights.word_select(lane, config.weight_bits).as_signed() << place)
+        row.append(shifted)
+    return Cat(row)
+
+
 def weight_of(config: ArrayConfig, weights: Value, low: Value, lane: int) -> Value:
     """A lane's weight, signed; with ``low`` unsigned on odd lanes (wide weights only)."""
-    weight = weights.word_select(lane, config.weight_bits)
+    weight = weights.word_select(lane, config.shifted_bits)
     if config.wide_weights and lane % 2:
         # One more bit lets the same signed adder take either kind: the sign, or 0.
         return Cat(weight, weight[-1] & ~low).as_signed()
@@ -99,6 +114,7 @@ class Lanes(wiring.Component):
         m = Module()
         config = self.config
         low = self.low if config.wide_weights else Const(0)
+        weights = placed(m, config, self.weights, self.place if config.planes > 1 else Const(0))
         # One enable per step, for all lanes.
         add = Signal(config.window)
         m.d.comb += add.eq(Cat(bit & self.add for bit in self.word))
@@ -107,7 +123,7 @@ class Lanes(wiring.Component):
             for lane in reversed(range(config.lanes)):
                 acc = Signal(signed(config.acc_bits), name=f"acc_{lane}_{step}")
                 shadow = Signal.like(acc, name=f"shadow_{lane}_{step}", reset_less=True)
-                weight = weight_of(config, self.weights, low, lane)
+                weight = weight_of(config, weights, low, lane)
                 with m.If(self.swap):
                     m.d.sync += [shadow.eq(acc), acc.eq(0)]
                 with m.Else():

@@ -24,7 +24,7 @@ cycle later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for
@@ -60,7 +60,8 @@ def range_layout(config: ArrayConfig) -> data.StructLayout:
 
     With convolution, a range goes from lane ``head`` of the first row to lane ``tail`` of the last
     one. ``weight`` is then the weight row of lane 0 of the first row, whether that word belongs to
-    the range or not. With wide weights, ``wide`` says that the weights have eight bits.
+    the range or not. With wide weights, ``wide`` says that the weights have eight bits. With
+    several planes, the weights count ``2**place`` times.
     """
     lane = unsigned(bits_for(config.lanes - 1))
     weights = config.weight_rows // (1 if config.convolution else config.lanes)
@@ -70,23 +71,28 @@ def range_layout(config: ArrayConfig) -> data.StructLayout:
         "weight": unsigned(bits_for(weights - 1)),
         **({"head": lane, "tail": lane} if config.convolution else {}),
         **({"wide": 1} if config.wide_weights else {}),
+        **_place(config),
         "mark": mark_layout(config),
     })
 
 
+def _place(config: ArrayConfig) -> dict[str, ShapeLike]:
+    return {"place": range(config.planes)} if config.planes > 1 else {}
+
+
 def found_layout(config: ArrayConfig) -> data.StructLayout:
-    """A row with spikes: its ``flags`` within the range, its ``row`` and ``weight``, and the
-    marks."""
+    """A row with spikes: its ``flags`` within the range, its ``row``, ``weight`` and ``place``, and
+    the marks."""
     members = {name: field.shape for name, field in range_layout(config)}
-    kept = ("row", "weight", "wide", "mark")
+    kept = ("row", "weight", "wide", "place", "mark")
     return data.StructLayout(
         {"flags": config.lanes, **{name: members[name] for name in kept if name in members}}
     )
 
 
 def event_layout(config: ArrayConfig) -> data.StructLayout:
-    """A source neuron that spiked: the ``row`` and ``lane`` of its word, and its weight row,
-    ``weight``.
+    """A source neuron that spiked: the ``row`` and ``lane`` of its word, its weight row,
+    ``weight``, and with several planes its ``place``.
 
     With convolution, ``weight`` is the weight row of lane 0, and ``lane`` must be added to it.
     """
@@ -95,6 +101,7 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
         "lane": unsigned(bits_for(config.lanes - 1)),
         "weight": unsigned(bits_for(config.weight_rows - 1)),
         **({"wide": 1} if config.wide_weights else {}),
+        **_place(config),
     })
 
 
@@ -209,6 +216,7 @@ class Finder(wiring.Component):
                 read.row.eq(walk.row),
                 read.weight.eq(walk.weight),
                 *([read.wide.eq(walk.wide)] if config.wide_weights else []),
+                *([read.place.eq(walk.place)] if config.planes > 1 else []),
                 # Marks go with the last row only, but no row of an empty range has events.
                 read.mark.eq(0),
                 read.mark.empty.eq(walk.mark.empty),
@@ -298,6 +306,7 @@ class Issuer(wiring.Component):
                 row.weight if config.convolution else Cat(self.event.lane, row.weight)
             ),
             *([self.event.wide.eq(row.wide)] if config.wide_weights else []),
+            *([self.event.place.eq(row.place)] if config.planes > 1 else []),
             self.issue.eq(self.loaded & ~self.hold & row.flags.any()),
             spent.eq(self.loaded & ~self.hold & last),
             self.mark.eq(row.mark),

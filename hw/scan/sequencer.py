@@ -17,7 +17,8 @@ __all__ = ["Sequencer"]
 class Sequencer(wiring.Component):
     """For every task: waits for the other cores if the task says so, then issues its scan ranges.
 
-    There is one range per group; with convolution, an ``AddressGenerator`` makes the ranges.
+    There is one range per group, or one for each plane of a group, and one in front of it for the
+    own spikes of a recurrent layer; with convolution, an ``AddressGenerator`` makes the ranges.
 
     Rows of inner maps are counted as they arrive. A task may read all of its map in the cycle after
     ``wait`` rows have come, and row ``r`` of a map that comes in order once ``r + 1`` rows have.
@@ -112,20 +113,21 @@ class Sequencer(wiring.Component):
         with m.Else():
             m.d.sync += received.eq(received + self.row_received)
 
+        odd, fresh = Signal(init=1), Signal()
+        if self.config.recurrence:
+            # Toggles as a window is taken, so the first one after a reset is even.
+            with m.If(self.take):
+                m.d.sync += [odd.eq(~odd), fresh.eq(self.first)]
         over = Const(1)  # all ranges of the task have been issued
         if self.config.convolution:
             m.submodules.generator = generator = AddressGenerator(self.config)
             connect(m, generator.ranges, flipped(self.ranges))
             m.d.comb += [generator.scan.eq(scan), generator.base.eq(base)]
             if self.config.recurrence:
-                # Toggles as a window is taken, so the first one after a reset is even.
-                odd, fresh = Signal(init=1), Signal()
                 m.d.comb += [generator.odd.eq(odd), generator.fresh.eq(fresh)]
-                with m.If(self.take):
-                    m.d.sync += [odd.eq(~odd), fresh.eq(self.first)]
             over = ~generator.busy
         else:
-            task_ends = self._group_ranges(m, base)
+            task_ends = self._group_ranges(m, base, odd, fresh)
 
         # The first task was read ahead; a write by the host makes it stale.
         first, stale = Signal(), Signal(init=1)
@@ -168,27 +170,61 @@ class Sequencer(wiring.Component):
             m.d.sync += base.eq(self.base)
         return m
 
-    def _group_ranges(self, m: Module, base: Value) -> Value:
-        """Issue the whole map once for every group; returns whether the task's last range is
-        taken."""
+    def _group_ranges(self, m: Module, base: Value, odd: Value, fresh: Value) -> Value:
+        """Issue the whole map once for every group, plane by plane, or behind the layer's own
+        spikes if it is recurrent; returns whether the task's last range is taken."""
         scan, group_range = self.scan, self.ranges.payload
         # The weights of a group follow those of the group before, in a run of L for each row.
         group = Signal.like(scan.groups)
         weight = Signal.like(scan.weights, reset_less=True)
+        source, complete = Mux(scan.external, scan.source + base, scan.source), Const(1)
+        if self.config.planes > 1:
+            # All planes of a map have the same weights.
+            plane, below = Signal.like(scan.last_plane), Signal.like(group_range.row)
+            complete = plane == scan.last_plane
+            source = source + below
+            highest = self.config.planes - 1
+            m.d.comb += group_range.place.eq(Mux(plane > highest, highest, plane))
+            with m.If(~self.ranges.valid | (self.ranges.ready & complete)):
+                m.d.sync += [plane.eq(0), below.eq(0)]
+            with m.Elif(self.ranges.ready):
+                m.d.sync += [plane.eq(plane + 1), below.eq(below + scan.rows)]
         m.d.comb += [
-            group_range.row.eq(scan.source),
+            group_range.row.eq(source),
             group_range.rows.eq(scan.rows),
             group_range.weight.eq(weight),
-            group_range.mark.group.eq(1),
+            group_range.mark.group.eq(complete),
             # This is not ``==``, because a task that only waits has 0 groups.
-            group_range.mark.task.eq(group + 1 >= scan.groups),
+            group_range.mark.task.eq(complete & (group + 1 >= scan.groups)),
             group_range.mark.window.eq(group_range.mark.task & scan.last),
             group_range.mark.empty.eq(scan.groups == 0),
         ]
-        with m.If(scan.external):
-            m.d.comb += group_range.row.eq(scan.source + base)
-        with m.If(self.ranges.valid & self.ranges.ready):
-            m.d.sync += [group.eq(group + 1), weight.eq(weight + scan.rows)]
+        rows, ends = scan.rows, Const(1)
+        if self.config.recurrence:
+            own = self._own_range(m, base, odd, fresh)
+            rows, ends = group_range.rows, ~own
+        with m.If(self.ranges.valid & self.ranges.ready & complete):
+            m.d.sync += [group.eq(group + ends), weight.eq(weight + rows)]
         with m.Elif(~self.ranges.valid):
             m.d.sync += [group.eq(0), weight.eq(scan.weights)]
         return self.ranges.ready & group_range.mark.task
+
+    def _own_range(self, m: Module, base: Value, odd: Value, fresh: Value) -> Value:
+        """Put the own spikes of a recurrent layer in front of each group's map, as a range of their
+        own; returns whether that is the range at hand."""
+        scan, group_range, own = self.scan, self.ranges.payload, Signal()
+        with m.If(self.ranges.ready | ~self.ranges.valid):
+            m.d.sync += own.eq((~own | ~self.ranges.valid) & (scan.recurrent_rows != 0))
+        # Odd windows write the second copy of a recurrent map. So they read the first one of their
+        # own layer, and the second one of the layer in front.
+        m.d.comb += group_range.row.eq(Mux(own, scan.recurrent, scan.source) + Mux(
+            own, Mux(odd, 0, scan.recurrent_rows),
+            Mux(scan.external, base, Mux(odd, scan.ping_pong, 0)),
+        ))
+        with m.If(own):
+            m.d.comb += [
+                group_range.rows.eq(scan.recurrent_rows),
+                # The spikes in memory are of the sample before, if this one starts here.
+                group_range.mark.eq(0), group_range.mark.empty.eq(fresh),
+            ]
+        return own

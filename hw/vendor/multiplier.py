@@ -17,6 +17,7 @@ __all__ = ["Count", "Delay", "EnableRegister", "with_shifted"]
 
 _WIDTH = 32
 _HALF = 16
+_MOST = 2  # multipliers of an ``EnableRegister``: with more, a core with wide counters has nine
 
 
 def _multiplier(m: Module, name: str, output: Value, **connections: object) -> None:
@@ -50,7 +51,7 @@ def _loaded(m: Module, name: str, i: Value, o: Value, **connections: object) -> 
 
 
 class EnableRegister(wiring.Component):
-    """A register with an enable and without reset.
+    """A register with an enable and without reset, of which two multipliers hold up to 64 bits.
 
     Parameters
     ----------
@@ -73,13 +74,17 @@ class EnableRegister(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if has_multipliers(platform):
-            _loaded(m, "held", self.i, self.o, i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load)
-            return m
-        o = Signal(self.width, reset_less=True)
-        m.d.comb += self.o.eq(o)
-        with m.If(self.load):
-            m.d.sync += o.eq(self.i)
+        inside = min(self.width, _MOST * _WIDTH) if has_multipliers(platform) else 0
+        if inside:
+            _loaded(
+                m, "held", self.i[:inside], self.o[:inside],
+                i_OHOLDTOP=~self.load, i_OHOLDBOT=~self.load,
+            )
+        if inside < self.width:
+            rest = Signal(self.width - inside, reset_less=True)
+            m.d.comb += self.o[inside:].eq(rest)
+            with m.If(self.load):
+                m.d.sync += rest.eq(self.i[inside:])
         return m
 
 

@@ -104,7 +104,7 @@ def windows(
         # Windows alternate between two buffers, so that one is written while the other is read.
         base = program.registers[Register.INPUT_BASE] + number % 2 * count
         flat = np.array(_input(program, sample, number))
-        words = [int(word) for word in input_map(program.computed).spread(flat)]
+        words = input_map(program.computed, config.lanes).spread(flat).tolist()
         words += [0] * (count * config.lanes - len(words))  # the last row is filled up
         rows = [
             pack(layout, {

@@ -44,6 +44,8 @@ class Pending:
         The samples.
     count : int
         The number of samples.
+    window : int
+        The steps of a window.
     windows : list of int
         The windows of each sample.
     missing : int
@@ -56,7 +58,8 @@ class Pending:
         config, network = program.config, program.network
         neurons, read = written_maps(program)
         self.batch = batch
-        self.count, self.windows = len(batch), batch.windows(program.window).tolist()
+        self.window = batch.window(program.window)
+        self.count, self.windows = len(batch), batch.windows(self.window).tolist()
         self.missing = sum(self.windows) * config.cores
         most = max(self.windows)  # what a shorter sample lacks stays 0
 
@@ -137,7 +140,7 @@ class Assembler:
                 for store in stores["membrane"]
             ]
         else:
-            readouts = [self._readout(store, read, steps) for store in stores["words"]]
+            readouts = [self._readout(pending, store, read) for store in stores["words"]]
         predictions = [predict(readout, network.readout) for readout in readouts]
         table = counter_table(pending.count, len(network.layers))
         if self._counters:
@@ -148,7 +151,7 @@ class Assembler:
         shapes = network.neuron_shapes
         traces = [
             tuple(
-                self._bits(store, layout).reshape(pending.count, -1, *shape)[:, :steps]
+                self._bits(pending, store, layout).reshape(pending.count, -1, *shape)[:, :steps]
                 for store, layout, shape in zip(stores[name], neurons, shapes, strict=self._trace)
             )
             for name in ("spikes", "skeleton")
@@ -167,25 +170,27 @@ class Assembler:
             link_bytes=link_bytes,
         )
 
-    def _bits(self, store: npt.NDArray[np.uint16], layout: Map) -> npt.NDArray[np.bool_]:
-        """(batch, windows, T, flat) spikes in C order, for (batch, windows, rows, chunks) words."""
+    def _bits(
+        self, pending: Pending, store: npt.NDArray[np.uint16], layout: Map
+    ) -> npt.NDArray[np.bool_]:
+        """(batch, windows, window, flat) spikes for (batch, windows, rows, chunks) words."""
         config = self._program.config
         count, windows, rows, _ = store.shape
         octets = np.ascontiguousarray(store, dtype="<u2").view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=config.row_bits, bitorder="little")
         words = bits.reshape(count, windows, rows * config.lanes, config.window)
-        words = words[..., : self._program.window]
+        words = words[..., : pending.window]
         return np.ascontiguousarray(layout.gathered(np.swapaxes(words, 2, 3))).view(np.bool_)
 
     def _readout(
-        self, store: npt.NDArray[np.uint16], layout: Map, count: int
+        self, pending: Pending, store: npt.NDArray[np.uint16], layout: Map
     ) -> npt.NDArray[np.int64]:
-        """The counts, or the words, of ``count`` steps."""
-        bits = self._bits(store, layout)
+        """The counts, or the words."""
+        bits = self._bits(pending, store, layout)
         if self._program.network.readout == "counts":
             return np.asarray(np.count_nonzero(bits, axis=(1, 2)), dtype=np.int64)
         # A word has the steps of the array's window, however many are computed together.
-        steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, :count]
+        steps = bits.reshape(len(bits), -1, bits.shape[-1])[:, : pending.batch.steps]
         words = pack_steps(steps, self._program.config.window)
         return np.ascontiguousarray(np.swapaxes(words, 1, 2).astype(np.int64))
 

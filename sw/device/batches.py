@@ -110,28 +110,31 @@ def check_batch(
         signal = encoding.encode_batch(samples, longest, time_axis, lengths, fresh)
         samples, state, time_axis = signal.values, signal.state, 1
         lengths, fresh = _always(signal.lengths), _always(signal.fresh)
+    changing = network.input.kind == "pixels" and _is_changing(samples, network.input.shape)
+    if changing:
+        network = network.with_changing_pixels
     flat, steps = check_sequences(network, samples, longest, time_axis, lengths)
     if not len(flat):
         raise ValueError("samples must hold at least 1 sample, not 0")
     if encoding is not None:
         encoding.state = state
-    return _as_batch(program, flat, steps, fresh(len(flat)))
+    dtype = bool if network.input.kind == "spikes" else np.uint16
+    return Batch(flat.astype(dtype), steps, fresh(len(flat)), changing)
+
+
+def _is_changing(samples: Any, shape: tuple[int, ...]) -> bool:
+    """Whether pixels have an axis of steps in front of their shape."""
+    try:
+        listed = isinstance(samples, (list, tuple)) and len(samples)
+        first = tuple(np.shape(samples[0]) if listed else np.shape(samples)[1:])
+    except ValueError:  # ragged, which check_sequences says
+        return False
+    return len(first) == 1 + len(shape) and first[1:] == shape
 
 
 def _always(values: _Values) -> Callable[[int], _Values]:
     """A function that returns these values, which are known to be those of the samples."""
     return lambda count: values
-
-
-def _as_batch(
-    program: Program,
-    flat: npt.NDArray[Any],
-    lengths: npt.NDArray[np.int64],
-    fresh: npt.NDArray[np.bool_],
-) -> Batch:
-    """The batch made of flat samples that have already been checked."""
-    dtype = bool if program.network.input.kind == "spikes" else np.uint16
-    return Batch(flat.astype(dtype), lengths, fresh)
 
 
 def _ended(

@@ -119,7 +119,8 @@ class Device(abc.ABC):
         samples : array_like, list of recordings, or iterator of batches
             One batch: spikes of shape ``(batch, steps, *shape)``, which are zeros and ones, or
             frames of that shape; a list of samples ``(steps, *shape)`` of different lengths;
-            pixels of shape ``(batch, *shape)``; or a list of recordings with the fields ``t``,
+            pixels of shape ``(batch, *shape)``, or of that of frames if they change from step to
+            step; or a list of recordings with the fields ``t``,
             ``x``, and ``y`` and ``p`` where the input has them, as ``read_events`` and
             ``bin_events`` describe them: events that meet at one place in one step are one spike,
             or are counted if the input is frames. Bools, integers, or floats that are whole

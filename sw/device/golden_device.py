@@ -53,6 +53,7 @@ class GoldenDevice(Device):
         self._module = golden
         self._samples_at_once, self._spikes_at_once = samples_at_once, spikes_at_once
         self._golden: Any = None
+        self._changing: Any = None  # the model of pixels that change from step to step
         self._membranes: Any = None  # the state of the model after the last sample
 
     @property
@@ -60,13 +61,16 @@ class GoldenDevice(Device):
         return self.program.config if self.program else None
 
     def _close(self) -> None:
-        self._golden = self._membranes = None
+        self._golden = self._changing = self._membranes = None
 
     def _load(self, program: Program) -> None:
         network = replace(program.network, encoder=None)  # check_batch encodes
-        self._golden = self._module.Golden(
-            network, program.config.state_bits, program.config.window
+        frames, widths = network.with_changing_pixels, program.config
+        self._golden = self._changing = self._module.Golden(
+            network, widths.state_bits, widths.window
         )
+        if frames is not network:
+            self._changing = self._module.Golden(frames, widths.state_bits, widths.window)
         self._membranes = None
 
     def _run(
@@ -116,15 +120,18 @@ class GoldenDevice(Device):
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
         state = None if fresh else [_last(entry) for entry in self._membranes]
         # Counters are computed from the traces.
-        out = self._golden.run(samples, part.steps, trace or counters, state, lengths=lengths)
+        golden = self._changing if part.changing else self._golden
+        out = golden.run(samples, part.steps, trace or counters, state, lengths=lengths)
         self._membranes = out.state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))
         if counters:
             before = None if state is None else [entry.r for entry in state]
             planes = self.program.planes
+            computed = self.program.computed
             counted = count(
-                self.program.computed, bit_lines(samples, planes) if planes else samples,
+                computed.with_changing_pixels if part.changing else computed,
+                bit_lines(samples, planes) if planes else samples,
                 out.spikes, out.skeleton, config.window, self.program.tiles, before,
                 lengths=lengths,
             )

@@ -199,7 +199,7 @@ class _Exchange:
         self._flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
         self._collector = Collector(uri, program, trace, counters, connection.busy_time)
         self._counted = connection.link_bytes
-        self._program, self._layout = program, input_map(program.computed)
+        self._program, self._layout = program, input_map(program.computed, program.config.lanes)
         self.exhausted = False
 
     @property
@@ -227,7 +227,7 @@ class _Exchange:
         self._collector.add(batch)
         program = self._program
         return input_commands(
-            batch, program.config, self._layout, program.window, program.half_words,
+            batch, program.config, self._layout, batch.window(program.window), program.half_words,
             program.planes,
         )
 

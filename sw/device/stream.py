@@ -145,9 +145,10 @@ class Stream(abc.ABC):
                 return [window], steps
             return [window], [exact_int("steps", steps, 1, self._program.steps)]
         array = as_array("window", window, "numbers")
-        if self.encoding.static if raw else source.kind == "pixels":
-            held = self._program.steps if steps is None else steps
-            return array[None], [exact_int("steps", held, 1, longest)]
+        held = self.encoding.static if raw else source.kind == "pixels"
+        if held and (raw or array.ndim != 1 + len(source.shape)):  # else these pixels change
+            count = self._program.steps if steps is None else steps
+            return array[None], [exact_int("steps", count, 1, longest)]
         shape = self.encoding.shape if raw else source.shape
         if array.shape == shape:  # a single step
             array, steps = array[None], None if steps == 1 else steps

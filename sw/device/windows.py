@@ -42,11 +42,14 @@ class Batch:
         (batch,) the steps of each sample. The values behind them are 0.
     fresh : array of bool
         (batch,) whether a sample starts with fresh state rather than that of the one before.
+    changing : bool
+        The values are pixels that change from step to step: windows have one step.
     """
 
     values: npt.NDArray[Any]
     lengths: npt.NDArray[np.int64]
     fresh: npt.NDArray[np.bool_]
+    changing: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -66,7 +69,11 @@ class Batch:
         lengths, values = self.lengths[first:stop], self.values[first:stop]
         if not self.pixels:
             values = values[:, : lengths.max()]
-        return Batch(values, lengths, self.fresh[first:stop])
+        return Batch(values, lengths, self.fresh[first:stop], self.changing)
+
+    def window(self, longest: int) -> int:
+        """The steps of a window, which are ``longest`` unless pixels change."""
+        return 1 if self.changing else longest
 
     def windows(self, window: int) -> npt.NDArray[np.int64]:
         """(batch,) the windows of each sample, for windows of so many steps."""

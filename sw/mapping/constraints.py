@@ -17,6 +17,7 @@ from ..spec import PRESETS, ArrayConfig
 from ..spec.array import LIMITS
 from ..spec.task import PLACE_BITS, POSITIONS_HIGH, STEP_BITS
 from ..support.values import signed_bits, signed_range
+from .frames import place_values
 from .groups import with_one_leak
 from .maps import lanes_per_channel
 from .plan import Plan, make_plans
@@ -164,20 +165,18 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
 
 
 def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array with the options that the network's layers need, and no more beats than those
-    allow."""
-    recurrence = network.recurrent and not config.recurrence
-    convolution = not config.convolution and (
-        recurrence or any(isinstance(layer, Conv2d) for layer in network.layers)
-    )
+    """The array with the options that the network's layers need, and no more beats and planes than
+    those allow."""
+    convolution = any(isinstance(layer, Conv2d) for layer in network.layers)
     synapse = any(layer.neuron.synapse_leak is not None for layer in network.layers)
-    config = replace(config, synaptic_current=synapse or config.synaptic_current)
-    if not recurrence and not convolution:
-        return config
-    return replace(
-        config, convolution=True, recurrence=network.recurrent or config.recurrence,
-        row_beats=min(config.row_beats, config.row_chunks),
+    config = replace(
+        config, synaptic_current=synapse or config.synaptic_current,
+        recurrence=network.recurrent or config.recurrence,
+        planes=1 if convolution or network.recurrent else config.planes,
     )
+    if config.convolution or not convolution:
+        return config
+    return replace(config, convolution=True, row_beats=min(config.row_beats, config.row_chunks))
 
 
 def _positions(plan: Plan) -> int:
@@ -363,7 +362,9 @@ def _first(wrong: npt.NDArray[np.bool_]) -> int | None:
 
 def _sum_violations(network: Network, config: ArrayConfig, index: int) -> Iterator[Violation]:
     low, high = signed_range(config.acc_bits)
-    below, above = network.layers[index].sum_bounds(network.input_shapes[index])
+    below, above = network.layers[index].sum_bounds(
+        network.input_shapes[index], place_values(network, index)
+    )
     neuron = _first((above > high) | (below < low))
     if neuron is not None:
         yield Violation(

@@ -47,12 +47,12 @@ class Mapping:
     def computed(self) -> Network:
         """The network as the array computes it: equal in every spike, but without a zero point, and
         perhaps with the bits of frames as lines of spikes."""
-        return computed_network(self.network, self.frames)
+        return computed_network(self.network, self.frames, self.config.planes)
 
     @cached_property
     def planes(self) -> tuple[int, ...]:
         """The bit of each line of a frame's value; none unless frames are lines of spikes."""
-        return frame_planes(self.network, self.frames)
+        return frame_planes(self.network, self.frames, self.config.planes)
 
     @property
     def window(self) -> int:

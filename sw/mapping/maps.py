@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ..network import Conv2d, Network
 from ..spec.array import ArrayConfig
 from ..support.immutable import Shape
+from .frames import PlaneInput
 from .groups import Groups, layer_groups
 
 __all__ = ["Map", "Maps", "group_size", "input_map", "lanes_per_channel", "written_map"]
@@ -39,6 +40,8 @@ class Map:
         Words of a channel; the last of them has the spikes, the others are silent.
     places : (channels,) tuple of int or None
         The place of each channel at a position; None for channels that follow each other.
+    planes : int
+        Bit planes of the map, which have equally many rows.
     """
 
     channels: int
@@ -47,6 +50,7 @@ class Map:
     pitch: int
     lanes_per_channel: int = 1
     places: tuple[int, ...] | None = None
+    planes: int = 1
 
     @property
     def words(self) -> int:
@@ -105,9 +109,16 @@ def group_size(network: Network, config: ArrayConfig, index: int) -> int:
     return config.lanes // lanes_per_channel(network, config, index)
 
 
-def input_map(network: Network) -> Map:
-    """The layout of the words that the host sends."""
-    shape = network.input.shape
+def input_map(network: Network, lanes: int) -> Map:
+    """The layout of the words that the host sends, in rows of ``lanes`` words."""
+    source = network.input
+    shape = source.shape
+    if isinstance(source, PlaneInput):
+        planes = len(source.shifts)
+        inputs = source.size // planes
+        pitch = -(-inputs // lanes) * lanes
+        places = (plane * pitch + i for plane in range(planes) for i in range(inputs))
+        return Map(source.size, 1, 1, planes * pitch, places=tuple(places), planes=planes)
     if isinstance(network.layers[0], Conv2d):
         channels, height, width = shape
         return Map(channels, height, width, channels)
@@ -182,7 +193,7 @@ class Maps:
             )
             for i, (layer, shape) in enumerate(zip(layers, network.input_shapes, strict=True))
         ]
-        self.read = (input_map(network), *written[:-1])
+        self.read = (input_map(network, lanes), *written[:-1])
         self.recurrent = tuple(
             None if layer.recurrent is None else map_
             for layer, map_ in zip(layers, written, strict=True)

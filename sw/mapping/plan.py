@@ -60,10 +60,10 @@ def kernel_extent(layer: Layer, read: Map, lanes: int) -> tuple[int, int]:
     """Rows of a layer's kernel on the map it reads, and words of each row.
 
     A sum pool in front is part of the kernel. The kernel of a dense layer is one row, the whole
-    map, with the silent words at its end.
+    map, with the silent words at its end; that of all bit planes of a map is the same.
     """
     if not isinstance(layer, Conv2d):
-        return 1, read.rows(lanes) * lanes
+        return 1, read.rows(lanes) // read.planes * lanes
     square = 1 if layer.pool_before is None else layer.pool_before.size
     rows, columns = (size * square for size in layer.kernel)
     return rows, columns * read.pitch

@@ -70,7 +70,7 @@ def tasks(plan: Plan, core: int) -> list[dict[str, int]]:
     recurrent = plan.maps.recurrent_rows(-1)
     if recurrent:
         nothing = dict.fromkeys(listed[-1], 0)
-        listed.append(nothing | _single_position(1) | {
+        listed.append(nothing | (_single_position(1) if config.convolution else {"rows": 1}) | {
             "wait": recurrent * (2 if plan.computed.both else 1), "layer": listed[-1]["layer"],
         })
     listed[-1]["last"] = 1
@@ -146,12 +146,16 @@ class _Run:
             "monitor": not self.again,
             "layer": self.number,
         }
-        if not self.config.convolution:
-            return fields | {"rows": self.read.rows(self.config.lanes)}
-        fields |= self._receptive_fields()
-        fields |= {"gap": self._gap(), "stateless": self.plan.stateless}
         if self.config.recurrence:
             fields |= self._recurrent()
+        if not self.config.convolution:
+            planes = self.read.planes
+            fields["rows"] = self.read.rows(self.config.lanes) // planes
+            if self.config.planes > 1:
+                fields["last_plane"] = planes - 1 if self.tile.groups else 0
+            return fields
+        fields |= self._receptive_fields()
+        fields |= {"gap": self._gap(), "stateless": self.plan.stateless}
         if self.config.wide_weights:
             wide = lanes_per_channel(self.network, self.config, self.index) == 2
             fields |= dict.fromkeys(("wide", "split_weights"), wide)

@@ -172,6 +172,15 @@ class Network(Equal):
             ) from None
         return replace(self, input=replace(source, zero=0), layers=(folded, *self.layers[1:]))
 
+    @cached_property
+    def with_changing_pixels(self) -> Network:
+        """The network whose pixels are frames, without an encoder; itself if it has no pixels."""
+        source = self.input
+        if not isinstance(source, PixelInput):
+            return self
+        frames = FrameInput(source.shape, source.bits, source.zero)
+        return replace(self, input=frames, encoder=None)
+
     def window(self, longest: int) -> int:
         """Return the steps that an array of that window computes together.
 

@@ -77,8 +77,8 @@ def compile(
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
     plans: list[tuple[str, Plan]] = []
     refusals: list[str] = []
-    for frames in frame_ways(network):
-        computed = computed_network(network, frames)
+    for frames in frame_ways(network, config.planes):
+        computed = computed_network(network, frames, config.planes)
         found = make_plans(computed, config, steps, _COMPARED)
         against = list(violations(computed, config, steps, found[0]))
         if not against:
@@ -117,7 +117,10 @@ def _registers(plan: Plan) -> dict[Register, int]:
 
 def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) -> Program:
     """A program without memory contents. It is refused only if widths are too small."""
-    ways = {frames: computed_network(network, frames) for frames in frame_ways(network)}
+    ways = {
+        frames: computed_network(network, frames, config.planes)
+        for frames in frame_ways(network, config.planes)
+    }
     checks = {way: list(width_violations(each, config, steps)) for way, each in ways.items()}
     frames = min(checks, key=lambda way: len(checks[way]) > 0)
     found, computed = checks[frames], ways[frames]

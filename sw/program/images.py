@@ -89,7 +89,7 @@ def _split_weights(weights: Integers, lanes: int) -> Integers:
 
 def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
     """(channels, words) weights of a layer for every word of its kernel, row by row; for a dense
-    layer, for every word of the map it reads, in whole rows."""
+    layer, for every word of the map it reads, or of the map's first plane, in whole rows."""
     layer = network.layers[index]
     rows, words = kernel_extent(layer, read, lanes)
     if isinstance(layer, Conv2d):
@@ -100,7 +100,7 @@ def _kernel(network: Network, index: int, read: Map, lanes: int) -> Integers:
         layout = np.zeros((*kernel.shape[:3], read.pitch), dtype=np.int64)
         layout[..., read.channel_words] = kernel
         return layout.reshape(len(layout), -1)
-    matrix = read.spread(network.folded_weight(index))
+    matrix = read.spread(network.folded_weight(index))[:, : rows * words]
     return np.pad(matrix, ((0, 0), (0, rows * words - matrix.shape[1])))
 
 

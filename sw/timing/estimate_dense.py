@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..mapping.mapping import Mapping
-from ..mapping.maps import Maps
+from ..mapping.maps import Map, Maps
 from ..mapping.partitions import Tile
 from ..spec import timing
 from ..spec.report import END_WORDS, HEAD_WORDS, counter_words
@@ -34,17 +34,22 @@ def estimate_dense(
 
     Parameters
     ----------
-    mapping, words, counters
+    mapping, counters
         As for ``estimate``.
+    words
+        As for ``estimate``. A recurrent layer's own spikes are known from what the next layer
+        reads. If that is the skeleton, or if there is no next layer, they are assumed to be silent.
     """
     model = _Model(mapping, counters)
-    window = mapping.config.window
     ends = [0]
     for sample in range(len(words[0])):
+        before = None
         for w in range(mapping.windows):
-            steps = min(window, mapping.steps - w * window)
+            steps = min(mapping.window, mapping.steps - w * mapping.window)
             final = w == mapping.windows - 1
-            end = model.window([layer[sample, w] for layer in words], steps, final)
+            now = [layer[sample, w] for layer in words]
+            end = model.window(now, before, steps, final)
+            before = now
         ends.append(end)
     stamps: npt.NDArray[np.int64] = np.array(ends, dtype=np.int64)
     return stamps[1:] - stamps[:-1]
@@ -82,8 +87,10 @@ class _Task:
         Number of the run, and of the layer.
     events : list of int
         Events in each row of the map.
+    own : list of int
+        Events in each row of the layer's own spikes, which are read in front of the map.
     ready : list of int
-        The cycle in which each row may be read.
+        The cycle in which each row of the map may be read.
     in_order : bool
         Rows may be read before the map is complete.
     steps : int
@@ -97,6 +104,7 @@ class _Task:
     run: int
     layer: int
     events: list[int]
+    own: list[int]
     ready: list[int]
     in_order: bool
     steps: int
@@ -129,7 +137,7 @@ class _Model:
     def __init__(self, mapping: Mapping, counters: bool) -> None:
         self.mapping, self.config = mapping, mapping.config
         self.tags = mapping.layer_tags
-        self.read = Maps(mapping.computed, mapping.config).read
+        self.maps = Maps(mapping.computed, mapping.config)
         self.counters = counters
         self.cores = [_Core() for _ in range(self.config.cores)]
         self.merger = self.looked = 0  # when it is free for a packet, and the core it examines
@@ -140,48 +148,73 @@ class _Model:
         # Cycles to the merger, through a register; the way back takes as many.
         self.to_merger = int(self.config.pipelined and several)
         self.last = len(mapping.computed.layers) - 1
+        # A task at the end waits for the rows that a recurrent last layer sends to itself.
+        self.waits = int(mapping.computed.layers[-1].recurrent is not None)
         self.scan_read = timing.scan_task_cycles(self.config)
         self.neuron_read = timing.neuron_task_cycles(self.config)
         self.found_to_issued = timing.found_to_issued(self.config)
         self.output = [self._output_cycles(run) for run in self.tags]
 
-    def window(self, words: Sequence[npt.NDArray[Any]], steps: int, final: bool) -> int:
-        """Run a window; returns the time that its END reports."""
-        network, config = self.mapping.computed, self.config
+    def window(
+        self, words: Sequence[npt.NDArray[Any]], before: Sequence[npt.NDArray[Any]] | None,
+        steps: int, final: bool,
+    ) -> int:
+        """Run a window; returns the time that its END reports.
+
+        ``before`` are the words of the sample's window before, if it has one.
+        """
+        config = self.config
         if config.cores > 1:  # the first task waits until all cores have come to it
             start = max(max(core.issuer, core.finder) for core in self.cores)
             for core in self.cores:
                 core.finder = start
         ready: list[int] = []
         in_order = False
-        for run, (layer, kind) in self.tags.items():
-            events = self._events(words[layer], layer)
+        own: list[int] = []  # from when the rows of a recurrent last layer are there
+        for run, (layer, _) in self.tags.items():
+            events = self._events(words[layer], self.maps.read[layer])
             if run == 0:  # the input is there before its window is taken
                 ready = [0] * len(events)
-            emit = network.layers[layer].emit
-            inner = kind == "spikes" and layer < self.last
+            kinds = self.mapping.sent_kinds(layer)
             task = _Task(
-                run, layer, events, ready, in_order, steps, final,
-                sends=inner * (2 if emit == "both" else 1),
+                run, layer, events, self._own(before, layer), ready, in_order, steps, final,
+                sends=len(kinds),
             )
             sent = self._together([
                 self._tasks(core, number, task) for number, core in enumerate(self.cores)
             ])
-            if inner:
-                senders = [times for times in sent if times]
-                in_order = len(senders) == 1 and emit != "both"
-                # A skeleton is made after the spikes.
-                late = (emit != "spikes") * (1 + config.pipelined)
-                ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
+            senders = [times for times in sent if times]
+            if layer == self.last:
+                own += self._on_bus(senders, False) if kinds else []
+                continue
+            in_order = self.mapping.reads_in_order(layer + 1)
+            # A skeleton is made after the spikes.
+            late = ("skeleton" in kinds) * (1 + config.pipelined)
+            ready = [cycle + late for cycle in self._on_bus(senders, in_order)]
+        if self.waits:
+            task = replace(task, run=len(self.tags), own=[], ready=[max(own)], in_order=False)
+            self._together([
+                self._task(core, Tile(0, 0, 0, 0), task, is_last=True) for core in self.cores
+            ])
         return max(core.settled for core in self.cores) + timing.settled_to_time(config)
 
-    def _events(self, words: npt.NDArray[Any], layer: int) -> list[int]:
-        """Words of each row of a layer's map that are not 0."""
+    def _events(self, words: npt.NDArray[Any], read: Map) -> list[int]:
+        """Words of each row of a map that are not 0."""
         lanes = self.config.lanes
-        active = self.read[layer].spread(words != 0)
+        active = read.spread(words != 0)
         active = np.pad(active, (0, -len(active) % lanes))
         counts: list[int] = active.reshape(-1, lanes).sum(axis=1).tolist()
         return counts
+
+    def _own(self, before: Sequence[npt.NDArray[Any]] | None, layer: int) -> list[int]:
+        """Events in each row of a layer's own spikes; none of a layer that is not recurrent."""
+        read = self.maps.recurrent[layer]
+        if read is None:
+            return []
+        emit = self.mapping.computed.layers[layer].emit
+        if before is None or layer == self.last or emit == "skeleton":
+            return [0] * self.maps.recurrent_rows(layer)
+        return self._events(before[layer + 1], read)
 
     def _on_bus(self, senders: list[list[int]], in_order: bool) -> list[int]:
         """The cycles from which the rows of a map may be read, if they are sent in these cycles."""
@@ -266,9 +299,12 @@ class _Model:
 
     def _swap(self, core: _Core, task: _Task, *, computes: bool) -> int:
         """Scan the map for a group; returns the cycle in which the group leaves the lanes."""
-        rows = list(zip(task.events, task.ready, strict=False))
+        # The layer's own spikes, and a core that computes nothing, wait for the whole map.
+        whole = max(task.ready)
+        rows = [(events, whole) for events in task.own]
+        rows += zip(task.events, task.ready, strict=False)
         if not computes:
-            rows = [(0, max(task.ready))]
+            rows = [(0, whole)]
         ended, busy = core.issuer, False
         for number, (events, ready) in enumerate(rows):
             found = max(core.finder, ready)
@@ -334,6 +370,6 @@ class _Model:
         if ends and self.counters and task.run <= self.last:
             words = sum(count for _, count in counter_words(config))
             packets.append(_Packet(HEAD_WORDS + words, results=False))
-        if ends and is_last and task.run == len(self.tags) - 1:
+        if ends and is_last and task.run == len(self.tags) - 1 + self.waits:
             packets.append(_Packet(HEAD_WORDS + END_WORDS, results=False))
         return packets

@@ -84,7 +84,8 @@ def _spikes(plan: Recipe, split: str, path: str | Path | None) -> Samples:
     pool = NMNIST_SHAPE[-1] // plan.side
     shape = (NMNIST_SHAPE[0], plan.side, plan.side)
     small = [fit_events(each, downscale=pool) for each in recordings]
-    spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps)
+    # The clock of these recordings begins with the camera's movement, not with the first event.
+    spikes = bin_events(small, shape, plan.steps, bin_count=plan.steps, start=0)
     return Samples(torch.from_numpy(spikes), torch.from_numpy(labels).long())
 
 

@@ -58,8 +58,8 @@ class OwnData:
     bands : stablespike.signals.MelBands, optional
         The data are WAV files of words, of which these frames are made.
     encoder : Encoder, optional
-        The data are raw signals, (n, steps, *shape), or (n, *shape) for a static encoder, which it
-        turns into the network's input. The network gets it, and takes raw signals.
+        The data are raw signals, ``(n, steps, *shape)``, or ``(n, *shape)`` for a static encoder,
+        which it turns into the input. The network gets it, and takes raw signals.
 
     Raises
     ------

@@ -42,6 +42,17 @@ def test_figures_are_kept_board_by_board(fake, tmp_path, capsys):
     assert "icebreaker: seed 2: 31.0 MHz" in capsys.readouterr().out
 
 
+def test_another_array_is_kept_beside_the_boards_own(fake, tmp_path):
+    table = tmp_path / "boards.json"
+    assert main(["hx8k", "icebreaker:icebreaker-recurrent", "icebreaker", "-o", str(table)]) == 0
+    kept = json.loads(table.read_text())
+    assert list(kept) == ["icebreaker", "icebreaker:icebreaker-recurrent", "hx8k"]
+    arrays = [kept[name]["array"] for name in kept]
+    assert arrays == ["icebreaker", "icebreaker-recurrent", "hx8k"]
+    with pytest.raises(ValueError, match=r"array must be .*, not 'no-such-array'"):
+        main(["icebreaker:no-such-array", "-o", str(table)])
+
+
 def test_what_misses_its_clock_is_kept_and_told(fake, tmp_path):
     fake.rates = {1: 20.0}
     table = tmp_path / "boards.json"

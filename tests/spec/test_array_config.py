@@ -45,6 +45,17 @@ def test_options_are_bools(name):
         ({"weight_bits": 6}, "weight_bits must be 4 or 8, not 6"),
         ({"lanes": 8, "chain": 16}, r"chain must be at most lanes \(8\), not 16"),
         ({"lanes": 4, "row_beats": 8}, r"row_beats must be at most lanes \(4\), not 8"),
+        ({"planes": 3}, "planes must be a power of two from 1 to 8, not 3"),
+        ({"convolution": True, "planes": 2}, "planes must be 1 with convolution or .*, not 2"),
+        ({"recurrence": True, "planes": 4}, "planes must be 1 with .* or recurrence, not 4"),
+        (
+            {"planes": 4, "acc_bits": 8, "weight_bits": 8},
+            r"acc_bits must be more than weight_bits \(8\), not 8",
+        ),
+        (
+            {"planes": 8, "acc_bits": 10},
+            r"acc_bits must be at least weight_bits \+ planes - 1 \(11\), not 10",
+        ),
         ({"chain": 3}, "chain must be a power of two from 1 to 16, not 3"),
         ({"row_beats": 16}, "row_beats must be a power of two from 1 to 8, not 16"),
         ({"window": 2, "neuron_steps": 4}, r"neuron_steps must be at most window \(2\), not 4"),
@@ -56,7 +67,6 @@ def test_options_are_bools(name):
             {"weight_bits": 8, "acc_bits": 8},
             r"acc_bits must be more than weight_bits \(8\), not 8",
         ),
-        ({"recurrence": True}, "recurrence must be False where convolution is, not True"),
         ({"wide_weights": True}, "wide_weights must be False where convolution is, not True"),
         (
             {"convolution": True, "wide_weights": True, "weight_bits": 8},

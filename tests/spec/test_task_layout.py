@@ -10,6 +10,7 @@ CONFIGS = [
     ArrayConfig(weight_rows=1 << 20, spike_rows=4096, neuron_groups=1023, lanes=64),
     ArrayConfig(lanes=4, spike_rows=4, neuron_groups=1, weight_rows=16, state_bits=8),
     ArrayConfig(convolution=True),
+    ArrayConfig(planes=8),
     ArrayConfig(
         weight_rows=1 << 20, spike_rows=4096, neuron_groups=1023, state_groups=4096, lanes=64,
         convolution=True, recurrence=True, wide_weights=True,

@@ -41,6 +41,9 @@ class Group:
             name: random.randint(0, max(0, top - self.group))
             for name in ("spikes_row", "skeleton_row")
         }
+        if config.recurrence:
+            self.at["ping_pong_spikes"] = random.randrange(config.spike_rows)
+            self.flags["odd"] = random.getrandbits(1)
         self.row = {name: random.getrandbits(config.row_bits) for name in ("spikes", "skeleton")}
         high = 1 << (config.state_bits - 1)
         self.membranes = [random.randrange(-high, high) for _ in range(config.lanes)]
@@ -57,8 +60,10 @@ class Group:
         last = (1 << bits_for(self.config.spike_rows - 1)) - 1
         beats = self.config.row_beats
         part = self.config.row_bits // beats
+        odd = self.flags.get("odd", 0) * self.at.get("ping_pong_spikes", 0)
+        moved = {"spikes": odd, "skeleton": 0}  # the skeleton is not recurrent
         return [] if self.flags["empty"] else [
-            {"row": self.at[f"{name}_row"] + self.group & last, "beat": beat,
+            {"row": self.at[f"{name}_row"] + moved[name] + self.group & last, "beat": beat,
              "words": self.row[name] >> beat * part & ((1 << part) - 1)}
             for name in ("spikes", "skeleton") if self.flags[f"send_{name}"]
             for beat in range(beats)
@@ -140,6 +145,7 @@ class Group:
         rows.received.clear()
         reports.received.clear()
         held = {f"group__{name}": pin for name, pin in self.pins().items()}
+        held |= {name: self.flags[name] for name in ("odd",) if name in self.flags}
         width, mask = config.window, (1 << config.state_bits) - 1
         for age in itertools.count():
             now = bench.random.getrandbits(BUSY_BITS)

@@ -40,8 +40,9 @@ async def accumulates_while_the_shadow_empties(dut):
     low, high = -(1 << (config.acc_bits - 1)), (1 << (config.acc_bits - 1)) - 1
     small, large = -(1 << (config.weight_bits - 1)), (1 << (config.weight_bits - 1)) - 1
     seen: set[int] = set()
-    since = tight = patience = 0
+    since = tight = patience = place = 0
     split = False
+    places: set[int] = set()
     for _ in range(4000):
         since += 1
         newest = len(shadow) - config.lanes  # the first lane of the last group
@@ -57,14 +58,19 @@ async def accumulates_while_the_shadow_empties(dut):
             swap = since > config.lanes + 1 and random.random() < 0.01
         moving = swap or (bool(shadow) and since < config.chain)
         add = not moving and random.random() < 0.9
+        # Place values change less often than events come.
+        if config.planes > 1 and random.random() < 0.2:
+            place = random.randrange(config.planes) if random.random() < 0.5 else 0
         word = random.getrandbits(config.window)
         weights = []
         for lane in lanes:
             ends = (0, 2 * large + 1) if split and lane % 2 else (small, large)
+            # Of a sum that is left, the weight may take a ``2**place``-th.
             # Sums reach the ends of the accumulators' range but not beyond, as the compiler
             # guarantees.
-            least = max([ends[0], *(low - acc[lane][t] for t in steps if add and word >> t & 1)])
-            most = min([ends[1], *(high - acc[lane][t] for t in steps if add and word >> t & 1)])
+            taken = [acc[lane][t] for t in steps if add and word >> t & 1]
+            least = max([ends[0], *(-(-(low - each) >> place) for each in taken)])
+            most = min([ends[1], *(high - each >> place for each in taken)])
             # Even lanes tend upwards, odd ones downwards.
             tend = most if lane % 2 == 0 else least
             weights.append(tend if random.random() < 0.5 else weighted(random, least, most))
@@ -81,6 +87,7 @@ async def accumulates_while_the_shadow_empties(dut):
         await cycle(
             bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift,
             **({"low": int(split)} if config.wide_weights else {}),
+            **({"place": place} if config.planes > 1 else {}),
         )
         for got, t, position in zip(_shown(bench, config), steps, at, strict=True):
             assert position >= shown or got == shadow[position][t], (position, t)
@@ -88,7 +95,8 @@ async def accumulates_while_the_shadow_empties(dut):
         if add:
             for lane in lanes:
                 for t in steps:
-                    acc[lane][t] += weights[lane] * (word >> t & 1)
+                    acc[lane][t] += (weights[lane] << place) * (word >> t & 1)
+            places.add(place)
         if swap:
             shadow += acc
             if not two:
@@ -101,3 +109,4 @@ async def accumulates_while_the_shadow_empties(dut):
             split = config.wide_weights and random.random() < 0.5
     assert {low, high} <= seen, (sorted(seen)[:3], sorted(seen)[-3:])
     assert tight > 5 or not two
+    assert places == set(range(config.planes))

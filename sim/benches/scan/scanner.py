@@ -16,7 +16,7 @@ from ...harness.blocks import array_config, cycle, value
 from ...harness.streams import Bench, Monitor, pack, start, unpack
 
 Event = tuple[int, int, int, int]
-"""Row, lane, weight, wide."""
+"""Row, lane, weight, and what the range says about its weights: wide, or their place."""
 
 
 def first_event(config: ArrayConfig) -> int:
@@ -40,6 +40,7 @@ class Walk:
     ordered: bool = False
     ends: tuple[int, int] = (0, 0)
     wide: int = 0
+    place: int = 0
     accepted: int = -1
     events: list[Event] = field(default_factory=list)
 
@@ -48,6 +49,7 @@ class Walk:
             "row": self.row, "rows": self.rows, "weight": self.weight, "mark": self.mark,
             **(dict(zip(("head", "tail"), self.ends, strict=True)) if config.convolution else {}),
             **({"wide": self.wide} if config.wide_weights else {}),
+            **({"place": self.place} if config.planes > 1 else {}),
         })
 
     def event(self, config: ArrayConfig, row: int, lane: int) -> Event:
@@ -55,7 +57,7 @@ class Walk:
         weight = (self.weight + row) * config.lanes + lane
         if config.convolution:  # the lane must still be added, modulo the number of weight rows
             weight = self.weight + row * config.lanes & weight_mask(config)
-        return self.row + row, lane, weight, self.wide
+        return self.row + row, lane, weight, self.wide or self.place
 
     def inside(self, config: ArrayConfig, row: int, lane: int) -> bool:
         head, tail = self.ends if config.convolution else (0, config.lanes - 1)
@@ -81,6 +83,8 @@ def _walk(
         wide = {"ends": tuple(ends), "weight": random.randint(0, weight_mask(config))}
     if config.wide_weights:
         wide["wide"] = random.getrandbits(1)
+    if config.planes > 1:
+        wide["place"] = random.randrange(config.planes)
     walk = Walk(**{
         "row": random.randint(0, config.spike_rows - rows),
         "rows": rows,
@@ -127,7 +131,8 @@ class Driver:
             assert not hold
             event = unpack(self._event, value(bench, "event"))
             names = ("row", "lane", "weight")
-            self.events.append((*(event[name] for name in names), event.get("wide", 0)))
+            about = event.get("wide", event.get("place", 0))
+            self.events.append((*(event[name] for name in names), about))
             self.at.append(bench.cycle)
         if value(bench, "finish"):
             assert not hold

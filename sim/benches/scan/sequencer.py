@@ -16,31 +16,60 @@ from ...harness.streams import Bench, Monitor, pack, start, unpack
 def _task(random: Random, config: ArrayConfig, last: bool, **fixed: int) -> dict[str, int]:
     wait = random.choice([0, 0, random.randint(1, 6)])
     rows = random.randint(1, 6)
+    last_plane = random.choice([0, random.randint(1, 7)]) if config.planes > 1 else 0
     return {
         "external": random.getrandbits(1), "ordered": random.getrandbits(1),
         "sync": int(random.random() < 0.3), "last": int(last),
-        "source": random.randint(0, config.spike_rows // 2 - rows), "rows": rows,
+        "source": random.randint(0, config.spike_rows // 2 - rows * (last_plane + 1)), "rows": rows,
         "groups": random.choice([0, 1, 1, 2, 5]),
         "weights": random.randint(0, config.weight_rows // config.lanes // 2),
-        "wait": wait, **fixed,
+        "wait": wait,
+        **({"last_plane": last_plane} if config.planes > 1 else {}),
+        **(_recurrent(random, config) if config.recurrence else {}),
+        **fixed,
     }
 
 
-def _ranges(config: ArrayConfig, task: dict[str, int], base: int) -> list[dict[str, object]]:
-    """The ranges that the scanner must get for a task."""
-    count = max(1, task["groups"])
-    return [
-        {
-            "row": task["source"] + (base if task["external"] else 0), "rows": task["rows"],
-            "weight": task["weights"] + group * task["rows"],
-            "mark": {
-                "group": 1, "task": int(group == count - 1),
-                "window": int(group == count - 1 and task["last"]),
-                "empty": int(task["groups"] == 0),
-            },
-        }
-        for group in range(count)
-    ]
+def _recurrent(random: Random, config: ArrayConfig) -> dict[str, int]:
+    """The fields of recurrence; half of the layers are not recurrent."""
+    rows = random.choice([0, 0, 1, random.randint(1, 4)])
+    return {
+        "recurrent": random.randint(0, config.spike_rows // 2 - rows), "recurrent_rows": rows,
+        "ping_pong": random.choice([0, random.randint(1, 4)]),
+    }
+
+
+def _ranges(
+    config: ArrayConfig, task: dict[str, int], base: int, odd: int = 0, first: int = 0
+) -> list[dict[str, object]]:
+    """The ranges that the scanner must get for a task: for each group, that of the layer's own
+    spikes, if it is recurrent, and those of the map, one for each plane."""
+    count, own = max(1, task["groups"]), task.get("recurrent_rows", 0)
+    last = task.get("last_plane", 0)
+    source = task["source"] + (base if task["external"] else odd * task.get("ping_pong", 0))
+    ranges: list[dict[str, object]] = []
+    for group in range(count):
+        weight = task["weights"] + group * (own + task["rows"])
+        if own:
+            ranges.append({
+                # Odd windows write the second copy, and read the first one.
+                "row": task["recurrent"] + (0 if odd else own), "rows": own, "weight": weight,
+                "mark": {"group": 0, "task": 0, "window": 0, "empty": first},
+            })
+        ranges += [
+            {
+                "row": source + plane * task["rows"], "rows": task["rows"],
+                "weight": weight + own,
+                **({"place": min(plane, config.planes - 1)} if config.planes > 1 else {}),
+                "mark": {
+                    "group": int(plane == last), "task": int(plane == last and group == count - 1),
+                    "window": int(plane == last and group == count - 1 and task["last"]),
+                    "empty": int(task["groups"] == 0),
+                },
+            }
+            for plane in range(last + 1)
+        ]
+    return ranges
 
 
 class Surroundings:
@@ -66,6 +95,7 @@ class Surroundings:
         self.ranges: list[dict[str, object]] = []
         self.reads: list[int] = []
         self.takes: list[int] = []
+        self.first: dict[str, int] = {}  # the pin, with recurrence
         self.transfers: list[int] = []
         self.loads: list[int] = []  # requested at the end of the one before
 
@@ -80,7 +110,7 @@ class Surroundings:
         bench, random = self.bench, self.bench.random
         if self.loading == 0:
             self.loaded, self.synced = True, False
-            self.left = max(1, self.tasks[self.current]["groups"])
+            self.left = len(_ranges(self.config, self.tasks[self.current], 0))
         moves = self.walk is not None and self.walk[1] < self.available and (
             self.hurry or random.random() < 0.7
         )
@@ -90,7 +120,7 @@ class Surroundings:
         await cycle(
             bench, waiting=int(waiting), base=base, loaded=int(self.loaded), scan=scan,
             walked=int(walked), ranges__ready=int(walked), row_received=int(row),
-            quiet=int(quiet), go=int(self.go), written=int(written),
+            quiet=int(quiet), go=int(self.go), written=int(written), **self.first,
         )
         if self.asked:
             self.current, self.asked = value(bench, "task"), False
@@ -144,8 +174,11 @@ class Surroundings:
         return take
 
 
-async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) -> Surroundings:
-    """Run a task list over some windows; rows of inner maps come at random."""
+async def _list(
+    bench: Bench, config: ArrayConfig, hurry: bool, before: int = 0, **fixed: int
+) -> Surroundings:
+    """Run a task list over some windows, ``before`` of which came before it since the reset; rows
+    of inner maps come at random."""
     random = bench.random
     count = random.randint(1, min(5, config.tasks))
     tasks = [_task(random, config, i == count - 1, **fixed) for i in range(count)]
@@ -153,24 +186,28 @@ async def _list(bench: Bench, config: ArrayConfig, hurry: bool, **fixed: int) ->
     expected: list[dict[str, object]] = []
     windows = random.randint(1, 4)
     await around.step(False, 0, False, written=True)
-    for _ in range(windows):
-        base = random.randint(0, config.spike_rows // 2)
+    for number in range(before, before + windows):
+        base, first = random.randint(0, config.spike_rows // 2), random.getrandbits(1)
         rows = sum(task["wait"] for task in tasks)
         for _ in range(0 if hurry else random.randrange(4)):
             await around.step(
                 False, random.randrange(config.spike_rows), False, written=random.random() < 0.2
             )
+        around.first = {"first": first} if config.recurrence else {}
         while not await around.step(True, base, False):
             pass
+        # Both are those of the window only in the cycle in which the window is taken.
+        around.first = {"first": random.getrandbits(1)} if config.recurrence else {}
         target = len(around.reads) + count
         while len(around.reads) < target:
             row = rows > 0 and (hurry or random.random() < 0.2)
             rows -= row
-            # The base is that of the window only in the cycle in which the window is taken.
             assert not await around.step(False, random.randrange(config.spike_rows), row)
         assert rows == 0, "a task was read before its rows were there"
         assert around.received == 0
-        expected += [each for task in tasks for each in _ranges(config, task, base)]
+        expected += [
+            each for task in tasks for each in _ranges(config, task, base, number % 2, first)
+        ]
     assert around.ranges == expected
     await around.step(False, 0, False)
     assert around.loads == [*range(1, count), 0] * windows
@@ -182,8 +219,10 @@ async def runs_task_lists(dut):
     """Lists of one to five tasks: waits, rows in order, syncs, tasks without groups."""
     config = array_config()
     bench = await start(dut)
+    windows = 0
     for _ in range(60):
-        await _list(bench, config, hurry=False)
+        around = await _list(bench, config, hurry=False, before=windows)
+        windows += len(around.takes)
 
 
 @cocotb.test()
@@ -192,9 +231,15 @@ async def loses_as_many_cycles_between_tasks_as_documented(dut):
     range of a window comes in the cycle after the window is taken."""
     config = array_config()
     bench = await start(dut)
-    gaps = set()
+    gaps, windows = set(), 0
+    recurrent = {"recurrent_rows": 0} if config.recurrence else {}
     for _ in range(20):
-        around = await _list(bench, config, hurry=True, wait=0, sync=0, groups=1)
+        single = {"last_plane": 0} if config.planes > 1 else {}
+        around = await _list(
+            bench, config, hurry=True, before=windows, wait=0, sync=0, groups=1, **recurrent,
+            **single,
+        )
+        windows += len(around.takes)
         gaps |= {
             after - read for read, after in zip(around.reads, around.transfers[1:], strict=False)
             if around.transfers.index(after) % len(around.tasks)

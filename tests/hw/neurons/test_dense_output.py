@@ -10,6 +10,7 @@ CONFIGS = {
     "4 x T1": ArrayConfig(lanes=4, window=1, state_bits=12, spike_rows=37, weight_rows=1 << 17),
     "4 x T16": ArrayConfig(lanes=4, window=16, neuron_groups=5),
     "8 x T8 in four parts": ArrayConfig(lanes=8, window=8, row_beats=4),
+    "8 x T2 with recurrence": ArrayConfig(lanes=8, window=2, spike_rows=100, recurrence=True),
 }
 
 

@@ -11,6 +11,10 @@ CONFIGS = {
     "8 x 4, chains of 4": ArrayConfig(lanes=8, window=4, acc_bits=8, chain=4),
     "8 x 2, one chain": ArrayConfig(lanes=8, window=2, acc_bits=9, chain=8),
     "8 x 1, 8 bit": ArrayConfig(lanes=8, window=1, acc_bits=11, weight_bits=8),
+    "4 x 4, 4 planes": ArrayConfig(lanes=4, window=4, acc_bits=9, planes=4),
+    "8 x 2, chains of 4, 8 planes": ArrayConfig(
+        lanes=8, window=2, acc_bits=11, chain=4, planes=8
+    ),
     "4 x 4, wide": ArrayConfig(
         lanes=4, window=4, acc_bits=8, convolution=True, wide_weights=True
     ),

@@ -7,6 +7,7 @@ from stablespike.spec import ArrayConfig, preset
 
 CONFIGS = {
     "icebreaker": preset("icebreaker"),
+    "icebreaker-recurrent": preset("icebreaker-recurrent"),
     "small": ArrayConfig(cores=3, spike_rows=25, tasks=5, weight_rows=1000, neuron_groups=7),
 }
 

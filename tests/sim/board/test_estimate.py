@@ -11,6 +11,7 @@ import stablespike as ss
 from stablespike.datasets import shipped_mnist, shipped_path
 from stablespike.datasets.shipped import NETWORK, STEPS, pixels
 from stablespike.golden.counters import source_words
+from stablespike.mapping.frames import bit_lines
 from stablespike.timing.estimate import estimate
 from test_random import ARRAYS
 
@@ -79,6 +80,31 @@ def test_layers_smaller_than_a_group(board, sizes, readout) -> None:
 @pytest.mark.parametrize("readout", ["counts", "membrane"])
 def test_layers_of_several_leaks(board, readout, kinds) -> None:
     check_estimate(board, (300, 40, 10), readout, kinds)
+
+
+@pytest.mark.parametrize("way", ["steps", "planes"])
+def test_frames(way, monkeypatch) -> None:
+    monkeypatch.setattr("stablespike.program.compiler.frame_ways", lambda *_: (way,))
+    rng = np.random.default_rng(2)
+    layers = [
+        ss.Dense(
+            rng.integers(-3, 8, (outputs, inputs)), neuron=ss.Neuron((2, None), theta << 4)
+        )
+        for inputs, outputs, theta in ((20, 40, 400), (40, 10, 20))
+    ]
+    network = ss.Network(ss.FrameInput((20,)), layers)
+    program = ss.compile(network, "icebreaker", 10)
+    samples = rng.integers(1, 16, (12, 10, 20)) * (rng.random((12, 10, 20)) < 0.7)
+    samples[:, 3:7, 5:] = 0
+    with ss.open_device("sim:icebreaker") as device:
+        device.load(program)
+        cycles = device.run(samples).counters["cycles"]
+    golden = ss.Golden(network).run(samples, trace=True)
+    read = bit_lines(samples, program.planes) if program.planes else samples
+    words = source_words(
+        program.computed, read, golden.spikes, golden.skeleton, program.config.window
+    )
+    assert (estimate(program, words)[1:] == cycles[1:]).all()
 
 
 def check_estimate(board, sizes, readout, kinds) -> None:

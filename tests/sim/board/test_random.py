@@ -28,7 +28,8 @@ ARRAYS = {
     "3x4 T1 F0": ss.ArrayConfig(cores=3, lanes=4, window=1, fraction_bits=0, **SMALL),
     "4x4 T2 R2": ss.ArrayConfig(cores=4, lanes=4, window=2, neuron_steps=2, **SMALL),
     "3x8 T4 R4, chains of 4, 2 beats": ss.ArrayConfig(
-        cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, synaptic_current=False, **SMALL
+        cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, synaptic_current=False,
+        recurrence=True, **SMALL
     ),
 }
 MORE = {
@@ -49,6 +50,9 @@ MORE = {
         cores=2, lanes=4, window=1, chain=2, row_beats=4, **SMALL
     ),
     "1x8 T8 no state": ss.ArrayConfig(lanes=8, window=8, state=False, **SMALL),
+    "2x8 T8 R2, recurrence": ss.ArrayConfig(
+        cores=2, lanes=8, window=8, neuron_steps=2, recurrence=True, **SMALL
+    ),
 }
 EVERY = int(os.environ.get("STABLESPIKE_RANDOM_NETWORKS", "0"))
 COUNT = EVERY or 8
@@ -71,6 +75,7 @@ def network_for(seed: int, config: ss.ArrayConfig) -> tuple[ss.Network, int, np.
         width=(1, 200) if seed % 4 == 0 else (1, 40),
         pixel_bits=config.window,
         synapse=config.synaptic_current,
+        recurrent=config.recurrence and seed % 2 == 0,
     )
     steps = int(rng.integers(1, 41 if config.state else config.window + 1))
     return network, steps, random_samples(rng, network, 3, steps)

@@ -5,7 +5,14 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.mapping.frames import FRAMES, bit_lines, computed_network, frame_planes, frame_ways
+from stablespike.mapping.frames import (
+    FRAMES,
+    bit_lines,
+    computed_network,
+    frame_planes,
+    frame_ways,
+    place_values,
+)
 
 NEURON = ss.Neuron(threshold=5)
 
@@ -19,8 +26,9 @@ def network_of(weight, bits, weight_bits=4, zero=0):
 @given(
     seed=st.integers(0, 2**32 - 1), bits=st.integers(1, 8), weight_bits=st.sampled_from([4, 8]),
     high=st.integers(1, 8), zero=st.booleans(), maps=st.booleans(),
+    places=st.sampled_from([1, 2, 4, 8]),
 )
-def test_lines_carry_the_sums(seed, bits, weight_bits, high, zero, maps):
+def test_lines_carry_the_sums(seed, bits, weight_bits, high, zero, maps, places):
     rng = np.random.default_rng(seed)
     shape, kernel = ((2, 3, 3), (2, 3, 3)) if maps else ((5,), (5,))
     weight = rng.integers(-high, high, (3, *kernel))
@@ -30,13 +38,22 @@ def test_lines_carry_the_sums(seed, bits, weight_bits, high, zero, maps):
     network = ss.Network(source, [layer], "counts", weight_bits, fraction_bits=0)
     values = rng.integers(0, 1 << bits, (2, 3, *shape)).astype(np.uint16)
     wanted = ((values - float(offset)).reshape(6, -1) @ weight.reshape(3, -1).T).astype(int)
-    for way in frame_ways(network)[1:]:
-        computed, planes = computed_network(network, way), frame_planes(network, way)
+    ways = frame_ways(network, places)
+    assert ("planes" in ways) == (places > 1 and not maps)
+    for way in ways[1:]:
+        computed, planes = (
+            each(network, way, places) for each in (computed_network, frame_planes)
+        )
         first, lines = computed.layers[0], bit_lines(values, planes)
-        assert computed.input == ss.SpikeInput(lines.shape[2:])
-        sums = lines.reshape(6, -1) @ first.weight.reshape(3, -1).T + first.bias
+        assert computed.input.shape == lines.shape[2:]
+        weights = place_values(computed, 0)(first.weight)
+        sums = lines.reshape(6, -1) @ weights.reshape(3, -1).T + first.bias
         assert (sums == wanted).all()
-        assert way != "narrow" or computed.layer_weight_bits(0) == weight_bits
+        assert way == "lines" or computed.layer_weight_bits(0) == weight_bits
+        if way == "planes":  # all lines have the weights of the value
+            assert (first.weight.reshape(3, len(planes), -1) == weight.reshape(3, 1, -1)).all()
+        else:
+            assert (weights == first.weight).all()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +71,32 @@ def test_lines_carry_the_sums(seed, bits, weight_bits, high, zero, maps):
 def test_as_few_lines_as_the_weights_allow(weights, bits, weight_bits, lines, narrow):
     network = network_of(weights, bits, weight_bits)
     ways = frame_ways(network)
-    assert ways == (FRAMES if narrow else FRAMES[:2])
+    assert ways == (FRAMES[:3] if narrow else FRAMES[:2])
     assert frame_planes(network, "lines") == lines
     assert frame_planes(network, "steps") == ()
     if narrow:
         assert frame_planes(network, "narrow") == narrow
+
+
+@pytest.mark.parametrize(
+    ("bits", "places", "planes"),
+    [
+        (4, 4, (0, 1, 2, 3)),
+        (4, 2, (0, 1, 2, 2, 3, 3, 3, 3)),
+        (6, 4, (0, 1, 2, 3, 4, 4, *[5] * 4)),
+        (8, 8, tuple(range(8))),
+    ],
+)
+def test_a_plane_for_each_bit_up_to_the_highest_place_value(bits, places, planes):
+    network = network_of([[7, -8]], bits)
+    assert frame_planes(network, "planes", places) == planes
+    shifts = computed_network(network, "planes", places).input.shifts
+    assert shifts == tuple(min(bit, places - 1) for bit in planes)
+
+
+def test_as_many_planes_as_a_task_can_have():
+    assert "planes" in frame_ways(network_of([[7]], 7, 8), 2)  # 64
+    assert "planes" not in frame_ways(network_of([[7]], 8, 8), 2)
 
 
 def test_too_many_lines_are_no_way():

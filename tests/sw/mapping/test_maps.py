@@ -9,6 +9,7 @@ import pytest
 import stablespike as ss
 from hypothesis import given
 from hypothesis import strategies as st
+from stablespike.mapping.frames import computed_network
 from stablespike.mapping.maps import Map, Maps, input_map, written_map
 
 NEURON = ss.Neuron(threshold=1)
@@ -53,8 +54,17 @@ def test_the_input_is_packed_for_a_convolution_and_as_it_comes_for_a_dense_layer
     flat = ss.Network(ss.SpikeInput(shape), [ss.Dense(np.ones((2, 60)), neuron=NEURON)])
     values = np.arange(60)
     moved = np.moveaxis(values.reshape(shape), 0, 2).reshape(-1)
-    assert (input_map(maps).spread(values) == moved).all()
-    assert (input_map(flat).spread(values) == values).all()
+    assert (input_map(maps, 8).spread(values) == moved).all()
+    assert (input_map(flat, 8).spread(values) == values).all()
+
+
+def test_each_plane_of_the_input_has_rows_of_its_own() -> None:
+    network = ss.Network(ss.FrameInput((5,), bits=3), [ss.Dense(np.ones((2, 5)), neuron=NEURON)])
+    layout = input_map(computed_network(network, "planes", 2), 4)
+    assert (layout.planes, layout.rows(4)) == (4, 8)  # two of them for the third bit
+    spread = layout.spread(np.arange(1, 21)).reshape(4, 8)
+    assert (spread[:, :5].reshape(-1) == np.arange(1, 21)).all()
+    assert not spread[:, 5:].any()
 
 
 def test_channels_on_pairs_of_lanes_are_on_the_second_ones() -> None:

@@ -214,9 +214,24 @@ def test_options_that_the_array_lacks_are_named() -> None:
         "layers[0] (Conv2d 1 -> 5, 3 x 3): the array has no convolution",
         "layers[1] (recurrent Dense 20 -> 3): the array has no recurrence",
         "device='golden:'",
-        "an ArrayConfig like this with convolution=True, recurrence=True",
+        "an ArrayConfig like this with planes=1, convolution=True, recurrence=True",
     ):
         assert part in str(raised.value)
+
+
+def test_recurrence_needs_no_convolution() -> None:
+    back = replace(dense(6, 4), recurrent=np.eye(4, dtype=int))
+    net = ss.Network(ss.SpikeInput((6,)), [back])
+    with pytest.raises(DoesNotFit) as raised:
+        ss.compile(net, "icebreaker", 4)
+    for part in (
+        "layers[0] (recurrent Dense 6 -> 4): the array has no recurrence",
+        "it fits the preset 'icebreaker-recurrent', or",
+        "an ArrayConfig like this with planes=1, recurrence=True",
+    ):
+        assert part in str(raised.value)
+    assert "convolution" not in str(raised.value)
+    assert ss.compile(net, "icebreaker-recurrent", 4).window == 1
 
 
 def test_a_program_for_the_golden_model(tmp_path: Path) -> None:
