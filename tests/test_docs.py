@@ -1,6 +1,7 @@
 """The examples of the documentation run as they stand there."""
 
 import doctest
+import json
 import re
 import shlex
 import shutil
@@ -115,30 +116,38 @@ def test_how_far_a_decay_is_from_a_leak():
 
 
 def test_recordings(tmp_path, monkeypatch):
-    """With a recording in another format, since the name of a file says nothing."""
+    """With recordings in another format, since the name of a file says nothing."""
+    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    weight = random.integers(-8, 8, (4, 2 * 32 * 32)) * (random.random((4, 2 * 32 * 32)) < 0.1)
-    layer = ss.Dense(weight, neuron=ss.Neuron(threshold=20))
-    ss.save(ss.Network(ss.SpikeInput((2, 32, 32)), [layer]), "gestures.safetensors")
+    head = "% evt 2.0\n% geometry 128x128\n% end\n"
+    for number in range(20):
+        path = Path("hands", ("left", "right")[number % 2], f"{number}.raw")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(evt2(hand(left=not number % 2, seed=number + 1), head))
     events = np.array(
         [(40 * i, 37 * i % 128, 11 * i % 128, i % 2) for i in range(6000)],
         [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")],
     )
-    Path("hand.aedat4").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
+    Path("hand.aedat4").write_bytes(evt2(events, head))
+    training, running, imported = blocks("recordings.md", "sh")
+    run_commands(training)
     names: dict[str, object] = {}
-    code, counts, importing = blocks("recordings.md", "python")
-    exec(compile(code, "recordings.md", "exec"), names)
-    assert names["events"]["x"].max() == 31
+    run_blocks("recordings.md", names, [0])
+    assert names["events"]["x"].max() == 15
     assert names["result"].counters["spikes"].sum() > 0
-    ss.save_program(names["program"], "gestures.prog")
-    command = blocks("recordings.md", "sh")[0].replace("\\\n", " ")
-    program, *arguments = shlex.split(command)
-    assert program == "stablespike"
-    assert main(arguments) == 0
-    with np.load("result.npz") as found:
-        np.testing.assert_array_equal(found["readout"], names["result"].readout)
-    exec(compile(counts, "recordings.md, counts", "exec"), names)
+    run_commands(running)
+    same_readout("result.npz", names["result"])
+    run_blocks("recordings.md", names, [1])
+    full, own = names["full"], names["own"]
+    assert (full.lengths.tolist(), own.lengths.tolist()) == ([40, 40], [40, 12])
+    assert (full.readout[0] == own.readout[0]).all()
+    assert (full.readout[1] != own.readout[1]).any()
+    right = ss.fit_events(hand(left=False, seed=99), downscale=8)
+    with ss.open_device("golden:") as device:
+        device.load(names["program"])
+        answer = device.run([right], bin_time=5_000, late="drop").prediction
+    assert json.loads(Path("trained/spikes.json").read_text())["data"]["classes"][answer[0]] == "right"
+    run_blocks("recordings.md", names, [2])
     assert names["frames"].sum() == 6000
     with ss.open_device("golden:") as device:
         device.load(names["program"])
@@ -155,11 +164,10 @@ def test_recordings(tmp_path, monkeypatch):
     scope: dict[str, object] = {}
     exec(Path("model.py").read_text(), scope)
     names["module"] = scope["build"]()
-    exec(compile(importing, "recordings.md, importers", "exec"), names)
+    assert run_blocks("recordings.md", names, [3]) == 4
     assert "of 20 calibration samples" in names["network"].fidelity.samples
     np.savez("hands.npz", *parts, labels=names["labels"])
-    command = blocks("recordings.md", "sh")[1].replace("\\\n", " ")
-    assert main(shlex.split(command)[1:]) == 0
+    run_commands(imported)
     fidelity = ss.load("net.safetensors").fidelity
     assert "of 20 calibration samples" in fidelity.samples
     assert fidelity.accuracy is not None
