@@ -146,7 +146,8 @@ def test_recordings(tmp_path, monkeypatch):
     with ss.open_device("golden:") as device:
         device.load(names["program"])
         answer = device.run([right], bin_time=5_000, late="drop").prediction
-    assert json.loads(Path("trained/spikes.json").read_text())["data"]["classes"][answer[0]] == "right"
+    classes = json.loads(Path("trained/spikes.json").read_text())["data"]["classes"]
+    assert classes[answer[0]] == "right"
     run_blocks("recordings.md", names, [2])
     assert names["frames"].sum() == 6000
     with ss.open_device("golden:") as device:

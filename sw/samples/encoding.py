@@ -11,7 +11,12 @@ import numpy.typing as npt
 from ..network import Network
 from ..support.values import as_array
 from .lengths import (
-    OWN, Lengths, check_padding, chosen_lengths, other_steps, own_lengths,
+    OWN,
+    Lengths,
+    check_padding,
+    chosen_lengths,
+    other_steps,
+    own_lengths,
 )
 from .samples import check_time_axis
 

@@ -164,7 +164,8 @@ def test_what_fits_no_way_is_refused_with_both():
 
 
 def test_a_reason_that_all_ways_share_is_said_once():
-    layer = ss.Dense(np.ones((4, BANDS), int), recurrent=np.eye(4, dtype=int), neuron=ss.Neuron(threshold=9))
+    neuron, own = ss.Neuron(threshold=9), np.eye(4, dtype=int)
+    layer = ss.Dense(np.ones((4, BANDS), int), recurrent=own, neuron=neuron)
     network = ss.Network(ss.FrameInput((BANDS,), bits=4), [layer])
     with pytest.raises(ss.DoesNotFit, match="has no recurrence") as found:
         ss.compile(network, "icebreaker", steps=STEPS)
