@@ -40,7 +40,7 @@ VOICES = (
 )
 TESTED = ("m7", "m8", "f5", "Alicia", "Mike", "david", "rob", "victor", "travis")
 SPEEDS = (140, 190)
-ARRAYS = {"words": "icebreaker", "words-recurrent": "ecp5-25f-conv"}
+ARRAYS = {"words": "icebreaker", "words-recurrent": "icebreaker-recurrent"}
 
 
 def speak(folder: Path) -> str:

@@ -7,6 +7,7 @@ import re
 from ..mapping.constraints import COARSER, describe, violations, width_violations
 from ..mapping.frames import computed_network, frame_ways
 from ..mapping.groups import layer_groups
+from ..mapping.mapping import Mapping
 from ..mapping.maps import group_size
 from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
@@ -16,7 +17,7 @@ from ..spec import PRESETS, ArrayConfig, preset
 from ..spec.link import Register
 from ..support.errors import DoesNotFit
 from ..support.values import exact_choice
-from ..timing.estimate import TYPICAL_ACTIVITY, typical_cycles
+from ..timing.estimate import TYPICAL_ACTIVITY, TYPICAL_VALUES, typical_cycles
 from .images import core_image
 from .program import Program
 
@@ -96,7 +97,12 @@ def compile(
     # The load counts neurons; which plan is the fastest also depends on events and on the bus.
     frames, plan = plans[0]
     if len(plans) > 1:
-        frames, plan = min(plans, key=lambda each: typical_cycles(each[1], TYPICAL_ACTIVITY))
+        def cycles(each: tuple[str, Plan]) -> int:
+            way, plan = each
+            mapping = Mapping(network, config, steps, plan.partitions, frames=way)
+            return typical_cycles(mapping, TYPICAL_ACTIVITY, TYPICAL_VALUES)
+
+        frames, plan = min(plans, key=cycles)
     return Program(
         network, config, steps, plan.partitions, frames=frames,
         images=tuple(core_image(plan, core) for core in range(config.cores)),

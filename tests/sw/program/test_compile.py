@@ -353,3 +353,21 @@ def test_the_report_says_what_is_needed() -> None:
     assert "3 window(s)" in text
     assert "layers[1] (Dense 10 -> 3)" in text
     assert "cycles per sample" in text
+
+
+@pytest.mark.parametrize(
+    ("array", "way"),
+    [
+        ("icebreaker", "planes"),
+        (replace(preset("icebreaker"), planes=1), "steps"),  # more lines would take longer
+        ("ecp5-25f", "narrow"),
+        (preset("ecp5-25f-conv"), "lines"),
+    ],
+)
+def test_the_way_of_frames_with_the_fewest_cycles(array: str | ss.ArrayConfig, way: str) -> None:
+    rng = np.random.default_rng(0)
+    layers = [
+        ss.Dense(rng.integers(-8, 8, (b, a)), neuron=ss.Neuron(threshold=600))
+        for a, b in pairwise((32, 128, 64, 10))
+    ]
+    assert ss.compile(ss.Network(ss.FrameInput((32,)), layers), array, steps=32).frames == way
