@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stablespike as ss
-from body_signals import write_ecg, write_emg
 from recording_files import evt2, hand
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
 from stablespike.importers import Options
 from stablespike.network.leaks import closest_leak
-from tones import WORDS, chirp, pcm, riff, write_words
+from tones import WORDS, chirp, pcm, riff, write_ecg, write_emg, write_words
 
 ROOT = Path(__file__).parents[1]
 MODEL = """

@@ -100,7 +100,7 @@ def check_batch(
             "raw signal: give that, or encoded=True if the events are the network's input"
         )
     own = options.lengths.take(len(samples)) if is_recordings(samples) else None
-    ends = None if isinstance(own, str) else own
+    ends = own.tolist() if isinstance(own, np.ndarray) else None
     events = binned(network.input, samples, program.steps, time_axis, binning, ends)
     if events is None:
         check_unused(binning)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ..network.inputs import Input
@@ -26,7 +25,7 @@ def binned(
     steps: int,
     time_axis: int,
     options: Mapping[str, Any],
-    lengths: npt.NDArray[np.int64] | None = None,
+    lengths: Sequence[int] | None = None,
 ) -> npt.NDArray[Any] | None:
     """Recordings as (batch, steps, ...) spikes or counts; None if the samples are no events.
 
@@ -42,7 +41,7 @@ def binned(
         The axis of the steps, 0 or 1.
     options : mapping
         ``BINNING``, as ``bin_events`` describes it.
-    lengths : array of int64 or None
+    lengths : sequence of int or None
         The steps of each recording, as for ``bin_events``.
 
     Raises
