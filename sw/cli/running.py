@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run", "verify"]
 
+_PRINTED = 16
+"""The most samples whose predictions are printed; the file has all of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running(Recordings):
@@ -137,6 +140,8 @@ def run(
     with atomic_file(target) as file:
         np.savez_compressed(file, **arrays)
     figures = _figures(loaded, result)
+    if len(result) <= _PRINTED:
+        figures["prediction"] = result.prediction.tolist()
     if labels is not None:
         figures["accuracy"] = float((result.prediction == labels).mean())
     figures["device"], figures["result"] = given.device, str(target)

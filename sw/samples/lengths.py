@@ -16,7 +16,7 @@ from .times import bins_of
 
 __all__ = [
     "OWN", "Lengths", "as_lengths", "check_padding", "check_sequences", "chosen_lengths",
-    "event_lengths", "own_lengths",
+    "event_lengths", "other_steps", "own_lengths",
 ]
 
 OWN = "own"
@@ -124,7 +124,7 @@ def check_sequences(
     given = lengths_of(len(flat))
     if given is None and own is None:
         if steps != longest:
-            raise ValueError(_other_steps(steps, longest))
+            raise ValueError(other_steps(steps, longest))
         return flat, np.full(len(flat), longest, dtype=np.int64)
     lengths = chosen_lengths(given, own, len(flat), steps, pixels)
     if len(lengths) and lengths.max() > longest:
@@ -273,7 +273,7 @@ def check_padding(
     return behind
 
 
-def _other_steps(steps: int, longest: int) -> str:
+def other_steps(steps: int, longest: int) -> str:
     """The refusal of samples with other steps than the program's."""
     if steps > longest:
         hint = f"compile the program with steps={steps}, or cut them into parts (carry_state)"

@@ -68,6 +68,7 @@ def test_run(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
         assert code == 0, err
         figures = json.loads(out)
         assert figures["samples"] == 10
+        assert len(figures["prediction"]) == 10
         assert 0 <= figures["accuracy"] <= 1
         assert figures["result"] == str(files / "out.npz")
         assert ("cycles_per_sample" in figures) == (device != "golden:")
