@@ -129,7 +129,11 @@ class Stream(abc.ABC):
         )
         if not raw:
             self.encoding.state = None
-        self._send(batch)
+        try:
+            self._send(batch)
+        except BaseException:  # the window may be under way, and the encoder has taken it
+            self._abandon()
+            raise
         self._starts.append(starts)
         self._sent = 1 if starts else self._sent + 1
         if self._sent == self._restart_every:

@@ -83,7 +83,8 @@ def check_unused(options: Mapping[str, Any]) -> None:
         Naming the option.
     """
     for name, usual in BINNING.items():
-        if options[name] is not usual and options[name] != usual:
+        given = options[name]
+        if given is not usual and not (isinstance(given, str) and given == usual):
             raise ValueError(
                 f"{name} is for event arrays, which these samples are not: leave it out"
             )

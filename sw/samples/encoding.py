@@ -112,7 +112,6 @@ class SampleEncoder:
         count = len(array) if array.ndim else 0
         return self._encode(array, steps, np.broadcast_to(fresh, (count,)), self.state)
 
-
     def encode_batch(
         self,
         samples: Any,

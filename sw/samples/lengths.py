@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Network
-from ..support.values import as_array
+from ..support.values import as_array, exact_integers
 from .events import event_times
 from .samples import check_samples
-from .times import bins_of
+from .times import LAST, bins_of
 
 __all__ = [
     "OWN", "Lengths", "as_lengths", "check_padding", "check_sequences", "chosen_lengths",
@@ -46,7 +46,7 @@ def as_lengths(lengths: Any) -> Lengths:
         raise ValueError(
             f"lengths must be (batch,), the steps of each sample, not of shape {array.shape}"
         )
-    return array.astype(np.int64)
+    return exact_integers("lengths", array, -LAST, LAST)
 
 
 def event_lengths(
