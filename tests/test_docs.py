@@ -1,8 +1,10 @@
 """The examples of the documentation run as they stand there."""
 
 import doctest
+import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from importlib import import_module
 from inspect import signature
@@ -11,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stablespike as ss
-from recording_files import evt2
+from recording_files import evt2, hand
 from stablespike.cli import main
 from stablespike.datasets import shipped_mnist
 from stablespike.importers import Options
 from stablespike.network.leaks import closest_leak
-from tones import write_words
+from tones import WORDS, chirp, pcm, riff, write_ecg, write_emg, write_words
 
 ROOT = Path(__file__).parents[1]
 MODEL = """
@@ -35,6 +37,14 @@ def build():
 def blocks(page, language):
     text = (ROOT / "docs" / page).read_text()
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def run_commands(text):
+    """Run the commands of a block, each of which must succeed."""
+    for command in text.replace("\\\n", " ").strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "stablespike"
+        assert main(arguments) == 0
 
 
 def without_numbers(lines):
@@ -105,30 +115,39 @@ def test_how_far_a_decay_is_from_a_leak():
 
 
 def test_recordings(tmp_path, monkeypatch):
-    """With a recording in another format, since the name of a file says nothing."""
+    """With recordings in another format, since the name of a file says nothing."""
+    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    weight = random.integers(-8, 8, (4, 2 * 32 * 32)) * (random.random((4, 2 * 32 * 32)) < 0.1)
-    layer = ss.Dense(weight, neuron=ss.Neuron(threshold=20))
-    ss.save(ss.Network(ss.SpikeInput((2, 32, 32)), [layer]), "gestures.safetensors")
+    head = "% evt 2.0\n% geometry 128x128\n% end\n"
+    for number in range(20):
+        path = Path("hands", ("left", "right")[number % 2], f"{number}.raw")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(evt2(hand(left=not number % 2, seed=number + 1), head))
     events = np.array(
         [(40 * i, 37 * i % 128, 11 * i % 128, i % 2) for i in range(6000)],
         [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")],
     )
-    Path("hand.aedat4").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
+    Path("hand.aedat4").write_bytes(evt2(events, head))
+    training, running, imported = blocks("recordings.md", "sh")
+    run_commands(training)
     names: dict[str, object] = {}
-    code, counts, importing = blocks("recordings.md", "python")
-    exec(compile(code, "recordings.md", "exec"), names)
-    assert names["events"]["x"].max() == 31
+    run_blocks("recordings.md", names, [0])
+    assert names["events"]["x"].max() == 15
     assert names["result"].counters["spikes"].sum() > 0
-    ss.save_program(names["program"], "gestures.prog")
-    command = blocks("recordings.md", "sh")[0].replace("\\\n", " ")
-    program, *arguments = shlex.split(command)
-    assert program == "stablespike"
-    assert main(arguments) == 0
-    with np.load("result.npz") as found:
-        np.testing.assert_array_equal(found["readout"], names["result"].readout)
-    exec(compile(counts, "recordings.md, counts", "exec"), names)
+    run_commands(running)
+    same_readout("result.npz", names["result"])
+    run_blocks("recordings.md", names, [1])
+    full, own = names["full"], names["own"]
+    assert (full.lengths.tolist(), own.lengths.tolist()) == ([40, 40], [40, 12])
+    assert (full.readout[0] == own.readout[0]).all()
+    assert (full.readout[1] != own.readout[1]).any()
+    right = ss.fit_events(hand(left=False, seed=99), downscale=8)
+    with ss.open_device("golden:") as device:
+        device.load(names["program"])
+        answer = device.run([right], bin_time=5_000, late="drop").prediction
+    classes = json.loads(Path("trained/spikes.json").read_text())["data"]["classes"]
+    assert classes[answer[0]] == "right"
+    run_blocks("recordings.md", names, [2])
     assert names["frames"].sum() == 6000
     with ss.open_device("golden:") as device:
         device.load(names["program"])
@@ -145,11 +164,10 @@ def test_recordings(tmp_path, monkeypatch):
     scope: dict[str, object] = {}
     exec(Path("model.py").read_text(), scope)
     names["module"] = scope["build"]()
-    exec(compile(importing, "recordings.md, importers", "exec"), names)
+    assert run_blocks("recordings.md", names, [3]) == 4
     assert "of 20 calibration samples" in names["network"].fidelity.samples
     np.savez("hands.npz", *parts, labels=names["labels"])
-    command = blocks("recordings.md", "sh")[1].replace("\\\n", " ")
-    assert main(shlex.split(command)[1:]) == 0
+    run_commands(imported)
     fidelity = ss.load("net.safetensors").fidelity
     assert "of 20 calibration samples" in fidelity.samples
     assert fidelity.accuracy is not None
@@ -180,6 +198,150 @@ def test_encoders(tmp_path, monkeypatch, capsys):
         assert main(arguments) == 0
     with np.load("result.npz") as found:
         np.testing.assert_array_equal(found["readout"], result.readout)
+
+
+def run_blocks(page, names, numbers, after=None):
+    """Run some of the blocks of a page in Python; ``after`` says what else to do behind one."""
+    code = blocks(page, "python")
+    for number in numbers:
+        exec(compile(code[number], f"{page}, block {number}", "exec"), names)
+        if after and number in after:
+            after[number]()
+    return len(code)
+
+
+def same_readout(path, result):
+    with np.load(path) as found:
+        np.testing.assert_array_equal(found["readout"], result.readout)
+
+
+def test_signals_of_microphones(tmp_path, monkeypatch, capsys):
+    """With a network of few epochs that knows the words."""
+    pytest.importorskip("torch")
+    from stablespike.train import RECIPES, train
+
+    monkeypatch.chdir(tmp_path)
+    write_words(tmp_path / "speech", each=20)
+    write_words(tmp_path / "recorded", each=10, seed=1, nested=False)
+    shutil.copy("recorded/up_tester_000.wav", "word.wav")
+    small = replace(RECIPES["words"], hidden=64, batch=10)
+    train(small, data="speech", epochs=6, out="words", name="words")
+    names: dict[str, object] = {}
+
+    def one_word():
+        assert capsys.readouterr().out.startswith("up ")
+        run_commands(blocks("signals.md", "sh")[0])
+        same_readout("answer.npz", names["result"])
+
+    run_blocks("signals.md", names, range(3), {0: one_word})
+    result = names["result"]
+    assert len(set(result.lengths)) > 3
+    assert (result.prediction == names["expected"]).mean() > 0.7
+    device = ss.open_device("golden:")
+    device.load(names["program"])
+    alone = [device.run([names["frames_of"](path)], lengths="own") for path in names["files"][:3]]
+    assert [list(each.readout[0]) for each in alone] == result.readout[:3].tolist()
+
+
+def test_signals_of_electrodes(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    write_emg(Path("emg.csv"), [0, 1, 2] * 10, seed=0)
+    write_emg(Path("new.csv"), [2, 0, 1], seed=1)
+    write_ecg(Path("ecg.npz"))
+    names: dict[str, object] = {}
+
+    def trained():
+        assert names["trained"].test > 0.9
+        assert names["trained"].golden_differences == 0
+
+    def answers():
+        gestures = np.loadtxt("new.csv", delimiter=",", skiprows=1)[:, 9].astype(int)
+        expected = names["windows"](gestures)[:, 25]
+        assert (names["result"].prediction == expected).mean() > 0.9
+        run_commands(blocks("signals.md", "sh")[1])
+        same_readout("gestures.npz", names["result"])
+        assert re.search(r"different spike words +0\n", capsys.readouterr().out)
+
+    def by_envelope():
+        assert float(capsys.readouterr().out) > 0.9
+
+    after = {4: trained, 5: answers, 6: by_envelope, 8: trained}
+    assert run_blocks("signals.md", names, range(3, 10), after) == 10
+    assert "FrameInput(shape=(1,), bits=6, zero=32)" in capsys.readouterr().out
+    result = names["result"]
+    assert (result.prediction == names["kinds"][names["first"] :]).mean() > 0.9
+    assert len(set(result.lengths)) > 10
+
+
+def test_live(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    weight = random.integers(-8, 8, (4, 512)) * (random.random((4, 512)) < 0.1)
+    layer = ss.Dense(weight, neuron=ss.Neuron(threshold=200))
+    Path("trained").mkdir()
+    ss.save(ss.Network(ss.SpikeInput((2, 16, 16)), [layer]), "trained/spikes.safetensors")
+    events = hand(left=True, seed=3, count=4000, duration=320_000)
+    Path("hand.raw").write_bytes(evt2(events, "% evt 2.0\n% geometry 128x128\n% end\n"))
+    write_words(tmp_path / "speech", each=20)
+    rng = np.random.default_rng(1)
+    said = [WORDS[i] for i in (2, 0, 1, 1, 0, 2)]
+    quiet = 0.002 * rng.standard_normal(3000)
+    talk = np.concatenate([part for word in said for part in (chirp(word, rng), quiet)])
+    Path("talk.wav").write_bytes(riff(pcm(talk)))
+    names: dict[str, object] = {}
+
+    def camera():
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert [int(steps) for _, _, steps in lines][:3] == [8, 16, 24]
+        longer = ss.compile(names["network"], "icebreaker", steps=int(lines[-1][2]))
+        with ss.open_device("golden:") as device:
+            device.load(longer)
+            alone = device.run([names["recording"]], bin_time=5_000)
+        assert alone.scores[0].any()
+        np.testing.assert_array_equal(names["decision"].scores, alone.scores[0])
+
+    def restarts():
+        steps = [each.steps for each in names["decisions"]]
+        assert steps[:6] == [8, 16, 24, 32, 40, 8]
+        np.testing.assert_array_equal(names["decisions"][4].scores, names["whole"].readout[0])
+        capsys.readouterr()
+
+    def late():
+        first, second = capsys.readouterr().out.splitlines()
+        assert re.match(r"events field 't' goes back from \d+ to \d+ \(event 0\): ", first)
+        recording = names["recording"]
+        used = recording["t"][500], recording["t"][1999]
+        assert int(second) == (int(used[1]) - int(used[0])) // 5_000 + 1
+
+    def words():
+        answers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+        assert len(answers) == len(said)
+        assert sum(map(str.__eq__, answers, said)) >= 5
+        listen, pieces = names["listen"], names["pieces"]
+        with ss.open_device("golden:") as device:  # all at once, and so each word is in one piece
+            device.load(names["program"])
+            with device.stream() as stream:
+                again = [each.scores for each in listen(stream, [np.concatenate(pieces)])]
+            with device.stream() as stream:
+                scores = [each.scores for each in listen(stream, pieces)]
+        np.testing.assert_array_equal(scores, again)
+
+    def electrodes():
+        np.testing.assert_array_equal(names["last"].decision.scores, names["whole"].readout[0])
+        assert names["whole"].readout.any()
+        capsys.readouterr()
+
+    def latency():
+        lines = capsys.readouterr().out.splitlines()
+        steps, cycles, scores = zip(*(line.split(maxsplit=2) for line in lines), strict=True)
+        assert steps == ("1", "4", "20")
+        assert int(cycles[0]) > int(cycles[1])
+        assert len(set(scores)) == 1
+
+    after = {0: camera, 1: restarts, 2: late, 5: words, 6: electrodes, 7: latency}
+    assert run_blocks("live.md", names, range(8), after) == 8
 
 
 def test_training(tmp_path, monkeypatch, capsys):

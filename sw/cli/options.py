@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -15,7 +16,8 @@ from .console import level
 
 __all__ = [
     "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
-    "Timeout", "Uri", "Verbose", "naming", "needs", "taking", "whole_numbers",
+    "Timeout", "Uri", "Verbose", "naming", "needs", "npz_file", "taking",
+    "whole_numbers",
 ]
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
@@ -73,6 +75,23 @@ def whole_numbers(name: str, text: str | None, form: str) -> tuple[int, ...] | N
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise ValueError(f"{name} must be {form}, not {text!r}") from None
+
+
+def npz_file(out: Path) -> Path:
+    """Return the ``.npz`` file to write, with that ending.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    from ..network.files import check_writable
+
+    # numpy would add the ending by itself, and the file would not be where it was checked.
+    named = out.suffix == ".npz" or not out.name  # "." and "/" have none, and are refused
+    target = out if named else out.with_name(out.name + ".npz")
+    check_writable(target)
+    return target
 
 
 def taking(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import named, print_json, progress, table
-from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, taking
+from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, npz_file, taking
 from .recordings import Recordings
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..samples.files import SampleFile
 
 __all__ = ["run", "verify"]
+
+_PRINTED = 16
+"""The most samples whose predictions are printed; the file has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,7 @@ def run(
 
     from ..device.open import open_device
     from ..device.result import Result
-    from ..network.files import atomic_file, check_writable
+    from ..network.files import atomic_file
     from ..program.files import load_program
     from ..samples.files import check_labels, split_batches
 
@@ -119,9 +122,7 @@ def run(
     options = given.options(read)
     if labels is not None:
         check_labels(labels, read.values, given.time_axis, given.samples)
-    # numpy would add the ending by itself, and the file would not be where it was checked.
-    target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
-    check_writable(target)
+    target = npz_file(out)
     results: list[Result] = []
     # An iterator of batches keeps the link busy while results are computed.
     with (
@@ -137,6 +138,8 @@ def run(
     with atomic_file(target) as file:
         np.savez_compressed(file, **arrays)
     figures = _figures(loaded, result)
+    if len(result) <= _PRINTED:
+        figures["prediction"] = result.prediction.tolist()
     if labels is not None:
         figures["accuracy"] = float((result.prediction == labels).mean())
     figures["device"], figures["result"] = given.device, str(target)

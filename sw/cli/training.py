@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import named, print_json, say, table
-from .options import Json, Quiet, Verbose, naming, needs, taking, whole_numbers
+from .options import Json, Quiet, Verbose, naming, needs, npz_file, taking, whole_numbers
 from .recordings import Recordings
 
 if TYPE_CHECKING:
@@ -158,13 +158,12 @@ def frames(
     """Turn spoken words into frames of mel bands, the samples of a network."""
     import numpy as np
 
-    from ..network.files import atomic_file, check_writable
+    from ..network.files import atomic_file
     from ..signals import MelBands, read_words
     from ..signals.words import frames_of
 
     bands, classes = (MelBands(), None) if settings is None else _trained(settings)
-    target = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
-    check_writable(target)
+    target = npz_file(out)
     arrays: dict[str, Any]
     if source.is_file():
         arrays = {"samples": frames_of(source, bands)[None]}
@@ -197,7 +196,7 @@ def _trained(path: Path) -> tuple[Any, tuple[str, ...]]:
         return bands, tuple(map(str, figures["data"]["classes"]))
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror or error})") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
             f"{path} is not the figures of a training on words ({type(error).__name__}: {error})"
         ) from error

@@ -99,11 +99,13 @@ def check_batch(
             f"samples are events, but this network's {type(network.encoder).__name__} takes a "
             "raw signal: give that, or encoded=True if the events are the network's input"
         )
-    events = binned(network.input, samples, program.steps, time_axis, binning)
+    own = options.lengths.take(len(samples)) if is_recordings(samples) else None
+    ends = own.tolist() if isinstance(own, np.ndarray) else None
+    events = binned(network.input, samples, program.steps, time_axis, binning, ends)
     if events is None:
         check_unused(binning)
     else:
-        lengths = _always(_ended(samples, events, binning, options.lengths))
+        lengths = _always(_event_lengths(samples, program.steps, binning, own))
         samples = events
     state = None
     if encoding is not None:
@@ -137,23 +139,19 @@ def _always(values: _Values) -> Callable[[int], _Values]:
     return lambda count: values
 
 
-def _ended(
-    recordings: Any, events: npt.NDArray[Any], binning: dict[str, Any], lengths: SampleLengths
+def _event_lengths(
+    recordings: Any, steps: int, binning: dict[str, Any], own: Lengths
 ) -> npt.NDArray[np.int64]:
-    """The lengths of recordings that were binned. Late events are dropped if they may be."""
-    count, steps = events.shape[:2]
-    own = lengths.take(count)
+    """The lengths of recordings that were binned."""
+    count = len(recordings)
     if own is None:
         return np.full(count, steps, dtype=np.int64)
+    if not isinstance(own, str):
+        return own
     if binning["bin_time"] is None:
         raise ValueError(
-            "lengths is for events with bin_time: bin_count divides every recording into the "
-            "program's steps"
+            "lengths is for events with bin_time: bin_count divides every recording into all steps"
         )
-    if isinstance(own, str):
-        start = binning["start"]
-        starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
-        return event_lengths(recordings, steps, binning["bin_time"], list(starts))
-    if binning["late"] == "drop":
-        events[np.arange(steps) >= own[:, None]] = 0  # these are late for their sample
-    return own
+    start = binning["start"]
+    starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * count
+    return event_lengths(recordings, steps, binning["bin_time"], list(starts))

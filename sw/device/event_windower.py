@@ -10,10 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..samples.events import check_lengths, event_positions, event_times
-from ..samples.times import LAST, bins_of, check_begin, check_length, check_start, fraction
+from ..samples.times import (
+    LAST,
+    bins_of,
+    check_begin,
+    check_length,
+    check_start,
+    check_time,
+    fraction,
+)
 from ..support.values import refuse_masks
 
 __all__ = ["EventWindower"]
+
+_WINDOWS_MOST = 1 << 20  # that one call sends: minutes on any device
 
 
 class EventWindower:
@@ -70,8 +80,9 @@ class EventWindower:
         Raises
         ------
         TypeError, ValueError
-            If a field is missing, or an event is outside of the input, before the first step, or
-            goes back in time. The first such event is named, and no event of the call is taken.
+            If a field is missing, or an event is outside of the input, before the first step,
+            goes back in time, or is more than 2**20 windows ahead. The first such event is named,
+            and no event of the call is taken.
         """
         self._check_running()
         refuse_masks("events", events)
@@ -86,10 +97,10 @@ class EventWindower:
                 f"events field 't' goes back from {self._latest} to {when[0]} (event 0): "
                 "send them in the order of their times"
             )
-        if self._bins is None:
-            self._bins = bins_of(when, self._window, self._bin_time, self._start)
-        self._latest = when[-1]
-        step = self._bins.steps(when, LAST)
+        bins = self._bins or bins_of(when, self._window, self._bin_time, self._start)
+        self._check_ahead("events", when[-1], bins.step(when[-1]))
+        self._bins, self._latest = bins, when[-1]
+        step = bins.steps(when, LAST)
         self._waiting = np.concatenate([self._waiting, [step, position]], axis=1)
         self._complete(int(step[-1]))
 
@@ -104,21 +115,24 @@ class EventWindower:
 
         Raises
         ------
-        ValueError
-            If an event with a later time was sent before.
+        TypeError, ValueError
+            If it is not a finite number, an event with a later time was sent before, or it is
+            more than 2**20 windows ahead.
         """
         self._check_running()
-        earliest = -float("inf") if self._latest is None else self._latest
-        if not earliest <= time < float("inf") or time == -float("inf"):
+        check_time("time", time)
+        if self._latest is not None and fraction(time) < fraction(self._latest):
             raise ValueError(
-                "time must be a finite number"
-                + ("" if self._latest is None else f" from {self._latest} on, the time up to which "
-                   "events were sent")
-                + f", not {time!r}"
+                f"time must be from {self._latest} on, the time up to which events were sent, not "
+                f"{time!r}"
             )
+        if self._bins is None:
+            self._latest = time
+            return
+        step = self._bins.step(time)
+        self._check_ahead("time", time, step)
         self._latest = time
-        if self._bins is not None:
-            self._complete(self._bins.step(time))
+        self._complete(step)
 
     def flush(self) -> None:
         """End the recording: send what is left, up to the step of the last event."""
@@ -132,6 +146,15 @@ class EventWindower:
             raise ValueError(
                 "events must come before flush, which ended the recording: call stream.feed for "
                 "another one"
+            )
+
+    def _check_ahead(self, name: str, time: Any, step: int) -> None:
+        """Refuse a time so far ahead that the windows up to it would never end."""
+        windows = (step - self._sent) // self._window
+        if windows > _WINDOWS_MOST:
+            raise ValueError(
+                f"{name} must be at most {_WINDOWS_MOST} windows ahead, but t={time} is {windows}: "
+                "bin_time is the length of a step in units of t; advance more often in a silence"
             )
 
     def _complete(self, step: int) -> None:

@@ -91,6 +91,13 @@ class GoldenDevice(Device):
         return _GoldenStream(lease, program, restart_every, compute)
 
     def _batch(self, batch: Batch, trace: bool, counters: bool) -> Result:
+        try:
+            return self._computed(batch, trace, counters)
+        except BaseException:  # the state is that of any sample of the batch
+            self._state.lose()
+            raise
+
+    def _computed(self, batch: Batch, trace: bool, counters: bool) -> Result:
         batch, parts, at = self._state.started(batch), [], 0
         together = self._together(batch.steps)
         while at < len(batch):

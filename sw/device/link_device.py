@@ -267,13 +267,9 @@ class _LinkStream(Stream):
         exchange.offer(self._commands)
 
     def _send(self, batch: Batch) -> None:
-        try:
-            self._queue.extend(self._exchange.batch_commands(batch))
-            while not self._exchange.offer(self._commands):
-                self._exchange.step(self._commands)
-        except BaseException:
-            self._abandon()
-            raise
+        self._queue.extend(self._exchange.batch_commands(batch))
+        while not self._exchange.offer(self._commands):
+            self._exchange.step(self._commands)
 
     def _result(self, wait: bool) -> Result | None:
         # Even without waiting, one step is made, which receives what has come in the meantime.

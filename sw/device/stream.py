@@ -14,6 +14,7 @@ import numpy as np
 from ..program.program import Program
 from ..samples.columns import is_events
 from ..samples.encoding import SampleEncoder, check_encoded
+from ..samples.events import is_recordings
 from ..samples.lengths import OWN
 from ..samples.per_sample import CarryFlags, SampleLengths
 from ..samples.words import margins, predict
@@ -117,6 +118,9 @@ class Stream(abc.ABC):
             "bin_time": bin_time, "bin_count": None, "start": start, "late": late,
             "excess": excess,
         }
+        kind = self._program.network.input.kind
+        if bin_time is None and not raw and kind != "pixels" and is_events(window):
+            raise ValueError("bin_time must be given for a recording: the length of a step")
         samples, lengths = self._batch_of(window, steps, raw)
         options = SampleOptions(CarryFlags(not starts), SampleLengths(lengths), 1, binning)
         batch = check_batch(
@@ -125,7 +129,11 @@ class Stream(abc.ABC):
         )
         if not raw:
             self.encoding.state = None
-        self._send(batch)
+        try:
+            self._send(batch)
+        except BaseException:  # the window may be under way, and the encoder has taken it
+            self._abandon()
+            raise
         self._starts.append(starts)
         self._sent = 1 if starts else self._sent + 1
         if self._sent == self._restart_every:
@@ -140,6 +148,10 @@ class Stream(abc.ABC):
     def _batch_of(self, window: Any, steps: int | str | None, raw: bool) -> tuple[Any, Any]:
         """A window as a batch of one sample, and its lengths."""
         source, longest = self._program.network.input, self.longest
+        if is_recordings(window):
+            raise TypeError(
+                f"window must be one recording, not a list of {len(window)}: send them one by one"
+            )
         if is_events(window):
             if steps is None or steps == OWN:
                 return [window], steps
@@ -157,7 +169,13 @@ class Stream(abc.ABC):
                 f"steps is for pixels and recordings, not for {source.kind}, whose shape says how "
                 f"many steps there are: leave out steps={steps!r}"
             )
-        if array.ndim == 1 + len(shape) and len(array) > longest:
+        if array.shape[1:] != shape or array.ndim != 1 + len(shape):
+            sizes = ", ".join(map(str, shape))
+            raise ValueError(
+                f"window must be (steps, {sizes}), or ({sizes}) for a single step"
+                f"{', of the raw signal' * raw}, not {array.shape}"
+            )
+        if len(array) > longest:
             raise ValueError(
                 f"window must have 1 to {longest} steps, not {len(array)}: send it in parts"
             )

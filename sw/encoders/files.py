@@ -54,9 +54,14 @@ def decode_encoder(entry: Mapping[str, Any], tensors: Tensors) -> Encoder:
         If a value is not allowed.
     """
     settings = dict(entry)
-    kind = settings.pop(_KIND)
-    if kind not in KINDS:
+    kind = settings.pop(_KIND, None)
+    if kind is None:
+        raise KeyError(f"encoder.{_KIND}")
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"encoder: unknown kind {kind!r}")
+    for field in fields(KINDS[kind]):  # type: ignore[arg-type]
+        if field.name not in settings:  # the default need not be what was saved
+            raise KeyError(f"encoder.{field.name}")
     for name, value in settings.items():
         if isinstance(value, dict):
             settings[name] = tensors[value[_TENSOR]]

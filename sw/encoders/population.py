@@ -105,8 +105,16 @@ class PopulationEncoder(Encoder):
         low, high = check_range(low, high)
         lines = check_lines("lines", lines, 3)
         step = (Fraction(high) - Fraction(low)) / (lines - 2)
-        centres = [float(Fraction(low) + (2 * i - 1) * step / 2) for i in range(lines)]
-        return cls(shape, centres, float(step / Fraction(positive("beta", beta))), **options)
+        narrowness = Fraction(positive("beta", beta))
+        try:
+            centres = [float(Fraction(low) + (2 * i - 1) * step / 2) for i in range(lines)]
+            width = float(step / narrowness)
+        except OverflowError:
+            raise ValueError(
+                f"low, {low}, high, {high}, and beta, {beta}, must give centres and a width that "
+                "are float64 numbers: scale the signal"
+            ) from None
+        return cls(shape, centres, width, **options)
 
     @property
     def output_shape(self) -> Shape:

@@ -50,7 +50,7 @@ class ThermometerEncoder(Encoder):
                 f"levels must be (levels,) numbers, or an array (levels, *{self.shape}), not an "
                 f"array of shape {levels.shape}"
             )
-        falls = (np.diff(levels, axis=0) <= 0).reshape(len(levels) - 1, -1)
+        falls = (levels[1:] <= levels[:-1]).reshape(len(levels) - 1, -1)
         bad = np.flatnonzero(falls.any(axis=1))
         if len(bad):
             raise ValueError(

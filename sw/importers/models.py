@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..network import FrameInput, Network, PixelInput, SpikeInput
+from ..samples.binning import BINNING
 from ..samples.fitting import FITTING
 from ..support.errors import FileError, NotExpressible
 from .asking import Missing
@@ -28,6 +29,7 @@ _PINS = (
     "dt", "reset", "reset_timing", "cuba_current", "v_init", "compare", "integration", "writer",
 )
 _READING: dict[str, Any] = {"format": None, **FITTING}
+_SAMPLES = ("calibration", "test", "labels", *BINNING)
 
 
 def import_model(
@@ -114,6 +116,9 @@ def _nir(
             "sample_shape": f"sample_shape must be given with {kind}: sizes between commas",
             **_value_asks(made, values),
         }
+        # What else is missing does not depend on samples, which are not the spikes that the file's
+        # own shape stands for.
+        values = {name: each for name, each in values.items() if name not in _SAMPLES}
     try:
         network = from_nir(model, **pins, **values)
     except Missing as error:  # the file leaves open more than that

@@ -213,7 +213,9 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
     try:
         header = json.loads(metadata[_KEY])
         found, found_version = header["format"], header["version"]
-    except (KeyError, TypeError, ValueError):
+        if not isinstance(found, str):
+            raise ValueError("format is no name")
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise FileError(
             f"{source} was not written by stablespike: it has no {_KEY!r} header; "
             f"expected a {file_format}"
@@ -240,7 +242,9 @@ def file_format(path: PathLike) -> str | None:
     try:
         with safetensors.safe_open(_as_path(path), framework="numpy") as file:
             found = json.loads((file.metadata() or {})[_KEY])["format"]
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+    except (
+        OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError
+    ):
         return None
     return found if isinstance(found, str) else None
 

@@ -168,7 +168,8 @@ class Network(Equal):
             folded = replace(first, bias=bias)
         except ValueError as error:
             raise ValueError(
-                f"input.zero of {source.zero}, folded into the biases of layers[0]: {error}"
+                f"input.zero of {source.zero}, folded into the biases of layers[0]: {error}; "
+                "fewer bits and a smaller zero, smaller weights, or a smaller fraction_bits help"
             ) from None
         return replace(self, input=replace(source, zero=0), layers=(folded, *self.layers[1:]))
 

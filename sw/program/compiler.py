@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..mapping.constraints import COARSER, describe, violations, width_violations
 from ..mapping.frames import computed_network, frame_ways
 from ..mapping.groups import layer_groups
@@ -78,6 +80,7 @@ def compile(
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
     plans: list[tuple[str, Plan]] = []
     refusals: list[str] = []
+    said: set[str] = set()  # of the first layer, whose inputs are more lines in some ways
     for frames in frame_ways(network, config.planes):
         computed = computed_network(network, frames, config.planes)
         found = make_plans(computed, config, steps, _COMPARED)
@@ -86,9 +89,9 @@ def compile(
             plans += [(frames, plan) for plan in found]
         elif not refusals:
             refusals.append(describe(against, computed, config, steps))
-        else:
-            texts = "; ".join(violation.text for violation in against)
-            refusals.append(f"nor do its frames fit as lines of single bits: {texts}")
+        elif new := [each.text for each in against if _without_size(each.text) not in said]:
+            refusals.append(f"nor do its frames fit as lines of single bits: {'; '.join(new)}")
+        said.update(_without_size(each.text) for each in against)
     if not plans:
         raise DoesNotFit("; ".join(refusals))
     # The load counts neurons; which plan is the fastest also depends on events and on the bus.
@@ -107,6 +110,11 @@ def compile(
         needed=plan.needed,
         state_needed=plan.state_needed,
     )
+
+
+def _without_size(text: str) -> str:
+    """A violation's text without the number of inputs, which differs between ways."""
+    return re.sub(r"Dense \d+ ->", "Dense", text)
 
 
 def _registers(plan: Plan) -> dict[Register, int]:

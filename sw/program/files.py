@@ -58,5 +58,10 @@ def load_program(path: PathLike) -> Program:
         network = decode_network(header["network"], tensors)
         array, device = ArrayConfig(**header["array"]), header.get("device")
         return compile(network, array=array, steps=header["steps"], device=device)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise FileError(
+            f"{path} is no valid program: it lacks {error.args[0]!r}; compile the network again"
+        ) from None
+    # A damaged shape may make a map that is larger than any memory.
+    except (AttributeError, TypeError, ValueError, MemoryError) as error:
         raise FileError(f"{path} is no valid program: {error}; compile the network again") from None

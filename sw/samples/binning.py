@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -20,7 +20,12 @@ BINNING: dict[str, Any] = {
 
 
 def binned(
-    source: Input, samples: Any, steps: int, time_axis: int, options: Mapping[str, Any]
+    source: Input,
+    samples: Any,
+    steps: int,
+    time_axis: int,
+    options: Mapping[str, Any],
+    lengths: Sequence[int] | None = None,
 ) -> npt.NDArray[Any] | None:
     """Recordings as (batch, steps, ...) spikes or counts; None if the samples are no events.
 
@@ -36,6 +41,8 @@ def binned(
         The axis of the steps, 0 or 1.
     options : mapping
         ``BINNING``, as ``bin_events`` describes it.
+    lengths : sequence of int or None
+        The steps of each recording, as for ``bin_events``.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def binned(
     if time_axis != 1:
         raise ValueError(f"time_axis must be 1 for events, not {time_axis!r}")
     bits = source.bits if source.kind == "frames" else None
-    return bin_events(samples, source.shape, steps, bits=bits, **options)
+    return bin_events(samples, source.shape, steps, bits=bits, lengths=lengths, **options)
 
 
 def check_unused(options: Mapping[str, Any]) -> None:
@@ -76,7 +83,8 @@ def check_unused(options: Mapping[str, Any]) -> None:
         Naming the option.
     """
     for name, usual in BINNING.items():
-        if options[name] is not usual and options[name] != usual:
+        given = options[name]
+        if given is not usual and not (isinstance(given, str) and given == usual):
             raise ValueError(
                 f"{name} is for event arrays, which these samples are not: leave it out"
             )

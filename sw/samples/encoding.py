@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from ..network import Network
 from ..support.values import as_array
-from .lengths import OWN, Lengths, check_padding, chosen_lengths, own_lengths
+from .lengths import (
+    OWN,
+    Lengths,
+    check_padding,
+    chosen_lengths,
+    other_steps,
+    own_lengths,
+)
 from .samples import check_time_axis
 
 __all__ = ["EncodedBatch", "SampleEncoder", "check_encoded"]
@@ -105,7 +112,6 @@ class SampleEncoder:
         count = len(array) if array.ndim else 0
         return self._encode(array, steps, np.broadcast_to(fresh, (count,)), self.state)
 
-
     def encode_batch(
         self,
         samples: Any,
@@ -139,6 +145,9 @@ class SampleEncoder:
             samples = self._batch_first(samples, time_axis)
         count = len(samples) if own is not None or samples.ndim else 0
         fresh, given = fresh_of(count), lengths_of(count)
+        stepped = own is None and not self.static and samples.ndim == 2 + len(self.shape)
+        if stepped and given is None and samples.shape[1] != longest:
+            raise ValueError(other_steps(samples.shape[1], longest))
         if own is None and (given is None or self._pixels or samples.ndim < 2 or not count):
             encoded, state = self._encode(samples, longest, fresh, self.state)
             return EncodedBatch(encoded, given, fresh, state)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..support.values import refuse_masks
+from ..support.values import exact_integers, refuse_masks
 from .columns import as_recordings, column, event_columns, is_events
 from .counting import AXES, check_counting, count_events, counts_dtype
 from .times import LAST, bins_of, check_begin, check_length, check_start
@@ -35,6 +35,8 @@ def bin_events(
     late: str = "refuse",
     bits: int | None = None,
     excess: str = "refuse",
+    *,
+    lengths: Sequence[int] | None = None,
 ) -> npt.NDArray[Any]:
     """The spikes of recordings, or how many events there are at each position in each step.
 
@@ -70,6 +72,9 @@ def bin_events(
     excess : {"refuse", "saturate"}
         What to do where more events meet than ``bits`` can count: "saturate" makes it
         ``2**bits - 1``.
+    lengths : sequence of int, optional
+        The steps of each recording, at most ``steps``, which all have by default. Steps behind them
+        are empty, and events there are late.
 
     Returns
     -------
@@ -91,29 +96,46 @@ def bin_events(
         raise ValueError(f"bin_count must be {steps}, the steps of a sample, not {bin_count!r}")
     if len(shape) > len(AXES):
         raise ValueError(f"events have at most the axes (p, y, x); the input has the shape {shape}")
+    ends = _ends(lengths, len(recordings), steps, bin_time)
     dtype = bool if bits is None else counts_dtype(bits)
     binned = np.zeros((len(recordings), steps, math.prod(shape)), dtype)
     starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * len(recordings)
-    for i, (events, begin) in enumerate(zip(recordings, starts, strict=True)):
+    for i, (events, begin, end) in enumerate(zip(recordings, starts, ends, strict=True)):
         name = f"samples[{i}]"
         position = event_positions(name, events, shape)
         when = event_times(name, events)
         check_lengths(name, when, position)
         step = _steps_of(name, when, steps, bin_time, begin)
-        inside = int(np.searchsorted(step, steps))  # with bin_count all are
+        inside = int(np.searchsorted(step, end))  # with bin_count all are
         if late == "refuse" and inside < len(step):
             raise ValueError(
-                f"{name} has {len(step) - inside} events behind the last of {steps} steps "
+                f"{name} has {len(step) - inside} events behind the last of {end} steps "
                 f"(event {inside} at t={when[inside]}): a longer bin_time takes them in, "
                 "late 'drop' leaves them out, start says where the first step begins"
             )
-        _check_spread(name, when, step, steps)
+        _check_spread(name, when, step, end)
         step, position = step[:inside], position[:inside]
         if bits is None:
             _set(binned[i], step, position)
         else:
             count_events(name, binned[i], shape, step, position, bits, excess)
     return binned.reshape(len(recordings), steps, *shape)
+
+
+def _ends(
+    lengths: Sequence[int] | None, count: int, steps: int, bin_time: float | None
+) -> list[int]:
+    """The steps of each recording."""
+    if lengths is None:
+        return [steps] * count
+    if bin_time is None:
+        raise ValueError(
+            "lengths is for events with bin_time: bin_count divides every recording into all steps"
+        )
+    ends = exact_integers("lengths", lengths, 1, steps)
+    if ends.shape != (count,):
+        raise ValueError(f"lengths must be ({count},), one per recording, not {ends.shape}")
+    return [int(end) for end in ends]
 
 
 def _set(
@@ -134,7 +156,7 @@ def _check_spread(
     if not len(step):
         return
     first, last = when[0], when[-1]
-    if step[0] == steps:
+    if step[0] >= steps:
         raise ValueError(
             f"{name} has no event in the {steps} steps: its times are {first} to {last}; start "
             "says where the first step begins, bin_time how long a step is"

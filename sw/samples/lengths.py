@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Network
-from ..support.values import as_array
+from ..support.values import as_array, exact_integers
 from .events import event_times
 from .samples import check_samples
-from .times import bins_of
+from .times import LAST, bins_of
 
 __all__ = [
     "OWN", "Lengths", "as_lengths", "check_padding", "check_sequences", "chosen_lengths",
-    "event_lengths", "own_lengths",
+    "event_lengths", "other_steps", "own_lengths",
 ]
 
 OWN = "own"
@@ -46,7 +46,7 @@ def as_lengths(lengths: Any) -> Lengths:
         raise ValueError(
             f"lengths must be (batch,), the steps of each sample, not of shape {array.shape}"
         )
-    return array.astype(np.int64)
+    return exact_integers("lengths", array, -LAST, LAST)
 
 
 def event_lengths(
@@ -124,7 +124,7 @@ def check_sequences(
     given = lengths_of(len(flat))
     if given is None and own is None:
         if steps != longest:
-            raise ValueError(_other_steps(steps, longest))
+            raise ValueError(other_steps(steps, longest))
         return flat, np.full(len(flat), longest, dtype=np.int64)
     lengths = chosen_lengths(given, own, len(flat), steps, pixels)
     if len(lengths) and lengths.max() > longest:
@@ -273,7 +273,7 @@ def check_padding(
     return behind
 
 
-def _other_steps(steps: int, longest: int) -> str:
+def other_steps(steps: int, longest: int) -> str:
     """The refusal of samples with other steps than the program's."""
     if steps > longest:
         hint = f"compile the program with steps={steps}, or cut them into parts (carry_state)"

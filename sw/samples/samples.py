@@ -64,6 +64,11 @@ def check_samples(
         wanted = ", ".join([*names, *map(str, shape)])
         images = not pixels and array.shape[1:] == shape
         hint = f"; {_values_instead(network)}" if images else ""
+        if pixels and array.shape[2:] == shape:
+            hint = (
+                "; for pixels that change from step to step make the network with "
+                f"input=stablespike.FrameInput({shape}, bits={network.input.bits})"
+            )
         raise ValueError(f"samples must be ({wanted}), not {array.shape}{hint}")
     if not pixels:
         array = array if time_axis == 1 else np.swapaxes(array, 0, 1)

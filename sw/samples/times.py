@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "FIRST", "LAST", "Bins", "bins_of", "check_begin", "check_length", "check_start", "fraction",
+    "FIRST", "LAST", "Bins", "bins_of", "check_begin", "check_length", "check_start", "check_time",
+    "fraction",
 ]
 
 FIRST = "first"
@@ -63,9 +64,20 @@ def check_start(value: Any, recordings: int | None = None) -> None:
         return
     if isinstance(value, str):
         raise ValueError(f"start must be a number in units of t, or {FIRST!r}, not {value!r}")
-    _check_number("start", value)
+    check_time("start", value)
+
+
+def check_time(name: str, value: Any) -> None:
+    """Refuse a time that is not a finite number of Python or numpy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming what is allowed.
+    """
+    _check_number(name, value)
     if not -float("inf") < value < float("inf"):
-        raise ValueError(f"start must be a finite number, not {value!r}")
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
 
 
 def _check_number(name: str, value: Any) -> None:

@@ -23,6 +23,9 @@ __all__ = ["MelBands", "mel_frames"]
 Reals = npt.NDArray[np.float64]
 _INSIDE = 0.5
 """Least share of a recording's energy that its word must have."""
+_RATE_HIGH = 1_000_000
+"""Above what microphones and converters have: a larger rate is that of a damaged file, and its
+filter would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class MelBands:
     floor: float = -50.0
 
     def __post_init__(self) -> None:
-        exact_int("rate", self.rate, 1000, 1_000_000)
+        exact_int("rate", self.rate, 1000, _RATE_HIGH)
         exact_int("bands", self.bands, 1, 1024)
         exact_int("frames", self.frames, 1, 1 << 16)
         exact_int("bits", self.bits, 1, 8)
@@ -149,7 +152,7 @@ def mel_frames(wave: Any, rate: int, bands: MelBands | None = None) -> npt.NDArr
         If scipy is needed and not installed.
     """
     bands = MelBands() if bands is None else bands
-    exact_int("rate", rate, 1, 1 << 30)
+    exact_int("rate", rate, 1, _RATE_HIGH)
     array = as_array("wave", wave, "numbers")
     if array.ndim != 1 or not len(array):
         raise ValueError(f"wave must be (samples,), at least one, not {array.shape}")
@@ -162,6 +165,11 @@ def mel_frames(wave: Any, rate: int, bands: MelBands | None = None) -> npt.NDArr
         raise ValueError("wave must not be silent: all of its samples are equal")
     signal = _resampled(signal / largest, rate, bands.rate)
     signal = signal - signal.mean()
+    if not signal.any():
+        raise ValueError(
+            f"wave must not be silent: at {bands.rate} Hz, nothing is left of its {len(array)} "
+            f"samples at {rate} Hz"
+        )
     power = _windows(signal, bands) @ bands.filters()
     if not power.any():
         raise ValueError(f"wave has nothing between {bands.low:g} and {bands.high:g} Hz")

@@ -142,7 +142,8 @@ def _samples(form: _Format, data: bytes) -> npt.NDArray[np.float64]:
         return wide.view("<i4")[:, 0] / 2.0**31
     values: npt.NDArray[Any] = np.frombuffer(data, kind)
     if form.code == _FLOAT:
-        return values.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # what is not finite is refused by its place
+            return values.astype(np.float64)
     if form.bits == 8:
         return (values.astype(np.float64) - 128) / 128  # bytes are unsigned, around 128
     return values / 2.0 ** (form.bits - 1)

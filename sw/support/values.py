@@ -80,9 +80,13 @@ def refuse_masks(name: str, value: Any) -> None:
 
 def positive(name: str, value: Any) -> float:
     """The value as a float. Raises a ValueError unless it is a positive finite number."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else 0.0
+    except OverflowError:  # an integer beyond every float
+        number = math.inf
+    if not 0 < number < math.inf:
         raise ValueError(f"{name} must be a positive finite number, not {value!r}")
-    return float(value)
+    return number
 
 
 def as_array(name: str, value: Any, what: str = "integers") -> npt.NDArray[Any]:

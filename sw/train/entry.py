@@ -16,6 +16,7 @@ from ..golden.golden import Golden
 from ..network import Network
 from ..network.files import check_writable
 from ..support.errors import FileError
+from ..support.values import exact_int
 from .consistency import firing_rate, skeleton_rate
 from .data import Samples, chunks, load, read, shaped
 from .gathering import Data, Gathered, gather
@@ -28,6 +29,7 @@ from .run import EVALUATED_AT_ONCE, Run
 __all__ = ["train"]
 
 Progress = Callable[[str], None]
+_LARGEST = (1 << 31) - 1
 
 
 def train(
@@ -95,8 +97,8 @@ def train(
         If the loss is no longer finite. The checkpoint of the last good epoch is kept.
     """
     name, plan = _plan(recipe, epochs, name)
-    _at_least("seed", seed, 0)
-    _at_least("threads", threads, 1)
+    seed = exact_int("seed", seed, 0, _LARGEST)
+    threads = exact_int("threads", threads, 1, _LARGEST)
     if resume and out is None:
         raise ValueError("resume=True needs out=, the folder with the checkpoint")
     _check_device(torch_device)
@@ -185,16 +187,8 @@ def _plan(
     else:
         raise ValueError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")
     if epochs is not None:
-        _at_least("epochs", epochs, 1)
-        plan = replace(plan, epochs=epochs)
+        plan = replace(plan, epochs=exact_int("epochs", epochs, 1, _LARGEST))
     return name, plan
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}")
 
 
 def _check_device(name: str) -> None:

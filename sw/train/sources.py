@@ -10,7 +10,7 @@ import numpy as np
 
 from ..samples.arrays import ZIP_MAGIC, read_npz
 from ..samples.columns import recordings_in
-from ..samples.files import read_samples
+from ..samples.files import SampleFile, read_samples
 from ..samples.recordings.reading import read_recordings
 from ..signals import read_words
 from ..support.errors import FileError
@@ -103,6 +103,10 @@ def _file(path: Path, own: OwnData) -> Source:
             f"{path} must have the arrays samples and labels, and perhaps test_samples and "
             f"test_labels; it has {', '.join(arrays)}"
         )
+    told = SampleFile(
+        arrays["samples"], lengths=arrays.get("lengths"), carry_state=arrays.get("carry_state")
+    )
+    told.pair(path)  # refuses what a training would not follow
     train, test = (
         Part(_listed(arrays[f"{which}samples"]), arrays[f"{which}labels"])
         if f"{which}samples" in arrays else None

@@ -152,3 +152,15 @@ FILES: dict[str, Callable[[], bytes]] = {
 """The bytes of ``EVENTS`` in each format."""
 LIBRARIES = {"aedat4": "aedat", "evt3": "evt3", "spoken": "h5py"}
 """What the formats need to be installed."""
+
+
+def hand(left: bool, seed: int, count: int = 1500, duration: int = 200_000) -> np.ndarray:
+    """A bar of 32 columns that crosses the left or the right half of a sensor of 128 x 128."""
+    rng = np.random.default_rng(seed)
+    events = np.zeros(count, FIELDS)
+    when = np.sort(rng.integers(0, duration, count))
+    edge = when * 33 // duration + (0 if left else 64)
+    events["t"] = 5_000_000 * seed + when
+    events["x"] = edge + rng.integers(0, 32, count)
+    events["y"], events["p"] = rng.integers(0, 128, count), rng.integers(0, 2, count)
+    return events

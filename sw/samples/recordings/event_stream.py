@@ -82,5 +82,3 @@ def _event_starts(
         raise source.error("is truncated: it ends in the midst of an event")
     passed = np.bincount(np.array(counts, np.int64), minlength=events + 1)[:events]
     return starts, passed
-
-

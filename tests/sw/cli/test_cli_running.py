@@ -68,6 +68,7 @@ def test_run(capsys: Out, files: Path, board: Callable[..., Board]) -> None:
         assert code == 0, err
         figures = json.loads(out)
         assert figures["samples"] == 10
+        assert len(figures["prediction"]) == 10
         assert 0 <= figures["accuracy"] <= 1
         assert figures["result"] == str(files / "out.npz")
         assert ("cycles_per_sample" in figures) == (device != "golden:")
@@ -187,6 +188,7 @@ def test_what_cannot_be_written_is_found_before_the_run(
     wrong = [files / "program", files / "labels.npz", "--device", "golden:", "-o"]
     for arguments, message in (
         (["run", *given, nowhere], "out.npz cannot be written: No such file or directory"),
+        (["run", *given, "."], "error: . cannot be written: it is a folder; give it another name"),
         (["run", *wrong, files / "out"], "labels.npz must be (2,), one per sample, not (3,)"),
         (["demo", "--picture", nowhere.with_suffix(".png")], "out.png cannot be written"),
         (["demo", "--picture", files / "picture"], "picture must end in one of"),

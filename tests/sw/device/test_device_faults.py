@@ -100,6 +100,35 @@ def test_state_lost_by_an_error_is_not_made_up() -> None:
     device.run(spikes(), carry_state=True)
 
 
+def test_ctrl_c_in_the_golden_model_loses_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of(small())
+    device = golden(program)
+    run = device._golden.run
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    device.run(spikes())
+    calls = iter([run, interrupt])  # the first sample of the batch is computed, the second is not
+    monkeypatch.setattr(device._golden, "run", lambda *a, **k: next(calls)(*a, **k))
+    with pytest.raises(KeyboardInterrupt):
+        device.run(spikes(2), carry_state=True)
+    monkeypatch.setattr(device._golden, "run", run)
+    with pytest.raises(ss.DeviceError, match="lost the state to carry on from"):
+        device.run(spikes(), carry_state=True)
+    same(device.run(spikes()), golden(program).run(spikes()))
+
+    stream = device.stream()
+    stream.send(spikes()[0])
+    monkeypatch.setattr(device._golden, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stream.send(spikes()[0])
+    with pytest.raises(ss.DeviceError, match="this stream has ended"):
+        stream.send(spikes()[0])
+    with pytest.raises(ss.DeviceError, match="lost the state to carry on from"):
+        device.run(spikes(), carry_state=True)
+
+
 def test_a_broken_transport_is_opened_again() -> None:
     program = program_of(small())
     board = Board(program)

@@ -163,6 +163,15 @@ def test_what_fits_no_way_is_refused_with_both():
         ss.compile(network_of(bits=6), array, steps=STEPS)
 
 
+def test_a_reason_that_all_ways_share_is_said_once():
+    neuron, own = ss.Neuron(threshold=9), np.eye(4, dtype=int)
+    layer = ss.Dense(np.ones((4, BANDS), int), recurrent=own, neuron=neuron)
+    network = ss.Network(ss.FrameInput((BANDS,), bits=4), [layer])
+    with pytest.raises(ss.DoesNotFit, match="has no recurrence") as found:
+        ss.compile(network, "icebreaker", steps=STEPS)
+    assert str(found.value).count("has no recurrence") == 1
+
+
 def recording_of(counts):
     """Events at the times 10 k of the steps k, as many as the counts say."""
     step, band = np.nonzero(counts)

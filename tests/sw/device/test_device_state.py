@@ -124,7 +124,7 @@ def test_a_stream_left_early() -> None:
                 live.send(np.ones((4, 9)))
         with pytest.raises(ss.DeviceError, match=r"stream has ended: .* device\.stream"):
             live.send(np.ones((4, 9)))
-        with pytest.raises(ValueError, match="samples must be"), device.stream() as live:
+        with pytest.raises(ValueError, match="window must be"), device.stream() as live:
             live.send(np.ones((4, 8)))
         other = device.stream()
         other.send(np.ones((4, 9)))
@@ -141,7 +141,7 @@ def test_windows_a_stream_refuses() -> None:
         with device.stream() as live:
             with pytest.raises(ValueError, match="window must have 1 to 4 steps, not 5: send it"):
                 live.send(np.ones((5, 9)))
-            with pytest.raises(ValueError, match="samples must be"):
+            with pytest.raises(ValueError, match=r"window must be \(steps, 9\), or \(9\) for"):
                 live.send(np.ones((4, 8)))
             with pytest.raises(ValueError, match="steps is for pixels"):
                 live.send(np.ones((4, 9)), 4)

@@ -171,9 +171,21 @@ def test_a_refused_window_changes_nothing() -> None:
         stream.send(signal[0, :4])
         with refuses(ValueError, "window must have 1 to 6 steps, not 7"):
             stream.send(np.full((7, 3), 100))
+        with refuses(ValueError, "window must be (steps, 3), or (3) ... raw signal, not (2, 4)"):
+            stream.send(np.full((2, 4), 100))
         stream.send(signal[0, 4:])
         *_, last = stream.results()
     np.testing.assert_array_equal(last.readout, whole.readout)
+
+
+def test_signals_of_other_steps_are_refused_with_the_way_to_run_them() -> None:
+    device = golden(program_of(network_of(SIGNALS["delta"])))
+    signal = signal_of(SIGNALS["delta"], 2, 8)
+    with refuses(ValueError, "samples must have 6 steps, not 4: lengths='own' runs samples of"):
+        device.run(signal[:, :4])
+    with refuses(ValueError, "samples must have 6 steps, not 8: compile the program with steps=8"):
+        device.run(signal)
+    assert device.run(signal[:, :4], lengths="own").lengths.tolist() == [4, 4]
 
 
 @pytest.mark.parametrize("name", SIGNALS)

@@ -102,13 +102,41 @@ def test_the_first_step_and_the_end() -> None:
     with pytest.raises(ValueError, match=r"must be from start=20 on, not 19 \(event 0\)"):
         live.send(events([19]))
     live.advance(30)
-    for time in (29, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="time must be a finite number from 30 on"):
+    with pytest.raises(ValueError, match=r"time must be from 30 on, .* events were sent, not 29"):
+        live.advance(29)
+    for time in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="time must be a finite number, not"):
             live.advance(time)
+    for time in (None, "50", True, np.array([50])):
+        with pytest.raises(TypeError, match="time must be a number, in units of the field t, not"):
+            live.advance(time)  # type: ignore[arg-type]
     live.flush()
     for call in (live.flush, lambda: live.send(events([50])), lambda: live.advance(50)):
         with pytest.raises(ValueError, match="events must come before flush"):
             call()
+
+
+def test_a_clock_of_64_bits_is_compared_exactly() -> None:
+    live, sent = feed(start="first")
+    clock = events([0, 5])
+    clock = clock.astype([("t", "u8"), *FIELDS[1:]])
+    clock["t"] += np.uint64((1 << 63) + 1)
+    live.send(clock)
+    with pytest.raises(ValueError, match=f"time must be from {(1 << 63) + 6} on"):
+        live.advance(float(1 << 63))
+    live.advance(np.uint64((1 << 63) + 41))
+    assert len(sent) == 1
+
+
+def test_times_of_another_unit_are_refused() -> None:
+    live, sent = feed(bin_time=1e-5, start="first")
+    with pytest.raises(ValueError, match="events must be at most 1048576 windows ahead, but t=45 "):
+        live.send(events([0, 45]))
+    live.send(events([0]))  # the refused call has not said where the steps begin
+    with pytest.raises(ValueError, match=r"time must be .* is 1124999: bin_time is the length of"):
+        live.advance(45)
+    live.advance(0)
+    assert not sent
 
 
 def test_a_device_gives_what_it_gives_for_the_recording() -> None:

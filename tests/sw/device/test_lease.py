@@ -44,7 +44,7 @@ def test_an_error_in_a_stream_ends_it(kind: str) -> None:
     program = program_of(small(), steps=4)
     device = golden(program) if kind == "golden" else board_device(program)[0]
     device.load(program)
-    with pytest.raises(ValueError, match="samples must be"), device.stream() as live:
+    with pytest.raises(ValueError, match="window must be"), device.stream() as live:
         live.send(np.ones((4, 8)))
     with pytest.raises(ss.DeviceError, match=r"has ended: open another one with device\.stream"):
         live.send(np.ones((4, 9)))

@@ -139,8 +139,13 @@ def test_recordings_are_sent_as_they_are_read() -> None:
             results = list(live.results())
             live.send({name: recordings[0][name] for name in "tx"}, 6, bin_time=10, start=0)
             assert next(live.results()).steps == 6
-            with refuses(ValueError, "need bin_time"):
+            with refuses(ValueError, "bin_time must be given for a recording"):
                 live.send(recordings[0])
+            with refuses(TypeError, "window must be one recording, not a list of 1"):
+                live.send(recordings[:1], bin_time=10)
+            live.send(recordings[0][:1], 1, bin_time=10, start=0)  # a piece of a single step
+            with refuses(ValueError, "behind the last of 2 steps"):
+                live.send(recordings[0], 2, bin_time=10, start=0)
             with refuses(ValueError, "steps must be from 1 to 8, not 9"):
                 live.send(recordings[0], 9, bin_time=10)
             with refuses(TypeError, "steps must be an integer from 1 to 8, not 'all'"):

@@ -27,7 +27,10 @@ def test_flags_are_no_other_truth(device: Device) -> None:
         device.run(np.zeros((1, 4, 3)), counters=1)
 
 
-@pytest.mark.parametrize("options", [{"start": 5}, {"start": float("nan")}, {"late": "drop"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"start": 5}, {"start": float("nan")}, {"start": np.array([1, 2])}, {"late": "drop"}],
+)
 def test_event_options_are_for_events(device: Device, options: dict) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=f"{name} is for event arrays"):

@@ -116,8 +116,18 @@ def test_recordings_end_with_their_last_event() -> None:
         same(cut, device.run(recordings[1:2], **options))
         short = device.run(recordings, lengths=[2, 3, 8], late="drop", **options)
         same(short, device.run([samples[0][:2], *samples[1:]]))
-        with refuses(ValueError, "samples[0] must be 0 behind its 2 steps"):
+        with refuses(ValueError, "samples[0] has ... behind the last of 2 steps ... late 'drop'"):
             device.run(recordings, lengths=[2, 3, 8], **options)
+        one = recordings[0][recordings[0]["t"] < 10].repeat(2)
+        one["t"] = [0, 1] * (len(one) // 2)
+        one.sort(order="t")
+        same(device.run([one], lengths=[1], **options), device.run([samples[0][:1]], lengths="own"))
+        with refuses(ValueError, "all of its ... events in step 0 of 2"):
+            device.run([one], lengths=[2], **options)
+        with refuses(ValueError, "lengths must be whole numbers from 1 to 8, not 9 (at [1])"):
+            device.run(recordings[:2], lengths=[1, 9], late="drop", **options)
+        with refuses(ValueError, "lengths is for events with bin_time"):
+            device.run(recordings, lengths=[1, 1, 1], bin_count=STEPS)
         with refuses(ValueError, "lengths is for events with bin_time"):
             device.run(recordings, lengths="own", bin_count=STEPS)
 

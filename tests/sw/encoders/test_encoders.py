@@ -410,3 +410,12 @@ def test_settings_that_are_refused(case: int) -> None:
     make, arguments, options, error, message = REFUSED[case]
     with refuses(error, message):
         make(*arguments, **options)
+
+
+def test_ranges_beyond_float64() -> None:
+    with np.errstate(all="raise"):
+        levels = ss.ThermometerEncoder((1,), [-1.7e308, 1.7e308])
+        assert levels.encode([[[-1.7e308], [0.0]]])[0, :, :, 0].tolist() == [[True, False]] * 2
+    for low, high, beta in ((-1.7e308, 1.7e308, 1.5), (0, 1, 5e-324)):
+        with refuses(ValueError, f"high, {float(high)}, and beta, {beta}, must give centres and a"):
+            ss.PopulationEncoder.linear((1,), low, high, 3, beta=beta)

@@ -253,6 +253,8 @@ def test_a_nir_file_of_another_program(capsys, folder):
          "sample_shape, input_scale, steps must be given: sample_shape for a torch module"),
         (["plain.nir", *SAID, "--frames", "4"],
          "sample_shape, input_scale must be given: sample_shape with frames"),
+        (["plain.nir", *SAID, "--frames", "4", "--input-zero", "2", "--calibration", "pixels.npy"],
+         "sample_shape, input_scale must be given: sample_shape with frames"),
         (["model.py:build", "--pixels", "4", "--frames", "4"],
          "pixels=4 and frames=4 must not both be given"),
         (["model.py:build", "--input-zero", "4"],

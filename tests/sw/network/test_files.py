@@ -164,6 +164,14 @@ def test_damaged_inside(path, net, change, message):
         ss.load(path)
 
 
+@pytest.mark.parametrize("header", ["[" * 100_000, '{"format": [], "version": 4}', "[]"])
+def test_a_header_that_is_none_of_ours(path, header):
+    path.write_bytes(safetensors.numpy.save({}, metadata={"stablespike": header}))
+    with refuses(path, "was not written by stablespike"):
+        ss.load(path)
+    assert files.file_format(path) is None
+
+
 def test_the_report_is_kept(tmp_path, net):
     path, plain = tmp_path / "net", tmp_path / "plain"
     for made in (report(), report(source="another"), report(spikes=None)):

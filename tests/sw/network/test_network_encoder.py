@@ -67,6 +67,8 @@ def test_networks_differ_by_their_encoder() -> None:
         ({"threshold": 0}, "encoder: threshold must be above 0"),
         ({"threshold": {"tensor": "encoder.none"}}, "it lacks 'encoder.none'"),
         ({"tempo": 3}, "encoder: ... tempo"),
+        ({"kind": []}, "encoder: unknown kind []"),
+        ({"reference": None}, "encoder: reference must be one of"),
     ],
 )
 def test_damaged_files(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -74,6 +76,24 @@ def test_damaged_files(tmp_path: Path, change: dict[str, Any], message: str) -> 
     header["encoder"] |= change
     files.write(tmp_path / "net", files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)
     with refuses(ss.FileError, "is damaged", message):
+        ss.load(tmp_path / "net")
+
+
+def test_a_setting_that_is_missing_is_not_made_up(tmp_path: Path) -> None:
+    header, tensors = files.encode_network(with_encoder(ENCODERS["quantize"]))
+    for name in header["encoder"]:
+        entry = {key: value for key, value in header["encoder"].items() if key != name}
+        damaged = {**header, "encoder": entry}
+        files.write(tmp_path / "net", files.NETWORK_FORMAT, files.NETWORK_VERSION, damaged, tensors)
+        with refuses(ss.FileError, f"is damaged: it lacks 'encoder.{name}'"):
+            ss.load(tmp_path / "net")
+
+
+def test_a_number_beyond_every_float(tmp_path: Path) -> None:
+    header, tensors = files.encode_network(with_encoder(ENCODERS["population"]))
+    header["encoder"] |= {"width": 10**400}
+    files.write(tmp_path / "net", files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)
+    with refuses(ss.FileError, "encoder: width must be a positive finite number, not 1000"):
         ss.load(tmp_path / "net")
 
 

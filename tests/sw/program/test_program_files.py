@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import stablespike as ss
+from stablespike.network import files
 
 SAVED = Path(__file__).parent / "saved"
 """Files written at version 0.1.0 by the code below: ``save_program`` of a compiled network."""
@@ -90,6 +92,24 @@ def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
     ss.save_program(dense_program(), path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ss.FileError, match="truncated"):
+        ss.load_program(path)
+
+
+def test_a_damaged_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.safetensors"
+    ss.save_program(dense_program(), path)
+    header, tensors = files.read(path, "stablespike program", 4)
+    steps = header.pop("steps")
+    files.write(path, "stablespike program", 4, header, tensors)
+    with pytest.raises(ss.FileError, match="is no valid program: it lacks 'steps'; compile"):
+        ss.load_program(path)
+
+    def too_large(*_: Any, **__: Any) -> None:
+        raise MemoryError("Unable to allocate 16.0 GiB")
+
+    files.write(path, "stablespike program", 4, {**header, "steps": steps}, tensors)
+    monkeypatch.setattr("stablespike.program.files.compile", too_large)
+    with pytest.raises(ss.FileError, match="is no valid program: Unable to allocate"):
         ss.load_program(path)
 
 

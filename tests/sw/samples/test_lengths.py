@@ -90,6 +90,8 @@ def test_pixels_are_held():
         (parts(6, 6), [2.0, 3.0], TypeError, "lengths must be integers ... not float64"),
         (parts(6, 6), [True, True], TypeError, "lengths must be integers ... not bool"),
         (parts(6, 6), 3, ValueError, "lengths must be (batch,) ... not of shape ()"),
+        (parts(6, 6), np.array([6, (1 << 64) - 1], np.uint64), ValueError,
+         "lengths must be whole numbers ... not 18446744073709551615 (at [1])"),
     ],
 )
 def test_what_is_refused(samples, lengths, error, message):

@@ -114,3 +114,21 @@ def test_times_of_more_than_64_bits_are_refused() -> None:
         pytest.skip("no such type here")
     with pytest.raises(TypeError, match="must have at most 64 bits"):
         bin_events([clock(1, 2, kind="g")], (8,), 2, bin_time=1)
+
+
+def test_recordings_have_lengths_of_their_own() -> None:
+    events = np.array([(0, 0), (4, 1), (25, 1)], [("t", "i8"), ("x", "i8")])
+    options: dict[str, Any] = {"bin_time": 10, "start": 0}
+    own = bin_events([events, events[:2]], (2,), 4, lengths=[3, 1], **options)
+    assert own.shape == (2, 4, 2)
+    assert np.argwhere(own).tolist() == [[0, 0, 0], [0, 0, 1], [0, 2, 1], [1, 0, 0], [1, 0, 1]]
+    with pytest.raises(ValueError, match=r"samples\[1\] has 1 events behind the last of 2 steps"):
+        bin_events([events, events], (2,), 4, lengths=[3, 2], **options)
+    cut = bin_events([events], (2,), 4, lengths=[2], late="drop", **options)
+    assert np.argwhere(cut).tolist() == [[0, 0, 0], [0, 0, 1]]
+    with pytest.raises(ValueError, match=r"lengths must be \(1,\), one per recording, not \(2,\)"):
+        bin_events([events], (2,), 4, lengths=[1, 2], **options)
+    with pytest.raises(ValueError, match="lengths must be whole numbers from 1 to 4, not 5"):
+        bin_events([events], (2,), 4, lengths=[5], **options)
+    with pytest.raises(ValueError, match="lengths is for events with bin_time"):
+        bin_events([events], (2,), 4, bin_count=4, lengths=[3])

@@ -105,6 +105,14 @@ def test_refused_recordings(wave: Any, error: type[Exception], match: str):
         mel_frames(wave, RATE)
 
 
+def test_rates_at_which_there_is_no_word():
+    pytest.importorskip("scipy")
+    with pytest.raises(ValueError, match="rate must be from 1 to 1000000, not 1000001"):
+        mel_frames(tone(900), 1_000_001)
+    with pytest.raises(ValueError, match="at 8000 Hz, nothing is left of its 99 samples at 960000"):
+        mel_frames(tone(900)[:99], 960_000)
+
+
 def test_nothing_where_the_frames_are():
     wave = np.zeros(4000)
     wave[[0, -1]], wave[[1, -2]] = 1, -1

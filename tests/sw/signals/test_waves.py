@@ -76,6 +76,7 @@ GOOD = riff(bytes(8))
         (riff(bytes(8), code=99), "format 99 samples"),
         (riff(bytes(8), rate=0), "claims 1 channels of 0 samples per second"),
         (riff(np.array([0, np.nan], "<f4").tobytes(), 3, bits=32), r"not finite: nan \(sample 1\)"),
+        (riff(b"\1\0\x80\x7f", 3, bits=32), r"not finite: nan \(sample 0\)"),  # it signals
         (GOOD[:12] + GOOD[48:] + GOOD[12:36], "samples come before their format"),
     ],
 )

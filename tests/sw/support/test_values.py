@@ -51,7 +51,9 @@ def test_choices() -> None:
         exact_choice("reset", "no", ("zero", "none"))
 
 
-@pytest.mark.parametrize("value", [0, -1.5, float("inf"), float("nan"), True, "1"])
+@pytest.mark.parametrize(
+    "value", [0, -1.5, float("inf"), float("nan"), True, "1", pytest.param(10**400, id="huge")]
+)
 def test_what_is_not_positive(value: Any) -> None:
     assert positive("scale", 1) == 1.0
     with pytest.raises(ValueError, match="scale must be a positive finite number, not"):

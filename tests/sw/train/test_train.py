@@ -99,9 +99,10 @@ def test_same_seed_same_network_other_seed_another():
     [
         ({"recipe": "mnist-cnn"}, ValueError, "no recipe 'mnist-cnn': there are mnist-mlp"),
         ({"recipe": 3}, ValueError, "no recipe 3"),
-        ({"epochs": 0}, ValueError, "epochs.*at least 1.*0"),
+        ({"epochs": 0}, ValueError, "epochs must be from 1 .*not 0"),
         ({"epochs": 1.5}, TypeError, "epochs.*integer.*1.5"),
-        ({"seed": -1}, ValueError, "seed.*at least 0.*-1"),
+        ({"seed": -1}, ValueError, "seed must be from 0 to 2147483647, not -1"),
+        ({"seed": 1 << 70}, ValueError, "seed must be from 0 to 2147483647, not 1180591620717"),
         ({"threads": True}, TypeError, "threads.*integer.*True"),
         ({"torch_device": "tpu"}, ValueError, "torch_device.*cpu.*.*'tpu'"),
     ],

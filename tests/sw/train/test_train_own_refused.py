@@ -66,6 +66,10 @@ def test_refused_files(tmp_path: Path, recorded: Path):  # noqa: F811
     np.savez(path, samples=FRAMES)
     with pytest.raises(ss.FileError, match=r"a\.npz must have the arrays .*; it has samples"):
         gather(plan, path)
+    for extra in ("lengths", "carry_state"):
+        np.savez(path, samples=FRAMES, labels=LABELS, **{extra: LABELS})
+        with pytest.raises(ss.FileError, match=f"has an array '{extra}', .* save .* without it"):
+            gather(plan, path)
     np.savez(path, samples=FRAMES, labels=LABELS, classes=[1, 2, 3])
     with pytest.raises(ss.FileError, match="classes must be a list of names, not int64"):
         gather(plan, path)

@@ -108,6 +108,7 @@ def test_refused_settings_of_frames(spoken: Path, tmp_path: Path, capsys: Out):
     bad = tmp_path / "bad.json"
     for text, message in (
         ("{", "is not the figures of a training on words (JSONDecodeError"),
+        ("[" * 100_000, "is not the figures of a training on words (RecursionError"),
         ('{"settings": {}}', "is not the figures of a training on words (KeyError: 'own')"),
         (json.dumps({"settings": {"own": {"bands": asdict(MelBands()) | {"x": 1}}}}), "TypeError"),
         (None, "cannot be read"),
