@@ -149,6 +149,14 @@ def events(session: nox.Session) -> None:
 
 
 @nox.session
+def host(session: nox.Session) -> None:
+    """The driver alone, against a device that takes no time: images a second, and where it goes."""
+    install(session, "sim")
+    arguments = session.posargs or ["-o", "docs/results/host.json"]
+    session.run("python", "benchmarks/host.py", *arguments, env=THREADS)
+
+
+@nox.session
 def sinabs(session: nox.Session) -> None:
     """Test the import of sinabs modules, in an environment with the older nir that sinabs needs."""
     compare_framework(session)

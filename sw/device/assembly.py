@@ -48,6 +48,12 @@ class Pending:
         The steps of a window.
     windows : list of int
         The windows of each sample.
+    starts : array of int64
+        (batch,) the windows of the batch before each sample.
+    sample_of, window_of : array of int64
+        (windows,) the sample of each window of the batch, and its number in that sample.
+    last : array of bool
+        (windows,) whether it is the last one of its sample.
     missing : int
         The number of ends of windows, one per core, that have not come yet.
     stores : dict of list of array
@@ -60,7 +66,12 @@ class Pending:
         self.batch = batch
         self.window = batch.window(program.window)
         self.count, self.windows = len(batch), batch.windows(self.window).tolist()
-        self.missing = sum(self.windows) * config.cores
+        counts = np.array(self.windows)
+        self.sample_of = np.repeat(np.arange(self.count), counts)
+        self.starts = np.cumsum(counts) - counts
+        self.window_of = np.arange(len(self.sample_of)) - self.starts[self.sample_of]
+        self.last = self.window_of == counts[self.sample_of] - 1
+        self.missing = len(self.last) * config.cores
         most = max(self.windows)  # what a shorter sample lacks stays 0
 
         def rows(layout: Map) -> npt.NDArray[np.uint16]:
@@ -85,6 +96,22 @@ class Pending:
         shape_end = (self.count, most, config.cores, TIME_WORDS)
         stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
+
+    def put(
+        self, name: str, index: int, core: int, windows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64], words: npt.NDArray[np.uint16],
+    ) -> None:
+        """Store the (windows, rows, length) words of the packets of a core in some windows."""
+        sample, window = self.sample_of[windows, None], self.window_of[windows, None]
+        store = self.stores[name][index]
+        if name == "membrane":
+            store[sample, rows, : words.shape[2]] = words
+        elif name == "counters":
+            store[sample, window, core, rows] = words
+        elif name == "end":
+            store[sample, window, core] = words
+        else:
+            store[sample, window, rows] = words
 
 
 class Assembler:

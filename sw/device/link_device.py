@@ -241,10 +241,11 @@ class _Exchange:
 
     def take(self) -> Result | None:
         """The next result, once it is complete."""
-        result = self._collector.take(self._connection.link_bytes - self._counted)
-        if result is not None:
-            self._counted = self._connection.link_bytes
-            self._connection.busy_time = self._collector.busy_time
+        if not self._collector.complete:
+            return None
+        came = self._connection.link_bytes
+        result = self._collector.take(came - self._counted)
+        self._counted, self._connection.busy_time = came, self._collector.busy_time
         return result
 
     def settle(self) -> None:

@@ -1,20 +1,25 @@
-"""Which reports a program causes, in which order, and where each of them goes."""
+"""Packets of reports: which of them a program causes, in which order, and where each one goes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..mapping.maps import Map, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
-from ..spec.report import BUSY_BITS, PLACE, ReportKind, counter_words
+from ..spec.report import BUSY_BITS, HEAD, HEAD_WORDS, PLACE, ReportKind, counter_words
 
-__all__ = ["TIME_WORDS", "Destination", "ReportPlan", "written_maps"]
+__all__ = [
+    "TIME_WORDS", "Came", "Destination", "Packets", "ReportPlan", "WindowPattern", "written_maps",
+]
 
 TIME_WORDS = BUSY_BITS // 16
-_GROUP_MASK = PLACE.fields[0].maximum
+_GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
+_KIND_MASK = HEAD.fields[0].maximum
+_LENGTH_SHIFT, _LENGTH_MASK = HEAD.fields[0].width, HEAD.fields[1].maximum
 
 _Packets = tuple[list[int], list[int]]
 
@@ -39,6 +44,109 @@ class Destination:
     index: int
     rows: list[int]
     groups: list[int]
+
+
+@dataclass(frozen=True)
+class Came:
+    """A packet that came, and where it went.
+
+    Attributes
+    ----------
+    head : int
+        Its first two words, the first in the low bits.
+    length : int
+        The words behind them.
+    store, index, row
+        Where they went, as in ``Destination``.
+    """
+
+    head: int
+    length: int
+    store: str
+    index: int
+    row: int
+
+
+class WindowPattern:
+    """The packets of a window of a core, as they came once. Packets with the same heads in the same
+    order go to the same places, so that many windows can be taken at once.
+
+    Parameters
+    ----------
+    came : list of Came
+        The packets, from the first one of the window to its END.
+
+    Attributes
+    ----------
+    heads : array of uint32
+        The first two words of each packet.
+    size : int
+        The words of all packets.
+    places : dict
+        By store, index and length, the numbers of the packets that went there, and their rows.
+    """
+
+    def __init__(self, came: list[Came]) -> None:
+        self.heads = np.array([each.head for each in came], dtype=np.uint32)
+        self.size = sum(HEAD_WORDS + each.length for each in came)
+        found: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+        for number, each in enumerate(came):
+            found.setdefault((each.store, each.index, each.length), []).append((number, each.row))
+        self.places = {key: np.array(value).T for key, value in found.items()}
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+
+class Packets:
+    """The packets at the beginning of a stream of words.
+
+    Attributes
+    ----------
+    words : array of uint16
+        The stream.
+    starts, stops : array of int64
+        (packets,) the first word of each packet, and the word behind its last one.
+    heads : array of uint32
+        (packets,) the first two words of each, the first in the low bits.
+    kinds, cores : array
+        (packets,) fields of these.
+    end : int
+        The words of all packets; those behind them are of a packet of which more is to come.
+    """
+
+    def __init__(self, words: npt.NDArray[np.uint16]) -> None:
+        count = len(words)
+        lengths = words.astype(np.int64) >> _LENGTH_SHIFT & _LENGTH_MASK
+        # The word behind the packet that would start at a word. One that is too long, or has no
+        # second word, leads to ``over``, and so does ``over``.
+        over = count + 1
+        hop = np.append(np.minimum(np.arange(count) + HEAD_WORDS + lengths, over), [over, over])
+        # The number of starts doubles with every turn; ``stride`` leaps over as many packets.
+        starts, stride = np.zeros(1, np.int64), hop
+        while stride[0] < count:
+            further = stride[starts]
+            starts = np.concatenate([starts, further[further < count]])
+            stride = stride[stride]
+        starts = starts[hop[starts] <= count]
+        self.words, self.starts, self.stops = words, starts, hop[starts]
+        self.end = int(self.stops[-1]) if len(starts) else 0
+        self.heads = words[starts] | words[starts + 1].astype(np.uint32) << np.uint32(16)
+        self.kinds, self.cores = words[starts] & _KIND_MASK, words[starts + 1] >> _CORE_SHIFT
+
+    def body(self, number: int) -> npt.NDArray[np.uint16]:
+        """The words of a packet behind its head."""
+        return self.words[self.starts[number] + HEAD_WORDS : self.stops[number]]
+
+    def bodies(self, numbers: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint16]:
+        """(..., length) the words behind the heads of packets that have so many."""
+        at = self.starts[numbers] + HEAD_WORDS
+        return np.asarray(self.words[at[..., None] + np.arange(length)])
+
+    def stream(self, numbers: npt.NDArray[np.int64]) -> bytes:
+        """The bytes of some packets."""
+        spans = zip(self.starts[numbers].tolist(), self.stops[numbers].tolist(), strict=True)
+        return b"".join(self.words[start:stop].tobytes() for start, stop in spans)
 
 
 class ReportPlan:

@@ -9,20 +9,25 @@ import numpy.typing as npt
 
 from ..mapping.maps import lanes_per_channel
 from ..program.program import Program
-from ..spec.report import HEAD, PLACE, ReportKind
+from ..spec.report import END_WORDS, HEAD, HEAD_WORDS, PLACE, ReportKind
 from ..support.errors import LinkError
 from .assembly import Assembler, Pending
-from .report_plan import ReportPlan
+from .report_plan import Came, Packets, ReportPlan, WindowPattern
 from .result import LinkBytes, Result
 from .windows import Batch
 
 __all__ = ["Collector"]
 
-_HEAD_WORDS = 2
+_HOLD_BYTES = 1 << 15  # the stream is looked at in pieces of so many bytes, or of a few windows
+_HOLD_WINDOWS = 4
+_FEW = 32  # packets that are faster taken one by one
+
 _KIND_MASK = HEAD.fields[0].maximum
-_LENGTH_SHIFT, _LENGTH_MASK = HEAD.fields[0].width, HEAD.fields[1].maximum
-_LAYER_SHIFT = _LENGTH_SHIFT + HEAD.fields[1].width
+_LAYER_SHIFT = HEAD.fields[0].width + HEAD.fields[1].width
+_LAYER_MASK = HEAD.fields[2].maximum
 _GROUP_MASK, _CORE_SHIFT = PLACE.fields[0].maximum, PLACE.fields[0].width
+
+Indices = npt.NDArray[np.int64]
 
 
 class Collector:
@@ -56,6 +61,11 @@ class Collector:
         self._came = [0] * cores        # packets of that window so far
         self._seen: list[Counter[tuple[int, int]]] = [Counter() for _ in range(cores)]
         self._bytes = bytearray()
+        # The packets of the window under way on each core, as far as they were taken, and those of
+        # windows that ended, by core and whether a window is the last one of its sample.
+        self._begun: list[list[Came]] = [[] for _ in range(cores)]
+        self._patterns: dict[tuple[int, bool], WindowPattern] = {}
+        self._least = 2 * (HEAD_WORDS + END_WORDS)  # bytes of a window, at least
 
     @property
     def busy_time(self) -> int:
@@ -67,19 +77,25 @@ class Collector:
         """Whether reports of a batch have not come yet."""
         return bool(self._batches)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all reports of the first batch have come."""
+        return bool(self._batches) and not self._batches[0].missing
+
     def add(self, batch: Batch) -> None:
         """Expect the reports of another batch after those that are already expected."""
         self._batches.append(Pending(self._program, batch, self._trace, self._counters))
 
-    def take(self, link_bytes: LinkBytes) -> Result | None:
-        """The result of the first batch, which took these bytes; None if it is not complete."""
-        if not self._batches or self._batches[0].missing:
-            return None
+    def take(self, link_bytes: LinkBytes) -> Result:
+        """The result of the first batch, which is complete, and took these bytes."""
         self._first_batch += 1
         return self._assembler.result(self._batches.popleft(), link_bytes)
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the stream, which may end anywhere.
+
+        What cannot complete a batch is kept until there is more. An empty piece says that nothing
+        comes at the moment: everything that was kept is looked at.
 
         Raises
         ------
@@ -87,29 +103,117 @@ class Collector:
             If there is a packet that this program cannot cause, or one is missing when its window
             ends.
         """
-        if not data:
-            return
         self._bytes += data
+        if not self._bytes or (data and len(self._bytes) < self._enough()):
+            return
         # The first byte of a word waits for the second, and the words of a packet for the last.
-        words = np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2")
-        heads, at = words.tolist(), 0
-        while at + _HEAD_WORDS <= len(heads):
-            head, source = heads[at], heads[at + 1]
-            start = at + _HEAD_WORDS
-            stop = start + (head >> _LENGTH_SHIFT & _LENGTH_MASK)
-            if stop > len(heads):
-                break
-            self._packet(
-                head & _KIND_MASK, head >> _LAYER_SHIFT,
-                source & _GROUP_MASK, source >> _CORE_SHIFT,
-                words[start:stop],
-            )
-            at = stop
-        del self._bytes[: 2 * at]
+        packets = Packets(np.frombuffer(bytes(self._bytes[: len(self._bytes) & ~1]), dtype="<u2"))
+        kept = self._take(packets, np.arange(len(packets.starts)), not data)
+        self._bytes = bytearray(packets.stream(kept)) + self._bytes[2 * packets.end :]
 
-    def _packet(
-        self, kind: int, tag: int, group: int, core: int, words: npt.NDArray[np.uint16]
-    ) -> None:
+    def _enough(self) -> int:
+        """The bytes that are looked at: fewer do not complete the first batch."""
+        if not self._batches:
+            return 0
+        many = max(_HOLD_BYTES, _HOLD_WINDOWS * len(self._at) * self._least)
+        begun = sum(map(bool, self._begun))  # only END may be missing of these windows
+        return min(many, max(0, self._batches[0].missing - begun) * self._least)
+
+    def _take(self, packets: Packets, left: Indices, everything: bool) -> Indices:
+        """Take packets: whole windows at once where such windows came before, the others one by
+        one. Unless ``everything`` is to be taken, those of windows that have not ended are
+        returned."""
+        if self._patterns and len(left) >= _FEW:
+            begun = self._of_begun_windows(packets, left)
+            for at in np.flatnonzero(begun).tolist():
+                try:
+                    self._packet(packets, int(left[at]))
+                except LinkError:
+                    # Of several errors, the first one in the stream is told.
+                    for earlier in left[:at][~begun[:at]].tolist():
+                        self._packet(packets, earlier)
+                    raise
+            taken, odd = begun.copy(), False
+            for core in range(len(self._at)):
+                own = np.flatnonzero((packets.cores[left] == core) & ~begun)
+                count, unlike = self._whole_windows(packets, core, left[own])
+                taken[own[:count]] = True
+                odd |= unlike
+            left = left[~taken]
+            if not (odd or everything or (packets.cores[left] >= len(self._at)).any()):
+                return left
+        known = len(self._patterns)
+        for at, number in enumerate(left.tolist(), 1):
+            self._packet(packets, number)
+            if len(self._patterns) > known:
+                return self._take(packets, left[at:], everything)
+        return left[:0]
+
+    def _of_begun_windows(self, packets: Packets, left: Indices) -> npt.NDArray[np.bool_]:
+        """Which of the packets are of windows that were begun one by one."""
+        begun = np.zeros(len(left), np.bool_)
+        for core, came in enumerate(self._begun):
+            if came:
+                own = np.flatnonzero(packets.cores[left] == core)
+                ends = np.flatnonzero(packets.kinds[left[own]] == ReportKind.END)
+                begun[own[: ends[0] + 1 if len(ends) else None]] = True
+        return begun
+
+    def _whole_windows(self, packets: Packets, core: int, own: Indices) -> tuple[int, bool]:
+        """Take the whole windows at the beginning of a core's packets that are like one before.
+
+        Returns
+        -------
+        count : int
+            The number of packets that were taken.
+        odd : bool
+            Whether those behind them are not of a window as it came before.
+        """
+        count, patterns = 0, [self._patterns.get((core, last)) for last in (False, True)]
+        sizes = np.array([len(each.heads) if each else len(own) + 1 for each in patterns])
+        while count < len(own):
+            number, sample, window = self._at[core]
+            if number - self._first_batch >= len(self._batches):
+                return count, True
+            pending = self._batches[number - self._first_batch]
+            first = int(pending.starts[sample]) + window
+            kinds = pending.last[first : first + len(own) - count].astype(np.int64)
+            ends = count + np.cumsum(sizes[kinds])
+            windows = int(np.searchsorted(ends, len(own), side="right"))
+            found = []
+            for kind, pattern in enumerate(patterns):
+                these = np.flatnonzero(kinds[:windows] == kind)
+                if pattern and len(these):
+                    numbers = own[(ends - sizes[kinds])[these, None] + np.arange(sizes[kind])]
+                    found.append((pattern, these, numbers))
+            like = np.ones(windows + 1, np.bool_)
+            for pattern, these, numbers in found:
+                like[these] = (packets.heads[numbers] == pattern.heads).all(axis=1)
+            # The window behind those that came has not ended, or is of an unknown kind.
+            like[windows] = False
+            odd = int(np.argmin(like)) < windows or (
+                windows < len(kinds) and patterns[kinds[windows]] is None
+            )
+            windows = int(np.argmin(like))
+            for pattern, these, numbers in found:
+                some = these < windows
+                for (name, index, length), (positions, rows) in pattern.places.items():
+                    words = packets.bodies(numbers[some][:, positions], length)
+                    pending.put(name, index, core, first + these[some], rows, words)
+            if windows:
+                count = int(ends[windows - 1])
+                pending.missing -= windows
+            if first + windows < len(pending.last):
+                at = first + windows
+                self._at[core] = number, int(pending.sample_of[at]), int(pending.window_of[at])
+                return count, odd
+            self._at[core] = number + 1, 0, 0
+        return count, False
+
+    def _packet(self, packets: Packets, packet: int) -> None:
+        head, words = int(packets.heads[packet]), packets.body(packet)
+        kind, tag = head & _KIND_MASK, head >> _LAYER_SHIFT & _LAYER_MASK
+        group, core = head >> 16 & _GROUP_MASK, head >> 16 + _CORE_SHIFT
         if core >= len(self._at):
             raise self._unexpected(kind, tag, group, core, "there is no such core")
         number, sample, window = self._at[core]
@@ -119,6 +223,7 @@ class Collector:
             raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
         pending = self._batches[number - self._first_batch]
         if kind == ReportKind.END:
+            self._begun[core].append(Came(head, len(words), "end", 0, 0))
             self._end(pending, core, words)
             return
         target = self._plan.destinations.get((kind, tag, core))
@@ -132,6 +237,7 @@ class Collector:
                     kind, tag, group, core, f"there are {len(target.rows)} tasks"
                 )
             store[sample, window, core, task] = words
+            self._begun[core].append(Came(head, len(words), target.store, target.index, task))
             self._seen[core][kind, tag] += 1
             self._came[core] += self._program.tiles[target.index][core].groups > 0
             return
@@ -153,6 +259,7 @@ class Collector:
             store[sample, row, : len(words)] = words
         else:
             store[sample, window, row] = words
+        self._begun[core].append(Came(head, len(words), target.store, target.index, row))
         self._seen[core][kind, tag] += 1
         self._came[core] += 1
 
@@ -176,6 +283,12 @@ class Collector:
         pending.missing -= 1
         self._came[core] = 0
         self._seen[core].clear()
+        if (core, last) not in self._patterns:
+            self._patterns[core, last] = WindowPattern(self._begun[core])
+            known = [each.size for each in self._patterns.values()]
+            if {core for core, _ in self._patterns} == set(range(len(self._at))):
+                self._least = 2 * min(known)
+        self._begun[core] = []
         if not last:
             self._at[core] = number, sample, window + 1
         elif sample + 1 < pending.count:

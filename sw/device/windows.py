@@ -23,11 +23,25 @@ from ..spec.encoding import (
 )
 from ..spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
-__all__ = ["Batch", "encode_windows", "input_commands"]
+__all__ = ["Batch", "EncodedWindows", "encode_windows", "input_commands"]
 
-_WINDOWS_AT_ONCE = 64  # encoded together: bounds the memory, and needs few numpy calls
+_WORDS_AT_ONCE = 1 << 18  # encoded together: bounds the memory, and needs few numpy calls
+
+_HEADS = np.array([
+    [
+        [
+            WINDOW_HEAD.pack({"steps": 0, "first": first, "last": last, **encoding.head})
+            for encoding in Encoding
+        ]
+        for last in (0, 1)
+    ]
+    for first in (0, 1)
+])
+"""The head of a window of one step, by ``first``, ``last`` and ``Encoding``."""
 
 Words = npt.NDArray[np.uint16]
+Octets = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -98,9 +112,28 @@ class Batch:
         return pack_steps(self.values, window) if self.values.dtype == bool else self.values
 
 
+@dataclass(frozen=True)
+class EncodedWindows:
+    """Encoded windows.
+
+    Attributes
+    ----------
+    encodings : array of int64
+        (windows,) the ``Encoding`` of each.
+    sizes : array of int64
+        (windows,) the bytes of each.
+    data : array of uint8
+        The bytes of all windows, one behind the other.
+    """
+
+    encodings: Integers
+    sizes: Integers
+    data: Octets
+
+
 def encode_windows(
     words: npt.NDArray[Any], config: ArrayConfig, half: bool = False
-) -> list[tuple[Encoding, bytes]]:
+) -> EncodedWindows:
     """Each window in the smallest of the array's encodings (``spec.encoding``).
 
     Parameters
@@ -112,11 +145,6 @@ def encode_windows(
     half : bool
         Send half words.
 
-    Returns
-    -------
-    list of tuple
-        Per window its encoding and its bytes.
-
     Raises
     ------
     ValueError
@@ -126,11 +154,12 @@ def encode_windows(
     count, lanes, width = len(words), config.lanes, word_bits(config, half)
     check_words(words, width)
     rows = max(1, -(-words.shape[1] // lanes))
-    padded = np.zeros((count, rows * lanes), dtype=np.uint16)
-    padded[:, : words.shape[1]] = words
-    grid = padded.reshape(count, rows, lanes)
+    grid = np.zeros((count, rows * lanes), dtype=np.uint8 if width <= 8 else np.uint16)
+    grid[:, : words.shape[1]] = words
+    grid = grid.reshape(count, rows, lanes)
 
-    in_row = np.count_nonzero(grid, axis=2)
+    active = np.flatnonzero(grid != 0)
+    in_row = np.bincount(active // lanes, minlength=count * rows).reshape(count, rows)
     # The length of each encoding follows from the words in each row, so only one is made.
     common = -(-rows // SUMMARY_ROWS) + _word_bytes(in_row, width).sum(axis=1)
     sizes = {
@@ -138,52 +167,71 @@ def encode_windows(
         Encoding.BITMAP: common + np.count_nonzero(in_row, axis=1) * -(-lanes // 8),
         Encoding.SPARSE: common + in_row.sum(axis=1),
     }
-    options = encodings(config)
-    chosen = np.argmin([sizes[each] for each in options], axis=0)
-    encoded = [(options[choice], b"") for choice in chosen]
-    for choice, encoding in enumerate(options):
-        which = np.flatnonzero(chosen == choice)
-        for i, data in zip(which, _encoded(grid[which], encoding, width), strict=True):
-            encoded[i] = (encoding, data)
-    return encoded
+    options = np.array(encodings(config))
+    each = np.stack([sizes[Encoding(option)] for option in options])
+    best = np.argmin(each, axis=0)
+    chosen, size = options[best], each[best, np.arange(count)]
+    starts, data = np.cumsum(size) - size, np.empty(size.sum(), np.uint8)
+    for encoding in np.unique(chosen).tolist():
+        which = np.flatnonzero(chosen == encoding)
+        some = len(which) < count
+        part = grid[which] if some else grid
+        if encoding == Encoding.DENSE:
+            at = starts[which, None] + np.arange(sizes[Encoding.DENSE][0])
+            data[at] = pack_bits(part, width).reshape(at.shape)
+        else:
+            found = np.flatnonzero(part != 0) if some else active
+            _put_rows(data, starts[which], part, found, in_row[which], encoding, width)
+    return EncodedWindows(chosen, size, data)
 
 
-def _word_bytes(in_row: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
+def _word_bytes(in_row: Integers, width: int) -> Integers:
     """The bytes of the words of each row, which follow its mask."""
     # Words of one bit are not sent: those in the mask are 1.
     return -(-in_row * width // 8) if width > 1 else np.zeros_like(in_row)
 
 
-def _encoded(grid: Words, encoding: Encoding, width: int) -> Iterator[bytes]:
-    """The bytes of each window of (windows, rows, lanes) words."""
-    if encoding == Encoding.DENSE or not len(grid):
-        yield from (window.tobytes() for window in pack_bits(grid, width))
-        return
-    # A table with one row per map row: the summary byte, the mask or the lanes, the bytes of the
-    # words. A second table says which of these bytes are sent.
+def _put_rows(
+    data: Octets, starts: Integers, grid: npt.NDArray[Any], active: Integers, in_row: Integers,
+    encoding: int, width: int,
+) -> None:
+    """Put windows of (windows, rows, lanes) words into ``data``, each at its start. ``active``
+    are the words that are not 0, ``in_row`` their number in each row."""
     count, rows, lanes = grid.shape
-    active = grid != 0
-    in_row = np.count_nonzero(active, axis=2)[:, :, None]
-    # The lanes that are active first, in their order.
-    order = np.argsort(~active, axis=2, kind="stable")
+    present = np.flatnonzero(in_row)
+    in_present = in_row.reshape(-1)[present]
+    # For each row its summary byte, its mask and its words, and where these begin.
+    pieces = np.zeros((count, rows, 3), np.int64)
+    pieces[:, ::SUMMARY_ROWS, 0] = 1
+    pieces[:, :, 1] = in_row if encoding == Encoding.SPARSE else (in_row > 0) * -(-lanes // 8)
+    pieces[:, :, 2] = _word_bytes(in_row, width)
+    sizes = pieces.reshape(count, -1)
+    at = (starts[:, None] + np.cumsum(sizes, axis=1) - sizes).reshape(pieces.shape)
+    at_mask, at_words = at.reshape(-1, 3)[present, 1:].T
+
+    summaries = np.zeros((count, -(-rows // SUMMARY_ROWS) * SUMMARY_ROWS), np.bool_)
+    summaries[:, :rows] = in_row > 0
+    data[at[:, ::SUMMARY_ROWS, 0]] = np.packbits(summaries, axis=1, bitorder="little")
     if encoding == Encoding.SPARSE:
-        at = np.arange(lanes)
-        mask = order.astype(np.uint8) | np.where(at == in_row - 1, LAST_LANE, 0).astype(np.uint8)
-        mask_kept = at < in_row
+        mask = (active % lanes).astype(np.uint8)
+        mask[np.cumsum(in_present) - 1] |= LAST_LANE
+        data[_spread(at_mask, in_present)] = mask
     else:
-        mask = np.packbits(active, axis=2, bitorder="little")
-        mask_kept = np.broadcast_to(in_row > 0, mask.shape)
-    ordered = pack_bits(np.take_along_axis(grid, order, axis=2), width)
-    present = np.zeros((count, -(-rows // SUMMARY_ROWS) * SUMMARY_ROWS), dtype=np.uint8)
-    present[:, :rows] = in_row[:, :, 0] > 0
-    summary = np.zeros((count, rows, 1), dtype=np.uint8)
-    summary[:, ::SUMMARY_ROWS, 0] = np.packbits(present, axis=1, bitorder="little")
-    summary_kept = np.broadcast_to(np.arange(rows)[:, None] % SUMMARY_ROWS == 0, summary.shape)
-    words_kept = np.arange(ordered.shape[2]) < _word_bytes(in_row, width)
-    table = np.concatenate([summary, mask, ordered], axis=2)
-    kept = np.concatenate([summary_kept, mask_kept, words_kept], axis=2)
-    for data, keep in zip(table, kept, strict=True):
-        yield data[keep].tobytes()
+        masks = np.packbits(grid.reshape(-1, lanes) != 0, axis=1, bitorder="little")
+        data[at_mask[:, None] + np.arange(masks.shape[1])] = masks[present]
+    if width > 1:
+        # Each row begins with a new byte.
+        octets, in_octet = _word_bytes(in_present, width), max(1, 8 // width)
+        slots = np.zeros(octets.sum() * in_octet * 8 // max(8, width), grid.dtype)
+        first = (np.cumsum(octets) - octets) * in_octet * 8 // max(8, width)
+        slots[_spread(first, in_present)] = grid.reshape(-1)[active]
+        data[_spread(at_words, octets)] = pack_bits(slots, width)
+
+
+def _spread(starts: Integers, counts: Integers) -> Integers:
+    """From each start as many consecutive numbers as ``counts`` says."""
+    flat = counts.reshape(-1)
+    return np.arange(flat.sum()) + np.repeat(starts.reshape(-1) - np.cumsum(flat) + flat, flat)
 
 
 def input_commands(
@@ -213,39 +261,38 @@ def input_commands(
     planes : tuple of int
         As for ``Batch.words``.
     """
-    size, stream = BODY_BYTES - 1, bytearray()
+    size, head, stream = BODY_BYTES - 1, bytes((Command.INPUT,)), b""
     for each in _stream(batch, config, layout, window, half, planes):
         stream += each
-        while len(stream) >= size:
-            yield bytes((Command.INPUT,)) + stream[:size]
-            del stream[:size]
+        full = len(stream) - len(stream) % size
+        for at in range(0, full, size):
+            yield head + stream[at : at + size]
+        stream = stream[full:]
     if stream:
-        yield bytes((Command.INPUT,)) + stream
+        yield head + stream
 
 
 def _stream(
     batch: Batch, config: ArrayConfig, layout: Map, window: int, half: bool,
     planes: tuple[int, ...],
 ) -> Iterator[bytes]:
-    """The head and the rows of each window."""
-    at_once = max(1, _WINDOWS_AT_ONCE // int(batch.windows(window).max()))
+    """The heads and the rows of some windows at a time."""
+    at_once = max(1, _WORDS_AT_ONCE // (int(batch.windows(window).max()) * layout.words))
     for at in range(0, len(batch), at_once):
         part = batch.part(at, at + at_once)
-        words = layout.spread(part.words(window, planes))
-        counts = part.windows(window)
-        there = np.arange(words.shape[1]) < counts[:, None]
-        encoded = iter(encode_windows(words[there], config, half))
-        for steps, fresh, count in zip(
-            part.lengths.tolist(), part.fresh, counts.tolist(), strict=True
-        ):
-            for w in range(count):
-                # Pixels have one window of words; the others repeat it.
-                repeats = part.pixels and w > 0
-                encoding, rows = (Encoding.REPEAT, b"") if repeats else next(encoded)
-                head = WINDOW_HEAD.pack({
-                    "steps": min(window, steps - w * window) - 1,
-                    "first": fresh and w == 0,
-                    "last": w == count - 1,
-                    **encoding.head,
-                })
-                yield bytes((head,)) + rows
+        words, counts = layout.spread(part.words(window, planes)), part.windows(window)
+        samples = np.repeat(np.arange(len(part)), counts)
+        number = _spread(np.zeros_like(counts), counts)  # of the window in its sample
+        if part.pixels:
+            encoded = encode_windows(words[:, 0], config, half)
+            # Pixels have one window of words; the others repeat it.
+            kinds = np.where(number == 0, encoded.encodings[samples], Encoding.REPEAT)
+            sizes = np.where(number == 0, encoded.sizes[samples], 0)
+        else:
+            encoded = encode_windows(words[samples, number], config, half)
+            kinds, sizes = encoded.encodings, encoded.sizes
+        first = part.fresh[samples] & (number == 0)
+        last = number == counts[samples] - 1
+        steps = np.minimum(window, part.lengths[samples] - number * window)
+        heads = _HEADS[first.astype(int), last.astype(int), kinds] + steps - 1
+        yield np.insert(encoded.data, np.cumsum(sizes) - sizes, heads.astype(np.uint8)).tobytes()

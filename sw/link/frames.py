@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cobs import cobs
 
@@ -17,8 +17,7 @@ from ..spec.link import (
 __all__ = ["Frame", "decode_frame", "encode_frame"]
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """A decoded frame.
 
     Attributes

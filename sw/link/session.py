@@ -347,12 +347,11 @@ class Session:
 
     def _fill(self, commands: Iterator[bytes]) -> None:
         assert self.info is not None
+        room = self.info.config.receive_bytes
         while len(self._unacked) < DATA_IN_FLIGHT:
             if self._pending is None:
                 self._pending = next(commands, None)
-            if self._pending is None:
-                return
-            if self._in_flight + len(self._pending) + 1 > self.info.config.receive_bytes:
+            if self._pending is None or self._in_flight + len(self._pending) + 1 > room:
                 return
             body, self._pending = self._pending, None
             self._send(Kind.DATA, self._base + len(self._unacked), body)

@@ -120,10 +120,24 @@ def pack_bits(values: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[n
     (..., ceil(n * width / 8)) uint8 array
         The first value in the lowest bits of the first byte.
     """
-    shifts = np.arange(width, dtype=values.dtype)
-    bits = (values[..., None] >> shifts & np.asarray(1, values.dtype)).astype(np.uint8)
-    flat = bits.reshape(*values.shape[:-1], values.shape[-1] * width)
-    return np.packbits(flat, axis=-1, bitorder="little")
+    if width == 16:
+        return np.ascontiguousarray(values.astype("<u2")).view(np.uint8)
+    if 8 % width:
+        shifts = np.arange(width, dtype=values.dtype)
+        bits = (values[..., None] >> shifts & np.asarray(1, values.dtype)).astype(np.uint8)
+        flat = bits.reshape(*values.shape[:-1], values.shape[-1] * width)
+        return np.packbits(flat, axis=-1, bitorder="little")
+    # Values of these widths lie within a byte.
+    low = (values & np.asarray((1 << width) - 1, values.dtype)).astype(np.uint8)
+    if width == 1:
+        return np.packbits(low, axis=-1, bitorder="little")
+    in_octet = 8 // width
+    if lacking := -low.shape[-1] % in_octet:
+        low = np.concatenate([low, np.zeros((*low.shape[:-1], lacking), np.uint8)], axis=-1)
+    octets = low[..., ::in_octet].copy()
+    for i in range(1, in_octet):
+        octets |= low[..., i::in_octet] << np.uint8(i * width)
+    return octets
 
 
 def pack_rows(rows: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint16]:

@@ -53,6 +53,6 @@ def test_spikes(device: Device) -> None:
     values, lengths = samples.reshape(3, program.steps, -1), np.full(3, program.steps)
     words = Batch(values, lengths, np.ones(3, bool)).words(8)
     layout = input_map(program.network, program.config.lanes).spread(words)
-    chosen = {encoding for encoding, _ in encode_windows(layout.reshape(9, -1), ARRAY)}
+    chosen = set(encode_windows(layout.reshape(9, -1), ARRAY).encodings.tolist())
     assert chosen == set(encodings(ARRAY))
     agree(device, program, samples)

@@ -13,6 +13,18 @@ from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodi
 from stablespike.spec.link import BODY_BYTES, WINDOW_HEAD, Command
 
 
+def windows_of(
+    words: np.ndarray[Any, Any], config: ArrayConfig, half: bool = False
+) -> list[tuple[Encoding, bytes]]:
+    """Each window's encoding and its bytes."""
+    encoded, data = encode_windows(words, config, half), []
+    ends = np.cumsum(encoded.sizes).tolist()
+    assert len(encoded.data) == sum(encoded.sizes)
+    for encoding, start, end in zip(encoded.encodings, [0, *ends], ends, strict=False):
+        data.append((Encoding(encoding), encoded.data[start:end].tobytes()))
+    return data
+
+
 @given(
     lanes=st.sampled_from([4, 8, 16, 32, 64]),
     window=st.sampled_from([1, 2, 4, 8, 16]),
@@ -31,7 +43,7 @@ def test_the_smallest_of_the_encodings(
     half, rng = half and config.half_words, np.random.default_rng(seed)
     words = rng.integers(0, 1 << (window >> half), (count, inputs))
     words *= rng.random((count, inputs)) < density
-    encoded = encode_windows(words, config, half)
+    encoded = windows_of(words, config, half)
     assert len(encoded) == count
     for row, (encoding, data) in zip(words, encoded, strict=True):
         options = {each: encode_rows(row, each, config, half) for each in encodings(config)}
@@ -48,7 +60,7 @@ def test_few_events_go_as_lanes_where_the_array_knows_them() -> None:
     words[0, ::115] = 1
     for convolution, encoding in ((False, Encoding.BITMAP), (True, Encoding.SPARSE)):
         config = ArrayConfig(lanes=32, window=8, convolution=convolution)
-        assert encode_windows(words, config)[0][0] == encoding
+        assert windows_of(words, config)[0][0] == encoding
 
 
 def test_words_too_wide() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stablespike.samples.words import pack_rows, pack_steps, popcount, predict
+from stablespike.samples.words import pack_bits, pack_rows, pack_steps, popcount, predict
 
 
 @pytest.mark.parametrize(("width", "lanes"), [(4, 4), (4, 64), (8, 16), (16, 1), (32, 1)])
@@ -41,3 +41,17 @@ def test_the_lowest_index_wins_a_tie() -> None:
     assert predict(np.array([[-9, -3, -7]]), "membrane").tolist() == [1]
     words = np.array([[[0b1, 0b1], [0b111, 0], [0b1000, 0b11]]])
     assert predict(words, "words").tolist() == [1]
+
+
+@pytest.mark.parametrize("width", range(1, 17))
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64"])
+def test_packed_bits(width: int, dtype: str) -> None:
+    """Values side by side, the first in the lowest bits; higher bits are not taken."""
+    info = np.iinfo(dtype)
+    values = np.random.default_rng(width).integers(info.min, info.max, (3, 2, 7), dtype)
+    packed = pack_bits(values, width)
+    assert packed.shape == (3, 2, -(-7 * width // 8))
+    for row, octets in zip(values.reshape(-1, 7), packed.reshape(6, -1), strict=True):
+        number = sum((int(value) % (1 << width)) << i * width for i, value in enumerate(row))
+        assert octets.tobytes() == number.to_bytes(len(octets), "little")
+    assert pack_bits(values[:0], width).shape == (0, 2, -(-7 * width // 8))
