@@ -12,7 +12,7 @@ from stablespike.spec import preset
 
 UP5K = SimpleNamespace(device="iCE40UP5K")
 ICEBREAKER = preset("icebreaker")
-CONVOLVING = {"convolution": True, "recurrence": True}
+CONVOLVING = {"convolution": True, "recurrence": True, "planes": 1}
 ARRAYS = {
     "icebreaker": ICEBREAKER,
     "icebreaker-recurrent": preset("icebreaker-recurrent"),
