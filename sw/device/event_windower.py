@@ -106,7 +106,7 @@ class EventWindower:
 
     def advance(self, time: float) -> None:
         """Declare that every event before ``time`` has come, so the windows that end by then are
-        sent.
+        sent. Without a ``start``, steps begin with the first event, so nothing is sent before it.
 
         Parameters
         ----------
