@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..program.program import Program
+from ..samples.binning import BINNING
 from ..samples.columns import is_events
 from ..samples.encoding import SampleEncoder, check_encoded
 from ..samples.events import is_recordings
@@ -114,9 +115,8 @@ class Stream(abc.ABC):
             raise TypeError(f"fresh must be True or False, not {fresh!r}")
         raw = not check_encoded(encoded, self.encoding.there) and self.encoding.there
         starts = bool(fresh) or not self._sent
-        binning = {
-            "bin_time": bin_time, "bin_count": None, "start": start, "late": late,
-            "excess": excess,
+        binning = BINNING | {
+            "bin_time": bin_time, "start": start, "late": late, "excess": excess,
         }
         kind = self._program.network.input.kind
         if bin_time is None and not raw and kind != "pixels" and is_events(window):

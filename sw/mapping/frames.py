@@ -74,18 +74,16 @@ def frame_ways(network: Network, planes: int = 1) -> tuple[str, ...]:
     """
     if not isinstance(network.input, FrameInput):
         return (STEPS,)
-    found: dict[str, tuple[tuple[int, int], ...]] = {STEPS: ()}
-    for way in (LINES, NARROW):
-        shifts = _shifts(network, way)
-        small = len(shifts) * network.layers[0].weight.size <= _WEIGHTS_HIGH
-        if small and len(shifts) <= _PLANES_HIGH and shifts not in found.values():
-            found[way] = shifts
+    found, most = [STEPS], {LINES: _PLANES_HIGH, NARROW: _PLANES_HIGH}
     # A convolution is computed on arrays without place values only.
     if planes > 1 and isinstance(network.layers[0], Dense):
-        shifts = _shifts(network, PLANES, planes)
+        most[PLANES] = 1 << PLANE_BITS
+    for way, high in most.items():
+        shifts = _shifts(network, way, planes)
         small = len(shifts) * network.layers[0].weight.size <= _WEIGHTS_HIGH
-        if small and len(shifts) <= 1 << PLANE_BITS:
-            found[PLANES] = shifts
+        same = way == NARROW and shifts == _shifts(network, LINES)
+        if small and len(shifts) <= high and not same:
+            found.append(way)
     return tuple(found)
 
 

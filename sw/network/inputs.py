@@ -48,7 +48,31 @@ class SpikeInput:
 
 
 @dataclass(frozen=True)
-class PixelInput:
+class _ValueInput:
+    """An input of values of several bits, some of which may count from a zero of their own."""
+
+    shape: Shape
+    bits: int = 4
+    zero: int = 0
+
+    def __post_init__(self) -> None:
+        # The bits of a value take the place of the steps of a window, so they have the same limit.
+        bits = exact_int("bits", self.bits, 1, LIMITS["window"][1])
+        put(
+            self,
+            shape=checked_shape("shape", self.shape),
+            bits=bits,
+            zero=exact_int("zero", self.zero, 0, (1 << bits) - 1),
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of values of a sample, or of a step of it."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class PixelInput(_ValueInput):
     """An input of unsigned pixels, which act as the same current in every step.
 
     Samples are ``(batch, *shape)``, and every value is from 0 to ``2**bits - 1``.
@@ -72,22 +96,11 @@ class PixelInput:
         If a size, ``bits`` or ``zero`` is out of range.
     """
 
-    shape: Shape
-    bits: int = 4
-    zero: int = 0
     kind: ClassVar[str] = "pixels"
-
-    def __post_init__(self) -> None:
-        _check_values(self)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels of a sample."""
-        return prod(self.shape)
 
 
 @dataclass(frozen=True)
-class FrameInput:
+class FrameInput(_ValueInput):
     """An input of unsigned values, new in every step: bands of audio, counts of events per frame,
     channels of EMG or ECG.
 
@@ -112,30 +125,8 @@ class FrameInput:
         If a size, ``bits`` or ``zero`` is out of range.
     """
 
-    shape: Shape
-    bits: int = 4
-    zero: int = 0
     kind: ClassVar[str] = "frames"
-
-    def __post_init__(self) -> None:
-        _check_values(self)
-
-    @property
-    def size(self) -> int:
-        """Number of values of a step."""
-        return prod(self.shape)
 
 
 Input = SpikeInput | PixelInput | FrameInput
 """Any input of a network."""
-
-
-def _check_values(source: PixelInput | FrameInput) -> None:
-    # The bits of a value take the place of the steps of a window, so they have the same limit.
-    bits = exact_int("bits", source.bits, 1, LIMITS["window"][1])
-    put(
-        source,
-        shape=checked_shape("shape", source.shape),
-        bits=bits,
-        zero=exact_int("zero", source.zero, 0, (1 << bits) - 1),
-    )
