@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig, preset
-from .simulated_transport import NetlistTransport, SimulatedTransport
-from .transport import SerialTransport, TcpTransport, Transport
+from .transports.serial import SerialTransport
+from .transports.simulated import NetlistTransport, SimulatedTransport
+from .transports.tcp import TcpTransport
+from .transports.transport import Transport
 
 __all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec.array import ArrayConfig
-from ..spec.link import CLOCKS_PER_BIT_MIN
-from ..support.errors import DeviceNotFound
+from ...spec.array import ArrayConfig
+from ...spec.link import CLOCKS_PER_BIT_MIN
+from ...support.errors import DeviceNotFound
 from .transport import Transport
 
 __all__ = ["NetlistTransport", "SimulatedTransport"]
