@@ -16,7 +16,7 @@ from .receiver import Fate, fate_layout
 
 __all__ = ["FrameQueue"]
 
-_FRAMES = 16
+_FRAMES = 32
 
 
 class FrameQueue(wiring.Component):

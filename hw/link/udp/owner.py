@@ -82,11 +82,11 @@ class Owner(wiring.Component):
 
         quiet = Signal(range(self.silence + 1))
         silent = Signal()
-        m.d.sync += [silent.eq(quiet == self.silence), self.free.eq(~self.owned | silent)]
+        m.d.sync += [quiet.eq(quiet + 1), self.free.eq(~self.owned | silent)]
+        with m.If(quiet == self.silence):
+            m.d.sync += silent.eq(1)
         with m.If(self.heard | self.take):
             m.d.sync += [quiet.eq(0), silent.eq(0)]
-        with m.Elif(~silent):
-            m.d.sync += quiet.eq(quiet + 1)
         with m.If(self.take):
             m.d.sync += [self.owned.eq(1), bank.eq(bank ^ ~self.same)]
         with m.If(self.release):
