@@ -74,12 +74,17 @@ def board_design(board: Board, link: Any, config: ArrayConfig) -> Design:
     ToolError
         If Amaranth or a library of the board's pins or link is not installed.
     """
-    key = _key(board, link, config)
+    gateware = _gateware(board, link, config)
+    # The build ID is part of the model, which a change of the simulation leaves as it is.
+    identity = hashlib.sha256(gateware.encode()).digest()[:BUILD_ID_BYTES]
+    key = digest(
+        gateware, source_digest("stablespike.sim.pins", "stablespike.sim.board"),
+        _CELLS.read_bytes(),
+    )
 
     def build(folder: Path) -> None:
         from stablespike.boards.top import Top
 
-        identity = hashlib.sha256(key.encode()).digest()[:BUILD_ID_BYTES]
         design = elaborate(Top(board, config, identity), board)
         (folder / _VERILOG).write_text(design.verilog)
         (folder / _PORTS).write_text(json.dumps({
@@ -171,7 +176,8 @@ def _cells(text: str) -> str:
     )
 
 
-def _key(board: Board, link: Any, config: ArrayConfig) -> str:
+def _gateware(board: Board, link: Any, config: ArrayConfig) -> str:
+    """A hash of what the gateware is made from."""
     try:
         used = [f"{name} {version(name)}" for name in _PACKAGES]
     except PackageNotFoundError as error:
@@ -180,6 +186,5 @@ def _key(board: Board, link: Any, config: ArrayConfig) -> str:
         ) from None
     return digest(
         source_digest("stablespike.hw", "stablespike.spec", "stablespike.boards"),
-        source_digest("stablespike.sim.pins", "stablespike.sim.board"), _CELLS.read_bytes(),
         json.dumps(config.as_dict()), board.name, str(link), *used,
     )
