@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stablespike.boards.board import Board
+from stablespike.boards.links.link import BoardLink
 from stablespike.sim.board.verilog import design_verilog
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
@@ -66,7 +67,7 @@ class Design:
     pins: tuple[str, ...]
 
 
-def board_design(board: Board, link: Any, config: ArrayConfig) -> Design:
+def board_design(board: Board, link: BoardLink, config: ArrayConfig) -> Design:
     """The model of a board with a link and an array, made now or found in the cache.
 
     Raises
@@ -85,7 +86,7 @@ def board_design(board: Board, link: Any, config: ArrayConfig) -> Design:
     def build(folder: Path) -> None:
         from stablespike.boards.top import Top
 
-        design = elaborate(Top(board, config, identity), board)
+        design = elaborate(Top(board, config, identity, link), board)
         (folder / _VERILOG).write_text(design.verilog)
         (folder / _PORTS).write_text(json.dumps({
             "clocks": [asdict(clock) for clock in design.clocks],
@@ -103,8 +104,8 @@ def board_design(board: Board, link: Any, config: ArrayConfig) -> Design:
 def elaborate(top: Any, board: Board) -> Design:
     """Elaborate the top of a board for simulation.
 
-    The vendor's cells that make clocks become ports, which the simulation drives at the rates that
-    the cells' parameters say. Other cells have models in ``cells.v``. A reset button is not pressed,
+    The vendor's cells that make clocks become ports, which the simulation drives at the rates in
+    the cells' parameters. Other cells have models in ``cells.v``. A reset button is not pressed,
     and LEDs lead nowhere. All other ports are pins of the link: ``<member>_i``, ``<member>_o`` and
     ``<member>_oe``, after the members of the board's resources, with their levels at the pins.
 
@@ -176,7 +177,7 @@ def _cells(text: str) -> str:
     )
 
 
-def _gateware(board: Board, link: Any, config: ArrayConfig) -> str:
+def _gateware(board: Board, link: BoardLink, config: ArrayConfig) -> str:
     """A hash of what the gateware is made from."""
     try:
         used = [f"{name} {version(name)}" for name in _PACKAGES]
@@ -186,5 +187,5 @@ def _gateware(board: Board, link: Any, config: ArrayConfig) -> str:
         ) from None
     return digest(
         source_digest("stablespike.hw", "stablespike.spec", "stablespike.boards"),
-        json.dumps(config.as_dict()), board.name, str(link), *used,
+        json.dumps(config.as_dict()), board.name, link.kind, str(link), *used,
     )

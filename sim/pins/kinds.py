@@ -35,7 +35,4 @@ def open_pins(name: str, kind: str, config: ArrayConfig | None = None) -> PinsTr
         If the gateware cannot be built on this machine; names what is missing.
     """
     board: Board = find_board(name)
-    links = ["uart"]
-    if kind not in links:
-        raise ValueError(f"link of {name} must be {' or '.join(links)}, not {kind!r}")
-    return KINDS[kind](board, kind, config)
+    return KINDS[kind](board, board.link(kind), config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from stablespike.boards.board import Board
+from stablespike.boards.links.link import BoardLink
 from stablespike.sim.board.model import COMPILE, QUICK, model_library
 from stablespike.spec.array import ArrayConfig
 from stablespike.support.errors import LinkError
@@ -91,7 +92,7 @@ class PinsTransport:
     def __init__(
         self,
         board: Board,
-        link: Any,
+        link: BoardLink,
         config: ArrayConfig | None = None,
         *,
         quick: bool = False,

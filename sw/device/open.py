@@ -24,8 +24,8 @@ def open_device(
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
         ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
         a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
-        ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with ``?baud=N`` to continue at N baud);
-        or ``tcp:<host>:<port>``.
+        ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
+        ``?baud=N`` to continue at N baud); or ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
         The array to simulate, or the name of its preset. For a board or its
         netlist, another array than the board's own.

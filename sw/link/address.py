@@ -128,7 +128,9 @@ def open_transport(
         return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
     if uri.scheme == "sim" and "link" in uri.options:
         if "uart" in uri.options:
-            raise ValueError(f"{uri.text!r} names a link and uart=, which is for presets: leave one out")
+            raise ValueError(
+                f"{uri.text!r} names a link and uart=, which is for presets: leave one out"
+            )
         config = None if array is None else _named_array(array)
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
