@@ -101,7 +101,7 @@ def loader(monkeypatch, tmp_path):
 def test_the_documented_commands(capsys, fake, loader):
     page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
     commands = re.findall(r"^ {4}stablespike ((?:build|flash|boards)[^#\n]*)", page, re.M)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert main(command.split()) == 0, capsys.readouterr().err
 
