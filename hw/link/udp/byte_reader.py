@@ -6,6 +6,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...lib.stream_registers import SkidBuffer
+
 __all__ = ["LENGTH_BITS", "ByteReader", "frame_byte_layout", "range_layout"]
 
 LENGTH_BITS = 11
@@ -25,7 +27,7 @@ def range_layout(size: int) -> data.StructLayout:
 class ByteReader(wiring.Component):
     """Reads a memory of bytes. Behind the memory there is a register, for a fast clock.
 
-    The first byte comes three cycles after its range was taken. The throughput is a byte per cycle.
+    The first byte comes four cycles after its range was taken. The throughput is a byte per cycle.
 
     Parameters
     ----------
@@ -55,19 +57,24 @@ class ByteReader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        # The memory may be far away, so its enable must not wait for ``ready``.
+        m.submodules.output = output = SkidBuffer(frame_byte_layout())
+        wiring.connect(m, output.o, wiring.flipped(self.o))
+        out = output.i
         left = Signal(LENGTH_BITS)
         busy, final = Signal(), Signal()
-        fetched, fetched_last, moves = Signal(), Signal(), Signal()
+        fetched, fetched_last, held, moves = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq(~busy),
-            moves.eq(~self.o.valid | self.o.ready),
+            moves.eq(~held | out.ready),
+            out.valid.eq(held),
             self.enable.eq(busy & (~fetched | moves)),
             final.eq(left == 1),
         ]
         with m.If(moves):
             m.d.sync += [
-                self.o.valid.eq(fetched), self.o.p.data.eq(self.data),
-                self.o.p.last.eq(fetched_last), fetched.eq(0),
+                held.eq(fetched), out.p.data.eq(self.data), out.p.last.eq(fetched_last),
+                fetched.eq(0),
             ]
         with m.If(self.enable):
             m.d.sync += [
