@@ -70,12 +70,10 @@ class PinsTransport:
     ----------
     name : str
         Name for messages.
-    board : Board
-        The board.
     clock_hz : int
         Clock rate of the array.
     own_baud : int or None
-        Highest rate of a UART.
+        Highest baud rate of the board's link, if it has one.
 
     Raises
     ------
@@ -83,7 +81,6 @@ class PinsTransport:
         If the gateware cannot be built on this machine; names what is missing.
     """
 
-    own_baud: int | None = None
     quiet: ClassVar[int] = 2_000_000
     """Time in ps without a byte that ends a batch of output."""
     gather: ClassVar[int] = 20_000_000
@@ -98,7 +95,7 @@ class PinsTransport:
         quick: bool = False,
         design: Design | None = None,
     ) -> None:
-        self.name, self.board = f"the simulated {board.name}", board
+        self.name, self.own_baud = f"the simulated {board.name}", link.baud(board)
         self._handle: int | None = None
         design = design or board_design(board, link, config or board.config)
         harness = {name: (_FOLDER / name).read_bytes() for name in _HARNESS}
