@@ -1,4 +1,4 @@
-"""Boards at their pins, as the driver opens them: results, and addresses that name no such board."""
+"""Boards at their pins, as the driver opens them: results, and addresses that name none."""
 
 import numpy as np
 import pytest
