@@ -81,6 +81,8 @@ class PinsTransport:
         If the gateware cannot be built on this machine; names what is missing.
     """
 
+    shared: ClassVar[bool] = False
+    """Whether both directions take turns on the wire."""
     quiet: ClassVar[int] = 2_000_000
     """Time in ps without a byte that ends a batch of output."""
     gather: ClassVar[int] = 20_000_000
@@ -97,6 +99,7 @@ class PinsTransport:
     ) -> None:
         self.name, self.own_baud = f"the simulated {board.name}", link.baud(board)
         self._handle: int | None = None
+        self._rate = link.rate(board)
         design = design or board_design(board, link, config or board.config)
         harness = {name: (_FOLDER / name).read_bytes() for name in _HARNESS}
         peer = self.peer(design)
@@ -159,6 +162,11 @@ class PinsTransport:
     def cycles(self) -> int:
         """Clock cycles of the array since the board was made."""
         return self.statistics.cycles
+
+    @property
+    def wire_rate(self) -> float:
+        """Bytes per second that the wire carries each way, or both ways together if shared."""
+        return self._rate / 8
 
     @property
     def idle(self) -> int:

@@ -29,6 +29,11 @@ class UartPins(PinsTransport):
         return "uart.h"
 
     @property
+    def wire_rate(self) -> float:
+        """Bytes per second at the rate that is set, ten bits each."""
+        return _SECOND / self._bit / 10
+
+    @property
     def idle(self) -> int:
         return max(super().idle, 100 * self._bit)
 
