@@ -116,6 +116,7 @@ class PinsTransport:
         self._read = self.function("pins_read", handle, ctypes.c_char_p, number, result=number)
         self._clear = self.function("pins_clear", handle)
         self._run = self.function("pins_run", handle, *[number] * 4, result=ctypes.c_int)
+        self._set_latency = self.function("pins_set_latency", handle, number)
         self._advance = self.function("pins_advance", handle, number)
         self._statistics = self.function(
             "pins_statistics", handle, ctypes.POINTER(ctypes.c_uint64)
@@ -176,6 +177,10 @@ class PinsTransport:
     def write(self, data: bytes) -> None:
         """Queue bytes, which are sent while ``read`` lets time pass."""
         self._write(self.handle, bytes(data), len(data))
+
+    def set_latency(self, picoseconds: int) -> None:
+        """Set the time from ``write`` until the wire may carry the bytes: 0 until it is set."""
+        self._set_latency(self.handle, picoseconds)
 
     def read(self, timeout: float) -> bytes:
         """Let time pass until the board sends, and for as long as more bytes follow closely.

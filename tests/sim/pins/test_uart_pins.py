@@ -78,6 +78,18 @@ def test_time_stands_still_outside_read_and_stops_in_silence(board):
     assert board.statistics.picoseconds % 10**9 > 0
 
 
+def test_a_slow_host(board):
+    board.set_latency(5 * 10**9)
+    board.write(b"x")
+    board.run(4 * 10**9)
+    assert board.statistics.wire_bytes == (0, 0)
+    board.write(b"y")
+    assert collect(board, 1) == b"x"
+    assert 5 * 10**9 < board.statistics.picoseconds < 9 * 10**9
+    assert collect(board, 1) == b"y"
+    assert board.statistics.picoseconds > 9 * 10**9
+
+
 def test_a_reset_drops_bytes_and_returns_to_the_default_rate(board):
     board.set_baud(FASTEST)
     board.write(b"never")
