@@ -1,4 +1,4 @@
-"""MNIST images through the links of boards, simulated at their pins: rates, and what a wire carries.
+"""MNIST images through the links of boards, simulated at their pins: rates, and shares of the wire.
 
     python benchmarks/links.py [BOARD[:LINK] ...] [--images 1000] [-o docs/results/links.json]
 
