@@ -66,7 +66,8 @@ class SimulatedTransport(Transport):
 class BoardTransport(SimulatedTransport):
     """A board simulated at the pins of one of its links, with all of its clocks.
 
-    Unless a rate is requested, a UART continues at the board's own rate.
+    Unless a rate is requested, a UART continues at the board's own rate. ``pins`` is the board, of
+    ``stablespike.sim.pins``, with its statistics.
 
     Parameters
     ----------
@@ -98,13 +99,8 @@ class BoardTransport(SimulatedTransport):
         except ImportError as error:
             raise _no_simulator(name, error) from error
         self.name = name
-        self._board = open_pins(board, kind, config)
-        self.own_baud = self._board.own_baud
-
-    @property
-    def statistics(self) -> Any:
-        """What happened on the wire so far; see ``stablespike.sim.pins``."""
-        return self._board.statistics
+        self._board = self.pins = open_pins(board, kind, config)
+        self.own_baud = self.pins.own_baud
 
 
 class NetlistTransport(SimulatedTransport):
