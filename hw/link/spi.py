@@ -9,7 +9,7 @@ __all__ = ["Spi"]
 
 
 class Spi(wiring.Component):
-    """A byte stream each way, both at once, without FIFOs.
+    """A byte stream each way, both at once, without FIFOs. The streams are in ``sync``.
 
     The shift register runs on ``sck``. A byte lasts eight of its periods, which is enough to hand
     one byte each way to ``sync`` and get the answer back, so one register each way is enough. The
@@ -47,7 +47,7 @@ class Spi(wiring.Component):
     i : In(stream.Signature(8))
         Bytes to the host.
     idle : Out(1)
-        Nothing waits to be sent.
+        Always 1: the rate is the host's.
     """
 
     sck: In(1)
@@ -64,7 +64,7 @@ class Spi(wiring.Component):
         m.domains.spi = spi = ClockDomain("spi", async_reset=True, local=True)
         m.d.comb += [
             spi.clk.eq(self.sck), spi.rst.eq(self.cs_n), self.cipo_oe.eq(~self.cs_n),
-            self.idle.eq(~self.i.valid),
+            self.idle.eq(1),
         ]
 
         # Only these two are reset between transfers.
