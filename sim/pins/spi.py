@@ -50,7 +50,8 @@ class SpiPins(PinsTransport):
         if self.turnaround:
             self.run(self.turnaround)
         came = ctypes.create_string_buffer(size)
-        return came.raw[: self._read(self.handle, came, size)]
+        length = self._read(self.handle, came, size)
+        return came.raw[:length]
 
     @property
     def flash(self) -> tuple[bool, int, int]:
