@@ -62,9 +62,10 @@ from .layout import Field, Layout, bits_for
 __all__ = [
     "BAUD_DEFAULT", "BAUD_TOLERANCE", "BODY_BYTES", "BREAK_BITS", "BUILD_ID_BYTES",
     "CLOCKS_PER_BIT_MIN", "CRC_BYTES", "DATA_IN_FLIGHT", "FAULT", "FRAME_BYTES", "HEADER_BYTES",
-    "KIND_MASK", "MAGIC", "OWNERSHIP_HEAD", "RESEND", "UDP_ADDRESS", "UDP_PAYLOAD", "UDP_PORT",
-    "UDP_SILENCE", "VERSION", "WINDOW_HEAD", "Command", "Kind", "Ownership", "Register",
-    "ReportFlags", "Space", "pack_info", "pack_ownership", "unpack_info", "unpack_ownership",
+    "KIND_MASK", "MAGIC", "OWNERSHIP_HEAD", "RESEND", "SPI_FIRST", "SPI_FRAME_BYTES", "SPI_HZ",
+    "UDP_ADDRESS", "UDP_PAYLOAD", "UDP_PORT", "UDP_SILENCE", "VERSION", "WINDOW_HEAD", "Command",
+    "Kind", "Ownership", "Register", "ReportFlags", "Space", "pack_info", "pack_ownership",
+    "unpack_info", "unpack_ownership",
 ]
 
 FRAME_BYTES = 254
@@ -90,6 +91,14 @@ CLOCKS_PER_BIT_MIN = 6
 BREAK_BITS = 32
 """If the line is low for this many bit times of BAUD_DEFAULT, the device returns to that rate."""
 
+SPI_HZ = 15_000_000
+"""The fastest clock of SPI. Where one side has nothing to send, it sends zeros between frames."""
+SPI_FIRST = 0x00
+"""The first byte of each transfer over SPI, which the device drops. A flash memory on the same pins
+takes it for the command, and no flash memory has this one."""
+SPI_FRAME_BYTES = 32
+"""The fewest bytes of a frame to the device over SPI, with zeros before it. The device parses one
+frame while it receives the next, in up to 256 cycles, of which a byte takes at least 8."""
 UDP_ADDRESS = "192.168.1.50"
 """IP address of a board on Ethernet, unless its build says otherwise."""
 UDP_PORT = 0x5353
