@@ -8,10 +8,11 @@ from stablespike.spec.array import ArrayConfig
 
 from .transport import PinsTransport
 from .uart import UartPins
+from .usb import UsbPins
 
 __all__ = ["KINDS", "open_pins"]
 
-KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins}
+KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins, "usb": UsbPins}
 """The class of each kind of link."""
 
 

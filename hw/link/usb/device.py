@@ -6,7 +6,7 @@ Nothing else imports ``luna``. It stands on Amaranth's ``Record``, which the nex
 import warnings
 from typing import Any
 
-from amaranth.hdl import DomainRenamer, Elaboratable, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Elaboratable, Fragment, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.usb import BULK_ENDPOINT, NOTIFY_ENDPOINT, PACKET_BYTES
@@ -81,7 +81,7 @@ class CdcDevice(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         packet = PACKET_BYTES[self._speed]
-        m.submodules.usb = usb = USBDevice(bus=self._bus, handle_clocking=False)
+        usb = USBDevice(bus=self._bus, handle_clocking=False)
         control = usb.add_standard_control_endpoint(self._descriptors)
         control.add_request_handler(_LineRequests())
         control.add_request_handler(StallOnlyRequestHandler(
@@ -92,6 +92,7 @@ class CdcDevice(wiring.Component):
         up = _BytesToHost(BULK_ENDPOINT, packet)
         for endpoint in (_Silent(NOTIFY_ENDPOINT), _Configured(down), _Configured(up)):
             usb.add_endpoint(endpoint)
+        m.submodules.usb = Fragment.get(usb, _Platform(platform))
         m.d.comb += [
             usb.connect.eq(1),
             self.o.valid.eq(down.stream.valid),
@@ -102,6 +103,22 @@ class CdcDevice(wiring.Component):
             self.i.ready.eq(up.ready),
         ]
         return m
+
+
+class _Platform:
+    """The platform, with what luna asks of it.
+
+    The PHY's word on VBUS is ignored. A PHY tells it when it changes, so one that was configured
+    late never does.
+    """
+
+    ignore_phy_vbus = True
+
+    def __init__(self, platform: Any) -> None:
+        self._platform, self.device = platform, getattr(platform, "device", "")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
 
 
 class _Configured(Elaboratable):
@@ -154,8 +171,7 @@ class _BytesToHost(Elaboratable):
         m.submodules.manager = manager = USBInTransferManager(self.packet)
         interface, halt = self.interface, self.interface.clear_endpoint_halt_in
         # Bytes of the packet that is being filled: none once the buffers have changed places.
-        filled, filling, before = (Signal(range(self.packet + 1), name=f"filled_{n}") for n in "abc")
-        del before
+        filled, filling = Signal(range(self.packet + 1)), Signal(range(self.packet + 1))
         side = Signal()
         complete, taken = Signal(), Signal()
         m.d.usb += side.eq(manager.buffer_toggle)
