@@ -96,7 +96,7 @@ def descriptors(speed: str, product: str, serial_number: str) -> DeviceDescripto
                 e.bInterval = _NOTIFY_INTERVAL[speed]
         with c.InterfaceDescriptor() as i:
             i.bInterfaceNumber = 1
-            i.bInterfaceClass = _DATA
+            i.bInterfaceClass, i.bInterfaceSubclass, i.bInterfaceProtocol = _DATA, 0, _NO_PROTOCOL
             for direction in (_IN, 0):
                 with i.EndpointDescriptor() as e:
                     e.bEndpointAddress = direction | BULK_ENDPOINT
