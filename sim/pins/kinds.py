@@ -10,10 +10,13 @@ from .spi import SpiPins
 from .transport import PinsTransport
 from .uart import UartPins
 from .udp import UdpPins
+from .usb import UsbPins
 
 __all__ = ["KINDS", "open_pins"]
 
-KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins, "udp": UdpPins, "spi": SpiPins}
+KINDS: dict[str, type[PinsTransport]] = {
+    "uart": UartPins, "usb": UsbPins, "udp": UdpPins, "spi": SpiPins,
+}
 """The class of each kind of link."""
 
 
