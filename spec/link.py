@@ -161,14 +161,23 @@ together mean the sparse encoding, or ``repeat`` on arrays that do not support i
 
 
 class ReportFlags(enum.IntFlag):
-    """What cores report about monitored tasks."""
+    """What cores report besides results. They may change only while no window is under way.
+
+    Attributes
+    ----------
+    TRACE, COUNTERS
+        Rows and counters of monitored tasks.
+    TIMES
+        The end of every window on every core, and its time. Only with it, busy time counts.
+    """
 
     TRACE = 1
     COUNTERS = 2
+    TIMES = 4
 
 
 MAGIC = b"SSPK"
-VERSION = 4
+VERSION = 5
 BUILD_ID_BYTES = 16
 _CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
 _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
