@@ -54,7 +54,8 @@ class Connection:
     busy : bool
         The device is working on windows, and their results have not been taken yet.
     busy_time : int
-        The busy time of the device, in cycles, at the end of the last result that was taken.
+        The busy time of the device, in cycles, at the end of the last result that was taken. It
+        stands still in runs without times.
 
     Raises
     ------

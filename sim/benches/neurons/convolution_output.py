@@ -200,7 +200,8 @@ class Group:
             "mark": pack(mark_layout(config), self.mark), "settings": self.task.settings,
             "number": self.run_ & PLACE.fields[0].maximum, "neurons": self.neurons,
             "last_window": flags["final"], "trace": flags["trace"],
-            "counters": flags["counters"], "times": flags["times"], "counts": pack(scan_counts(config), scan),
+            "counters": flags["counters"], "times": flags["times"],
+            "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
         }
         held = {f"group__{name}": pin for name, pin in held.items()}

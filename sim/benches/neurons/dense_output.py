@@ -112,7 +112,8 @@ class Group:
         return {
             "mark": pack(mark_layout(config), mark), "settings": settings, "number": self.group,
             "neurons": self.neurons, "last_window": f["final"], "trace": f["trace"],
-            "counters": f["counters"], "times": f["times"], "counts": pack(scan_counts(config), scan),
+            "counters": f["counters"], "times": f["times"],
+            "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
         }
 
