@@ -213,16 +213,16 @@ def test_reports_that_cannot_be(change: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_replace(ReportKind.END, 0, 0, 0, 2), r"END of layer 0, .* this program does not cause"),
-        (_replace(ReportKind.WORDS, 1, 7, 0, 1), r"group 7, core 0: group 0 comes next"),
-        (_replace(ReportKind.WORDS, 1, 0, 1, 1), r"WORDS .* core 1: this program does not cause"),
+        (_replace(ReportKind.END, 0, 0, 1, 2), r"END of layer 0, .* this program does not cause"),
+        (_replace(ReportKind.WORDS, 1, 7, 1, 1), r"group 7, core 1: group 0 comes next"),
+        (_replace(ReportKind.WORDS, 1, 0, 0, 1), r"WORDS .* core 0: this program does not cause"),
         (lambda packets: [p * 5 for p in packets], r"no window is under way there"),
     ],
 )
 def test_reports_that_cannot_be_without_times(change: Any, message: str) -> None:
     """Of two cores, only one has neurons of the last layer, and the other one sends nothing."""
     program = program_of(small(outputs=2))
-    assert [tile.groups for tile in program.tiles[1]] == [1, 0]
+    assert [tile.groups for tile in program.tiles[1]] == [0, 1]
     device, board, _ = board_device(program)
     device.load(program)
     keep, board.change = board.change, change
