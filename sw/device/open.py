@@ -25,7 +25,8 @@ def open_device(
         ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
         a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
-        ``?baud=N`` to continue at N baud); or ``tcp:<host>:<port>``.
+        ``?baud=N`` to continue at N baud); ``udp:<host>[:port]``, a board on Ethernet; or
+        ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
         The array to simulate, or the name of its preset. For a board or its
         netlist, another array than the board's own.

@@ -10,15 +10,18 @@ from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
 from .transports.tcp import TcpTransport
 from .transports.transport import Transport
+from .transports.udp import UdpTransport
 
 __all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]
 
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
-    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] or tcp:<host>:<port>"
+    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
-_OPTIONS = {"golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud",), "tcp": ()}
+_OPTIONS = {
+    "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud",), "udp": (), "tcp": (),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Uri:
     text : str
         The address as it was given.
     scheme : str
-        ``golden``, ``sim``, ``serial`` or ``tcp``.
+        ``golden``, ``sim``, ``serial``, ``udp`` or ``tcp``.
     target : str
         The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
@@ -135,7 +138,7 @@ def open_transport(
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    kind = {"serial": SerialTransport, "tcp": TcpTransport}[uri.scheme]
+    kind = {"serial": SerialTransport, "tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
