@@ -8,10 +8,11 @@ from stablespike.spec.array import ArrayConfig
 
 from .transport import PinsTransport
 from .uart import UartPins
+from .udp import UdpPins
 
 __all__ = ["KINDS", "open_pins"]
 
-KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins}
+KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins, "udp": UdpPins}
 """The class of each kind of link."""
 
 
