@@ -26,7 +26,8 @@ def open_device(
         a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
-        plugged in (with ``?serial=NUMBER`` one of several); or ``tcp:<host>:<port>``.
+        plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on
+        Ethernet; or ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
         The array to simulate, or the name of its preset. For a board or its
         netlist, another array than the board's own.

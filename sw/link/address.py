@@ -10,16 +10,21 @@ from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
 from .transports.tcp import TcpTransport
 from .transports.transport import Transport
+from .transports.udp import UdpTransport
 from .transports.usb_ports import find_board
 
 __all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
-    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER] or tcp:<host>:<port>"
+    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
+    "udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
-_OPTIONS = {"golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "tcp": ()}
+_OPTIONS = {
+    "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "udp": (),
+    "tcp": (),
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Uri:
     text : str
         The address as it was given.
     scheme : str
-        ``golden``, ``sim``, ``serial`` or ``tcp``.
+        ``golden``, ``sim``, ``serial``, ``udp`` or ``tcp``.
     target : str
         The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
@@ -157,7 +162,7 @@ def open_transport(
             uri.target, Transport.timeout if timeout is None else timeout,
             uri.options.get("serial"),
         )
-    kind = {"tcp": TcpTransport}[uri.scheme]
+    kind = {"tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
