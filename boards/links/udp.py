@@ -54,6 +54,8 @@ class UdpLink(BoardLink):
     mac : str or None
         MAC address, as ``02:...``. If None, it is a locally administered one that follows from the
         build: boards with different bitstreams have different ones.
+    queue_bytes : int
+        Bytes of received frames that wait for the array; a power of two, at least 4096.
     """
 
     resource: str = "eth_rgmii"
@@ -64,6 +66,7 @@ class UdpLink(BoardLink):
     ip: str = UDP_ADDRESS
     port: int = UDP_PORT
     mac: str | None = None
+    queue_bytes: int = 8192
 
     kind = "udp"
     domain = "ethernet"
@@ -94,7 +97,8 @@ class UdpLink(BoardLink):
         from stablespike.hw.link.udp.udp import Udp
 
         udp = Udp(
-            self._mac_bytes(build_id), self.ip, self.port, silence=UDP_SILENCE * _ETHERNET_HZ
+            self._mac_bytes(build_id), self.ip, self.port, silence=UDP_SILENCE * _ETHERNET_HZ,
+            queue_bytes=self.queue_bytes,
         )
         return DomainRenamer(self.domain)(udp)  # type: ignore[no-any-return]
 

@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...lib.checks import check_int
+from ...lib.stream_registers import SkidBuffer
 from ..wire import wire_signature
 from .frame_queue import FrameQueue
 from .gatherer import Gatherer
@@ -100,7 +101,10 @@ class Udp(wiring.Component):
         connect(m, queue.payload, flipped(self.o))
         connect(m, queue.headers, gatherer.headers)
         connect(m, queue.replies, sender.replies)
-        connect(m, flipped(self.i), gatherer.i)
+        # What is behind ``i`` may be slow to react.
+        m.submodules.bytes = between = SkidBuffer(8)
+        connect(m, flipped(self.i), between.i)
+        connect(m, between.o, gatherer.i)
         connect(m, gatherer.frames, sender.datagrams)
         m.d.comb += [
             receiver.rx_data.eq(self.rx_data),
@@ -110,6 +114,6 @@ class Udp(wiring.Component):
             gatherer.owned.eq(receiver.owned),
             self.tx_data.eq(sender.tx_data),
             self.tx_enable.eq(sender.tx_enable),
-            self.idle.eq(gatherer.idle & sender.idle),
+            self.idle.eq(~between.o.valid & gatherer.idle & sender.idle),
         ]
         return m
