@@ -80,7 +80,10 @@ class Udp(wiring.Component):
                 f"mac must be 6 bytes, and the first one even, not {bytes(mac).hex(':')}"
             )
         check_int("port", port, 1, 0xFFFF)
-        address = ipaddress.IPv4Address(ip)
+        try:
+            address = ipaddress.IPv4Address(ip)
+        except ValueError:
+            raise ValueError(f"ip must be an IPv4 address, not {ip!r}") from None
         self.receiver = Receiver(mac, address.packed, port, silence)
         self.queue = FrameQueue(queue_bytes)
         self.gatherer = Gatherer(linger)

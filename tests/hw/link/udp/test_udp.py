@@ -9,10 +9,25 @@ MAC, IP, PORT = bytes.fromhex("021234567ff8"), "192.168.1.50", 0x5353
 
 
 def wire(**options):
-    return Udp(MAC, IP, PORT, **{"silence": 5000, "linger": 64, **options})
+    return Udp(MAC, IP, PORT, **{"silence": 2500, "linger": 64, "queue_bytes": 4096, **options})
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
-def test_udp(stall):
-    parameters = {"mac": MAC.hex(), "ip": IP, "silence": 5000, "linger": 64, "stall": stall}
-    assert run_bench(wire(), BENCH, parameters=parameters) == 11
+@pytest.mark.parametrize(("stall", "tests"), [(0.0, 11), (0.4, 2)])
+def test_udp(stall, tests):
+    parameters = {"mac": MAC.hex(), "ip": IP, "silence": 2500, "linger": 64, "stall": stall}
+    assert run_bench(wire(), BENCH, parameters=parameters) == tests
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"mac": MAC[:5]}, "mac must be 6 bytes, and the first one even, not 02:12:34:56:7f"),
+    ({"mac": b"\1" + MAC[1:]}, "mac must be 6 bytes, and the first one even, not 01:12"),
+    ({"ip": "192.168.1"}, "ip must be an IPv4 address, not '192.168.1'"),
+    ({"port": 0}, "port must be from 1 to 65535, not 0"),
+    ({"silence": 0}, "silence must be at least 1, not 0"),
+    ({"queue_bytes": 2048}, "size must be at least 4096, not 2048"),
+    ({"queue_bytes": 5000}, "size must be a power of two, not 5000"),
+    ({"linger": 0}, "linger must be at least 1, not 0"),
+])
+def test_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        Udp(**{"mac": MAC, "ip": IP, "port": PORT, "silence": 1, **options})
