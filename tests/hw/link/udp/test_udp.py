@@ -18,6 +18,12 @@ def test_udp(stall, tests):
     assert run_bench(wire(), BENCH, parameters=parameters) == tests
 
 
+def test_a_foreign_mac():
+    pytest.importorskip("cocotbext.eth")
+    parameters = {"mac": MAC.hex(), "ip": IP}
+    assert run_bench(wire(), "stablespike.sim.benches.link.udp.foreign", parameters=parameters) == 1
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ({"mac": MAC[:5]}, "mac must be 6 bytes, and the first one even, not 02:12:34:56:7f"),
     ({"mac": b"\1" + MAC[1:]}, "mac must be 6 bytes, and the first one even, not 01:12"),
