@@ -48,7 +48,11 @@ class Udp(wiring.Component):
     queue_bytes : int
         Bytes of received frames that wait; a power of two, at least 4096.
     linger : int
-        Cycles for which a datagram waits for more frames.
+        Cycles for which a datagram waits for more bytes: longer than the pauses within a frame and
+        between two that follow each other.
+    spacing : int
+        Fewest cycles between two datagrams that are not full. Every one costs the host
+        microseconds, and an answer is late by this much at most.
 
     Members
     -------
@@ -73,7 +77,7 @@ class Udp(wiring.Component):
 
     def __init__(
         self, mac: bytes, ip: str, port: int, *, silence: int, queue_bytes: int = 8192,
-        linger: int = 64,
+        linger: int = 64, spacing: int = 2000,
     ) -> None:
         if len(mac) != 6 or mac[0] & 1:
             raise ValueError(
@@ -86,7 +90,7 @@ class Udp(wiring.Component):
             raise ValueError(f"ip must be an IPv4 address, not {ip!r}") from None
         self.receiver = Receiver(mac, address.packed, port, silence)
         self.queue = FrameQueue(queue_bytes)
-        self.gatherer = Gatherer(linger)
+        self.gatherer = Gatherer(linger, spacing)
         super().__init__({
             "rx_data": In(8), "rx_valid": In(1), "rx_error": In(1),
             "tx_data": Out(8), "tx_enable": Out(1),

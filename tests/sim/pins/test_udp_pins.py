@@ -83,4 +83,5 @@ def test_results_over_ethernet_are_those_of_golden():
             rng = np.random.default_rng(seed)
             network = random_network(rng, depth=(1, 2), width=(1, 12), pixel_bits=4, synapse=False)
             steps = int(rng.integers(1, 9))
-            agree(device, ss.compile(network, CONFIG, steps), random_samples(rng, network, 4, steps))
+            program = ss.compile(network, CONFIG, steps)
+            agree(device, program, random_samples(rng, network, 4, steps))

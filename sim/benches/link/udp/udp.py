@@ -419,6 +419,27 @@ async def gathers_frames(dut):
 
 
 @once
+async def small_frames_share_datagrams(dut):
+    """Not one datagram for each of many small frames, although each comes after a pause."""
+    bench, phy, _, host = await owned(dut)
+    linger, spacing = parameters()["linger"], parameters()["spacing"]
+    source = bench.source("i")
+    frames = frames_of(bench, [20] * 24)
+    for frame in frames:
+        source.put(frame)
+        await bench.tick(linger + 40)
+    await phy.settle()
+    starts = [first for first, _ in phy.spans[1:]]
+    assert all(later - one >= spacing for one, later in pairwise(starts))
+    assert 24 * (linger + 40) // spacing <= len(starts) + 1
+    got = []
+    while phy.frames:
+        got.append(host.taken())
+    assert got[0] == frames[0]
+    assert b"".join(got) == b"".join(frames)
+
+
+@once
 async def sends_nothing_without_an_owner(dut):
     bench, phy, _ = await begin(dut)
     source = bench.source("i")

@@ -9,12 +9,15 @@ MAC, IP, PORT = bytes.fromhex("021234567ff8"), "192.168.1.50", 0x5353
 
 
 def wire(**options):
-    return Udp(MAC, IP, PORT, **{"silence": 2500, "linger": 64, "queue_bytes": 4096, **options})
+    defaults = {"silence": 2500, "linger": 64, "spacing": 300, "queue_bytes": 4096}
+    return Udp(MAC, IP, PORT, **{**defaults, **options})
 
 
-@pytest.mark.parametrize(("stall", "tests"), [(0.0, 11), (0.4, 2)])
+@pytest.mark.parametrize(("stall", "tests"), [(0.0, 12), (0.4, 2)])
 def test_udp(stall, tests):
-    parameters = {"mac": MAC.hex(), "ip": IP, "silence": 2500, "linger": 64, "stall": stall}
+    parameters = {
+        "mac": MAC.hex(), "ip": IP, "silence": 2500, "linger": 64, "spacing": 300, "stall": stall,
+    }
     assert run_bench(wire(), BENCH, parameters=parameters) == tests
 
 
@@ -33,6 +36,7 @@ def test_a_foreign_mac():
     ({"queue_bytes": 2048}, "size must be at least 4096, not 2048"),
     ({"queue_bytes": 5000}, "size must be a power of two, not 5000"),
     ({"linger": 0}, "linger must be at least 1, not 0"),
+    ({"spacing": 0}, "spacing must be at least 1, not 0"),
 ])
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
