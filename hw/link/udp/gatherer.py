@@ -28,8 +28,9 @@ class Gatherer(wiring.Component):
     A datagram is closed when another frame might not fit, or when it ends with a whole frame, no
     byte came for ``linger`` cycles, the datagram before has been sent, and it was closed at least
     ``spacing`` cycles ago. So a frame that comes alone leaves at once, and many small ones share
-    datagrams. Each half starts with the headers of a datagram. To close one, its lengths and the checksum of IP's header are written
-    there, which takes 10 cycles. The checksum of UDP is 0: none.
+    datagrams. Each half starts with the headers of a datagram. To close one, its lengths and the
+    checksum of IP's header are written there, which takes 10 cycles. The checksum of UDP is 0:
+    none.
 
     Without an owner, datagrams are dropped.
 

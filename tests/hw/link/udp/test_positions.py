@@ -2,7 +2,14 @@
 
 import pytest
 from stablespike.hw.link.udp.positions import SENDER_BYTES, Protocol, Rule, Write, positions
-from stablespike.sim.pins.ethernet import Station, arp_reply_of, arp_request, ping, udp_frame, udp_of
+from stablespike.sim.pins.ethernet import (
+    Station,
+    arp_reply_of,
+    arp_request,
+    ping,
+    udp_frame,
+    udp_of,
+)
 from stablespike.spec.link import Ownership, pack_ownership
 
 BOARD = Station.of("02:12:34:56:7f:f8", "192.168.1.50")
