@@ -6,12 +6,17 @@ from stablespike.boards.board import Board
 from stablespike.boards.registry import board as find_board
 from stablespike.spec.array import ArrayConfig
 
+from .spi import SpiPins
 from .transport import PinsTransport
 from .uart import UartPins
+from .udp import UdpPins
+from .usb import UsbPins
 
 __all__ = ["KINDS", "open_pins"]
 
-KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins}
+KINDS: dict[str, type[PinsTransport]] = {
+    "uart": UartPins, "usb": UsbPins, "udp": UdpPins, "spi": SpiPins,
+}
 """The class of each kind of link."""
 
 

@@ -83,6 +83,8 @@ class PinsTransport:
 
     shared: ClassVar[bool] = False
     """Whether both directions take turns on the wire."""
+    headers: ClassVar[tuple[str, ...]] = ()
+    """Files in ``peers/`` that the peer includes."""
     quiet: ClassVar[int] = 2_000_000
     """Time in ps without a byte that ends a batch of output."""
     gather: ClassVar[int] = 20_000_000
@@ -103,7 +105,8 @@ class PinsTransport:
         design = design or board_design(board, link, config or board.config)
         harness = {name: (_FOLDER / name).read_bytes() for name in _HARNESS}
         peer = self.peer(design)
-        harness[peer] = (_FOLDER / "peers" / peer).read_bytes()
+        for name in (peer, *self.headers):
+            harness[name] = (_FOLDER / "peers" / name).read_bytes()
         harness["model.h"] = _model_header(design, peer).encode()
         path = model_library(
             design.verilog, harness, compile_flags=QUICK if quick else COMPILE

@@ -7,9 +7,12 @@ from typing import Any
 from ...spec.array import ArrayConfig
 from ...spec.link import CLOCKS_PER_BIT_MIN
 from ...support.errors import DeviceNotFound
+from .mpsse import MpsseBytes
 from .transport import Transport
 
 __all__ = ["BoardTransport", "NetlistTransport", "SimulatedTransport"]
+
+_PATIENCE = 16384  # bytes of silence over SPI, after which nothing more is expected for now
 
 
 class SimulatedTransport(Transport):
@@ -101,6 +104,26 @@ class BoardTransport(SimulatedTransport):
         self.name = name
         self._board = self.pins = open_pins(board, kind, config)
         self.own_baud = self.pins.own_baud
+        # The chip at the other side of SPI carries transfers. The driver above it is the real one.
+        self._bytes: Any = self._board
+        if kind == "spi":
+            self._bytes = MpsseBytes(self._board, name, patience=_PATIENCE)
+            self._bytes.sleep_flash()
+
+    def write(self, data: bytes) -> None:
+        self._bytes.write(data)
+
+    def read(self, timeout: float) -> bytes:
+        return bytes(self._bytes.read(timeout))
+
+    def reset(self) -> None:
+        self._bytes.reset()
+        Transport.reset(self)
+
+    @property
+    def statistics(self) -> Any:
+        """What happened on the wire so far; see ``stablespike.sim.pins``."""
+        return self._board.statistics
 
 
 class NetlistTransport(SimulatedTransport):
