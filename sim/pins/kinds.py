@@ -40,4 +40,5 @@ def open_pins(name: str, kind: str, config: ArrayConfig | None = None) -> PinsTr
         If the gateware cannot be built on this machine; names what is missing.
     """
     board: Board = find_board(name)
-    return KINDS[kind](board, board.link(kind), config)
+    link = board.link(kind)
+    return KINDS[link.kind](board, link, config)

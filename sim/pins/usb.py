@@ -15,8 +15,8 @@ __all__ = ["UsbPins", "UsbStatistics"]
 
 _BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
 _DESCRIPTOR_ROOM = 512
-# Bytes in bulk packets that the wire carries in a second: 13 of 512 bytes in each 8th of a frame, or
-# 19 of 64 bytes in each frame (Universal Serial Bus Specification 2.0, tables 5-9 and 5-10).
+# Bytes in bulk packets that the wire carries in a second: 13 of 512 bytes in each 8th of a frame,
+# or 19 of 64 bytes in each frame (Universal Serial Bus Specification 2.0, tables 5-9 and 5-10).
 _BULK = {"ulpi.h": 13 * 512 * 8000, "full_speed.h": 19 * 64 * 1000}
 
 
