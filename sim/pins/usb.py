@@ -88,9 +88,10 @@ class UsbPins(PinsTransport):
         """What the host saw."""
         values = (ctypes.c_uint64 * 11)()
         self._usb(self.handle, values)
-        out, back, sent, came, full, empty, *rest, configured, gone = values
+        out, back, sent, came, full, empty, repeated, errors, frames, configured, gone = values
         return UsbStatistics(
-            (out, back), (sent, came), (full, empty), *rest, bool(configured), bool(gone)
+            (out, back), (sent, came), (full, empty), repeated, errors, frames, bool(configured),
+            bool(gone),
         )
 
     @property
