@@ -15,6 +15,9 @@ __all__ = ["UsbPins", "UsbStatistics"]
 
 _BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
 _DESCRIPTOR_ROOM = 512
+# Bytes in bulk packets that the wire carries in a second: 13 of 512 bytes in each 8th of a frame,
+# or 19 of 64 bytes in each frame (Universal Serial Bus Specification 2.0, tables 5-9 and 5-10).
+_BULK = {"ulpi.h": 13 * 512 * 8000, "full_speed.h": 19 * 64 * 1000}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class UsbPins(PinsTransport):
     """A board at the pins of its USB, with a host that has a driver for serial ports."""
 
     headers = ("usb_host.h", "usb_exports.h")
+    shared = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -71,16 +75,23 @@ class UsbPins(PinsTransport):
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
         # Packets and frames set the pace of what arrives.
         self.quiet, self.gather = _BATCH[found]  # type: ignore[misc]
+        self._bulk = _BULK[found]
         return found
+
+    @property
+    def wire_rate(self) -> float:
+        """The most bytes per second in bulk packets."""
+        return float(self._bulk)
 
     @property
     def usb(self) -> UsbStatistics:
         """What the host saw."""
         values = (ctypes.c_uint64 * 11)()
         self._usb(self.handle, values)
-        out, back, sent, came, full, empty, *rest, configured, gone = values
+        out, back, sent, came, full, empty, repeated, errors, frames, configured, gone = values
         return UsbStatistics(
-            (out, back), (sent, came), (full, empty), *rest, bool(configured), bool(gone)
+            (out, back), (sent, came), (full, empty), repeated, errors, frames, bool(configured),
+            bool(gone),
         )
 
     @property
