@@ -66,6 +66,7 @@ class UsbPins(PinsTransport):
         )
         self._refusals = self.function("usb_refusals", handle, result=ctypes.c_uint64)
         self._unplug = self.function("usb_unplug", handle)
+        self._plug = self.function("usb_plug", handle)
 
     def peer(self, design: Design) -> str:
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
@@ -78,9 +79,10 @@ class UsbPins(PinsTransport):
         """What the host saw."""
         values = (ctypes.c_uint64 * 11)()
         self._usb(self.handle, values)
-        out, back, sent, came, full, empty, *rest, configured, gone = values
+        out, back, sent, came, full, empty, repeated, errors, frames, configured, gone = values
         return UsbStatistics(
-            (out, back), (sent, came), (full, empty), *rest, bool(configured), bool(gone)
+            (out, back), (sent, came), (full, empty), repeated, errors, frames, bool(configured),
+            bool(gone),
         )
 
     @property
@@ -102,3 +104,7 @@ class UsbPins(PinsTransport):
     def unplug(self) -> None:
         """Pull the plug."""
         self._unplug(self.handle)
+
+    def plug(self) -> None:
+        """Put it in again: the host resets the board, and takes it into use anew."""
+        self._plug(self.handle)

@@ -40,3 +40,5 @@ PINS_EXPORT uint64_t usb_refusals(void* handle) {
 }
 
 PINS_EXPORT void usb_unplug(void* handle) { peer_of(handle).unplug(); }
+
+PINS_EXPORT void usb_plug(void* handle) { peer_of(handle).plug(); }

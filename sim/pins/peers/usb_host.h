@@ -98,10 +98,19 @@ public:
     std::vector<Control> done;
     bool gone = false;  // the device did not answer three times
 
-    // The bus was reset: frames start.
+    // The bus was reset: frames start, and everything is forgotten.
     void start(uint64_t now) {
         next_frame = now;
-        address = 0;
+        again = 0;
+        address = configuration = failures = 0;
+        toggles[0] = toggles[1] = 0;
+        stage = FREE;
+        phase = SETUP_PHASE;
+        gone = ask = refused[0] = refused[1] = false;
+        sending.clear();
+        urb.clear();
+        controls.clear();
+        done.clear();
         queue(0x80, 6, 0x0100, 0, 64);  // device descriptor, as every host begins
         queue(0x00, 5, 5, 0, 0);        // SET_ADDRESS
         queue(0x80, 6, 0x0100, 0, 18);
@@ -113,6 +122,13 @@ public:
         queue(0x00, 9, 1, 0, 0);        // SET_CONFIGURATION
         queue(0x21, 0x20, 0, 0, 7, {0x00, 0xc2, 0x01, 0x00, 0, 0, 8});  // SET_LINE_CODING
         queue(0x21, 0x22, 3, 0, 0);     // SET_CONTROL_LINE_STATE
+    }
+
+    // The plug was pulled.
+    void lose() {
+        gone = true;
+        configuration = 0;
+        stage = FREE;
     }
 
     bool configured() const { return configuration != 0 && controls.empty(); }
