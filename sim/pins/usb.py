@@ -67,6 +67,7 @@ class UsbPins(PinsTransport):
         self._refusals = self.function("usb_refusals", handle, result=ctypes.c_uint64)
         self._unplug = self.function("usb_unplug", handle)
         self._plug = self.function("usb_plug", handle)
+        self._faults = self.function("usb_set_faults", handle, ctypes.c_uint32)
 
     def peer(self, design: Design) -> str:
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
@@ -108,3 +109,7 @@ class UsbPins(PinsTransport):
     def plug(self) -> None:
         """Put it in again: the host resets the board, and takes it into use anew."""
         self._plug(self.handle)
+
+    def set_faults(self, one_in: int) -> None:
+        """Damage or lose one in so many bulk packets from now on; 0 for none."""
+        self._faults(self.handle, one_in)

@@ -121,9 +121,25 @@ def test_frames_that_follow_each_other_fill_packets(pins):
     assert echo(pins, frames) == frames
     after = pins.usb
     assert after.payload[1] - before.payload[1] == len(frames)
-    assert (after.errors, after.repeated) == (0, 0)
+    assert (after.errors, after.repeated) == (before.errors, before.repeated)
     # Most packets are full: far fewer than frames.
     assert after.packets[1] - before.packets[1] < 2 * len(frames) / packet + 4
+
+
+def test_a_bad_cable_costs_time_only(pins):
+    packet = PACKET_BYTES[SPEEDS[pins.board.name]]
+    draw = random.Random(2)
+    frames = b"".join(
+        bytes(draw.randrange(1, 256) for _ in range(draw.choice((packet - 1, 20, 100)))) + b"\0"
+        for _ in range(30)
+    )
+    before = pins.usb
+    pins.set_faults(6)
+    assert echo(pins, frames) == frames
+    pins.set_faults(0)
+    after = pins.usb
+    assert after.errors > before.errors
+    assert after.repeated > before.repeated
 
 
 def test_a_board_that_is_unplugged_and_comes_back(pins):
@@ -136,5 +152,6 @@ def test_a_board_that_is_unplugged_and_comes_back(pins):
     pins.run(4 * MILLISECOND)
     pins.plug()
     configure(pins)
+    before = pins.usb.errors
     assert echo(pins, b"\1\2\3\0") == b"\1\2\3\0"
-    assert pins.usb.errors == 0
+    assert pins.usb.errors == before
