@@ -13,6 +13,9 @@ from .transport import PinsTransport
 
 __all__ = ["UsbPins", "UsbStatistics"]
 
+# Bulk packets of 512 and 64 bytes: 13 in an eighth of a millisecond, 19 in one (USB 2.0, 5.8.4).
+_BULK_BYTES = {"ulpi.h": 53_248_000, "full_speed.h": 1_216_000}
+# Times in ps without a byte, and in all, that end a batch: longer than a packet; a frame.
 _BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
 _DESCRIPTOR_ROOM = 512
 
@@ -54,6 +57,7 @@ class UsbStatistics:
 class UsbPins(PinsTransport):
     """A board at the pins of its USB, with a host that has a driver for serial ports."""
 
+    shared = True
     headers = ("usb_host.h", "usb_exports.h")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -73,7 +77,12 @@ class UsbPins(PinsTransport):
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
         # Packets and frames set the pace of what arrives.
         self.quiet, self.gather = _BATCH[found]  # type: ignore[misc]
+        self._bulk = _BULK_BYTES[found]
         return found
+
+    @property
+    def wire_rate(self) -> float:
+        return float(self._bulk)
 
     @property
     def usb(self) -> UsbStatistics:

