@@ -7,7 +7,7 @@ from typing import Any
 
 from ...spec.link import SPI_HZ
 from ...support.errors import DeviceNotFound, LinkError
-from .mpsse import OUTPUTS, RELEASED, MpsseBytes
+from .mpsse import AHEAD, OUTPUTS, RELEASED, MpsseBytes
 from .transport import Transport
 
 __all__ = ["SpiTransport", "permission_advice", "spi_urls"]
@@ -17,6 +17,7 @@ _BOARDS = ("icebreaker",)  # part of the product's name, in small letters
 _CHANNEL = 1               # A; B is the UART
 _BASE_HZ = 30_000_000      # the chip's clock is this divided by a whole number
 _SLOWEST_HZ = 100_000
+_READ_BYTES = 8192       # whole packets, of 510 bytes with 2 of status, for the longest transfer
 _BUSY, _DENIED = (16,), (1, 13)  # EBUSY; EPERM, EACCES
 _INSTALL = "pip install 'stablespike[spi]'"
 
@@ -47,6 +48,7 @@ class SpiTransport(Transport):
         what to do.
     """
 
+    ahead = AHEAD
     poll = 0.05  # asking costs nothing, because the host must ask for everything
     foreign = (
         "check that its bitstream was built with --link spi, and that no other program uses it"
@@ -72,6 +74,7 @@ class SpiTransport(Transport):
             raise DeviceNotFound(f"{self.name} cannot be opened: {_reason(error)}") from error
 
     def _open(self, ftdi: Any, url: str) -> None:
+        """Open channel A. pyftdi detaches the system's driver from it, but not from channel B."""
         settings = {"direction": OUTPUTS, "initial": RELEASED, "frequency": self.rate}
         if url:
             # This also reads the list of devices anew, as a board may have been plugged in again.
@@ -80,6 +83,8 @@ class SpiTransport(Transport):
         else:
             device = ftdi.UsbTools.get_device(_only(self.name))
             self._chip.open_mpsse_from_device(device, _CHANNEL, **settings)
+        # By default each read takes one packet of USB.
+        self._chip.read_data_set_chunksize(_READ_BYTES)
 
     def write(self, data: bytes) -> None:
         try:
