@@ -70,7 +70,8 @@ class SimulatedTransport(Transport):
 class BoardTransport(SimulatedTransport):
     """A board simulated at the pins of one of its links, with all of its clocks.
 
-    Unless a rate is requested, a UART continues at the board's own rate.
+    Unless a rate is requested, a UART continues at the board's own rate. ``pins`` is the board, of
+    ``stablespike.sim.pins``, with its statistics.
 
     Parameters
     ----------
@@ -102,8 +103,8 @@ class BoardTransport(SimulatedTransport):
         except ImportError as error:
             raise _no_simulator(name, error) from error
         self.name = name
-        self._board = open_pins(board, kind, config)
-        self.own_baud = self._board.own_baud
+        self._board = self.pins = open_pins(board, kind, config)
+        self.own_baud = self.pins.own_baud
         # The chip at the other side of SPI carries transfers. The driver above it is the real one.
         self._bytes: Any = self._board
         if kind == "spi":
