@@ -97,7 +97,7 @@ class MpsseBytes:
         while not self._in and time.monotonic() < deadline:
             if self._patience is not None and asked >= self._patience:
                 break
-            self._exchange(_POLL)
+            self._exchange(_POLL - 1)
             asked += _POLL
         came, self._in = bytes(self._in), bytearray()
         return came
