@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ..sim.board.toolchain import compiler
 from ..link.transports.spi import permission_advice, spi_urls
+from ..sim.board.toolchain import compiler
 from ..support.cache import check_cache
 from ..support.errors import DeviceNotFound, ToolError
 
