@@ -70,7 +70,7 @@ class SpiTransport(Transport):
             self._bytes.sleep_flash()
         except DeviceNotFound:
             raise
-        except (*_errors(ftdi), LinkError) as error:
+        except _errors(ftdi) as error:
             self.close()
             raise DeviceNotFound(f"{self.name} cannot be opened: {_reason(error)}") from error
 
@@ -166,8 +166,8 @@ def _pyftdi(name: str) -> Any:
 
 
 def _errors(ftdi: Any) -> tuple[type[Exception], ...]:
-    """What pyftdi raises; of pyusb also ValueError, where it may not read."""
-    return OSError, ValueError, ftdi.UsbToolsError
+    """What opening raises; pyusb raises ValueError where it may not read."""
+    return OSError, ValueError, LinkError, ftdi.UsbToolsError
 
 
 def _devices(ftdi: Any) -> list[Any]:
