@@ -82,8 +82,8 @@ class SpiLink(BoardLink):
         for name in ("sck", "cs_n", "copi"):
             m.submodules[name] = buffer = io.Buffer("i", getattr(ports, name))
             if name == "sck":
-                # nextpnr gives the global nets to those with the most cells, and this clock has few.
-                # Without one it would come at different times, which no report says.
+                # nextpnr gives global nets to what has the most cells, and this clock has few. On
+                # other wires it would come at different times, which no report says.
                 m.submodules.clock_net = Instance(
                     "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=buffer.i,
                     o_GLOBAL_BUFFER_OUTPUT=accelerator.sck,
