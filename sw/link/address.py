@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -138,7 +139,10 @@ def open_transport(
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    kind = {"serial": SerialTransport, "tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
+    kinds: dict[str, Callable[..., Transport]] = {
+        "serial": SerialTransport, "tcp": TcpTransport, "udp": UdpTransport,
+    }
+    kind = kinds[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
