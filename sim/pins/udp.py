@@ -10,7 +10,11 @@ from typing import Any
 from stablespike.boards.board import Board
 from stablespike.boards.links.link import BoardLink
 from stablespike.boards.links.udp import UdpLink
-from stablespike.sim.harness.ethernet import (
+from stablespike.spec.link import UDP_PAYLOAD, Ownership, pack_ownership, unpack_ownership
+from stablespike.support.errors import LinkError
+
+from .design import Design
+from .ethernet import (
     Datagram,
     Station,
     arp_reply_of,
@@ -18,10 +22,6 @@ from stablespike.sim.harness.ethernet import (
     udp_frame,
     udp_of,
 )
-from stablespike.spec.link import UDP_PAYLOAD, Ownership, pack_ownership, unpack_ownership
-from stablespike.support.errors import LinkError
-
-from .design import Design
 from .transport import PinsTransport
 
 __all__ = ["EthernetPins", "UdpPins"]

@@ -99,14 +99,13 @@ class FrameQueue(wiring.Component):
         with m.FSM():
             with m.State("WAIT"):
                 m.d.sync += again.eq(0)
-                with m.If(front.valid):
-                    with m.Switch(front.p.fate):
-                        with m.Case(Fate.PAYLOAD):
-                            m.next = "READ PAYLOAD"
-                        with m.Case(Fate.GRANT):
-                            m.next = "READ HEADERS"
-                        with m.Default():
-                            m.next = "READ REPLY"
+                with m.If(front.valid), m.Switch(front.p.fate):
+                    with m.Case(Fate.PAYLOAD):
+                        m.next = "READ PAYLOAD"
+                    with m.Case(Fate.GRANT):
+                        m.next = "READ HEADERS"
+                    with m.Default():
+                        m.next = "READ REPLY"
             with m.State("READ PAYLOAD"):
                 m.d.comb += [
                     reader.i.valid.eq(1),

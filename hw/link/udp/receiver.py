@@ -143,9 +143,8 @@ class Receiver(wiring.Component):
             self.done.p.length.eq(Mux(over_arp, ARP_BYTES, headers.total + MAC_BYTES)),
         ]
         with m.FSM(init="SKIP"):
-            with m.State("SKIP"):
-                with m.If(~valid):
-                    m.next = "IDLE"
+            with m.State("SKIP"), m.If(~valid):
+                m.next = "IDLE"
             with m.State("IDLE"):
                 m.d.comb += begin.eq(1)
                 m.d.sync += [damaged.eq(0), self.done.p.fate.eq(Fate.REPLY)]
@@ -168,9 +167,8 @@ class Receiver(wiring.Component):
                         m.d.sync += self.done.valid.eq(headers.addressed | headers.broadcast)
                     with m.Case(Protocol.ICMP):
                         m.d.sync += self.done.valid.eq(carried & (headers.total >= _PING_MIN))
-                    with m.Default():
-                        with m.If(carried & datagram):
-                            m.next = "DATAGRAM"
+                    with m.Default(), m.If(carried & datagram):
+                        m.next = "DATAGRAM"
             with m.State("DATAGRAM"):
                 m.next = "SKIP"
                 m.d.comb += owner.heard.eq(owner.same)

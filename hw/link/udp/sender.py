@@ -95,7 +95,6 @@ class Sender(wiring.Component):
                 with m.If(count == _FCS_BYTES - 1):
                     m.d.sync += count.eq(0)
                     m.next = "GAP"
-            with m.State("GAP"):
-                with m.If(count == _GAP_BYTES - 2):  # IDLE is the last one
-                    m.next = "IDLE"
+            with m.State("GAP"), m.If(count == _GAP_BYTES - 2):  # IDLE is the last one
+                m.next = "IDLE"
         return m

@@ -11,7 +11,8 @@ from cobs import cobs
 from cocotb.triggers import Event, RisingEdge
 from stablespike.spec.link import UDP_PAYLOAD, Ownership, pack_ownership
 
-from ....harness.ethernet import (
+from ....harness.streams import Bench, Sink, parameters, start
+from ....pins.ethernet import (
     BROADCAST,
     Datagram,
     Station,
@@ -24,7 +25,6 @@ from ....harness.ethernet import (
     udp_frame,
     udp_of,
 )
-from ....harness.streams import Bench, Sink, parameters, start
 
 PORT = 0x5353
 GAP = 12
@@ -181,7 +181,7 @@ async def answers_pings_of_every_size(dut):
         await phy.send(ping(HOST, board(), data))
         frame = phy.frames.popleft()
         body = frame[34:34 + 10]
-        from ....harness.ethernet import checksum
+        from ....pins.ethernet import checksum
         assert checksum(body) in (0, 0xFFFF), frame.hex()
         assert body[0] == 0
         assert body[4:] == ping(HOST, board(), data)[38:]
