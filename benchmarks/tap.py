@@ -6,7 +6,8 @@
 It runs in a network namespace of its own, without privileges. Frames go from a TAP interface to the
 pins of the board's Ethernet PHY and back. Faults on the way to the board are made by ``tc`` (netem)
 where the kernel has it, otherwise by the loop that copies the frames; those on the way back always
-by the loop.
+by the loop. Meanwhile another program sends the board datagrams of any size and content, and tries
+to claim it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -30,11 +34,14 @@ from stablespike.cli.demo import shipped_program
 from stablespike.datasets.shipped import pixels, shipped_images
 from stablespike.sim.pins.tap import NAMESPACE, Cable, Network, Tap, TapPins, missing
 from stablespike.spec.array import preset
+from stablespike.spec.link import UDP_PAYLOAD, Ownership, pack_ownership
 
 INSIDE = "STABLESPIKE_TAP"
 BATCH = 100
 PINGS = 3
 TIMEOUT = 120.0  # simulated boards are slow
+REFUSED_SECONDS = 3.0
+STRANGER_SECONDS = 0.02
 
 
 def netem(name: str, loss: float, duplicate: float, reorder: float) -> bool:
@@ -58,6 +65,34 @@ def pinged(ip: str) -> int:
     return int(found[1]) if found else 0
 
 
+class Stranger(threading.Thread):
+    """Another program of this computer that sends the board whatever, jumbo datagrams too."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(daemon=True)
+        self.address, self.count, self.stopping = address, 0, threading.Event()
+
+    def run(self) -> None:
+        noise = random.Random(0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            while not self.stopping.wait(STRANGER_SECONDS):
+                most = noise.choice((20, UDP_PAYLOAD, 4000))
+                payload = noise.randbytes(noise.randrange(most)) + b"\0"
+                if self.count % 4 == 0:
+                    payload = pack_ownership(noise.choice((Ownership.CLAIM, Ownership.RELEASE)))
+                own.sendto(payload, self.address)
+                self.count += 1
+
+
+def refused(uri: str) -> bool:
+    """Whether a second host is refused."""
+    try:
+        ss.open_device(uri, timeout=REFUSED_SECONDS).close()
+    except ss.LinkError:
+        return True
+    return False
+
+
 def measured(given: argparse.Namespace) -> dict[str, Any]:
     board = find_board(given.board)
     link = board.link("udp")
@@ -78,15 +113,20 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     kernel = any(chances) and netem(tap.name, *chances)
     cable = Cable(tap, pins, Network() if kernel else to, back)
     cable.start()
-    began, differences = time.perf_counter(), 0
+    differences = 0
     with ss.open_device(f"udp:{link.ip}:{link.port}", timeout=TIMEOUT) as device:
+        second = refused(f"udp:{link.ip}:{link.port}")
+        stranger = Stranger((link.ip, link.port))
+        stranger.start()
+        began = time.perf_counter()
         device.load(program)
         loaded = time.perf_counter() - began
         for at in range(0, len(images), BATCH):
             got = device.run(images[at : at + BATCH])
             expected = wanted.readout[at : at + BATCH]
             differences += int(np.any(got.readout != expected, axis=1).sum())
-    took = time.perf_counter() - began
+        took = time.perf_counter() - began
+        stranger.stopping.set()
     cable.stop()
     statistics = pins.statistics
     pins.close()
@@ -94,6 +134,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "board": board.name, "array": given.array, "pings": PINGS, "answered": answered,
         "images": len(images), "differences": differences,
+        "second host refused": second, "datagrams of a stranger": stranger.count,
         "loss": given.loss, "duplicate": given.duplicate, "reorder": given.reorder,
         "faults to the board by": "netem" if kernel else "the copying loop",
         "faults to the board": dict(to.happened), "faults from the board": dict(back.happened),
