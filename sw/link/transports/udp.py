@@ -241,8 +241,7 @@ def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number is None or number == errno.EBADF:
         return "it is closed: open the device again"
-    # Python translates Windows' own numbers to those of errno.
-    said = os.strerror(number)
+    said = getattr(error, "strerror", None) or os.strerror(number)
     return f"{said}; {_NEXT.get(number, 'check cable, power and network port')}"
 
 
