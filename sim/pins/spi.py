@@ -53,10 +53,6 @@ class SpiPins(PinsTransport):
         length = self._read(self.handle, came, size)
         return came.raw[:length]
 
-    def set_latency(self, picoseconds: int) -> None:
-        """Set ``turnaround``: the host waits for the answer of each transfer."""
-        self.turnaround = picoseconds
-
     @property
     def flash(self) -> tuple[bool, int, int]:
         """Whether the flash memory is asleep; commands that it took; how often it was woken."""

@@ -8,11 +8,14 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from ..link.transports.spi import permission_advice, spi_urls
+from ..link.transports.udp import answers_ping, own_address
 from ..link.transports.usb_ports import all_ports, usb_boards
 from ..sim.board.toolchain import compiler
+from ..spec.link import UDP_ADDRESS
 from ..support.cache import check_cache
 from ..support.errors import DeviceNotFound, ToolError
 
@@ -55,12 +58,13 @@ _PACKAGES = (
 _PYTHON = (3, 10)
 _PLUG_IN = "plug one in that was built with --link usb"
 _USB_DRIVERS = {
-    "linux": f"{_PLUG_IN}; the driver, cdc_acm, is in the kernel, and the group dialout (Arch: uucp) "
-    "may use the port",
+    "linux": f"{_PLUG_IN}; the driver, cdc_acm, is in the kernel, and the group dialout (Arch: "
+    "uucp) may use the port",
     "darwin": f"{_PLUG_IN}; nothing to install, the port is called /dev/cu.usbmodem and a number",
     "win32": f"{_PLUG_IN}; nothing to install from Windows 10 on, the port is called COM and a "
     "number",
 }
+_PING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports(), _usb_boards(), _spi()]
+    checks += [_cache(), _shipped(), _ports(), _usb_boards(), _spi(), _network()]
     return checks
 
 
@@ -196,3 +200,21 @@ def _spi() -> Check:
     except DeviceNotFound as error:
         return Check("SPI boards", False, str(error), False, purpose, remedy)
     return Check("SPI boards", bool(found), ", ".join(found) or "none", False, purpose, remedy)
+
+
+def _network() -> Check:
+    """Whether this computer has an address beside that of boards on Ethernet, and what answers."""
+    purpose = "udp: devices"
+    remedy = (
+        "connect the board by a cable, and give the network port an address beside the board's: "
+        "see 'Ethernet, host side' in docs/links.md"
+    )
+    network = IPv4Network(f"{UDP_ADDRESS}/24", strict=False)
+    own = own_address(UDP_ADDRESS)
+    if own is None or IPv4Address(own) not in network:
+        detail = f"no address in {network}, beside {UDP_ADDRESS} of boards"
+        return Check("Ethernet", False, detail, False, purpose, remedy)
+    said = {True: "answers ping", False: "does not answer ping", None: "was not pinged: no right"}
+    pinged = answers_ping(UDP_ADDRESS, _PING_SECONDS)
+    detail = f"{own}; {UDP_ADDRESS} {said[pinged]}"
+    return Check("Ethernet", pinged is not False, detail, False, purpose, remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
@@ -165,7 +166,8 @@ def open_transport(
         )
     if uri.scheme == "spi":
         return SpiTransport(uri.target, uri.integer("rate"))
-    kind = {"tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
+    kinds: dict[str, Callable[..., Transport]] = {"tcp": TcpTransport, "udp": UdpTransport}
+    kind = kinds[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
