@@ -46,7 +46,8 @@ class _Decoder:
     def __init__(self, m: Module, commands: stream.Interface) -> None:
         self.m = m
         self.byte, self.last, self.valid = commands.p.data, commands.p.last, commands.valid
-        self.take, self.together = Signal(init=1), Signal()
+        self.take = Signal(init=1)
+        self.together = Signal()
         self.go, self.bad, self.may_end, self.silent = (
             Signal(name=name) for name in ("go", "bad", "may_end", "silent")
         )
@@ -189,9 +190,10 @@ class CommandUnit(wiring.Component):
             self._write_states(m, at, *write)
             self._register_states(m, at, *register)
             with m.State("INPUT"):
-                # These begin with a word, so the first of its bytes has not been taken.
+                if self.config.link_bytes > 1:
+                    # The command's first byte was a high one, so these begin with a low one.
+                    m.d.comb += at.together.eq(1)
                 m.d.comb += [
-                    at.together.eq(1),
                     at.take.eq(self.bytes.ready),
                     self.bytes.valid.eq(at.valid),
                     at.bad.eq(self.no_head),
