@@ -18,10 +18,10 @@ from ..lib.layouts import struct
 from ..lib.ports import rows_signature, windows_signature
 from ..lib.stream_registers import SkidBuffer
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "Row"]
 
 
-class _Row:
+class Row:
     """The current row, and the part of it that is being assembled.
 
     Attributes
@@ -131,7 +131,7 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        row = _Row(self.config)
+        row = Row(self.config)
         on_the_way = self._bus(m, row)  # a part of a row
         base = Signal.like(self.input_base, reset_less=True)
         second = Signal()
@@ -234,7 +234,7 @@ class Loader(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _bus(self, m: Module, row: _Row) -> Value:
+    def _bus(self, m: Module, row: Row) -> Value:
         """Send parts of rows to the bus; returns whether one is on its way."""
         config = self.config
         beat = Signal(range(config.row_beats))
@@ -253,7 +253,7 @@ class Loader(wiring.Component):
         connect(m, ahead.o, flipped(self.rows))
         return ahead.o.valid
 
-    def _mask(self, m: Module, row: _Row, names_lanes: Value) -> None:
+    def _mask(self, m: Module, row: Row, names_lanes: Value) -> None:
         """Build the mask from its bytes, or from lane numbers with ``names_lanes``, and the words
         of the part."""
         width, beats, mask = self.config.window, self.config.row_beats, row.mask
@@ -293,7 +293,7 @@ class Loader(wiring.Component):
         with m.If(row.shift):
             m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
 
-    def _load_mask(self, m: Module, row: _Row, names_lanes: Value) -> Value:
+    def _load_mask(self, m: Module, row: Row, names_lanes: Value) -> Value:
         """Load the next byte of the mask; returns the mask with it."""
         lanes, mask, byte = self.config.lanes, row.mask, self.bytes.payload
         mask_bytes = -(-lanes // 8)
@@ -311,12 +311,12 @@ class Loader(wiring.Component):
                 m.d.sync += number.eq(Mux(ends, 0, number + 1))
         return loaded
 
-    def _emptied(self, row: _Row) -> Value:
+    def _emptied(self, row: Row) -> Value:
         """Whether no lane of the part waits for a word behind this cycle."""
         here = row.mask[: row.lanes]
         return Mux(row.used.any(), at_most(here, 1), ~here.any())
 
-    def _words(self, m: Module, row: _Row) -> None:
+    def _words(self, m: Module, row: Row) -> None:
         """Give the packed words to the lanes of the mask, one per cycle, then send the part to the
         bus.
 
