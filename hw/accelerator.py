@@ -20,6 +20,7 @@ from stablespike.spec.link import BUILD_ID_BYTES
 from .array import CoreArray
 from .link.link import Link
 from .link.uart import Uart, default_divisor
+from .link.wide.words import Narrower, Widener
 
 __all__ = ["Accelerator", "UartAccelerator"]
 
@@ -43,10 +44,11 @@ class Accelerator(wiring.Component):
 
     Members
     -------
-    rx : In(stream.Signature(8))
-        Bytes from the wire: COBS-encoded frames, each ended by a zero.
-    tx : Out(stream.Signature(8))
-        Bytes to the wire, likewise.
+    rx : In(stream.Signature(8 * link_bytes))
+        Bytes from the wire: COBS-encoded frames, each ended by a zero. With ``link_bytes`` of 2, the
+        words that a ``Widener`` makes of them.
+    tx : Out(stream.Signature(8 * link_bytes))
+        Bytes to the wire, likewise; words are for a ``Narrower``.
     idle : In(1)
         Nothing is on its way behind ``tx``; 1 where there is no UART.
     baud : Out(16)
@@ -64,7 +66,8 @@ class Accelerator(wiring.Component):
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
         super().__init__({
-            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)),
+            "rx": In(stream.Signature(8 * config.link_bytes)),
+            "tx": Out(stream.Signature(8 * config.link_bytes)),
             "idle": In(1, init=1), "baud": Out(16), "baud_set": Out(1),
             "busy": Out(1), "error": Out(1),
         })
@@ -144,8 +147,17 @@ class UartAccelerator(wiring.Component):
         m = Module()
         m.submodules.accelerator = accelerator = self.accelerator
         m.submodules.uart = uart = Uart(self.divisor)
-        connect(m, uart.o, accelerator.rx)
-        connect(m, accelerator.tx, uart.i)
+        idle = uart.idle
+        if accelerator.config.link_bytes == 1:
+            connect(m, uart.o, accelerator.rx)
+            connect(m, accelerator.tx, uart.i)
+        else:
+            m.submodules.widener, m.submodules.narrower = widener, narrower = Widener(), Narrower()
+            connect(m, uart.o, widener.i)
+            connect(m, widener.o, accelerator.rx)
+            connect(m, accelerator.tx, narrower.i)
+            connect(m, narrower.o, uart.i)
+            idle &= ~narrower.i.valid
         m.d.comb += [
             uart.rx.eq(self.rx),
             self.tx.eq(uart.tx),
@@ -153,6 +165,6 @@ class UartAccelerator(wiring.Component):
             self.error.eq(accelerator.error),
             uart.baud.eq(accelerator.baud),
             uart.baud_set.eq(accelerator.baud_set),
-            accelerator.idle.eq(uart.idle),
+            accelerator.idle.eq(idle),
         ]
         return m
