@@ -12,8 +12,8 @@ from cobs import cobs
 from stablespike.device.link_device import LinkDevice
 from stablespike.device.windows import Batch, input_commands
 from stablespike.link.frames import Frame, encode_frame
-from stablespike.link.simulated_transport import SimulatedTransport
-from stablespike.link.transport import Transport
+from stablespike.link.transports.simulated import SimulatedTransport
+from stablespike.link.transports.transport import Transport
 from stablespike.mapping.maps import input_map
 from stablespike.program.program import Program
 from stablespike.spec.array import ArrayConfig

@@ -5,6 +5,7 @@ only LED nor its button to the array.
 """
 
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
 from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
@@ -18,7 +19,7 @@ BOARDS = (
         array="ecp5-25f",
         oscillator_hz=25_000_000,
         target_hz=80_000_000,
-        chip=ADAPTER,
+        links=(UartLink(ADAPTER),),
         loader=("-b", "colorlight"),
     ),
 )

@@ -9,6 +9,7 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .board import Board
+from .links.link import BoardLink
 from .tools import Tools
 
 __all__ = ["READ", "elaborate", "project", "synthesize"]
@@ -29,11 +30,18 @@ write_json top.json
 """
 
 
-def elaborate(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> None:
-    """Write ``top.il`` and the constraints file with pins and clock rates into a folder."""
+def elaborate(
+    board: Board, config: ArrayConfig, build_id: bytes, folder: Path,
+    link: BoardLink | None = None,
+) -> None:
+    """Write ``top.il`` and the constraints file with pins and clock rates into a folder.
+
+    The link is the board's default one if None.
+    """
     from .top import Top
 
-    plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
+    link = link or board.link()
+    plan = board.platform().prepare(Top(board, config, build_id, link), "top", emit_src=False)
     for name in ("top.il", f"top.{board.constraints}"):
         (folder / name).write_text(plan.files[name])
 
@@ -45,6 +53,7 @@ def synthesize(
     build_id: bytes = bytes(BUILD_ID_BYTES),
     tools: Tools | None = None,
     elaborated: Callable[[str], None] = lambda rtlil: None,
+    link: BoardLink | None = None,
 ) -> Path:
     """Synthesize the gateware of a board.
 
@@ -62,6 +71,8 @@ def synthesize(
         Tools that run in ``folder``.
     elaborated : callable
         Called with the RTLIL before yosys runs.
+    link : BoardLink, optional
+        Link of the board; its default one if None.
 
     Returns
     -------
@@ -74,7 +85,7 @@ def synthesize(
     ToolError
         If a tool is missing or fails.
     """
-    elaborate(board, config or board.config, build_id, folder)
+    elaborate(board, config or board.config, build_id, folder, link)
     elaborated((folder / "top.il").read_text())
     (folder / "top.ys").write_text(READ + board.synthesis + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
@@ -83,7 +94,9 @@ def synthesize(
     return netlist
 
 
-def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> str:
+def project(
+    board: Board, config: ArrayConfig, build_id: bytes, link: BoardLink, folder: Path
+) -> str:
     """Write the project for a vendor's tool into a folder.
 
     Parameters
@@ -94,6 +107,8 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         Configuration of the array.
     build_id : bytes
         Build ID that the device reports.
+    link : BoardLink
+        Link of the board.
     folder : Path
         Folder for the project.
 
@@ -108,11 +123,11 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         If amaranth-boards is not installed.
     """
     from amaranth.back import rtlil
-    from stablespike.hw.accelerator import UartAccelerator
+    from stablespike.hw.accelerator import WiredAccelerator
 
     from .top import Top
 
-    plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
+    plan = board.platform().prepare(Top(board, config, build_id, link), "top", emit_src=False)
     for name in board.project:
         (folder / name).write_text(plan.files[name])
     (folder / "README").write_text(
@@ -120,5 +135,7 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         "    vivado -mode batch -source top.tcl\n"
     )
     # The project itself holds Verilog, in which memories cannot be counted.
-    accelerator = UartAccelerator(config, build_id, clock_hz=board.clock_hz)
+    accelerator = WiredAccelerator(
+        config, link.wire(board, build_id), build_id, clock_hz=board.clock_hz, domain=link.domain
+    )
     return str(rtlil.convert(accelerator, emit_src=False))

@@ -23,11 +23,14 @@ class SerialChip:
         Clock that the chip divides its rates from: by 1, by 1.5, and from 2 on in steps of 1/8.
     highest : int
         Highest rate to use, in baud.
+    cable : str
+        What to plug in, in words.
     """
 
     name: str
     base_hz: int
     highest: int
+    cable: str
 
     def rates(self) -> Iterator[Fraction]:
         """Rates from the highest down to ``BAUD_DEFAULT``, as far as they are integers."""
@@ -38,12 +41,16 @@ class SerialChip:
 
 
 # FTDI AN_120: the base is 3 MHz, and 12 MHz for the high-speed chips.
-FT2232H = SerialChip("FT2232H", 12_000_000, 12_000_000)
-FT231X = SerialChip("FT231X", 3_000_000, 3_000_000)
+FT2232H = SerialChip("FT2232H", 12_000_000, 12_000_000, "USB, the port it is programmed through")
+FT231X = SerialChip(
+    "FT231X", 3_000_000, 3_000_000, "USB, the port it is programmed through"
+)
 # The Tang Nano's debugger is a BL702; its firmware supports the usual rates up to 2 Mbaud.
-BL702 = SerialChip("BL702", 2_000_000, 2_000_000)
+BL702 = SerialChip("BL702", 2_000_000, 2_000_000, "USB, the port it is programmed through")
 # For boards without a USB-serial chip: a common 3.3 V adapter.
-ADAPTER = SerialChip("3.3 V adapter", 3_000_000, 3_000_000)
+ADAPTER = SerialChip(
+    "3.3 V adapter", 3_000_000, 3_000_000, "a 3.3 V USB-serial adapter at two pins of a header"
+)
 
 
 def fastest_baud(chip: SerialChip, clock_hz: int) -> int:

@@ -22,6 +22,10 @@ BoardName = Annotated[
 OtherArray = Annotated[
     str | None, typer.Option("--array", help="Preset of another array than the board's own.")
 ]
+Link = Annotated[
+    str | None,
+    typer.Option("--link", metavar="KIND", help="Link of the board: uart, usb, udp or spi."),
+]
 
 
 def build(
@@ -30,6 +34,7 @@ def build(
         Path | None, typer.Option("-o", "--out", help="File or folder to copy the bitstream to.")
     ] = None,
     array: OtherArray = None,
+    link: Link = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of seeds to try; the fastest is kept.")
     ] = 1,
@@ -45,7 +50,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a board's bitstream with open tools, or the project for its vendor's tool."""
-    done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
+    done = _build(board, array, link, seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()
     if out is not None:
         figures["bitstream"] = str(_copied(done, out))
@@ -75,7 +80,7 @@ def build(
         rows["seed"] = f"{done.seed} (MHz by seed {tried})"
     rows["seconds"] = ", ".join(f"{name} {value:g}" for name, value in done.seconds.items())
     rows["tools"] = ", ".join(f"{name} {value}" for name, value in done.versions.items())
-    rows["link"] = f"serial:PORT?baud={done.baud}"
+    rows["link"] = f"{done.link}: {done.address}"
     rows["project for Vivado" if done.project else "bitstream"] = figures["bitstream"]
     table(f"{board}: StableSpike", rows)
     if done.project:
@@ -95,6 +100,7 @@ def flash(
         Path | None, typer.Option(help="Load this file instead of the one that is built.")
     ] = None,
     array: OtherArray = None,
+    link: Link = None,
     permanent: Annotated[
         bool, typer.Option("--permanent", help="Keep it when the power is off.")
     ] = False,
@@ -107,18 +113,24 @@ def flash(
         from ..boards.registry import board as named_board
 
     there = named_board(board)
-    if bitstream is not None and array is not None:
-        raise ValueError(
-            f"array {array!r} has no effect on the bitstream {bitstream}: leave one of them out"
-        )
+    chosen = there.link(link)
+    for name, value in (("array", array), ("link", link)):
+        if bitstream is not None and value is not None:
+            raise ValueError(
+                f"{name} {value!r} has no effect on the bitstream {bitstream}: leave one of them "
+                "out"
+            )
     if bitstream is None and not there.project:
-        bitstream = Path(_build(board, array, 1, None, None, False).bitstream)
+        bitstream = Path(_build(board, array, link, 1, None, None, False).bitstream)
     load(there, bitstream or Path(), permanent=permanent, options=options or ())
-    say(f"loaded {bitstream}; the address of the device is serial:PORT?baud={there.baud}")
+    say(
+        f"loaded {bitstream}; the address of the device is {chosen.address(there)}; plug in: "
+        f"{chosen.cable}"
+    )
 
 
 def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """List the boards: device, array, slots per cycle, clock, link, and what was tried on each."""
+    """List the boards: device, array, slots per cycle, clock, links, and what was tried on each."""
     from ..boards.registry import BOARDS
 
     rows = [
@@ -129,8 +141,15 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
             "array": each.array,
             "slots_per_cycle": each.config.slots,
             "clock_mhz": each.clock_hz / 1e6,
-            "baud": each.baud,
-            "link": each.chip.name,
+            "link": each.link().kind,
+            "baud": next(filter(None, (link.baud(each) for link in each.links)), None),
+            "links": [
+                {
+                    "kind": link.kind, "rate": link.rate(each), "cable": link.cable,
+                    "address": link.address(each),
+                }
+                for link in each.links
+            ],
             "state": each.state,
         }
         for each in BOARDS.values()
@@ -138,15 +157,29 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     if as_json:
         print_json({"boards": rows})
         return
+    shown = ("board", "device", "array", "slots_per_cycle", "clock_mhz")
     columns({
-        name.replace("_", " "): [plain(row[name]) for row in rows]
-        for name in rows[0]
-        if name != "title"
+        **{name.replace("_", " "): [plain(row[name]) for row in rows] for name in shown},
+        "links": [
+            ", ".join(f"{link['kind']} {_rate(link['rate'])}" for link in row["links"])
+            for row in rows
+        ],
+        "plug in": [row["links"][0]["cable"] for row in rows],
+        "state": [row["state"] for row in rows],
     })
 
 
+def _rate(bits: int) -> str:
+    """A rate in words."""
+    for unit, size in (("Gb/s", 10**9), ("Mb/s", 10**6)):
+        if bits >= size:
+            return f"{bits / size:g} {unit}"
+    return f"{bits / 1000:g} kb/s"
+
+
 def _build(
-    name: str, array: str | None, seeds: int, seed: int | None, jobs: int | None, allow: bool
+    name: str, array: str | None, link: str | None, seeds: int, seed: int | None,
+    jobs: int | None, allow: bool,
 ) -> Build:
     """Build for a board, and print a line for each stage."""
     from ..spec import preset

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..link.session import DeviceInfo, Session
-from ..link.transport import Transport
+from ..link.transports.transport import Transport
 from ..program.program import Program
 from ..spec.link import (
     BAUD_DEFAULT,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from ..link.session import DeviceInfo
-from ..link.transport import Transport
+from ..link.transports.transport import Transport
 from ..mapping.maps import input_map
 from ..program.program import Program
 from ..spec.array import PRESETS, ArrayConfig

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig, preset
-from .simulated_transport import NetlistTransport, SimulatedTransport
-from .transport import SerialTransport, TcpTransport, Transport
+from .transports.serial import SerialTransport
+from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
+from .transports.tcp import TcpTransport
+from .transports.transport import Transport
 
 __all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]
 
 SCHEMES = (
-    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] "
-    "or tcp:<host>:<port>"
+    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
+    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
-_OPTIONS = {"golden": (), "sim": ("uart", "baud"), "serial": ("baud",), "tcp": ()}
+_OPTIONS = {"golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud",), "tcp": ()}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Uri:
     scheme : str
         ``golden``, ``sim``, ``serial`` or ``tcp``.
     target : str
-        The part after the scheme: a preset, ``netlist=board``, a port, or ``host:port``.
+        The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
         The values behind the ``?`` by their names.
     """
@@ -103,8 +105,8 @@ def open_transport(
     uri : Uri
         An address of any scheme but ``golden:``.
     array : ArrayConfig, str or None
-        The array to simulate if the address is only ``sim:``. For a netlist, another array than
-        its board's.
+        The array to simulate if the address is only ``sim:``. For a board or its
+        netlist, another array than the board's own.
     timeout : float or None
         The timeout of a serial port or a socket in seconds; None for the default.
 
@@ -118,10 +120,19 @@ def open_transport(
     if uri.scheme != "sim" and array is not None:
         raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
     if uri.scheme == "sim" and uri.target.startswith(NETLIST):
+        if "link" in uri.options:
+            raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave link= out")
         if "uart" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")
         config = None if array is None else _named_array(array)
         return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
+    if uri.scheme == "sim" and "link" in uri.options:
+        if "uart" in uri.options:
+            raise ValueError(
+                f"{uri.text!r} names a link and uart=, which is for presets: leave one out"
+            )
+        config = None if array is None else _named_array(array)
+        return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
     kind = {"serial": SerialTransport, "tcp": TcpTransport}[uri.scheme]

@@ -24,7 +24,7 @@ from ..spec.link import (
 )
 from ..support.errors import DeviceMismatch, DeviceTimeout, LinkError
 from .frames import Frame, decode_frame, encode_frame
-from .transport import Transport
+from .transports.transport import Transport
 
 __all__ = ["DeviceInfo", "Session", "check_timeout"]
 

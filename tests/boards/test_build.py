@@ -246,7 +246,7 @@ def test_a_vendors_project_is_complete(tmp_path, small):
 def test_configurations_of_every_board():
     for each in BOARDS.values():
         assert isinstance(each.config, ArrayConfig)
-        assert each.baud * 6 <= each.clock_hz
+        assert each.link("uart").rate(each) * 6 <= each.clock_hz
 
 
 @pytest.mark.parametrize(

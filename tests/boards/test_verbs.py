@@ -18,7 +18,7 @@ def test_boards(capsys):
     assert row == {
         "board": "icebreaker", "title": "1BitSquared iCEBreaker", "device": "iCE40UP5K-SG48",
         "array": "icebreaker", "slots_per_cycle": 64, "clock_mhz": row["clock_mhz"],
-        "baud": row["baud"], "link": "FT2232H", "state": "routed in CI",
+        "link": "uart", "baud": 4_000_000, "state": "routed in CI", "links": row["links"],
     }
     assert main(["boards"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -101,7 +101,7 @@ def loader(monkeypatch, tmp_path):
 def test_the_documented_commands(capsys, fake, loader):
     page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
     commands = re.findall(r"^ {4}stablespike ((?:build|flash|boards)[^#\n]*)", page, re.M)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert main(command.split()) == 0, capsys.readouterr().err
 
@@ -111,7 +111,7 @@ def test_flash_builds_first(capsys, fake, loader, tmp_path):
     told = (tmp_path / "told").read_text().split()
     assert told[:5] == ["-b", "ice40_generic", "--write-flash", "--freq", "1000000"]
     assert told[5].endswith("top.bin")
-    assert f"?baud={BOARDS['icebreaker'].baud}" in capsys.readouterr().err
+    assert "serial:PORT?baud=4000000; plug in: USB, the port" in capsys.readouterr().err
 
 
 def test_names_are_looked_up():

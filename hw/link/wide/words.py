@@ -2,9 +2,11 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-__all__ = ["Narrower", "Widener"]
+from ..wire import wire_signature
+
+__all__ = ["Narrower", "Widener", "Words"]
 
 
 class Widener(wiring.Component):
@@ -71,4 +73,30 @@ class Narrower(wiring.Component):
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += high.eq(~high & (low != 0))
+        return m
+
+
+class Words(wiring.Component):
+    """The words of a wire: a ``Widener`` and a ``Narrower``, in the domain of the wire.
+
+    Members
+    -------
+    wire : In(wire_signature())
+        The wire.
+    words : Out(wire_signature(2))
+        The same in words.
+    """
+
+    wire: In(wire_signature())
+    words: Out(wire_signature(2))
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.widener = widener = Widener()
+        m.submodules.narrower = narrower = Narrower()
+        connect(m, flipped(self.wire.o), widener.i)
+        connect(m, widener.o, flipped(self.words.o))
+        connect(m, flipped(self.words.i), narrower.i)
+        connect(m, narrower.o, flipped(self.wire.i))
+        m.d.comb += self.words.idle.eq(self.wire.idle & ~narrower.i.valid)
         return m

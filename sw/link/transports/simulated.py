@@ -1,15 +1,15 @@
-"""Transports to a simulated board: the gateware of the accelerator, or the netlist of a board."""
+"""Transports to a simulated board: the accelerator, a board at its pins, or a board's netlist."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..spec.array import ArrayConfig
-from ..spec.link import CLOCKS_PER_BIT_MIN
-from ..support.errors import DeviceNotFound
+from ...spec.array import ArrayConfig
+from ...spec.link import CLOCKS_PER_BIT_MIN
+from ...support.errors import DeviceNotFound
 from .transport import Transport
 
-__all__ = ["NetlistTransport", "SimulatedTransport"]
+__all__ = ["BoardTransport", "NetlistTransport", "SimulatedTransport"]
 
 
 class SimulatedTransport(Transport):
@@ -61,6 +61,50 @@ class SimulatedTransport(Transport):
 
     def close(self) -> None:
         self._board.close()
+
+
+class BoardTransport(SimulatedTransport):
+    """A board simulated at the pins of one of its links, with all of its clocks.
+
+    Unless a rate is requested, a UART continues at the board's own rate.
+
+    Parameters
+    ----------
+    name : str
+        The address, for messages.
+    board : str
+        The name of a board of ``stablespike.boards``.
+    kind : str
+        The kind of its link.
+    config : ArrayConfig or None
+        Another array than the board's own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such board, or it has no such link. The message lists what there is.
+    DeviceNotFound, ToolError
+        If the simulator or a tool is not installed.
+    """
+
+    timeout = 600.0
+    poll = 20.0
+
+    def __init__(
+        self, name: str, board: str, kind: str, config: ArrayConfig | None = None
+    ) -> None:
+        try:
+            from stablespike.sim.pins.kinds import open_pins
+        except ImportError as error:
+            raise _no_simulator(name, error) from error
+        self.name = name
+        self._board = open_pins(board, kind, config)
+        self.own_baud = self._board.own_baud
+
+    @property
+    def statistics(self) -> Any:
+        """What happened on the wire so far; see ``stablespike.sim.pins``."""
+        return self._board.statistics
 
 
 class NetlistTransport(SimulatedTransport):
