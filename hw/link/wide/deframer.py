@@ -60,17 +60,16 @@ class WideDeframer(wiring.Component):
 
         # COBS: codes replace zeros, and ``left`` bytes are there before the next code.
         low, high = self.i.payload[:8], self.i.payload[8:]
-        first, left, whole = Signal(init=1), Signal(8), Signal()
+        first, left, whole, spared = Signal(init=1), Signal(8), Signal(), Signal()
         code, high_code = Signal(), Signal()
-        alone, closed, spare, taken = Signal(), Signal(), Signal(), Signal()
+        alone, spare, taken = Signal(), Signal(), Signal()
         position = Signal(8, init=WIDE_FRAME_START)
         m.d.comb += [
             code.eq(left == 0),
             high_code.eq(Mux(code, low == 1, left == 1)),
             alone.eq(low == 0),
-            # Some encoders end a block of 254 bytes by a code of 1.
-            spare.eq(whole & (position == _SPARE) & high_code & (high == 1)),
-            closed.eq((high == 0) | spare),
+            # Some encoders put a code of 1 between a block of 254 bytes and the end.
+            spare.eq(whole & ~spared & (position == _SPARE) & high_code & (high == 1)),
         ]
 
         half = Signal()  # the half that is written
@@ -97,22 +96,24 @@ class WideDeframer(wiring.Component):
         with m.If(check), m.If(self.accept | bad | ~match):
             m.d.sync += [
                 check.eq(0), position.eq(WIDE_FRAME_START), first.eq(1), long.eq(0), left.eq(0),
+                spared.eq(0),
             ]
         with m.Elif(taken & (~alone | ~first)):
             m.d.sync += [
                 first.eq(0),
-                position.eq(position + 1),
-                # The last word of the longest frame is followed by nothing.
-                long.eq(long | (position == _SPARE)),
+                position.eq(position + ~spare),
+                spared.eq(spared | spare),
+                # The last word of the longest frame is followed by nothing else.
+                long.eq(long | (~spare & (position == _SPARE))),
                 left.eq(Mux(high_code, high - 1, Mux(code, low, left) - 2)),
             ]
             with m.If(first):
                 m.d.sync += whole.eq(low == _WHOLE)
-            with m.If(alone | closed):
+            with m.If(alone | (high == 0)):
                 short = position < _SHORTEST + alone
                 m.d.sync += [
-                    check.eq(1), odd.eq(alone),
-                    bad.eq(~Mux(alone, code, high_code) | long | short),
+                    check.eq(1), odd.eq(alone & ~spared),
+                    bad.eq(~Mux(alone, code, high_code) | long | short | (spared & ~alone)),
                 ]
         with m.If(self.accept):
             m.d.sync += [half.eq(~half), length.eq(Cat(odd, position[:7] - 2 - odd))]
