@@ -423,3 +423,46 @@ async def takes_a_byte_per_cycle(dut):
     cycles = bench.cycle - begin
     dut._log.info(f"{len(wire)} bytes in {cycles} cycles")
     assert cycles < 1.05 * len(wire) + 20
+
+
+@cocotb.test(skip=ArrayConfig(**parameters().get("config", {})).link_bytes == 1)
+async def takes_two_bytes_of_windows_per_cycle(dut):
+    """Dense windows of 8 steps arrive at more than the 1.25 bytes per cycle of gigabit Ethernet at
+    80 MHz, frames and all, and as many results leave."""
+    config = _config()
+    bench = await start(dut)
+    dut.idle.value = dut.windows__room.value = 1
+    source, sink = _ends(bench)
+    bench.sink("rows")
+    reports = bench.source("reports")
+    total = config.spike_rows // 2
+    source.put(list(frame(Kind.HELLO, 3, 0, 0, b"\3\0\0\0")))
+    rows = register_command(Register.INPUT_ROWS, total)
+    await source.send(list(frame(Kind.DATA, 3, 0, 0, rows)))
+    await bench.tick(400)
+    sink.take()
+    words = [bench.random.randrange(1, 256) for _ in range(total * config.lanes)]
+    window = window_head(8, 1, 1, Encoding.DENSE) + bytes(words)
+    stream = window * 8
+    wire = b""
+    for number, at in enumerate(range(0, len(stream), 245)):
+        body = input_command(stream[at : at + 245])
+        wire += frame(Kind.DATA, 3, number + 1, 0, body)
+    results = config.result_bytes // 2
+    for i in range(results):
+        reports.put(pack(report_layout(), {"data": bench.random.getrandbits(16) | 1,
+                                           "last": int(i % 32 == 31)}))
+    source.put(list(wire))
+    taken, begin, back, left = 0, bench.cycle, b"", 0
+    while taken < 8 or len(back) < 2 * results:
+        await bench.settle()
+        taken += int(dut.windows__valid.value)
+        if taken == 8 and not left:
+            left = bench.cycle - begin
+        if len(back) < 2 * results:
+            back += sink.take()
+            arrived = bench.cycle - begin
+        await bench.tick()
+    dut._log.info(f"{len(wire)} bytes in {left} cycles; {len(back)} back in {arrived}")
+    assert len(wire) > 1.25 * left
+    assert len(back) > 1.25 * arrived
