@@ -47,8 +47,8 @@ class Accelerator(wiring.Component):
     Members
     -------
     rx : In(stream.Signature(8 * link_bytes))
-        Bytes from the wire: COBS-encoded frames, each ended by a zero. With ``link_bytes`` of 2, the
-        words that ``link.wide.words`` makes of them.
+        Bytes from the wire: COBS-encoded frames, each ended by a zero. With ``link_bytes`` of 2,
+        the words that ``link.wide.words`` makes of them.
     tx : Out(stream.Signature(8 * link_bytes))
         Bytes to the wire, likewise.
     idle : In(1)

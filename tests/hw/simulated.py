@@ -1,4 +1,4 @@
-"""Small components in Amaranth's own simulator, which needs no compiler: streams with random pauses."""
+"""Small components in Amaranth's own simulator, which needs no compiler."""
 
 from amaranth.sim import Simulator
 

@@ -79,8 +79,10 @@ def test_frames_of_every_length(stall):
 
 
 def test_whole_blocks():
-    """A block of 254 bytes without a zero ends a frame as it is, or with a code of 1 behind it. With
-    any other code, or in a frame with zeros, that code makes the frame too long."""
+    """A block of 254 bytes without a zero ends a frame as it is, or with a code of 1 behind it.
+
+    With any other code, or in a frame with zeros, that code makes the frame too long.
+    """
     rng = random.Random(5)
     whole, shorter = without_zeros(254, rng), without_zeros(253, rng)
     wire = b""
