@@ -19,7 +19,7 @@ def test_receiver(stall, array):
 
 
 @pytest.mark.parametrize(("array", "stall"), [
-    ("icebreaker", 0.0), ("ecp5-25f", 0.0), ("ecp5-25f", 0.4),
+    ("icebreaker", 0.0), ("ecp5-25f", 0.4),
 ])
 def test_wide_receiver(stall, array):
     config = replace(preset(array), link_bytes=2)
