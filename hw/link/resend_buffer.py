@@ -97,7 +97,6 @@ class ResendBuffer(wiring.Component):
             fill.en.eq(self.reports.valid & ~full),
             fill.addr.eq(head),
             fill.data.eq(self.reports.p.data),
-            self.word.eq(drain.data),
         ]
         after = next_word
         if self.config.link_bytes == 1:
@@ -111,6 +110,7 @@ class ResendBuffer(wiring.Component):
                 after.eq(next_word + 1),
                 drain.addr.eq(Mux(self.take, after, next_word)),
             ]
+        m.d.comb += self.word.eq(drain.data)
         with m.If(fill.en):
             m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
 
