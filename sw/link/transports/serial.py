@@ -140,5 +140,5 @@ def _serial_errors() -> tuple[type[Exception], ...]:
 
 def _reason(error: Exception) -> str:
     """Why a port does not open, in words, because pyserial gives only a number."""
-    number = getattr(error.__context__, "args", (None,))[:1] or (None,)
-    return _REASONS.get(number[0], str(error))
+    number = getattr(error.__context__, "errno", None)
+    return _REASONS.get(number, str(error)) if isinstance(number, int) else str(error)
