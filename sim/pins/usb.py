@@ -13,11 +13,11 @@ from .transport import PinsTransport
 
 __all__ = ["UsbPins", "UsbStatistics"]
 
+# Bulk packets of 512 and 64 bytes: 13 in an eighth of a millisecond, 19 in one (USB 2.0, 5.8.4).
+_BULK_BYTES = {"ulpi.h": 53_248_000, "full_speed.h": 1_216_000}
+# Times in ps without a byte, and in all, that end a batch: longer than a packet; a frame.
 _BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
 _DESCRIPTOR_ROOM = 512
-# Bytes in bulk packets that the wire carries in a second: 13 of 512 bytes in each 8th of a frame,
-# or 19 of 64 bytes in each frame (Universal Serial Bus Specification 2.0, tables 5-9 and 5-10).
-_BULK = {"ulpi.h": 13 * 512 * 8000, "full_speed.h": 19 * 64 * 1000}
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class UsbStatistics:
 class UsbPins(PinsTransport):
     """A board at the pins of its USB, with a host that has a driver for serial ports."""
 
-    headers = ("usb_host.h", "usb_exports.h")
     shared = True
+    headers = ("usb_host.h", "usb_exports.h")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -70,17 +70,18 @@ class UsbPins(PinsTransport):
         )
         self._refusals = self.function("usb_refusals", handle, result=ctypes.c_uint64)
         self._unplug = self.function("usb_unplug", handle)
+        self._plug = self.function("usb_plug", handle)
+        self._faults = self.function("usb_set_faults", handle, ctypes.c_uint32)
 
     def peer(self, design: Design) -> str:
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
         # Packets and frames set the pace of what arrives.
         self.quiet, self.gather = _BATCH[found]  # type: ignore[misc]
-        self._bulk = _BULK[found]
+        self._bulk = _BULK_BYTES[found]
         return found
 
     @property
     def wire_rate(self) -> float:
-        """The most bytes per second in bulk packets."""
         return float(self._bulk)
 
     @property
@@ -113,3 +114,11 @@ class UsbPins(PinsTransport):
     def unplug(self) -> None:
         """Pull the plug."""
         self._unplug(self.handle)
+
+    def plug(self) -> None:
+        """Put it in again: the host resets the board, and takes it into use anew."""
+        self._plug(self.handle)
+
+    def set_faults(self, one_in: int) -> None:
+        """Damage or lose one in so many bulk packets from now on; 0 for none."""
+        self._faults(self.handle, one_in)

@@ -54,8 +54,8 @@ Uri = Annotated[
     str,
     typer.Option(
         "--device",
-        help="golden: | sim:<preset> | sim:<board>?link=<kind> | serial:<port>[?baud=N] | "
-        "tcp:<host>:<port>",
+        help="golden: | sim:<preset> | sim:<board>?link=<kind> | serial:[<port>][?baud=N] | "
+        "udp:<host> | spi: | tcp:<host>:<port>",
     ),
 ]
 Timeout = Annotated[
