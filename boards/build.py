@@ -198,7 +198,7 @@ def build(
     *,
     config: ArrayConfig | None = None,
     array: str | None = None,
-    link: str | None = None,
+    link: str | BoardLink | None = None,
     trials: Trials = Trials(),
     allow_timing_failure: bool = False,
     progress: Progress = lambda line: None,
@@ -213,8 +213,9 @@ def build(
         Another array than the board's own.
     array : str, optional
         Name of that array.
-    link : str, optional
-        Kind of a link of the board; its default link if None.
+    link : str or BoardLink, optional
+        Kind of a link of the board, or one of its links with other settings; its default link if
+        None.
     trials : Trials
         Seeds to try.
     allow_timing_failure : bool
@@ -241,7 +242,7 @@ def build(
     config = config or board.config
     array = array or board.array
     first = board.seed if trials.first_seed is None else trials.first_seed
-    chosen = board.link(link)
+    chosen = link if isinstance(link, BoardLink) else board.link(link)
     identity = build_id(board, config, chosen)
     job = _Job(
         board, config, array, chosen, identity, range(first, first + trials.seeds),

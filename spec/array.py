@@ -22,7 +22,7 @@ LIMITS = {
     "state_groups": (1, 4096),
     "tasks": (1, 64),
     "row_queue": (4, 64),
-    "receive_bytes": (512, 4096),
+    "receive_bytes": (512, 32768),
     "result_bytes": (512, 8192),
     "chain": (1, 16),
     "row_beats": (1, 8),
@@ -298,14 +298,19 @@ PRESETS: dict[str, ArrayConfig] = {
         result_bytes=512,
         synaptic_current=False,
     ),
+    # The buffers of the link hold what the wire carries until the host has answered: 100 us on
+    # Ethernet, at the rate of the array.
     "ecp5-25f": ArrayConfig(
-        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
+        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16,
+        receive_bytes=4096, result_bytes=4096,
     ),
     "ecp5-45f": ArrayConfig(
-        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
+        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16,
+        receive_bytes=8192, result_bytes=4096,
     ),
     "ecp5-85f": ArrayConfig(
-        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32
+        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32,
+        receive_bytes=16384, result_bytes=8192,
     ),
     "artix-35t": ArrayConfig(
         **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16

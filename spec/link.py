@@ -16,8 +16,9 @@ HELLO
     Body: nonce (4). Starts session ``nonce & 0xff``, unless the nonce is that of the current
     session. Everything but the memories is reset, and both sides count from 0.
 DATA
-    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, where each body
-    counts one extra byte, in at most ``DATA_IN_FLIGHT`` frames.
+    Body: one command. The device has room for ``receive_bytes`` of bodies, where each body counts
+    one extra byte. If more of them are unacknowledged, some may be dropped. At most
+    ``DATA_IN_FLIGHT`` frames may be unacknowledged.
 ACK
     No body, ``seq`` 0. ``RESEND`` in ``kind`` says that a frame of the device is missing, or that
     nothing came for a while: the device then repeats all unacknowledged frames, and sends an ACK.

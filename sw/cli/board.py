@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from .options import Json, Quiet, Verbose, needs
 
 if TYPE_CHECKING:
     from ..boards.build import Build
+    from ..boards.links.link import BoardLink
 
 __all__ = ["boards", "build", "flash"]
 
@@ -26,6 +28,12 @@ Link = Annotated[
     str | None,
     typer.Option("--link", metavar="KIND", help="Link of the board: uart, usb, udp or spi."),
 ]
+Ip = Annotated[
+    str | None,
+    typer.Option(
+        "--ip", metavar="ADDRESS[:PORT]", help="Address of the board on Ethernet (udp), IPv4."
+    ),
+]
 
 
 def build(
@@ -35,6 +43,7 @@ def build(
     ] = None,
     array: OtherArray = None,
     link: Link = None,
+    ip: Ip = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of seeds to try; the fastest is kept.")
     ] = 1,
@@ -50,7 +59,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a board's bitstream with open tools, or the project for its vendor's tool."""
-    done = _build(board, array, link, seeds, seed, jobs, allow_timing_failure)
+    done = _build(board, array, _chosen(board, link, ip), seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()
     if out is not None:
         figures["bitstream"] = str(_copied(done, out))
@@ -101,6 +110,7 @@ def flash(
     ] = None,
     array: OtherArray = None,
     link: Link = None,
+    ip: Ip = None,
     permanent: Annotated[
         bool, typer.Option("--permanent", help="Keep it when the power is off.")
     ] = False,
@@ -113,15 +123,15 @@ def flash(
         from ..boards.registry import board as named_board
 
     there = named_board(board)
-    chosen = there.link(link)
-    for name, value in (("array", array), ("link", link)):
+    chosen = _chosen(board, link, ip)
+    for name, value in (("array", array), ("link", link), ("ip", ip)):
         if bitstream is not None and value is not None:
             raise ValueError(
                 f"{name} {value!r} has no effect on the bitstream {bitstream}: leave one of them "
                 "out"
             )
     if bitstream is None and not there.project:
-        bitstream = Path(_build(board, array, link, 1, None, None, False).bitstream)
+        bitstream = Path(_build(board, array, chosen, 1, None, None, False).bitstream)
     load(there, bitstream or Path(), permanent=permanent, options=options or ())
     say(
         f"loaded {bitstream}; the address of the device is {chosen.address(there)}; plug in: "
@@ -177,8 +187,27 @@ def _rate(bits: int) -> str:
     return f"{bits / 1000:g} kb/s"
 
 
+def _chosen(name: str, kind: str | None, ip: str | None) -> BoardLink:
+    """The link of a board, with the address that was asked for."""
+    with needs("build"):
+        from ..boards.registry import board
+
+    link = board(name).link(kind if ip is None else kind or "udp")
+    if ip is None:
+        return link
+    if link.kind != "udp":
+        raise ValueError(f"ip is for the link udp, not for {link.kind}: leave it out")
+    address, _, port = ip.partition(":")
+    settings: dict[str, Any] = {"ip": address}
+    if port:
+        if not port.isdecimal():
+            raise ValueError(f"ip must be ADDRESS or ADDRESS:PORT, not {ip!r}")
+        settings["port"] = int(port)
+    return replace(link, **settings)
+
+
 def _build(
-    name: str, array: str | None, link: str | None, seeds: int, seed: int | None,
+    name: str, array: str | None, link: BoardLink, seeds: int, seed: int | None,
     jobs: int | None, allow: bool,
 ) -> Build:
     """Build for a board, and print a line for each stage."""
@@ -193,7 +222,7 @@ def _build(
     config = preset(array) if array is not None else None
     with stages() as stage:
         return run(
-            there, config=config, array=array, trials=Trials(seeds, seed, jobs),
+            there, config=config, array=array, link=link, trials=Trials(seeds, seed, jobs),
             allow_timing_failure=allow, progress=stage,
         )
 

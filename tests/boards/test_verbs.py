@@ -118,3 +118,33 @@ def test_names_are_looked_up():
     assert board("icebreaker") is BOARDS["icebreaker"]
     with pytest.raises(ValueError, match=f"board must be one of {len(BOARDS)}, not 3"):
         board(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["icebreaker", "--link", "udp"], "link must be one that icebreaker has, not 'udp': uart"),
+        (["icebreaker", "--ip", "10.0.0.7"], "link must be one that icebreaker has, not 'udp'"),
+        (["colorlight-5a-75b", "--link", "uart", "--ip", "10.0.0.7"], "ip is for the link udp"),
+        (["colorlight-5a-75b", "--ip", "10.0.7"], "ip must be an IPv4 address, not '10.0.7'"),
+        (["colorlight-5a-75b", "--ip", "10.0.0.7:x"], "ip must be ADDRESS or ADDRESS:PORT"),
+        (["colorlight-5a-75b", "--ip", "10.0.0.7:70000"], "port must be from 1 to 65535"),
+    ],
+)
+def test_wrong_links(capsys, fake, arguments, message):
+    assert main(["build", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not fake.calls
+
+
+def test_the_address_of_a_board_on_ethernet(capsys, fake, monkeypatch):
+    monkeypatch.setattr("stablespike.boards.ecp5.Ecp5Board.finish", lambda board, netlist: None)
+    ids = set()
+    for arguments, address in (
+        ([], "udp:192.168.1.50"), (["--ip", "10.0.0.7:5000"], "udp:10.0.0.7:5000")
+    ):
+        assert main(["build", "colorlight-5a-75b", "--array", "gw1nr-9", "--json", *arguments]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert (figures["link"], figures["address"], figures["baud"]) == ("udp", address, None)
+        ids.add(figures["build_id"])
+    assert len(ids) == 2
