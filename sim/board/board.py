@@ -10,7 +10,7 @@ from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 from stablespike.support.errors import LinkError
 
-from .model import COMPILE, QUICK, model_library
+from .model import COMPILE, QUICK, load_library, model_library
 from .verilog import accelerator_verilog
 
 __all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
@@ -67,7 +67,7 @@ class _Library:
     """Functions of a board's library, with their types."""
 
     def __init__(self, path: Path, uart: bool, faults: bool) -> None:
-        library = ctypes.CDLL(str(path))
+        library = load_library(path)
         handle, count = ctypes.c_void_p, ctypes.c_uint64
         where = ctypes.POINTER(ctypes.c_uint64)
         self.create = library.board_create
