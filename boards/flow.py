@@ -17,10 +17,12 @@ __all__ = ["READ", "elaborate", "project", "synthesize"]
 # Wherever the gateware reads a row in the cycle that writes it, it does not use what it read. yosys
 # would add logic around the block RAM to return the old row, as the RTLIL of Amaranth says; marking
 # the result of such a read as undefined avoids that. Transparent reads and reads without a clock
-# keep their meaning.
+# keep their meaning, and so do those at another clock than the writes: yosys stops at a mark there.
 READ = """\
 read_rtlil top.il
+select -set written t:$memwr_v2 %ci1:+[CLK] w:* %i
 select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1 %i
+select -set undefined @undefined @written %co1:+[CLK] %i
 select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
 setparam -set COLLISION_X_MASK 1'1 @undefined
 """

@@ -6,6 +6,7 @@ The board has no USB-serial chip: the UART uses pins 0 (to the board) and 1 (fro
 from .board import FLOW, PLACED
 from .ecp5 import Ecp5Board
 from .links.uart import UartLink
+from .links.usb import FullSpeedLink
 from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
@@ -25,6 +26,7 @@ BOARDS = tuple(
         target_hz=_RATES[size],
         state=PLACED if size == "85F" else FLOW,
         links=(
+            FullSpeedLink("its USB-C socket"),
             UartLink(ADAPTER, ("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"})),
         ),
         leds={"alive": "rgb_led:0.g", "busy": "rgb_led:0.b", "error": "rgb_led:0.r"},

@@ -7,7 +7,13 @@ import time
 from pathlib import Path
 
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
+from stablespike.spec.link import (
+    BAUD_DEFAULT,
+    BIT_PARTS,
+    BREAK_BITS,
+    CLOCKS_PER_BIT_MIN,
+    bit_time,
+)
 from stablespike.support.errors import LinkError
 
 from .model import COMPILE, QUICK, load_library, model_library
@@ -58,7 +64,7 @@ def board_library(
     ToolError
         If Verilator or the compiler is missing or fails.
     """
-    defines = ("-DBOARD_UART",) * uart + ("-DBOARD_FAULTS",) * faults
+    defines = ("-DBOARD_UART", f"-DBIT_PARTS={BIT_PARTS}") * uart + ("-DBOARD_FAULTS",) * faults
     harness = {_HARNESS.name: _HARNESS.read_bytes()}
     return model_library(verilog, harness, defines=defines, compile_flags=compile_flags)
 
@@ -146,7 +152,7 @@ class SimTransport:
         self._pending = b""
         self._out = ctypes.create_string_buffer(_ROOM)
         self._final_cycles = 0
-        self._divisor = 0
+        self._bit = 1  # clocks
         if uart:
             self.set_baud(BAUD_DEFAULT)
 
@@ -179,7 +185,7 @@ class SimTransport:
         handle = self._open()
         deadline = time.monotonic() + timeout
         # At the UART's pins a byte takes 10 bits, so the limits are multiples of a bit.
-        bit = self._divisor or 1
+        bit = self._bit
         quiet, gather = (_QUIET, _GATHER) if not self._uart else (24 * bit, 400 * bit)
         idle, ran = max(_IDLE, 100 * bit), 0
         taken, came = ctypes.c_uint64(), ctypes.c_uint64()
@@ -204,7 +210,7 @@ class SimTransport:
         self._pending = b""
         if self._uart:
             self.set_baud(BAUD_DEFAULT)
-            self._library.send_break(handle, 4 * BREAK_BITS * self._divisor)
+            self._library.send_break(handle, 4 * BREAK_BITS * self._bit)
 
     def set_baud(self, baud: int) -> None:
         """Change the baud rate, from the next byte on.
@@ -217,14 +223,14 @@ class SimTransport:
         handle = self._open()
         if not self._uart:
             raise LinkError(f"{self.name} has no baud rate to change to {baud}: add ?uart=1")
-        divisor = round(self._clock_hz / baud)
-        if divisor < CLOCKS_PER_BIT_MIN:
+        parts = bit_time(self._clock_hz, baud)
+        if parts < BIT_PARTS * CLOCKS_PER_BIT_MIN:
             raise LinkError(
                 f"{self.name} cannot be set to {baud} baud: at {self._clock_hz} Hz at most "
                 f"{self._clock_hz // CLOCKS_PER_BIT_MIN}"
             )
-        self._divisor = divisor
-        self._library.set_divisor(handle, divisor)
+        self._bit = -(-parts // BIT_PARTS)
+        self._library.set_divisor(handle, parts)
 
     def close(self) -> None:
         """Free the model. Closing it again does nothing."""

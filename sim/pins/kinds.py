@@ -6,12 +6,17 @@ from stablespike.boards.board import Board
 from stablespike.boards.registry import board as find_board
 from stablespike.spec.array import ArrayConfig
 
+from .spi import SpiPins
 from .transport import PinsTransport
 from .uart import UartPins
+from .udp import UdpPins
+from .usb import UsbPins
 
 __all__ = ["KINDS", "open_pins"]
 
-KINDS: dict[str, type[PinsTransport]] = {"uart": UartPins}
+KINDS: dict[str, type[PinsTransport]] = {
+    "uart": UartPins, "usb": UsbPins, "udp": UdpPins, "spi": SpiPins,
+}
 """The class of each kind of link."""
 
 
@@ -35,4 +40,8 @@ def open_pins(name: str, kind: str, config: ArrayConfig | None = None) -> PinsTr
         If the gateware cannot be built on this machine; names what is missing.
     """
     board: Board = find_board(name)
-    return KINDS[kind](board, board.link(kind), config)
+    link = board.link(kind)
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise ValueError(f"link must be one that can be simulated, not {kind!r}: {known}")
+    return KINDS[kind](board, link, config)

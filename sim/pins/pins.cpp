@@ -5,7 +5,10 @@
 // never reset from outside. model.h, made for each model, lists the clocks and includes the peer.
 
 #include <algorithm>
+#include <deque>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "verilated.h"
 
@@ -20,6 +23,9 @@ struct Board {
     pins::Clock clocks[CLOCKS] = {PINS_CLOCKS};
     uint64_t now = 0;
     uint64_t cycles = 0;  // rising edges of the array's clock
+    // Bytes from Python that are still on their way through the host, and when they leave it.
+    std::deque<std::pair<uint64_t, std::vector<uint8_t>>> late;
+    uint64_t latency = 0;
 
     Board() {
         top->eval();
@@ -30,12 +36,17 @@ struct Board {
 
     uint64_t next() const {
         uint64_t time = peer.next();
+        if (!late.empty()) time = std::min(time, late.front().first);
         for (const pins::Clock& clock : clocks) time = std::min(time, clock.next());
         return time;
     }
 
     void step(uint64_t time) {
         now = peer.now = time;
+        for (; !late.empty() && late.front().first <= now; late.pop_front()) {
+            const auto& bytes = late.front().second;
+            peer.in.insert(peer.in.end(), bytes.begin(), bytes.end());
+        }
         if (peer.next() == now) peer.act();
         for (int i = 0; i < CLOCKS; ++i) {
             if (clocks[i].next() != now) continue;
@@ -77,9 +88,13 @@ PINS_EXPORT void pins_destroy(void* handle) { delete &board_of(handle); }
 
 // Queues bytes for the board.
 PINS_EXPORT void pins_write(void* handle, const uint8_t* bytes, uint64_t length) {
-    Peer& peer = peer_of(handle);
-    peer.in.insert(peer.in.end(), bytes, bytes + length);
-    peer.see();
+    Board& board = board_of(handle);
+    board.late.emplace_back(board.now + board.latency, std::vector<uint8_t>(bytes, bytes + length));
+}
+
+// Sets the time from `pins_write` until the wire may carry the bytes.
+PINS_EXPORT void pins_set_latency(void* handle, uint64_t latency) {
+    board_of(handle).latency = latency;
 }
 
 // Takes up to `room` bytes that the board sent. Returns their number.
@@ -94,6 +109,7 @@ PINS_EXPORT uint64_t pins_read(void* handle, uint8_t* bytes, uint64_t room) {
 // Drops queued bytes of both directions.
 PINS_EXPORT void pins_clear(void* handle) {
     Peer& peer = peer_of(handle);
+    board_of(handle).late.clear();
     peer.in.clear();
     peer.out.clear();
 }
@@ -121,7 +137,7 @@ PINS_EXPORT int pins_run(void* handle, uint64_t limit, uint64_t idle, uint64_t q
             last = board.now;
             if (!came) first = board.now;
             came = true;
-        } else if (!came && (peer.busy() || !peer.in.empty())) {
+        } else if (!came && (peer.busy() || !peer.in.empty() || !board.late.empty())) {
             last = board.now;
         }
     }

@@ -70,12 +70,10 @@ class PinsTransport:
     ----------
     name : str
         Name for messages.
-    board : Board
-        The board.
     clock_hz : int
         Clock rate of the array.
     own_baud : int or None
-        Highest rate of a UART.
+        Highest baud rate of the board's link, if it has one.
 
     Raises
     ------
@@ -83,7 +81,10 @@ class PinsTransport:
         If the gateware cannot be built on this machine; names what is missing.
     """
 
-    own_baud: int | None = None
+    shared: ClassVar[bool] = False
+    """Whether both directions take turns on the wire."""
+    headers: ClassVar[tuple[str, ...]] = ()
+    """Files in ``peers/`` that the peer includes."""
     quiet: ClassVar[int] = 2_000_000
     """Time in ps without a byte that ends a batch of output."""
     gather: ClassVar[int] = 20_000_000
@@ -98,12 +99,14 @@ class PinsTransport:
         quick: bool = False,
         design: Design | None = None,
     ) -> None:
-        self.name, self.board = f"the simulated {board.name}", board
+        self.name, self.own_baud = f"the simulated {board.name}", link.baud(board)
         self._handle: int | None = None
+        self._rate = link.rate(board)
         design = design or board_design(board, link, config or board.config)
         harness = {name: (_FOLDER / name).read_bytes() for name in _HARNESS}
         peer = self.peer(design)
-        harness[peer] = (_FOLDER / "peers" / peer).read_bytes()
+        for name in (peer, *self.headers):
+            harness[name] = (_FOLDER / "peers" / name).read_bytes()
         harness["model.h"] = _model_header(design, peer).encode()
         path = model_library(
             design.verilog, harness, compile_flags=QUICK if quick else COMPILE
@@ -116,6 +119,7 @@ class PinsTransport:
         self._read = self.function("pins_read", handle, ctypes.c_char_p, number, result=number)
         self._clear = self.function("pins_clear", handle)
         self._run = self.function("pins_run", handle, *[number] * 4, result=ctypes.c_int)
+        self._set_latency = self.function("pins_set_latency", handle, number)
         self._advance = self.function("pins_advance", handle, number)
         self._statistics = self.function(
             "pins_statistics", handle, ctypes.POINTER(ctypes.c_uint64)
@@ -164,6 +168,11 @@ class PinsTransport:
         return self.statistics.cycles
 
     @property
+    def wire_rate(self) -> float:
+        """Bytes per second that the wire carries each way, or both ways together if shared."""
+        return self._rate / 8
+
+    @property
     def idle(self) -> int:
         """Time in ps of silence after which the board probably waits for more."""
         return _IDLE_CYCLES * _SECOND // self.clock_hz
@@ -171,6 +180,10 @@ class PinsTransport:
     def write(self, data: bytes) -> None:
         """Queue bytes, which are sent while ``read`` lets time pass."""
         self._write(self.handle, bytes(data), len(data))
+
+    def set_latency(self, picoseconds: int) -> None:
+        """Set the time from ``write`` until the wire may carry the bytes: 0 until it is set."""
+        self._set_latency(self.handle, picoseconds)
 
     def read(self, timeout: float) -> bytes:
         """Let time pass until the board sends, and for as long as more bytes follow closely.

@@ -23,11 +23,15 @@ class UartPins(PinsTransport):
         super().__init__(*arguments, **options)
         self._set_bit = self.function("uart_set_bit", ctypes.c_void_p, ctypes.c_uint64)
         self._break = self.function("uart_break", ctypes.c_void_p, ctypes.c_uint64)
-        self.own_baud = self.board.baud
         self.set_baud(BAUD_DEFAULT)
 
     def peer(self, design: Design) -> str:
         return "uart.h"
+
+    @property
+    def wire_rate(self) -> float:
+        """Bytes per second at the rate that is set, ten bits each."""
+        return _SECOND / self._bit / 10
 
     @property
     def idle(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -133,7 +133,7 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     """List the boards: device, array, slots per cycle, clock, links, and what was tried on each."""
     from ..boards.registry import BOARDS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "board": each.name,
             "title": each.title,

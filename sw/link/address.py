@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig, preset
@@ -10,15 +10,21 @@ from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
 from .transports.tcp import TcpTransport
 from .transports.transport import Transport
+from .transports.udp import UdpTransport
+from .transports.usb_ports import find_board
 
-__all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]
+__all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
-    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] or tcp:<host>:<port>"
+    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
+    "udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
-_OPTIONS = {"golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud",), "tcp": ()}
+_OPTIONS = {
+    "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "udp": (),
+    "tcp": (),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Uri:
     text : str
         The address as it was given.
     scheme : str
-        ``golden``, ``sim``, ``serial`` or ``tcp``.
+        ``golden``, ``sim``, ``serial``, ``udp`` or ``tcp``.
     target : str
         The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
@@ -92,7 +98,23 @@ def parse_uri(uri: str) -> Uri:
             raise ValueError(f"{uri!r} has the option {name!r}; {scheme}: takes {known}")
     if scheme == "golden" and target:
         raise ValueError(f"golden: takes nothing behind the colon, not {target!r}: leave it out")
+    if target and "serial" in options:
+        raise ValueError(f"{uri!r} names a port and a serial number: leave one out")
     return Uri(uri, scheme, target, options)
+
+
+def located(uri: Uri) -> Uri:
+    """The address with what makes it stay the same board when that is plugged in again.
+
+    Raises
+    ------
+    DeviceNotFound
+        If it names no port, and there is not one board that fits.
+    """
+    if uri.scheme != "serial" or uri.target:
+        return uri
+    number = find_board(uri.options.get("serial")).serial_number
+    return replace(uri, options={**uri.options, "serial": number})
 
 
 def open_transport(
@@ -135,7 +157,12 @@ def open_transport(
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    kind = {"serial": SerialTransport, "tcp": TcpTransport}[uri.scheme]
+    if uri.scheme == "serial":
+        return SerialTransport(
+            uri.target, Transport.timeout if timeout is None else timeout,
+            uri.options.get("serial"),
+        )
+    kind = {"tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 

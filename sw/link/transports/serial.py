@@ -8,53 +8,74 @@ import time
 from ...spec.link import BAUD_DEFAULT, BREAK_BITS
 from ...support.errors import DeviceNotFound, DeviceTimeout, LinkError
 from .transport import Transport
+from .usb_ports import board_at, find_board, ports_in_words
 
 __all__ = ["SerialTransport"]
+
+_REASONS = {
+    errno.ENOTTY: "it is no serial port",
+    errno.EAGAIN: "another program uses it: close that one",
+    errno.EBUSY: "another program uses it: close that one",
+    errno.EACCES: "you may not use it: add yourself to the group that owns it, often dialout, and "
+    "log in again",
+}
 
 
 class SerialTransport(Transport):
     """A serial port. Opening it sends a break, which sets the device to ``BAUD_DEFAULT``.
 
+    A board with USB of its own has neither a baud rate nor a break.
+
     Parameters
     ----------
     port : str
-        The name of a port, or any URL that pyserial knows (``socket://``, ``loop://``).
+        The name of a port, or any URL that pyserial knows (``socket://``, ``loop://``). Empty for
+        the port of a board with USB of its own, wherever it is.
     timeout : float
         Seconds after which a device that takes nothing is given up.
+    serial_number : str or None
+        Serial number of that board, if there may be several.
 
     Raises
     ------
-    ValueError
-        If no port is named.
     DeviceNotFound
-        If there is no such port, or it cannot be opened. The message lists the existing ports.
+        If there is no such port, it cannot be opened, or several boards fit. The message lists the
+        existing ports.
     """
 
     foreign = "check the baud rate and what is connected there"
 
-    def __init__(self, port: str, timeout: float = Transport.timeout) -> None:
+    def __init__(
+        self, port: str, timeout: float = Transport.timeout, serial_number: str | None = None
+    ) -> None:
         import serial
 
+        board = board_at(port) if port else find_board(serial_number)
+        if board is not None:
+            port = board.device
+        self._rated = board is None
         self.name, self.timeout = f"serial:{port}", timeout
         self._error = _serial_errors()
         refused: tuple[type[Exception], ...] = (*self._error, ValueError)
-        if not port:
-            raise ValueError(f"serial: needs a port behind the colon; {_ports()}")
         try:
-            self._port = serial.serial_for_url(port, baudrate=BAUD_DEFAULT, timeout=0)
+            # Two programs would take each other's bytes.
+            self._port = serial.serial_for_url(
+                port, baudrate=BAUD_DEFAULT, timeout=0, exclusive=True
+            )
         except refused as error:
             raise DeviceNotFound(
-                f"{self.name} cannot be opened ({_reason(error)}); {_ports()}"
+                f"{self.name} cannot be opened ({_reason(error)}); {ports_in_words()}"
             ) from error
         self._port.write_timeout = timeout
         self.reset()
 
     def reset(self) -> None:
         try:
-            self._port.baudrate = BAUD_DEFAULT
             self._port.reset_output_buffer()
-            self._port.send_break(max(0.01, 4 * BREAK_BITS / BAUD_DEFAULT))
-            time.sleep(0.01)
+            if self._rated:
+                self._port.baudrate = BAUD_DEFAULT
+                self._port.send_break(max(0.01, 4 * BREAK_BITS / BAUD_DEFAULT))
+                time.sleep(0.01)
             self._port.reset_input_buffer()
         except self._error as error:
             raise self._broken(error) from error
@@ -86,6 +107,8 @@ class SerialTransport(Transport):
             raise self._broken(error) from error
 
     def set_baud(self, baud: int) -> None:
+        if not self._rated:
+            super().set_baud(baud)
         refused: tuple[type[Exception], ...] = (*self._error, ValueError)
         try:
             self._port.flush()
@@ -115,14 +138,7 @@ def _serial_errors() -> tuple[type[Exception], ...]:
     return (*errors, termios.error)
 
 
-def _ports() -> str:
-    from serial.tools.list_ports import comports
-
-    ports = sorted(port.device for port in comports())
-    return f"serial ports here: {', '.join(ports)}" if ports else "no serial ports here"
-
-
 def _reason(error: Exception) -> str:
     """Why a port does not open, in words, because pyserial gives only a number."""
-    number = getattr(error.__context__, "args", (None,))[:1]
-    return "it is no serial port" if number == (errno.ENOTTY,) else str(error)
+    number = getattr(error.__context__, "args", (None,))[:1] or (None,)
+    return _REASONS.get(number[0], str(error))

@@ -7,9 +7,12 @@ from typing import Any
 from ...spec.array import ArrayConfig
 from ...spec.link import CLOCKS_PER_BIT_MIN
 from ...support.errors import DeviceNotFound
+from .mpsse import MpsseBytes
 from .transport import Transport
 
 __all__ = ["BoardTransport", "NetlistTransport", "SimulatedTransport"]
+
+_PATIENCE = 16384  # bytes of silence over SPI, after which nothing more is expected for now
 
 
 class SimulatedTransport(Transport):
@@ -66,7 +69,8 @@ class SimulatedTransport(Transport):
 class BoardTransport(SimulatedTransport):
     """A board simulated at the pins of one of its links, with all of its clocks.
 
-    Unless a rate is requested, a UART continues at the board's own rate.
+    Unless a rate is requested, a UART continues at the board's own rate. ``pins`` is the board, of
+    ``stablespike.sim.pins``, with its statistics.
 
     Parameters
     ----------
@@ -98,8 +102,23 @@ class BoardTransport(SimulatedTransport):
         except ImportError as error:
             raise _no_simulator(name, error) from error
         self.name = name
-        self._board = open_pins(board, kind, config)
-        self.own_baud = self._board.own_baud
+        self._board = self.pins = open_pins(board, kind, config)
+        self.own_baud = self.pins.own_baud
+        # The chip at the other side of SPI carries transfers. The driver above it is the real one.
+        self._bytes: Any = self._board
+        if kind == "spi":
+            self._bytes = MpsseBytes(self._board, name, patience=_PATIENCE)
+            self._bytes.sleep_flash()
+
+    def write(self, data: bytes) -> None:
+        self._bytes.write(data)
+
+    def read(self, timeout: float) -> bytes:
+        return bytes(self._bytes.read(timeout))
+
+    def reset(self) -> None:
+        self._bytes.reset()
+        Transport.reset(self)
 
     @property
     def statistics(self) -> Any:

@@ -22,6 +22,8 @@ class Transport(abc.ABC):
         Seconds without an answer after which a device of this kind is given up.
     poll : float
         Seconds of silence after which the device is asked whether something was lost.
+    poll_most : float or None
+        Where answers take longer, or nothing comes, silence may last up to this; None for ``poll``.
     broken : bool
         Nothing can be read or written any more, and the transport must be opened again.
     own_baud : int or None
@@ -33,6 +35,7 @@ class Transport(abc.ABC):
     name: str
     timeout: float = 5.0
     poll: float = 0.25
+    poll_most: float | None = None
     broken: bool = False
     own_baud: int | None = None
     foreign: str = "check what is connected there"
