@@ -16,7 +16,7 @@ from stablespike.spec.link import (
 )
 from stablespike.support.errors import LinkError
 
-from .model import COMPILE, QUICK, model_library
+from .model import COMPILE, QUICK, load_library, model_library
 from .verilog import accelerator_verilog
 
 __all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
@@ -78,7 +78,7 @@ class _Library:
     """Functions of a board's library, with their types."""
 
     def __init__(self, path: Path, uart: bool, faults: bool) -> None:
-        library = ctypes.CDLL(str(path))
+        library = load_library(path)
         handle, count = ctypes.c_void_p, ctypes.c_uint64
         where = ctypes.POINTER(ctypes.c_uint64)
         self.create = library.board_create

@@ -11,7 +11,7 @@ from typing import Any
 
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
-from stablespike.support.cache import cached, digest, source_digest
+from stablespike.support.cache import cached, digest, source_digest, tools_have_a_cache
 from stablespike.support.errors import ToolError
 
 __all__ = [
@@ -53,9 +53,10 @@ def design_verilog(design: Any, name: str, ports: dict[str, Any]) -> str:
     """Verilog of an Amaranth design with these ports, as ``component_verilog`` writes it."""
     from amaranth.back import verilog
 
-    text = str(verilog.convert(
-        design, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
-    ))
+    with tools_have_a_cache():
+        text = str(verilog.convert(
+            design, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
+        ))
     text = _ZEROS.sub(_loop, text)
     # An `always @*` that assigns a constant never runs, because no signal of its own changes;
     # `always_comb` also runs at time zero.

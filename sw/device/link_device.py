@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from ..link.session import DeviceInfo
 from ..link.transports.transport import Transport
@@ -152,7 +152,7 @@ class LinkDevice(Device):
 
     def _run(
         self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         lease.check()
         finished = False
         try:
