@@ -114,13 +114,13 @@ class Gatherer(wiring.Component):
 
         # The headers: all that stays the same, and the sum of IP's header without its length.
         checksum, base = Signal(16), Signal(16)
-        with m.If(self.headers.valid & self.headers.ready):
+        with m.If(self.headers.valid):
             m.d.sync += [
-                write.en.eq(1),
                 write.addr.eq(Cat(header_at, *[0] * (LENGTH_BITS - len(header_at)), header_half)),
                 write.data.eq(self.headers.p.data),
-                header_at.eq(header_at + 1),
             ]
+        with m.If(self.headers.valid & self.headers.ready):
+            m.d.sync += [write.en.eq(1), header_at.eq(header_at + 1)]
             with m.If(header_at == _IP_CHECKSUM):
                 m.d.sync += base[8:].eq(~self.headers.p.data)
             with m.If(header_at == _IP_CHECKSUM + 1):

@@ -1,6 +1,6 @@
 """Headers: stores a frame as its own reply, and compares its headers on the way."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ __all__ = ["FRAME_ROOM", "Headers", "sender_layout", "store_layout"]
 FRAME_ROOM = 1536
 """Bytes that a frame may overwrite, even if it is too long."""
 
+_PLACES = 64  # the headers end before
 _ETHERTYPE_LOW, _IP_PROTOCOL = 13, 23
 _IP_LENGTH_LOW, _UDP_LENGTH_LOW = MAC_BYTES + 3, HEADER_BYTES - 3
 _ETHERTYPE = {0x00: Protocol.UDP, 0x06: Protocol.ARP}
@@ -98,17 +99,22 @@ class Headers(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        # First stage: what the byte at this place must be, for each protocol.
-        table = {protocol: Signal(position_layout(), name=protocol.name) for protocol in Protocol}
+        # First stage: what the byte at this place must be, for each protocol. Each bit is a table
+        # of its own: of a choice between rows, yosys makes resets that come late in the cycle.
+        layout = position_layout()
+        table = {protocol: Signal(layout, name=protocol.name) for protocol in Protocol}
         beyond, strange = Signal(), Signal()
-        m.d.sync += [signal.eq(0) for signal in table.values()]
         m.d.sync += beyond.eq(self.count[6:] != 0)
         for of, signal in table.items():
-            with m.Switch(self.count[:6]):
-                for (protocol, place), position in self.positions.items():
-                    if protocol is of:
-                        with m.Case(place):
-                            m.d.sync += signal.eq(signal.shape().const(position.fields()))
+            rows = {
+                place: layout.const(position.fields()).as_bits()
+                for (protocol, place), position in self.positions.items() if protocol is of
+            }
+            m.d.sync += Value.cast(signal).eq(Cat(
+                Const(sum((row >> bit & 1) << place for place, row in rows.items()), _PLACES)
+                .bit_select(self.count[:6], 1)
+                for bit in range(layout.size)
+            ))
         with m.If(self.valid & ~(self.count[9] & self.count[10])):
             m.d.sync += self.count.eq(self.count + 1)
         for place, protocols, over_ip in (
