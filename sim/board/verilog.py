@@ -72,7 +72,8 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     Parameters
     ----------
     component : wiring.Component
-        Component with byte streams ``rx`` and ``tx``, or with one-bit pins of these names.
+        Component with streams ``rx`` and ``tx`` of bytes or words, or with one-bit pins of these
+        names.
     uart : bool
         Whether ``rx`` and ``tx`` are pins.
     """
@@ -80,9 +81,10 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     from amaranth.lib import wiring
     from amaranth.lib.wiring import In, Out
 
+    width = 1 if uart else len(component.rx.payload)
     pins = {"rx": In(1), "tx": Out(1)} if uart else {
-        "rx_payload": In(8), "rx_valid": In(1), "rx_ready": Out(1),
-        "tx_payload": Out(8), "tx_valid": Out(1),
+        "rx_payload": In(width), "rx_valid": In(1), "rx_ready": Out(1),
+        "tx_payload": Out(width), "tx_valid": Out(1),
     }
 
     class Board(wiring.Component):  # type: ignore[misc]

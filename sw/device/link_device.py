@@ -125,10 +125,11 @@ class LinkDevice(Device):
 
     def _check_config(self, program: Program) -> None:
         ours, theirs = program.config.as_dict(), self.config.as_dict()
+        # The link is no matter of programs.
+        link = ("receive_bytes", "result_bytes", "link_bytes")
         other = [
             f"{name} {ours[name]} (device: {theirs[name]})" for name in ours
-            # The size of the link's buffers is no matter of programs.
-            if ours[name] != theirs[name] and name not in ("receive_bytes", "result_bytes")
+            if ours[name] != theirs[name] and name not in link
         ]
         if other:
             presets = (repr(name) for name, preset in PRESETS.items() if preset == self.config)

@@ -116,7 +116,7 @@ def test_registers_are_written_when_they_change() -> None:
         ("golden:?x=1", {}, ValueError, "has the option 'x'; golden: takes none"),
         ("serial:/dev/x?baud=fast", {}, ValueError, "baud in .* must be a positive integer"),
         ("serial:/dev/x", {"array": BOARD}, ValueError, "array is for 'sim:' only"),
-        ("serial:", {}, ValueError, "serial: needs a port behind the colon"),
+        ("serial:", {}, ss.DeviceNotFound, "no board with USB of its own was found"),
         ("serial:/dev/nothing", {}, ss.DeviceNotFound, "serial:/dev/nothing cannot be opened"),
         ("tcp:here", {}, ValueError, "tcp: needs <host>:<port> behind the colon, not 'here'"),
         ("tcp:here:70000", {}, ValueError, "tcp: needs <host>:<port>"),
