@@ -15,8 +15,8 @@ __all__ = ["UsbPins", "UsbStatistics"]
 
 # Bulk packets of 512 and 64 bytes: 13 in an eighth of a millisecond, 19 in one (USB 2.0, 5.8.4).
 _BULK_BYTES = {"ulpi.h": 53_248_000, "full_speed.h": 1_216_000}
-# Times in ps without a byte, and in all, that end a batch: longer than a packet; a frame.
-_BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
+# Times in ps without a byte, and in all, that end a batch: longer than a packet, and two of them.
+_BATCH = {"ulpi.h": (12_000_000, 20_000_000), "full_speed.h": (60_000_000, 120_000_000)}
 _DESCRIPTOR_ROOM = 512
 
 

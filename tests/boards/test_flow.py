@@ -22,6 +22,7 @@ class Little(wiring.Component):
         assert len(build_id) == BUILD_ID_BYTES
         assert any(build_id)
         assert clock_hz > 0
+        self.config = config
         super().__init__({
             "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)), "idle": In(1),
             "baud": Out(16), "baud_set": Out(1), "busy": Out(1), "error": Out(1),

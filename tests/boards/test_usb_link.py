@@ -46,7 +46,7 @@ def test_the_clock_of_full_speed_is_near_enough(name):
 def test_pins_and_clocks(name, constraints, monkeypatch, tmp_path):
     monkeypatch.setattr(accelerator, "Accelerator", Little)
     board = BOARDS[name]
-    elaborate(board, board.config, BUILD_ID, tmp_path, USB[name])
+    elaborate(board, replace(board.config, link_bytes=1), BUILD_ID, tmp_path, USB[name])
     text = (tmp_path / "top.lpf").read_text()
     for each in constraints:
         assert each in text

@@ -110,9 +110,10 @@ class FullSpeedUsb(wiring.Component):
         m.submodules.device = self._device
         _connect(m, self, self._device)
         bus = self._bus
+        # luna synchronizes the lines where it recovers bits, but not where it looks for a reset, in
+        # ``usb``. Behind this register a line has a clock of 48 MHz to settle.
+        m.d.usb_io += [bus.d_p.i.eq(self.d_p_i), bus.d_n.i.eq(self.d_n_i)]
         m.d.comb += [
-            bus.d_p.i.eq(self.d_p_i),
-            bus.d_n.i.eq(self.d_n_i),
             self.d_p_o.eq(bus.d_p.o),
             self.d_n_o.eq(bus.d_n.o),
             self.d_oe.eq(bus.d_p.oe),

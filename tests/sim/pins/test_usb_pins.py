@@ -1,6 +1,7 @@
 """USB at a board's pins, with a design that sends every byte back."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from amaranth import Module
@@ -27,6 +28,7 @@ class Echo(wiring.Component):
     """Takes the place of the accelerator behind the wire."""
 
     def __init__(self, config, build_id, clock_hz):
+        self.config = config
         super().__init__({
             "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)), "idle": In(1),
             "baud": Out(16), "baud_set": Out(1), "busy": Out(1), "error": Out(1),
@@ -45,8 +47,8 @@ def design(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accelerator, "Accelerator", Echo)
         board = BOARDS[request.param]
-        link = board.link("usb")
-        yield board, link, elaborate(Top(board, board.config, BUILD_ID, link), board)
+        link, config = board.link("usb"), replace(board.config, link_bytes=1)
+        yield board, link, elaborate(Top(board, config, BUILD_ID, link), board)
 
 
 class Pins(UsbPins):
