@@ -132,6 +132,7 @@ class NeuronSide(wiring.Component):
         self._neurons(m, scheduler.entering_mark, drain.neurons)
         m.d.comb += [
             scheduler.window_held.eq(self.windows.held),
+            scheduler.drain_ready.eq(drain.ready),
             drain.start.eq(scheduler.start),
             drain.steps.eq(self.windows.window.steps),
             drain.pixels.eq(settings.pixels),
@@ -235,7 +236,6 @@ class DenseNeuronSide(NeuronSide):
         drain, neuron, row, output = self.drain, self.neuron, self.row, self.output
         m.d.comb += [
             self.scheduler.complete.eq(drain.finished),
-            drain.under_way.eq(neuron.busy),
             drain.align.eq(self._is_row_read()),
             row.rotate.eq(output.rotate),
             output.row.eq(row.row),
@@ -251,8 +251,15 @@ class DenseNeuronSide(NeuronSide):
             row.step.eq(neuron.step),
             row.fill.eq(drain.fill),
             row.apply_skeleton.eq(output.apply_skeleton),
-            row.clear.eq(output.done),
+            # A group replaces all lanes of its steps; the steps change only between tasks.
+            row.clear.eq(output.done & self.scheduler.output_mark.task),
         ]
+        # A register, because the path goes on to the lanes; it counts only in later cycles.
+        settings = self.tasks.fields
+        m.d.sync += self.scheduler.alone.eq(
+            settings.send_skeleton | settings.report_spikes | settings.report_skeleton
+            | settings.report_membrane | (settings.monitor & output.group.trace)
+        )
 
 
 class ConvolutionNeuronSide(NeuronSide):
@@ -288,7 +295,6 @@ class ConvolutionNeuronSide(NeuronSide):
         tag = Signal()  # of the neuron that enters, which was read a cycle ago
         m.d.sync += tag.eq(scheduler.tag)
         m.d.comb += [
-            scheduler.drain_ready.eq(drain.ready),
             scheduler.drain_late.eq(drain.late),
             # A group may be cut short only if it is sent before the next one starts.
             drain.align.eq(self._is_row_read() | ~self.tasks.fields.report_membrane),
