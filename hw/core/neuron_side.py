@@ -208,7 +208,8 @@ class NeuronSide(wiring.Component):
 
 
 class DenseNeuronSide(NeuronSide):
-    """The neuron side without convolution: one group at a time.
+    """The neuron side without convolution: one group at a time, or with ``groups_overlap`` one that
+    enters while the one before leaves. The bus must then take rows at once.
 
     Parameters
     ----------

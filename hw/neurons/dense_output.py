@@ -15,7 +15,8 @@ __all__ = ["DenseOutput"]
 
 
 class DenseOutput(wiring.Component):
-    """Sends the rows of a finished group and its reports; the core's next group waits for that.
+    """Sends the rows of a finished group and its reports; the core's next group waits for that,
+    unless only the row of spikes is sent.
 
     Everything about spikes goes out first. Then ``apply_skeleton`` turns the row into its skeleton,
     everything about the skeleton follows, and then the other reports.

@@ -20,6 +20,8 @@ MAPS = {
 }
 CORES = {
     "T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+    "T4 R1": ArrayConfig(**SMALL, window=4, synaptic_current=False, acc_bits=10),
+    "T4 R2 synapse, 2 beats": ArrayConfig(**SMALL, window=4, neuron_steps=2, row_beats=2),
     "T4 R2 synapse, convolution": ArrayConfig(**MAPS, window=4, neuron_steps=2),
 }
 ARRAYS = {
