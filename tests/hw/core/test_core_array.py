@@ -78,7 +78,8 @@ def test_core(name, tmp_path):
     config = CORES[name]
     folder = write_cases(tmp_path, config, 9 if config.convolution else 20, seed=1)
     assert run_bench(
-        Core(config, 0), "stablespike.sim.benches.core.core", parameters={"folder": folder}
+        Core(config, 0), "stablespike.sim.benches.core.core",
+        parameters={"config": config, "folder": folder},
     ) == 2
 
 
