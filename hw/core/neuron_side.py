@@ -65,7 +65,7 @@ class NeuronSide(wiring.Component):
     counts : In(scan_counts(config))
         The counts of the scan of the task that was closed last.
     report_flags : In(REPORT_FLAG_BITS)
-        ``ReportFlags``.
+        ``ReportFlags``; a task has those with which it starts.
     time : In(BUSY_BITS)
         The array's busy time.
     rows : Out(rows_signature(config))
@@ -190,13 +190,18 @@ class NeuronSide(wiring.Component):
         connect(m, output.reports, flipped(self.reports))
         if self.config.recurrence:
             m.d.comb += output.odd.eq(self.windows.odd)
+        # The host may write the flags at any time. What is reported decides when the next group
+        # enters, so it must not change within a task.
+        flags = Signal.like(self.report_flags)
+        with m.If(self.tasks.start):
+            m.d.sync += flags.eq(self.report_flags)
         m.d.comb += [
             group.start.eq(scheduler.output_start),
             group.mark.eq(mark),
             group.settings.eq(self.tasks.fields),
             group.number.eq(scheduler.output_number),
             group.last_window.eq(self.windows.window.last),
-            Cat(group.trace, group.counters).eq(self.report_flags),
+            Cat(group.trace, group.counters).eq(flags),
             group.counts.eq(self.counts),
             group.spike_count.eq(row.spike_count),
             group.stable_count.eq(row.stable_count),
@@ -255,7 +260,7 @@ class DenseNeuronSide(NeuronSide):
             # A group replaces all lanes of its steps; the steps change only between tasks.
             row.clear.eq(output.done & self.scheduler.output_mark.task),
         ]
-        # A register, because the path goes on to the lanes; it counts only in later cycles.
+        # This is a register, because the path goes on to the lanes; it is in time for any swap.
         settings = self.tasks.fields
         m.d.sync += self.scheduler.alone.eq(
             settings.send_skeleton | settings.report_spikes | settings.report_skeleton
