@@ -280,6 +280,13 @@ def netlist(session: nox.Session) -> None:
 
 
 @nox.session
+def links(session: nox.Session) -> None:
+    """Run MNIST images through the links of boards at their pins; every readout is compared."""
+    install(session, "sim,build")
+    session.run("python", "benchmarks/links.py", *session.posargs, env=THREADS)
+
+
+@nox.session
 def figures(session: nox.Session) -> None:
     """Run the benchmark of a name with arguments: ``nox -s figures -- peers -o FILE``.
 

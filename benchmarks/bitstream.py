@@ -32,7 +32,7 @@ from stablespike.boards.registry import board as find_board
 from stablespike.cli.demo import DemoResult, run_demo
 from stablespike.device.link_device import LinkDevice
 from stablespike.device.verify import Comparison, compare
-from stablespike.link.simulated_transport import NetlistTransport
+from stablespike.link.transports.simulated import NetlistTransport
 from stablespike.sim.board.board import SimTransport
 from stablespike.sim.netlist.board_netlist import released
 from stablespike.sim.netlist.cells import cell_models

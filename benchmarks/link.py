@@ -71,9 +71,9 @@ def rates(figures: dict[str, Any], built: dict[str, Any]) -> list[dict[str, Any]
             continue
         rows.append({
             "board": board.name,
-            "baud": board.baud,
+            "baud": board.link("uart").rate(board),
             "clock_mhz": board.clock_hz / 1e6,
-            "link_bound": board.baud / BITS_PER_BYTE / fuller,
+            "link_bound": board.link("uart").rate(board) / BITS_PER_BYTE / fuller,
             "core_bound": board.clock_hz / figures["cycles_per_image"],
         })
     return rows

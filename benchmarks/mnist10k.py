@@ -20,17 +20,12 @@ import stablespike as ss
 from stablespike.cli.demo import shipped_program
 from stablespike.datasets import mnist
 from stablespike.datasets.shipped import STEPS, pixels
-from stablespike.device.open import Device
+from stablespike.device.open import LinkDevice
 from stablespike.device.verify import Comparison, compare
 from stablespike.golden.counters import source_words
 from stablespike.timing.estimate import estimate
 
 BATCH = 500
-
-
-def busy_time(device: Device) -> int:
-    """Return the time of a board at its last result, in cycles; 0 before the first."""
-    return device.busy_time
 
 
 def main() -> int:
@@ -52,6 +47,8 @@ def main() -> int:
     comparison = Comparison()
     right = cycles = bound = estimated = link = alone = bare = 0
     with ss.open_device(f"sim:{arguments.array}") as board, ss.open_device("golden:") as golden:
+        assert isinstance(board, LinkDevice)
+        board.times = True
         board.load(program)
         golden.load(program)
         for at in range(0, len(samples), BATCH):
@@ -66,9 +63,9 @@ def main() -> int:
             link += plain.link_bytes.total
             for sample in batch:
                 alone += int(board.run(sample[None]).counters["cycles"][0])
-                before = busy_time(board)
+                before = board.busy_time
                 board.run(sample[None], counters=False)
-                bare += busy_time(board) - before
+                bare += board.busy_time - before
             traces = expected.trace, expected.skeleton
             words = source_words(network, batch, *traces, program.config.window)
             estimated += int(estimate(program, words).sum())

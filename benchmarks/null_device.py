@@ -12,8 +12,8 @@ from cobs import cobs
 from stablespike.device.link_device import LinkDevice
 from stablespike.device.windows import Batch, input_commands
 from stablespike.link.frames import Frame, encode_frame
-from stablespike.link.simulated_transport import SimulatedTransport
-from stablespike.link.transport import Transport
+from stablespike.link.transports.simulated import SimulatedTransport
+from stablespike.link.transports.transport import Transport
 from stablespike.mapping.maps import input_map
 from stablespike.program.program import Program
 from stablespike.spec.array import ArrayConfig
@@ -26,7 +26,7 @@ from stablespike.spec.link import (
     Kind,
     pack_info,
 )
-from stablespike.spec.report import HEAD, HEAD_WORDS, PLACE, ReportKind
+from stablespike.spec.report import HEAD, HEAD_WORDS, PLACE
 
 __all__ = ["NullTransport", "recorded"]
 
@@ -177,19 +177,20 @@ def recorded(
         inputs.append(sum(len(command) - 1 for command in commands))
     return {
         "reports": np.frombuffer(stream, np.uint8),
-        "ends": _ends(stream, config.cores, -(-program.steps // program.window)),
+        "ends": _ends(stream, len(samples)),
         "inputs": np.cumsum(inputs),
         "prediction": result.prediction,
     }
 
 
-def _ends(stream: bytes, cores: int, windows: int) -> Integers:
-    """Where the reports of each image end: with the END of its last window on the last core."""
+def _ends(stream: bytes, images: int) -> Integers:
+    """Where the reports of each image end, of which every core sends as many packets: with the last
+    one of any core."""
     words, at = np.frombuffer(stream, "<u2").tolist(), 0
-    ends: list[list[int]] = [[] for _ in range(cores)]
+    stops: dict[int, list[int]] = {}
     while at < len(words):
         head, place = HEAD.unpack(words[at]), PLACE.unpack(words[at + 1])
         at += HEAD_WORDS + head["length"]
-        if head["kind"] == ReportKind.END:
-            ends[place["core"]].append(2 * at)
-    return np.array(ends).max(axis=0)[windows - 1 :: windows]
+        stops.setdefault(place["core"], []).append(2 * at)
+    ends = [np.reshape(each, (images, -1))[:, -1] for each in stops.values()]
+    return np.asarray(np.max(ends, axis=0))

@@ -1,6 +1,7 @@
 """Digilent Arty A7-35T."""
 
 from .board import PROJECT
+from .links.uart import UartLink
 from .serial import FT2232H
 from .xilinx import XilinxBoard
 
@@ -15,7 +16,7 @@ BOARDS = (
         array="icebreaker",
         oscillator_hz=100_000_000,
         target_hz=80_000_000,
-        chip=FT2232H,
+        links=(UartLink(FT2232H),),
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="rst:0",
         loader=("-b", "arty_a7_35t"),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from stablespike.spec import ArrayConfig, preset
 from stablespike.support.errors import ToolError
 
+from .links.link import BoardLink
 from .memory import BlockRam
 from .pll import Pll
-from .serial import SerialChip, fastest_baud
 
 if TYPE_CHECKING:
     from amaranth.hdl import Module, Signal
@@ -81,8 +81,8 @@ class Board(abc.ABC):
         Rate of the crystal.
     target_hz : int
         Requested clock rate of the array.
-    chip : SerialChip
-        Chip between USB and the UART.
+    links : tuple of BoardLink
+        Its links; the first one is the default.
     leds : dict of str to str
         Resource of the LED for each of the roles ``alive``, ``busy`` and ``error``, as
         ``name:number`` or ``name:number.signal``. A role without an LED is left out.
@@ -90,9 +90,6 @@ class Board(abc.ABC):
         Resource of the reset button.
     resources : str or None
         Attribute of the definition that lists further resources to add.
-    uart : tuple or None
-        UART of a board whose definition has none: pin to the board, pin from the board, their
-        connector, and the pins' attributes.
     loader : tuple of str
         Options of openFPGALoader that select the board.
     state : str
@@ -108,11 +105,10 @@ class Board(abc.ABC):
     array: str
     oscillator_hz: int
     target_hz: int
-    chip: SerialChip
+    links: tuple[BoardLink, ...]
     leds: dict[str, str] = field(default_factory=dict)
     reset: str | None = None
     resources: str | None = None
-    uart: tuple[str, str, tuple[str, int], dict[str, str]] | None = None
     loader: tuple[str, ...] = ()
     state: str = FLOW
     seed: int = 1
@@ -145,10 +141,19 @@ class Board(abc.ABC):
         """Clock rate of the array, which may differ a little from ``target_hz``."""
         return self.pll.clock_hz if self.pll else self.oscillator_hz
 
-    @property
-    def baud(self) -> int:
-        """Highest baud rate of the link."""
-        return fastest_baud(self.chip, self.clock_hz)
+    def link(self, kind: str | None = None) -> BoardLink:
+        """The link of a kind, or the default one.
+
+        Raises
+        ------
+        ValueError
+            If the board has no such link.
+        """
+        for each in self.links:
+            if kind in (None, each.kind):
+                return each
+        kinds = ", ".join(each.kind for each in self.links)
+        raise ValueError(f"link must be one that {self.name} has, not {kind!r}: {kinds}")
 
     def platform(self) -> Any:
         """A new Amaranth platform, for pins and constraints.
@@ -168,14 +173,8 @@ class Board(abc.ABC):
         platform = definition()
         if self.resources is not None:
             platform.add_resources(getattr(platform, self.resources))
-        if self.uart is not None:
-            from amaranth.build import Attrs
-            from amaranth_boards.resources import UARTResource
-
-            rx, tx, connector, attributes = self.uart
-            platform.add_resources(
-                [UARTResource(0, rx=rx, tx=tx, conn=connector, attrs=Attrs(**attributes))]
-            )
+        for link in self.links:
+            link.add_resources(platform)
         return platform
 
     @staticmethod

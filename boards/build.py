@@ -22,10 +22,11 @@ from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
 from .board import Board, Figures
 from .flow import project, synthesize
+from .links.link import BoardLink
 from .memory import check_fit, totals
 from .netlist import memories
 from .registry import BOARDS
-from .report import fmax, in_words, is_met, overfull
+from .report import fmax, headroom, in_words, is_met, overfull
 from .tools import Tools, versions
 
 __all__ = ["Build", "Trials", "build", "build_id"]
@@ -55,7 +56,7 @@ class Build:
     clock_mhz : float
         Clock rate of the array.
     fmax_mhz : float or None
-        Highest clock rate that place and route found possible.
+        Highest clock rate of the array that place and route found possible.
     met : bool
         Whether every clock reaches its requested rate.
     logic_cells : int or None
@@ -78,10 +79,14 @@ class Build:
         Cells of the device, by the same names.
     critical_path : str
         Critical path in words, delays in ns.
-    baud : int
-        Highest baud rate of the link.
+    link : str
+        Kind of the link.
+    address : str
+        Address of the device, with ``PORT`` where only the user knows.
+    baud : int or None
+        Highest baud rate; None if the link is no UART.
     seed : int or None
-        Seed of this bitstream: the one with the fastest clock.
+        Seed of this bitstream: the one whose clocks have the most headroom.
     seeds : dict of str to (float or None)
         ``fmax_mhz`` of each seed tried; None where place and route failed.
     seconds : dict of str to float
@@ -112,7 +117,9 @@ class Build:
     used: dict[str, int]
     available: dict[str, int]
     critical_path: str
-    baud: int
+    link: str
+    address: str
+    baud: int | None
     seed: int | None
     seeds: dict[str, float | None]
     seconds: dict[str, float]
@@ -131,7 +138,7 @@ class Trials:
     Attributes
     ----------
     seeds : int
-        Number of seeds; the bitstream with the fastest clock is kept.
+        Number of seeds; the bitstream whose clocks have the most headroom is kept.
     first_seed : int or None
         Lowest seed; the board's own if None.
     jobs : int or None
@@ -158,18 +165,26 @@ class Trials:
                 raise ValueError(f"{each.name} must be at least 1, not {value}")
 
 
-def build_id(board: Board, config: ArrayConfig) -> bytes:
+def build_id(board: Board, config: ArrayConfig, link: BoardLink | None = None) -> bytes:
     """The build ID that the device reports.
 
-    It is a hash of the configuration, the board, the sources and the versions of the tools.
+    It is a hash of the configuration, the board, the link, the sources and the versions of the
+    tools.
+
+    The link is the board's default one if None.
 
     Raises
     ------
     ToolError
         If a tool is not installed.
     """
+    link = link or board.link()
     parts = {
-        "board": {f.name: getattr(board, f.name) for f in fields(board) if f.name != "state"},
+        "board": {
+            f.name: getattr(board, f.name)
+            for f in fields(board) if f.name not in ("links", "state")
+        },
+        "link": {"kind": link.kind, **asdict(link)},
         "config": config.as_dict(),
         "versions": versions((*_PACKAGES, *board.packages)),
         "sources": source_digest("stablespike.hw", "stablespike.spec", "stablespike.boards"),
@@ -183,6 +198,7 @@ def build(
     *,
     config: ArrayConfig | None = None,
     array: str | None = None,
+    link: str | BoardLink | None = None,
     trials: Trials = Trials(),
     allow_timing_failure: bool = False,
     progress: Progress = lambda line: None,
@@ -197,6 +213,9 @@ def build(
         Another array than the board's own.
     array : str, optional
         Name of that array.
+    link : str or BoardLink, optional
+        Kind of a link of the board, or one of its links with other settings; its default link if
+        None.
     trials : Trials
         Seeds to try.
     allow_timing_failure : bool
@@ -207,10 +226,12 @@ def build(
     Returns
     -------
     Build
-        The build with the fastest clock.
+        The build whose clocks have the most headroom.
 
     Raises
     ------
+    ValueError
+        If the board has no such link.
     DoesNotFit
         If the device has too little memory or logic; says how much is missing and what would fit.
     TimingError
@@ -221,9 +242,10 @@ def build(
     config = config or board.config
     array = array or board.array
     first = board.seed if trials.first_seed is None else trials.first_seed
-    identity = build_id(board, config)
+    chosen = link if isinstance(link, BoardLink) else board.link(link)
+    identity = build_id(board, config, chosen)
     job = _Job(
-        board, config, array, identity, range(first, first + trials.seeds),
+        board, config, array, chosen, identity, range(first, first + trials.seeds),
         trials.jobs or os.cpu_count() or 1, progress,
     )
     # ``jobs`` is left out: it changes how long a build takes, not what it makes.
@@ -237,7 +259,7 @@ def build(
     result = Build(**{**found, "bitstream": str(bitstream)})
     if not result.met and not allow_timing_failure:
         raise TimingError(
-            f"{board.name} reaches {result.fmax_mhz:.1f} MHz, not {result.clock_mhz:g} MHz, with "
+            f"{board.name} reaches {_missed(result)}, with "
             f"{_count(trials.seeds, 'seed')}; the worst path: {result.critical_path}. Try more "
             "seeds (--seeds 8), or accept the bitstream with --allow-timing-failure"
         )
@@ -251,6 +273,7 @@ class _Job:
     board: Board
     config: ArrayConfig
     array: str
+    link: BoardLink
     identity: bytes
     seeds: range
     jobs: int
@@ -275,7 +298,7 @@ class _Job:
     def _project(self, folder: Path, seconds: dict[str, float]) -> Build:
         began = time.monotonic()
         self.progress("gateware: Amaranth to Verilog")
-        rtlil = project(self.board, self.config, self.identity, folder)
+        rtlil = project(self.board, self.config, self.identity, self.link, folder)
         seconds["gateware"] = round(time.monotonic() - began, 1)
         return self._result(self._fit(rtlil), None, {}, seconds, {})
 
@@ -297,7 +320,7 @@ class _Job:
 
         self.progress(f"gateware: {self.config.slots} slots per cycle, build {self.identity.hex()}")
         stage("synthesis", lambda: synthesize(
-            board, folder, self.config, self.identity, tools, elaborated
+            board, folder, self.config, self.identity, tools, elaborated, self.link
         ))
         cells = _cells(folder, board)
         self.progress(
@@ -306,7 +329,7 @@ class _Job:
         )
         tried = stage("place and route", lambda: self._place(tools))
         # Among equally fast seeds the lowest wins, not the one that finished first.
-        best = max((tried[seed] for seed in sorted(tried) if tried[seed]), key=fmax)
+        best = max((tried[seed] for seed in sorted(tried) if tried[seed]), key=headroom)
         self.progress(f"bitstream: seed {best.seed}")
         stage("bitstream", lambda: board.pack(tools, best.seed))
         return self._result(memory, best, tried, seconds, cells)
@@ -352,7 +375,7 @@ class _Job:
                     else:
                         tried[seed] = figures = future.result()
                         self.progress(
-                            f"seed {seed}: {fmax(figures):.1f} MHz in {figures.seconds:.0f} s"
+                            f"seed {seed}: {self._fmax(figures):.1f} MHz in {figures.seconds:.0f} s"
                         )
             except BaseException:
                 # Otherwise the pool would wait here for tools that may run for an hour.
@@ -363,6 +386,9 @@ class _Job:
             self._check_logic(tools.folder / f"{self.seeds[0]}.log")
             raise errors[0]
         return tried
+
+    def _fmax(self, figures: Figures) -> float:
+        return fmax(figures, self.board.clock_hz / 1e6)
 
     def _check_logic(self, log: Path) -> None:
         """Say which cells are too many, if the placer's log counts any."""
@@ -397,7 +423,7 @@ class _Job:
             build_id=self.identity.hex(),
             slots_per_cycle=self.config.slots,
             clock_mhz=board.clock_hz / 1e6,
-            fmax_mhz=round(fmax(best), 2) if best else None,
+            fmax_mhz=round(self._fmax(best), 2) if best else None,
             met=is_met(best) if best else True,
             logic_cells=logic,
             luts=cells.get("luts"),
@@ -412,10 +438,12 @@ class _Job:
             used=best.used if best else {},
             available=best.available if best else {},
             critical_path=in_words(best) if best else "",
-            baud=board.baud,
+            link=self.link.kind,
+            address=self.link.address(board),
+            baud=self.link.baud(board),
             seed=best.seed if best else None,
             seeds={
-                str(seed): round(fmax(each), 2) if each else None
+                str(seed): round(self._fmax(each), 2) if each else None
                 for seed, each in sorted(tried.items())
             },
             seconds={**seconds, "all": round(sum(seconds.values()), 1)},
@@ -423,6 +451,14 @@ class _Job:
             bitstream=f"top.{board.bitstream}" if best else ".",
             project=bool(board.project),
         )
+
+
+def _missed(result: Build) -> str:
+    """The rates that are too low, in words."""
+    return " and ".join(
+        f"{reached:.1f} MHz, not {wanted:g} MHz, at the clock {name}"
+        for name, (reached, wanted) in result.clocks.items() if reached < wanted
+    )
 
 
 @contextmanager

@@ -5,6 +5,8 @@ only LED nor its button to the array.
 """
 
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
+from .links.udp import UdpLink
 from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
@@ -18,7 +20,7 @@ BOARDS = (
         array="ecp5-25f",
         oscillator_hz=25_000_000,
         target_hz=80_000_000,
-        chip=ADAPTER,
+        links=(UdpLink(rx_delay_ps=2000), UartLink(ADAPTER)),
         loader=("-b", "colorlight"),
     ),
 )

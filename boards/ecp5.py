@@ -14,12 +14,12 @@ from .nextpnr import place_and_route
 from .pll import Pll, ecp5_pll
 
 if TYPE_CHECKING:
-    from amaranth.hdl import Module, Signal
+    from amaranth.hdl import Instance, Module, Signal
     from amaranth.lib.io import PortLike
 
     from .tools import Tools
 
-__all__ = ["Ecp5Board"]
+__all__ = ["Ecp5Board", "pll_cell"]
 
 _DEVICE = {
     "LFE5U-12F": "--12k",
@@ -70,48 +70,10 @@ class Ecp5Board(Board):
         return "synth_ecp5 -top top\n"
 
     def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
-        from amaranth.hdl import Instance, Signal
         from amaranth.lib import io
 
         m.submodules.crystal = buffer = io.Buffer("i", pin)
-        feedback = Signal()
-        m.submodules.pll = Instance(
-            "EHXPLLL",
-            # Analog settings; Lattice's own tool writes these for every rate.
-            a_ICP_CURRENT="12",
-            a_LPF_RESISTOR="8",
-            a_MFG_ENABLE_FILTEROPAMP="1",
-            a_MFG_GMCREF_SEL="2",
-            a_FREQUENCY_PIN_CLKI=f"{pll.input_hz / 1e6:g}",
-            a_FREQUENCY_PIN_CLKOS=f"{pll.clock_hz / 1e6:g}",
-            # The loop is closed over CLKOP, so that CLKOS may have any divider.
-            p_FEEDBK_PATH="CLKOP",
-            p_CLKOP_ENABLE="ENABLED",
-            p_CLKOS_ENABLE="ENABLED",
-            p_CLKOP_FPHASE=0,
-            p_CLKOS_FPHASE=0,
-            p_PLLRST_ENA="DISABLED",
-            p_INTFB_WAKE="DISABLED",
-            p_STDBY_ENABLE="DISABLED",
-            p_DPHASE_SOURCE="DISABLED",
-            p_OUTDIVIDER_MUXA="DIVA",
-            p_OUTDIVIDER_MUXB="DIVB",
-            **{f"p_{name}": value for name, value in pll.settings.items()},
-            i_RST=0,
-            i_STDBY=0,
-            i_CLKI=buffer.i,
-            i_CLKFB=feedback,
-            i_PHASESEL0=0,
-            i_PHASESEL1=0,
-            i_PHASEDIR=1,
-            i_PHASESTEP=1,
-            i_PHASELOADREG=1,
-            i_PLLWAKESYNC=0,
-            i_ENCLKOP=0,
-            o_CLKOP=feedback,
-            o_CLKOS=clock,
-            o_LOCK=locked,
-        )
+        m.submodules.pll = pll_cell(pll, buffer.i, clock, locked)
 
     def finish(self, netlist: Path) -> None:
         """Disconnect unread carry outputs, and keep the block RAMs of each core together."""
@@ -142,3 +104,72 @@ class Ecp5Board(Board):
 
     def pack(self, tools: Tools, seed: int) -> None:
         tools.run("ecppack", *self.pack_options, f"{seed}.config", "top.bit")
+
+
+def pll_cell(
+    pll: Pll, crystal: Signal, clock: Signal, locked: Signal, quarter: Signal | None = None
+) -> Instance:
+    """The cell of a PLL.
+
+    Parameters
+    ----------
+    pll : Pll
+        Its setting.
+    crystal : Signal
+        Its input.
+    clock : Signal
+        The output with the setting's rate.
+    locked : Signal
+        Whether the outputs are good.
+    quarter : Signal, optional
+        An output with a fourth of the rate, in phase.
+    """
+    from amaranth.hdl import Instance, Signal
+
+    second: dict[str, object] = {}
+    if quarter is not None:
+        divider = 4 * pll.settings["CLKOS_DIV"]
+        second = {
+            "a_FREQUENCY_PIN_CLKOS2": f"{float(pll.output_hz) / 4e6:g}", "p_CLKOS2_ENABLE": "ENABLED",
+            "p_CLKOS2_FPHASE": 0, "p_CLKOS2_DIV": divider, "p_CLKOS2_CPHASE": divider - 1,
+            "o_CLKOS2": quarter,
+        }
+    feedback = Signal()
+    return Instance(
+        "EHXPLLL",
+        # Analog settings; Lattice's own tool writes these for every rate.
+        a_ICP_CURRENT="12",
+        a_LPF_RESISTOR="8",
+        a_MFG_ENABLE_FILTEROPAMP="1",
+        a_MFG_GMCREF_SEL="2",
+        a_FREQUENCY_PIN_CLKI=f"{pll.input_hz / 1e6:g}",
+        a_FREQUENCY_PIN_CLKOS=f"{pll.clock_hz / 1e6:g}",
+        # The loop is closed over CLKOP, so that CLKOS may have any divider.
+        p_FEEDBK_PATH="CLKOP",
+        p_CLKOP_ENABLE="ENABLED",
+        p_CLKOS_ENABLE="ENABLED",
+        p_CLKOP_FPHASE=0,
+        p_CLKOS_FPHASE=0,
+        p_PLLRST_ENA="DISABLED",
+        p_INTFB_WAKE="DISABLED",
+        p_STDBY_ENABLE="DISABLED",
+        p_DPHASE_SOURCE="DISABLED",
+        p_OUTDIVIDER_MUXA="DIVA",
+        p_OUTDIVIDER_MUXB="DIVB",
+        **{f"p_{name}": value for name, value in pll.settings.items()},
+        i_RST=0,
+        i_STDBY=0,
+        i_CLKI=crystal,
+        i_CLKFB=feedback,
+        i_PHASESEL0=0,
+        i_PHASESEL1=0,
+        i_PHASEDIR=1,
+        i_PHASESTEP=1,
+        i_PHASELOADREG=1,
+        i_PLLWAKESYNC=0,
+        i_ENCLKOP=0,
+        o_CLKOP=feedback,
+        o_CLKOS=clock,
+        o_LOCK=locked,
+        **second,
+    )

@@ -1,6 +1,9 @@
 """LambdaConcept ECPIX-5, in two sizes."""
 
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
+from .links.udp import UdpLink
+from .links.usb import UlpiLink
 from .serial import FT2232H
 
 __all__ = ["BOARDS"]
@@ -14,7 +17,11 @@ BOARDS = tuple(
         array=f"ecp5-{size}f",
         oscillator_hz=100_000_000,
         target_hz=80_000_000,
-        chip=FT2232H,
+        links=(
+            UartLink(FT2232H),
+            UlpiLink("the USB-C socket"),
+            UdpLink(control="ctrl", tx_delay_ps=2000),
+        ),
         leds={"alive": "rgb_led:0.g", "busy": "rgb_led:1.b", "error": "rgb_led:2.r"},
         reset="rst:0",
         loader=("-b", "ecpix5"),

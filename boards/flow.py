@@ -9,6 +9,7 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .board import Board
+from .links.link import BoardLink
 from .tools import Tools
 
 __all__ = ["READ", "elaborate", "project", "synthesize"]
@@ -16,10 +17,12 @@ __all__ = ["READ", "elaborate", "project", "synthesize"]
 # Wherever the gateware reads a row in the cycle that writes it, it does not use what it read. yosys
 # would add logic around the block RAM to return the old row, as the RTLIL of Amaranth says; marking
 # the result of such a read as undefined avoids that. Transparent reads and reads without a clock
-# keep their meaning.
+# keep their meaning, and so do those at another clock than the writes: yosys stops at a mark there.
 READ = """\
 read_rtlil top.il
+select -set written t:$memwr_v2 %ci1:+[CLK] w:* %i
 select -set undefined t:$memrd_v2 r:COLLISION_X_MASK=1'0 %i r:CLK_ENABLE=1 %i
+select -set undefined @undefined @written %co1:+[CLK] %i
 select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
 setparam -set COLLISION_X_MASK 1'1 @undefined
 """
@@ -29,11 +32,18 @@ write_json top.json
 """
 
 
-def elaborate(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> None:
-    """Write ``top.il`` and the constraints file with pins and clock rates into a folder."""
+def elaborate(
+    board: Board, config: ArrayConfig, build_id: bytes, folder: Path,
+    link: BoardLink | None = None,
+) -> None:
+    """Write ``top.il`` and the constraints file with pins and clock rates into a folder.
+
+    The link is the board's default one if None.
+    """
     from .top import Top
 
-    plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
+    link = link or board.link()
+    plan = board.platform().prepare(Top(board, config, build_id, link), "top", emit_src=False)
     for name in ("top.il", f"top.{board.constraints}"):
         (folder / name).write_text(plan.files[name])
 
@@ -45,6 +55,7 @@ def synthesize(
     build_id: bytes = bytes(BUILD_ID_BYTES),
     tools: Tools | None = None,
     elaborated: Callable[[str], None] = lambda rtlil: None,
+    link: BoardLink | None = None,
 ) -> Path:
     """Synthesize the gateware of a board.
 
@@ -62,6 +73,8 @@ def synthesize(
         Tools that run in ``folder``.
     elaborated : callable
         Called with the RTLIL before yosys runs.
+    link : BoardLink, optional
+        Link of the board; its default one if None.
 
     Returns
     -------
@@ -74,7 +87,7 @@ def synthesize(
     ToolError
         If a tool is missing or fails.
     """
-    elaborate(board, config or board.config, build_id, folder)
+    elaborate(board, config or board.config, build_id, folder, link)
     elaborated((folder / "top.il").read_text())
     (folder / "top.ys").write_text(READ + board.synthesis + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
@@ -83,7 +96,9 @@ def synthesize(
     return netlist
 
 
-def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) -> str:
+def project(
+    board: Board, config: ArrayConfig, build_id: bytes, link: BoardLink, folder: Path
+) -> str:
     """Write the project for a vendor's tool into a folder.
 
     Parameters
@@ -94,6 +109,8 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         Configuration of the array.
     build_id : bytes
         Build ID that the device reports.
+    link : BoardLink
+        Link of the board.
     folder : Path
         Folder for the project.
 
@@ -108,11 +125,11 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         If amaranth-boards is not installed.
     """
     from amaranth.back import rtlil
-    from stablespike.hw.accelerator import UartAccelerator
+    from stablespike.hw.accelerator import WiredAccelerator
 
     from .top import Top
 
-    plan = board.platform().prepare(Top(board, config, build_id), "top", emit_src=False)
+    plan = board.platform().prepare(Top(board, config, build_id, link), "top", emit_src=False)
     for name in board.project:
         (folder / name).write_text(plan.files[name])
     (folder / "README").write_text(
@@ -120,5 +137,7 @@ def project(board: Board, config: ArrayConfig, build_id: bytes, folder: Path) ->
         "    vivado -mode batch -source top.tcl\n"
     )
     # The project itself holds Verilog, in which memories cannot be counted.
-    accelerator = UartAccelerator(config, build_id, clock_hz=board.clock_hz)
+    accelerator = WiredAccelerator(
+        config, link.wire(board, build_id), build_id, clock_hz=board.clock_hz, domain=link.domain
+    )
     return str(rtlil.convert(accelerator, emit_src=False))

@@ -5,6 +5,8 @@ The board has no USB-serial chip: the UART uses pins 0 (to the board) and 1 (fro
 
 from .board import FLOW, PLACED
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
+from .links.usb import FullSpeedLink
 from .serial import ADAPTER
 
 __all__ = ["BOARDS"]
@@ -23,8 +25,10 @@ BOARDS = tuple(
         oscillator_hz=48_000_000,
         target_hz=_RATES[size],
         state=PLACED if size == "85F" else FLOW,
-        chip=ADAPTER,
-        uart=("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"}),
+        links=(
+            FullSpeedLink("its USB-C socket"),
+            UartLink(ADAPTER, ("0", "1", ("io", 0), {"IO_TYPE": "LVCMOS33"})),
+        ),
         leds={"alive": "rgb_led:0.g", "busy": "rgb_led:0.b", "error": "rgb_led:0.r"},
         reset="button:0",
         loader=("-b", "orangeCrab"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from .board import Figures
 
-__all__ = ["fmax", "in_words", "is_met", "overfull", "read_figures", "slowest"]
+__all__ = ["fmax", "headroom", "in_words", "is_met", "overfull", "read_figures", "slowest"]
 
 
 def read_figures(report: Path, seed: int, seconds: float) -> Figures:
@@ -48,6 +48,7 @@ def _critical(
     return ()
 
 
+_NAMED_MHZ = 0.05  # requested rates are rounded, too
 _SLACK_MHZ = 0.01  # nextpnr rounds periods to picoseconds
 # yosys and nextpnr append these to the name of the signal that a cell drives.
 _CELL = re.compile(
@@ -60,9 +61,23 @@ def slowest(clocks: dict[str, tuple[float, float]]) -> str:
     return min(clocks, key=lambda name: clocks[name][0] / clocks[name][1])
 
 
-def fmax(figures: Figures) -> float:
-    """Rate that the slowest clock reaches, in MHz."""
-    return figures.clocks[slowest(figures.clocks)][0]
+def headroom(figures: Figures) -> float:
+    """The smallest ratio of a rate reached to the rate requested."""
+    reached, wanted = figures.clocks[slowest(figures.clocks)]
+    return reached / wanted
+
+
+def fmax(figures: Figures, clock_mhz: float) -> float:
+    """Rate that the array's clock reaches, in MHz.
+
+    Links have clocks too, so it is the slowest of those that were requested at the array's rate.
+    """
+    arrays = {
+        name: rates for name, rates in figures.clocks.items()
+        if abs(rates[1] - clock_mhz) < _NAMED_MHZ
+    }
+    clocks = arrays or figures.clocks
+    return clocks[slowest(clocks)][0]
 
 
 def is_met(figures: Figures) -> bool:

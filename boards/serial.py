@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stablespike.spec.link import BAUD_DEFAULT, BAUD_TOLERANCE, CLOCKS_PER_BIT_MIN
+from stablespike.spec.link import (
+    BAUD_DEFAULT,
+    BAUD_TOLERANCE,
+    BIT_PARTS,
+    CLOCKS_PER_BIT_MIN,
+    bit_time,
+)
 
 __all__ = ["ADAPTER", "BL702", "FT231X", "FT2232H", "SerialChip", "fastest_baud"]
 
@@ -23,11 +29,14 @@ class SerialChip:
         Clock that the chip divides its rates from: by 1, by 1.5, and from 2 on in steps of 1/8.
     highest : int
         Highest rate to use, in baud.
+    cable : str
+        What to plug in, in words.
     """
 
     name: str
     base_hz: int
     highest: int
+    cable: str
 
     def rates(self) -> Iterator[Fraction]:
         """Rates from the highest down to ``BAUD_DEFAULT``, as far as they are integers."""
@@ -38,19 +47,24 @@ class SerialChip:
 
 
 # FTDI AN_120: the base is 3 MHz, and 12 MHz for the high-speed chips.
-FT2232H = SerialChip("FT2232H", 12_000_000, 12_000_000)
-FT231X = SerialChip("FT231X", 3_000_000, 3_000_000)
-# The Tang Nano's debugger is a BL702; its firmware supports the usual rates up to 2 Mbaud.
-BL702 = SerialChip("BL702", 2_000_000, 2_000_000)
+FT2232H = SerialChip("FT2232H", 12_000_000, 12_000_000, "USB, the port it is programmed through")
+FT231X = SerialChip(
+    "FT231X", 3_000_000, 3_000_000, "USB, the port it is programmed through"
+)
+# The Tang Nano's debugger is a BL702. Its firmware documents rates up to 2 Mbaud; users report that
+# 3 Mbaud is clean. Its rates below are not a division of 3 MHz, but those used here exist.
+BL702 = SerialChip("BL702", 3_000_000, 3_000_000, "USB, the port it is programmed through")
 # For boards without a USB-serial chip: a common 3.3 V adapter.
-ADAPTER = SerialChip("3.3 V adapter", 3_000_000, 3_000_000)
+ADAPTER = SerialChip(
+    "3.3 V adapter", 3_000_000, 3_000_000, "a 3.3 V USB-serial adapter at two pins of a header"
+)
 
 
 def fastest_baud(chip: SerialChip, clock_hz: int) -> int:
     """The highest rate that chip and clock have in common.
 
-    The clock must divide to the rate within ``BAUD_TOLERANCE``, with at least
-    ``CLOCKS_PER_BIT_MIN`` clocks per bit.
+    The clock must divide to the rate within ``BAUD_TOLERANCE``, by at least ``CLOCKS_PER_BIT_MIN``
+    in steps of ``1 / BIT_PARTS``.
 
     Raises
     ------
@@ -58,10 +72,10 @@ def fastest_baud(chip: SerialChip, clock_hz: int) -> int:
         If there is no such rate from ``BAUD_DEFAULT`` up.
     """
     for rate in chip.rates():
-        divisor = round(clock_hz / rate)
-        if divisor < CLOCKS_PER_BIT_MIN:
+        parts = bit_time(clock_hz, int(rate))
+        if parts < BIT_PARTS * CLOCKS_PER_BIT_MIN:
             continue
-        if abs(Fraction(clock_hz, divisor) - rate) <= BAUD_TOLERANCE * rate:
+        if abs(Fraction(BIT_PARTS * clock_hz, parts) - rate) <= BAUD_TOLERANCE * rate:
             return int(rate)
     raise ValueError(
         f"clock_hz must divide to a rate of the {chip.name} of at least {BAUD_DEFAULT} baud with "

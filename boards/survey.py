@@ -1,15 +1,16 @@
 """Builds boards and writes their figures: the table of all boards, or the record of one.
 
-    python -m stablespike.boards.survey [BOARD[:ARRAY] ...] -o FILE [--seeds N]
+    python -m stablespike.boards.survey [BOARD[:ARRAY][@LINK] ...] -o FILE [--seeds N]
 
-With ``:ARRAY`` it is the preset of another array than the board's own. What is in the file but not
-built now keeps its figures.
+With ``:ARRAY`` it is the preset of another array than the board's own, with ``@LINK`` another link
+than its default one. What is in the file but not built now keeps its figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ RATE_LOSS = 0.10
 
 _KEPT = (
     "device", "array", "slots_per_cycle", "clock_mhz", "fmax_mhz", "met", "logic_cells", "luts",
-    "registers", "block_rams", "dsps", "memory", "critical_path", "baud", "seed", "seeds",
-    "seconds", "versions",
+    "registers", "block_rams", "dsps", "memory", "clocks", "critical_path", "link", "baud",
+    "seed", "seeds", "seconds", "versions",
 )
 
 
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 1 if a board could not be built or misses its clock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "boards", nargs="*", metavar="BOARD[:ARRAY]", help="all boards if none is named"
+        "boards", nargs="*", metavar="BOARD[:ARRAY][@LINK]", help="all boards if none is named"
     )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=1)
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         # with its own array first.
         order = [
             each for there in BOARDS
-            for each in sorted(kept) if each.partition(":")[0] == there
+            for each in sorted(kept) if re.split("[:@]", each)[0] == there
         ]
         text = json.dumps({each: kept[each] for each in order}, indent=2)
         chosen.output.write_text(text + "\n")
@@ -90,18 +91,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _built(name: str, seeds: int) -> Build:
-    """The build of a ``BOARD`` or a ``BOARD:ARRAY``.
+    """The build of a ``BOARD[:ARRAY][@LINK]``.
 
     Raises
     ------
     ValueError
-        If there is no such board or preset.
+        If there is no such board, preset or link.
     StableSpikeError
         If it cannot be built.
     """
-    where, _, array = name.partition(":")
+    name_and_array, _, link = name.partition("@")
+    where, _, array = name_and_array.partition(":")
     return build(
         board(where), config=preset(array) if array else None, array=array or None,
+        link=link or None,
         trials=Trials(seeds), allow_timing_failure=True,
         progress=lambda line: print(f"{name}: {line}", flush=True),
     )

@@ -2,6 +2,7 @@
 
 from .board import PLACED
 from .gowin import GowinBoard
+from .links.uart import UartLink
 from .serial import BL702
 
 __all__ = ["BOARDS"]
@@ -15,7 +16,7 @@ BOARDS = (
         array="gw1nr-9",
         oscillator_hz=27_000_000,
         target_hz=27_000_000,
-        chip=BL702,
+        links=(UartLink(BL702),),
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="button:0",
         loader=("-b", "tangnano9k"),

@@ -1,4 +1,4 @@
-"""The top of a board's gateware: clock, reset, accelerator, UART and LEDs."""
+"""The top of a board's gateware: clock, reset, accelerator, link and LEDs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from amaranth.hdl import ClockDomain, Const, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
-from stablespike.hw.accelerator import UartAccelerator
+from stablespike.hw.accelerator import WiredAccelerator
 from stablespike.spec import ArrayConfig
 
 from .board import Board
+from .links.link import BoardLink
 
 __all__ = ["Top"]
 
@@ -31,23 +32,26 @@ class Top(Elaboratable):
         Configuration of the array.
     build_id : bytes
         Build ID that the device reports.
+    link : BoardLink
+        Link of the board to use.
     """
 
-    def __init__(self, board: Board, config: ArrayConfig, build_id: bytes) -> None:
-        self.board, self.config, self.build_id = board, config, build_id
+    def __init__(
+        self, board: Board, config: ArrayConfig, build_id: bytes, link: BoardLink
+    ) -> None:
+        self.board, self.config, self.build_id, self.link = board, config, build_id, link
         self._ports: dict[str, Any] = {}
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         board = self.board
         self._clock(m, platform)
-        m.submodules.accelerator = accelerator = UartAccelerator(
-            self.config, self.build_id, clock_hz=board.clock_hz
+        link = self.link
+        m.submodules.accelerator = accelerator = WiredAccelerator(
+            self.config, link.wire(board, self.build_id), self.build_id, clock_hz=board.clock_hz,
+            domain=link.domain,
         )
-        uart = platform.request("uart", 0, dir="-")
-        m.submodules.rx = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [accelerator.rx.eq(rx.i), tx.o.eq(accelerator.tx)]
+        link.connect(m, platform, board, accelerator, link.ports(platform))
         for role, resource in board.leds.items():
             m.submodules[f"led_{role}"] = led = io.Buffer("o", self._port(platform, resource))
             m.d.comb += led.o.eq(getattr(accelerator, role) if role != "alive" else 1)

@@ -2,6 +2,8 @@
 
 from .board import FLOW, PLACED
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
+from .links.usb import FullSpeedLink
 from .serial import FT231X
 
 __all__ = ["BOARDS"]
@@ -20,7 +22,7 @@ BOARDS = tuple(
         array=_ARRAYS[size],
         oscillator_hz=25_000_000,
         target_hz=_RATES[size],
-        chip=FT231X,
+        links=(UartLink(FT231X), FullSpeedLink("the socket US2")),
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="button_pwr:0",
         loader=("-b", "ulx3s"),

@@ -1,6 +1,8 @@
 """Lattice ECP5 Versa."""
 
 from .ecp5 import Ecp5Board
+from .links.uart import UartLink
+from .links.udp import UdpLink
 from .serial import FT2232H
 
 __all__ = ["BOARDS"]
@@ -14,7 +16,7 @@ BOARDS = (
         array="ecp5-45f",
         oscillator_hz=100_000_000,
         target_hz=80_000_000,
-        chip=FT2232H,
+        links=(UartLink(FT2232H), UdpLink()),
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         reset="rst:0",
         loader=("-c", "ft2232"),

@@ -1,4 +1,4 @@
-"""The accelerator: link and array, on a byte stream or on UART pins."""
+"""The accelerator: link and array, on a byte stream or at the pins of a wire."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .array import CoreArray
+from .link.crossing import Crossing
 from .link.link import Link
 from .link.uart import Uart, default_divisor
+from .link.wire import wire_signature
 
-__all__ = ["Accelerator", "UartAccelerator"]
+__all__ = ["Accelerator", "UartAccelerator", "WiredAccelerator"]
 
 
 # The reset of a pipelined array lasts this many cycles longer, until everything in registers
@@ -107,7 +109,82 @@ class Accelerator(wiring.Component):
         return m
 
 
-class UartAccelerator(wiring.Component):
+class WiredAccelerator(wiring.Component):
+    """The accelerator at the pins of a wire.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+    wire : wiring.Component
+        A component with ``wire_signature()``; all its other members but the rate are its pins. Its
+        rate can change if it has ``baud`` and ``baud_set``.
+    build_id : bytes
+        The build ID that INFO reports.
+    clock_hz : int
+        The clock that INFO reports.
+    domain : str
+        The clock domain of the wire's bytes.
+
+    Members
+    -------
+    ... : as the wire has them
+        The pins of the wire.
+    busy : Out(1)
+        A window is under way.
+    error : Out(1)
+        A command was refused in this session.
+    """
+
+    def __init__(
+        self,
+        config: ArrayConfig,
+        wire: wiring.Component,
+        build_id: bytes = bytes(BUILD_ID_BYTES),
+        *,
+        clock_hz: int,
+        domain: str = "sync",
+    ) -> None:
+        self.accelerator = Accelerator(config, build_id, clock_hz)
+        self.wire, self.domain = wire, domain
+        inner = {*wire_signature().members, "baud", "baud_set"}
+        self.pins = {
+            name: member for name, member in wire.signature.members.items() if name not in inner
+        }
+        super().__init__({**self.pins, "busy": Out(1), "error": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.accelerator = accelerator = self.accelerator
+        wire = self.wire
+        m.submodules[type(wire).__name__.lower()] = wire
+        for name, member in self.pins.items():
+            if member.is_signature:
+                connect(m, getattr(wire, name), flipped(getattr(self, name)))
+            elif member.flow is In:
+                m.d.comb += getattr(wire, name).eq(getattr(self, name))
+            else:
+                m.d.comb += getattr(self, name).eq(getattr(wire, name))
+        if self.domain != "sync":
+            m.submodules.crossing = crossing = Crossing(self.domain)
+            connect(m, wire.o, crossing.wire.o)
+            connect(m, crossing.wire.i, wire.i)
+            wire = crossing.bytes
+        elif hasattr(wire, "baud"):
+            m.d.comb += [
+                wire.baud.eq(accelerator.baud), wire.baud_set.eq(accelerator.baud_set)
+            ]
+        connect(m, wire.o, accelerator.rx)
+        connect(m, accelerator.tx, wire.i)
+        m.d.comb += [
+            accelerator.idle.eq(wire.idle),
+            self.busy.eq(accelerator.busy),
+            self.error.eq(accelerator.error),
+        ]
+        return m
+
+
+class UartAccelerator(WiredAccelerator):
     """The accelerator at the pins of a UART, 8N1, at ``BAUD_DEFAULT`` until told otherwise.
 
     Parameters
@@ -118,41 +195,9 @@ class UartAccelerator(wiring.Component):
         The build ID that INFO reports.
     clock_hz : int
         The clock that INFO reports; it also sets the first divisor.
-
-    Members
-    -------
-    rx : In(1)
-        The receiving pin, not synchronized.
-    tx : Out(1)
-        The sending pin.
-    busy : Out(1)
-        A window is under way.
-    error : Out(1)
-        A command was refused in this session.
     """
 
     def __init__(
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), *, clock_hz: int
     ) -> None:
-        self.accelerator = Accelerator(config, build_id, clock_hz)
-        self.divisor = default_divisor(clock_hz)
-        super().__init__(
-            {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
-        )
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.accelerator = accelerator = self.accelerator
-        m.submodules.uart = uart = Uart(self.divisor)
-        connect(m, uart.o, accelerator.rx)
-        connect(m, accelerator.tx, uart.i)
-        m.d.comb += [
-            uart.rx.eq(self.rx),
-            self.tx.eq(uart.tx),
-            self.busy.eq(accelerator.busy),
-            self.error.eq(accelerator.error),
-            uart.baud.eq(accelerator.baud),
-            uart.baud_set.eq(accelerator.baud_set),
-            accelerator.idle.eq(uart.idle),
-        ]
-        return m
+        super().__init__(config, Uart(default_divisor(clock_hz)), build_id, clock_hz=clock_hz)

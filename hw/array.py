@@ -17,6 +17,7 @@ from amaranth.hdl import (
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
+from stablespike.spec.link import ReportFlags
 from stablespike.spec.report import BUSY_BITS
 
 from .core.core import Core
@@ -114,7 +115,8 @@ class CoreArray(wiring.Component):
             arrived.eq(Cat(core.arrived for core in cores)),
             go.eq(arrived.all()),
         ]
-        m.d.comb += time.up.eq(self.busy)
+        times = self.report_flags[ReportFlags.TIMES.bit_length() - 1]
+        m.d.comb += time.up.eq(self.busy & times)
         for index, core in enumerate(cores):
             place, rows, packets = core, core.rows, core.reports
             window, written = self.windows.payload.as_value(), Cat(write, writes)

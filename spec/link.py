@@ -36,6 +36,17 @@ ACK
 
 Frames of other sessions are ignored. The device never blocks on a frame that it has no room for: it
 drops the frame, and go-back-N repairs the loss.
+
+Over UDP, a datagram is a number of whole frames. The device serves one host at a time, its owner:
+the address and the port that claimed it. It drops the frames of every other sender. A datagram that
+``pack_ownership`` makes is about this and carries no frames:
+
+CLAIM
+    From a host. The device answers GRANTED, and the sender is its owner from now on, if it has no
+    owner, if the sender is the owner, or if the owner has sent nothing for ``UDP_SILENCE`` seconds.
+    Otherwise it answers REFUSED, and nothing changes. Claims may be repeated at will.
+RELEASE
+    From the owner: the device has no owner any more. No answer.
 """
 
 from __future__ import annotations
@@ -49,10 +60,12 @@ from .array import LIMITS, ArrayConfig
 from .layout import Field, Layout, bits_for
 
 __all__ = [
-    "BAUD_DEFAULT", "BAUD_TOLERANCE", "BODY_BYTES", "BREAK_BITS", "BUILD_ID_BYTES",
+    "BAUD_DEFAULT", "BAUD_TOLERANCE", "BIT_PARTS", "BODY_BYTES", "BREAK_BITS", "BUILD_ID_BYTES",
     "CLOCKS_PER_BIT_MIN", "CRC_BYTES", "DATA_IN_FLIGHT", "FAULT", "FRAME_BYTES", "HEADER_BYTES",
-    "KIND_MASK", "MAGIC", "RESEND", "VERSION", "WINDOW_HEAD", "Command", "Kind", "Register",
-    "ReportFlags", "Space", "pack_info", "unpack_info",
+    "KIND_MASK", "MAGIC", "OWNERSHIP_HEAD", "RESEND", "SPI_FIRST", "SPI_FRAME_BYTES", "SPI_HZ",
+    "UDP_ADDRESS", "UDP_PAYLOAD", "UDP_PORT", "UDP_SILENCE", "VERSION", "WINDOW_HEAD", "Command",
+    "Kind", "Ownership", "Register", "ReportFlags", "Space", "bit_time", "pack_info",
+    "pack_ownership", "unpack_info", "unpack_ownership",
 ]
 
 FRAME_BYTES = 254
@@ -71,12 +84,42 @@ FAULT = 0x80
 BAUD_DEFAULT = 115200
 """Bits per second at the start of a session."""
 BAUD_TOLERANCE = Fraction(1, 100)
-"""The largest relative difference between the requested rate and the device's rate, which is its
-clock divided by a whole number."""
-CLOCKS_PER_BIT_MIN = 6
-"""The fewest clocks per bit with which a UART samples reliably."""
+"""The largest relative difference between the requested rate and the device's rate."""
+BIT_PARTS = 8
+"""The device's bits last a whole number of these parts of a clock."""
+CLOCKS_PER_BIT_MIN = 4
+"""The fewest clocks per bit: a sender may then be 2 % too fast or too slow."""
 BREAK_BITS = 32
 """If the line is low for this many bit times of BAUD_DEFAULT, the device returns to that rate."""
+
+SPI_HZ = 15_000_000
+"""The fastest clock of SPI. Where one side has nothing to send, it sends zeros between frames."""
+SPI_FIRST = 0x00
+"""The first byte of each transfer over SPI, which the device drops. A flash memory on the same pins
+takes it for the command, and no flash memory has this one."""
+SPI_FRAME_BYTES = 32
+"""The fewest bytes of a frame to the device over SPI, with zeros before it. The device parses one
+frame while it receives the next, in up to 256 cycles, of which a byte takes at least 8."""
+UDP_ADDRESS = "192.168.1.50"
+"""IP address of a board on Ethernet, unless its build says otherwise."""
+UDP_PORT = 0x5353
+"""UDP port of a board, unless its build says otherwise."""
+UDP_PAYLOAD = 1472
+"""The most bytes of a datagram: those of an Ethernet frame without the headers of IP and UDP."""
+UDP_SILENCE = 4
+"""Seconds without a datagram after which an owner loses the board to the next host that claims."""
+OWNERSHIP_HEAD = b"\0owner\0"
+"""The bytes of a datagram about ownership, before its last one. On any other link, they would be a
+piece that is no frame."""
+
+
+class Ownership(enum.IntEnum):
+    """The last byte of a datagram about ownership."""
+
+    CLAIM = 1
+    GRANTED = 2
+    REFUSED = 3
+    RELEASE = 4
 
 
 class Kind(enum.IntEnum):
@@ -130,8 +173,8 @@ class Register(enum.IntEnum):
     REPORTS
         ``ReportFlags``.
     BAUD
-        Clocks per bit from the next frame after the ACK of this one (UART links), from
-        CLOCKS_PER_BIT_MIN to those of BAUD_DEFAULT.
+        The duration of a bit from the next frame after the ACK of this one (UART links), in
+        BIT_PARTS of a clock, from CLOCKS_PER_BIT_MIN clocks to the duration at BAUD_DEFAULT.
     INPUT_HALF
         1 if windows are sent as half words of T / 2 bits; only on arrays with ``half_words``.
     """
@@ -161,14 +204,29 @@ together mean the sparse encoding, or ``repeat`` on arrays that do not support i
 
 
 class ReportFlags(enum.IntFlag):
-    """What cores report about monitored tasks."""
+    """What cores report besides results. They may change only while no window is under way.
+
+    Attributes
+    ----------
+    TRACE, COUNTERS
+        Rows and counters of monitored tasks.
+    TIMES
+        The end of every window on every core, and its time. Only with it, busy time counts.
+    """
 
     TRACE = 1
     COUNTERS = 2
+    TIMES = 4
+
+
+def bit_time(clock_hz: int, baud: int) -> int:
+    """The duration of a bit that is nearest to a rate, in BIT_PARTS of a clock: the value of
+    ``Register.BAUD``."""
+    return round(Fraction(BIT_PARTS * clock_hz, baud))
 
 
 MAGIC = b"SSPK"
-VERSION = 4
+VERSION = 5
 BUILD_ID_BYTES = 16
 _CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
 _INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
@@ -228,3 +286,15 @@ def unpack_info(info: bytes) -> tuple[ArrayConfig, bytes, int]:
     flags = {f.name for f in fields(ArrayConfig) if f.type in ("bool", bool)}
     config = {n: bool(v) if n in flags else v for n, v in zip(_CONFIG_FIELDS, values, strict=True)}
     return ArrayConfig(**config), build_id, clock_hz
+
+
+def pack_ownership(what: Ownership) -> bytes:
+    """The payload of a datagram about ownership."""
+    return OWNERSHIP_HEAD + bytes([what])
+
+
+def unpack_ownership(payload: bytes) -> Ownership | None:
+    """What a datagram says about ownership; None if it is about something else."""
+    if len(payload) != len(OWNERSHIP_HEAD) + 1 or not payload.startswith(OWNERSHIP_HEAD):
+        return None
+    return Ownership(payload[-1]) if payload[-1] in list(Ownership) else None

@@ -41,7 +41,8 @@ class ReportKind(enum.IntEnum):
         lowest first. Sent after the task's last group, with ``ReportFlags.COUNTERS``.
     END
         The core has finished a window. The packet gives the busy time at its last result, low word
-        first.
+        first. Sent with ``ReportFlags.TIMES``; without it, how many packets each core sends in a
+        window follows from the program.
     """
 
     TRACE_SPIKES = 0
@@ -88,7 +89,7 @@ def counter_fields(config: ArrayConfig) -> tuple[Field, ...]:
       ``drain``: cycles in which they waited for the neuron unit. They saturate at ``STALL_MAX``.
     - ``end``: the device's busy time when the task's last row and result were out. Busy time counts
       the cycles in which a window is under way in some core, from the start of its task list to its
-      last result, modulo ``2**BUSY_BITS``.
+      last result, modulo ``2**BUSY_BITS``. It stands still without ``ReportFlags.TIMES``.
     """
     fired = bits_for(fired_most(config))
     fetched = config.weight_rows

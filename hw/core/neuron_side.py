@@ -201,7 +201,7 @@ class NeuronSide(wiring.Component):
             group.settings.eq(self.tasks.fields),
             group.number.eq(scheduler.output_number),
             group.last_window.eq(self.windows.window.last),
-            Cat(group.trace, group.counters).eq(flags),
+            Cat(group.trace, group.counters, group.times).eq(flags),
             group.counts.eq(self.counts),
             group.spike_count.eq(row.spike_count),
             group.stable_count.eq(row.stable_count),

@@ -42,7 +42,7 @@ def drained_signature(config: ArrayConfig) -> wiring.Signature:
     settled : In(1)
         All results of the window are out; up for one cycle.
     ended : In(1)
-        Its last packet, END, is out too; up for one cycle, not before ``settled``.
+        Its last packet is out too; up for one cycle, not before ``settled``.
     """
     return wiring.Signature({
         "held": Out(1), "window": Out(window_layout(config)), "odd": Out(1),
@@ -51,7 +51,7 @@ def drained_signature(config: ArrayConfig) -> wiring.Signature:
 
 
 class Windows(wiring.Component):
-    """Keeps each window from the loader's last row to its END packet; at most two at once.
+    """Keeps each window from the loader's last row to its last packet; at most two at once.
 
     The scan side is at most one window ahead of the neuron side:
 
@@ -91,7 +91,8 @@ class Windows(wiring.Component):
         slots = [Signal(self.windows.payload.shape(), name=f"window{i}") for i in range(2)]
         load = Signal()  # the slot of the next window
         # Each side counts for itself, so that neither waits for the other.
-        # ``under_way`` falls before ``held``: busy time ends with the last result, not with END.
+        # ``under_way`` falls before ``held``: busy time ends with the last result, not with
+        # counters and END.
         held, unscanned, under_way = (
             Signal(range(3), name=name) for name in ("held", "unscanned", "under_way")
         )

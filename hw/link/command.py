@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.layout import bits_for
-from stablespike.spec.link import CLOCKS_PER_BIT_MIN, Command, Register, Space
+from stablespike.spec.link import BIT_PARTS, CLOCKS_PER_BIT_MIN, Command, Register, Space
 
 from ..lib.ports import CHUNK_BITS, REPORT_FLAG_BITS, space_shape, writes_signature
 from ..lib.registers import pipeline
@@ -79,7 +79,7 @@ class CommandUnit(wiring.Component):
     config : ArrayConfig
         The array.
     slowest : int
-        The highest number of clocks per bit that may be set.
+        The longest duration of a bit that may be set, in BIT_PARTS of a clock.
 
     Members
     -------
@@ -112,7 +112,7 @@ class CommandUnit(wiring.Component):
     fault : Out(1)
         A command was refused.
     baud : Out(16)
-        Clocks per bit, while ``baud_set``.
+        The duration of a bit in BIT_PARTS of a clock, while ``baud_set``.
     baud_set : Out(1)
         A strobe; it waits for ``quiet``.
     quiet : In(1)
@@ -273,7 +273,8 @@ class CommandUnit(wiring.Component):
                     ahead += out_of_range.eq((at.word >> len(target)).any())
             with m.Case(Register.BAUD):
                 ahead += out_of_range.eq(
-                    _below(at.word, CLOCKS_PER_BIT_MIN) | ~_below(at.word, self.slowest + 1)
+                    _below(at.word, BIT_PARTS * CLOCKS_PER_BIT_MIN)
+                    | ~_below(at.word, self.slowest + 1)
                 )
 
         return load, register, out_of_range

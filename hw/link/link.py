@@ -75,7 +75,7 @@ class Link(wiring.Component):
     idle : In(1)
         Nothing is on its way behind ``tx``; 1 where there is no UART.
     baud : Out(16)
-        Clocks per bit, while ``baud_set``.
+        The duration of a bit in BIT_PARTS of a clock, while ``baud_set``.
     baud_set : Out(1)
         A strobe: ``baud`` applies from the next byte on.
     fault : Out(1)

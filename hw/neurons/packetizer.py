@@ -46,7 +46,7 @@ def output_group(config: ArrayConfig) -> wiring.Signature:
         Its neurons, 1 to L.
     last_window : Out(1)
         The window is the last one of its sample.
-    trace, counters : Out(1)
+    trace, counters, times : Out(1)
         ``ReportFlags``.
     membrane_lane : In
         The lane whose membrane is wanted.
@@ -64,7 +64,7 @@ def output_group(config: ArrayConfig) -> wiring.Signature:
         "start": Out(1), "mark": Out(mark_layout(config)),
         "settings": Out(struct(*task_layout(config).neuron)),
         "number": Out(number_bits(config)), "neurons": Out(unsigned(bits_for(config.lanes))),
-        "last_window": Out(1), "trace": Out(1), "counters": Out(1),
+        "last_window": Out(1), "trace": Out(1), "counters": Out(1), "times": Out(1),
         "membrane_lane": In(unsigned(bits_for(config.lanes - 1))),
         "membrane": Out(signed(config.state_bits)),
         "counts": Out(scan_counts(config)),
@@ -154,7 +154,7 @@ class Packetizer(wiring.Component):
             ReportKind.WORDS: computed & self.row_complete & reported,
             ReportKind.MEMBRANE: computed & settings.report_membrane & group.last_window,
             ReportKind.COUNTERS: group.mark.task & settings.monitor & group.counters,
-            ReportKind.END: group.mark.window,
+            ReportKind.END: group.mark.window & group.times,
         }
 
     def elaborate(self, platform) -> Module:

@@ -1,7 +1,7 @@
 // The simulated board: clocks a verilated accelerator and carries bytes to and from it.
 //
 // If compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1, at a settable number of
-// clocks per bit. Otherwise they go over the byte streams rx and tx, at most one byte per clock each
+// time per bit. Otherwise they go over the byte streams rx and tx, at most one byte per clock each
 // way. The board is never reset; its registers start from their initial values.
 
 #include <cstdint>
@@ -15,13 +15,17 @@
 namespace {
 
 constexpr int FRAME_BITS = 10;  // start, 8 data, stop
+#ifdef BOARD_UART
+constexpr uint32_t PARTS = BIT_PARTS;  // of a clock, in which a bit is counted
+#endif
 
 struct Board {
     VerilatedContext context;
     std::unique_ptr<Vboard> top;
     uint64_t cycles = 0;
 #ifdef BOARD_UART
-    uint32_t divisor = 1;
+    uint32_t divisor = PARTS;  // parts of a clock per bit
+    uint32_t send_parts = 0, receive_parts = 0;  // by which the last bit was early
     uint32_t sending = 0;   // bits still to send, the next one in bit 0
     int send_bits = 0;      // number of these bits
     uint32_t send_clocks = 0;
@@ -61,6 +65,7 @@ struct Board {
         if (send_clocks == 0) {
             if (send_bits == 0 && next) {
                 sending = 0x200u | uint32_t(*next) << 1;
+                send_parts = PARTS / 2;
                 send_bits = FRAME_BITS;
                 taken = true;
             }
@@ -68,7 +73,8 @@ struct Board {
             if (send_bits) {
                 sending >>= 1;
                 --send_bits;
-                send_clocks = divisor;
+                send_clocks = (send_parts += divisor) / PARTS;
+                send_parts %= PARTS;
             }
         }
         if (send_clocks) --send_clocks;
@@ -82,12 +88,14 @@ struct Board {
             if (!line) {
                 receive_bits = 0;
                 received = 0;
-                receive_clocks = divisor / 2;  // bits are sampled in their middle
+                receive_clocks = divisor / 2 / PARTS - 1;  // bits are sampled in their middle
+                receive_parts = divisor / 2 % PARTS;
             }
             return -1;
         }
         if (receive_clocks--) return -1;
-        receive_clocks = divisor - 1;
+        receive_clocks = (receive_parts += divisor) / PARTS - 1;
+        receive_parts %= PARTS;
         received |= uint32_t(line) << receive_bits;
         if (++receive_bits < FRAME_BITS) return -1;
         receive_bits = -1;
@@ -161,7 +169,7 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
 }
 
 #ifdef BOARD_UART
-// Sets the clocks per bit of this side, from the next byte on.
+// Sets the parts of a clock per bit of this side, from the next byte on.
 EXPORT void board_set_divisor(void* handle, uint32_t divisor) {
     static_cast<Board*>(handle)->divisor = divisor;
 }

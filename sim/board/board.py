@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import logging
-import os
-import shutil
-import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
-from stablespike.support.cache import cache_folder, cached, digest
-from stablespike.support.errors import LinkError, ToolError
+from stablespike.spec.link import (
+    BAUD_DEFAULT,
+    BIT_PARTS,
+    BREAK_BITS,
+    CLOCKS_PER_BIT_MIN,
+    bit_time,
+)
+from stablespike.support.errors import LinkError
 
-from .toolchain import compiler, verilator
+from .model import COMPILE, QUICK, model_library
 from .verilog import accelerator_verilog
 
 __all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
@@ -25,22 +25,6 @@ CLOCK_HZ = 24_000_000
 """Clock rate that the simulated board reports; every preset is meant to reach it."""
 
 _HARNESS = Path(__file__).with_name("board.cpp")
-_LIBRARY = "board.so"
-_VERILATE = (
-    "--cc", "-O3",
-    # Undefined values may become whatever is fastest: all registers have an initial value.
-    "--x-assign", "fast", "--x-initial", "fast", "--noassert",
-    # The text is generated; Verilator's style warnings about it would only fill the log.
-    "-Wno-fatal", "-Wno-lint",
-    "--prefix", "Vboard", "--top-module", "board",
-    # In pieces: compilers take more than linear time for one long function.
-    "--output-split", "40000", "--output-split-cfuncs", "1000",
-)
-# Symbols are hidden because models with the same class names are loaded into one process.
-_COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
-_QUICK = ("-O0", *_COMPILE[1:])
-_UNIT = 2_000_000  # bytes of C++ in one compilation
-_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 # All in clocks, except for the last one.
 _IDLE = 200_000   # without output: nothing more is then expected for now
@@ -49,15 +33,13 @@ _QUIET = 48       # without a byte: this ends a batch of output
 _GATHER = 512     # longest batch, because the answers of the host must not wait for long
 _ROOM = 1 << 16   # bytes of the output buffer
 
-_log = logging.getLogger(__name__)
-
 
 def board_library(
     verilog: str,
     *,
     uart: bool = False,
     faults: bool = False,
-    compile_flags: tuple[str, ...] = _COMPILE,
+    compile_flags: tuple[str, ...] = COMPILE,
 ) -> Path:
     """Build the native library of a top module ``board``, or find it in the cache.
 
@@ -82,89 +64,9 @@ def board_library(
     ToolError
         If Verilator or the compiler is missing or fails.
     """
-    tool, cxx = verilator(), compiler()
-    flags = compile_flags + ("-DBOARD_UART",) * uart + ("-DBOARD_FAULTS",) * faults
-    key = digest(verilog, _HARNESS.read_bytes(), " ".join(_VERILATE + flags), tool.version,
-                 cxx.version)
-
-    def build(folder: Path) -> None:
-        _log.warning("building the simulated board, once for this gateware: about a minute")
-        began = time.monotonic()
-        work = folder / "work"
-        work.mkdir()
-        (work / "board.v").write_text(verilog)
-        shutil.copy(_HARNESS, work)
-        _run([str(tool.program), *_VERILATE, "-Mdir", ".", "board.v"], work, tool.environment)
-        objects = _compile(_units(work), flags, work) + _runtime(compile_flags)
-        _run([cxx.path, "-shared", *objects, "-pthread", "-o", str(folder / _LIBRARY)], work)
-        shutil.rmtree(work)
-        _log.info("built in %.0f s", time.monotonic() - began)
-
-    return cached("board", key, build) / _LIBRARY
-
-
-def _units(folder: Path) -> list[Path]:
-    """Join the sources of a folder into fewer files.
-
-    Reading Verilator's headers takes longer than compiling most of the sources. Those that
-    Verilator calls slow run once per model, so ``_compile`` does not optimize them.
-    """
-    sources = sorted(folder.glob("*.cpp"))
-    units = []
-    for kind in ("", "__Slow"):
-        parts: list[list[Path]] = []
-        room = 0
-        for source in sources:
-            if ("__Slow" in source.name) == bool(kind):
-                room -= source.stat().st_size
-                if room < 0:
-                    parts.append([])
-                    room = _UNIT
-                parts[-1].append(source)
-        for number, part in enumerate(parts):
-            units.append(folder / f"unit{number}{kind}.cpp")
-            units[-1].write_text("".join(f'#include "{source.name}"\n' for source in part))
-    return units
-
-
-def _compile(sources: list[Path], flags: tuple[str, ...], folder: Path) -> list[str]:
-    """Compile sources into ``folder``, one per processor at a time, and return the objects."""
-    include, cxx = verilator().root / "include", compiler().path
-    options = [*flags, "-I.", f"-I{include}", f"-I{include / 'vltstd'}"]
-    objects = [str(folder / f"{path.stem}.o") for path in sources]
-    commands = [
-        [cxx, *options, *(["-O0"] if "__Slow" in source.name else []), "-c", str(source),
-         "-o", target]
-        for source, target in zip(sources, objects, strict=True)
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda command: _run(command, folder), commands))
-    return objects
-
-
-def _runtime(flags: tuple[str, ...]) -> list[str]:
-    """Objects of Verilator's runtime, which are the same for every model."""
-    sources = [verilator().root / "include" / name for name in _RUNTIME]
-    key = digest(" ".join(flags), verilator().version, compiler().version)
-
-    def build(folder: Path) -> None:
-        _compile(sources, flags, folder)
-
-    folder = cached("board-runtime", key, build)
-    return [str(folder / f"{path.stem}.o") for path in sources]
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        log = cache_folder() / "failed.log"
-        log.write_text(f"{' '.join(command)}\n{done.stdout}")
-        tail = "\n".join(done.stdout.splitlines()[-10:])
-        raise ToolError(
-            f"{Path(command[0]).name} failed with status {done.returncode} "
-            f"(its whole output is in {log}):\n{tail}"
-        )
+    defines = ("-DBOARD_UART", f"-DBIT_PARTS={BIT_PARTS}") * uart + ("-DBOARD_FAULTS",) * faults
+    harness = {_HARNESS.name: _HARNESS.read_bytes()}
+    return model_library(verilog, harness, defines=defines, compile_flags=compile_flags)
 
 
 class _Library:
@@ -240,7 +142,7 @@ class SimTransport:
             verilog = accelerator_verilog(config, uart=uart, clock_hz=clock_hz)
         faulty = fault is not None
         library = board_library(
-            verilog, uart=uart, faults=faulty, compile_flags=_QUICK if quick else _COMPILE
+            verilog, uart=uart, faults=faulty, compile_flags=QUICK if quick else COMPILE
         )
         self._library = _Library(library, uart, faulty)
         self._uart, self._clock_hz = uart, clock_hz
@@ -250,7 +152,7 @@ class SimTransport:
         self._pending = b""
         self._out = ctypes.create_string_buffer(_ROOM)
         self._final_cycles = 0
-        self._divisor = 0
+        self._bit = 1  # clocks
         if uart:
             self.set_baud(BAUD_DEFAULT)
 
@@ -283,7 +185,7 @@ class SimTransport:
         handle = self._open()
         deadline = time.monotonic() + timeout
         # At the UART's pins a byte takes 10 bits, so the limits are multiples of a bit.
-        bit = self._divisor or 1
+        bit = self._bit
         quiet, gather = (_QUIET, _GATHER) if not self._uart else (24 * bit, 400 * bit)
         idle, ran = max(_IDLE, 100 * bit), 0
         taken, came = ctypes.c_uint64(), ctypes.c_uint64()
@@ -308,7 +210,7 @@ class SimTransport:
         self._pending = b""
         if self._uart:
             self.set_baud(BAUD_DEFAULT)
-            self._library.send_break(handle, 4 * BREAK_BITS * self._divisor)
+            self._library.send_break(handle, 4 * BREAK_BITS * self._bit)
 
     def set_baud(self, baud: int) -> None:
         """Change the baud rate, from the next byte on.
@@ -321,14 +223,14 @@ class SimTransport:
         handle = self._open()
         if not self._uart:
             raise LinkError(f"{self.name} has no baud rate to change to {baud}: add ?uart=1")
-        divisor = round(self._clock_hz / baud)
-        if divisor < CLOCKS_PER_BIT_MIN:
+        parts = bit_time(self._clock_hz, baud)
+        if parts < BIT_PARTS * CLOCKS_PER_BIT_MIN:
             raise LinkError(
                 f"{self.name} cannot be set to {baud} baud: at {self._clock_hz} Hz at most "
                 f"{self._clock_hz // CLOCKS_PER_BIT_MIN}"
             )
-        self._divisor = divisor
-        self._library.set_divisor(handle, divisor)
+        self._bit = -(-parts // BIT_PARTS)
+        self._library.set_divisor(handle, parts)
 
     def close(self) -> None:
         """Free the model. Closing it again does nothing."""

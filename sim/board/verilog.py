@@ -14,7 +14,10 @@ from stablespike.spec.link import BUILD_ID_BYTES
 from stablespike.support.cache import cached, digest, source_digest
 from stablespike.support.errors import ToolError
 
-__all__ = ["accelerator_verilog", "board_verilog", "build_id", "component_verilog"]
+__all__ = [
+    "accelerator_verilog", "board_verilog", "build_id", "component_verilog",
+    "design_verilog",
+]
 
 _FILE = "board.v"
 
@@ -34,7 +37,6 @@ def component_verilog(component: Any, name: str) -> str:
 
     The text does not depend on the folder of the sources, so that it can serve as a cache key.
     """
-    from amaranth.back import verilog
     from amaranth.hdl import Const, Value
 
     # By itself Amaranth would make a port of the constant ``ready`` of a stream that is always
@@ -44,8 +46,15 @@ def component_verilog(component: Any, name: str) -> str:
         for path, _, value in component.signature.flatten(component)
         if not isinstance(value, Const)
     }
+    return design_verilog(component, name, ports)
+
+
+def design_verilog(design: Any, name: str, ports: dict[str, Any]) -> str:
+    """Verilog of an Amaranth design with these ports, as ``component_verilog`` writes it."""
+    from amaranth.back import verilog
+
     text = str(verilog.convert(
-        component, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
+        design, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
     ))
     text = _ZEROS.sub(_loop, text)
     # An `always @*` that assigns a constant never runs, because no signal of its own changes;

@@ -27,9 +27,10 @@ __all__ = [
     "ALL_REPORTS", "all_ended", "cases", "check", "load", "send_window", "watch_room", "windows",
 ]
 
-ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS
+ALL_REPORTS = ReportFlags.TRACE | ReportFlags.COUNTERS | ReportFlags.TIMES
 
 _NUMBERS = PLACE.fields[0].maximum + 1
+_RESULTS = (ReportKind.WORDS, ReportKind.MEMBRANE)
 
 Words = list[int]
 
@@ -129,20 +130,23 @@ def _window(program: Program, number: int, base: int) -> int:
     })
 
 
-async def all_ended(bench: Bench, reports: Sink, count: int) -> list[int]:
-    """Wait for ``count`` END packets, and take the words up to the last of them."""
+async def all_ended(bench: Bench, reports: Sink, program: Program, flags: int) -> list[int]:
+    """Wait for the last packet of a sample, and take the words up to there. With TIMES, every core
+    ends every window with END; otherwise the results are counted."""
     at = seen = 0
-    head = True
+    head, times = True, bool(flags & ReportFlags.TIMES)
+    count = program.windows * program.config.cores if times else _results(program)
 
     def ended() -> bool:
         nonlocal at, seen, head
         while at < len(reports.received):
             word = reports.received[at]
-            seen += head and word & 7 == ReportKind.END
+            kind = word & 7
+            seen += head and kind in ((ReportKind.END,) if times else _RESULTS)
             head, at = bool(word >> 16), at + 1
         return seen == count and head
 
-    await bench.until(ended, f"{count} END packets")
+    await bench.until(ended, f"{count} packets")
     words = list(reports.received)
     reports.received.clear()
     return words
@@ -168,11 +172,26 @@ def _rows(
     return computed, emitted
 
 
-class _Received:
-    """Reports, each at most once: rows by kind, layer, window and position in the layer's map."""
+def _results(program: Program) -> int:
+    """The packets of results of a sample."""
+    last, membrane = len(program.network.layers) - 1, program.network.readout == "membrane"
+    each = 0
+    for layer, _ in program.layer_tags.values():
+        for core in range(program.config.cores) if layer == last else ():
+            computed, emitted = _rows(program, layer, core)
+            each += len(computed if membrane else emitted)
+    return each if membrane else each * program.windows
 
-    def __init__(self, program: Program, packets: Iterable[Packet]) -> None:
-        self.program = program
+
+class _Received:
+    """Reports, each at most once: rows by kind, layer, window and position in the layer's map.
+
+    With TIMES, the window of a packet is known from the END packets before it. Otherwise it follows
+    from how many packets of its kind came before.
+    """
+
+    def __init__(self, program: Program, packets: Iterable[Packet], flags: int) -> None:
+        self.program, times = program, bool(flags & ReportFlags.TIMES)
         self.rows: dict[tuple[ReportKind, int, int, int], Packet] = {}
         self.counters: dict[tuple[int, int, int], Counter[str]] = {}
         self.tasks: Counter[tuple[int, int, int]] = Counter()  # that have reported counters
@@ -195,18 +214,24 @@ class _Received:
                 continue
             number = seen[(packet.kind, *origin)]
             seen[(packet.kind, *origin)] += 1
-            row, group = self._row(packet, number)
+            rows = self._order(packet)
+            if not times:
+                window, number = divmod(number, len(rows))
+                if packet.kind == ReportKind.MEMBRANE:
+                    window = program.windows - 1
+            row, group = rows[number]
             assert packet.group == group, (packet, number)
             # A row has no number in its packet: it follows from how many came before.
             key = packet.kind, packet.layer, window, row
             assert key not in self.rows, f"{key} was reported twice"
             self.rows[key] = packet
-        assert ended == dict.fromkeys(range(program.config.cores), program.windows)
+        assert ended == dict.fromkeys(range(program.config.cores * times), program.windows)
 
-    def _row(self, packet: Packet, number: int) -> tuple[int, int]:
-        """Position of a packet's row in the layer's map, and the group the packet must name."""
+    def _order(self, packet: Packet) -> list[tuple[int, int]]:
+        """The positions in the layer's map of the rows that come in packets of this kind, and the
+        groups that these must name."""
         computed, emitted = self.orders[self.program.layer_tags[packet.layer][0], packet.core]
-        return (emitted if packet.kind == ReportKind.WORDS else computed)[number]
+        return emitted if packet.kind == ReportKind.WORDS else computed
 
     def map(self, kind: ReportKind, tag: int) -> Map:
         """Layout of the rows of a kind."""
@@ -255,7 +280,7 @@ def check(
         network, _computed(program, sample), program.steps, config.window,
         state_bits=config.state_bits,
     )
-    received, last = _Received(program, packets), len(network.layers) - 1
+    received, last = _Received(program, packets, flags), len(network.layers) - 1
     for window in range(program.windows):
         read = _input(program, sample, window)
         for i, layer in enumerate(network.layers):

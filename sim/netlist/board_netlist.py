@@ -103,10 +103,11 @@ def board_netlist(name: str, config: ArrayConfig | None = None) -> BoardNetlist:
         )
     config = config or board.config
     # The build ID of the bitstream: the netlist is then the same, bit for bit.
-    identity = build_id(board, config)
+    link = board.link("uart")
+    identity = build_id(board, config, link)
 
     def build(folder: Path) -> None:
-        synthesize(board, folder, config, identity)
+        synthesize(board, folder, config, identity, link=link)
 
     path = cached("netlist", digest(identity), build) / _FILE
     return BoardNetlist(

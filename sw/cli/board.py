@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from .options import Json, Quiet, Verbose, needs
 
 if TYPE_CHECKING:
     from ..boards.build import Build
+    from ..boards.links.link import BoardLink
 
 __all__ = ["boards", "build", "flash"]
 
@@ -22,6 +24,16 @@ BoardName = Annotated[
 OtherArray = Annotated[
     str | None, typer.Option("--array", help="Preset of another array than the board's own.")
 ]
+Link = Annotated[
+    str | None,
+    typer.Option("--link", metavar="KIND", help="Link of the board: uart, usb, udp or spi."),
+]
+Ip = Annotated[
+    str | None,
+    typer.Option(
+        "--ip", metavar="ADDRESS[:PORT]", help="Address of the board on Ethernet (udp), IPv4."
+    ),
+]
 
 
 def build(
@@ -30,6 +42,8 @@ def build(
         Path | None, typer.Option("-o", "--out", help="File or folder to copy the bitstream to.")
     ] = None,
     array: OtherArray = None,
+    link: Link = None,
+    ip: Ip = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of seeds to try; the fastest is kept.")
     ] = 1,
@@ -45,7 +59,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a board's bitstream with open tools, or the project for its vendor's tool."""
-    done = _build(board, array, seeds, seed, jobs, allow_timing_failure)
+    done = _build(board, array, _chosen(board, link, ip), seeds, seed, jobs, allow_timing_failure)
     figures = done.as_dict()
     if out is not None:
         figures["bitstream"] = str(_copied(done, out))
@@ -75,7 +89,7 @@ def build(
         rows["seed"] = f"{done.seed} (MHz by seed {tried})"
     rows["seconds"] = ", ".join(f"{name} {value:g}" for name, value in done.seconds.items())
     rows["tools"] = ", ".join(f"{name} {value}" for name, value in done.versions.items())
-    rows["link"] = f"serial:PORT?baud={done.baud}"
+    rows["link"] = f"{done.link}: {done.address}"
     rows["project for Vivado" if done.project else "bitstream"] = figures["bitstream"]
     table(f"{board}: StableSpike", rows)
     if done.project:
@@ -95,6 +109,8 @@ def flash(
         Path | None, typer.Option(help="Load this file instead of the one that is built.")
     ] = None,
     array: OtherArray = None,
+    link: Link = None,
+    ip: Ip = None,
     permanent: Annotated[
         bool, typer.Option("--permanent", help="Keep it when the power is off.")
     ] = False,
@@ -107,21 +123,27 @@ def flash(
         from ..boards.registry import board as named_board
 
     there = named_board(board)
-    if bitstream is not None and array is not None:
-        raise ValueError(
-            f"array {array!r} has no effect on the bitstream {bitstream}: leave one of them out"
-        )
+    chosen = _chosen(board, link, ip)
+    for name, value in (("array", array), ("link", link), ("ip", ip)):
+        if bitstream is not None and value is not None:
+            raise ValueError(
+                f"{name} {value!r} has no effect on the bitstream {bitstream}: leave one of them "
+                "out"
+            )
     if bitstream is None and not there.project:
-        bitstream = Path(_build(board, array, 1, None, None, False).bitstream)
+        bitstream = Path(_build(board, array, chosen, 1, None, None, False).bitstream)
     load(there, bitstream or Path(), permanent=permanent, options=options or ())
-    say(f"loaded {bitstream}; the address of the device is serial:PORT?baud={there.baud}")
+    say(
+        f"loaded {bitstream}; the address of the device is {chosen.address(there)}; plug in: "
+        f"{chosen.cable}"
+    )
 
 
 def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """List the boards: device, array, slots per cycle, clock, link, and what was tried on each."""
+    """List the boards: device, array, slots per cycle, clock, links, and what was tried on each."""
     from ..boards.registry import BOARDS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "board": each.name,
             "title": each.title,
@@ -129,8 +151,15 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
             "array": each.array,
             "slots_per_cycle": each.config.slots,
             "clock_mhz": each.clock_hz / 1e6,
-            "baud": each.baud,
-            "link": each.chip.name,
+            "link": each.link().kind,
+            "baud": next(filter(None, (link.baud(each) for link in each.links)), None),
+            "links": [
+                {
+                    "kind": link.kind, "rate": link.rate(each), "cable": link.cable,
+                    "address": link.address(each),
+                }
+                for link in each.links
+            ],
             "state": each.state,
         }
         for each in BOARDS.values()
@@ -138,15 +167,48 @@ def boards(as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False) ->
     if as_json:
         print_json({"boards": rows})
         return
+    shown = ("board", "device", "array", "slots_per_cycle", "clock_mhz")
     columns({
-        name.replace("_", " "): [plain(row[name]) for row in rows]
-        for name in rows[0]
-        if name != "title"
+        **{name.replace("_", " "): [plain(row[name]) for row in rows] for name in shown},
+        "links": [
+            ", ".join(f"{link['kind']} {_rate(link['rate'])}" for link in row["links"])
+            for row in rows
+        ],
+        "plug in": [row["links"][0]["cable"] for row in rows],
+        "state": [row["state"] for row in rows],
     })
 
 
+def _rate(bits: int) -> str:
+    """A rate in words."""
+    for unit, size in (("Gb/s", 10**9), ("Mb/s", 10**6)):
+        if bits >= size:
+            return f"{bits / size:g} {unit}"
+    return f"{bits / 1000:g} kb/s"
+
+
+def _chosen(name: str, kind: str | None, ip: str | None) -> BoardLink:
+    """The link of a board, with the address that was asked for."""
+    with needs("build"):
+        from ..boards.registry import board
+
+    link = board(name).link(kind if ip is None else kind or "udp")
+    if ip is None:
+        return link
+    if link.kind != "udp":
+        raise ValueError(f"ip is for the link udp, not for {link.kind}: leave it out")
+    address, _, port = ip.partition(":")
+    settings: dict[str, Any] = {"ip": address}
+    if port:
+        if not port.isdecimal():
+            raise ValueError(f"ip must be ADDRESS or ADDRESS:PORT, not {ip!r}")
+        settings["port"] = int(port)
+    return replace(link, **settings)
+
+
 def _build(
-    name: str, array: str | None, seeds: int, seed: int | None, jobs: int | None, allow: bool
+    name: str, array: str | None, link: BoardLink, seeds: int, seed: int | None,
+    jobs: int | None, allow: bool,
 ) -> Build:
     """Build for a board, and print a line for each stage."""
     from ..spec import preset
@@ -160,7 +222,7 @@ def _build(
     config = preset(array) if array is not None else None
     with stages() as stage:
         return run(
-            there, config=config, array=array, trials=Trials(seeds, seed, jobs),
+            there, config=config, array=array, link=link, trials=Trials(seeds, seed, jobs),
             allow_timing_failure=allow, progress=stage,
         )
 

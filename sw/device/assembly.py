@@ -10,9 +10,10 @@ import numpy.typing as npt
 from ..mapping.maps import Map
 from ..program.program import Program
 from ..samples.words import pack_steps, predict
+from ..spec.link import ReportFlags
 from ..spec.report import BUSY_BITS, counter_words
 from ..support.errors import LinkError
-from .report_plan import TIME_WORDS, written_maps
+from .report_plan import TIME_WORDS, ReportPlan, written_maps
 from .result import LinkBytes, Result, counter_table, with_totals
 from .windows import Batch
 
@@ -33,10 +34,8 @@ class Pending:
         The program that is loaded.
     batch : Batch
         The samples.
-    trace : bool
-        Whether traces are reported.
-    counters : bool
-        Whether counters are reported.
+    plan : ReportPlan
+        The packets of its windows.
 
     Attributes
     ----------
@@ -54,13 +53,15 @@ class Pending:
         (windows,) the sample of each window of the batch, and its number in that sample.
     last : array of bool
         (windows,) whether it is the last one of its sample.
+    reported : list of array of int64
+        Per core, the windows of the batch in which it sends packets.
     missing : int
-        The number of ends of windows, one per core, that have not come yet.
+        The number of these windows, over all cores, whose packets have not all come yet.
     stores : dict of list of array
         The words of the reports, by the kind of report, in the rows of the array.
     """
 
-    def __init__(self, program: Program, batch: Batch, trace: bool, counters: bool) -> None:
+    def __init__(self, program: Program, batch: Batch, plan: ReportPlan) -> None:
         config, network = program.config, program.network
         neurons, read = written_maps(program)
         self.batch = batch
@@ -71,7 +72,8 @@ class Pending:
         self.starts = np.cumsum(counts) - counts
         self.window_of = np.arange(len(self.sample_of)) - self.starts[self.sample_of]
         self.last = self.window_of == counts[self.sample_of] - 1
-        self.missing = len(self.last) * config.cores
+        self.reported = [plan.reported(core, self.last) for core in range(config.cores)]
+        self.missing = sum(map(len, self.reported))
         most = max(self.windows)  # what a shorter sample lacks stays 0
 
         def rows(layout: Map) -> npt.NDArray[np.uint16]:
@@ -80,7 +82,7 @@ class Pending:
 
         runs = range(2 if network.both else 1)
         stores: dict[str, list[npt.NDArray[Any]]] = {"spikes": [], "skeleton": []}
-        if trace:
+        if plan.flags & ReportFlags.TRACE:
             stores = {name: [rows(layout) for layout in neurons] for name in stores}
         if network.readout == "membrane":
             shape = (self.count, read.rows(config.lanes), config.lanes)
@@ -89,12 +91,14 @@ class Pending:
             stores["words"] = [rows(read) for _ in runs]
         length = sum(count for _, count in counter_words(config))
         stores["counters"] = []
-        for i in range(len(network.layers)) if counters else ():
+        counted = plan.flags & ReportFlags.COUNTERS
+        for i in range(len(network.layers)) if counted else ():
             tasks = max(len(program.parts(i, core)) for core in range(config.cores))
             shape_counters = (self.count, most, config.cores, tasks, length)
             stores["counters"].append(np.zeros(shape_counters, dtype=np.uint16))
-        shape_end = (self.count, most, config.cores, TIME_WORDS)
-        stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
+        if plan.flags & ReportFlags.TIMES:
+            shape_end = (self.count, most, config.cores, TIME_WORDS)
+            stores["end"] = [np.zeros(shape_end, dtype=np.uint16)]
         self.stores = stores
 
     def put(
@@ -123,24 +127,22 @@ class Assembler:
         The name of the device, for messages.
     program : Program
         The program that is loaded there.
-    trace : bool
-        Whether traces were requested.
-    counters : bool
-        Whether counters were requested.
+    flags : ReportFlags
+        The reports that were requested.
     busy_time : int
         The busy time of the device, in cycles, when the first batch begins.
 
     Attributes
     ----------
     busy_time : int
-        The busy time of the device at the end of the last batch.
+        The busy time of the device at the end of the last batch. It stands still without TIMES.
     """
 
     def __init__(
-        self, name: str, program: Program, trace: bool, counters: bool, busy_time: int
+        self, name: str, program: Program, flags: ReportFlags, busy_time: int
     ) -> None:
         self._name, self._program, self.busy_time = name, program, busy_time
-        self._trace, self._counters = trace, counters
+        self._flags = flags
 
     def result(self, pending: Pending, link_bytes: LinkBytes) -> Result:
         """The result of a batch whose reports are complete.
@@ -170,16 +172,17 @@ class Assembler:
             readouts = [self._readout(pending, store, read) for store in stores["words"]]
         predictions = [predict(readout, network.readout) for readout in readouts]
         table = counter_table(pending.count, len(network.layers))
-        if self._counters:
+        if self._flags & ReportFlags.COUNTERS:
             self._count(pending, table)
-        last = pending.windows[-1] - 1
-        self.busy_time = int(_latest(self._window_ends(pending)[-1, last]))
+        if self._flags & ReportFlags.TIMES:
+            last = pending.windows[-1] - 1
+            self.busy_time = int(_latest(self._window_ends(pending)[-1, last]))
         counters, ratios = with_totals(table, pending.batch.lengths, pending.batch.fresh)
-        shapes = network.neuron_shapes
+        shapes, traced = network.neuron_shapes, bool(self._flags & ReportFlags.TRACE)
         traces = [
             tuple(
                 self._bits(pending, store, layout).reshape(pending.count, -1, *shape)[:, :steps]
-                for store, layout, shape in zip(stores[name], neurons, shapes, strict=self._trace)
+                for store, layout, shape in zip(stores[name], neurons, shapes, strict=traced)
             )
             for name in ("spikes", "skeleton")
         ]

@@ -6,14 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..link.session import DeviceInfo, Session
-from ..link.transport import Transport
+from ..link.transports.transport import Transport
 from ..program.program import Program
 from ..spec.link import (
     BAUD_DEFAULT,
     BAUD_TOLERANCE,
+    BIT_PARTS,
     CLOCKS_PER_BIT_MIN,
     Register,
     ReportFlags,
+    bit_time,
 )
 from ..support.errors import LinkError
 from .commands import register_command
@@ -54,7 +56,8 @@ class Connection:
     busy : bool
         The device is working on windows, and their results have not been taken yet.
     busy_time : int
-        The busy time of the device, in cycles, at the end of the last result that was taken.
+        The busy time of the device, in cycles, at the end of the last result that was taken. It
+        stands still in runs without times.
 
     Raises
     ------
@@ -146,13 +149,14 @@ class Connection:
                 f"baud must be from {BAUD_DEFAULT} to {highest} at this device's clock of "
                 f"{clock_hz} Hz, not {baud}"
             )
-        divisor = round(clock_hz / baud)
-        if abs(clock_hz / divisor / baud - 1) > BAUD_TOLERANCE:
+        parts = bit_time(clock_hz, baud)
+        rate = BIT_PARTS * clock_hz // parts
+        if abs(rate - baud) > BAUD_TOLERANCE * baud:
             raise ValueError(
                 f"baud must be near a rate that this device's clock of {clock_hz} Hz divides to: "
-                f"{clock_hz // divisor} rather than {baud}"
+                f"{rate} rather than {baud}"
             )
-        change = register_command(Register.BAUD, divisor)
+        change = register_command(Register.BAUD, parts)
         session.flush(iter([change]), "the change of the baud rate")
         self.transport.set_baud(baud)
         # A cable that cannot carry the rate is detected here, before results depend on it.

@@ -62,7 +62,7 @@ class Device(abc.ABC):
     def busy_time(self) -> int:
         """Cycles in which the array was busy, modulo 2**32, at the end of the last result.
 
-        They count from the beginning of the session. 0 for ``golden:``.
+        They count from the beginning of the session, only in runs with counters. 0 for ``golden:``.
         """
         return 0
 

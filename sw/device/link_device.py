@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from ..link.session import DeviceInfo
-from ..link.transport import Transport
+from ..link.transports.transport import Transport
 from ..mapping.maps import input_map
 from ..program.program import Program
 from ..spec.array import PRESETS, ArrayConfig
@@ -46,6 +46,12 @@ class LinkDevice(Device):
     clock : callable
         Returns the time in seconds.
 
+    Attributes
+    ----------
+    times : bool
+        Whether the device tells the times of windows in runs without counters, too. They take 8
+        bytes of each core and window, and ``busy_time`` counts only with them. False at first.
+
     Raises
     ------
     ValueError
@@ -64,6 +70,7 @@ class LinkDevice(Device):
     ) -> None:
         super().__init__(uri)
         self._connection = Connection(uri, connect, baud, timeout, clock)
+        self.times = False
 
     @property
     def config(self) -> ArrayConfig:
@@ -133,7 +140,10 @@ class LinkDevice(Device):
         self._connection.session()
         if self._connection.program is not program:
             self._load(program)
-        return _Exchange(self.uri, self._connection, self._state, program, trace, counters)
+        flags = ReportFlags.TRACE if trace else ReportFlags(0)
+        flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
+        flags |= ReportFlags.TIMES if counters or self.times else ReportFlags(0)
+        return _Exchange(self.uri, self._connection, self._state, program, flags)
 
     def _run(
         self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
@@ -190,14 +200,11 @@ class _Exchange:
         connection: Connection,
         state: CarriedState,
         program: Program,
-        trace: bool,
-        counters: bool,
+        flags: ReportFlags,
     ) -> None:
-        self._connection, self._state = connection, state
+        self._connection, self._state, self._flags = connection, state, flags
         self._session = connection.session()
-        self._flags = ReportFlags.TRACE if trace else ReportFlags(0)
-        self._flags |= ReportFlags.COUNTERS if counters else ReportFlags(0)
-        self._collector = Collector(uri, program, trace, counters, connection.busy_time)
+        self._collector = Collector(uri, program, flags, connection.busy_time)
         self._counted = connection.link_bytes
         self._program, self._layout = program, input_map(program.computed, program.config.lanes)
         self.exhausted = False

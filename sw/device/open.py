@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..link.address import NETLIST, Uri, open_transport, parse_uri
+from ..link.address import NETLIST, Uri, located, open_transport, parse_uri
 from ..link.session import check_timeout
 from ..spec.array import ArrayConfig
 from .device import Device
@@ -22,12 +22,15 @@ def open_device(
     ----------
     uri : str
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
-        ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:netlist=<board>``, the
-        netlist of a board's bitstream; ``serial:<port>`` (with ``?baud=N`` to continue at N baud);
-        or ``tcp:<host>:<port>``.
+        ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
+        a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
+        ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
+        ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
+        plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on
+        Ethernet; or ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
-        The array to simulate, or the name of its preset. For a netlist, another array than its
-        board's.
+        The array to simulate, or the name of its preset. For a board or its
+        netlist, another array than the board's own.
     timeout : float or None
         After this many seconds without an answer, without progress, or without being able to send,
         the device is given up. None for the default: 5 s, and more for simulated boards.
@@ -56,8 +59,12 @@ def open_device(
             )
         return GoldenDevice(uri)
     baud = parsed.integer("baud")
-    pins = parsed.target.startswith(NETLIST) or parsed.flag("uart")
+    pins = (
+        parsed.target.startswith(NETLIST) or parsed.flag("uart")
+        or parsed.options.get("link") == "uart"
+    )
     if parsed.scheme == "sim" and baud is not None and not pins:
-        raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1")
+        raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1 or link=uart")
+    parsed = located(parsed)
     # A device reopens a broken transport itself, so it gets a function to do so.
     return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)

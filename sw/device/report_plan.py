@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..mapping.maps import Map, lanes_per_channel, written_map
 from ..mapping.partitions import order
 from ..program.program import Program
+from ..spec.link import ReportFlags
 from ..spec.report import BUSY_BITS, HEAD, HEAD_WORDS, PLACE, ReportKind, counter_words
 
 __all__ = [
@@ -74,7 +75,7 @@ class WindowPattern:
     Parameters
     ----------
     came : list of Came
-        The packets, from the first one of the window to its END.
+        The packets of the window, in the order in which they came.
 
     Attributes
     ----------
@@ -156,25 +157,26 @@ class ReportPlan:
     ----------
     program : Program
         The program that is loaded.
-    trace : bool
-        Whether traces are requested.
-    counters : bool
-        Whether counters are requested.
+    flags : ReportFlags
+        The reports that are requested; TIMES with COUNTERS, because they are compared.
 
     Attributes
     ----------
+    flags : ReportFlags
+        The same.
     lengths : dict of int
         The words of a packet by its kind. Those of membranes differ, so they are not included.
     destinations : dict of Destination
         Where packets go, by kind, tag and core.
     expected : list of int
-        Per core, the packets of a window.
+        Per core, the packets of a window, without END.
     expected_last : list of int
-        Per core, the packets of the last window of a sample.
+        Per core, the packets of the last window of a sample, without END.
     """
 
-    def __init__(self, program: Program, trace: bool, counters: bool) -> None:
-        self._program, self._trace, self._counters = program, trace, counters
+    def __init__(self, program: Program, flags: ReportFlags) -> None:
+        assert flags & ReportFlags.TIMES or not flags & ReportFlags.COUNTERS
+        self._program, self.flags = program, flags
         self.destinations: dict[tuple[int, int, int], Destination] = {}
         self.expected: list[int] = []
         self.expected_last: list[int] = []
@@ -191,6 +193,17 @@ class ReportPlan:
             self.expected.append(always)
             self.expected_last.append(always + at_last)
 
+    def silent(self, core: int) -> bool:
+        """Whether a core sends nothing in any window."""
+        return not (self.flags & ReportFlags.TIMES or self.expected_last[core])
+
+    def reported(self, core: int, last: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """The numbers of the windows in which a core sends packets, of windows of which ``last``
+        says whether they are the last one of their sample."""
+        if self.flags & ReportFlags.TIMES or self.expected[core]:
+            return np.arange(len(last))
+        return np.flatnonzero(last) if self.expected_last[core] else np.arange(0)
+
     def _core(self, core: int) -> tuple[int, int]:
         """The number of packets of a core in every window, and the number of additional ones in the
         last window."""
@@ -201,7 +214,7 @@ class ReportPlan:
             computed, emitted = self._orders(layer, core)
             again = run == "skeleton"
             found: dict[int, Destination] = {}
-            if self._trace and not again:
+            if self.flags & ReportFlags.TRACE and not again:
                 for kind, store in (
                     (ReportKind.TRACE_SPIKES, "spikes"), (ReportKind.TRACE_SKELETON, "skeleton")
                 ):
@@ -213,7 +226,7 @@ class ReportPlan:
             elif layer == last:
                 found[ReportKind.WORDS] = Destination("words", again, *emitted)
                 always += len(emitted[0])
-            if self._counters and not again:
+            if self.flags & ReportFlags.COUNTERS and not again:
                 parts = len(self._program.parts(layer, core))
                 found[ReportKind.COUNTERS] = Destination(
                     "counters", layer, list(range(parts)), []

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..mapping.maps import lanes_per_channel
 from ..program.program import Program
+from ..spec.link import ReportFlags
 from ..spec.report import END_WORDS, HEAD, HEAD_WORDS, PLACE, ReportKind
 from ..support.errors import LinkError
 from .assembly import Assembler, Pending
@@ -39,25 +40,25 @@ class Collector:
         The name of the device, for messages.
     program : Program
         The program that is loaded there.
-    trace : bool
-        Whether traces were requested.
-    counters : bool
-        Whether counters were requested.
+    flags : ReportFlags
+        The reports that were requested.
     busy_time : int
         The busy time of the device, in cycles, when the run begins.
     """
 
     def __init__(
-        self, name: str, program: Program, trace: bool, counters: bool, busy_time: int = 0
+        self, name: str, program: Program, flags: ReportFlags, busy_time: int = 0
     ) -> None:
         self._name, self._program = name, program
-        self._trace, self._counters = trace, counters
-        self._plan = ReportPlan(program, trace, counters)
-        self._assembler = Assembler(name, program, trace, counters, busy_time)
+        self._times = bool(flags & ReportFlags.TIMES)
+        self._plan = ReportPlan(program, flags)
+        self._assembler = Assembler(name, program, flags, busy_time)
         self._batches: deque[Pending] = deque()
         self._first_batch = 0  # the number of the first of these batches
         cores = program.config.cores
-        self._at = [(0, 0, 0)] * cores  # batch, sample, window of each core
+        # The batch that each core is at, and which of the windows there in which it sends packets.
+        self._at = [(0, 0)] * cores
+        self._speaking = {core for core in range(cores) if not self._plan.silent(core)}
         self._came = [0] * cores        # packets of that window so far
         self._seen: list[Counter[tuple[int, int]]] = [Counter() for _ in range(cores)]
         self._bytes = bytearray()
@@ -65,7 +66,8 @@ class Collector:
         # windows that ended, by core and whether a window is the last one of its sample.
         self._begun: list[list[Came]] = [[] for _ in range(cores)]
         self._patterns: dict[tuple[int, bool], WindowPattern] = {}
-        self._least = 2 * (HEAD_WORDS + END_WORDS)  # bytes of a window, at least
+        # Bytes of a window, at least.
+        self._least = 2 * (HEAD_WORDS + (END_WORDS if self._times else 1))
 
     @property
     def busy_time(self) -> int:
@@ -84,7 +86,7 @@ class Collector:
 
     def add(self, batch: Batch) -> None:
         """Expect the reports of another batch after those that are already expected."""
-        self._batches.append(Pending(self._program, batch, self._trace, self._counters))
+        self._batches.append(Pending(self._program, batch, self._plan))
 
     def take(self, link_bytes: LinkBytes) -> Result:
         """The result of the first batch, which is complete, and took these bytes."""
@@ -101,7 +103,7 @@ class Collector:
         ------
         LinkError
             If there is a packet that this program cannot cause, or one is missing when its window
-            ends.
+            ends with END.
         """
         self._bytes += data
         if not self._bytes or (data and len(self._bytes) < self._enough()):
@@ -116,7 +118,7 @@ class Collector:
         if not self._batches:
             return 0
         many = max(_HOLD_BYTES, _HOLD_WINDOWS * len(self._at) * self._least)
-        begun = sum(map(bool, self._begun))  # only END may be missing of these windows
+        begun = sum(map(bool, self._begun))  # little may be missing of these windows
         return min(many, max(0, self._batches[0].missing - begun) * self._least)
 
     def _take(self, packets: Packets, left: Indices, everything: bool) -> Indices:
@@ -155,6 +157,9 @@ class Collector:
         for core, came in enumerate(self._begun):
             if came:
                 own = np.flatnonzero(packets.cores[left] == core)
+                if not self._times:
+                    begun[own[: self._expected(core) - self._came[core]]] = True
+                    continue
                 ends = np.flatnonzero(packets.kinds[left[own]] == ReportKind.END)
                 begun[own[: ends[0] + 1 if len(ends) else None]] = True
         return begun
@@ -169,15 +174,17 @@ class Collector:
         odd : bool
             Whether those behind them are not of a window as it came before.
         """
+        if core not in self._speaking:
+            return 0, bool(len(own))
         count, patterns = 0, [self._patterns.get((core, last)) for last in (False, True)]
         sizes = np.array([len(each.heads) if each else len(own) + 1 for each in patterns])
         while count < len(own):
-            number, sample, window = self._at[core]
+            number, at = self._at[core]
             if number - self._first_batch >= len(self._batches):
                 return count, True
             pending = self._batches[number - self._first_batch]
-            first = int(pending.starts[sample]) + window
-            kinds = pending.last[first : first + len(own) - count].astype(np.int64)
+            reported = pending.reported[core][at : at + len(own) - count]
+            kinds = pending.last[reported].astype(np.int64)
             ends = count + np.cumsum(sizes[kinds])
             windows = int(np.searchsorted(ends, len(own), side="right"))
             found = []
@@ -199,16 +206,27 @@ class Collector:
                 some = these < windows
                 for (name, index, length), (positions, rows) in pattern.places.items():
                     words = packets.bodies(numbers[some][:, positions], length)
-                    pending.put(name, index, core, first + these[some], rows, words)
+                    pending.put(name, index, core, reported[these[some]], rows, words)
             if windows:
                 count = int(ends[windows - 1])
                 pending.missing -= windows
-            if first + windows < len(pending.last):
-                at = first + windows
-                self._at[core] = number, int(pending.sample_of[at]), int(pending.window_of[at])
+            self._advance(pending, core, windows)
+            if self._at[core][0] == number:
                 return count, odd
-            self._at[core] = number + 1, 0, 0
         return count, False
+
+    def _advance(self, pending: Pending, core: int, windows: int) -> None:
+        """Go on to the window of a core behind so many, of which the first is under way there."""
+        number, at = self._at[core]
+        at += windows
+        self._at[core] = (number, at) if at < len(pending.reported[core]) else (number + 1, 0)
+
+    def _expected(self, core: int) -> int:
+        """The packets, without END, of the window that a core is at."""
+        number, at = self._at[core]
+        pending = self._batches[number - self._first_batch]
+        last = pending.last[pending.reported[core][at]]
+        return (self._plan.expected_last if last else self._plan.expected)[core]
 
     def _packet(self, packets: Packets, packet: int) -> None:
         head, words = int(packets.heads[packet]), packets.body(packet)
@@ -216,15 +234,20 @@ class Collector:
         group, core = head >> 16 & _GROUP_MASK, head >> 16 + _CORE_SHIFT
         if core >= len(self._at):
             raise self._unexpected(kind, tag, group, core, "there is no such core")
-        number, sample, window = self._at[core]
+        if core not in self._speaking:
+            raise self._unexpected(kind, tag, group, core, "this program does not cause it")
+        number, at = self._at[core]
         if number - self._first_batch >= len(self._batches):
             raise self._unexpected(kind, tag, group, core, "no window is under way there")
         if kind != ReportKind.MEMBRANE and self._plan.lengths.get(kind) != len(words):
             raise self._unexpected(kind, tag, group, core, f"it has {len(words)} words")
         pending = self._batches[number - self._first_batch]
-        if kind == ReportKind.END:
+        reported = int(pending.reported[core][at])
+        sample, window = int(pending.sample_of[reported]), int(pending.window_of[reported])
+        if kind == ReportKind.END and self._times:
             self._begun[core].append(Came(head, len(words), "end", 0, 0))
-            self._end(pending, core, words)
+            pending.stores["end"][0][sample, window, core] = words
+            self._end(pending, core, sample, window)
             return
         target = self._plan.destinations.get((kind, tag, core))
         if target is None:
@@ -262,6 +285,8 @@ class Collector:
         self._begun[core].append(Came(head, len(words), target.store, target.index, row))
         self._seen[core][kind, tag] += 1
         self._came[core] += 1
+        if not self._times and self._came[core] == self._expected(core):
+            self._end(pending, core, sample, window)
 
     def _lanes_of(self, row: int) -> int:
         """The number of neurons in a row of the last layer."""
@@ -269,32 +294,25 @@ class Collector:
         lanes = lanes_per_channel(self._program.computed, self._program.config, -1)
         return lanes * len(groups.outputs(row % groups.count))
 
-    def _end(self, pending: Pending, core: int, words: npt.NDArray[np.uint16]) -> None:
-        number, sample, window = self._at[core]
-        last = window == pending.windows[sample] - 1
-        expected = (self._plan.expected_last if last else self._plan.expected)[core]
+    def _end(self, pending: Pending, core: int, sample: int, window: int) -> None:
+        expected = self._expected(core)
         if self._came[core] != expected:
             raise LinkError(
                 f"{self._name} reported {self._came[core]} packets of core {core} in window "
                 f"{window} of sample {sample}, not {expected}: its bitstream and this driver do "
                 "not agree; build the bitstream again"
             )
-        pending.stores["end"][0][sample, window, core] = words
+        last = window == pending.windows[sample] - 1
         pending.missing -= 1
         self._came[core] = 0
         self._seen[core].clear()
         if (core, last) not in self._patterns:
             self._patterns[core, last] = WindowPattern(self._begun[core])
             known = [each.size for each in self._patterns.values()]
-            if {core for core, _ in self._patterns} == set(range(len(self._at))):
+            if {core for core, _ in self._patterns} == self._speaking:
                 self._least = 2 * min(known)
         self._begun[core] = []
-        if not last:
-            self._at[core] = number, sample, window + 1
-        elif sample + 1 < pending.count:
-            self._at[core] = number, sample + 1, 0
-        else:
-            self._at[core] = number + 1, 0, 0
+        self._advance(pending, core, 1)
 
     def _unexpected(self, kind: int, tag: int, group: int, core: int, why: str) -> LinkError:
         known = kind in set(ReportKind)

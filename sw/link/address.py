@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig, preset
-from .simulated_transport import NetlistTransport, SimulatedTransport
-from .transport import SerialTransport, TcpTransport, Transport
+from .transports.serial import SerialTransport
+from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
+from .transports.tcp import TcpTransport
+from .transports.transport import Transport
+from .transports.udp import UdpTransport
+from .transports.usb_ports import find_board
 
-__all__ = ["NETLIST", "Uri", "open_transport", "parse_uri"]
+__all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 
 SCHEMES = (
-    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N] "
-    "or tcp:<host>:<port>"
+    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
+    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
+    "udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
-_OPTIONS = {"golden": (), "sim": ("uart", "baud"), "serial": ("baud",), "tcp": ()}
+_OPTIONS = {
+    "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "udp": (),
+    "tcp": (),
+}
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,9 @@ class Uri:
     text : str
         The address as it was given.
     scheme : str
-        ``golden``, ``sim``, ``serial`` or ``tcp``.
+        ``golden``, ``sim``, ``serial``, ``udp`` or ``tcp``.
     target : str
-        The part after the scheme: a preset, ``netlist=board``, a port, or ``host:port``.
+        The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
         The values behind the ``?`` by their names.
     """
@@ -90,7 +98,23 @@ def parse_uri(uri: str) -> Uri:
             raise ValueError(f"{uri!r} has the option {name!r}; {scheme}: takes {known}")
     if scheme == "golden" and target:
         raise ValueError(f"golden: takes nothing behind the colon, not {target!r}: leave it out")
+    if target and "serial" in options:
+        raise ValueError(f"{uri!r} names a port and a serial number: leave one out")
     return Uri(uri, scheme, target, options)
+
+
+def located(uri: Uri) -> Uri:
+    """The address with what makes it stay the same board when that is plugged in again.
+
+    Raises
+    ------
+    DeviceNotFound
+        If it names no port, and there is not one board that fits.
+    """
+    if uri.scheme != "serial" or uri.target:
+        return uri
+    number = find_board(uri.options.get("serial")).serial_number
+    return replace(uri, options={**uri.options, "serial": number})
 
 
 def open_transport(
@@ -103,8 +127,8 @@ def open_transport(
     uri : Uri
         An address of any scheme but ``golden:``.
     array : ArrayConfig, str or None
-        The array to simulate if the address is only ``sim:``. For a netlist, another array than
-        its board's.
+        The array to simulate if the address is only ``sim:``. For a board or its
+        netlist, another array than the board's own.
     timeout : float or None
         The timeout of a serial port or a socket in seconds; None for the default.
 
@@ -118,13 +142,27 @@ def open_transport(
     if uri.scheme != "sim" and array is not None:
         raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
     if uri.scheme == "sim" and uri.target.startswith(NETLIST):
+        if "link" in uri.options:
+            raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave link= out")
         if "uart" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")
         config = None if array is None else _named_array(array)
         return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
+    if uri.scheme == "sim" and "link" in uri.options:
+        if "uart" in uri.options:
+            raise ValueError(
+                f"{uri.text!r} names a link and uart=, which is for presets: leave one out"
+            )
+        config = None if array is None else _named_array(array)
+        return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
-    kind = {"serial": SerialTransport, "tcp": TcpTransport}[uri.scheme]
+    if uri.scheme == "serial":
+        return SerialTransport(
+            uri.target, Transport.timeout if timeout is None else timeout,
+            uri.options.get("serial"),
+        )
+    kind = {"tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 

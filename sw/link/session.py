@@ -24,7 +24,7 @@ from ..spec.link import (
 )
 from ..support.errors import DeviceMismatch, DeviceTimeout, LinkError
 from .frames import Frame, decode_frame, encode_frame
-from .transport import Transport
+from .transports.transport import Transport
 
 __all__ = ["DeviceInfo", "Session", "check_timeout"]
 
@@ -81,7 +81,7 @@ class Session:
         None for the transport's own.
     poll : float or None
         Seconds of silence after which the device is asked what was lost, at most a quarter of
-        ``timeout``. None for the transport's own.
+        ``timeout``. None for the transport's own, which may be longer where answers take longer.
     avoid : int or None
         A session number to avoid: that of the last session on this device.
     clock : callable
@@ -118,7 +118,12 @@ class Session:
     ) -> None:
         self.timeout = transport.timeout if timeout is None else timeout
         check_timeout(self.timeout)
-        self.poll = min(transport.poll if poll is None else poll, self.timeout / 4)
+        least = transport.poll if poll is None else poll
+        most = (transport.poll_most or least) if poll is None else poll
+        self._least, self._most = min(least, self.timeout / 4), min(most, self.timeout / 4)
+        self._patience = self._least  # seconds of silence until the next poll
+        self._answer_time = 0.0       # seconds from a question to the answer, smoothed
+        self._asked: float | None = None  # when the question was, until its answer comes
         self.info: DeviceInfo | None = None
         self.sent = self.received = self.damaged = self.resent = 0
         self._transport, self._clock = transport, clock
@@ -127,6 +132,7 @@ class Session:
             nonce = secrets.token_bytes(_NONCE_BYTES)
         self._nonce, self.number = nonce, nonce[0]
         self._raw = bytearray()
+        self._outgoing = bytearray()  # frames to send with the next write
         self._pending: bytes | None = None  # a command that was taken, but waits for credit
         self._unacked: deque[bytes] = deque()
         self._base = 0          # number of the first command that the device has not executed
@@ -162,12 +168,13 @@ class Session:
         while waited < self.timeout:
             if waited >= next_hello:
                 self._write(b"\0" + hello)
-                next_hello = waited + self.poll
+                next_hello = waited + self._ask()
             began = self._clock()
-            frames = self._read(self.poll)
+            frames = self._read(self._patience)
             waited += self._clock() - began
             for frame in frames:
                 if frame.kind == Kind.INFO and frame.body[:_NONCE_BYTES] == self._nonce:
+                    self._answered()
                     self.info = self._device_info(frame.body[_NONCE_BYTES:])
                     return self.info
         raise DeviceTimeout(
@@ -193,6 +200,7 @@ class Session:
             Whether all of ``commands`` were sent.
         """
         self._fill(commands)
+        self._flush()
         return self._pending is None
 
     def step(
@@ -231,7 +239,7 @@ class Session:
         if not frames:
             if self._acked < 0 or 4 * self._unacked_bytes >= self.info.config.result_bytes:
                 self._send(Kind.ACK)
-            frames = self._read(self.poll if timeout is None else timeout)
+            frames = self._read(self._patience if timeout is None else timeout)
         elapsed = self._clock() - began
         self._silent += elapsed
         self._stalled += elapsed
@@ -240,12 +248,14 @@ class Session:
         if self.damaged != damaged and not self._asked_resend:
             self._asked_resend = True
             self._ask_resend()
-        if min(self._silent, self._unpolled) >= self.poll:
+        if min(self._silent, self._unpolled) >= self._patience:
             self._give_up(waiting)
             self._ask_resend()
+            self._ask()
             self._polled = True
         elif self._stalled >= self.timeout:
             self._give_up(waiting)
+        self._flush()
         return reports
 
     def flush(self, commands: Iterator[bytes], waiting: str) -> bytes:
@@ -286,9 +296,9 @@ class Session:
         while waited < self.timeout:
             if waited >= next_poll:
                 self._ask_resend()
-                next_poll = waited + self.poll
+                next_poll = waited + self._ask()
             began = self._clock()
-            for frame in self._read(self.poll):
+            for frame in self._read(self._patience):
                 if frame.session == self.number and frame.kind & KIND_MASK == Kind.ACK:
                     self._take(frame)
                     return
@@ -314,11 +324,32 @@ class Session:
                 f"for {waiting}: load the program again, or give a longer timeout if it is slow"
             )
 
+    def _ask(self) -> float:
+        """Note a question to the device; returns the seconds until it is repeated. A device that is
+        only busy, or slow, is asked less and less often."""
+        if self._asked is None:
+            self._asked = self._clock()
+        patience, self._patience = self._patience, min(2 * self._patience, self._most)
+        return patience
+
+    def _answered(self) -> None:
+        if self._asked is not None:
+            sample, self._asked = self._clock() - self._asked, None
+            old = self._answer_time or sample
+            self._answer_time = old + (sample - old) / 4
+
     def _write(self, data: bytes) -> None:
-        self._transport.write(data)
+        self._outgoing += data
         self.sent += len(data)
 
+    def _flush(self) -> None:
+        """Send what was written since the last time, in one piece."""
+        if self._outgoing:
+            data, self._outgoing = bytes(self._outgoing), bytearray()
+            self._transport.write(data)
+
     def _read(self, timeout: float) -> list[Frame]:
+        self._flush()
         data = self._transport.read(timeout)
         self.received += len(data)
         self._raw += data
@@ -370,6 +401,7 @@ class Session:
         if kind not in (Kind.DATA, Kind.ACK) or frame.session != self.number:
             return b""
         self._silent = 0.0
+        self._answered()
         if frame.kind & FAULT:
             raise LinkError(
                 f"{self._transport.name} refused a command: the program is not for this array, or "
@@ -408,3 +440,4 @@ class Session:
         self._stalled = self._unpolled = 0.0
         self._polled = False
         self._resent_base = None
+        self._patience = min(max(self._least, 4 * self._answer_time), self._most)

@@ -2,11 +2,12 @@
 
 Arrays have the narrowest integer type that holds them, and the same network always gives the same
 bytes. ``write`` and ``read`` are the container of all files of this package: its header holds the
-name and the version of the format, which a reader checks first.
+name and the version of the format, which a reader checks first, and a checksum of all the rest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -47,12 +48,14 @@ __all__ = [
 ]
 
 NETWORK_FORMAT = "stablespike network"
-NETWORK_VERSION = 4
+NETWORK_VERSION = 5
 """Version 2 added convolutions, max pooling and recurrence, version 3 leaks that add their second
-term and leaks per neuron, version 4 frames, zero points and encoders; files of older versions still
-load."""
+term and leaks per neuron, version 4 frames, zero points and encoders, version 5 a checksum; files
+of older versions still load."""
+_CHECKED = 5  # the first version of each format with a checksum
 
 _KEY = "stablespike"
+_CHECKSUM = "checksum"
 _REPORT = "fidelity"  # the report of an import, if there is one
 _PER_NEURON = "per neuron"  # marks a threshold that is stored as an array
 _NEXT = {
@@ -164,13 +167,26 @@ def write(
         If the file cannot be written.
     """
     record = {**header, "format": file_format, "version": version}
-    # Sorted and without spaces: equal headers are equal bytes.
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     # safetensors 0.8.0 stores an array that is not contiguous with its numbers in the wrong places.
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    text = _plain({**record, _CHECKSUM: _checksum(record, contiguous)})
     data = safetensors.numpy.save(contiguous, metadata={_KEY: text})
     with atomic_file(path) as file:
         file.write(data)
+
+
+def _plain(record: Mapping[str, Any]) -> str:
+    """JSON of a header, sorted and without spaces: equal headers are equal bytes."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def _checksum(record: Mapping[str, Any], tensors: Tensors) -> str:
+    """SHA-256 in hex of a header without its checksum, and of the arrays with their names."""
+    state = hashlib.sha256(_plain(record).encode())
+    for name, array in sorted(tensors.items()):
+        state.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
+        state.update(array.tobytes())
+    return state.hexdigest()
 
 
 def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any], Tensors]:
@@ -191,7 +207,7 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
         If ``path`` is neither a str nor a path object.
     FileError
         If the file is missing, truncated, not a file of this package, of another format, or of a
-        newer version.
+        newer version, or if its contents are not those of its checksum.
     """
     source = _as_path(path)
     try:
@@ -200,7 +216,8 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
         if source.stat().st_size == 0:
             raise FileError(f"{source} is empty; expected a {file_format}")
         with safetensors.safe_open(source, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            # Nothing else is read of a foreign file, however large it is.
+            header = _header(source, file.metadata() or {}, file_format, version)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise FileError(f"{source} does not exist; expected a {file_format}") from None
@@ -210,6 +227,26 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
         raise FileError(
             f"{source} is truncated or not a safetensors file ({error}); expected a {file_format}"
         ) from error
+    except FileError:
+        raise
+    # safetensors has types of numbers that numpy does not know.
+    except (AttributeError, TypeError, ValueError, MemoryError) as error:
+        raise FileError(f"{source} is damaged: {error}; write it again") from error
+    told = header.pop(_CHECKSUM, None)
+    if told is None and header["version"] < _CHECKED:
+        return header, tensors
+    if told != _checksum(header, tensors):
+        raise FileError(
+            f"{source} is damaged: its contents are not those of its checksum; write or copy it "
+            "again"
+        )
+    return header, tensors
+
+
+def _header(
+    source: Path, metadata: Mapping[str, str], file_format: str, version: int
+) -> dict[str, Any]:
+    """The header of a file of this package, checked for format and version."""
     try:
         header = json.loads(metadata[_KEY])
         found, found_version = header["format"], header["version"]
@@ -228,7 +265,7 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
             f"{source} has version {found_version} of the {file_format} format, this stablespike "
             f"reads up to {version}: install the version that wrote it, or a newer one"
         )
-    return header, tensors
+    return dict(header)
 
 
 def file_format(path: PathLike) -> str | None:
@@ -368,7 +405,7 @@ def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
     KeyError
         Naming what is missing.
     TypeError, ValueError
-        If a value is not allowed.
+        If a value is not allowed, or an array is not one of the network.
     """
     entry = header["input"]
     source = _decode_input(entry)
@@ -379,10 +416,13 @@ def decode_network(header: Mapping[str, Any], tensors: Tensors) -> Network:
         except (TypeError, ValueError) as error:
             raise ValueError(f"layers[{i}]: {error}") from error
     entry = header.get("encoder")
-    return Network(
+    network = Network(
         source, tuple(layers), header["readout"], header["weight_bits"], header["fraction_bits"],
         encoder=None if entry is None else decode_encoder(entry, tensors),
     )
+    if unknown := tensors.keys() - encode_network(network)[1].keys():
+        raise ValueError(f"the array {min(unknown)} belongs to nothing in the header")
+    return network
 
 
 def _decode_input(entry: Mapping[str, Any]) -> Input:

@@ -12,7 +12,7 @@ from .program import Program
 __all__ = ["load_program", "save_program"]
 
 _FORMAT = "stablespike program"
-_VERSION = 4
+_VERSION = 5
 
 
 def save_program(program: Program, path: PathLike) -> None:

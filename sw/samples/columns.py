@@ -11,13 +11,14 @@ import numpy.typing as npt
 from ..support.values import as_array, refuse_masks
 
 __all__ = [
-    "as_recordings", "column", "event_columns", "has_field", "is_events", "recordings_in",
-    "structured",
+    "Columns", "as_recordings", "column", "event_columns", "has_field", "is_events",
+    "recordings_in", "structured",
 ]
 
 _OTHER_NAMES = {"t": ("timestamp", "ts"), "x": (), "y": (), "p": ("polarity", "on")}
 """Names that other libraries give to a field."""
 Columns = dict[str, npt.NDArray[Any]]
+"""Fields by their names."""
 
 
 def is_events(value: Any) -> bool:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..support.values import exact_integers, refuse_masks
-from .columns import as_recordings, column, event_columns, is_events
+from .columns import Columns, as_recordings, column, event_columns, is_events
 from .counting import AXES, check_counting, count_events, counts_dtype
 from .times import LAST, bins_of, check_begin, check_length, check_start
 
 __all__ = ["bin_events", "check_lengths", "event_positions", "event_times", "is_recordings"]
 
-_BLOCK_EVENTS = 1 << 16  # handled at a time, so that what is computed stays in the cache
+_BLOCK_EVENTS = 1 << 15  # handled at a time, so that what is computed stays in the cache
 
 
 def is_recordings(samples: Any) -> bool:
@@ -102,22 +102,30 @@ def bin_events(
     starts = start if isinstance(start, (list, tuple, np.ndarray)) else [start] * len(recordings)
     for i, (events, begin, end) in enumerate(zip(recordings, starts, ends, strict=True)):
         name = f"samples[{i}]"
-        position = event_positions(name, events, shape)
+        columns = event_columns(name, events, AXES[-len(shape) :])
         when = event_times(name, events)
-        check_lengths(name, when, position)
-        step = _steps_of(name, when, steps, bin_time, begin)
-        inside = int(np.searchsorted(step, end))  # with bin_count all are
-        if late == "refuse" and inside < len(step):
+        check_lengths(name, when, next(iter(columns.values())))
+        if not len(when):
+            continue
+        check_begin(name, when, begin)
+        bins = bins_of(when, steps, bin_time, begin)
+        inside = len(when) if bin_time is None else bins.before(when, end)
+        if late == "refuse" and inside < len(when):
             raise ValueError(
-                f"{name} has {len(step) - inside} events behind the last of {end} steps "
+                f"{name} has {len(when) - inside} events behind the last of {end} steps "
                 f"(event {inside} at t={when[inside]}): a longer bin_time takes them in, "
                 "late 'drop' leaves them out, start says where the first step begins"
             )
-        _check_spread(name, when, step, end)
-        step, position = step[:inside], position[:inside]
+        latest = steps - 1 if bin_time is None else bins.step(when[-1])
+        _check_spread(name, when, bins.step(when[0]), latest, end)
+        runs = ((min(step, steps - 1), *run) for step, *run in bins.runs(when, inside))
         if bits is None:
-            _set(binned[i], step, position)
+            _set(binned[i], runs, _position_blocks(name, columns, shape))
         else:
+            step = np.empty(inside, dtype=np.int64)
+            for number, first, stop in runs:
+                step[first:stop] = number
+            position = event_positions(name, events, shape)[:inside]
             count_events(name, binned[i], shape, step, position, bits, excess)
     return binned.reshape(len(recordings), steps, *shape)
 
@@ -139,31 +147,37 @@ def _ends(
 
 
 def _set(
-    spikes: npt.NDArray[np.bool_], step: npt.NDArray[np.int64], position: npt.NDArray[Any]
+    spikes: npt.NDArray[np.bool_],
+    runs: Iterator[tuple[int, int, int]],
+    blocks: Iterator[npt.NDArray[np.intp]],
 ) -> None:
-    """Set the spikes (steps, size) of events."""
-    flat, size = spikes.reshape(-1), spikes.shape[1]
-    for at in range(0, len(step), _BLOCK_EVENTS):
-        block = slice(at, min(at + _BLOCK_EVENTS, len(step)))
-        flat[step[block] * size + position[block]] = True
+    """Set the spikes (steps, size) of events, from their steps and their positions."""
+    at, run = 0, next(runs, None)
+    for block in blocks:
+        stop = at + len(block)
+        while run is not None and run[1] < stop:
+            step, first, last = run
+            spikes[step][block[max(first - at, 0) : last - at]] = True
+            if last > stop:
+                break
+            run = next(runs, None)
+        at = stop
 
 
 def _check_spread(
-    name: str, when: npt.NDArray[Any], step: npt.NDArray[np.int64], steps: int
+    name: str, when: npt.NDArray[Any], begin: int, latest: int, steps: int
 ) -> None:
     """Refuse a recording that binning with a wrong start or unit would leave empty, or in one
-    step."""
-    if not len(step):
-        return
+    step; its events are in the steps from ``begin`` to ``latest``."""
     first, last = when[0], when[-1]
-    if step[0] >= steps:
+    if begin >= steps:
         raise ValueError(
             f"{name} has no event in the {steps} steps: its times are {first} to {last}; start "
             "says where the first step begins, bin_time how long a step is"
         )
-    if steps > 1 and step[0] == step[-1] and first != last:
+    if steps > 1 and begin == latest and first != last:
         raise ValueError(
-            f"{name} has all of its {len(step)} events in step {step[0]} of {steps}: its times are "
+            f"{name} has all of its {len(when)} events in step {begin} of {steps}: its times are "
             f"{first} to {last}; start says where the first step begins, bin_time how long a step "
             "is"
         )
@@ -209,21 +223,32 @@ def event_positions(name: str, events: Any, shape: tuple[int, ...]) -> npt.NDArr
     TypeError, ValueError
         If a field is missing or has another kind of values, or an event is outside of the shape.
     """
-    fields = AXES[-len(shape) :]
-    columns = event_columns(name, events, fields)
-    small = math.prod(shape) <= 1 << 31
-    position: npt.NDArray[Any] = np.zeros(
-        len(columns[fields[0]]), dtype=np.int32 if small else np.int64
-    )
-    for at in range(0, len(position), _BLOCK_EVENTS):
-        block = position[at : at + _BLOCK_EVENTS]
-        for field, size in zip(fields, shape, strict=True):
-            values = np.ascontiguousarray(columns[field][at : at + _BLOCK_EVENTS])
-            if values.min() < 0 or values.max() >= size:
-                raise _outside(name, field, columns[field], size)
-            block *= size
-            np.add(block, values, out=block, casting="unsafe")  # in range, so nothing is lost
+    columns = event_columns(name, events, AXES[-len(shape) :])
+    position = np.empty(len(next(iter(columns.values()))), dtype=np.intp)
+    at = 0
+    for block in _position_blocks(name, columns, shape):
+        position[at : at + len(block)] = block
+        at += len(block)
     return position
+
+
+def _position_blocks(
+    name: str, columns: Columns, shape: tuple[int, ...]
+) -> Iterator[npt.NDArray[np.intp]]:
+    """The positions of events, so many at a time that they stay in the cache; each array is
+    valid until the next one."""
+    count = len(next(iter(columns.values())))
+    room = np.empty(min(count, _BLOCK_EVENTS), dtype=np.intp)
+    for at in range(0, count, _BLOCK_EVENTS):
+        position = room[: count - at]
+        position.fill(0)
+        for (field, places), size in zip(columns.items(), shape, strict=True):
+            values = np.ascontiguousarray(places[at : at + _BLOCK_EVENTS])
+            if values.max() >= size or (values.dtype.kind == "i" and values.min() < 0):
+                raise _outside(name, field, places, size)
+            position *= size
+            np.add(position, values, out=position, casting="unsafe")  # in range: nothing is lost
+        yield position
 
 
 def _outside(name: str, field: str, values: npt.NDArray[Any], size: int) -> ValueError:
@@ -266,30 +291,14 @@ def event_times(name: str, events: Any) -> npt.NDArray[Any]:
             raise ValueError(f"{name} field 't' must be finite, not {when[first]} (event {first})")
     else:
         large = when.dtype.kind == "u" and len(when) and when.max() > LAST
-        # Without a copy, each search in a field of a structured array would make one.
-        when = np.ascontiguousarray(when, dtype=np.uint64 if large else np.int64)
-    back = when[1:] < when[:-1]
-    if back.any():
-        first = int(np.argmax(back)) + 1
-        raise ValueError(
-            f"{name} field 't' goes back from {when[first - 1]} to {when[first]} "
-            f"(event {first}): sort the events by their time"
-        )
+        when = when.astype(np.uint64 if large else np.int64, copy=False)
+    for at in range(0, len(when), _BLOCK_EVENTS):
+        block = when[at : at + _BLOCK_EVENTS + 1]
+        back = block[1:] < block[:-1]
+        if back.any():
+            first = at + int(np.argmax(back)) + 1
+            raise ValueError(
+                f"{name} field 't' goes back from {when[first - 1]} to {when[first]} "
+                f"(event {first}): sort the events by their time"
+            )
     return when
-
-
-def _steps_of(
-    name: str,
-    when: npt.NDArray[Any],
-    steps: int,
-    bin_time: float | None,
-    start: float | str | None,
-) -> npt.NDArray[np.int64]:
-    """The step of each event; ``steps`` for all later events."""
-    if not len(when):
-        return np.zeros(0, dtype=np.int64)
-    check_begin(name, when, start)
-    found = bins_of(when, steps, bin_time, start).steps(when, steps)
-    if bin_time is None:
-        np.minimum(found, steps - 1, out=found)
-    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -146,48 +148,76 @@ class Bins:
             The number of steps.
         """
         found = np.full(len(when), steps, dtype=np.int64)
-        self._fill(when, found[: self._before(when, steps)])
+        for step, begin, end in self.runs(when, self.before(when, steps)):
+            found[begin:end] = step
         return found
 
-    def _fill(self, when: npt.NDArray[Any], found: Integers) -> None:
-        """Write the steps of as many events as ``found`` has room for."""
-        count = len(found)
-        if not count:
+    def runs(self, when: npt.NDArray[Any], count: int) -> Iterator[tuple[int, int, int]]:
+        """Steps in order with the events that they have: a step, its first event, and that behind
+        its last. Events of a step may come in several pieces.
+
+        Parameters
+        ----------
+        when : (events,) int64, uint64 or float64 array
+            As for ``steps``.
+        count : int
+            The number of events, from the first on, that are divided.
+        """
+        return self._runs(when, 0, count)
+
+    def _runs(
+        self, when: npt.NDArray[Any], begin: int, stop: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """The runs from one event up to another."""
+        if begin == stop:
             return
-        low, high = self.step(when[0]), self.step(when[count - 1])
-        if high - low > 2 * count:
+        low, high = self.step(when[begin]), self.step(when[stop - 1])
+        if high - low > 2 * (stop - begin):
             # So few events in so many steps: where most steps begin does not matter.
-            half = count // 2
-            if not half:
-                found[:] = low
+            middle = (begin + stop) // 2
+            if middle == begin:
+                yield low, begin, stop
                 return
-            self._fill(when, found[:half])
-            self._fill(when[half:], found[half:])
+            yield from self._runs(when, begin, middle)
+            yield from self._runs(when, middle, stop)
             return
-        begin = 0
         for k in range(low, high + 1):
-            end = count if k == high else self._before(when[:count], k + 1)
-            found[begin:end] = k
+            end = stop if k == high else self.before(when, k + 1, begin, stop)
+            if begin < end:
+                yield k, begin, end
             begin = end
 
-    def _before(self, when: npt.NDArray[Any], step: int) -> int:
-        """The number of events before the beginning of a step."""
+    def before(
+        self, when: npt.NDArray[Any], step: int, low: int = 0, high: int | None = None
+    ) -> int:
+        """The number of events before the beginning of a step.
+
+        Parameters
+        ----------
+        when : (events,) int64, uint64 or float64 array
+            As for ``steps``.
+        step : int
+            The step.
+        low, high : int
+            From where to where the number is searched; by default among all events.
+        """
         begin = self._start + step * self._length
+        high = len(when) if high is None else high
         if when.dtype.kind in "iu":
             first = -(-begin // self._denominator)
             limits = np.iinfo(when.dtype)
             if first > limits.max:
-                return len(when)
-            least = np.array(max(first, limits.min), dtype=when.dtype)
-            return int(np.searchsorted(when, least))
+                return high
+            # Unlike numpy's search, bisect does not copy a field of a structured array first.
+            return bisect_left(when, when.dtype.type(max(first, int(limits.min))), low, high)
         try:
             near = begin / self._denominator  # rounded to the nearest
         except OverflowError:
-            return len(when)
+            return high
         numerator, denominator = near.as_integer_ratio()
         if numerator * self._denominator < begin * denominator:
             near = float(np.nextafter(near, np.inf))
-        return int(np.searchsorted(when, near))
+        return bisect_left(when, near, low, high)
 
 
 def bins_of(

@@ -205,7 +205,7 @@ class _Model:
             packet=config.row_chunks if words else 0,
             membrane=last and membrane,
             counters=counters if self.counters and kind == "spikes" else 0,
-            end=END_WORDS if tag == len(self.mapping.layer_tags) - 1 else 0,
+            end=END_WORDS if self.counters and tag == len(self.mapping.layer_tags) - 1 else 0,
             ends=np.array([
                 len(self.mapping.parts(index, core)) == number + 1 for core in range(config.cores)
             ]),

@@ -369,6 +369,7 @@ class _Model:
         if ends and self.counters and task.run <= self.last:
             words = sum(count for _, count in counter_words(config))
             packets.append(_Packet(HEAD_WORDS + words, results=False))
-        if ends and is_last and task.run == len(self.tags) - 1 + self.waits:
+        last_run = len(self.tags) - 1 + self.waits
+        if ends and is_last and self.counters and task.run == last_run:
             packets.append(_Packet(HEAD_WORDS + END_WORDS, results=False))
         return packets

@@ -95,10 +95,10 @@ def fake(monkeypatch, elaborations):
     """
     tools, elaborate = FakeTools(), flow.elaborate
 
-    def once(board, config, build_id, folder):
-        key = board.name, board.target_hz, config
+    def once(board, config, build_id, folder, link=None):
+        key = board.name, board.target_hz, config, link and link.kind
         if key not in elaborations:
-            elaborate(board, config, build_id, folder)
+            elaborate(board, config, build_id, folder, link)
             elaborations[key] = {path.name: path.read_text() for path in folder.iterdir()}
         for name, text in elaborations[key].items():
             (folder / name).write_text(text)

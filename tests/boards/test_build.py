@@ -94,8 +94,8 @@ def test_missed_timing_is_an_error_with_the_worst_path(fake, icebreaker, small):
     fake.rates = {1: 21.7}
     with pytest.raises(
         TimingError,
-        match=r"icebreaker reaches 21\.7 MHz, not 24 MHz, with 1 seed; the worst path: "
-        r"core0\.scanner \(row\) to uart \(left\).*--seeds 8.*--allow-timing-failure",
+        match=r"icebreaker reaches 21\.7 MHz, not 24 MHz, at the clock \S+, with 1 seed; the worst "
+        r"path: core0\.scanner \(row\) to uart \(left\).*--seeds 8.*--allow-timing-failure",
     ):
         build(icebreaker, config=small)
     calls = len(fake.calls)
@@ -246,7 +246,7 @@ def test_a_vendors_project_is_complete(tmp_path, small):
 def test_configurations_of_every_board():
     for each in BOARDS.values():
         assert isinstance(each.config, ArrayConfig)
-        assert each.baud * 6 <= each.clock_hz
+        assert each.link("uart").rate(each) * 6 <= each.clock_hz
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,42 @@
-"""The real tools, from pins and PLL to the bitstream, with a small design behind the UART."""
+"""The real tools, from pins and PLL to the bitstream, with a small design behind the link."""
 
 import json
 from pathlib import Path
 
 import pytest
-from amaranth import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from stablespike.boards import top
 from stablespike.boards.board import ROUTED
 from stablespike.boards.build import Trials, build
 from stablespike.boards.registry import BOARDS
+from stablespike.hw import accelerator
 from stablespike.spec.link import BUILD_ID_BYTES
 
 
 class Little(wiring.Component):
-    """Takes the place of the accelerator: a memory that delays the received bits."""
+    """Takes the place of the accelerator behind the wire: a memory that delays the bytes."""
 
-    def __init__(self, config, build_id, *, clock_hz):
+    def __init__(self, config, build_id, clock_hz):
         assert len(build_id) == BUILD_ID_BYTES
         assert any(build_id)
         assert clock_hz > 0
-        super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "error": Out(1)})
+        super().__init__({
+            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)), "idle": In(1),
+            "baud": Out(16), "baud_set": Out(1), "busy": Out(1), "error": Out(1),
+        })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=2, depth=2048, init=[])
+        m.submodules.memory = memory = Memory(shape=8, depth=2048, init=[])
         write, read = memory.write_port(), memory.read_port()
         at = Signal(11)
-        m.d.sync += at.eq(at + 1)
+        m.d.sync += at.eq(at + self.rx.valid)
         m.d.comb += [
-            write.addr.eq(at), read.addr.eq(at + 1), write.en.eq(1),
-            write.data.eq(Cat(read.data[1], self.rx)), self.tx.eq(read.data[0]),
+            write.addr.eq(at), read.addr.eq(at + 1), write.en.eq(self.rx.valid),
+            write.data.eq(self.rx.payload), self.rx.ready.eq(1),
+            self.tx.payload.eq(read.data), self.tx.valid.eq(at[0]),
             self.busy.eq(at[-1]), self.error.eq(at[-2]),
         ]
         return m
@@ -64,15 +68,15 @@ def test_carry_outs_that_nothing_reads_are_left_open(tmp_path):
     name for name, board in BOARDS.items() if not board.project and board.state != ROUTED
 ])
 def test_bitstream(name, monkeypatch):
-    monkeypatch.setattr(top, "UartAccelerator", Little)
+    monkeypatch.setattr(accelerator, "Accelerator", Little)
     board, seeds = BOARDS[name], 2 if name == "hx8k" else 1
     done = build(board, trials=Trials(seeds, jobs=seeds))
     assert done.met
     assert list(done.seeds) == [str(board.seed + i) for i in range(seeds)]
     assert done.fmax_mhz == max(done.seeds.values())
-    assert 10 < done.registers < 60
+    assert done.registers > 10
     assert done.block_rams == done.memory[board.ram.name][0]
     assert " ns: " in done.critical_path
     assert MARKS[board.family] in Path(done.bitstream).read_bytes()[:4096]
-    (wanted,) = {rate for _, rate in done.clocks.values()}
-    assert wanted == pytest.approx(done.clock_mhz, rel=1e-3)
+    wanted = [rate for _, rate in done.clocks.values()]
+    assert any(rate == pytest.approx(done.clock_mhz, rel=1e-3) for rate in wanted)

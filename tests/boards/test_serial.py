@@ -14,11 +14,12 @@ MHZ = 1_000_000
 @pytest.mark.parametrize(
     ("chip", "clock", "baud"),
     [
-        (FT2232H, 24 * MHZ, 4_000_000),   # 6 clocks per bit
-        (FT2232H, 48 * MHZ, 8_000_000),
+        (FT2232H, 24 * MHZ, 6_000_000),   # 4 clocks per bit
+        (FT2232H, 40 * MHZ, 8_000_000),
+        (FT2232H, 80 * MHZ, 12_000_000),  # 6 5/8 clocks per bit
         (FT231X, 96 * MHZ, 3_000_000),    # the chip's highest
-        (FT231X, 80 * MHZ, 2_000_000),    # 80 / 3 is not an integer
-        (BL702, 27 * MHZ, 1_000_000),     # and 27 / 2 is not
+        (FT231X, 80 * MHZ, 3_000_000),    # 26 5/8 clocks per bit
+        (BL702, 27 * MHZ, 3_000_000),
     ],
 )
 def test_the_fastest_rate(chip, clock, baud):
@@ -29,9 +30,9 @@ def test_the_fastest_rate(chip, clock, baud):
 def test_every_rate_is_divided_well(chip, clock):
     baud = fastest_baud(chip, clock * MHZ)
     assert BAUD_DEFAULT <= baud <= chip.highest
-    divisor = round(Fraction(clock * MHZ, baud))
+    divisor = Fraction(round(Fraction(8 * clock * MHZ, baud)), 8)
     assert divisor >= CLOCKS_PER_BIT_MIN
-    assert abs(Fraction(clock * MHZ, divisor) / baud - 1) <= Fraction(1, 100)
+    assert abs(Fraction(clock * MHZ) / divisor / baud - 1) <= Fraction(1, 100)
 
 
 def test_a_clock_that_is_too_slow_is_refused():

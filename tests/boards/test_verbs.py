@@ -18,7 +18,7 @@ def test_boards(capsys):
     assert row == {
         "board": "icebreaker", "title": "1BitSquared iCEBreaker", "device": "iCE40UP5K-SG48",
         "array": "icebreaker", "slots_per_cycle": 64, "clock_mhz": row["clock_mhz"],
-        "baud": row["baud"], "link": "FT2232H", "state": "routed in CI",
+        "link": "uart", "baud": 4_000_000, "state": "routed in CI", "links": row["links"],
     }
     assert main(["boards"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -101,7 +101,7 @@ def loader(monkeypatch, tmp_path):
 def test_the_documented_commands(capsys, fake, loader):
     page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
     commands = re.findall(r"^ {4}stablespike ((?:build|flash|boards)[^#\n]*)", page, re.M)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert main(command.split()) == 0, capsys.readouterr().err
 
@@ -111,10 +111,40 @@ def test_flash_builds_first(capsys, fake, loader, tmp_path):
     told = (tmp_path / "told").read_text().split()
     assert told[:5] == ["-b", "ice40_generic", "--write-flash", "--freq", "1000000"]
     assert told[5].endswith("top.bin")
-    assert f"?baud={BOARDS['icebreaker'].baud}" in capsys.readouterr().err
+    assert "serial:PORT?baud=4000000; plug in: USB, the port" in capsys.readouterr().err
 
 
 def test_names_are_looked_up():
     assert board("icebreaker") is BOARDS["icebreaker"]
     with pytest.raises(ValueError, match=f"board must be one of {len(BOARDS)}, not 3"):
         board(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["icebreaker", "--link", "udp"], "link must be one that icebreaker has, not 'udp': uart"),
+        (["icebreaker", "--ip", "10.0.0.7"], "link must be one that icebreaker has, not 'udp'"),
+        (["colorlight-5a-75b", "--link", "uart", "--ip", "10.0.0.7"], "ip is for the link udp"),
+        (["colorlight-5a-75b", "--ip", "10.0.7"], "ip must be an IPv4 address, not '10.0.7'"),
+        (["colorlight-5a-75b", "--ip", "10.0.0.7:x"], "ip must be ADDRESS or ADDRESS:PORT"),
+        (["colorlight-5a-75b", "--ip", "10.0.0.7:70000"], "port must be from 1 to 65535"),
+    ],
+)
+def test_wrong_links(capsys, fake, arguments, message):
+    assert main(["build", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not fake.calls
+
+
+def test_the_address_of_a_board_on_ethernet(capsys, fake, monkeypatch):
+    monkeypatch.setattr("stablespike.boards.ecp5.Ecp5Board.finish", lambda board, netlist: None)
+    ids = set()
+    for arguments, address in (
+        ([], "udp:192.168.1.50"), (["--ip", "10.0.0.7:5000"], "udp:10.0.0.7:5000")
+    ):
+        assert main(["build", "colorlight-5a-75b", "--array", "gw1nr-9", "--json", *arguments]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert (figures["link"], figures["address"], figures["baud"]) == ("udp", address, None)
+        ids.add(figures["build_id"])
+    assert len(ids) == 2

@@ -110,11 +110,11 @@ class Board:
             self.state = None
         reports = ReportFlags(self.registers.get(Register.REPORTS, 0))
         if self.models:
-            self.clock += 100
+            self._pass(100)
             packets = self.models[id(program)].window(
                 self.words, steps, bool(head["first"]), bool(head["last"]), reports
             )
-            return b"".join(self._merged(self.change(self._ended(packets))))
+            return b"".join(self._merged(self.change(self._ended(packets, reports))))
         read = self.words.reshape(-1)[: network.input.size]
         sample = read.reshape(network.input.shape)
         if network.input.kind == "spikes":
@@ -173,14 +173,19 @@ class Board:
                     packets[core].append(packet(ReportKind.COUNTERS, tag, 0, core, words))
             if run != "spikes":
                 continue
-            self.clock = clock
+            self._pass(clock - self.clock)
             emitted.append(stable if network.layers[layer].emit == "skeleton" else spikes)
-        self.clock += 5
-        return b"".join(self._merged(self.change(self._ended(packets))))
+        self._pass(5)
+        return b"".join(self._merged(self.change(self._ended(packets, reports))))
 
-    def _ended(self, packets: list[list[bytes]]) -> list[list[bytes]]:
-        """The packets, and an END after those of each core."""
-        for core, each in enumerate(packets):
+    def _pass(self, cycles: int) -> None:
+        """Busy time passes, if times are reported."""
+        if self.registers.get(Register.REPORTS, 0) & ReportFlags.TIMES:
+            self.clock += cycles
+
+    def _ended(self, packets: list[list[bytes]], reports: ReportFlags) -> list[list[bytes]]:
+        """The packets, and with TIMES an END after those of each core."""
+        for core, each in enumerate(packets) if reports & ReportFlags.TIMES else ():
             time = self.clock + core
             each.append(packet(ReportKind.END, 0, 0, core, [time & 0xFFFF, time >> 16 & 0xFFFF]))
         return packets

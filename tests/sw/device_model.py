@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stablespike.link.frames import Frame, decode_frame, encode_frame
-from stablespike.link.transport import Transport
+from stablespike.link.transports.transport import Transport
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BODY_BYTES, FAULT, KIND_MASK, RESEND, Kind, pack_info
 

@@ -77,7 +77,7 @@ async def computes_what_the_reference_does(dut):
         bus.stall = bench.random.random() / 2
         reports.stall = bench.random.random() * 0.8
         await _run(bench, bus, program, sample)
-        words = await all_ended(bench, reports, program.windows)
+        words = await all_ended(bench, reports, program, flags)
         check(program, sample, packets(words), flags)
         await bench.settle()
         assert not dut.busy.value
@@ -98,5 +98,5 @@ async def ignores_writes_to_other_cores(dut):
             await cycle(bench, writes__valid=1, writes__payload=pack(layout, values))
     await cycle(bench, writes__valid=0, report_flags=int(ALL_REPORTS))
     await _run(bench, bus, program, sample)
-    words = await all_ended(bench, reports, program.windows)
+    words = await all_ended(bench, reports, program, int(ALL_REPORTS))
     check(program, sample, packets(words), int(ALL_REPORTS))

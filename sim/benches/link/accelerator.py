@@ -16,7 +16,7 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import Event, FallingEdge, First, Timer
 from stablespike.device.open import LinkDevice
 from stablespike.device.verify import compare
-from stablespike.link.transport import Transport
+from stablespike.link.transports.transport import Transport
 from stablespike.spec.link import BAUD_DEFAULT, BREAK_BITS, CLOCKS_PER_BIT_MIN
 
 from ...harness.streams import Bench, parameters, start

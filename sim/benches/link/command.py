@@ -8,7 +8,7 @@ import cocotb
 from stablespike.hw.lib.ports import space_shape, write_layout
 from stablespike.hw.link.receiver import command_layout
 from stablespike.spec.array import ArrayConfig
-from stablespike.spec.link import Register, Space
+from stablespike.spec.link import Register, ReportFlags, Space
 
 from ...harness.frames import cut_stream, input_command, register_command, write_command
 from ...harness.streams import Bench, pack, parameters, start, unpack
@@ -114,7 +114,7 @@ async def sets_registers(dut):
     pins = {Register.INPUT_ROWS: dut.rows_total, Register.INPUT_BASE: dut.input_base,
             Register.REPORTS: dut.report_flags}
     limits = {Register.INPUT_ROWS: config.spike_rows, Register.INPUT_BASE: config.spike_rows - 1,
-              Register.REPORTS: 3}
+              Register.REPORTS: int(max(ReportFlags)) * 2 - 1}
     if config.half_words:
         pins[Register.INPUT_HALF], limits[Register.INPUT_HALF] = dut.half, 1
     for register, pin in pins.items():

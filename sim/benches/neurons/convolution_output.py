@@ -25,7 +25,7 @@ _NAMES = ("spikes", "skeleton")
 _ROWS = (ReportKind.TRACE_SPIKES, ReportKind.TRACE_SKELETON, ReportKind.WORDS)
 _FLAGS = (
     "send_spikes", "send_skeleton", "report_spikes", "report_skeleton", "report_membrane",
-    "monitor", "final", "trace", "counters", "odd",
+    "monitor", "final", "trace", "counters", "times", "odd",
 )
 
 
@@ -160,7 +160,7 @@ class Group:
             ReportKind.WORDS: mark["emit"] and self.has("report_spikes", "report_skeleton"),
             ReportKind.MEMBRANE: self.has("report_membrane") and flags["final"],
             ReportKind.COUNTERS: mark["task"] and flags["monitor"] and flags["counters"],
-            ReportKind.END: mark["window"],
+            ReportKind.END: mark["window"] and flags["times"],
         }
         return [kind for kind in ReportKind if wanted[kind]]
 
@@ -200,7 +200,8 @@ class Group:
             "mark": pack(mark_layout(config), self.mark), "settings": self.task.settings,
             "number": self.run_ & PLACE.fields[0].maximum, "neurons": self.neurons,
             "last_window": flags["final"], "trace": flags["trace"],
-            "counters": flags["counters"], "counts": pack(scan_counts(config), scan),
+            "counters": flags["counters"], "times": flags["times"],
+            "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
         }
         held = {f"group__{name}": pin for name, pin in held.items()}
@@ -276,7 +277,7 @@ async def pools_and_sends_rows_then_reports(dut):
         kinds |= await _task(bench, Task(bench, config, index), pool, rows, reports)
     everything = dict.fromkeys(
         ("send_spikes", "send_skeleton", "report_spikes", "report_membrane", "monitor", "final",
-         "trace", "counters", "window"), 1,
+         "trace", "counters", "times", "window"), 1,
     )
     kinds |= await _task(
         bench, Task(bench, config, index, **everything, empty=0), pool, rows, reports

@@ -26,7 +26,7 @@ class Group:
     def __init__(self, bench: Bench, config: ArrayConfig, index: int, **chosen: int) -> None:
         random = bench.random
         self.bench, self.config, self.index = bench, config, index
-        bit = [random.getrandbits(1) for _ in range(12)]
+        bit = [random.getrandbits(1) for _ in range(13)]
         self.group = random.randrange(config.neuron_groups)
         self.layer = random.randrange(64)
         self.neurons = random.randint(1, config.lanes)
@@ -34,7 +34,7 @@ class Group:
             "empty": int(random.random() < 0.15), "task": bit[0], "window": bit[0] & bit[1],
             "send_spikes": bit[2], "send_skeleton": bit[3], "report_spikes": bit[4] & bit[5],
             "report_skeleton": bit[4] & ~bit[5] & 1, "report_membrane": bit[6], "monitor": bit[7],
-            "final": bit[8], "trace": bit[9], "counters": bit[10], **chosen,
+            "final": bit[8], "trace": bit[9], "counters": bit[10], "times": bit[11], **chosen,
         }
         top = config.spike_rows - 1
         self.at = {
@@ -79,7 +79,7 @@ class Group:
             ReportKind.WORDS: computed and (f["report_spikes"] or f["report_skeleton"]),
             ReportKind.MEMBRANE: computed and f["report_membrane"] and f["final"],
             ReportKind.COUNTERS: f["task"] and f["monitor"] and f["counters"],
-            ReportKind.END: f["window"],
+            ReportKind.END: f["window"] and f["times"],
         }
         kinds = [kind for kind in ReportKind if wanted[kind]]
         spikes = self.early()
@@ -112,7 +112,8 @@ class Group:
         return {
             "mark": pack(mark_layout(config), mark), "settings": settings, "number": self.group,
             "neurons": self.neurons, "last_window": f["final"], "trace": f["trace"],
-            "counters": f["counters"], "counts": pack(scan_counts(config), scan),
+            "counters": f["counters"], "times": f["times"],
+            "counts": pack(scan_counts(config), scan),
             "spike_count": self.counts["spikes"], "stable_count": self.counts["stable"],
         }
 
@@ -197,7 +198,7 @@ async def sends_rows_then_reports(dut):
         kinds |= set(group.kinds())
     everything = {name: 1 for name in (
         "task", "window", "send_spikes", "send_skeleton", "report_spikes", "report_membrane",
-        "monitor", "final", "trace", "counters",
+        "monitor", "final", "trace", "counters", "times",
     )}
     for _ in range(3):
         await Group(bench, config, index, **everything, empty=0, report_skeleton=0).run(

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..words import popcount
 from .source import Recordings, Source, empty_events, header_lines, library, unrolled
 
 __all__ = ["read_dat", "read_evt2", "read_evt3"]
 
-_BLOCK_WORDS = 1 << 18  # decoded at a time, so that their parts stay in the cache
+_BLOCK_WORDS = 1 << 15  # decoded at a time, so that their parts stay in the cache
 _TIME_HIGH_2, _KINDS_2 = 8, (0, 1, 8, 0xA, 0xE, 0xF)  # off, on, time, trigger, other, continued
-_KINDS_3 = (0, 2, 3, 4, 5, 6, 7, 8, 0xA, 0xE, 0xF)
+_KINDS_3 = (2, 0, 6, 8, 4, 5, 3, 7, 0xA, 0xE, 0xF)
 _ALONE_3, _VECTORS_3 = 2, {4: 12, 5: 8}  # a vector has a bit for each of so many places
 _RECORD_BYTES, _KINDS_DAT = 8, (0x00, 0x0C)
 
@@ -23,32 +24,46 @@ def _header(source: Source) -> tuple[list[str], int]:
     return header_lines(source.head, b"%", b"% end")
 
 
-def _check_kinds(source: Source, kinds: npt.NDArray[Any], known: tuple[int, ...]) -> None:
-    """Refuse types of words, 0 to 15, that a format does not have."""
-    bits = np.array(sum(1 << kind for kind in known), np.uint16)
-    good = bits >> kinds & 1
-    if not good.all():
+def _count_kinds(
+    source: Source, kinds: npt.NDArray[np.uint8], known: tuple[int, ...]
+) -> dict[int, int]:
+    """How many words there are of each type; those that a format does not have are refused.
+    ``known`` begins with the usual ones."""
+    counts: dict[int, int] = {}
+    left = len(kinds)
+    for kind in known:
+        if not left:
+            return counts
+        counts[kind] = int(np.count_nonzero(kinds == kind))
+        left -= counts[kind]
+    if left:
+        first = int(np.argmin(np.isin(kinds, known)))
         raise source.error(
-            f"is damaged or of another format: it has a word of the type "
-            f"0x{kinds[int(np.argmin(good))]:X}, which "
+            f"is damaged or of another format: it has a word of the type 0x{kinds[first]:X}, which "
             f"{'EVT2' if known is _KINDS_2 else 'EVT3'} does not have"
         )
+    return counts
 
 
-def _check_places(source: Source, lines: list[str], events: npt.NDArray[Any]) -> None:
-    """Refuse events outside of the sensor whose size the header gives."""
-    text = "\n".join(lines)
-    for field, pattern in (
+def _sensor(lines: list[str]) -> dict[str, int]:
+    """The size of the sensor by its axes, where the header gives it."""
+    text, found = "\n".join(lines), {}
+    for axis, pattern in (
         ("x", r"^% (?:geometry (\d{1,5})x|Width (\d{1,5})|format .*width=(\d{1,5}))"),
         ("y", r"^% (?:geometry \d+x(\d{1,5})|Height (\d{1,5})|format .*height=(\d{1,5}))"),
     ):
-        found = re.search(pattern, text, re.MULTILINE)
-        if not found or not len(events):
-            continue
-        size, most = int(next(filter(None, found.groups()))), int(events[field].max())
+        if match := re.search(pattern, text, re.MULTILINE):
+            found[axis] = int(next(filter(None, match.groups())))
+    return found
+
+
+def _check_places(source: Source, sensor: dict[str, int], events: Any) -> None:
+    """Refuse events, whose fields are found by their names, outside of the sensor."""
+    for axis, size in sensor.items():
+        most = int(events[axis].max(initial=0))
         if most >= size:
             raise source.error(
-                f"is damaged: it has an event at {field}={most}, and its header says that {field} "
+                f"is damaged: it has an event at {axis}={most}, and its header says that {axis} "
                 f"is below {size}"
             )
 
@@ -58,7 +73,7 @@ def read_evt2(source: Source) -> Recordings:
     lines, start = _header(source)
     words = source.values("<u4", start)
     kinds = (words >> 28).astype(np.uint8)
-    _check_kinds(source, kinds, _KINDS_2)
+    _count_kinds(source, kinds, _KINDS_2)
     high_at = np.flatnonzero(kinds == _TIME_HIGH_2)
     highs = unrolled(words[high_at] & 0xFFF_FFFF, 28) << 6
     first = int(high_at[0]) if len(high_at) else len(words)
@@ -76,7 +91,7 @@ def read_evt2(source: Source) -> Recordings:
         block["p"] = chosen >> 28
         filled += len(chosen)
         passed += int(last[-1])
-    _check_places(source, lines, events)
+    _check_places(source, _sensor(lines), events)
     return Recordings([events])
 
 
@@ -84,28 +99,28 @@ def read_evt3(source: Source) -> Recordings:
     """EVT3: words of 16 bits, decoded by evt3. Events before the first time are left out."""
     evt3 = library("evt3", source, "an EVT3 recording")
     lines, start = _header(source)
+    sensor = _sensor(lines)
     most = sum(_events_in(source, words) for words in source.blocks("<u2", start, _BLOCK_WORDS))
     events = empty_events(most)
     decoder, filled = evt3.Decoder(), 0
     for words in source.blocks("<u2", start, _BLOCK_WORDS):
         found = decoder.feed(words.tobytes())
+        _check_places(source, sensor, {"x": found.x, "y": found.y})
         block = events[filled : filled + len(found)]
         block["t"], block["x"], block["y"] = found.timestamp, found.x, found.y
         block["p"] = found.polarity
         filled += len(found)
-    events = events[:filled]
-    _check_places(source, lines, events)
-    return Recordings([events])
+    return Recordings([events[:filled]])
 
 
 def _events_in(source: Source, words: npt.NDArray[np.uint16]) -> int:
     """How many events there are in words of EVT3, in vectors and alone."""
-    kinds = words >> 12
-    _check_kinds(source, kinds, _KINDS_3)
-    count = int(np.count_nonzero(kinds == _ALONE_3))
+    kinds = (words >> 12).astype(np.uint8)  # a comparison takes half as long
+    counts = _count_kinds(source, kinds, _KINDS_3)
+    count = counts.get(_ALONE_3, 0)
     for kind, size in _VECTORS_3.items():
-        vectors = words[kinds == kind]
-        count += sum(int(np.count_nonzero(vectors >> bit & 1)) for bit in range(size))
+        if counts.get(kind):
+            count += int(popcount(words[kinds == kind] & ((1 << size) - 1)).sum())
     return count
 
 
@@ -133,5 +148,5 @@ def read_dat(source: Source) -> Recordings:
     events["x"] = place & (1 << x_bits) - 1
     events["y"] = place >> x_bits & (1 << y_bits) - 1
     events["p"] = place >> x_bits + y_bits & (0xF if x_bits == 14 else 1)
-    _check_places(source, lines, events)
+    _check_places(source, _sensor(lines), events)
     return Recordings([events])

@@ -79,8 +79,11 @@ class Source:
             If it is not a whole number of values.
         """
         dtype = np.dtype(dtype)
-        for at in range(0, self._count(dtype, start), size):
-            yield np.fromfile(self.path, dtype, size, offset=start + at * dtype.itemsize)
+        count = self._count(dtype, start)
+        with self.path.open("rb") as file:
+            file.seek(start)
+            for _ in range(0, count, size):
+                yield np.frombuffer(file.read(size * dtype.itemsize), dtype)
 
     def _count(self, dtype: np.dtype[Any], start: int) -> int:
         rest = max(self.size - start, 0)

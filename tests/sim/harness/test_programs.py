@@ -14,7 +14,7 @@ from stablespike.hw.lib.ports import beat_layout
 from stablespike.sim.harness.blocks import Packet
 from stablespike.sim.harness.programs import ALL_REPORTS, check, windows
 from stablespike.sim.harness.streams import unpack
-from stablespike.spec.link import Register
+from stablespike.spec.link import Register, ReportFlags
 from stablespike.spec.report import HEAD, PLACE, ReportKind
 
 ARRAY = ss.ArrayConfig(
@@ -46,7 +46,8 @@ def reported(program: ss.Program, sample: np.ndarray, flags: int) -> Iterator[Pa
                     ReportKind(head["kind"]), head["layer"], origin["group"], origin["core"],
                     tuple(words[2:]),
                 )
-            yield Packet(ReportKind.END, 0, 0, core, (0, 0))
+            if flags & ReportFlags.TIMES:
+                yield Packet(ReportKind.END, 0, 0, core, (0, 0))
 
 
 def case(seed: int) -> tuple[ss.Program, np.ndarray]:
@@ -59,7 +60,7 @@ def case(seed: int) -> tuple[ss.Program, np.ndarray]:
 @pytest.mark.parametrize("seed", range(40))
 def test_what_tasks_say_passes(seed: int) -> None:
     program, sample = case(seed)
-    for flags in (0, int(ALL_REPORTS)):
+    for flags in (0, int(ReportFlags.TRACE), int(ALL_REPORTS)):
         check(program, sample, reported(program, sample, flags), flags)
 
 

@@ -10,7 +10,7 @@ import stablespike as ss
 from stablespike.device.link_device import LinkDevice
 from stablespike.device.verify import compare
 from stablespike.hw.accelerator import UartAccelerator
-from stablespike.link.transport import Transport
+from stablespike.link.transports.transport import Transport
 from stablespike.sim.board.board import SimTransport
 from stablespike.sim.netlist import board_netlist, cells
 from stablespike.sim.netlist.netlist import Netlist, netlist_verilog, random_faults, read_netlist

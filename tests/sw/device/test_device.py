@@ -107,6 +107,44 @@ def test_without_counters() -> None:
     same(device.run(spikes()), golden(program).run(spikes()))
 
 
+@pytest.mark.parametrize("readout", ["counts", "words", "membrane"])
+def test_only_results_come_back_without_counters(readout: str) -> None:
+    """Each core sends the packets of its groups of the last layer, and nothing else."""
+    program = program_of(small(readout), steps=9)
+    device, board, _ = board_device(program)
+    device.load(program)
+    sent: list[list[int]] = []
+
+    def change(packets: list[list[bytes]]) -> list[list[bytes]]:
+        sent.append([len(each) for each in packets])
+        return packets
+
+    board.change = change
+    result = device.run(spikes(5, steps=9), counters=False)
+    groups = [tile.groups for tile in program.tiles[-1]]
+    nothing = [0] * len(groups)
+    windows = [nothing, nothing, groups] if readout == "membrane" else [groups] * 3
+    assert sent == windows * 5
+    np.testing.assert_array_equal(
+        result.readout, golden(program).run(spikes(5, steps=9)).readout
+    )
+
+
+def test_busy_time_counts_with_times() -> None:
+    program = program_of(small())
+    device, board, _ = board_device(program)
+    device.load(program)
+    device.run(spikes())
+    before = device.busy_time
+    device.run(spikes(), counters=False)
+    assert device.busy_time == before
+    device.times = True
+    device.run(spikes(), counters=False)
+    assert device.busy_time == board.clock + 1 > before
+    counted = device.run(spikes())
+    assert device.busy_time - before == 2 * counted.counters["cycles"].sum()
+
+
 def test_golden_has_no_cycles() -> None:
     result = golden(program_of(small())).run(spikes())
     for name in ("cycles", "wait", "drain"):

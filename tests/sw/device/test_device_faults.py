@@ -210,6 +210,28 @@ def test_reports_that_cannot_be(change: Any, message: str) -> None:
     same(device.run(spikes()), golden(program).run(spikes()))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_replace(ReportKind.END, 0, 0, 1, 2), r"END of layer 0, .* this program does not cause"),
+        (_replace(ReportKind.WORDS, 1, 7, 1, 1), r"group 7, core 1: group 0 comes next"),
+        (_replace(ReportKind.WORDS, 1, 0, 0, 1), r"WORDS .* core 0: this program does not cause"),
+        (lambda packets: [p * 5 for p in packets], r"no window is under way there"),
+    ],
+)
+def test_reports_that_cannot_be_without_times(change: Any, message: str) -> None:
+    """Of two cores, only one has neurons of the last layer, and the other one sends nothing."""
+    program = program_of(small(outputs=2))
+    assert [tile.groups for tile in program.tiles[1]] == [0, 1]
+    device, board, _ = board_device(program)
+    device.load(program)
+    keep, board.change = board.change, change
+    with pytest.raises(ss.LinkError, match=message):
+        device.run(spikes(1), counters=False)
+    board.change = keep
+    same(device.run(spikes()), golden(program).run(spikes()))
+
+
 def test_membranes_only_at_the_end() -> None:
     program = program_of(small("membrane"))
     device, board, _ = board_device(program)

@@ -33,17 +33,18 @@ def _at_baud(baud: int, clock_hz: int = 24_000_000, mute: bool = False) -> tuple
 
 def test_the_rate_is_raised_after_hello() -> None:
     device, bauds = _at_baud(3_000_000)
-    assert bauds == [8, 3_000_000]
+    assert bauds == [64, 3_000_000]
     assert device.info.clock_hz == 24_000_000
-    assert _at_baud(921_600)[1] == [26, 921_600]
+    assert _at_baud(921_600)[1] == [208, 921_600]
+    assert _at_baud(12_000_000, 80_000_000)[1] == [53, 12_000_000]  # 6 clocks and 5 parts
 
 
 @pytest.mark.parametrize(
     ("baud", "clock_hz", "error", "message"),
     [
-        (5_000_000, 24_000_000, ValueError, r"baud must be from 115200 to 4000000 .* not 5000000"),
+        (7_000_000, 24_000_000, ValueError, r"baud must be from 115200 to 6000000 .* not 7000000"),
         (115_199, 24_000_000, ValueError, r"baud in 'serial:x' must be at least 115200, .* 115199"),
-        (3_700_000, 24_000_000, ValueError, r"divides to: 4000000 rather than 3700000"),
+        (5_740_000, 24_000_000, ValueError, r"divides to: 5818181 rather than 5740000"),
         (1_000_000, 0, ss.LinkError, r"does not tell its clock"),
     ],
 )

@@ -11,8 +11,8 @@ import stablespike as ss
 from board_model import same
 from device_model import Faults
 from stablespike.device.open import LinkDevice
-from stablespike.link.simulated_transport import SimulatedTransport
-from stablespike.link.transport import Transport
+from stablespike.link.transports.simulated import SimulatedTransport
+from stablespike.link.transports.transport import Transport
 from stablespike.spec.array import preset
 
 pytest.importorskip("amaranth")

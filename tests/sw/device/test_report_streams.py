@@ -15,6 +15,7 @@ from stablespike.device import reports
 from stablespike.device.reports import Collector
 from stablespike.device.result import LinkBytes
 from stablespike.device.windows import Batch
+from stablespike.spec.link import ReportFlags
 from stablespike.spec.report import HEAD, HEAD_WORDS
 from stablespike.support.errors import LinkError
 
@@ -48,6 +49,11 @@ def stream(readout: str, trace: bool, counters: bool, seed: int) -> Stream:
     return program, tuple(batches), bytes(came)
 
 
+def flags(trace: bool, counters: bool) -> ReportFlags:
+    """What the driver asks for."""
+    return trace * ReportFlags.TRACE | counters * (ReportFlags.COUNTERS | ReportFlags.TIMES)
+
+
 def outcome(
     monkeypatch: pytest.MonkeyPatch, few: int, case: Stream, data: bytes, sizes: list[int],
     trace: bool, counters: bool,
@@ -55,7 +61,7 @@ def outcome(
     """The results, and the error, of a stream that comes in pieces of these sizes, in turns."""
     monkeypatch.setattr(reports, "_FEW", few)
     program, batches, _ = case
-    collector, results, at = Collector("model:", program, trace, counters), [], 0
+    collector, results, at = Collector("model:", program, flags(trace, counters)), [], 0
     for batch in batches:
         collector.add(batch)
     try:
@@ -142,7 +148,7 @@ def test_whole_windows_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         packet(self, *args)
 
     monkeypatch.setattr(Collector, "_packet", counted)
-    collector = Collector("model:", program, False, True)
+    collector = Collector("model:", program, flags(False, True))
     for batch in batches:
         collector.add(batch)
     collector.feed(data)

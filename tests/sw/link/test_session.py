@@ -9,7 +9,8 @@ from device_model import DeviceModel, Faults, ModelTransport
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stablespike.link.session import Session
-from stablespike.link.transport import SerialTransport, Transport
+from stablespike.link.transports.serial import SerialTransport
+from stablespike.link.transports.transport import Transport
 from stablespike.spec.array import ArrayConfig, preset
 from stablespike.spec.link import DATA_IN_FLIGHT, pack_info
 from stablespike.support.errors import DeviceMismatch, DeviceTimeout, LinkError

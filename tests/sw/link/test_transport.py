@@ -19,8 +19,9 @@ from board_model import Board, same
 from device_model import DeviceModel
 from stablespike.device.open import open_device
 from stablespike.link.address import open_transport, parse_uri
-from stablespike.link.simulated_transport import SimulatedTransport
-from stablespike.link.transport import SerialTransport, TcpTransport
+from stablespike.link.transports.serial import SerialTransport
+from stablespike.link.transports.simulated import SimulatedTransport
+from stablespike.link.transports.tcp import TcpTransport
 from stablespike.spec.array import ArrayConfig, preset
 
 ARRAY = ArrayConfig(lanes=4)

@@ -146,6 +146,8 @@ def test_another_format_and_version(path, net):
         (lambda h, t: h["layers"][0].update(kind="conv9d"), "layers[0]: unknown kind 'conv9d'"),
         (lambda h, t: h["input"].update(kind="smell"), "input: unknown kind 'smell'"),
         (lambda h, t: h["layers"][0]["neuron"].update(mood=1), "mood"),
+        (lambda h, t: t.update({"layers.0.recurrent": t["layers.0.weight"]}),
+         "the array layers.0.recurrent belongs to nothing in the header"),
         (lambda h, t: h["layers"].clear(), "layers ... at least one layer"),
         (lambda h, t: t.update({"layers.0.weight": np.ones((1, 1))}), "layers[0]: bias"),
         (lambda h, t: h.update(input=3), "is damaged"),
@@ -162,6 +164,45 @@ def test_damaged_inside(path, net, change, message):
     files.write(path, files.NETWORK_FORMAT, files.NETWORK_VERSION, header, tensors)
     with refuses(path, message):
         ss.load(path)
+
+
+def test_every_flipped_bit_is_found(path, net):
+    ss.save(net, path)
+    data = bytearray(path.read_bytes())
+    for at in range(len(data)):
+        data[at] ^= 1 << at % 8
+        path.write_bytes(data)
+        with pytest.raises(ss.FileError, match="net"):
+            ss.load(path)
+        data[at] ^= 1 << at % 8
+
+
+def test_files_without_a_checksum(path, net):
+    # Files of version 4 have none; files since then must have theirs.
+    header, tensors = files.encode_network(net)
+    for version in (4, files.NETWORK_VERSION):
+        text = json.dumps({**header, "format": files.NETWORK_FORMAT, "version": version})
+        path.write_bytes(safetensors.numpy.save(tensors, metadata={"stablespike": text}))
+        if version == 4:
+            assert ss.load(path) == net
+        else:
+            with refuses(path, "its contents are not those of its checksum"):
+                ss.load(path)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3"])
+def test_numbers_that_numpy_does_not_know(path, kind):
+    size = {"BF16": 2, "F8_E4M3": 1}[kind]
+    own = json.dumps({"format": files.NETWORK_FORMAT, "version": 4})
+    for metadata, message in (
+        ({"stablespike": own}, "is damaged"), ({}, "was not written by stablespike")
+    ):
+        head = json.dumps({
+            "__metadata__": metadata, "x": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}
+        }).encode()
+        path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(size))
+        with refuses(path, message):
+            ss.load(path)
 
 
 @pytest.mark.parametrize("header", ["[" * 100_000, '{"format": [], "version": 4}', "[]"])

@@ -98,16 +98,16 @@ def test_a_truncated_program_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "p.safetensors"
     ss.save_program(dense_program(), path)
-    header, tensors = files.read(path, "stablespike program", 4)
+    header, tensors = files.read(path, "stablespike program", 5)
     steps = header.pop("steps")
-    files.write(path, "stablespike program", 4, header, tensors)
+    files.write(path, "stablespike program", 5, header, tensors)
     with pytest.raises(ss.FileError, match="is no valid program: it lacks 'steps'; compile"):
         ss.load_program(path)
 
     def too_large(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 16.0 GiB")
 
-    files.write(path, "stablespike program", 4, {**header, "steps": steps}, tensors)
+    files.write(path, "stablespike program", 5, {**header, "steps": steps}, tensors)
     monkeypatch.setattr("stablespike.program.files.compile", too_large)
     with pytest.raises(ss.FileError, match="is no valid program: Unable to allocate"):
         ss.load_program(path)

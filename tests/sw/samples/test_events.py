@@ -169,3 +169,26 @@ def test_times_no_float_holds(name: str) -> None:
     message = rf"{name} must be at most 1.79769e\+308 in size, not 1000"
     with pytest.raises(ValueError, match=message):
         bin_events([events], (1,), 4, **{"bin_time": 1.0, name: 10**400})
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("steps", [7, 1000, 60_000])
+def test_more_events_than_are_handled_at_a_time(steps: int, bits: int | None) -> None:
+    rng = np.random.default_rng(steps)
+    events = np.zeros(70_000, [("t", "i8"), ("x", "u2"), ("y", "i4"), ("p", "?")])
+    events["t"] = np.sort(rng.integers(0, 1_100_000, len(events)))
+    for name, size in (("x", 3), ("y", 2), ("p", 2)):
+        events[name] = rng.integers(0, size, len(events))
+    length = 1_000_000 // steps
+    inside = events[events["t"] < steps * length]
+    counts = np.zeros((steps, 2, 2, 3), np.int64)
+    np.add.at(counts, (inside["t"] // length, *(inside[n].astype(int) for n in "pyx")), 1)
+    wanted = counts > 0 if bits is None else np.minimum(counts, 255)
+    excess = "refuse" if bits is None else "saturate"
+    binned = bin_events(
+        [events], (2, 2, 3), steps, length, start=0, late="drop", bits=bits, excess=excess
+    )
+    assert np.array_equal(binned[0], wanted)
+    events["x"][-1] = 3  # of an event that is dropped
+    with pytest.raises(ValueError, match=r"'x' must be from 0 to 2, not 3 \(event 69999"):
+        bin_events([events], (2, 2, 3), steps, length, start=0, late="drop")

@@ -1,15 +1,18 @@
-"""Transports to a simulated board: the gateware of the accelerator, or the netlist of a board."""
+"""Transports to a simulated board: the accelerator, a board at its pins, or a board's netlist."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..spec.array import ArrayConfig
-from ..spec.link import CLOCKS_PER_BIT_MIN
-from ..support.errors import DeviceNotFound
+from ...spec.array import ArrayConfig
+from ...spec.link import CLOCKS_PER_BIT_MIN
+from ...support.errors import DeviceNotFound
+from .mpsse import MpsseBytes
 from .transport import Transport
 
-__all__ = ["NetlistTransport", "SimulatedTransport"]
+__all__ = ["BoardTransport", "NetlistTransport", "SimulatedTransport"]
+
+_PATIENCE = 16384  # bytes of silence over SPI, after which nothing more is expected for now
 
 
 class SimulatedTransport(Transport):
@@ -61,6 +64,66 @@ class SimulatedTransport(Transport):
 
     def close(self) -> None:
         self._board.close()
+
+
+class BoardTransport(SimulatedTransport):
+    """A board simulated at the pins of one of its links, with all of its clocks.
+
+    Unless a rate is requested, a UART continues at the board's own rate. ``pins`` is the board, of
+    ``stablespike.sim.pins``, with its statistics.
+
+    Parameters
+    ----------
+    name : str
+        The address, for messages.
+    board : str
+        The name of a board of ``stablespike.boards``.
+    kind : str
+        The kind of its link.
+    config : ArrayConfig or None
+        Another array than the board's own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such board, or it has no such link. The message lists what there is.
+    DeviceNotFound, ToolError
+        If the simulator or a tool is not installed.
+    """
+
+    timeout = 600.0
+    poll = 20.0
+
+    def __init__(
+        self, name: str, board: str, kind: str, config: ArrayConfig | None = None
+    ) -> None:
+        try:
+            from stablespike.sim.pins.kinds import open_pins
+        except ImportError as error:
+            raise _no_simulator(name, error) from error
+        self.name = name
+        self._board = self.pins = open_pins(board, kind, config)
+        self.own_baud = self.pins.own_baud
+        # The chip at the other side of SPI carries transfers. The driver above it is the real one.
+        self._bytes: Any = self._board
+        if kind == "spi":
+            self._bytes = MpsseBytes(self._board, name, patience=_PATIENCE)
+            self._bytes.sleep_flash()
+
+    def write(self, data: bytes) -> None:
+        self._bytes.write(data)
+
+    def read(self, timeout: float) -> bytes:
+        return bytes(self._bytes.read(timeout))
+
+    def reset(self) -> None:
+        self._bytes.reset()
+        Transport.reset(self)
+
+    @property
+    def statistics(self) -> Any:
+        """What happened on the wire so far; see ``stablespike.sim.pins``."""
+        return self._board.statistics
 
 
 class NetlistTransport(SimulatedTransport):

@@ -1,0 +1,1 @@
+"""The ways in which bytes reach a device, each a ``Transport``."""
