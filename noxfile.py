@@ -157,6 +157,16 @@ def host(session: nox.Session) -> None:
 
 
 @nox.session
+def tap(session: nox.Session) -> None:
+    """1,000 images through the kernel's network stack to a simulated board, with lost, doubled and
+    reordered frames. Linux only."""
+    install(session, "sim")
+    faults = [f"--{fault}=0.01" for fault in ("loss", "duplicate", "reorder")]
+    arguments = session.posargs or [*faults, "-o", "docs/results/tap.json"]
+    session.run("python", "benchmarks/tap.py", *arguments, env=THREADS)
+
+
+@nox.session
 def sinabs(session: nox.Session) -> None:
     """Test the import of sinabs modules, in an environment with the older nir that sinabs needs."""
     compare_framework(session)

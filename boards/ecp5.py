@@ -130,8 +130,10 @@ def pll_cell(
     if quarter is not None:
         divider = 4 * pll.settings["CLKOS_DIV"]
         second = {
-            "a_FREQUENCY_PIN_CLKOS2": f"{float(pll.output_hz) / 4e6:g}", "p_CLKOS2_ENABLE": "ENABLED",
-            "p_CLKOS2_FPHASE": 0, "p_CLKOS2_DIV": divider, "p_CLKOS2_CPHASE": divider - 1,
+            "a_FREQUENCY_PIN_CLKOS2": f"{float(pll.output_hz) / 4e6:g}",
+            "p_CLKOS2_ENABLE": "ENABLED", "p_CLKOS2_FPHASE": 0,
+            # As for the others, the divider minus 1 means no phase shift.
+            "p_CLKOS2_DIV": divider, "p_CLKOS2_CPHASE": divider - 1,
             "o_CLKOS2": quarter,
         }
     feedback = Signal()

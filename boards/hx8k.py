@@ -2,6 +2,7 @@
 
 from .board import PLACED
 from .ice40 import Ice40Board
+from .links.spi import SpiLink
 from .links.uart import UartLink
 from .serial import FT2232H
 
@@ -16,7 +17,7 @@ BOARDS = (
         array="hx8k",
         oscillator_hz=12_000_000,
         target_hz=60_000_000,
-        links=(UartLink(FT2232H),),
+        links=(UartLink(FT2232H), SpiLink(sck="R11", copi="P12", cipo="P11", cs_n="R12")),
         leds={"alive": "led:0", "busy": "led:1", "error": "led:2"},
         loader=("-b", "ice40_generic"),
         state=PLACED,

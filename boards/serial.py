@@ -52,7 +52,7 @@ FT231X = SerialChip(
     "FT231X", 3_000_000, 3_000_000, "USB, the port it is programmed through"
 )
 # The Tang Nano's debugger is a BL702. Its firmware documents rates up to 2 Mbaud; users report that
-# 3 Mbaud is clean. Its rates below are not a division of 3 MHz, but those used here exist.
+# 3 Mbaud is clean.
 BL702 = SerialChip("BL702", 3_000_000, 3_000_000, "USB, the port it is programmed through")
 # For boards without a USB-serial chip: a common 3.3 V adapter.
 ADAPTER = SerialChip(

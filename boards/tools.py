@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stablespike.support.cache import cache_folder
+from stablespike.support.cache import check_cache, tool_environment
 from stablespike.support.errors import ToolError
 
 __all__ = ["Tools", "versions"]
@@ -81,6 +82,7 @@ class Tools:
             process = subprocess.Popen(
                 command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, errors="replace",
+                env={**os.environ, **tool_environment()},
             )
             self._running.add(process)
         try:
@@ -103,8 +105,7 @@ class Tools:
 
     @staticmethod
     def _failed(tool: str, arguments: tuple[str, ...], output: str, status: int) -> ToolError:
-        log = cache_folder() / "failed.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = check_cache() / "failed.log"
         log.write_text(f"{tool} {' '.join(arguments)}\n{output}")
         lines = output.splitlines()
         errors = [line for line in lines if "ERROR" in line]

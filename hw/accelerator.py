@@ -21,6 +21,7 @@ from .array import CoreArray
 from .link.crossing import Crossing
 from .link.link import Link
 from .link.uart import Uart, default_divisor
+from .link.wide.words import Words
 from .link.wire import wire_signature
 
 __all__ = ["Accelerator", "UartAccelerator", "WiredAccelerator"]
@@ -45,9 +46,10 @@ class Accelerator(wiring.Component):
 
     Members
     -------
-    rx : In(stream.Signature(8))
-        Bytes from the wire: COBS-encoded frames, each ended by a zero.
-    tx : Out(stream.Signature(8))
+    rx : In(stream.Signature(8 * link_bytes))
+        Bytes from the wire: COBS-encoded frames, each ended by a zero. With ``link_bytes`` of 2,
+        the words that ``link.wide.words`` makes of them.
+    tx : Out(stream.Signature(8 * link_bytes))
         Bytes to the wire, likewise.
     idle : In(1)
         Nothing is on its way behind ``tx``; 1 where there is no UART.
@@ -66,7 +68,8 @@ class Accelerator(wiring.Component):
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
         super().__init__({
-            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)),
+            "rx": In(stream.Signature(8 * config.link_bytes)),
+            "tx": Out(stream.Signature(8 * config.link_bytes)),
             "idle": In(1, init=1), "baud": Out(16), "baud_set": Out(1),
             "busy": Out(1), "error": Out(1),
         })
@@ -165,15 +168,23 @@ class WiredAccelerator(wiring.Component):
                 m.d.comb += getattr(wire, name).eq(getattr(self, name))
             else:
                 m.d.comb += getattr(self, name).eq(getattr(wire, name))
-        if self.domain != "sync":
-            m.submodules.crossing = crossing = Crossing(self.domain)
-            connect(m, wire.o, crossing.wire.o)
-            connect(m, crossing.wire.i, wire.i)
-            wire = crossing.bytes
-        elif hasattr(wire, "baud"):
+        link_bytes = accelerator.config.link_bytes
+        if hasattr(wire, "baud") and self.domain == "sync":
             m.d.comb += [
                 wire.baud.eq(accelerator.baud), wire.baud_set.eq(accelerator.baud_set)
             ]
+        if link_bytes > 1:
+            words = Words()
+            m.submodules.words = DomainRenamer(self.domain)(words)
+            connect(m, wire.o, words.wire.o)
+            connect(m, words.wire.i, wire.i)
+            m.d.comb += words.wire.idle.eq(wire.idle)
+            wire = words.words
+        if self.domain != "sync":
+            m.submodules.crossing = crossing = Crossing(self.domain, link_bytes=link_bytes)
+            connect(m, wire.o, crossing.wire.o)
+            connect(m, crossing.wire.i, wire.i)
+            wire = crossing.bytes
         connect(m, wire.o, accelerator.rx)
         connect(m, accelerator.tx, wire.i)
         m.d.comb += [

@@ -22,17 +22,18 @@ LIMITS = {
     "state_groups": (1, 4096),
     "tasks": (1, 64),
     "row_queue": (4, 64),
-    "receive_bytes": (512, 4096),
+    "receive_bytes": (512, 32768),
     "result_bytes": (512, 8192),
     "chain": (1, 16),
     "row_beats": (1, 8),
     "planes": (1, 8),
+    "link_bytes": (1, 2),
 }
 """Lowest and highest value of each number of an ``ArrayConfig``."""
 
 _POWERS = (
     "row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes", "chain",
-    "row_beats", "planes",
+    "row_beats", "planes", "link_bytes",
 )
 
 _OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weights")
@@ -87,6 +88,9 @@ class ArrayConfig:
         Place values 1, 2, 4, ... by which the lanes can multiply a row of weights, so that the bits
         of a frame's values are read as spikes, window by window. A power of two; 1 for lanes that
         add weights as they are. More need an array without ``convolution`` and ``recurrence``.
+    link_bytes : int
+        Bytes of frames that the link takes and sends in a clock, 1 or 2. Two are for a wire that
+        carries more bytes a second than the array has clocks.
     state : bool
         Keep membranes between windows. Without it a sample is one window.
     synaptic_current : bool
@@ -125,6 +129,7 @@ class ArrayConfig:
     chain: int = 1
     row_beats: int = 1
     planes: int = 1
+    link_bytes: int = 1
     state: bool = True
     synaptic_current: bool = True
     convolution: bool = False
@@ -298,14 +303,19 @@ PRESETS: dict[str, ArrayConfig] = {
         result_bytes=512,
         synaptic_current=False,
     ),
+    # The buffers of the link hold what the wire carries until the host has answered: 100 us on
+    # Ethernet, at the rate of the array.
     "ecp5-25f": ArrayConfig(
-        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
+        **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16,
+        receive_bytes=4096, result_bytes=4096,
     ),
     "ecp5-45f": ArrayConfig(
-        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
+        **_LARGE, cores=2, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16,
+        receive_bytes=8192, result_bytes=4096,
     ),
     "ecp5-85f": ArrayConfig(
-        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32
+        **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32,
+        receive_bytes=16384, result_bytes=8192,
     ),
     "artix-35t": ArrayConfig(
         **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16

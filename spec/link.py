@@ -1,6 +1,7 @@
 """The link: frames, commands, registers and the answer to ``hello``.
 
-On the wire, a frame is COBS-encoded and ends with a zero byte. Decoded, it has at most 254 bytes.
+On the wire, a frame is COBS-encoded and ends with a zero byte. Decoded, it has at most 254 bytes;
+those of the device have an even number.
 The CRC is little endian and covers all bytes before it::
 
     kind (1) | session (1) | seq (1) | ack (1) | body (0..246) | CRC-32 (4)
@@ -16,8 +17,9 @@ HELLO
     Body: nonce (4). Starts session ``nonce & 0xff``, unless the nonce is that of the current
     session. Everything but the memories is reset, and both sides count from 0.
 DATA
-    Body: one command. At most ``receive_bytes`` of bodies may be unacknowledged, where each body
-    counts one extra byte, in at most ``DATA_IN_FLIGHT`` frames.
+    Body: one command. The device has room for ``receive_bytes`` of bodies, where each body counts
+    one extra byte. If more of them are unacknowledged, some may be dropped. At most
+    ``DATA_IN_FLIGHT`` frames may be unacknowledged.
 ACK
     No body, ``seq`` 0. ``RESEND`` in ``kind`` says that a frame of the device is missing, or that
     nothing came for a while: the device then repeats all unacknowledged frames, and sends an ACK.
@@ -229,7 +231,8 @@ MAGIC = b"SSPK"
 VERSION = 5
 BUILD_ID_BYTES = 16
 _CONFIG_FIELDS = tuple(field.name for field in fields(ArrayConfig))
-_INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}I")
+# The last byte is 0: every frame of the device has an even number of bytes.
+_INFO = struct.Struct(f"<4sB{BUILD_ID_BYTES}sI{len(_CONFIG_FIELDS)}Ix")
 
 
 def pack_info(

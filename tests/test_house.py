@@ -36,6 +36,7 @@ MANY_PARAMETERS = {
     "train/entry.py:train",
     # The parameters of a verb are its options.
     "cli/board.py:build",
+    "cli/board.py:flash",
     "cli/networks.py:compile_",
     "cli/training.py:train",
 }

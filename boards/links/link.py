@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from amaranth.hdl import Module
     from amaranth.lib.wiring import Component
 
-    from ..board import Board
-
 __all__ = ["BoardLink"]
 
 
@@ -30,19 +28,19 @@ class BoardLink(abc.ABC):
         """What to plug in, in words."""
 
     @abc.abstractmethod
-    def rate(self, board: Board) -> int:
+    def rate(self, board: Any) -> int:
         """Bits per second of the wire, each way."""
 
-    def baud(self, board: Board) -> int | None:
+    def baud(self, board: Any) -> int | None:
         """The highest baud rate; None if it is no UART."""
         return None
 
     @abc.abstractmethod
-    def address(self, board: Board) -> str:
+    def address(self, board: Any) -> str:
         """The device's address, with ``PORT`` or the like where only the user knows."""
 
     @abc.abstractmethod
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Any, build_id: bytes) -> Component:
         """The wire: a component with ``hw.link.wire.wire_signature`` and its pins."""
 
     def add_resources(self, platform: Any) -> None:  # noqa: B027 (most need none)
@@ -53,7 +51,7 @@ class BoardLink(abc.ABC):
         """The ports of the link, requested from a board's platform."""
 
     @abc.abstractmethod
-    def connect(self, m: Module, platform: Any, board: Board, accelerator: Any, ports: Any) -> None:
+    def connect(self, m: Module, platform: Any, board: Any, accelerator: Any, ports: Any) -> None:
         """Tie the pins of the accelerator to ports, and drive the wire's clock domains.
 
         Parameters

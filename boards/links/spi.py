@@ -1,4 +1,4 @@
-"""SPI: the pins of the board's flash memory, which a chip on USB can drive, too."""
+"""SPI on an iCE40: the pins of the board's flash memory, which a chip on USB can drive, too."""
 
 from __future__ import annotations
 
@@ -76,10 +76,19 @@ class SpiLink(BoardLink):
         return platform.request(_RESOURCE, 0, dir="-")
 
     def connect(self, m: Module, platform: Any, board: Board, accelerator: Any, ports: Any) -> None:
+        from amaranth.hdl import Instance
         from amaranth.lib import io
 
         for name in ("sck", "cs_n", "copi"):
             m.submodules[name] = buffer = io.Buffer("i", getattr(ports, name))
-            m.d.comb += getattr(accelerator, name).eq(buffer.i)
+            if name == "sck":
+                # nextpnr gives global nets to what has the most cells, and this clock has few. On
+                # other wires it would come at different times, which no report says.
+                m.submodules.clock_net = Instance(
+                    "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=buffer.i,
+                    o_GLOBAL_BUFFER_OUTPUT=accelerator.sck,
+                )
+            else:
+                m.d.comb += getattr(accelerator, name).eq(buffer.i)
         m.submodules.cipo = buffer = io.Buffer("o", ports.cipo)
         m.d.comb += [buffer.o.eq(accelerator.cipo), buffer.oe.eq(accelerator.cipo_oe)]

@@ -54,6 +54,8 @@ class UdpLink(BoardLink):
     mac : str or None
         MAC address, as ``02:...``. If None, it is a locally administered one that follows from the
         build: boards with different bitstreams have different ones.
+    queue_bytes : int
+        Bytes of received frames that wait for the array; a power of two, at least 4096.
     """
 
     resource: str = "eth_rgmii"
@@ -64,6 +66,7 @@ class UdpLink(BoardLink):
     ip: str = UDP_ADDRESS
     port: int = UDP_PORT
     mac: str | None = None
+    queue_bytes: int = 8192
 
     kind = "udp"
     domain = "ethernet"
@@ -81,7 +84,7 @@ class UdpLink(BoardLink):
         if not 1 <= self.port <= 0xFFFF:
             raise ValueError(f"port must be from 1 to {0xFFFF}, not {self.port}")
         if self.mac is not None:
-            self._mac_bytes(b"")
+            self.mac_address(b"")
 
     def rate(self, board: Board) -> int:
         return 8 * _ETHERNET_HZ
@@ -94,7 +97,8 @@ class UdpLink(BoardLink):
         from stablespike.hw.link.udp.udp import Udp
 
         udp = Udp(
-            self._mac_bytes(build_id), self.ip, self.port, silence=UDP_SILENCE * _ETHERNET_HZ
+            self.mac_address(build_id), self.ip, self.port, silence=UDP_SILENCE * _ETHERNET_HZ,
+            queue_bytes=self.queue_bytes,
         )
         return DomainRenamer(self.domain)(udp)  # type: ignore[no-any-return]
 
@@ -173,7 +177,8 @@ class UdpLink(BoardLink):
             else:
                 m.d.comb += pin.o[bit].eq(level)
 
-    def _mac_bytes(self, build_id: bytes) -> bytes:
+    def mac_address(self, build_id: bytes) -> bytes:
+        """The MAC address of a build."""
         if self.mac is None:
             # 02: locally administered, of one station.
             return b"\x02" + hashlib.sha256(build_id + self.ip.encode()).digest()[:5]

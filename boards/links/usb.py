@@ -53,7 +53,8 @@ class _UsbLink(BoardLink):
     def address(self, board: Board) -> str:
         return "serial:"
 
-    def _strings(self, board: Board, build_id: bytes) -> tuple[str, str]:
+    def strings(self, board: Board, build_id: bytes) -> tuple[str, str]:
+        """Product string and serial number."""
         return f"{PRODUCT} {board.name}", self.serial_number or build_id.hex()
 
 
@@ -66,7 +67,7 @@ class UlpiLink(_UsbLink):
     def wire(self, board: Board, build_id: bytes) -> Component:
         from stablespike.hw.link.usb.wires import UlpiUsb
 
-        return UlpiUsb(*self._strings(board, build_id))
+        return UlpiUsb(*self.strings(board, build_id))
 
     def ports(self, platform: Any) -> Any:
         return platform.request("ulpi", 0, dir="-")
@@ -100,7 +101,7 @@ class UlpiLink(_UsbLink):
             data.oe.eq(accelerator.data_oe),
             stop.o.eq(accelerator.stp),
         ]
-        platform.add_clock_constraint(clock.i, _ULPI_HZ)
+        platform.add_clock_constraint(ports.clk.io, _ULPI_HZ)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class FullSpeedLink(_UsbLink):
     def wire(self, board: Board, build_id: bytes) -> Component:
         from stablespike.hw.link.usb.wires import FullSpeedUsb
 
-        return FullSpeedUsb(*self._strings(board, build_id))
+        return FullSpeedUsb(*self.strings(board, build_id))
 
     def ports(self, platform: Any) -> Any:
         return platform.request("usb", 0, dir="-")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
-__all__ = ["at_most", "lowest"]
+__all__ = ["at_most", "lowest", "two_lowest"]
 
 
 def at_most(bits: Value, limit: int) -> Value:
@@ -65,3 +65,31 @@ def lowest(mask: Value, enable: Value) -> Value:
         ]
         before = before | group.any()
     return Cat(found)
+
+
+def two_lowest(mask: Value) -> tuple[Value, Value]:
+    """The lowest bit that is set in ``mask``, and the one above it, each alone; none if there is no
+    such bit.
+
+    Like ``lowest``, it goes by groups of four bits.
+
+    Parameters
+    ----------
+    mask : Value
+        A mask of any width.
+
+    Returns
+    -------
+    first, second : Value
+        As wide as ``mask``.
+    """
+    first, second = [], []
+    one, two = Const(0, 1), Const(0, 1)  # bits set in the groups before: at least one, two
+    for at in range(0, len(mask), 4):
+        inside_one, inside_two = Const(0, 1), Const(0, 1)
+        for bit in mask[at : at + 4]:
+            first.append(bit & ~one & ~inside_one)
+            second.append(bit & Mux(one, ~two & ~inside_one, inside_one & ~inside_two))
+            inside_one, inside_two = inside_one | bit, inside_two | (inside_one & bit)
+        one, two = one | inside_one, two | inside_two | (one & inside_one)
+    return Cat(first), Cat(second)

@@ -17,9 +17,9 @@ def decoded_layout() -> data.StructLayout:
     return data.StructLayout({"data": 8, "end": 1, "broken": 1})
 
 
-def encoded_layout() -> data.StructLayout:
-    """A byte of a frame, ``last`` with its last one."""
-    return data.StructLayout({"data": 8, "last": 1})
+def encoded_layout(link_bytes: int = 1) -> data.StructLayout:
+    """One or two bytes of a frame, the first one low; ``last`` with the last ones."""
+    return data.StructLayout({"data": 8 * link_bytes, "last": 1})
 
 
 class CobsDecoder(wiring.Component):

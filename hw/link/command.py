@@ -21,10 +21,14 @@ _ROW_BYTES = 3
 class _Decoder:
     """The current byte, and what the decoder's states decide about it in this cycle.
 
+    Of two bytes that come together, the low one is the first.
+
     Attributes
     ----------
     byte, last, valid : Value
         The command byte, whether it is the last of its command, and whether it is valid.
+    together : Signal
+        Bytes that come together are taken together. Only before the first of them is taken.
     take : Signal
         The byte is taken; up unless a state clears it.
     go : Signal
@@ -43,14 +47,22 @@ class _Decoder:
         self.m = m
         self.byte, self.last, self.valid = commands.p.data, commands.p.last, commands.valid
         self.take = Signal(init=1)
+        self.together = Signal()
         self.go, self.bad, self.may_end, self.silent = (
             Signal(name=name) for name in ("go", "bad", "may_end", "silent")
         )
         self.low = Signal(8, name="low", reset_less=True)
+        ready: Value = self.take
+        if len(self.byte) > 8:
+            second = Signal()
+            alone = second | self.together | commands.p.single
+            self.byte = Mux(second, self.byte[8:], self.byte[:8])
+            self.last = self.last & alone
+            ready = self.take & alone
+            with m.If(self.go):
+                m.d.sync += second.eq(~alone)
         self.word = Cat(self.low, self.byte)
-        m.d.comb += [
-            self.take.eq(1), commands.ready.eq(self.take), self.go.eq(self.valid & self.take)
-        ]
+        m.d.comb += [self.take.eq(1), commands.ready.eq(ready), self.go.eq(self.valid & self.take)]
 
     def then(self, state: str, taken: Value | None = None) -> None:
         """The state after a byte. ``taken`` is for states that do not take every byte; the others
@@ -66,7 +78,7 @@ class _Decoder:
 
 
 class CommandUnit(wiring.Component):
-    """Executes commands in order, a byte per cycle.
+    """Executes commands in order, a byte per cycle; with ``link_bytes`` of 2, two bytes of windows.
 
     A command is refused at its first invalid byte: ``fault`` is set and the rest of the command is
     skipped. Invalid are: an unknown command, space, register or flag; a core, row, value or number
@@ -83,12 +95,12 @@ class CommandUnit(wiring.Component):
 
     Members
     -------
-    commands : In(stream.Signature(command_layout()))
+    commands : In(stream.Signature(command_layout(link_bytes)))
         Command bytes from the receiver.
     writes : Out(writes_signature(config))
         Writes to the cores' memories.
     bytes : Out(stream.Signature(8))
-        Bytes of input windows, to the loader.
+        Bytes of input windows, to the loader; with ``link_bytes`` of 2 a stream like ``commands``.
     no_head : In(1)
         The loader refuses the byte it takes.
     idle : In(1)
@@ -130,9 +142,9 @@ class CommandUnit(wiring.Component):
         }
         super().__init__({
             **half,
-            "commands": In(stream.Signature(command_layout())),
+            "commands": In(stream.Signature(command_layout(config.link_bytes))),
             "writes": Out(writes_signature(config)),
-            "bytes": Out(stream.Signature(8)),
+            "bytes": Out(stream.Signature(8 if config.link_bytes == 1 else command_layout(2))),
             "no_head": In(1), "idle": In(1), "hungry": In(1),
             "rows_total": Out(bits_for(config.spike_rows)),
             "input_base": Out(bits_for(config.spike_rows - 1)),
@@ -149,7 +161,9 @@ class CommandUnit(wiring.Component):
         at = _Decoder(m, self.commands)
         m.d.comb += [
             self.done.eq(at.go & at.last & ~at.silent),
-            self.bytes.payload.eq(at.byte),
+            self.bytes.payload.eq(
+                at.byte if self.config.link_bytes == 1 else self.commands.payload
+            ),
         ]
         with m.If(at.go & (at.bad | (at.last & ~at.may_end))):
             m.d.sync += self.fault.eq(1)
@@ -176,6 +190,9 @@ class CommandUnit(wiring.Component):
             self._write_states(m, at, *write)
             self._register_states(m, at, *register)
             with m.State("INPUT"):
+                if self.config.link_bytes > 1:
+                    # The command's first byte was a high one, so these begin with a low one.
+                    m.d.comb += at.together.eq(1)
                 m.d.comb += [
                     at.take.eq(self.bytes.ready),
                     self.bytes.valid.eq(at.valid),

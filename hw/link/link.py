@@ -36,6 +36,11 @@ from .loader import Loader
 from .receiver import Receiver, command_layout
 from .transmitter import Transmitter
 from .uart import default_divisor
+from .wide.encoder import WideEncoder
+from .wide.input_buffer import WideInputBuffer
+from .wide.loader import WideLoader
+from .wide.receiver import WideReceiver
+from .wide.transmitter import WideTransmitter
 
 __all__ = ["Link"]
 
@@ -43,7 +48,7 @@ __all__ = ["Link"]
 class Link(wiring.Component):
     """The device's end of ``spec.link``.
 
-    Each cycle it takes one byte from the wire and sends one.
+    Each cycle it takes one byte from the wire and sends one; with ``link_bytes`` of 2, two of each.
 
     Parameters
     ----------
@@ -56,10 +61,10 @@ class Link(wiring.Component):
 
     Members
     -------
-    rx : In(stream.Signature(8))
-        Bytes from the wire.
-    tx : Out(stream.Signature(8))
-        Bytes to the wire.
+    rx : In(stream.Signature(8 * link_bytes))
+        Bytes from the wire; two in a transfer are the words of ``link.wide``.
+    tx : Out(stream.Signature(8 * link_bytes))
+        Bytes to the wire, likewise.
     writes : Out(writes_signature(config))
         Writes to the memories of the array.
     rows : Out(rows_signature(config))
@@ -86,14 +91,16 @@ class Link(wiring.Component):
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
     ) -> None:
         self.config = config
-        self.receiver = Receiver(config)
+        self.wide = config.link_bytes > 1
+        self.receiver = WideReceiver(config) if self.wide else Receiver(config)
         self.command = CommandUnit(config, default_divisor(clock_hz) if clock_hz else 0xFFFF)
-        self.loader = Loader(config)
-        self.transmitter = Transmitter(config, build_id, clock_hz)
-        self.encoder = CobsEncoder(marked=config.pipelined)
+        self.loader = WideLoader(config) if self.wide else Loader(config)
+        transmitter = WideTransmitter if self.wide else Transmitter
+        self.transmitter = transmitter(config, build_id, clock_hz)
+        self.encoder = WideEncoder() if self.wide else CobsEncoder(marked=config.pipelined)
         super().__init__({
-            "rx": In(stream.Signature(8)),
-            "tx": Out(stream.Signature(8)),
+            "rx": In(stream.Signature(8 * config.link_bytes)),
+            "tx": Out(stream.Signature(8 * config.link_bytes)),
             "writes": Out(writes_signature(config)),
             "rows": Out(rows_signature(config)),
             "windows": Out(windows_signature(config)),
@@ -117,16 +124,19 @@ class Link(wiring.Component):
         m.submodules.transmitter = restarted(transmitter)
 
         wiring.connect(m, wiring.flipped(self.rx), receiver.i)
-        if self.config.pipelined:
+        if self.config.pipelined or self.wide:
             # At the clock of large arrays, commands cannot come straight from the memory.
-            m.submodules.commands = commands = restarted(SkidBuffer(command_layout()))
-            m.submodules.inputs = inputs = restarted(InputBuffer())
+            layout = command_layout(self.config.link_bytes)
+            m.submodules.commands = commands = restarted(SkidBuffer(layout))
+            buffer = WideInputBuffer() if self.wide else InputBuffer()
+            m.submodules.inputs = inputs = restarted(buffer)
             wiring.connect(m, receiver.commands, commands.i)
             wiring.connect(m, commands.o, command.commands)
             wiring.connect(m, command.bytes, inputs.i)
             wiring.connect(m, inputs.o, loader.bytes)
+            if not self.wide:
+                m.d.comb += inputs.last.eq(commands.o.p.last)
             m.d.comb += [
-                inputs.last.eq(commands.o.p.last),
                 inputs.refused.eq(loader.no_head),
                 command.no_head.eq(inputs.no_head),
             ]
@@ -138,7 +148,10 @@ class Link(wiring.Component):
         wiring.connect(m, loader.rows, wiring.flipped(self.rows))
         wiring.connect(m, loader.windows, wiring.flipped(self.windows))
         wiring.connect(m, wiring.flipped(self.reports), transmitter.reports)
-        wiring.connect(m, receiver.nonce, transmitter.nonce)
+        if self.wide:
+            m.d.comb += transmitter.nonce.eq(receiver.nonce)
+        else:
+            wiring.connect(m, receiver.nonce, transmitter.nonce)
         wiring.connect(m, encoder.o, wiring.flipped(self.tx))
         # At the clock of large arrays, signals that come late in the cycle go through a register.
         domain = pipeline(m, self.config)

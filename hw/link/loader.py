@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -15,10 +18,10 @@ from ..lib.layouts import struct
 from ..lib.ports import rows_signature, windows_signature
 from ..lib.stream_registers import SkidBuffer
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "Row"]
 
 
-class _Row:
+class Row:
     """The current row, and the part of it that is being assembled.
 
     Attributes
@@ -30,8 +33,8 @@ class _Row:
     mask : Signal
         Lanes that still get a word, with those of the current part lowest. It is 0 between rows,
         which is what sparse rows need to start with.
-    word, used : Signal
-        A word, and the lane of the part that receives it, if any.
+    given : list of (Signal, Signal)
+        Words, and the lane of the part that receives each, if any.
     complete : Signal
         All lanes of the part have their words.
     shift, mask_ends : Signal
@@ -45,7 +48,15 @@ class _Row:
             Signal(name=name) for name in ("advance", "last", "complete", "shift", "mask_ends")
         )
         self.mask = Signal(config.lanes, name="mask", reset_less=not config.convolution)
-        self.word, self.used = Signal(config.window), Signal(self.lanes)
+        self.given = [
+            (Signal(config.window), Signal(self.lanes))
+            for _ in range(config.link_bytes)
+        ]
+
+    @property
+    def used(self) -> Value:
+        """The lanes that receive a word."""
+        return reduce(or_, (used for _, used in self.given))
 
 
 class Loader(wiring.Component):
@@ -104,15 +115,23 @@ class Loader(wiring.Component):
             "rows_total": In(bits_for(config.spike_rows)),
             "input_base": In(bits_for(config.spike_rows - 1)),
             "moved": In(1),
-            "bytes": In(stream.Signature(8)),
+            "bytes": In(self._bytes_signature()),
             "no_head": Out(1), "idle": Out(1), "hungry": Out(1),
             "rows": Out(rows_signature(config)),
             "windows": Out(windows_signature(config)),
         })
 
+    def _bytes_signature(self) -> wiring.Signature:
+        return stream.Signature(8)
+
+    @property
+    def _byte(self) -> Value:
+        """The next byte."""
+        return self.bytes.payload
+
     def elaborate(self, platform) -> Module:
         m = Module()
-        row = _Row(self.config)
+        row = Row(self.config)
         on_the_way = self._bus(m, row)  # a part of a row
         base = Signal.like(self.input_base, reset_less=True)
         second = Signal()
@@ -121,7 +140,7 @@ class Loader(wiring.Component):
         summary = Signal(SUMMARY_ROWS, reset_less=True)
         known = Signal()  # the summary of the current eight rows is loaded
         want_mask = Signal()
-        byte, there = self.bytes.payload, Signal()  # whether a window had words
+        byte, there = self._byte, Signal()  # whether a window had words
         head = data.View(struct(WINDOW_HEAD), byte)
         arriving = Signal(head.shape(), reset_less=True)
         repeats, dense, names_lanes = head.repeat, arriving.dense, Const(0)
@@ -215,7 +234,7 @@ class Loader(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _bus(self, m: Module, row: _Row) -> Value:
+    def _bus(self, m: Module, row: Row) -> Value:
         """Send parts of rows to the bus; returns whether one is on its way."""
         config = self.config
         beat = Signal(range(config.row_beats))
@@ -234,11 +253,10 @@ class Loader(wiring.Component):
         connect(m, ahead.o, flipped(self.rows))
         return ahead.o.valid
 
-    def _mask(self, m: Module, row: _Row, names_lanes: Value) -> None:
+    def _mask(self, m: Module, row: Row, names_lanes: Value) -> None:
         """Build the mask from its bytes, or from lane numbers with ``names_lanes``, and the words
         of the part."""
-        lanes, width, beats = self.config.lanes, self.config.window, self.config.row_beats
-        mask, byte = row.mask, self.bytes.payload
+        width, beats, mask = self.config.window, self.config.row_beats, row.mask
         fresh = Signal()
         # A session may end inside a row, and the words have no reset, so IDLE clears them.
         m.d.comb += fresh.eq(row.advance | self.idle)
@@ -259,8 +277,25 @@ class Loader(wiring.Component):
             for lane in range(row.lanes):
                 word, chosen = words.word_select(lane, width), row.used[lane].replicate(width)
                 kept = word & ~chosen & ~fresh.replicate(width)
-                m.d.sync += word.eq(kept | (row.word & chosen))
+                m.d.sync += word.eq(reduce(or_, (
+                    given & used[lane].replicate(width) for given, used in row.given
+                ), kept))
 
+        loaded = self._load_mask(m, row, names_lanes)
+        here = mask[: row.lanes]
+        if not self.config.pipelined:
+            m.d.comb += row.complete.eq(here == 0)
+            return
+        # This is a register, because it is known a cycle earlier.
+        m.d.sync += row.complete.eq(self._emptied(row))
+        with m.If(row.advance):
+            m.d.sync += row.complete.eq(~mask[row.lanes : 2 * row.lanes].any())
+        with m.If(row.shift):
+            m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
+
+    def _load_mask(self, m: Module, row: Row, names_lanes: Value) -> Value:
+        """Load the next byte of the mask; returns the mask with it."""
+        lanes, mask, byte = self.config.lanes, row.mask, self.bytes.payload
         mask_bytes = -(-lanes // 8)
         number = Signal(range(max(2, mask_bytes)))
         loaded = Cat(mask[8:], byte) if mask_bytes > 1 else byte[:lanes]
@@ -274,18 +309,14 @@ class Loader(wiring.Component):
             m.d.sync += mask.eq(loaded)
             if mask_bytes > 1:
                 m.d.sync += number.eq(Mux(ends, 0, number + 1))
-        here = mask[: row.lanes]
-        if not self.config.pipelined:
-            m.d.comb += row.complete.eq(here == 0)
-            return
-        # This is a register, because it is known a cycle earlier.
-        m.d.sync += row.complete.eq(Mux(row.used.any(), at_most(here, 1), ~here.any()))
-        with m.If(row.advance):
-            m.d.sync += row.complete.eq(~mask[row.lanes : 2 * row.lanes].any())
-        with m.If(row.shift):
-            m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
+        return loaded
 
-    def _words(self, m: Module, row: _Row) -> None:
+    def _emptied(self, row: Row) -> Value:
+        """Whether no lane of the part waits for a word behind this cycle."""
+        here = row.mask[: row.lanes]
+        return Mux(row.used.any(), at_most(here, 1), ~here.any())
+
+    def _words(self, m: Module, row: Row) -> None:
         """Give the packed words to the lanes of the mask, one per cycle, then send the part to the
         bus.
 
@@ -307,12 +338,13 @@ class Loader(wiring.Component):
             word = Mux(self.half, byte, Cat(low, byte))
             put, byte_ends, next_part = more & (part | self.half), Const(1), ~part & ~self.half
         given, mask = Signal(), row.mask[: row.lanes]
-        m.d.comb += [row.word.eq(word), given.eq(put)]
+        [(row_word, used)] = row.given
+        m.d.comb += [row_word.eq(word), given.eq(put)]
         if self.config.pipelined:
             # The lowest lane is known before it is known whether a word for it has come.
-            m.d.comb += row.used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
+            m.d.comb += used.eq(lowest(mask, Const(1)) & given.replicate(len(mask)))
         else:
-            m.d.comb += row.used.eq(lowest(mask, given))
+            m.d.comb += used.eq(lowest(mask, given))
         with m.If(row.complete):
             m.d.comb += row.port.valid.eq(1)
             if width <= 8:

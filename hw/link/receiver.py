@@ -20,13 +20,16 @@ __all__ = ["NONCE_BYTES", "Receiver", "acknowledge_layout", "command_layout", "n
 NONCE_BYTES = 4
 
 
-def command_layout() -> data.StructLayout:
-    """A byte of a command.
+def command_layout(link_bytes: int = 1) -> data.StructLayout:
+    """A byte of a command, or two.
 
     A byte without meaning comes first, then the body. ``last`` marks the last of these bytes; if
-    the body is empty, that is the first byte.
+    the body is empty, that is the first byte. Of two bytes, the first is the low one; with
+    ``single``, there is only that one.
     """
-    return data.StructLayout({"data": 8, "last": 1})
+    if link_bytes == 1:
+        return data.StructLayout({"data": 8, "last": 1})
+    return data.StructLayout({"data": 16, "single": 1, "last": 1})
 
 
 def acknowledge_layout() -> data.StructLayout:

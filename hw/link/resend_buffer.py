@@ -58,14 +58,17 @@ class ResendBuffer(wiring.Component):
         the first ``end`` is looked at.
     word : Out(16)
         The next word of the frame. It is valid from the second cycle after ``number`` is, or after
-        the last ``take``, until the second cycle after the next ``take``.
+        the last ``take``, until the second cycle after the next ``take``. With ``link_bytes`` of 2,
+        it is valid from the cycle after a ``take`` on.
     take : In(1)
-        The low half of ``word`` was sent. Never up in two cycles in a row.
+        The low half of ``word`` was sent. Never up in two cycles in a row. With ``link_bytes`` of
+        2, all of ``word`` is sent in this cycle; up only while not ``stalled``.
     stalled : Out(1)
         ``end`` and the next word are not known in this cycle, because an acknowledgement is using
         the table.
     end : Out(1)
-        The word taken in the cycle before was the frame's last.
+        The word taken in the cycle before was the frame's last. With ``link_bytes`` of 2: the word
+        taken in this cycle is.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -94,10 +97,20 @@ class ResendBuffer(wiring.Component):
             fill.en.eq(self.reports.valid & ~full),
             fill.addr.eq(head),
             fill.data.eq(self.reports.p.data),
-            drain.addr.eq(next_word),
-            drain.en.eq(~self.stalled),  # the word is held while its second byte waits
-            self.word.eq(drain.data),
         ]
+        after = next_word
+        if self.config.link_bytes == 1:
+            m.d.comb += [
+                drain.addr.eq(next_word),
+                drain.en.eq(~self.stalled),  # the word is held while its second byte waits
+            ]
+        else:
+            after = Signal.like(next_word)
+            m.d.comb += [
+                after.eq(next_word + 1),
+                drain.addr.eq(Mux(self.take, after, next_word)),
+            ]
+        m.d.comb += self.word.eq(drain.data)
         with m.If(fill.en):
             m.d.sync += [head.eq(head + 1), inside.eq(~self.reports.p.last)]
 
@@ -140,13 +153,14 @@ class ResendBuffer(wiring.Component):
         # If the ring is full, the rest of a packet cannot come before a frame has left. XOR with
         # ``FLIGHT`` adds it, because it is the highest bit.
         fresh = (next_word != head) & (~inside | full) & (number != oldest ^ FLIGHT)
+        ends = int(self.config.link_bytes > 1)  # words that still fit before the last one
         m.d.comb += [
             self.stalled.eq(answer.up),
             # ``number`` has its entry in the table, and ``tail`` is up to date.
             self.settled.eq(mark.en & ~busy),
             self.waiting.eq((number != newest) | fresh),
             # A frame that is sent again ends where the next one began.
-            self.end.eq(Mux(again, next_word == found, (next_word == head) | (size == 0))),
+            self.end.eq(Mux(again, after == found, (after == head) | (size == ends))),
         ]
         with m.If(self.between):
             m.d.sync += [size.eq(BODY_BYTES // 2), again.eq(number != newest)]

@@ -15,11 +15,11 @@ from .crc import Crc32
 from .receiver import NONCE_BYTES, acknowledge_layout, nonce_layout
 from .resend_buffer import ResendBuffer
 
-__all__ = ["Transmitter"]
+__all__ = ["DUE", "Transmitter"]
 
 _BYTE = data.StructLayout({"valid": 1, "data": 8, "first": 1, "crc": 1, "last": 1})
 """A byte of a frame; with ``crc``, the next byte of the CRC in place of ``data``."""
-_DUE = data.StructLayout({"info": 1, "asking": 1, "plain": 1, "rewind": 1})
+DUE = data.StructLayout({"info": 1, "asking": 1, "plain": 1, "rewind": 1})
 """What is due besides reports: an ACK that asks for frames again, a plain ACK, and going back."""
 
 
@@ -86,13 +86,17 @@ class Transmitter(wiring.Component):
         super().__init__({
             "reports": In(reports_signature()),
             "room": In(1),
-            "o": Out(stream.Signature(encoded_layout(), always_ready=True)),
+            "o": Out(stream.Signature(encoded_layout(config.link_bytes), always_ready=True)),
             "executed": In(8),
             "done": In(1), "fault": In(1),
             "acknowledged": In(stream.Signature(acknowledge_layout(), always_ready=True)),
-            "nonce": In(stream.Signature(nonce_layout(), always_ready=True)),
+            "nonce": self._nonce(),
             "missing": In(1), "doubled": In(1), "greeted": In(1), "quiet": Out(1),
         })
+
+    @staticmethod
+    def _nonce() -> wiring.Member:
+        return In(stream.Signature(nonce_layout(), always_ready=True))
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -122,7 +126,7 @@ class Transmitter(wiring.Component):
         step = Signal(2)
         byte = Signal(_BYTE)
         on_the_way = self._send(m, byte)
-        due = Signal(_DUE)
+        due = Signal(DUE)
         with m.FSM():
             with m.State("WAIT"):
                 # A frame that has begun is never stalled: the encoder has room for all of it.
@@ -166,8 +170,12 @@ class Transmitter(wiring.Component):
                 with m.If(step == 3):
                     m.next = "WAIT"
 
-        # This comes after the states, because a request that arrives in the cycle in which one is
-        # answered must be answered again.
+        self._requests(m, due)
+        return m
+
+    def _requests(self, m: Module, due: Value) -> None:
+        """Note what is due. This comes after the states, because a request that arrives in the
+        cycle in which one is answered must be answered again."""
         resend = self.acknowledged.valid & self.acknowledged.p.resend
         with m.If(self.done | self.doubled | resend):
             m.d.sync += due.plain.eq(1)
@@ -177,7 +185,6 @@ class Transmitter(wiring.Component):
             m.d.sync += due.asking.eq(1)
         with m.If(self.greeted):
             m.d.sync += due.info.eq(1)
-        return m
 
     def _choose(
         self, m: Module, buffer: ResendBuffer, due: Value, kind: Signal, asks: Signal,

@@ -2,7 +2,8 @@
 //
 // If compiled with BOARD_UART, the bytes go over the pins rx and tx as 8N1, at a settable number of
 // time per bit. Otherwise they go over the byte streams rx and tx, at most one byte per clock each
-// way. The board is never reset; its registers start from their initial values.
+// way. With BOARD_WORDS these are two bytes: the low one is the first, and if it is 0, it is the only
+// one. The board is never reset; its registers start from their initial values.
 
 #include <cstdint>
 #include <memory>
@@ -37,8 +38,6 @@ struct Board {
     Board() : top(new Vboard(&context)) {
 #ifdef BOARD_UART
         top->rx = 1;
-#else
-        top->rx_valid = 0;
 #endif
         settle();
     }
@@ -103,6 +102,30 @@ struct Board {
     }
 
     bool sent() const { return send_bits == 0 && send_clocks == 0; }
+#else
+    int offered = -1;  // at rx until it is taken
+    int low = -1;      // the first byte of a word whose second one has not come
+
+    // Drives rx for one clock with what is offered, or with the next bytes. Returns how many bytes
+    // of these were used.
+    uint64_t offer(const uint8_t* next, uint64_t count) {
+        uint64_t used = 0;
+        while (offered < 0 && used < count) {
+            int byte = next[used++];
+#ifdef BOARD_WORDS
+            if (low < 0 && byte) {
+                low = byte;
+                continue;
+            }
+            if (low >= 0) byte = low | byte << 8;
+            low = -1;
+#endif
+            offered = byte;
+        }
+        top->rx_valid = offered >= 0;
+        if (offered >= 0) top->rx_payload = offered;
+        return used;
+    }
 #endif
 };
 
@@ -123,7 +146,7 @@ EXPORT uint64_t board_cycles(void* handle) { return static_cast<Board*>(handle)-
 
 // Runs until the first of these events:
 // - `limit` clocks have passed;
-// - `room` bytes came out;
+// - `room` bytes came out, or all but one;
 // - after the first byte out, `quiet` clocks passed without another one, or `gather` clocks in all;
 // - all input is taken, and `idle` clocks passed with nothing out.
 // Returns the number of clocks; *taken and *came are the bytes in and out.
@@ -133,20 +156,22 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
     Board& board = *static_cast<Board*>(handle);
     Vboard& top = *board.top;
     uint64_t used = 0, got = 0, ran = 0, last = 0, first = 0;
-    while (ran < limit && got < room) {
+    while (ran < limit && got + 1 < room) {
         if (got ? ran - last >= quiet || ran - first >= gather
                 : used == length && ran - last >= idle)
             break;
 #ifdef BOARD_UART
         bool taking = board.send(used < length ? in + used : nullptr);
+        used += taking;
         board.tick();
         int byte = board.receive();
         if (!board.sent() && !got) last = ran;
 #else
-        top.rx_valid = used < length;
-        if (used < length) top.rx_payload = in[used];
+        uint64_t before = used;
+        used += board.offer(in + used, length - used);
         board.settle();  // rx_ready and tx_valid may depend on the inputs within the clock
-        bool taking = used < length && top.rx_ready;
+        bool taking = used > before;
+        if (top.rx_ready) board.offered = -1;
         int byte = top.tx_valid ? int(top.tx_payload) : -1;
         top.clock = 1;
         top.eval();
@@ -154,12 +179,14 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
 #endif
         ++ran;
         if (taking) {
-            ++used;
             if (!got) last = ran;
         }
         if (byte >= 0) {
             if (!got) first = ran;
             out[got++] = uint8_t(byte);
+#ifdef BOARD_WORDS
+            if (byte & 0xff) out[got++] = uint8_t(byte >> 8);
+#endif
             last = ran;
         }
     }

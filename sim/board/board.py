@@ -16,7 +16,7 @@ from stablespike.spec.link import (
 )
 from stablespike.support.errors import LinkError
 
-from .model import COMPILE, QUICK, model_library
+from .model import COMPILE, QUICK, load_library, model_library
 from .verilog import accelerator_verilog
 
 __all__ = ["CLOCK_HZ", "SimTransport", "board_library"]
@@ -38,6 +38,7 @@ def board_library(
     verilog: str,
     *,
     uart: bool = False,
+    words: bool = False,
     faults: bool = False,
     compile_flags: tuple[str, ...] = COMPILE,
 ) -> Path:
@@ -48,7 +49,9 @@ def board_library(
     verilog : str
         Text as ``board_verilog`` returns it.
     uart : bool
-        Whether the module has the UART's pins rather than byte streams.
+        Whether the module has the UART's pins rather than streams.
+    words : bool
+        Whether the streams carry words of two bytes rather than bytes.
     faults : bool
         Whether the module has a pin ``fault``.
     compile_flags : tuple of str
@@ -64,7 +67,9 @@ def board_library(
     ToolError
         If Verilator or the compiler is missing or fails.
     """
-    defines = ("-DBOARD_UART", f"-DBIT_PARTS={BIT_PARTS}") * uart + ("-DBOARD_FAULTS",) * faults
+    given = {"UART": uart, "WORDS": words, "FAULTS": faults}
+    defines = tuple(f"-DBOARD_{name}" for name, there in given.items() if there)
+    defines += (f"-DBIT_PARTS={BIT_PARTS}",) * uart
     harness = {_HARNESS.name: _HARNESS.read_bytes()}
     return model_library(verilog, harness, defines=defines, compile_flags=compile_flags)
 
@@ -73,7 +78,7 @@ class _Library:
     """Functions of a board's library, with their types."""
 
     def __init__(self, path: Path, uart: bool, faults: bool) -> None:
-        library = ctypes.CDLL(str(path))
+        library = load_library(path)
         handle, count = ctypes.c_void_p, ctypes.c_uint64
         where = ctypes.POINTER(ctypes.c_uint64)
         self.create = library.board_create
@@ -142,7 +147,8 @@ class SimTransport:
             verilog = accelerator_verilog(config, uart=uart, clock_hz=clock_hz)
         faulty = fault is not None
         library = board_library(
-            verilog, uart=uart, faults=faulty, compile_flags=QUICK if quick else COMPILE
+            verilog, uart=uart, words=config.link_bytes > 1 and not uart, faults=faulty,
+            compile_flags=QUICK if quick else COMPILE,
         )
         self._library = _Library(library, uart, faulty)
         self._uart, self._clock_hz = uart, clock_hz

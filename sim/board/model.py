@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
@@ -10,12 +11,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stablespike.support.cache import cache_folder, cached, digest
+from stablespike.support.cache import cache_folder, cached, check_cache, digest
 from stablespike.support.errors import ToolError
 
 from .toolchain import compiler, verilator
 
-__all__ = ["COMPILE", "QUICK", "model_library"]
+__all__ = ["COMPILE", "QUICK", "load_library", "model_library"]
 
 _LIBRARY = "board.so"
 _VERILATE = (
@@ -92,6 +93,24 @@ def model_library(
     return cached("board", key, build) / _LIBRARY
 
 
+def load_library(path: Path) -> ctypes.CDLL:
+    """Load a library that ``model_library`` built.
+
+    Raises
+    ------
+    ToolError
+        If the system refuses to.
+    """
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ToolError(
+            f"the simulated board cannot be loaded ({error}): if {cache_folder()} is on a file "
+            "system that runs no programs (noexec), name another folder with $STABLESPIKE_CACHE; "
+            f"otherwise delete {path.parent}"
+        ) from error
+
+
 def _units(folder: Path) -> list[Path]:
     """Join the sources of a folder into fewer files.
 
@@ -147,7 +166,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
     done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        log = cache_folder() / "failed.log"
+        log = check_cache() / "failed.log"
         log.write_text(f"{' '.join(command)}\n{done.stdout}")
         tail = "\n".join(done.stdout.splitlines()[-10:])
         raise ToolError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
-from stablespike.support.cache import cached, digest, source_digest
+from stablespike.support.cache import cached, digest, source_digest, tools_have_a_cache
 from stablespike.support.errors import ToolError
 
 __all__ = [
@@ -53,9 +53,10 @@ def design_verilog(design: Any, name: str, ports: dict[str, Any]) -> str:
     """Verilog of an Amaranth design with these ports, as ``component_verilog`` writes it."""
     from amaranth.back import verilog
 
-    text = str(verilog.convert(
-        design, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
-    ))
+    with tools_have_a_cache():
+        text = str(verilog.convert(
+            design, name=name, ports=ports, strip_internal_attrs=True, emit_src=False
+        ))
     text = _ZEROS.sub(_loop, text)
     # An `always @*` that assigns a constant never runs, because no signal of its own changes;
     # `always_comb` also runs at time zero.
@@ -72,7 +73,8 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     Parameters
     ----------
     component : wiring.Component
-        Component with byte streams ``rx`` and ``tx``, or with one-bit pins of these names.
+        Component with streams ``rx`` and ``tx`` of bytes or words, or with one-bit pins of these
+        names.
     uart : bool
         Whether ``rx`` and ``tx`` are pins.
     """
@@ -80,9 +82,10 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     from amaranth.lib import wiring
     from amaranth.lib.wiring import In, Out
 
+    width = 1 if uart else len(component.rx.payload)
     pins = {"rx": In(1), "tx": Out(1)} if uart else {
-        "rx_payload": In(8), "rx_valid": In(1), "rx_ready": Out(1),
-        "tx_payload": Out(8), "tx_valid": Out(1),
+        "rx_payload": In(width), "rx_valid": In(1), "rx_ready": Out(1),
+        "tx_payload": Out(width), "tx_valid": Out(1),
     }
 
     class Board(wiring.Component):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ __all__ = ["Clock", "Design", "board_design", "elaborate"]
 _VERILOG, _PORTS = "board.v", "ports.json"
 _CELLS = Path(__file__).with_name("cells.v")
 _PACKAGES = ("amaranth", "amaranth-boards")
+_WIRES = ("luna-usb",)  # of some links
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,9 @@ def _gateware(board: Board, link: BoardLink, config: ArrayConfig) -> str:
         raise ToolError(
             f"a board at its pins needs {error.name}: pip install 'stablespike[build,sim]'"
         ) from None
+    for name in _WIRES:
+        with suppress(PackageNotFoundError):
+            used.append(f"{name} {version(name)}")
     return digest(
         source_digest("stablespike.hw", "stablespike.spec", "stablespike.boards"),
         json.dumps(config.as_dict()), board.name, link.kind, str(link), *used,

@@ -41,7 +41,4 @@ def open_pins(name: str, kind: str, config: ArrayConfig | None = None) -> PinsTr
     """
     board: Board = find_board(name)
     link = board.link(kind)
-    if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise ValueError(f"link must be one that can be simulated, not {kind!r}: {known}")
-    return KINDS[kind](board, link, config)
+    return KINDS[link.kind](board, link, config)

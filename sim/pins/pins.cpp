@@ -89,7 +89,14 @@ PINS_EXPORT void pins_destroy(void* handle) { delete &board_of(handle); }
 // Queues bytes for the board.
 PINS_EXPORT void pins_write(void* handle, const uint8_t* bytes, uint64_t length) {
     Board& board = board_of(handle);
-    board.late.emplace_back(board.now + board.latency, std::vector<uint8_t>(bytes, bytes + length));
+    if (board.latency || !board.late.empty()) {
+        board.late.emplace_back(
+            board.now + board.latency, std::vector<uint8_t>(bytes, bytes + length)
+        );
+        return;
+    }
+    board.peer.in.insert(board.peer.in.end(), bytes, bytes + length);
+    board.see();
 }
 
 // Sets the time from `pins_write` until the wire may carry the bytes.

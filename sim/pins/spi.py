@@ -19,16 +19,12 @@ _PINS, _DIVIDER, _FAST = 0x80, 0x86, 0x8A
 class SpiPins(PinsTransport):
     """A board at the pins of its SPI. It has the methods of ``pyftdi.ftdi.Ftdi`` for MPSSE.
 
-    Attributes
-    ----------
-    turnaround : int
-        Time in ps that USB takes for each transfer, beside the transfer itself.
+    The bytes of ``write`` are commands of the chip, and each transfer waits for the latency.
     """
-
-    turnaround = 0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._latency = 0
         self._execute = self.function("mpsse_run", ctypes.c_void_p)
         self._flash = self.function(
             "mpsse_flash", ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64)
@@ -39,6 +35,11 @@ class SpiPins(PinsTransport):
     def peer(self, design: Design) -> str:
         return "spi.h"
 
+    def set_latency(self, picoseconds: int) -> None:
+        """Set the time from the commands of a transfer until the chip has them."""
+        super().set_latency(picoseconds)
+        self._latency = picoseconds
+
     def write_data(self, data: bytes) -> int:
         """Send commands to the chip. They are executed in ``read_data_bytes``."""
         self.write(data)
@@ -46,9 +47,8 @@ class SpiPins(PinsTransport):
 
     def read_data_bytes(self, size: int, attempt: int = 1) -> bytes:
         """Execute all commands, and read answers."""
+        self.run(self._latency)
         self._execute(self.handle)
-        if self.turnaround:
-            self.run(self.turnaround)
         came = ctypes.create_string_buffer(size)
         length = self._read(self.handle, came, size)
         return came.raw[:length]

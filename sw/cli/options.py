@@ -53,7 +53,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 Uri = Annotated[
     str,
     typer.Option(
-        "--device", help="golden: | sim:<preset> | serial:<port>[?baud=N] | tcp:<host>:<port>"
+        "--device",
+        help="golden: | sim:<preset> | sim:<board>?link=<kind> | serial:[<port>][?baud=N] | "
+        "udp:<host> | spi: | tcp:<host>:<port>",
     ),
 ]
 Timeout = Annotated[

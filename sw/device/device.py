@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from ..spec.array import ArrayConfig
 from ..support.errors import DeviceError
 from ..support.values import exact_int
 from .batches import SampleOptions, check_batch, is_batches
-from .lease import CarriedState, Lease
+from .lease import CarriedState, Lease, Results, taking_turns
 from .result import LinkBytes, Result
 from .stream import Stream
 from .windows import Batch
@@ -30,6 +30,10 @@ _RESTART_HIGH = (1 << 31) - 1
 class Device(abc.ABC):
     """Something that runs programs. Used as a context manager, it is closed at the end of the
     block.
+
+    Several threads may use a device: calls wait for one another, and so do the single results of
+    runs of many batches and of streams. A run or a stream that another thread begins ends the one
+    that is under way, with an error at its next result.
 
     Attributes
     ----------
@@ -46,6 +50,11 @@ class Device(abc.ABC):
         self._state = CarriedState()
         self._lease = Lease()
         self._encoding: SampleEncoder
+
+    @property
+    def turn(self) -> Any:
+        """A context manager, held by the thread that uses the device."""
+        return self._lease.turn
 
     @property
     @abc.abstractmethod
@@ -66,6 +75,7 @@ class Device(abc.ABC):
         """
         return 0
 
+    @taking_turns
     def load(self, program: Program) -> None:
         """Load a program in place of the one before.
 
@@ -96,6 +106,7 @@ class Device(abc.ABC):
         self._encoding = SampleEncoder(program.network)
         self._state.clear()
 
+    @taking_turns
     def run(
         self,
         samples: Any,
@@ -206,8 +217,11 @@ class Device(abc.ABC):
             (result,) = self._run(lease, iter([batch]), bool(trace), bool(counters))
             return result
         lease = self._begin_run(program, options.carry)
-        return self._run(lease, all_checked(samples), bool(trace), bool(counters))
+        return Results(
+            self.turn, self._run(lease, all_checked(samples), bool(trace), bool(counters))
+        )
 
+    @taking_turns
     def stream(
         self, trace: bool = False, counters: bool = True, *, restart_every: int | None = None
     ) -> Stream:
@@ -259,6 +273,7 @@ class Device(abc.ABC):
         self._encoding = stream.encoding
         return stream
 
+    @taking_turns
     def close(self) -> None:
         """Close the device. Closing it twice does no harm."""
         self._closed = True
@@ -282,7 +297,7 @@ class Device(abc.ABC):
     @abc.abstractmethod
     def _run(
         self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
-    ) -> Iterator[Result]: ...
+    ) -> Generator[Result, None, None]: ...
 
     @abc.abstractmethod
     def _stream(
@@ -312,7 +327,7 @@ class Device(abc.ABC):
             f"{self.uri} began something else before all results of this run were taken: take all "
             "results first"
         )
-        self._lease = Lease()
+        self._lease = Lease(self.turn)
         return self._lease
 
     def _begin_run(self, program: Program, carry: CarryFlags) -> Lease:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -75,7 +75,7 @@ class GoldenDevice(Device):
 
     def _run(
         self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         lease.check()
         for batch in batches:
             yield self._batch(batch, trace, counters)

@@ -1,14 +1,69 @@
-"""What runs and streams have of a device: the right to use it, which one of them has at a time, and
-the state that they leave in it."""
+"""What runs and streams have of a device: the right to use it, which one of them has at a time, the
+turns that threads take, and the state that runs leave in it."""
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..support.errors import DeviceError
+from .result import Result
 from .windows import Batch
 
-__all__ = ["CarriedState", "Lease"]
+__all__ = ["CarriedState", "Lease", "Results", "taking_turns"]
+
+
+class _Shared(Protocol):
+    @property
+    def turn(self) -> Any: ...
+
+
+_Self = TypeVar("_Self", bound=_Shared)
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
+
+
+def taking_turns(
+    method: Callable[Concatenate[_Self, _Given], _Returned]
+) -> Callable[Concatenate[_Self, _Given], _Returned]:
+    """A method that waits while another thread is in such a method of the same device."""
+
+    @functools.wraps(method)
+    def alone(self: _Self, /, *given: _Given.args, **named: _Given.kwargs) -> _Returned:
+        with self.turn:
+            return method(self, *given, **named)
+
+    return alone
+
+
+class Results(Iterator[Result]):
+    """The results of a run, each computed in a turn of its own.
+
+    Parameters
+    ----------
+    turn : context manager
+        The device's.
+    results : generator
+        The results.
+    """
+
+    def __init__(self, turn: Any, results: Generator[Result, None, None]) -> None:
+        self.turn, self._results = turn, results
+
+    @taking_turns
+    def __next__(self) -> Result:
+        return next(self._results)
+
+    @taking_turns
+    def close(self) -> None:
+        """End the run, if it has not ended. Results that are still to come are dropped."""
+        self._results.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Lease:
@@ -16,9 +71,15 @@ class Lease:
 
     A device hands out one lease per run or stream. The newest lease is valid until the device ends
     it or its holder releases it.
+
+    Attributes
+    ----------
+    turn : context manager
+        Held by the thread that uses the device; the same for all leases of a device.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Any = None) -> None:
+        self.turn = threading.RLock() if turn is None else turn
         self._ended: str | None = None
 
     @property

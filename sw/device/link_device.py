@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from ..link.session import DeviceInfo
 from ..link.transports.transport import Transport
@@ -125,7 +125,12 @@ class LinkDevice(Device):
 
     def _check_config(self, program: Program) -> None:
         ours, theirs = program.config.as_dict(), self.config.as_dict()
-        other = [f"{n} {ours[n]} (device: {theirs[n]})" for n in ours if ours[n] != theirs[n]]
+        # The link is no matter of programs.
+        link = ("receive_bytes", "result_bytes", "link_bytes")
+        other = [
+            f"{name} {ours[name]} (device: {theirs[name]})" for name in ours
+            if ours[name] != theirs[name] and name not in link
+        ]
         if other:
             presets = (repr(name) for name, preset in PRESETS.items() if preset == self.config)
             raise DeviceMismatch(
@@ -147,7 +152,7 @@ class LinkDevice(Device):
 
     def _run(
         self, lease: Lease, batches: Iterator[Batch], trace: bool, counters: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         lease.check()
         finished = False
         try:

@@ -27,7 +27,8 @@ def open_device(
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
         plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on
-        Ethernet; or ``tcp:<host>:<port>``.
+        Ethernet; ``spi:``, the board at an FT2232H's SPI (with ``ftdi://...``, a URL of pyftdi, one
+        of several; with ``?rate=HZ`` a slower clock); or ``tcp:<host>:<port>``.
     array : ArrayConfig, str or None
         The array to simulate, or the name of its preset. For a board or its
         netlist, another array than the board's own.

@@ -22,7 +22,7 @@ from ..samples.words import margins, predict
 from ..support.values import as_array, exact_int
 from .batches import SampleOptions, check_batch
 from .event_windower import EventWindower
-from .lease import Lease
+from .lease import Lease, taking_turns
 from .result import Decision, Result
 from .windows import Batch
 
@@ -61,10 +61,16 @@ class Stream(abc.ABC):
         self._decision: Decision | None = None
 
     @property
+    def turn(self) -> Any:
+        """A context manager, held by the thread that uses the device."""
+        return self._lease.turn
+
+    @property
     def longest(self) -> int:
         """The most steps of a window: those of the program, or T if that is more."""
         return max(self._program.steps, self._program.window)
 
+    @taking_turns
     def send(
         self,
         window: Any,
@@ -139,6 +145,7 @@ class Stream(abc.ABC):
         if self._sent == self._restart_every:
             self._sent = 0
 
+    @taking_turns
     def reset(self) -> None:
         """Start afresh with the next window: with the membranes that a sample begins with, and a
         new decision. What was sent before is not affected."""
@@ -232,13 +239,16 @@ class Stream(abc.ABC):
             Wait for the results of all windows that were sent. Otherwise stop at the first result
             that has not come yet.
         """
-        while True:
-            self._lease.check()
-            result = self._result(wait)
-            if result is None:
-                return
-            yield self._decided(result)
+        while (result := self._next(wait)) is not None:
+            yield result
 
+    @taking_turns
+    def _next(self, wait: bool) -> Result | None:
+        self._lease.check()
+        result = self._result(wait)
+        return None if result is None else self._decided(result)
+
+    @taking_turns
     def close(self) -> None:
         """End the stream: wait for what is under way, and drop its results."""
         if self._lease.holds:
@@ -249,6 +259,7 @@ class Stream(abc.ABC):
     def __enter__(self) -> Stream:
         return self
 
+    @taking_turns
     def __exit__(
         self,
         kind: type[BaseException] | None,

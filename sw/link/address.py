@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig, preset
 from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
+from .transports.spi import SpiTransport
 from .transports.tcp import TcpTransport
 from .transports.transport import Transport
 from .transports.udp import UdpTransport
@@ -18,12 +20,12 @@ __all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
     "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
-    "udp:<host>[:port] or tcp:<host>:<port>"
+    "spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
 _OPTIONS = {
     "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "udp": (),
-    "tcp": (),
+    "spi": ("rate",), "tcp": (),
 }
 
 
@@ -36,7 +38,7 @@ class Uri:
     text : str
         The address as it was given.
     scheme : str
-        ``golden``, ``sim``, ``serial``, ``udp`` or ``tcp``.
+        ``golden``, ``sim``, ``serial``, ``udp``, ``spi`` or ``tcp``.
     target : str
         The part after the scheme: a preset, a board, ``netlist=board``, a port, or ``host:port``.
     options : dict of str
@@ -162,7 +164,10 @@ def open_transport(
             uri.target, Transport.timeout if timeout is None else timeout,
             uri.options.get("serial"),
         )
-    kind = {"tcp": TcpTransport, "udp": UdpTransport}[uri.scheme]
+    if uri.scheme == "spi":
+        return SpiTransport(uri.target, uri.integer("rate"))
+    kinds: dict[str, Callable[..., Transport]] = {"tcp": TcpTransport, "udp": UdpTransport}
+    kind = kinds[uri.scheme]
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 

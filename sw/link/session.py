@@ -121,12 +121,14 @@ class Session:
         least = transport.poll if poll is None else poll
         most = (transport.poll_most or least) if poll is None else poll
         self._least, self._most = min(least, self.timeout / 4), min(most, self.timeout / 4)
+        self._answer_time = 0.0       # seconds from a question to its answer, smoothed
+        self._wait = self._least      # seconds in which an answer should come
         self._patience = self._least  # seconds of silence until the next poll
-        self._answer_time = 0.0       # seconds from a question to the answer, smoothed
-        self._asked: float | None = None  # when the question was, until its answer comes
+        self._asked: list[float] = []  # when questions were, until an answer comes
         self.info: DeviceInfo | None = None
         self.sent = self.received = self.damaged = self.resent = 0
         self._transport, self._clock = transport, clock
+        self._ahead = transport.ahead
         nonce = secrets.token_bytes(_NONCE_BYTES)
         while nonce[0] == avoid:
             nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -175,6 +177,7 @@ class Session:
             for frame in frames:
                 if frame.kind == Kind.INFO and frame.body[:_NONCE_BYTES] == self._nonce:
                     self._answered()
+                    self._patience = self._wait
                     self.info = self._device_info(frame.body[_NONCE_BYTES:])
                     return self.info
         raise DeviceTimeout(
@@ -325,18 +328,21 @@ class Session:
             )
 
     def _ask(self) -> float:
-        """Note a question to the device; returns the seconds until it is repeated. A device that is
-        only busy, or slow, is asked less and less often."""
-        if self._asked is None:
-            self._asked = self._clock()
+        """Note a question to the device; returns the seconds until it is repeated. A device that
+        makes no progress is asked less and less often."""
+        if self._asked:
+            self._wait = min(2 * self._wait, self._most)
+        self._asked.append(self._clock())
         patience, self._patience = self._patience, min(2 * self._patience, self._most)
         return patience
 
     def _answered(self) -> None:
-        if self._asked is not None:
-            sample, self._asked = self._clock() - self._asked, None
-            old = self._answer_time or sample
-            self._answer_time = old + (sample - old) / 4
+        # After a repeated question nobody knows which one this answers (Karn and Partridge 1987).
+        if len(self._asked) == 1:
+            sample = self._clock() - self._asked[0]
+            self._answer_time += (sample - self._answer_time) / (4 if self._answer_time else 1)
+            self._wait = min(max(self._least, 4 * self._answer_time), self._most)
+        self._asked.clear()
 
     def _write(self, data: bytes) -> None:
         self._outgoing += data
@@ -378,7 +384,7 @@ class Session:
 
     def _fill(self, commands: Iterator[bytes]) -> None:
         assert self.info is not None
-        room = self.info.config.receive_bytes
+        room = self.info.config.receive_bytes + self._ahead
         while len(self._unacked) < DATA_IN_FLIGHT:
             if self._pending is None:
                 self._pending = next(commands, None)
@@ -391,6 +397,7 @@ class Session:
 
     def _resend(self) -> None:
         self._resent_base = self._base
+        self._ahead //= 2  # the device may have had no room
         for offset, body in enumerate(self._unacked):
             self._send(Kind.DATA, self._base + offset, body)
             self.resent += 1
@@ -440,4 +447,4 @@ class Session:
         self._stalled = self._unpolled = 0.0
         self._polled = False
         self._resent_base = None
-        self._patience = min(max(self._least, 4 * self._answer_time), self._most)
+        self._patience = self._wait

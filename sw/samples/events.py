@@ -118,7 +118,9 @@ def bin_events(
             )
         latest = steps - 1 if bin_time is None else bins.step(when[-1])
         _check_spread(name, when, bins.step(when[0]), latest, end)
-        runs = ((min(step, steps - 1), *run) for step, *run in bins.runs(when, inside))
+        runs = (
+            (min(step, steps - 1), first, stop) for step, first, stop in bins.runs(when, inside)
+        )
         if bits is None:
             _set(binned[i], runs, _position_blocks(name, columns, shape))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import tempfile
@@ -17,13 +18,71 @@ import platformdirs
 from .errors import ToolError
 
 __all__ = [
-    "cache_folder", "cached", "check_cache", "digest", "locked", "source_digest", "user_cache",
+    "cache_folder", "cached", "check_cache", "digest", "locked", "source_digest",
+    "tool_environment", "tools_have_a_cache", "user_cache",
 ]
+
+_CONTENTS = "contents.json"
 
 
 def user_cache() -> Path:
-    """This package's folder in the user's cache, where the system has it."""
-    return platformdirs.user_cache_path("stablespike", appauthor=False)
+    """This package's folder in the user's cache, where the system has it.
+
+    Raises
+    ------
+    ToolError
+        If the user has no home.
+    """
+    try:
+        found = platformdirs.user_cache_path("stablespike", appauthor=False)
+    except (RuntimeError, KeyError, OSError) as error:
+        raise _homeless(str(error)) from error
+    # Where the system does not know the user, the path may begin with a plain "~".
+    if not found.is_absolute():
+        raise _homeless(f"it would be {found}")
+    return found
+
+
+def _homeless(why: str) -> ToolError:
+    return ToolError(
+        f"there is no home folder for the cache ({why}): name a folder with $STABLESPIKE_CACHE"
+    )
+
+
+def tool_environment() -> dict[str, str]:
+    """Variables for tools in WebAssembly, which keep compiled code in a cache of their own.
+
+    It is empty if they can use the user's cache; otherwise they get a folder in this one.
+
+    Raises
+    ------
+    ToolError
+        If there is neither.
+    """
+    try:
+        beside = user_cache().parent
+        beside.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=beside).close()
+    except (ToolError, OSError):
+        own = check_cache() / "tools"
+        return {"XDG_CACHE_HOME": str(own), "YOWASP_CACHE_DIR": str(own / "YoWASP")}
+    return {}
+
+
+@contextmanager
+def tools_have_a_cache() -> Iterator[None]:
+    """Set ``tool_environment`` for tools that are started by a library."""
+    added = tool_environment()
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def cache_folder() -> Path:
@@ -70,8 +129,9 @@ def _usable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        at = f", at {error.filename}" if error.filename else ""
         raise ToolError(
-            f"{cache_folder()} takes no files ({error.strerror}): name another folder with "
+            f"{cache_folder()} takes no files ({error.strerror}{at}): name another folder with "
             "$STABLESPIKE_CACHE"
         ) from error
 
@@ -115,11 +175,47 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def _write_contents(folder: Path) -> None:
+    """Note size and hash of every file, so that a damaged entry is told from a whole one."""
+    contents = {
+        str(path.relative_to(folder)): [path.stat().st_size, _hash(path)]
+        for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    (folder / _CONTENTS).write_text(json.dumps(contents))
+    # A temporary folder is its owner's alone; the entry has the permissions of any other folder.
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        state = hashlib.sha256()
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
+def _whole(folder: Path) -> bool:
+    """Whether an entry has all its files, as they were built."""
+    try:
+        contents = json.loads((folder / _CONTENTS).read_text())
+        return all(
+            (folder / name).stat().st_size == size and _hash(folder / name) == hashed
+            for name, (size, hashed) in contents.items()
+        )
+    except FileNotFoundError:
+        return False
+    except (ValueError, TypeError, AttributeError):
+        return False  # the list itself is damaged
+
+
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder that ``build`` filled for ``key``, built now if it is not there.
 
     The folder gets its name only once it is complete, so an interrupted build is never taken for a
-    complete one. If several processes want it, one of them builds.
+    complete one. A folder whose files are missing, cut off or changed is built anew. If several
+    processes want it, one of them builds.
 
     Parameters
     ----------
@@ -137,10 +233,12 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """
     target = cache_folder() / kind / key
     with _usable():
-        if target.is_dir():
+        if _whole(target):
             return target
     with locked(cache_folder() / "locks" / f"{kind}-{key}"):
-        if not target.is_dir():
+        with _usable():
+            whole = _whole(target)
+        if not whole:
             prefix = f".building-{key}-"
             with _usable():
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,10 +246,13 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
                 # ended.
                 for left in target.parent.glob(f"{prefix}*"):
                     shutil.rmtree(left, ignore_errors=True)
+                if target.exists():
+                    shutil.rmtree(target)  # damaged
                 work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
             try:
                 build(work)
                 with _usable():
+                    _write_contents(work)
                     work.replace(target)
             finally:
                 shutil.rmtree(work, ignore_errors=True)

@@ -17,6 +17,7 @@ from stablespike.boards.build import Trials, build, build_id
 from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools, versions
 from stablespike.spec import ArrayConfig
+from stablespike.spec.link import CLOCKS_PER_BIT_MIN
 from stablespike.support.cache import cache_folder
 from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
@@ -246,7 +247,7 @@ def test_a_vendors_project_is_complete(tmp_path, small):
 def test_configurations_of_every_board():
     for each in BOARDS.values():
         assert isinstance(each.config, ArrayConfig)
-        assert each.link("uart").rate(each) * 6 <= each.clock_hz
+        assert each.link("uart").rate(each) * CLOCKS_PER_BIT_MIN <= each.clock_hz
 
 
 @pytest.mark.parametrize(

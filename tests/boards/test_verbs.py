@@ -18,7 +18,7 @@ def test_boards(capsys):
     assert row == {
         "board": "icebreaker", "title": "1BitSquared iCEBreaker", "device": "iCE40UP5K-SG48",
         "array": "icebreaker", "slots_per_cycle": 64, "clock_mhz": row["clock_mhz"],
-        "link": "uart", "baud": 4_000_000, "state": "routed in CI", "links": row["links"],
+        "link": "uart", "baud": 6_000_000, "state": "routed in CI", "links": row["links"],
     }
     assert main(["boards"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -111,7 +111,7 @@ def test_flash_builds_first(capsys, fake, loader, tmp_path):
     told = (tmp_path / "told").read_text().split()
     assert told[:5] == ["-b", "ice40_generic", "--write-flash", "--freq", "1000000"]
     assert told[5].endswith("top.bin")
-    assert "serial:PORT?baud=4000000; plug in: USB, the port" in capsys.readouterr().err
+    assert "serial:PORT?baud=6000000; plug in: USB, the port" in capsys.readouterr().err
 
 
 def test_names_are_looked_up():

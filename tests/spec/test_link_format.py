@@ -47,3 +47,15 @@ def test_a_frame_is_made_of_its_parts():
     assert link.KIND_MASK & (link.RESEND | link.FAULT) == 0
     assert all(0 < kind <= link.KIND_MASK for kind in link.Kind)
     assert link.WINDOW_HEAD.width == 8
+
+
+def test_datagrams_about_ownership():
+    for what in link.Ownership:
+        payload = link.pack_ownership(what)
+        assert link.unpack_ownership(payload) is what
+        # On another link, this would be no frame: nothing of it has a CRC.
+        assert link.unpack_ownership(payload + b"\0") is None
+        assert link.unpack_ownership(payload[:-1]) is None
+        assert link.unpack_ownership(b"\1" + payload[1:]) is None
+    assert link.unpack_ownership(link.OWNERSHIP_HEAD + b"\x09") is None
+    assert link.unpack_ownership(b"") is None

@@ -67,11 +67,13 @@ class FrameQueue(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         head, tail = Signal(range(self.size)), Signal(range(self.size))
         used = Signal(range(self.size))
+        oldest = Signal.like(tail)  # a payload's bytes make room as soon as they are read
+        m.d.comb += oldest.eq(tail)
         m.d.sync += [
             write.en.eq(self.store.valid),
             write.addr.eq(head + self.store.p.offset),
             write.data.eq(self.store.p.data),
-            used.eq(head - tail),
+            used.eq(head - oldest),
             self.room.eq((used <= self.size - 1 - FRAME_ROOM) & (fates.level < _FRAMES - 1)),
         ]
         m.d.comb += [
@@ -115,6 +117,7 @@ class FrameQueue(wiring.Component):
                 m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
                 m.d.comb += [
+                    oldest.eq(reader.address),
                     self.payload.valid.eq(reader.o.valid), reader.o.ready.eq(self.payload.ready)
                 ]
                 with m.If(finished):
@@ -141,7 +144,7 @@ class FrameQueue(wiring.Component):
                 with m.If(finished):
                     m.next = "FREE"
             with m.State("FREE"):
-                m.d.comb += front.ready.eq(1)
+                m.d.comb += [front.ready.eq(1), oldest.eq(tail + front.p.length)]
                 m.d.sync += tail.eq(tail + front.p.length)
                 m.next = "WAIT"
         return m

@@ -26,9 +26,11 @@ class Gatherer(wiring.Component):
     """Gathers frames in one half of a memory while the other half is sent.
 
     A datagram is closed when another frame might not fit, or when it ends with a whole frame, no
-    byte came for ``linger`` cycles, and the datagram before has been sent. Each half starts with
-    the headers of a datagram. To close one, its lengths and the checksum of IP's header are written
-    there, which takes 10 cycles. The checksum of UDP is 0: none.
+    byte came for ``linger`` cycles, the datagram before has been sent, and it was closed at least
+    ``spacing`` cycles ago. So a frame that comes alone leaves at once, and many small ones share
+    datagrams. Each half starts with the headers of a datagram. To close one, its lengths and the
+    checksum of IP's header are written there, which takes 10 cycles. The checksum of UDP is 0:
+    none.
 
     Without an owner, datagrams are dropped.
 
@@ -36,6 +38,8 @@ class Gatherer(wiring.Component):
     ----------
     linger : int
         Cycles to wait for another byte before a datagram is closed.
+    spacing : int
+        Fewest cycles between two datagrams, unless they are full.
 
     Members
     -------
@@ -59,8 +63,9 @@ class Gatherer(wiring.Component):
     frames: Out(stream.Signature(frame_byte_layout()))
     idle: Out(1)
 
-    def __init__(self, linger: int) -> None:
+    def __init__(self, linger: int, spacing: int) -> None:
         self.linger = check_int("linger", linger, 1)
+        self.spacing = check_int("spacing", spacing, 1)
         super().__init__()
 
     def elaborate(self, platform) -> Module:
@@ -76,6 +81,7 @@ class Gatherer(wiring.Component):
         at = Signal(LENGTH_BITS, init=HEADER_BYTES)
         ends, enough, filled, paused = Signal(), Signal(), Signal(), Signal()
         quiet = Signal(range(self.linger + 1))
+        since = Signal(range(self.spacing + 1), init=self.spacing)  # a datagram was closed
         gathering, close, taken, busy = Signal(init=1), Signal(), Signal(), Signal()
         header_at, header_half = Signal(range(HEADER_BYTES)), Signal()
         m.d.comb += [
@@ -91,7 +97,7 @@ class Gatherer(wiring.Component):
             write.en.eq(taken),
             write.addr.eq(Cat(at, half)),
             write.data.eq(self.i.payload),
-            paused.eq((quiet == self.linger) & ~busy & ~taken),
+            paused.eq((quiet == self.linger) & (since == self.spacing) & ~busy & ~taken),
         ]
         with m.If(taken):
             m.d.sync += [
@@ -100,6 +106,11 @@ class Gatherer(wiring.Component):
             ]
         with m.Elif(quiet != self.linger):
             m.d.sync += quiet.eq(quiet + 1)
+
+        with m.If(~gathering):
+            m.d.sync += since.eq(0)
+        with m.Elif(since != self.spacing):
+            m.d.sync += since.eq(since + 1)
 
         # The headers: all that stays the same, and the sum of IP's header without its length.
         checksum, base = Signal(16), Signal(16)

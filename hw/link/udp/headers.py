@@ -30,7 +30,7 @@ def sender_layout() -> data.StructLayout:
 class Headers(wiring.Component):
     """Follows the bytes of a frame.
 
-    A byte is stored two cycles after it came. What the outputs say about it is known in the cycle
+    A byte is stored three cycles after it came. What the outputs say about it is known in the cycle
     behind.
 
     Parameters
@@ -98,13 +98,17 @@ class Headers(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        # First stage: what the byte at this place must be.
-        here = Signal(position_layout())
-        strange = Signal()
-        with m.Switch(Cat(self.count[:6], self.protocol)):
-            for (protocol, place), position in self.positions.items():
-                with m.Case(place | protocol << 6):
-                    m.d.comb += [here[name].eq(v) for name, v in position.fields().items()]
+        # First stage: what the byte at this place must be, for each protocol.
+        table = {protocol: Signal(position_layout(), name=protocol.name) for protocol in Protocol}
+        beyond, strange = Signal(), Signal()
+        m.d.sync += [signal.eq(0) for signal in table.values()]
+        m.d.sync += beyond.eq(self.count[6:] != 0)
+        for of, signal in table.items():
+            with m.Switch(self.count[:6]):
+                for (protocol, place), position in self.positions.items():
+                    if protocol is of:
+                        with m.Case(place):
+                            m.d.sync += signal.eq(signal.shape().const(position.fields()))
         with m.If(self.valid & ~(self.count[9] & self.count[10])):
             m.d.sync += self.count.eq(self.count + 1)
         for place, protocols, over_ip in (
@@ -118,15 +122,22 @@ class Headers(wiring.Component):
                 with m.Default():
                     m.d.sync += strange.eq(1)
 
-        # Second stage: the byte is compared, added and made one of the reply.
-        byte, before = Signal(8), Signal(8)
-        place, at = Signal.like(self.count), Signal(position_layout())
-        arrived = Signal()
-        m.d.sync += [arrived.eq(self.valid), byte.eq(self.data), place.eq(self.count), at.eq(here)]
+        # Second stage: what it must be in this protocol.
+        follower, waiting = Signal(8), Signal()  # the byte behind that of the third stage
+        place, at, byte, before = Signal(11), Signal(position_layout()), Signal(8), Signal(8)
+        second_place, arrived = Signal(11), Signal()
+        m.d.sync += [
+            follower.eq(self.data), waiting.eq(self.valid), second_place.eq(self.count),
+            byte.eq(follower), arrived.eq(waiting), place.eq(second_place), at.eq(0),
+        ]
+        with m.If(~beyond), m.Switch(self.protocol):
+            for protocol, signal in table.items():
+                with m.Case(protocol):
+                    m.d.sync += at.eq(signal)
+
+        # Third stage: the byte is compared, added and made one of the reply.
         with m.If(arrived):
             m.d.sync += before.eq(byte)
-        with m.If(self.count[6:] != 0):
-            m.d.sync += at.eq(0)
         equal, ones = Signal(), Signal()
         rule = Signal(Rule)
         m.d.sync += [
@@ -137,7 +148,7 @@ class Headers(wiring.Component):
         # A reply has a type of 0 in place of 8, so its checksum is 0x0800 higher; in one's
         # complement the carry of the high byte goes into the low one.
         carries = before[3:].all()
-        wraps = byte[3:].all() & self.data.all()
+        wraps = byte[3:].all() & follower.all()
         added = Mux(at.write == Write.SUM_HIGH, Cat(wraps, 0, 0, 1), carries)
         with m.Switch(at.write):
             with m.Case(Write.BYTE):
@@ -165,7 +176,7 @@ class Headers(wiring.Component):
         with m.If(arrived & (place == HEADER_BYTES + 7)):
             m.d.sync += self.request.eq(byte)
 
-        # Third stage: the results.
+        # Fourth stage: the results.
         from_group = Signal()  # no frame comes from a group of stations
         m.d.sync += [
             from_group.eq(self.sender.valid & (at.sender == 0) & byte[0]),

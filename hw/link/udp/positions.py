@@ -96,8 +96,8 @@ class Position:
     def fields(self) -> dict[str, int]:
         """The fields of ``position_layout``."""
         return {
-            "moved": 1, "to": self.to, "expect": self.expect or 0, "rule": self.rule, "loose": self.loose,
-            "constant": self.constant or 0, "write": self.write,
+            "moved": 1, "to": self.to, "expect": self.expect or 0, "rule": self.rule,
+            "loose": self.loose, "constant": self.constant or 0, "write": self.write,
             "from_sender": self.sender is not None, "sender": self.sender or 0,
             "summed": self.summed,
         }
@@ -106,8 +106,8 @@ class Position:
 def position_layout() -> data.StructLayout:
     """A ``Position``, as gateware has it; all zeros for a byte that is only stored."""
     return data.StructLayout({
-        "moved": 1, "to": 6, "expect": 8, "rule": 2, "loose": 1, "constant": 8, "write": 2, "from_sender": 1,
-        "sender": range(SENDER_BYTES), "summed": 1,
+        "moved": 1, "to": 6, "expect": 8, "rule": 2, "loose": 1, "constant": 8, "write": 2,
+        "from_sender": 1, "sender": range(SENDER_BYTES), "summed": 1,
     })
 
 

@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...lib.checks import check_int
+from ...lib.stream_registers import SkidBuffer
 from ..wire import wire_signature
 from .frame_queue import FrameQueue
 from .gatherer import Gatherer
@@ -47,7 +48,11 @@ class Udp(wiring.Component):
     queue_bytes : int
         Bytes of received frames that wait; a power of two, at least 4096.
     linger : int
-        Cycles for which a datagram waits for more frames.
+        Cycles for which a datagram waits for more bytes: longer than the pauses within a frame and
+        between two that follow each other.
+    spacing : int
+        Fewest cycles between two datagrams that are not full. Every one costs the host
+        microseconds, and an answer is late by this much at most.
 
     Members
     -------
@@ -72,17 +77,20 @@ class Udp(wiring.Component):
 
     def __init__(
         self, mac: bytes, ip: str, port: int, *, silence: int, queue_bytes: int = 8192,
-        linger: int = 64,
+        linger: int = 64, spacing: int = 2000,
     ) -> None:
         if len(mac) != 6 or mac[0] & 1:
             raise ValueError(
                 f"mac must be 6 bytes, and the first one even, not {bytes(mac).hex(':')}"
             )
         check_int("port", port, 1, 0xFFFF)
-        address = ipaddress.IPv4Address(ip)
+        try:
+            address = ipaddress.IPv4Address(ip)
+        except ValueError:
+            raise ValueError(f"ip must be an IPv4 address, not {ip!r}") from None
         self.receiver = Receiver(mac, address.packed, port, silence)
         self.queue = FrameQueue(queue_bytes)
-        self.gatherer = Gatherer(linger)
+        self.gatherer = Gatherer(linger, spacing)
         super().__init__({
             "rx_data": In(8), "rx_valid": In(1), "rx_error": In(1),
             "tx_data": Out(8), "tx_enable": Out(1),
@@ -100,7 +108,10 @@ class Udp(wiring.Component):
         connect(m, queue.payload, flipped(self.o))
         connect(m, queue.headers, gatherer.headers)
         connect(m, queue.replies, sender.replies)
-        connect(m, flipped(self.i), gatherer.i)
+        # What is behind ``i`` may be slow to react.
+        m.submodules.bytes = between = SkidBuffer(8)
+        connect(m, flipped(self.i), between.i)
+        connect(m, between.o, gatherer.i)
         connect(m, gatherer.frames, sender.datagrams)
         m.d.comb += [
             receiver.rx_data.eq(self.rx_data),
@@ -110,6 +121,6 @@ class Udp(wiring.Component):
             gatherer.owned.eq(receiver.owned),
             self.tx_data.eq(sender.tx_data),
             self.tx_enable.eq(sender.tx_enable),
-            self.idle.eq(gatherer.idle & sender.idle),
+            self.idle.eq(~between.o.valid & gatherer.idle & sender.idle),
         ]
         return m

@@ -20,10 +20,14 @@ def _config() -> ArrayConfig:
 
 def command_words(body: bytes, lead: int = 0xA5) -> list[int]:
     """A body, as the receiver outputs it."""
-    data = bytes((lead,)) + body
+    data, n = bytes((lead,)) + body, _config().link_bytes
+    pieces = [data[at : at + n] for at in range(0, len(data), n)]
     return [
-        pack(command_layout(), {"data": byte, "last": int(i == len(data) - 1)})
-        for i, byte in enumerate(data)
+        pack(command_layout(n), {
+            "data": int.from_bytes(piece, "little"), "last": int(i == len(pieces) - 1),
+            **({"single": int(len(piece) == 1)} if n > 1 else {}),
+        })
+        for i, piece in enumerate(pieces)
     ]
 
 
@@ -48,6 +52,8 @@ class LoaderModel:
     async def _run(self) -> None:
         bench, dut, left = self.bench, self.bench.dut, 0
         idle = True
+        if _config().link_bytes > 1:
+            await self._run_words()
         while True:
             pause = bench.random.random() < self.stall
             dut.idle.value = int(idle)
@@ -65,6 +71,27 @@ class LoaderModel:
                     left, idle = self.needs.pop(0), False
             elif left == 0 and not pause:
                 idle = True
+            await bench.tick()
+
+
+    async def _run_words(self) -> None:
+        """With the wide input buffer in front of it, which answers at the end of a command."""
+        bench, dut, left = self.bench, self.bench.dut, 0
+        while True:
+            pause = bench.random.random() < self.stall
+            dut.idle.value, dut.hungry.value = int(left == 0), int(left > 0)
+            dut.bytes__ready.value = int(not pause)
+            dut.no_head.value = int(self.refuse and not pause)
+            await bench.settle()
+            if dut.bytes__valid.value and not pause:
+                word = unpack(command_layout(2), int(dut.bytes__payload.value))
+                for byte in word["data"].to_bytes(2, "little")[: 2 - word["single"]]:
+                    if left:
+                        self.windows[-1][1].append(byte)
+                        left -= 1
+                    elif not self.refuse:
+                        self.windows.append((byte, []))
+                        left = self.needs.pop(0)
             await bench.tick()
 
 

@@ -25,6 +25,7 @@ from ...harness.frames import (
     write_command,
 )
 from ...harness.streams import Bench, pack, parameters, start, unpack
+from ...harness.wires import WireSink, WireSource
 
 
 def _config() -> ArrayConfig:
@@ -94,21 +95,27 @@ class Array:
                 self.reported += word.to_bytes(2, "little")
 
 
+def _ends(bench: Bench, stall: float = 0.0) -> tuple[WireSource, WireSink]:
+    """The two ends of the wire."""
+    link_bytes = _config().link_bytes
+    return (WireSource(bench, "rx", stall, link_bytes), WireSink(bench, "tx", stall, link_bytes))
+
+
 async def _wire(
     bench: Bench, hosts: list[HostModel], there: Damage, back: Damage, stall: float
 ) -> None:
     """Carry frames between the last of ``hosts`` and the device, forever."""
     rng = random.Random(bench.random.getrandbits(32))
-    source, sink = bench.source("rx", stall), bench.sink("tx", stall)
+    source, sink = _ends(bench, stall)
     late_there: list[bytes] = []
     late_back: list[bytes] = []
     raw = bytearray()
     while True:
         await bench.tick(20)
         host = hosts[-1]
-        while sink.received:
-            raw.append(sink.received.popleft())
-            if raw[-1] == 0:
+        for byte in sink.take():
+            raw.append(byte)
+            if byte == 0:
                 for piece in back.carry(bytes(raw), rng, late_back):
                     host.receive(piece, bench.cycle)
                 raw.clear()
@@ -295,12 +302,11 @@ async def starts_sessions_afresh(dut):
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
     array = Array(bench, config, 0.0, reports=False)
-    source, sink = bench.source("rx"), bench.sink("tx")
+    source, sink = _ends(bench)
 
     async def answer() -> list:
         await bench.tick(1500)
-        raw = bytes(sink.received)
-        sink.received.clear()
+        raw = sink.take()
         return [read_frame(piece) for piece in raw.split(b"\0")[:-1]]
 
     async def say(*frames: bytes) -> list:
@@ -338,11 +344,11 @@ async def reports_flow_back_only_as_the_host_takes_them(dut):
     config = _config()
     bench = await start(dut, limit=400_000)
     dut.idle.value = 1
-    sink, source = bench.sink("tx"), bench.source("rx")
+    source, sink = _ends(bench)
     reports = bench.source("reports")
     source.put(list(frame(Kind.HELLO, 3, 0, 0, b"\3\0\0\0")))
     await bench.tick(400)
-    sink.received.clear()
+    sink.take()
     words = [bench.random.getrandbits(16) for _ in range(config.result_bytes // 9 * 9)]
     for i, word in enumerate(words):
         reports.put(pack(report_layout(), {"data": word, "last": int(i % 9 == 8)}))
@@ -353,8 +359,7 @@ async def reports_flow_back_only_as_the_host_takes_them(dut):
 
     def read() -> list:
         nonlocal raw
-        raw += bytes(sink.received)
-        sink.received.clear()
+        raw += sink.take()
         *pieces, raw = raw.split(b"\0")
         return [read_frame(bytes(piece)) for piece in pieces]
 
@@ -381,12 +386,12 @@ async def reports_flow_back_only_as_the_host_takes_them(dut):
 @cocotb.test()
 async def changes_the_rate_behind_its_answer(dut):
     bench = await start(dut)
-    source, sink = bench.source("rx"), bench.sink("tx")
+    source, sink = _ends(bench)
     dut.idle.value = 0
     source.put(list(frame(Kind.HELLO, 3, 0, 0, b"\3\0\0\0")))
     source.put(list(frame(Kind.DATA, 3, 0, 0, register_command(Register.BAUD, 0x123))))
     await bench.tick(1000)
-    frames = [read_frame(piece) for piece in bytes(sink.received).split(b"\0")[:-1]]
+    frames = [read_frame(piece) for piece in sink.take().split(b"\0")[:-1]]
     assert (frames[-1].kind, frames[-1].ack) == (Kind.ACK, 1)
     assert not dut.baud_set.value
     dut.idle.value = 1
@@ -404,8 +409,7 @@ async def takes_a_byte_per_cycle(dut):
     config = _config()
     bench = await start(dut)
     dut.idle.value = 1
-    source = bench.source("rx")
-    bench.sink("tx")
+    source, _ = _ends(bench)
     source.put(list(frame(Kind.HELLO, 3, 0, 0, b"\3\0\0\0")))
     chunks = -(-_weight_bits(config) // 16)
     count = 20
@@ -419,3 +423,48 @@ async def takes_a_byte_per_cycle(dut):
     cycles = bench.cycle - begin
     dut._log.info(f"{len(wire)} bytes in {cycles} cycles")
     assert cycles < 1.05 * len(wire) + 20
+
+
+@cocotb.test(skip=ArrayConfig(**parameters().get("config", {})).link_bytes == 1)
+async def takes_two_bytes_of_windows_per_cycle(dut):
+    """Dense windows of 8 steps arrive at more than the 1.25 bytes per cycle of gigabit Ethernet at
+    80 MHz, frames and all, and as many results leave."""
+    config = _config()
+    bench = await start(dut)
+    dut.idle.value = dut.windows__room.value = 1
+    source, sink = _ends(bench)
+    bench.sink("rows")
+    reports = bench.source("reports")
+    total = config.spike_rows // 2
+    source.put(list(frame(Kind.HELLO, 3, 0, 0, b"\3\0\0\0")))
+    rows = register_command(Register.INPUT_ROWS, total)
+    await source.send(list(frame(Kind.DATA, 3, 0, 0, rows)))
+    await bench.tick(400)
+    sink.take()
+    words = [bench.random.randrange(1, 256) for _ in range(total * config.lanes)]
+    window = window_head(8, 1, 1, Encoding.DENSE) + bytes(words)
+    stream = window * 8
+    wire = b""
+    for number, at in enumerate(range(0, len(stream), 245)):
+        body = input_command(stream[at : at + 245])
+        wire += frame(Kind.DATA, 3, number + 1, 0, body)
+    results = config.result_bytes // 2
+    for i in range(results):
+        reports.put(pack(report_layout(), {"data": bench.random.getrandbits(16) | 1,
+                                           "last": int(i % 32 == 31)}))
+    source.put(list(wire))
+    taken, begin, back, left, first = 0, bench.cycle, b"", 0, 0
+    while taken < 8 or len(back) < 2 * results:
+        await bench.settle()
+        taken += int(dut.windows__valid.value)
+        if taken == 8 and not left:
+            left = bench.cycle - begin
+        if len(back) < 2 * results:
+            # The first frame is complete in the encoder before it is sent.
+            first = first if back else bench.cycle
+            back += sink.take()
+            arrived = bench.cycle - first
+        await bench.tick()
+    dut._log.info(f"{len(wire)} bytes in {left} cycles; {len(back)} back in {arrived}")
+    assert len(wire) > 1.25 * left
+    assert len(back) > 1.25 * arrived

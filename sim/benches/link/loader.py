@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from itertools import product
 
 import cocotb
@@ -12,7 +13,7 @@ from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding, decode_rows, encode_rows, encodings
 
 from ...harness.frames import window_head
-from ...harness.streams import Bench, parameters, start, unpack
+from ...harness.streams import Bench, Source, parameters, start, unpack
 
 
 def _config() -> ArrayConfig:
@@ -35,6 +36,52 @@ async def _map(bench: Bench, rows: int, first_base: int, half: bool = False) -> 
         dut.half.value = int(half)
     await bench.tick()
     dut.moved.value = 0
+
+
+class Pairs:
+    """Offers one or two bytes, as the wide input buffer does, with pauses.
+
+    Which of them the loader takes must be known in the same cycle.
+    """
+
+    def __init__(self, bench: Bench, stall: float = 0.0) -> None:
+        self.bench, self.stall = bench, stall
+        self.queue: deque[int] = deque()
+        cocotb.start_soon(self._drive())
+
+    @property
+    def idle(self) -> bool:
+        return not self.queue
+
+    def put(self, data: int | list[int]) -> None:
+        self.queue.extend([data] if isinstance(data, int) else data)
+
+    async def send(self, data: int | list[int]) -> None:
+        self.put(data)
+        await self.bench.until(lambda: self.idle, "the loader to take its bytes")
+
+    async def _drive(self) -> None:
+        bench, dut, rng = self.bench, self.bench.dut, self.bench.random
+        kept = 0  # of those offered before
+        while True:
+            count = min(len(self.queue), 2)
+            if rng.random() < self.stall:
+                count = rng.randrange(kept, count + 1)
+            offered = [*list(self.queue)[:count], rng.getrandbits(8), rng.getrandbits(8)]
+            dut.bytes__valid.value, dut.bytes__second.value = int(count > 0), int(count > 1)
+            dut.bytes__payload.value = offered[0] | offered[1] << 8
+            await bench.settle()
+            kept = count
+            if count and dut.bytes__ready.value:
+                kept -= 1 + int(dut.bytes__both.value)
+                assert kept >= 0, "the loader takes a byte that is not there"
+                for _ in range(count - kept):
+                    self.queue.popleft()
+            await bench.tick()
+
+
+def _source(bench: Bench, stall: float = 0.0) -> Source | Pairs:
+    return bench.source("bytes", stall) if _config().link_bytes == 1 else Pairs(bench, stall)
 
 
 class Room:
@@ -66,7 +113,7 @@ async def decodes_windows(dut):
     config, stall = _config(), parameters()["stall"]
     bench = await start(dut, limit=400_000)
     rng = bench.random
-    source, rows_sink = bench.source("bytes", stall), bench.sink("rows", stall)
+    source, rows_sink = _source(bench, stall), bench.sink("rows", stall)
     room = Room(bench, stall)
     rows, windows = [], []
     for number in range(parameters().get("maps", 4)):
@@ -105,7 +152,7 @@ async def waits_for_room_and_for_bytes(dut):
     byte."""
     config = _config()
     bench = await start(dut)
-    source = bench.source("bytes")
+    source = _source(bench)
     bench.sink("rows")
     await _map(bench, 3, 0)
     encoding = encodings(config)[-1]
@@ -157,7 +204,7 @@ async def refuses_what_is_no_head(dut):
     for head in [*bad, repeat, *bad]:
         assert await refused(head)
     assert not await refused(window_head(config.window))
-    source = bench.source("bytes")
+    source = _source(bench)
     rows = encode_rows(np.zeros(config.lanes, dtype=int), Encoding.BITMAP, config)
     await source.send(list(rows + repeat))
     await bench.until(lambda: len(room.windows) == 2, "the window that repeats")
@@ -168,11 +215,13 @@ async def keeps_its_pace(dut):
     """A silent row takes one cycle, as does a summary of 8 rows, a mask byte or lane, a word, and a
     row.
 
-    Rows in parts and chained lanes take the cycles that the docstring gives.
+    Rows in parts and chained lanes take the cycles that the docstring gives. With two bytes per
+    clock, mask bytes, lanes and words go in pairs.
     """
     config = _config()
+    wide = config.link_bytes > 1
     bench = await start(dut)
-    source = bench.source("bytes")
+    source = _source(bench)
     dut.rows__ready.value = dut.windows__room.value = 1
     total = config.spike_rows // 2
     silence = np.zeros(total * config.lanes, dtype=int)
@@ -186,7 +235,37 @@ async def keeps_its_pace(dut):
             grid = words.reshape(total, config.lanes)
             busy, active = int((grid != 0).any(1).sum()), int((grid != 0).sum())
             parts = 0 if config.window == 1 else -(-(config.window >> half) // 8)
-            masks = active if encoding == Encoding.SPARSE else busy * -(-config.lanes // 8)
             on_bus = total * (config.row_beats + (config.chain > 1))
-            work = masks + active * parts
+            if wide:
+                lanes = (grid != 0).sum(1) if encoding == Encoding.SPARSE else (
+                    (grid != 0).any(1) * -(-config.lanes // 8))
+                masks = int((-(-lanes // 2)).sum())
+                in_part = (grid.reshape(total * config.row_beats, -1) != 0).sum(1)
+                words = int((-(-in_part // 2)).sum()) if parts else 0
+                work = masks + (active if parts == 2 else words)
+            else:
+                masks = active if encoding == Encoding.SPARSE else busy * -(-config.lanes // 8)
+                work = masks + active * parts
             assert bench.cycle - begin <= on_bus + -(-total // 8) + work + 8
+
+
+@cocotb.test(skip=ArrayConfig(**parameters().get("config", {})).link_bytes == 1)
+async def takes_two_bytes_per_cycle(dut):
+    """Dense words of 8 bits take a cycle for two, and one for each part; those of 16 bits one."""
+    config = _config()
+    bench = await start(dut)
+    source = _source(bench)
+    dut.rows__ready.value = dut.windows__room.value = 1
+    total = config.spike_rows // 2
+    await _map(bench, total, 0)
+    words = np.full(total * config.lanes, (1 << config.window) - 1)
+    data = encode_rows(words, Encoding.DENSE, config)
+    source.put(list(window_head(1, 1, 1, Encoding.DENSE) + data))
+    begin = bench.cycle
+    await bench.until(lambda: dut.windows__valid.value, "the window")
+    part = config.lanes // config.row_beats
+    per_part = {1: 0, 16: part}.get(config.window, -(-part // 2)) + 1
+    per_row = config.row_beats * per_part + 1 + (config.chain > 1)
+    if config.window == 1:
+        per_row += -(-config.lanes // 16) - 1
+    assert bench.cycle - begin <= total * per_row + 8

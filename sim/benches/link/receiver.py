@@ -11,8 +11,13 @@ from stablespike.spec.link import BODY_BYTES, RESEND, Kind
 
 from ...harness.frames import Damage, frame, read_frame
 from ...harness.streams import Bench, parameters, start, unpack
+from ...harness.wires import WireSource
 
 NONCE = b"\x11\x22\x00\x44"
+
+
+def wide() -> bool:
+    return parameters()["config"]["link_bytes"] > 1
 
 
 class Strobes:
@@ -29,7 +34,9 @@ class Strobes:
 
     async def _watch(self) -> None:
         dut = self.bench.dut
-        layouts = {"nonce": nonce_layout(), "acknowledged": acknowledge_layout()}
+        layouts = {"acknowledged": acknowledge_layout()}
+        if not wide():
+            layouts["nonce"] = nonce_layout()
         while True:
             await self.bench.settle()
             for name in ("missing", "doubled", "clear", "greeted"):
@@ -44,9 +51,12 @@ class Strobes:
 def bodies(words: list[int]) -> list[bytes]:
     """The commands in the bytes of the stream, without their first byte."""
     out, body = [], bytearray()
+    link_bytes = parameters()["config"]["link_bytes"]
     for word in words:
-        byte = unpack(command_layout(), word)
-        body.append(byte["data"])
+        byte = unpack(command_layout(link_bytes), word)
+        count = link_bytes - byte.get("single", 0)
+        body += byte["data"].to_bytes(link_bytes, "little")[:count]
+        assert byte["last"] or count == link_bytes
         if byte["last"]:
             out.append(bytes(body[1:]))
             body.clear()
@@ -54,15 +64,21 @@ def bodies(words: list[int]) -> list[bytes]:
     return out
 
 
-HELLO = [("nonce", (i, byte)) for i, byte in enumerate(NONCE)]
+def told(dut: Any, nonce: bytes) -> list[tuple[str, Any]]:
+    """How the receiver tells a nonce: byte by byte, or all at once."""
+    if wide():
+        assert dut.nonce.value == int.from_bytes(nonce, "little")
+        return []
+    return [("nonce", (i, byte)) for i, byte in enumerate(nonce)]
 
 
 async def _start(dut: Any, stall: float = 0.0, **kwargs: Any) -> tuple[Bench, Any, Strobes]:
     bench = await start(dut, **kwargs)
-    strobes, source = Strobes(bench), bench.source("i", stall)
+    strobes = Strobes(bench)
+    source = WireSource(bench, "i", stall, parameters()["config"]["link_bytes"])
     await source.send(list(frame(Kind.HELLO, NONCE[0], 0, 0, NONCE)))
     await bench.tick(30)
-    assert strobes.take() == [*HELLO, ("clear", None), ("greeted", None)]
+    assert strobes.take() == [*told(dut, NONCE), ("clear", None), ("greeted", None)]
     return bench, source, strobes
 
 
@@ -145,11 +161,13 @@ async def takes_exactly_receive_bytes(dut):
     bench, source, _ = await _start(dut)
     room, seq, sent = config.receive_bytes, 0, []
     while room > 0:
-        # The first byte is already at the queue's output, so one more fits into the ring.
-        body = bench.random.randbytes(min(BODY_BYTES, room - 1, bench.random.randrange(256)))
+        # The first byte is already at the queue's output, so one more fits into the ring. Two bytes
+        # take as much room as one.
+        most = config.link_bytes * room - 1
+        body = bench.random.randbytes(min(BODY_BYTES, most, bench.random.randrange(256)))
         await source.send(list(frame(Kind.DATA, NONCE[0], seq, 0, body)))
         await bench.tick(300)
-        room -= len(body) + 1
+        room -= len(body) // config.link_bytes + 1
         sent.append(body)
         seq += 1
     for length in (200, 1, 0):
@@ -176,9 +194,8 @@ async def tells_hellos_apart(dut):
         for again in (False, True):
             await source.send(list(frame(Kind.HELLO, 0, 0, 0, bytes(nonce))))
             await bench.tick(30)
-            told = [("nonce", (k, byte)) for k, byte in enumerate(nonce)]
             begun = [] if again else [("clear", None)]
-            assert strobes.take() == [*told, *begun, ("greeted", None)]
+            assert strobes.take() == [*told(dut, bytes(nonce)), *begun, ("greeted", None)]
         await source.send(list(frame(Kind.ACK | RESEND, nonce[0], 0, 9)))
         await bench.tick(30)
         assert strobes.take() == [("acknowledged", (9, 1))]

@@ -18,6 +18,10 @@ from ...harness.streams import Bench, pack, parameters, start, unpack
 SESSION = 0x5A
 
 
+def link_bytes() -> int:
+    return int(parameters()["config"]["link_bytes"])
+
+
 class Wire:
     """Takes frames without a pause inside a frame, and with pauses between them."""
 
@@ -33,9 +37,10 @@ class Wire:
             await bench.settle()
             closed = False
             if dut.o__valid.value:
-                byte = unpack(encoded_layout(), int(dut.o__payload.value))
-                raw.append(byte["data"])
-                closed = bool(byte["last"])
+                n = link_bytes()
+                taken = unpack(encoded_layout(n), int(dut.o__payload.value))
+                raw += taken["data"].to_bytes(n, "little")
+                closed = bool(taken["last"])
             await bench.tick()
             if closed:
                 assert zlib.crc32(raw[:-4]).to_bytes(4, "little") == raw[-4:]
@@ -77,6 +82,9 @@ def as_bytes(words: list[int]) -> bytes:
 
 async def _start(dut: Any, pause: int | None = None) -> tuple[Bench, Wire]:
     bench = await start(dut, limit=300_000)
+    if link_bytes() > 1:
+        dut.nonce.value = int.from_bytes(bytes((SESSION, 1, 0, 3)), "little")
+        return bench, Wire(bench, parameters()["pause"] if pause is None else pause)
     for i, byte in enumerate(bytes((SESSION, 1, 0, 3))):
         dut.nonce__payload.value = pack(nonce_layout(), {"index": i, "data": byte})
         dut.nonce__valid.value = 1

@@ -6,7 +6,7 @@
 
 class Peer : public pins::Side {
 public:
-    explicit Peer(Vboard& top) : top(top) { drive(SE0); }
+    explicit Peer(Vboard& top) : top(top) {}
 
     usb::Host host{*this, false, 1'000'000'000, 60'000'000, 64};
 
@@ -38,11 +38,14 @@ public:
 
     // Pulls the plug: the wire falls silent.
     void unplug() {
-        host.gone = true;
+        host.lose();
+        waiting = false;
+        script.clear();
         move(UNPLUGGED);
-        held = SE0;
-        see();
     }
+
+    // Puts it in again.
+    void plug() { move(NOTHING); }
 
 private:
     enum Line : uint8_t { SE0 = 0, K = 1, J = 2, SE1 = 3 };
@@ -65,8 +68,6 @@ private:
     unsigned ones = 0, ends = 0;
     bool waiting = false;
     uint64_t free = 0, deadline = 0, began = 0;
-
-    void drive(Line level) { held = level; }
 
     void move(State next) {
         state = next;
@@ -120,10 +121,10 @@ private:
         ++ticks;
         uint64_t passed = ticks - since;
         if (!script.empty()) {
-            drive(script.front());
+            held = script.front();
             script.pop_front();
         } else if (state != RUN) {
-            drive(state == RESET || state == UNPLUGGED || !(top.pullup_o & 1) ? SE0 : J);
+            held = state == RESET || state == UNPLUGGED || !(top.pullup_o & 1) ? SE0 : J;
         }
         see();
         switch (state) {

@@ -44,9 +44,13 @@ public:
 
     // Pulls the plug: the wire falls silent.
     void unplug() {
-        host.gone = true;
+        host.lose();
+        waiting = false;
         move(UNPLUGGED, SE0);
     }
+
+    // Puts it in again.
+    void plug() { move(NOTHING, SE0); }
 
 private:
     struct Bus {

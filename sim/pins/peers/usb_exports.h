@@ -40,3 +40,8 @@ PINS_EXPORT uint64_t usb_refusals(void* handle) {
 }
 
 PINS_EXPORT void usb_unplug(void* handle) { peer_of(handle).unplug(); }
+
+PINS_EXPORT void usb_plug(void* handle) { peer_of(handle).plug(); }
+
+// Damages or loses one in `faults` bulk packets from now on; 0 for none.
+PINS_EXPORT void usb_set_faults(void* handle, uint32_t faults) { peer_of(handle).host.faults = faults; }

@@ -97,11 +97,21 @@ public:
     std::deque<Control> controls;  // still to do
     std::vector<Control> done;
     bool gone = false;  // the device did not answer three times
+    unsigned faults = 0;  // one in so many bulk packets is damaged or lost, each way; 0 for none
 
-    // The bus was reset: frames start.
+    // The bus was reset: frames start, and everything is forgotten.
     void start(uint64_t now) {
         next_frame = now;
-        address = 0;
+        again = 0;
+        address = configuration = failures = 0;
+        toggles[0] = toggles[1] = 0;
+        stage = FREE;
+        phase = SETUP_PHASE;
+        gone = ask = refused[0] = refused[1] = false;
+        sending.clear();
+        urb.clear();
+        controls.clear();
+        done.clear();
         queue(0x80, 6, 0x0100, 0, 64);  // device descriptor, as every host begins
         queue(0x00, 5, 5, 0, 0);        // SET_ADDRESS
         queue(0x80, 6, 0x0100, 0, 18);
@@ -115,6 +125,13 @@ public:
         queue(0x21, 0x22, 3, 0, 0);     // SET_CONTROL_LINE_STATE
     }
 
+    // The plug was pulled.
+    void lose() {
+        gone = true;
+        configuration = 0;
+        stage = FREE;
+    }
+
     bool configured() const { return configuration != 0 && controls.empty(); }
 
     // Something is on its way to the device, or it is not configured yet.
@@ -126,6 +143,7 @@ public:
         answer = false;
         if (stage == DATA) {
             current = data_packet(pid_of_out(), sending_part());
+            if (fault()) current.back() ^= 0x10;
             stage = HANDSHAKE;
             answer = true;
             return &current;
@@ -133,7 +151,7 @@ public:
         if (stage == ACKNOWLEDGE) {
             current = {pid_byte(ACK)};
             stage = FREE;
-            return &current;
+            if (!fault()) return &current;
         }
         if (now >= next_frame) {
             next_frame += frame;
@@ -155,11 +173,12 @@ public:
                      crc16(reply.data() + 1, reply.size() - 3) !=
                          (reply[reply.size() - 2] | unsigned(reply[reply.size() - 1]) << 8)))
             pid = 0;
+        if (fault()) pid = 0;
         bool expected = stage == REPLY ? data || pid == NAK || pid == STALL
                                        : pid == ACK || pid == NAK || pid == NYET || pid == STALL;
         if (pid == 0 || !expected) {
             ++statistics.errors;
-            gone = ++failures == 3;
+            gone = ++failures == (faults ? FAILURES_WITH_FAULTS : FAILURES);
             stage = FREE;
             return;
         }
@@ -182,6 +201,7 @@ private:
     enum Phase { SETUP_PHASE, DATA_PHASE, STATUS_PHASE };
 
     static constexpr unsigned ENDPOINT = 2, CONTROL_PACKET = 64, URB_PACKETS = 2;
+    static constexpr unsigned FAILURES = 3, FAILURES_WITH_FAULTS = 30;
     static constexpr uint64_t PAUSE = 1'000'000;  // after a NAK of both directions
 
     pins::Side& side;
@@ -202,6 +222,13 @@ private:
     bool refused[2] = {false, false};
     Bytes sending;          // the bulk packet that is to be acknowledged
     Bytes urb;              // what came since the driver was told
+    uint32_t chance = 1;
+
+    bool fault() {
+        if (!faults || !bulk) return false;
+        chance = chance * 1664525u + 1013904223u;
+        return (chance >> 8) % faults == 0;
+    }
 
     void queue(uint8_t type, uint8_t request, uint16_t value, uint16_t index, uint16_t length,
                const Bytes& data = {}) {

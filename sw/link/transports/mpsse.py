@@ -10,7 +10,7 @@ from typing import Protocol
 from ...spec.link import SPI_FIRST, SPI_FRAME_BYTES
 from ...support.errors import LinkError
 
-__all__ = ["OUTPUTS", "RELEASED", "Mpsse", "MpsseBytes"]
+__all__ = ["AHEAD", "OUTPUTS", "RELEASED", "Mpsse", "MpsseBytes"]
 
 # FTDI AN_108. The pins are ADBUS0 clock, 1 data out, 2 data in, 4 select. All others stay inputs:
 # ADBUS3 leads to an LED of the FPGA on some boards, ADBUS7 to its reset.
@@ -18,6 +18,10 @@ OUTPUTS = 0x13
 RELEASED, _SELECTED = 0x10, 0x00
 _SET_PINS, _EXCHANGE, _SEND_NOW = 0x80, 0x31, 0x87
 _ATTEMPTS = 4  # reads of the latency timer's time each, before a transfer counts as lost
+
+AHEAD = 512
+"""``ahead`` of transports over SPI: the device executes commands during the transfer that brings
+more of them. With 1,024, the small arrays had no room for their reports (docs/links.md)."""
 
 _FLASH_SLEEPS = b"\xb9"  # "deep power-down" of most flash memories
 _TRANSFER = 4096         # bytes, because the chip keeps as many for the host
@@ -93,7 +97,7 @@ class MpsseBytes:
         while not self._in and time.monotonic() < deadline:
             if self._patience is not None and asked >= self._patience:
                 break
-            self._exchange(_POLL)
+            self._exchange(_POLL - 1)
             asked += _POLL
         came, self._in = bytes(self._in), bytearray()
         return came

@@ -140,5 +140,7 @@ def _serial_errors() -> tuple[type[Exception], ...]:
 
 def _reason(error: Exception) -> str:
     """Why a port does not open, in words, because pyserial gives only a number."""
-    number = getattr(error.__context__, "args", (None,))[:1] or (None,)
-    return _REASONS.get(number[0], str(error))
+    cause = error.__context__
+    # An error of termios has its number as its first argument.
+    number = getattr(cause, "errno", next(iter(getattr(cause, "args", ())), None))
+    return _REASONS.get(number, str(error)) if isinstance(number, int) else str(error)

@@ -7,11 +7,12 @@ from typing import Any
 from ...spec.array import ArrayConfig
 from ...spec.link import CLOCKS_PER_BIT_MIN
 from ...support.errors import DeviceNotFound
-from .mpsse import MpsseBytes
+from .mpsse import AHEAD, MpsseBytes
 from .transport import Transport
 
 __all__ = ["BoardTransport", "NetlistTransport", "SimulatedTransport"]
 
+_SPI_POLL = 1.0    # seconds of computing time
 _PATIENCE = 16384  # bytes of silence over SPI, after which nothing more is expected for now
 
 
@@ -109,6 +110,7 @@ class BoardTransport(SimulatedTransport):
         if kind == "spi":
             self._bytes = MpsseBytes(self._board, name, patience=_PATIENCE)
             self._bytes.sleep_flash()
+            self.ahead, self.poll = AHEAD, _SPI_POLL
 
     def write(self, data: bytes) -> None:
         self._bytes.write(data)

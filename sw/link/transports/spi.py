@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 from ...spec.link import SPI_HZ
 from ...support.errors import DeviceNotFound, LinkError
-from .mpsse import OUTPUTS, RELEASED, MpsseBytes
+from .mpsse import AHEAD, OUTPUTS, RELEASED, MpsseBytes
 from .transport import Transport
 
 __all__ = ["SpiTransport", "permission_advice", "spi_urls"]
@@ -17,6 +19,7 @@ _BOARDS = ("icebreaker",)  # part of the product's name, in small letters
 _CHANNEL = 1               # A; B is the UART
 _BASE_HZ = 30_000_000      # the chip's clock is this divided by a whole number
 _SLOWEST_HZ = 100_000
+_READ_BYTES = 8192       # whole packets, of 510 bytes with 2 of status, for the longest transfer
 _BUSY, _DENIED = (16,), (1, 13)  # EBUSY; EPERM, EACCES
 _INSTALL = "pip install 'stablespike[spi]'"
 
@@ -47,6 +50,7 @@ class SpiTransport(Transport):
         what to do.
     """
 
+    ahead = AHEAD
     poll = 0.05  # asking costs nothing, because the host must ask for everything
     foreign = (
         "check that its bitstream was built with --link spi, and that no other program uses it"
@@ -66,20 +70,22 @@ class SpiTransport(Transport):
             self._bytes.sleep_flash()
         except DeviceNotFound:
             raise
-        # pyusb also raises ValueError where it may not read, and pyftdi for some wrong URLs.
-        except (OSError, ValueError, LinkError) as error:
-            self._close()
+        except _errors(ftdi) as error:
+            self.close()
             raise DeviceNotFound(f"{self.name} cannot be opened: {_reason(error)}") from error
 
     def _open(self, ftdi: Any, url: str) -> None:
+        """Open channel A. pyftdi detaches the system's driver from it, but not from channel B."""
         settings = {"direction": OUTPUTS, "initial": RELEASED, "frequency": self.rate}
         if url:
             # This also reads the list of devices anew, as a board may have been plugged in again.
             ftdi.UsbTools.flush_cache()
             self._chip.open_mpsse_from_url(url, **settings)
         else:
-            device = ftdi.UsbTools.get_device(_only(self.name))
+            device = ftdi.UsbTools.get_device(_only(ftdi, self.name))
             self._chip.open_mpsse_from_device(device, _CHANNEL, **settings)
+        # By default each read takes one packet of USB.
+        self._chip.read_data_set_chunksize(_READ_BYTES)
 
     def write(self, data: bytes) -> None:
         try:
@@ -100,13 +106,9 @@ class SpiTransport(Transport):
         raise LinkError(f"{self.name} has no baud rate to change to {baud}: use ?rate=")
 
     def close(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        try:
+        # If it is gone, there is nothing to close.
+        with suppress(OSError, ValueError):
             self._chip.close()
-        except (OSError, ValueError):
-            pass  # it is gone
 
     def _broken(self, error: Exception) -> LinkError:
         self.broken = True
@@ -123,9 +125,10 @@ def spi_urls() -> list[str]:
     DeviceNotFound
         If pyftdi or libusb is missing, or USB may not be read.
     """
+    ftdi = _pyftdi("spi:")
     try:
-        return [_url(each) for each in _devices("spi:")]
-    except (OSError, ValueError) as error:
+        return [_url(each) for each in _devices(ftdi)]
+    except _errors(ftdi) as error:
         raise DeviceNotFound(f"USB cannot be read: {_reason(error)}") from error
 
 
@@ -143,13 +146,15 @@ def permission_advice() -> str:
 
 
 def _pyftdi(name: str) -> Any:
-    """pyftdi's module, with libusb loaded: the system's, or else that of libusb-package."""
+    """pyftdi's classes, with libusb loaded: the system's, or else that of libusb-package."""
     try:
-        import pyftdi.ftdi
         import usb.backend.libusb1
+        from pyftdi.ftdi import Ftdi
+        from pyftdi.usbtools import UsbTools, UsbToolsError
     except ImportError as error:
-        raise DeviceNotFound(f"{name} needs pyftdi, which is not installed ({error}): "
-                             f"{_INSTALL}") from error
+        raise DeviceNotFound(
+            f"{name} needs pyftdi, which is not installed ({error}): {_INSTALL}"
+        ) from error
     if usb.backend.libusb1.get_backend() is None:
         try:
             import libusb_package
@@ -157,14 +162,18 @@ def _pyftdi(name: str) -> Any:
             raise DeviceNotFound(f"{name} needs libusb ({error}): {_INSTALL}") from error
         # What is loaded here stays loaded for all later calls.
         usb.backend.libusb1.get_backend(find_library=libusb_package.find_library)
-    return pyftdi.ftdi
+    return SimpleNamespace(Ftdi=Ftdi, UsbTools=UsbTools, UsbToolsError=UsbToolsError)
 
 
-def _devices(name: str) -> list[Any]:
+def _errors(ftdi: Any) -> tuple[type[Exception], ...]:
+    """What opening raises; pyusb raises ValueError where it may not read."""
+    return OSError, ValueError, LinkError, ftdi.UsbToolsError
+
+
+def _devices(ftdi: Any) -> list[Any]:
     """Descriptors of all FT2232H, of boards of known kinds first."""
-    tools = _pyftdi(name).UsbTools
-    tools.flush_cache()
-    found = [each for each, _ in tools.find_all([(_FTDI, _FT2232H)])]
+    ftdi.UsbTools.flush_cache()
+    found = [each for each, _ in ftdi.UsbTools.find_all([(_FTDI, _FT2232H)])]
     return sorted(found, key=lambda each: (not _known(each), each.bus or 0, each.address or 0))
 
 
@@ -177,8 +186,8 @@ def _url(device: Any) -> str:
     return f"ftdi://ftdi:2232h:{serial}/{_CHANNEL}"
 
 
-def _only(name: str) -> Any:
-    found = _devices(name)
+def _only(ftdi: Any, name: str) -> Any:
+    found = _devices(ftdi)
     known = [each for each in found if _known(each)]
     if not found:
         raise DeviceNotFound(
@@ -209,6 +218,6 @@ def _reason(error: Exception) -> str:
 
 def _listed() -> str:
     try:
-        return ", ".join(_url(each) for each in _devices("spi:")) or "none"
-    except (OSError, ValueError, DeviceNotFound):
+        return ", ".join(spi_urls()) or "none"
+    except DeviceNotFound:
         return "none that may be read"

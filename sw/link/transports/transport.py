@@ -26,6 +26,10 @@ class Transport(abc.ABC):
         Where answers take longer, or nothing comes, silence may last up to this; None for ``poll``.
     broken : bool
         Nothing can be read or written any more, and the transport must be opened again.
+    ahead : int
+        Bytes of commands that may be on their way beyond what the device has room for, because it
+        makes room while they are. If it does not, it drops them, and the session sends them again
+        and stays closer to the room.
     own_baud : int or None
         The rate to use if none is requested; None to stay at the default.
     foreign : str
@@ -37,6 +41,7 @@ class Transport(abc.ABC):
     poll: float = 0.25
     poll_most: float | None = None
     broken: bool = False
+    ahead: int = 0
     own_baud: int | None = None
     foreign: str = "check what is connected there"
 

@@ -23,7 +23,7 @@ from ...spec.link import (
 from ...support.errors import DeviceNotFound, DeviceTimeout, LinkError
 from .transport import Transport
 
-__all__ = ["UdpTransport", "answers_ping"]
+__all__ = ["UdpTransport", "answers_ping", "own_address"]
 
 _RECEIVE_BUFFER = 4 << 20  # bytes; systems give less, so much as they allow
 _READ_BYTES = 1 << 18      # of one read, so that a flood of datagrams ends
@@ -241,8 +241,7 @@ def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number is None or number == errno.EBADF:
         return "it is closed: open the device again"
-    # Python translates Windows' own numbers to those of errno.
-    said = os.strerror(number)
+    said = getattr(error, "strerror", None) or os.strerror(number)
     return f"{said}; {_NEXT.get(number, 'check cable, power and network port')}"
 
 
@@ -270,3 +269,14 @@ def answers_ping(ip: str, seconds: float) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def own_address(ip: str) -> str | None:
+    """The address from which this computer would send to another one; None if it has no way
+    there. Nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((ip, UDP_PORT))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 from ...spec.usb import PRODUCT, PRODUCT_ID, VENDOR_ID
 from ...support.errors import DeviceNotFound
 
-__all__ = ["UsbPort", "board_at", "find_board", "ports_in_words", "usb_boards"]
+__all__ = ["UsbPort", "all_ports", "board_at", "find_board", "ports_in_words", "usb_boards"]
 
 _TRIES = 3  # a port that goes while it is looked at makes pyserial stumble
 
@@ -36,7 +36,7 @@ class UsbPort:
         return f"{self.device} ({self.product}, serial number {self.serial_number})"
 
 
-def _all_ports() -> list[Any]:
+def all_ports() -> list[Any]:
     """Serial ports of this computer, as pyserial lists them."""
     from serial.tools.list_ports import comports
 
@@ -51,7 +51,7 @@ def _all_ports() -> list[Any]:
 def usb_boards() -> list[UsbPort]:
     """Boards that are a USB device of this project."""
     found = []
-    for port in _all_ports():
+    for port in all_ports():
         product = getattr(port, "product", None)
         if (getattr(port, "vid", None), getattr(port, "pid", None)) != (VENDOR_ID, PRODUCT_ID):
             continue
@@ -100,5 +100,5 @@ def board_at(port: str) -> UsbPort | None:
 def ports_in_words() -> str:
     """The ports that there are, for messages."""
     boards = {board.device: str(board) for board in usb_boards()}
-    ports = [boards.get(port.device, str(port.device)) for port in _all_ports()]
+    ports = [boards.get(port.device, str(port.device)) for port in all_ports()]
     return f"serial ports here: {', '.join(ports)}" if ports else "no serial ports here"

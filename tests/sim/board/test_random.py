@@ -31,6 +31,9 @@ ARRAYS = {
         cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, synaptic_current=False,
         recurrence=True, **SMALL
     ),
+    "1x8 T8 R2, chains of 4, 2 beats, two bytes per clock": ss.ArrayConfig(
+        lanes=8, window=8, neuron_steps=2, chain=4, row_beats=2, link_bytes=2, **SMALL
+    ),
 }
 MORE = {
     "1x4 T16 R4": ss.ArrayConfig(lanes=4, window=16, neuron_steps=4, **SMALL),
@@ -50,6 +53,10 @@ MORE = {
         cores=2, lanes=4, window=1, chain=2, row_beats=4, **SMALL
     ),
     "1x8 T8 no state": ss.ArrayConfig(lanes=8, window=8, state=False, **SMALL),
+    "3x8 T4 R4, two bytes per clock": ss.ArrayConfig(
+        cores=3, lanes=8, neuron_steps=4, link_bytes=2, **SMALL
+    ),
+    "1x16 T16 R1, two bytes per clock": ss.ArrayConfig(window=16, link_bytes=2, **SMALL),
     "2x8 T8 R2, recurrence": ss.ArrayConfig(
         cores=2, lanes=8, window=8, neuron_steps=2, recurrence=True, **SMALL
     ),

@@ -5,12 +5,19 @@ import pytest
 import stablespike as ss
 from agreement import agree
 from random_networks import random_network, random_samples
+from stablespike.sim.board.model import QUICK
+from stablespike.sim.pins import transport
 
 CONFIG = ss.ArrayConfig(
     lanes=4, weight_rows=2048, spike_rows=64, neuron_groups=8, state_groups=8, tasks=8,
     row_queue=4, receive_bytes=512, result_bytes=512, synaptic_current=False,
 )
 ADDRESS = "sim:icebreaker?link=uart"
+# Each takes a model of its own: not optimized, since its compilation takes longer than its run.
+OTHERS = [
+    "sim:icebreaker?link=spi", "sim:ulx3s-25f?link=usb", "sim:ecpix5-45f?link=usb",
+    "sim:colorlight-5a-75b?link=udp",
+]
 
 
 def program(seed):
@@ -23,6 +30,15 @@ def program(seed):
 def test_results_at_the_pins_are_those_of_golden():
     with ss.open_device(ADDRESS, CONFIG) as device:
         for seed in range(4):
+            agree(device, *program(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", OTHERS)
+def test_results_through_other_links(address, monkeypatch):
+    monkeypatch.setattr(transport, "COMPILE", QUICK)
+    with ss.open_device(address, CONFIG) as device:
+        for seed in range(3):
             agree(device, *program(seed))
 
 
@@ -42,7 +58,7 @@ def test_a_board_closed_in_the_middle():
 @pytest.mark.parametrize(("address", "message"), [
     ("sim:icebreker?link=uart", "board must be one of .* did you mean icebreaker"),
     ("sim:?link=uart", "board must be one of .* not ''"),
-    ("sim:icebreaker?link=udp", "link must be one that icebreaker has, not 'udp': uart"),
+    ("sim:icebreaker?link=udp", "link must be one that icebreaker has, not 'udp': uart, spi"),
     ("sim:icebreaker?link=", "link must be one that icebreaker has, not ''"),
     ("sim:icebreaker?link=uart&uart=1", "uart=.* presets"),
     ("sim:netlist=icebreaker?link=uart", "UART's pins anyway: leave link= out"),

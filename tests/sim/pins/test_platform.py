@@ -1,7 +1,7 @@
 """The platform of boards at their pins: ports, buffers of two bits a clock, sources in Verilog."""
 
 import pytest
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Fragment, Module
 from amaranth.lib import io
 from amaranth.sim import Simulator
 from stablespike.boards.registry import BOARDS
@@ -22,7 +22,7 @@ class Ddr(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = ClockDomain(reset_less=True)
-        m.submodules.buffer = PinsPlatform(VERSA).get_io_buffer(self.buffer)
+        m.submodules.buffer = Fragment.get(self.buffer, PinsPlatform(VERSA))
         return m
 
 

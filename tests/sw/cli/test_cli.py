@@ -164,6 +164,29 @@ def test_log_lines(capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert call(capsys, "-q", "report", files / "program")[2] == ""
 
 
+@pytest.mark.parametrize(
+    ("own", "pinged", "found", "detail"),
+    [
+        (None, None, False, "no address in 192.168.1.0/24, beside 192.168.1.50 of boards"),
+        ("10.0.0.5", True, False, "no address in 192.168.1.0/24"),
+        ("192.168.1.100", False, False, "192.168.1.100; 192.168.1.50 does not answer ping"),
+        ("192.168.1.100", True, True, "192.168.1.50 answers ping"),
+        ("192.168.1.100", None, True, "was not pinged: no right"),
+    ],
+)
+def test_doctor_looks_for_boards_on_ethernet(
+    monkeypatch: pytest.MonkeyPatch, own: str | None, pinged: bool | None, found: bool, detail: str
+) -> None:
+    from stablespike.cli import installation
+
+    monkeypatch.setattr(installation, "own_address", lambda _: own)
+    monkeypatch.setattr(installation, "answers_ping", lambda *_: pinged)
+    check = next(each for each in installation.examine() if each.name == "Ethernet")
+    assert (check.found, check.needed) == (found, False)
+    assert detail in check.detail
+    assert "docs/links.md" in check.remedy
+
+
 def test_doctor(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = call(capsys, "doctor", "--json")
     checks = {check["name"]: check for check in json.loads(out)["checks"]}

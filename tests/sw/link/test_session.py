@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from device_model import DeviceModel, Faults, ModelTransport
 from hypothesis import HealthCheck, given, settings
@@ -273,6 +274,58 @@ def test_the_last_frame_lost_is_repaired_by_a_poll() -> None:
         assert exchange(session, [], 1) == b"t"
         assert transport.now < 1.0
         assert device.executed_commands == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(("answer_time", "most"), [(0.0, 0.015), (0.02, 0.2)])
+def test_silence_is_as_long_as_answers_take(answer_time: float, most: float) -> None:
+    """Where a loss waits for a poll, it waits for a few times the time of an answer."""
+
+    class Network(ModelTransport):
+        poll, poll_most = 0.005, 0.25
+
+        def read(self, timeout: float) -> bytes:
+            came = super().read(min(timeout, answer_time) if timeout else timeout)
+            return came or super().read(max(0.0, timeout - answer_time))
+
+    device, answers = echo()
+    transport = Network(device, Faults(lost=0.1, seed=1), Faults(lost=0.1, seed=2), commands=100)
+    session = start(transport)
+    polls = 0
+    ask = session._ask
+
+    def counted() -> float:
+        nonlocal polls
+        polls += 1
+        return ask()
+
+    session._ask = counted  # type: ignore[method-assign]
+    began = transport.now
+    assert exchange(session, numbered(3000, 200), 3000) == b"".join(answers)
+    assert polls >= 10
+    assert transport.now - began < most * polls
+
+
+def test_a_busy_device_is_asked_less_and_less() -> None:
+    device, _ = echo()
+    transport = ModelTransport(device)
+    transport.poll, transport.poll_most = 0.005, 0.25
+    session = start(transport, timeout=10.0)
+    device.halted = True
+    asked: list[float] = []
+    write = transport.write
+
+    def noted(data: bytes) -> None:
+        asked.append(transport.now)
+        write(data)
+
+    transport.write = noted  # type: ignore[method-assign]
+    source = iter([b"one"])
+    while transport.now < 4.0:
+        assert session.step(source, "an answer") == b""
+    pauses = np.diff(sorted(set(asked)))
+    assert pauses[0] == pytest.approx(0.005)
+    assert pauses[-1] == pytest.approx(0.25)
+    assert len(asked) < 60
 
 
 def test_a_device_that_vanishes() -> None:

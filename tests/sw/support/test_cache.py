@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stablespike.support.cache import cache_folder, digest, locked, user_cache
+from stablespike.support.cache import (
+    cache_folder,
+    cached,
+    digest,
+    locked,
+    tool_environment,
+    tools_have_a_cache,
+    user_cache,
+)
 from stablespike.support.errors import ToolError
 
 
@@ -71,3 +81,83 @@ def test_digests_tell_parts_apart() -> None:
     assert digest("ab", "c") != digest("a", "bc")
     assert digest("ab", b"c") == digest(b"ab", "c")
     assert len(digest("ab", length=8)) == 8
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("STABLESPIKE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _build(folder: Path) -> None:
+    (folder / "inner").mkdir()
+    (folder / "inner" / "one").write_text("one")
+    (folder / "two").write_text("two")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda folder: (folder / "two").unlink(),
+    lambda folder: (folder / "two").write_text("tw"),
+    lambda folder: (folder / "inner" / "one").write_text("eno"),
+    lambda folder: (folder / "contents.json").unlink(),
+    lambda folder: (folder / "contents.json").write_text('{"two"'),
+    lambda folder: (folder / "contents.json").write_text("[1]"),
+    lambda folder: (folder / "contents.json").write_text('{"two": 3}'),
+])
+def test_a_damaged_entry_is_built_anew(cache: Path, damage: Callable[[Path], None]) -> None:
+    built = []
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        _build(folder)
+
+    folder = cached("kind", "key", build)
+    assert cached("kind", "key", build) == folder == cache / "kind" / "key"
+    assert len(built) == 1
+    (folder / "three").write_text("a file that is no part of it")
+    cached("kind", "key", build)
+    assert len(built) == 1
+    damage(folder)
+    assert cached("kind", "key", build) == folder
+    assert len(built) == 2
+    assert (folder / "two").read_text() == "two"
+    assert (folder / "inner" / "one").read_text() == "one"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_entries_have_the_permissions_of_other_folders(cache: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert cached("kind", "key", _build).stat().st_mode & 0o777 == 0o775
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no home"), KeyError("uid")])
+def test_a_user_without_a_home(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, error: Exception
+) -> None:
+    def nowhere(*arguments: object, **options: object) -> Path:
+        raise error
+
+    monkeypatch.setattr("platformdirs.user_cache_path", nowhere)
+    assert cached("kind", "key", _build).is_dir()
+    assert tool_environment()["XDG_CACHE_HOME"] == str(cache / "tools")
+    before = dict(os.environ)
+    with tools_have_a_cache():
+        assert os.environ["YOWASP_CACHE_DIR"] == str(cache / "tools" / "YoWASP")
+    assert dict(os.environ) == before
+    monkeypatch.delenv("STABLESPIKE_CACHE")
+    for use in (user_cache, cache_folder, tool_environment):
+        with pytest.raises(ToolError, match=r"no home folder .*\$STABLESPIKE_CACHE"):
+            use()
+
+
+def test_tools_use_the_users_cache_if_they_can(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *a, **o: tmp_path / "u" / "own")
+    assert tool_environment() == {}
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *a, **o: tmp_path / "file" / "own")
+    assert set(tool_environment()) == {"XDG_CACHE_HOME", "YOWASP_CACHE_DIR"}

@@ -101,27 +101,6 @@ def test_all_faults_at_once_with_a_network() -> None:
         same(device.run(SAMPLES, trace=True), golden())
 
 
-def test_a_loss_costs_no_long_silence() -> None:
-    """Losses of the same frames again, and of the last ones, wait for a poll: it is short."""
-    with UdpBoard(echo(), Faults(lost=0.1, seed=5), Faults(lost=0.1, seed=6)) as board:
-        _, session = opened(board)
-        waits: list[float] = []
-        read = session._transport.read
-
-        def timed(timeout: float) -> bytes:
-            began = time.monotonic()
-            came = read(timeout)
-            if timeout and not came:
-                waits.append(time.monotonic() - began)
-            return came
-
-        session._transport.read = timed  # type: ignore[method-assign]
-        sent = numbered(1000)
-        assert exchanged(session, sent) == b"".join(each[:4] for each in sent)
-        assert len(waits) >= 3
-        assert sorted(waits)[len(waits) // 2] < UdpTransport.poll_most / 4
-
-
 def test_a_busy_device_is_asked_less_and_less() -> None:
     with UdpBoard(echo()) as board:
         _, session = opened(board)
