@@ -118,7 +118,8 @@ def in_float(plan: Recipe, samples: Samples, test: Samples, seed: int) -> float:
 
 
 def on_board(network: ss.Network, array: str, samples: Any, labels: Any) -> dict[str, Any]:
-    """Compare a simulated board with golden on some samples, in every spike word and membrane."""
+    """Compare a simulated board with golden on some samples: in every spike word and membrane, and
+    without a trace in every membrane and counter."""
     program = ss.compile(network, array, samples.shape[1])
     comparison = Comparison()
     with ss.open_device(f"sim:{array}") as board, ss.open_device("golden:") as golden:
@@ -128,12 +129,14 @@ def on_board(network: ss.Network, array: str, samples: Any, labels: Any) -> dict
         compare(golden.run(samples, trace=True), got, program, comparison)
         # The spike words of a trace go out over the link, which holds the array up.
         bare = board.run(samples)
+        compare(golden.run(samples), bare, program, comparison)
     right = int((got.prediction == labels).sum())
     return {
         "words": len(samples), "right": right,
         "cycles_per_word": round(float(bare.counters["cycles"].mean()), 1),
         "different_spike_words": comparison.word_mismatches,
         "different_readouts": comparison.readout_mismatches,
+        "different_counters": comparison.counter_mismatches,
     }
 
 
@@ -188,7 +191,8 @@ def main() -> int:
     print(text)
     return any(
         found[name]["golden_differences"] or found[name]["board"]["different_spike_words"]
-        or found[name]["board"]["different_readouts"] for name in chosen.recipes
+        or found[name]["board"]["different_readouts"]
+        or found[name]["board"]["different_counters"] for name in chosen.recipes
     )
 
 

@@ -12,11 +12,11 @@ from .array import ArrayConfig
 from .task import task_layout
 
 __all__ = [
-    "ADDRESS_LATENCY", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
+    "ADDRESS_LATENCY", "EARLY", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
     "SWAP_STAGES", "TASK_READ", "WRITTEN_BACK", "beat_interval", "beat_to_flags", "drain_cycles",
-    "found_to_issued", "input_stages", "late_sums", "neuron_latency", "neuron_task_cycles",
-    "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass", "settled_to_time",
-    "step_stages", "sum_lag", "swap_to_start", "swap_wait",
+    "found_to_issued", "groups_overlap", "input_stages", "late_sums", "neuron_latency",
+    "neuron_task_cycles", "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass",
+    "settled_to_time", "step_stages", "sum_lag", "swap_to_start", "swap_wait",
 ]
 
 TASK_READ = 3
@@ -37,9 +37,14 @@ SWAP_STAGES = 3
 """Registers of a pipelined array between the decision to swap a group and the lanes, which start to
 move then."""
 
-WRITTEN_BACK = 3
-"""Cycles of a dense core's output for a group without reports: one state for the row of spikes, one
-for the row of the skeleton, and one that finds no report to send."""
+WRITTEN_BACK = 2
+"""Cycles of a dense core's output for a group without reports and without a skeleton: one state for
+the row of spikes, and one that finds no report to send."""
+
+EARLY = 2
+"""Cycles before its last neuron leaves from which a group that ``groups_overlap`` no longer keeps
+the next one in the lanes. That one's first spike comes at least 5 cycles behind its swap, and the
+row is on the bus in the cycle after the last neuron has left."""
 
 OUTPUT_START = 2
 """Cycles with convolution from when a complete row is taken to its first beat at the bus."""
@@ -106,7 +111,16 @@ def drain_cycles(config: ArrayConfig, neurons: int, passes: int, *, aligned: boo
     """Cycles from ``start`` to ``finished`` of a dense core's drain, for a group of so many
     neurons; if its row is ``aligned``, it moves on by the lanes without a neuron as well."""
     before = (passes - 1) * sequential_pass(config, neurons)
-    return before + (config.lanes if aligned else neurons) + neuron_latency(config) + 2
+    row = 1 + config.pipelined  # with chained lanes, the row has a register in front of it
+    return before + (config.lanes if aligned else neurons) + neuron_latency(config) + row
+
+
+def groups_overlap(config: ArrayConfig) -> bool:
+    """Whether a dense core takes the next group from the lanes while the one before leaves the
+    neuron unit and is sent: the bus must take a row in the cycle in which it is there."""
+    return (
+        config.cores == config.row_beats == 1 and not config.pipelined and not config.convolution
+    )
 
 
 def pass_length(config: ArrayConfig) -> int:

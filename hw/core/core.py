@@ -53,7 +53,7 @@ class Core(wiring.Component):
     bus : In(bus_signature(config))
         The spike bus.
     rows : Out(rows_signature(config))
-        Rows to the bus.
+        Rows to the bus. If ``groups_overlap``, it must take them at once.
     reports : Out(reports_signature())
         Packets to the host.
     report_flags : In(REPORT_FLAG_BITS)

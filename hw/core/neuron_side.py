@@ -65,7 +65,7 @@ class NeuronSide(wiring.Component):
     counts : In(scan_counts(config))
         The counts of the scan of the task that was closed last.
     report_flags : In(REPORT_FLAG_BITS)
-        ``ReportFlags``.
+        ``ReportFlags``; a task has those with which it starts.
     time : In(BUSY_BITS)
         The array's busy time.
     rows : Out(rows_signature(config))
@@ -132,6 +132,7 @@ class NeuronSide(wiring.Component):
         self._neurons(m, scheduler.entering_mark, drain.neurons)
         m.d.comb += [
             scheduler.window_held.eq(self.windows.held),
+            scheduler.drain_ready.eq(drain.ready),
             drain.start.eq(scheduler.start),
             drain.steps.eq(self.windows.window.steps),
             drain.pixels.eq(settings.pixels),
@@ -189,13 +190,18 @@ class NeuronSide(wiring.Component):
         connect(m, output.reports, flipped(self.reports))
         if self.config.recurrence:
             m.d.comb += output.odd.eq(self.windows.odd)
+        # The host may write the flags at any time. What is reported decides when the next group
+        # enters, so it must not change within a task.
+        flags = Signal.like(self.report_flags)
+        with m.If(self.tasks.start):
+            m.d.sync += flags.eq(self.report_flags)
         m.d.comb += [
             group.start.eq(scheduler.output_start),
             group.mark.eq(mark),
             group.settings.eq(self.tasks.fields),
             group.number.eq(scheduler.output_number),
             group.last_window.eq(self.windows.window.last),
-            Cat(group.trace, group.counters, group.times).eq(self.report_flags),
+            Cat(group.trace, group.counters, group.times).eq(flags),
             group.counts.eq(self.counts),
             group.spike_count.eq(row.spike_count),
             group.stable_count.eq(row.stable_count),
@@ -207,7 +213,8 @@ class NeuronSide(wiring.Component):
 
 
 class DenseNeuronSide(NeuronSide):
-    """The neuron side without convolution: one group at a time.
+    """The neuron side without convolution: one group at a time, or with ``groups_overlap`` one that
+    enters while the one before leaves. The bus must then take rows at once.
 
     Parameters
     ----------
@@ -235,7 +242,6 @@ class DenseNeuronSide(NeuronSide):
         drain, neuron, row, output = self.drain, self.neuron, self.row, self.output
         m.d.comb += [
             self.scheduler.complete.eq(drain.finished),
-            drain.under_way.eq(neuron.busy),
             drain.align.eq(self._is_row_read()),
             row.rotate.eq(output.rotate),
             output.row.eq(row.row),
@@ -251,8 +257,15 @@ class DenseNeuronSide(NeuronSide):
             row.step.eq(neuron.step),
             row.fill.eq(drain.fill),
             row.apply_skeleton.eq(output.apply_skeleton),
-            row.clear.eq(output.done),
+            # A group replaces all lanes of its steps; the steps change only between tasks.
+            row.clear.eq(output.done & self.scheduler.output_mark.task),
         ]
+        # This is a register, because the path goes on to the lanes; it is in time for any swap.
+        settings = self.tasks.fields
+        m.d.sync += self.scheduler.alone.eq(
+            settings.send_skeleton | settings.report_spikes | settings.report_skeleton
+            | settings.report_membrane | (settings.monitor & output.group.trace)
+        )
 
 
 class ConvolutionNeuronSide(NeuronSide):
@@ -288,7 +301,6 @@ class ConvolutionNeuronSide(NeuronSide):
         tag = Signal()  # of the neuron that enters, which was read a cycle ago
         m.d.sync += tag.eq(scheduler.tag)
         m.d.comb += [
-            scheduler.drain_ready.eq(drain.ready),
             scheduler.drain_late.eq(drain.late),
             # A group may be cut short only if it is sent before the next one starts.
             drain.align.eq(self._is_row_read() | ~self.tasks.fields.report_membrane),

@@ -15,17 +15,18 @@ __all__ = ["DenseOutput"]
 
 
 class DenseOutput(wiring.Component):
-    """Sends the rows of a finished group and its reports; the core's next group waits for that.
+    """Sends the rows of a finished group and its reports; the core's next group waits for that,
+    unless only the row of spikes is sent.
 
     Everything about spikes goes out first. Then ``apply_skeleton`` turns the row into its skeleton,
     everything about the skeleton follows, and then the other reports.
 
-    Each of the two rows takes one cycle, or ``row_beats`` cycles if it is sent and the bus is free.
-    One more cycle is needed if spikes are reported before the skeleton is sent or reported, and one
-    less if spikes are reported and the skeleton is neither sent nor reported. A report packet of n
-    words takes n + 3 cycles. If a row has several words, each of them takes ``16 / window`` more
-    cycles, in which the row is rotated by as many lanes; this saves a selector as wide as the row.
-    The skeleton takes one more cycle in pipelined arrays, and none if it is not needed.
+    The row of spikes takes one cycle, and so does the skeleton if it is sent or reported; or
+    ``row_beats`` cycles if it is sent and the bus is free. One more cycle is needed if spikes are
+    reported before the skeleton is sent or reported. A report packet of n words takes n + 3 cycles.
+    If a row has several words, each of them takes ``16 / window`` more cycles, in which the row is
+    rotated by as many lanes; this saves a selector as wide as the row. The skeleton takes one more
+    cycle in pipelined arrays.
 
     Parameters
     ----------
@@ -150,9 +151,7 @@ class DenseOutput(wiring.Component):
             # anyway.
             with m.State("SEND SPIKES"), m.If(sent):
                 m.next = "REPORT"
-                # A small array does not need the second condition, because the row is not used any
-                # more.
-                with m.If(~of_spikes & of_skeleton if config.pipelined else ~of_spikes):
+                with m.If(~of_spikes & of_skeleton):
                     apply_skeleton()
             if config.pipelined:
                 with m.State("APPLY SKELETON"):

@@ -7,7 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 from stablespike.spec.timing import (
+    EARLY,
     input_stages,
+    neuron_latency,
     pass_length,
     sequential_pass,
     step_stages,
@@ -36,10 +38,12 @@ class Drain(wiring.Component):
     If the inputs are pixels, the sums are bit planes. All chains shift in the first pass; their
     values are combined as ``sum_b A_b << b`` and kept for the other passes.
 
-    Without convolution, a group is drained alone. If it has several passes, each lasts at least as
-    long as a neuron takes from reading its state to writing it. A group of n neurons takes
-    ``(passes - 1) * max(n, neuron_latency + 2) + L + neuron_latency + 2`` cycles from ``start`` to
-    ``finished``, with n in place of L if its row need not be aligned.
+    Without convolution, a group may start once the one before is in the neuron unit, and is
+    ``ready``. If it has several passes, each lasts at least as long as a neuron takes from reading
+    its state to writing it. A group of n neurons takes
+    ``(passes - 1) * max(n, neuron_latency + 2) + L + neuron_latency + 1`` cycles from ``start`` to
+    ``finished``, one more in pipelined arrays, and with n in place of L if its row need not be
+    aligned.
 
     With convolution, a group starts right behind the previous one, even while that is still under
     way. All L lanes enter; lanes without a neuron have no steps, which aligns the row. A pass takes
@@ -90,16 +94,15 @@ class Drain(wiring.Component):
         The combined bit planes, while ``valid``.
     taken : Out(ArrayLayout(signed, config.neuron_steps))
         The sum of step ``i``, ``step_stages * i`` cycles after ``valid``.
-    under_way : In(1)
-        Without convolution: there are neurons in the neuron unit.
     fill : Out(1)
         Without convolution, if ``align``: shift the row by one lane, once for each lane without a
         neuron, after the last neuron has left.
     finished : Out(1)
-        Without convolution: the group's last neuron has left and its row is aligned in the next
-        cycle; up for one cycle.
+        Without convolution: the group's row is complete, and aligned, in the next cycle; up for one
+        cycle.
     ready : Out(1)
-        With convolution: ``start`` may be up.
+        With convolution: ``start`` may be up. Without, for a group of L neurons: its last neuron
+        leaves within ``EARLY`` cycles, and all sums have been taken.
     last : Out(1)
         With convolution: the lane that enters completes the group. It is the last lane in the last
         pass, or the last neuron if the row need not be aligned.
@@ -126,10 +129,8 @@ class Drain(wiring.Component):
             "current": Out(signed(current_bits(config))),
             "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
             **({"split_weights": In(1)} if config.wide_weights else {}),
-            "under_way": In(1), "align": In(1), "fill": Out(1), "finished": Out(1),
-            **({
-                "ready": Out(1), "last": Out(1), "tail": Out(1), "late": Out(1),
-            } if config.convolution else {}),
+            "align": In(1), "fill": Out(1), "finished": Out(1), "ready": Out(1),
+            **({"last": Out(1), "tail": Out(1), "late": Out(1)} if config.convolution else {}),
         })
 
     def elaborate(self, platform) -> Module:
@@ -252,27 +253,39 @@ class Drain(wiring.Component):
         if config.passes > 1:
             with m.If((last_pass != 0) & (self.neurons < shortest)):
                 domain += length.eq(shortest)
-        with m.FSM():
+        # The last neuron of the group on its way: bit k is up k + 1 cycles after it was read.
+        latency = neuron_latency(config)
+        over, through = Signal(), Signal(latency + 1 + config.pipelined)
+        m.d.sync += through.eq(Cat(over, through))
+        m.d.comb += self.ready.eq(through[latency - EARLY : latency + 1].any())
+        with m.FSM() as walk:
             with m.State("IDLE"):
                 m.d.sync += [at.eq(0), pass_number.eq(0)]
                 with m.If(self.start):
                     m.next = "PASS"
             with m.State("PASS"):
-                m.d.comb += [self.read.eq(at < self.neurons), self.lane.eq(at)]
+                m.d.comb += [
+                    self.read.eq(at < self.neurons), self.lane.eq(at),
+                    over.eq((pass_number == last_pass) & (at + 1 == self.neurons)),
+                ]
                 m.d.sync += at.eq(at + 1)
-                with m.If(at + 1 == length):
+                with m.If(over):
+                    m.next = "IDLE"
+                    with m.If(self.align & (self.neurons != config.lanes)):
+                        m.next = "LAST NEURON"
+                with m.Elif(at + 1 == length):
                     m.d.sync += [at.eq(0), pass_number.eq(pass_number + 1)]
-                    with m.If(pass_number == last_pass):
-                        # The rest of ``at`` counts the lanes by which the row is shifted.
-                        m.d.sync += at.eq(self.neurons)
-                        m.next = "EMPTY"
-            with m.State("EMPTY"), m.If(~self.valid & ~self.under_way):
+            with m.State("LAST NEURON"), m.If(through[latency]):
+                m.next = "FILL"
+            # The rest of ``at`` counts the lanes by which the row is shifted.
+            with m.State("FILL"):
+                m.d.comb += self.fill.eq(at != config.lanes)
                 m.d.sync += at.eq(at + 1)
-                with m.If((at == config.lanes) | ~self.align):
+                with m.If(at == config.lanes - (not config.pipelined)):
                     m.d.comb += self.finished.eq(1)
                     m.next = "IDLE"
-                with m.Else():
-                    m.d.comb += self.fill.eq(1)
+        with m.If(through[-1] & ~walk.ongoing("LAST NEURON") & ~walk.ongoing("FILL")):
+            m.d.comb += self.finished.eq(1)
 
     def _walk_pipelined(self, m: Module, pass_number: Signal, last_pass: Value) -> Value:
         """Read all lanes, pass by pass and group by group; returns whether the lane has a

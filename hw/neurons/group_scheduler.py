@@ -1,11 +1,12 @@
-"""Group scheduler: decides which group is computed and sent; one at a time without convolution."""
+"""Group scheduler: decides which group is computed and sent; tasks never overlap."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
+from stablespike.spec.timing import groups_overlap
 
 from ..lib.ports import tasks_signature
 from ..scan.scanner import mark_layout
@@ -53,9 +54,12 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
     groups : In(handover_signature(config))
         Groups that leave the lanes.
     drain_ready : In(1)
-        With convolution: the drain may be started.
+        The drain's ``ready``: it may be started, or soon.
     drain_late : In(1)
         With convolution: sums of a group that has entered are still in the shadow.
+    alone : In(1)
+        Without convolution: the row or the membranes of a group are needed after the row is on the
+        bus, so the next group must wait. Constant during a task.
     start : Out(1)
         Start the drain; up for one cycle.
     entering_mark : Out(mark_layout(config))
@@ -88,7 +92,7 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
         "window_held": In(1),
         "tasks": Out(tasks_signature(config, task_layout(config).neuron)),
         "groups": In(handover_signature(config)),
-        "drain_ready": In(1), "drain_late": In(1), "start": Out(1),
+        "drain_ready": In(1), "drain_late": In(1), "alone": In(1), "start": Out(1),
         "entering_mark": Out(mark_layout(config)),
         "parameters": Out(unsigned(bits_for(config.neuron_groups - 1))),
         "state": Out(state), "tag": Out(1),
@@ -104,6 +108,13 @@ class GroupScheduler(wiring.Component):
 
         lanes          | group 1    | group 2 .............| group 3
         neuron unit                 | group 1 |            | group 2
+        output unit                           | group 1 |
+
+    If ``groups_overlap``, the next group of the same task is taken up to ``EARLY`` cycles before
+    the last neuron leaves, unless groups must be ``alone``:
+
+        lanes          | group 1    | group 2 .....| group 3
+        neuron unit                 | group 1 |    | group 2 |
         output unit                           | group 1 |
 
     Parameters
@@ -122,16 +133,34 @@ class GroupScheduler(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        mark, tasks, groups, number = self.output_mark, self.tasks, self.groups, self.output_number
-        # With one group at a time, the group that enters, the one that leaves and the one that is
-        # sent are the same.
+        mark, tasks, groups, number = self.entering_mark, self.tasks, self.groups, Signal.like(
+            self.output_number, name="number"
+        )
+        # The group that enters is the one behind that which leaves, or is sent.
+        ahead = Signal()
         m.d.comb += [
             self.start.eq(groups.arrives),
-            self.entering_mark.eq(mark),
-            self.parameters.eq(tasks.fields.parameters + number),
-            self.state.eq(tasks.fields.state + number),
-            self.leaving_state.eq(self.state),
+            self.parameters.eq(tasks.fields.parameters + number + ahead),
+            self.state.eq(tasks.fields.state + number + ahead),
+            self.output_number.eq(number),
+            # A group that another one follows early is neither empty nor the last one.
+            self.output_mark.eq(mark),
         ]
+        with m.If(ahead):
+            m.d.comb += self.output_mark.eq(0)
+        if groups_overlap(self.config):
+            # A group's first neuron leaves later than the last one of the group before.
+            started = Signal()
+            m.d.sync += started.eq(self.start)
+            with m.If(started):
+                m.d.sync += self.leaving_state.eq(self.state)
+        else:
+            m.d.comb += self.leaving_state.eq(self.state)
+        early = Signal()  # another group may be taken before this one is sent
+        if groups_overlap(self.config):
+            m.d.comb += early.eq(~ahead & ~mark.task & ~self.alone)
+        with m.If(groups.swap):
+            m.d.sync += mark.eq(groups.mark)
         with m.FSM():
             # The settings of a task hold until its last group is sent; then the next may load.
             with m.State("NO TASK"), m.If(self.window_held):
@@ -142,20 +171,27 @@ class GroupScheduler(wiring.Component):
             with m.State("WAIT"):
                 m.d.comb += groups.free.eq(1)
                 with m.If(groups.swap):
-                    m.d.sync += mark.eq(groups.mark)
                     m.next = "COMPUTE"
             # A task may have no groups in this core, but its reports and its end mark are still
             # sent.
-            with m.State("COMPUTE"), m.If(self.complete | mark.empty):
-                m.d.comb += self.output_start.eq(1)
-                m.next = "OUTPUT"
-            with m.State("OUTPUT"), m.If(self.output_done):
-                m.d.sync += number.eq(number + 1)
-                m.next = "WAIT"
-                with m.If(mark.task):
-                    m.d.sync += [number.eq(0), tasks.task.eq(tasks.task + 1)]
-                    m.next = "NO TASK"
-                # The next window starts the list again.
-                with m.If(mark.window):
-                    m.d.sync += tasks.task.eq(0)
+            with m.State("COMPUTE"):
+                m.d.comb += groups.free.eq(early & self.drain_ready)
+                m.d.sync += ahead.eq(ahead | groups.swap)
+                with m.If(self.complete | self.output_mark.empty):
+                    m.d.comb += self.output_start.eq(1)
+                    m.next = "OUTPUT"
+            with m.State("OUTPUT"):
+                m.d.comb += groups.free.eq(early)
+                m.d.sync += ahead.eq(ahead | groups.swap)
+                with m.If(self.output_done):
+                    m.d.sync += [number.eq(number + 1), ahead.eq(0)]
+                    m.next = "WAIT"
+                    with m.If(ahead | groups.swap):
+                        m.next = "COMPUTE"
+                    with m.If(self.output_mark.task):
+                        m.d.sync += [number.eq(0), tasks.task.eq(tasks.task + 1)]
+                        m.next = "NO TASK"
+                    # The next window starts the list again.
+                    with m.If(self.output_mark.window):
+                        m.d.sync += tasks.task.eq(0)
         return m

@@ -146,8 +146,6 @@ class NeuronUnit(wiring.Component):
         Its lane, while ``done``.
     done_state : Out(state_layout(config))
         Its new state, while ``done``.
-    busy : Out(1)
-        A neuron is under way.
     tag : In(TAG_BITS)
         With convolution: goes with the neuron.
     done_tag : Out(TAG_BITS)
@@ -175,7 +173,6 @@ class NeuronUnit(wiring.Component):
             "fired": Out(steps), "stable": Out(steps), "write": Out(steps),
             "step": Out(data.ArrayLayout(first, steps)),
             "done": Out(1), "done_lane": Out(lane), "done_state": Out(state_layout(config)),
-            "busy": Out(1),
             **({
                 "tag": In(TAG_BITS), "done_tag": Out(TAG_BITS), "done_first": Out(first),
                 "done_spikes": Out(steps), "done_before": Out(1),
@@ -235,17 +232,10 @@ class NeuronUnit(wiring.Component):
                 neuron = stages.clock({**{key: neuron[key] for key in kept}, **after})
 
         assert len(stages.valid) == neuron_latency(config), "spec.timing counts other stages"
-        inside = Cat(stages.valid).any()
-        if input_stages(config):
-            # The same, from a register: a neuron inside was one stage earlier in the cycle before,
-            # or just entered.
-            inside = Signal()
-            m.d.sync += inside.eq(self.valid | Cat(stages.valid[:-1]).any())
         m.d.comb += [
             self.done.eq(neuron["valid"]),
             self.done_lane.eq(neuron["lane"]),
             *(self.done_state[key].eq(value) for key, value in after.items()),
-            self.busy.eq(self.valid | inside),
         ]
         if config.convolution:
             spikes = [neuron[f"spike{i}"] for i in range(config.neuron_steps)]

@@ -154,6 +154,11 @@ class _Model:
         self.neuron_read = timing.neuron_task_cycles(self.config)
         self.found_to_issued = timing.found_to_issued(self.config)
         self.output = [self._output_cycles(run) for run in self.tags]
+        # Only groups that are sent, and nothing else, are followed early.
+        self.overlap = [
+            timing.groups_overlap(self.config) and layer < self.last
+            and "skeleton" not in mapping.sent_kinds(layer) for layer, _ in self.tags.values()
+        ]
 
     def window(
         self, words: Sequence[npt.NDArray[Any]], before: Sequence[npt.NDArray[Any]] | None,
@@ -276,10 +281,7 @@ class _Model:
             complete = swap + (self._drained(neurons, task) if tile.groups else 1)
             sent.append(complete + timing.row_to_flags(config) + on_bus)
             core.neuron = complete + 1
-            if tile.groups:
-                core.neuron += self.output[task.run] + on_bus
-            else:  # a pipelined core then has no skeleton to make, and leaves its state out
-                core.neuron += timing.WRITTEN_BACK - self.config.pipelined
+            core.neuron += self.output[task.run] + on_bus if tile.groups else timing.WRITTEN_BACK
             core.settled = core.neuron
             ends = group >= tile.groups - 1
             for packet in self._packets(task, neurons, ends, is_last):
@@ -289,6 +291,8 @@ class _Model:
                 core.neuron = gone + packet.words - 1 + packet.behind
                 if packet.results:
                     core.settled = core.neuron
+            if not ends and self.overlap[task.run]:
+                core.neuron = complete - timing.EARLY
         core.neuron += self.neuron_read
         core.loads = core.loads[-config.row_queue :]
         # The task ends when the map is known to be complete. For rows that are read as they come,
@@ -343,13 +347,8 @@ class _Model:
         layer, _ = self.tags[run]
         emit, inner = network.layers[layer].emit, layer < self.last
         words = not inner and network.readout != "membrane"
-        if self.config.pipelined:
-            # A separate state makes the skeleton; if there is no skeleton, the state and its row
-            # are left out.
-            skeleton = emit != "spikes" if inner else words and emit == "skeleton"
-            return timing.WRITTEN_BACK + (1 if skeleton else -1)
-        # If spikes are reported but no skeleton, the skeleton's state is not entered.
-        return timing.WRITTEN_BACK - (words and emit == "spikes")
+        skeleton = emit != "spikes" if inner else words and emit == "skeleton"
+        return timing.WRITTEN_BACK + skeleton * (1 + self.config.pipelined)
 
     def _packets(
         self, task: _Task, neurons: int, ends: bool, is_last: bool

@@ -8,8 +8,10 @@ from typing import Any
 import cocotb
 from stablespike.hw.lib.ports import write_layout
 from stablespike.program.program import Program
+from stablespike.spec import ArrayConfig
+from stablespike.spec.timing import groups_overlap
 
-from ...harness.blocks import cycle, packets
+from ...harness.blocks import array_config, cycle, packets
 from ...harness.programs import (
     ALL_REPORTS,
     all_ended,
@@ -24,11 +26,13 @@ from ...harness.streams import Bench, pack, parameters, start
 
 
 class Bus:
-    """Takes the core's rows with stalls and puts them, and the host's, on the bus."""
+    """Takes the core's rows and puts them, and the host's, on the bus, with stalls; if groups
+    overlap, rows are taken at once."""
 
-    def __init__(self, bench: Bench, stall: float) -> None:
+    def __init__(self, bench: Bench, config: ArrayConfig, stall: float) -> None:
         self.bench = bench
-        self.inner, self.host = bench.sink("rows", stall), deque[int]()
+        self.inner = bench.sink("rows", 0 if groups_overlap(config) else stall)
+        self.host = deque[int]()
         self.stall = stall
         cocotb.start_soon(self._drive())
 
@@ -65,7 +69,7 @@ async def computes_what_the_reference_does(dut):
     stream."""
     bench = await start(dut, limit=200_000)
     watch_room(bench)
-    bus, reports = Bus(bench, 0.3), bench.sink("reports", 0.4)
+    bus, reports = Bus(bench, array_config(), 0.3), bench.sink("reports", 0.4)
     for number, (program, sample) in enumerate(cases(parameters()["folder"])):
         await load(bench, program)
         flags = 0 if number % 5 == 4 else int(ALL_REPORTS)
@@ -85,7 +89,7 @@ async def ignores_writes_to_other_cores(dut):
     bench = await start(dut, limit=200_000)
     watch_room(bench)
     program, sample = next(cases(parameters()["folder"]))
-    bus, reports = Bus(bench, 0), bench.sink("reports")
+    bus, reports = Bus(bench, array_config(), 0), bench.sink("reports")
     await load(bench, program)
     layout = write_layout(program.config)
     for _, space, first, rows in program.writes():

@@ -221,7 +221,7 @@ async def takes_as_long_as_documented(dut):
         expected = sum(
             group.words(kind) + 3 + (rotations if kind in _ROWS else 0) for kind in group.kinds()
         )
-        rows_take = 2 + (1 if group.late() else -1) * bool(group.early())
+        rows_take = 1 + group.late() * (1 + bool(group.early()))
         sent = len(group.rows())
         rows_take += sent - sent // config.row_beats
         assert took == 1 + rows_take + expected, [kind.name for kind in group.kinds()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cocotb
 from stablespike.spec import ArrayConfig
-from stablespike.spec.timing import drain_cycles, neuron_latency, step_stages
+from stablespike.spec.timing import EARLY, drain_cycles, neuron_latency, step_stages
 
 from ...harness.blocks import array_config, cycle, value, weighted
 from ...harness.streams import Bench, start
@@ -16,11 +16,18 @@ def _signed(bits: int, width: int) -> int:
 
 
 class Group:
-    """One group through the drain; checks what enters the neuron unit, and when."""
+    """One group through the drain; checks what enters the neuron unit, and when.
 
-    def __init__(self, bench: Bench, config: ArrayConfig, neurons: int, steps: int, pixels: bool):
+    ``behind`` is the group before it, if that is still in the neuron unit.
+    """
+
+    def __init__(
+        self, bench: Bench, config: ArrayConfig, neurons: int, steps: int, pixels: bool,
+        behind: Group | None = None,
+    ) -> None:
         self.bench, self.config = bench, config
-        self.align = bench.random.getrandbits(1)
+        self.align = behind.align if behind else bench.random.getrandbits(1)
+        self.due = behind.due if behind else 0  # cycles until the group before has finished
         self.neurons, self.steps, self.pixels = neurons, steps, pixels
         low = -(1 << (config.acc_bits - 1))
         self.acc = [
@@ -40,8 +47,24 @@ class Group:
             for t, at in enumerate(self.at)
         )
 
-    async def run(self) -> int:
-        """Cycles from the one with ``start`` to the one with ``finished``."""
+    async def idle(self) -> None:
+        """A cycle in which no group is read."""
+        await cycle(self.bench, start=0)
+        assert not value(self.bench, "read")
+        self._finishes()
+
+    def _finishes(self) -> bool:
+        """Whether this group has finished; checks that the one before does in its cycle."""
+        finished = bool(value(self.bench, "finished"))
+        self.due -= 1
+        if self.due >= 0:
+            assert finished == (self.due == 0)
+            return False
+        return finished
+
+    async def run(self, *, followed: bool = False) -> int:
+        """Cycles from the one with ``start`` to the one with ``finished``, or if another group may
+        follow, to the first one with ``ready``."""
         bench, config = self.bench, self.config
         width, parallel = config.acc_bits, config.neuron_steps
         wait, span = neuron_latency(config), step_stages(config)
@@ -49,11 +72,9 @@ class Group:
         # The sums that steps take later: (cycle, step, lane, first).
         promised: dict[tuple[int, int], int] = {}
         while not finished:
-            under_way = any(age - entry <= wait for entry in self.entered)
             await cycle(
                 bench, start=int(age == 0), neurons=self.neurons, steps=self.steps - 1,
-                pixels=int(self.pixels), sums=self._sums(), under_way=int(under_way),
-                align=self.align,
+                pixels=int(self.pixels), sums=self._sums(), align=self.align,
             )
             entering = value(bench, "valid")
             assert entering == (reading >= 0)
@@ -78,15 +99,15 @@ class Group:
                     # left.
                     assert age - 1 > self.entered[number - self.neurons] + wait
                 self.entered.append(age)
-                # The neuron is under way in this cycle too.
-                bench.dut.under_way.value = 1
             for i in range(parallel):
                 if (age, i) in promised:
                     taken = value(bench, "taken") >> i * width
                     assert _signed(taken, width) == promised.pop((age, i)), (i, self.at)
             reading = value(bench, "lane") if value(bench, "read") else -1
             self.fills += value(bench, "fill")
-            finished = bool(value(bench, "finished"))
+            finished = self._finishes()
+            if followed and value(bench, "ready") and age > 1:
+                self.due, finished = EARLY, True
             shift = value(bench, "shift")
             self.at = [at + (shift >> t & 1) for t, at in enumerate(self.at)]
             age += 1
@@ -110,5 +131,28 @@ async def empties_groups_of_every_size(dut):
             expected = drain_cycles(config, neurons, group.passes, aligned=bool(group.align))
             assert took == expected, (neurons, steps, took, expected)
             for _ in range(random.choice([0, 0, 3])):
-                await cycle(bench, start=0, under_way=0)
-                assert not value(bench, "read")
+                await group.idle()
+
+
+@cocotb.test()
+async def a_group_enters_while_the_one_before_leaves(dut):
+    """Full groups, each followed by another one as soon as the drain is ready, or a little later;
+    the first one of a row of groups finishes in its cycle, while the next one enters."""
+    config = array_config()
+    bench = await start(dut)
+    random = bench.random
+    for _ in range(12):
+        steps, pixels = random.randint(1, config.window), bool(random.getrandbits(1))
+        group = None
+        for _ in range(4):
+            group = Group(bench, config, config.lanes, steps, pixels, behind=group)
+            took = await group.run(followed=True)
+            # From the swap, in a cycle with ``ready``, to the group's last neuron.
+            expected = drain_cycles(config, config.lanes, group.passes, aligned=True) - EARLY
+            assert took == expected
+            for _ in range(random.choice([0, 0, 1, 2, 5])):
+                await group.idle()
+        neurons = random.randint(1, config.lanes)
+        last = Group(bench, config, neurons, steps, pixels, behind=group)
+        took = await last.run()
+        assert took == drain_cycles(config, neurons, last.passes, aligned=bool(last.align))

@@ -20,6 +20,8 @@ MAPS = {
 }
 CORES = {
     "T4 R2 synapse": ArrayConfig(**SMALL, window=4, neuron_steps=2),
+    "T4 R1": ArrayConfig(**SMALL, window=4, synaptic_current=False, acc_bits=10),
+    "T4 R2 synapse, 2 beats": ArrayConfig(**SMALL, window=4, neuron_steps=2, row_beats=2),
     "T4 R2 synapse, convolution": ArrayConfig(**MAPS, window=4, neuron_steps=2),
 }
 ARRAYS = {
@@ -76,7 +78,8 @@ def test_core(name, tmp_path):
     config = CORES[name]
     folder = write_cases(tmp_path, config, 9 if config.convolution else 20, seed=1)
     assert run_bench(
-        Core(config, 0), "stablespike.sim.benches.core.core", parameters={"folder": folder}
+        Core(config, 0), "stablespike.sim.benches.core.core",
+        parameters={"config": config, "folder": folder},
     ) == 2
 
 

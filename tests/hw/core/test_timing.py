@@ -159,6 +159,19 @@ def test_passes_over_a_group(run: Run) -> None:
         assert up["start"][1] == up["start"][0] + apart
 
 
+def test_a_group_behind_another_one(run: Run) -> None:
+    config, up = run.core.config, run.up
+    if config.convolution:
+        return  # as in the test before
+    free = next(at for at in up["free"] if at > up["swap"][0])
+    if timing.groups_overlap(config):
+        assert free == up["finished"][0] - timing.EARLY
+    else:
+        assert free == up["finished"][0] + 1 + timing.WRITTEN_BACK
+    # The lanes have waited for it.
+    assert up["swap"][1] == free
+
+
 def test_between_two_tasks(run: Run) -> None:
     config, up = run.core.config, run.up
     reads = up["scan task"][0]

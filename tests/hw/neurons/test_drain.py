@@ -18,7 +18,7 @@ def test_drain(name):
     config = CONFIGS[name]
     assert run_bench(
         Drain(config), "stablespike.sim.benches.neurons.drain", parameters={"config": config}
-    ) == 1
+    ) == 2
 
 
 BEHIND = {

@@ -8,6 +8,7 @@ from stablespike.spec import ArrayConfig
 CONFIGS = {
     "4 lanes": ArrayConfig(lanes=4, neuron_groups=5, state_groups=9, tasks=3),
     "icebreaker's": ArrayConfig(synaptic_current=False),
+    "2 cores": ArrayConfig(cores=2, lanes=4, neuron_groups=5, state_groups=9, tasks=3),
 }
 
 
