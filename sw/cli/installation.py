@@ -207,7 +207,7 @@ def _network() -> Check:
     purpose = "udp: devices"
     remedy = (
         "connect the board by a cable, and give the network port an address beside the board's: "
-        "see 'Ethernet, host side' in docs/links.md"
+        "see docs/links/ethernet.md"
     )
     network = IPv4Network(f"{UDP_ADDRESS}/24", strict=False)
     own = own_address(UDP_ADDRESS)

@@ -21,7 +21,7 @@ _ATTEMPTS = 4  # reads of the latency timer's time each, before a transfer count
 
 AHEAD = 512
 """``ahead`` of transports over SPI: the device executes commands during the transfer that brings
-more of them. With 1,024, the small arrays had no room for their reports (docs/links.md)."""
+more of them. With 1,024, the small arrays had no room for their reports (docs/links/spi.md)."""
 
 _FLASH_SLEEPS = b"\xb9"  # "deep power-down" of most flash memories
 _TRANSFER = 4096         # bytes, because the chip keeps as many for the host

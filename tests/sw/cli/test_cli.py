@@ -184,7 +184,7 @@ def test_doctor_looks_for_boards_on_ethernet(
     check = next(each for each in installation.examine() if each.name == "Ethernet")
     assert (check.found, check.needed) == (found, False)
     assert detail in check.detail
-    assert "docs/links.md" in check.remedy
+    assert "docs/links/ethernet.md" in check.remedy
 
 
 def test_doctor(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
