@@ -129,9 +129,8 @@ def _usable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        at = f", at {error.filename}" if error.filename else ""
         raise ToolError(
-            f"{cache_folder()} takes no files ({error.strerror}{at}): name another folder with "
+            f"{cache_folder()} takes no files ({error.strerror}): name another folder with "
             "$STABLESPIKE_CACHE"
         ) from error
 

@@ -10,7 +10,7 @@ import cocotb
 from stablespike.hw.lib.ports import beat_layout, report_layout, window_layout, write_layout
 from stablespike.spec.array import ArrayConfig
 from stablespike.spec.encoding import Encoding
-from stablespike.spec.link import FAULT, Command, Kind, Register, Space, pack_info
+from stablespike.spec.link import FAULT, Command, Kind, Register, ReportFlags, Space, pack_info
 
 from ...harness.frames import (
     Damage,
@@ -248,7 +248,7 @@ def _bad_commands(config: ArrayConfig) -> dict[str, list[bytes]]:
         "register short": [register_command(0, 1)[:-1]],
         "register long": [register_command(0, 1) + b"\0"],
         "rows too many": [register_command(Register.INPUT_ROWS, 0xFFFF)],
-        "report flags": [register_command(Register.REPORTS, 4)],
+        "report flags": [register_command(Register.REPORTS, 2 * max(ReportFlags))],
         "baud": [register_command(Register.BAUD, 5)],
         "input without bytes": [input_command(b"")],
         "nothing to repeat": [rows, input_command(window_head(1, encoding=Encoding.REPEAT))],
