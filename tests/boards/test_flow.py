@@ -71,11 +71,8 @@ def test_carry_outs_that_nothing_reads_are_left_open(tmp_path):
 def test_bitstream(name, monkeypatch):
     monkeypatch.setattr(accelerator, "Accelerator", Little)
     board, seeds = BOARDS[name], 2 if name == "hx8k" else 1
-    ethernet = board.link().kind == "udp"
-    done = build(board, trials=Trials(seeds, jobs=seeds), allow_timing_failure=ethernet)
-    # Beside the cells of its pins, Ethernet misses its 125 MHz by up to 4 %, depending on the seed.
-    assert done.met or ethernet
-    assert all(reached > 0.95 * wanted for reached, wanted in done.clocks.values())
+    done = build(board, trials=Trials(seeds, jobs=seeds))
+    assert done.met
     assert list(done.seeds) == [str(board.seed + i) for i in range(seeds)]
     assert done.fmax_mhz == max(done.seeds.values())
     assert done.registers > 10

@@ -148,8 +148,11 @@ class Headers(wiring.Component):
                     m.d.sync += at.eq(signal)
 
         # Third stage: the byte is compared, added and made one of the reply.
+        # Both are known a cycle before they are added.
+        carries, wraps = Signal(), Signal()
+        m.d.sync += wraps.eq(follower[3:].all() & self.data.all())
         with m.If(arrived):
-            m.d.sync += before.eq(byte)
+            m.d.sync += [before.eq(byte), carries.eq(byte[3:].all())]
         equal, ones = Signal(), Signal()
         rule = Signal(Rule)
         m.d.sync += [
@@ -159,8 +162,6 @@ class Headers(wiring.Component):
         ]
         # A reply has a type of 0 in place of 8, so its checksum is 0x0800 higher; in one's
         # complement the carry of the high byte goes into the low one.
-        carries = before[3:].all()
-        wraps = byte[3:].all() & follower.all()
         added = Mux(at.write == Write.SUM_HIGH, Cat(wraps, 0, 0, 1), carries)
         with m.Switch(at.write):
             with m.Case(Write.BYTE):
