@@ -26,7 +26,7 @@ def test_ping_and_images_through_the_kernel(tmp_path: Path) -> None:
     assert found["answered"] == found["pings"] == 3
     assert (found["images"], found["differences"]) == (50, 0)
     assert found["second host refused"]
-    assert found["datagrams of a stranger"] > 10
+    assert found["datagrams of a stranger"] > 0
     assert sum(found["faults from the board"].values()) > 0
 
 
