@@ -1,6 +1,7 @@
 """MNIST images through the links of boards, simulated at their pins: rates, and shares of the wire.
 
-    python benchmarks/links.py [BOARD[:LINK] ...] [--images 1000] [-o docs/results/links.json]
+    python benchmarks/links.py [BOARD[:LINK] ...] [--images 1000] [--dense]
+                               [-o docs/results/links.json]
 
 It needs the extras ``sim`` and ``build``. The network is the largest shipped one that the board's
 array holds; boards whose array holds none are left out. Every readout is compared with the golden
@@ -9,6 +10,9 @@ a host that answers at once, and with one that takes 100 us. Pairs are to the bo
 payload are bodies of frames: windows to the board and reports from it, counted once. The share of
 the wire is that of the fuller direction, or of both together where they take turns. The results of
 other links in the file are kept.
+
+With ``--dense``, samples and array are made to fill the wire: windows of 16 steps in which nearly
+every word has spikes, for a small array whose link takes two bytes a clock.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +35,16 @@ from stablespike.device.result import Result
 from stablespike.device.verify import Comparison, compare
 from stablespike.link.frames import decode_frame
 from stablespike.sim.pins.kinds import KINDS
+from stablespike.spec.array import ArrayConfig
 from stablespike.spec.link import KIND_MASK, Command, Kind
 
 BATCH = 50
 COUNTED = 20  # images that are run once more, with counters
 LATENCIES = (0, 100_000_000)  # of the host, in ps
+DENSE = ArrayConfig(
+    lanes=16, window=16, weight_rows=4096, spike_rows=512, neuron_groups=4, state_groups=4, tasks=4,
+    receive_bytes=32768, result_bytes=8192, link_bytes=2, synaptic_current=False,
+)
 OUTPUT = Path(__file__).parents[1] / "docs" / "results" / "links.json"
 
 
@@ -108,16 +118,48 @@ def run(board: Any, samples: Any, latency: int) -> tuple[Result, dict[str, Any]]
     }
 
 
-def measured(name: str, kind: str, images: int) -> dict[str, Any]:
-    """Return the figures of a link of a board."""
-    network, program = shipped_program(BOARDS[name].array)
+@dataclass(frozen=True)
+class Load:
+    """What a board computes: samples of a network, on an array."""
+
+    array: str
+    config: ArrayConfig
+    network: str
+    program: ss.Program
+    samples: np.ndarray
+
+
+def mnist(board: str, images: int) -> Load:
+    """Shipped images, on the board's own array."""
+    array = BOARDS[board].array
+    network, program = shipped_program(array)
     samples = pixels(shipped_mnist()[0], program.network)[:images]
+    return Load(array, BOARDS[board].config, network, program, samples)
+
+
+def dense(images: int) -> Load:
+    """Random spikes, more bytes a clock than any wire carries."""
+    config, rng = DENSE, np.random.default_rng(0)
+    inputs = config.weight_rows // 2
+    weights = rng.integers(-1, 2, (10, inputs))
+    network = ss.Network(
+        ss.SpikeInput((inputs,)), [ss.Dense(weights, neuron=ss.Neuron(threshold=1 << 10))],
+        fraction_bits=config.fraction_bits,
+    )
+    samples = rng.random((images, config.window, inputs)) < 0.5
+    program = ss.compile(network, config, config.window)
+    return Load("dense", config, f"{inputs}-10, random", program, samples)
+
+
+def measured(name: str, kind: str, load: Load) -> dict[str, Any]:
+    """Return the figures of a link of a board."""
+    program, samples = load.program, load.samples
     with ss.open_device("golden:") as golden:
         golden.load(program)
         expected = golden.run(samples, counters=False)
     comparison, runs = Comparison(), []
     began = time.monotonic()
-    with ss.open_device(f"sim:{name}?link={kind}") as board:
+    with ss.open_device(f"sim:{name}?link={kind}", load.config) as board:
         opened = time.monotonic()
         board.load(program)
         counted = board.run(samples[:COUNTED])
@@ -131,8 +173,8 @@ def measured(name: str, kind: str, images: int) -> dict[str, Any]:
     return {
         "board": name,
         "link": kind,
-        "array": BOARDS[name].array,
-        "network": network,
+        "array": load.array,
+        "network": load.network,
         "readouts": len(runs) * len(samples) * program.network.outputs,
         "mismatches": comparison.mismatches,
         "wire_bytes_per_second": wire_rate,
@@ -162,21 +204,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("links", nargs="*", metavar="BOARD[:LINK]")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--dense", action="store_true", help="samples that fill the wire")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     output: Path = arguments.output
     rows = json.loads(output.read_text()) if output.exists() else []
-    found = {(row["board"], row["link"]): row for row in rows}
+    found = {(row["board"], row["link"], row["array"]): row for row in rows}
     mismatches = 0
     for name, kind in wanted(arguments.links):
         try:
-            row = measured(name, kind, arguments.images)
+            images = arguments.images
+            load = dense(images) if arguments.dense else mnist(name, images)
+            row = measured(name, kind, load)
         except ss.DoesNotFit as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
         print(json.dumps(row, indent=2), flush=True)
         mismatches += row["mismatches"]
-        found[name, kind] = row
+        found[name, kind, load.array] = row
         output.write_text(json.dumps([found[key] for key in sorted(found)], indent=2) + "\n")
     return int(mismatches > 0)
 

@@ -20,7 +20,7 @@ BOARDS = (
         array="ecp5-25f",
         oscillator_hz=25_000_000,
         target_hz=80_000_000,
-        links=(UdpLink(rx_delay_ps=2000, queue_bytes=4096), UartLink(ADAPTER)),
+        links=(UdpLink(rx_delay_ps=2000), UartLink(ADAPTER)),
         loader=("-b", "colorlight"),
     ),
 )

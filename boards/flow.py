@@ -138,6 +138,7 @@ def project(
     )
     # The project itself holds Verilog, in which memories cannot be counted.
     accelerator = WiredAccelerator(
-        config, link.wire(board, build_id), build_id, clock_hz=board.clock_hz, domain=link.domain
+        config, link.wire(board, config, build_id), build_id, clock_hz=board.clock_hz,
+        domain=link.domain,
     )
     return str(rtlil.convert(accelerator, emit_src=False))

@@ -48,8 +48,8 @@ class Top(Elaboratable):
         self._clock(m, platform)
         link = self.link
         m.submodules.accelerator = accelerator = WiredAccelerator(
-            self.config, link.wire(board, self.build_id), self.build_id, clock_hz=board.clock_hz,
-            domain=link.domain,
+            self.config, link.wire(board, self.config, self.build_id), self.build_id,
+            clock_hz=board.clock_hz, domain=link.domain,
         )
         link.connect(m, platform, board, accelerator, link.ports(platform))
         for role, resource in board.leds.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from amaranth.hdl import Module
     from amaranth.lib.wiring import Component
+    from stablespike.spec.array import ArrayConfig
 
 __all__ = ["BoardLink"]
 
@@ -40,8 +41,8 @@ class BoardLink(abc.ABC):
         """The device's address, with ``PORT`` or the like where only the user knows."""
 
     @abc.abstractmethod
-    def wire(self, board: Any, build_id: bytes) -> Component:
-        """The wire: a component with ``hw.link.wire.wire_signature`` and its pins."""
+    def wire(self, board: Any, config: ArrayConfig, build_id: bytes) -> Component:
+        """The wire for an array: a component with ``hw.link.wire.wire_signature`` and its pins."""
 
     def add_resources(self, platform: Any) -> None:  # noqa: B027 (most need none)
         """Add pins that the board's definition does not have."""

@@ -12,6 +12,7 @@ from .link import BoardLink
 if TYPE_CHECKING:
     from amaranth.hdl import Module
     from amaranth.lib.wiring import Component
+    from stablespike.spec.array import ArrayConfig
 
     from ..board import Board
 
@@ -50,7 +51,7 @@ class SpiLink(BoardLink):
     def address(self, board: Board) -> str:
         return "spi:"
 
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Board, config: ArrayConfig, build_id: bytes) -> Component:
         from stablespike.hw.link.spi import Spi
 
         if board.clock_hz < SPI_HZ:

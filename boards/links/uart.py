@@ -11,6 +11,7 @@ from .link import BoardLink
 if TYPE_CHECKING:
     from amaranth.hdl import Module
     from amaranth.lib.wiring import Component
+    from stablespike.spec.array import ArrayConfig
 
     from ..board import Board
 
@@ -48,7 +49,7 @@ class UartLink(BoardLink):
     def address(self, board: Board) -> str:
         return f"serial:PORT?baud={self.rate(board)}"
 
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Board, config: ArrayConfig, build_id: bytes) -> Component:
         from stablespike.hw.link.uart import Uart, default_divisor
 
         return Uart(default_divisor(board.clock_hz))

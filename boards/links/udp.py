@@ -14,6 +14,7 @@ from .link import BoardLink
 if TYPE_CHECKING:
     from amaranth.hdl import Module, Signal
     from amaranth.lib.wiring import Component
+    from stablespike.spec.array import ArrayConfig
 
     from ..board import Board
 
@@ -23,6 +24,7 @@ _ETHERNET_HZ = 125_000_000
 _TAP_PS = 25  # of DELAYG, FPGA-TN-02035
 _TAPS_MAX = 127
 _WIDTH = 4
+_QUEUE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,6 @@ class UdpLink(BoardLink):
     mac : str or None
         MAC address, as ``02:...``. If None, it is a locally administered one that follows from the
         build: boards with different bitstreams have different ones.
-    queue_bytes : int
-        Bytes of received frames that wait for the array; a power of two, at least 4096.
     """
 
     resource: str = "eth_rgmii"
@@ -66,7 +66,6 @@ class UdpLink(BoardLink):
     ip: str = UDP_ADDRESS
     port: int = UDP_PORT
     mac: str | None = None
-    queue_bytes: int = 8192
 
     kind = "udp"
     domain = "ethernet"
@@ -92,13 +91,15 @@ class UdpLink(BoardLink):
     def address(self, board: Board) -> str:
         return f"udp:{self.ip}" + (f":{self.port}" if self.port != UDP_PORT else "")
 
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Board, config: ArrayConfig, build_id: bytes) -> Component:
         from amaranth.hdl import DomainRenamer
         from stablespike.hw.link.udp.udp import Udp
 
+        # The host may send as much as the array's buffer holds, faster than the array takes it.
+        queue_bytes = max(_QUEUE_BYTES, config.receive_bytes)
         udp = Udp(
             self.mac_address(build_id), self.ip, self.port, silence=UDP_SILENCE * _ETHERNET_HZ,
-            queue_bytes=self.queue_bytes,
+            queue_bytes=queue_bytes,
         )
         return DomainRenamer(self.domain)(udp)  # type: ignore[no-any-return]
 

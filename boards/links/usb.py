@@ -14,6 +14,7 @@ from .link import BoardLink
 if TYPE_CHECKING:
     from amaranth.hdl import Module
     from amaranth.lib.wiring import Component
+    from stablespike.spec.array import ArrayConfig
 
     from ..board import Board
 
@@ -64,7 +65,7 @@ class UlpiLink(_UsbLink):
 
     bits = 480_000_000
 
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Board, config: ArrayConfig, build_id: bytes) -> Component:
         from stablespike.hw.link.usb.wires import UlpiUsb
 
         return UlpiUsb(*self.strings(board, build_id))
@@ -113,7 +114,7 @@ class FullSpeedLink(_UsbLink):
 
     bits = 12_000_000
 
-    def wire(self, board: Board, build_id: bytes) -> Component:
+    def wire(self, board: Board, config: ArrayConfig, build_id: bytes) -> Component:
         from stablespike.hw.link.usb.wires import FullSpeedUsb
 
         return FullSpeedUsb(*self.strings(board, build_id))

@@ -1,5 +1,7 @@
 """A board's Ethernet: addresses, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 from stablespike.boards.links.udp import UdpLink
 from stablespike.boards.registry import board
@@ -12,6 +14,12 @@ def test_addresses():
     assert UdpLink().address(BOARD) == f"udp:{UDP_ADDRESS}"
     assert UdpLink(ip="10.0.0.7", port=99).address(BOARD) == "udp:10.0.0.7:99"
     assert UdpLink().rate(BOARD) == 10**9
+
+
+@pytest.mark.parametrize("receive_bytes", [512, 4096, 16384])
+def test_the_queue_holds_what_a_host_may_send_at_once(receive_bytes):
+    config = replace(BOARD.config, receive_bytes=receive_bytes)
+    assert UdpLink().wire(BOARD, config, bytes(16)).queue.size == max(4096, receive_bytes)
 
 
 def test_mac_addresses_follow_from_builds():

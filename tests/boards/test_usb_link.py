@@ -58,4 +58,4 @@ def test_the_serial_number_is_the_build_id_unless_it_is_given():
     assert link.strings(board, BUILD_ID) == ("StableSpike ecpix5-45f", BUILD_ID.hex())
     assert replace(link, serial_number="lab 3").strings(board, BUILD_ID)[1] == "lab 3"
     with pytest.raises(ValueError, match="serial_number must be 1 to 126 printable"):
-        replace(link, serial_number="\n").wire(board, BUILD_ID)
+        replace(link, serial_number="\n").wire(board, board.config, BUILD_ID)

@@ -70,4 +70,4 @@ def test_boards_need_a_clock_that_is_fast_enough():
     link = slow.link("spi")
     assert link.address(slow) == "spi:"
     with pytest.raises(ValueError, match=r"12000000 Hz, but SPI needs .* 15000000"):
-        link.wire(slow, bytes(16))
+        link.wire(slow, slow.config, bytes(16))

@@ -100,9 +100,8 @@ def test_a_reset_drops_bytes_and_returns_to_the_default_rate(board):
 
 
 def test_a_rate_beyond_the_clock(board):
-    baud = FASTEST + 1
-    with pytest.raises(LinkError, match=f"to {baud} baud: at {BOARD.clock_hz} Hz at most {FASTEST}"):
-        board.set_baud(baud)
+    with pytest.raises(LinkError, match=f"baud: at {BOARD.clock_hz} Hz at most {FASTEST}"):
+        board.set_baud(FASTEST + 1)
 
 
 def test_a_closed_board_says_so(board):
