@@ -16,6 +16,7 @@ from .netlist import Memory
 __all__ = ["BlockRam", "Need", "check_fit", "fits", "needs", "totals"]
 
 _ROM_COST = 16  # yosys counts so many bits of a ROM in LUTs as one bit of RAM in registers
+_SELECTOR_COST = 0.5  # yosys' FACTOR_MUX and FACTOR_DEMUX, for each bit between pieces of LUT RAM
 _SPRAM = (16384, 16)  # rows and bits of an iCE40UP5K's SPRAM, Lattice FPGA-TN-02022
 
 
@@ -63,10 +64,16 @@ class BlockRam:
         if blocks * self.cost >= logic:
             return 0
         if self.lut_rows and memory.lanes:
-            pieces = -(-memory.depth // self.lut_rows) * -(-memory.width // self.lut_bits)
-            if blocks * self.cost > pieces * self.lut_cost:
+            if blocks * self.cost > self._lut_ram_cost(memory):
                 return 0
         return blocks
+
+    def _lut_ram_cost(self, memory: Memory) -> float:
+        """Cost of LUT RAM that is read at one port, with what selects among its pieces."""
+        deep = -(-memory.depth // self.lut_rows)
+        pieces = deep * -(-memory.width // self.lut_bits)
+        selectors = (deep - 1) * memory.width + (deep * memory.lanes if deep > 1 else 0)
+        return pieces * self.lut_cost + selectors * _SELECTOR_COST
 
     def _columns(self, width: int, part: int, lanes: int, bits: int) -> int:
         """Blocks next to each other, in the shape with this many bits per row."""

@@ -76,9 +76,7 @@ def test_bitstream(name, monkeypatch):
     assert list(done.seeds) == [str(board.seed + i) for i in range(seeds)]
     assert done.fmax_mhz == max(done.seeds.values())
     assert done.registers > 10
-    # yosys puts one small memory of luna-usb into a block that the count leaves to logic.
-    small = int(board.link().kind == "usb")
-    assert 0 <= done.block_rams - done.memory[board.ram.name][0] <= small
+    assert done.block_rams == done.memory[board.ram.name][0]
     assert " ns: " in done.critical_path
     assert MARKS[board.family] in Path(done.bitstream).read_bytes()[:4096]
     wanted = [rate for _, rate in done.clocks.values()]

@@ -82,6 +82,7 @@ DP16KD = BlockRam("DP16KD", ((1024, 18), (512, 36)), 9, 128, lut_rows=16)
         (DP16KD, Memory("m", "a", 64, 512, 4), 2),       # two 16-bit parts in 36 bits
         (DP16KD, Memory("m", "a", 64, 1024, 4), 4),
         (DP16KD, Memory("m", "a", 16, 64, 1), 0),        # LUT RAM is cheaper
+        (DP16KD, Memory("m", "a", 10, 128, 1), 1),       # but not with what selects its pieces
     ],
 )
 def test_blocks_of_one_memory(ram, memory, blocks):
