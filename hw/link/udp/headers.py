@@ -105,12 +105,6 @@ class Headers(wiring.Component):
         table = {protocol: Signal(layout, name=protocol.name) for protocol in Protocol}
         beyond, strange = Signal(), Signal()
         m.d.sync += beyond.eq(self.count[6:] != 0)
-        # Each table has a count of its own, which yosys must not merge: one alone reaches them too
-        # late for 125 MHz.
-        counts = {
-            protocol: Signal(6, name=f"{protocol.name}_count", attrs={"keep": "true"})
-            for protocol in Protocol
-        }
         for of, signal in table.items():
             rows = {
                 place: layout.const(position.fields()).as_bits()
@@ -118,11 +112,11 @@ class Headers(wiring.Component):
             }
             m.d.sync += Value.cast(signal).eq(Cat(
                 Const(sum((row >> bit & 1) << place for place, row in rows.items()), _PLACES)
-                .bit_select(counts[of], 1)
+                .bit_select(self.count[:6], 1)
                 for bit in range(layout.size)
             ))
         with m.If(self.valid & ~(self.count[9] & self.count[10])):
-            m.d.sync += [each.eq(self.count + 1) for each in (self.count, *counts.values())]
+            m.d.sync += self.count.eq(self.count + 1)
         for place, protocols, over_ip in (
             (_ETHERTYPE_LOW, _ETHERTYPE, False), (_IP_PROTOCOL, _OVER_IP, True)
         ):
@@ -206,7 +200,6 @@ class Headers(wiring.Component):
         with m.If((rule == Rule.OWNERSHIP) & ~equal):
             m.d.sync += self.ownership.eq(0)
         with m.If(self.begin):
-            m.d.sync += [each.eq(0) for each in counts.values()]
             m.d.sync += [
                 self.count.eq(0), self.protocol.eq(Protocol.UDP), strange.eq(0), added_up.eq(0),
                 self.known.eq(1), self.addressed.eq(1), self.broadcast.eq(1),

@@ -121,12 +121,13 @@ class Receiver(wiring.Component):
         ]
 
         # The tests of a whole frame, in registers, since each is a sum or a wide comparison.
-        whole, sized, carried, datagram, filled, owning = (
+        whole, sized, carried, datagram, filled, owning, claims, releases = (
             Signal(name=name)
-            for name in ("whole", "sized", "carried", "datagram", "filled", "owning")
+            for name in (
+                "whole", "sized", "carried", "datagram", "filled", "owning", "claims", "releases",
+            )
         )
         needed, rest = Signal(17), Signal(18)  # ``rest`` is negative if IP says more than came
-        request = headers.request
         over_arp = headers.protocol == Protocol.ARP
         m.d.sync += [
             whole.eq(crc.match_detected & ~damaged & headers.known),
@@ -139,6 +140,8 @@ class Receiver(wiring.Component):
             owning.eq(
                 headers.ownership & (headers.length == _UDP_BYTES + OWNERSHIP_BYTES - HEADER_BYTES)
             ),
+            claims.eq(headers.request == Ownership.CLAIM),
+            releases.eq(headers.request == Ownership.RELEASE),
             self.done.valid.eq(0),
             self.done.p.length.eq(Mux(over_arp, ARP_BYTES, headers.total + MAC_BYTES)),
         ]
@@ -176,7 +179,7 @@ class Receiver(wiring.Component):
                     m.d.sync += [
                         self.done.valid.eq(owner.same & filled), self.done.p.fate.eq(Fate.PAYLOAD),
                     ]
-                with m.Elif(request == Ownership.CLAIM):
+                with m.Elif(claims):
                     granted = owner.free | owner.same
                     # The answer is the claim with another last byte.
                     m.d.comb += [
@@ -188,6 +191,6 @@ class Receiver(wiring.Component):
                     m.d.sync += self.done.valid.eq(1)
                     with m.If(granted):
                         m.d.sync += self.done.p.fate.eq(Fate.GRANT)
-                with m.Elif(request == Ownership.RELEASE):
+                with m.Elif(releases):
                     m.d.comb += owner.release.eq(owner.same)
         return m

@@ -16,8 +16,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...lib.checks import check_int
-from ...lib.stream_registers import SkidBuffer
+from ...lib.stream_registers import SkidBuffer, StreamRegister
 from ..wire import wire_signature
+from .byte_reader import frame_byte_layout
 from .frame_queue import FrameQueue
 from .gatherer import Gatherer
 from .receiver import Receiver
@@ -105,10 +106,15 @@ class Udp(wiring.Component):
         m.submodules.sender = sender = Sender()
         connect(m, receiver.store, queue.store)
         connect(m, receiver.done, queue.done)
-        connect(m, queue.payload, flipped(self.o))
-        connect(m, queue.headers, gatherer.headers)
+        # Blocks may be far from each other for a clock of 125 MHz, so the streams between them have
+        # registers. Those of frames to send have them in their ByteReader.
+        m.submodules.payload = payload = SkidBuffer(8)
+        connect(m, queue.payload, payload.i)
+        connect(m, payload.o, flipped(self.o))
+        m.submodules.headers = headers = StreamRegister(frame_byte_layout())
+        connect(m, queue.headers, headers.i)
+        connect(m, headers.o, gatherer.headers)
         connect(m, queue.replies, sender.replies)
-        # What is behind ``i`` may be slow to react.
         m.submodules.bytes = between = SkidBuffer(8)
         connect(m, flipped(self.i), between.i)
         connect(m, between.o, gatherer.i)
