@@ -32,6 +32,10 @@ _DEVICE = {
 }
 
 
+# nextpnr's own weight is 10. docs/measurements/logic-ecp5.md has the clocks with each.
+_TIMING_WEIGHT = "20"
+
+
 @dataclass(frozen=True)
 class Ecp5Board(Board):
     """A board with an ECP5; ``device`` is a full part number such as ``LFE5U-25F-6CABGA381``.
@@ -99,7 +103,7 @@ class Ecp5Board(Board):
         return place_and_route(
             tools, "nextpnr-ecp5", self.clock_hz, seed, _DEVICE[part], "--speed", rest[0],
             "--package", rest[1:], "--lpf", "top.lpf", "--textcfg", f"{seed}.config",
-            "--router", "router2",
+            "--router", "router2", "--placer-heap-timingweight", _TIMING_WEIGHT,
         )
 
     def pack(self, tools: Tools, seed: int) -> None:

@@ -26,6 +26,13 @@ select -set undefined @undefined @written %co1:+[CLK] %i
 select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
 setparam -set COLLISION_X_MASK 1'1 @undefined
 """
+# abc9 gives up speed for fewer cells wherever a path is shorter than the longest one of a module. If
+# the clock of the wire is faster than that of the array, the wire must not be part of its module.
+_APART = "setattr -mod -set keep_hierarchy 1 top.accelerator.{}\n"
+_JOINED = """\
+setattr -mod -unset keep_hierarchy *
+flatten
+"""
 _WRITE = """\
 tee -q -o cells.json stat -json
 write_json top.json
@@ -89,7 +96,9 @@ def synthesize(
     """
     elaborate(board, config or board.config, build_id, folder, link)
     elaborated((folder / "top.il").read_text())
-    (folder / "top.ys").write_text(READ + board.synthesis + _WRITE)
+    domain = (link or board.link()).domain
+    apart, joined = ("", "") if domain == "sync" else (_APART.format(domain), _JOINED)
+    (folder / "top.ys").write_text(READ + apart + board.synthesis + joined + _WRITE)
     (tools or Tools(folder)).run("yosys", "-q", "-l", "yosys.log", "top.ys")
     netlist = folder / "top.json"
     board.finish(netlist)

@@ -160,7 +160,9 @@ class WiredAccelerator(wiring.Component):
         m = Module()
         m.submodules.accelerator = accelerator = self.accelerator
         wire = self.wire
-        m.submodules[type(wire).__name__.lower()] = wire
+        # A wire with a clock of its own is named after it: boards synthesize it by itself.
+        name = type(wire).__name__.lower() if self.domain == "sync" else self.domain
+        m.submodules[name] = wire
         for name, member in self.pins.items():
             if member.is_signature:
                 connect(m, getattr(wire, name), flipped(getattr(self, name)))
