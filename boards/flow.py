@@ -26,8 +26,8 @@ select -set undefined @undefined @written %co1:+[CLK] %i
 select -set undefined @undefined r:TRANSPARENCY_MASK=1'0 %i
 setparam -set COLLISION_X_MASK 1'1 @undefined
 """
-# abc9 gives up speed for fewer cells wherever a path is shorter than the longest one of a module. If
-# the clock of the wire is faster than that of the array, the wire must not be part of its module.
+# abc9 gives up speed for fewer cells wherever a path is shorter than the longest one of a module.
+# The clock of a wire may be faster than that of the array, so the wire is no part of its module.
 _APART = "setattr -mod -set keep_hierarchy 1 top.accelerator.{}\n"
 _JOINED = """\
 setattr -mod -unset keep_hierarchy *

@@ -63,10 +63,8 @@ class BlockRam:
         logic = memory.bits if memory.lanes else memory.bits / _ROM_COST
         if blocks * self.cost >= logic:
             return 0
-        if self.lut_rows and memory.lanes:
-            if blocks * self.cost > self._lut_ram_cost(memory):
-                return 0
-        return blocks
+        in_luts = self.lut_rows and memory.lanes and blocks * self.cost > self._lut_ram_cost(memory)
+        return 0 if in_luts else blocks
 
     def _lut_ram_cost(self, memory: Memory) -> float:
         """Cost of LUT RAM that is read at one port, with what selects among its pieces."""

@@ -143,7 +143,9 @@ class ScanSide(wiring.Component):
         domain += [
             fetch.eq(scanner.issue),
             event.eq(scanner.event),
-            self.weights.enable.eq(fetch),
+            # A small array reads in every cycle: an event is known too late in it, and a row that
+            # was read for none is not used.
+            self.weights.enable.eq(fetch if config.pipelined else 1),
             # The weight rows of a convolution may start anywhere, so the lane is added.
             self.weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
             lanes.add.eq(fetched),

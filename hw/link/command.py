@@ -120,7 +120,7 @@ class CommandUnit(wiring.Component):
     executed : Out(8)
         Commands executed or refused, modulo 256.
     done : Out(1)
-        A strobe, in the cycle before ``executed`` counts.
+        A strobe, in the cycle before ``executed`` counts; the one behind a command's last byte.
     fault : Out(1)
         A command was refused.
     baud : Out(16)
@@ -159,8 +159,11 @@ class CommandUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         at = _Decoder(m, self.commands)
+        # The last byte may be late, since the loader decides whether it takes it.
+        ends = Signal()
+        m.d.sync += self.done.eq(ends)
         m.d.comb += [
-            self.done.eq(at.go & at.last & ~at.silent),
+            ends.eq(at.go & at.last & ~at.silent),
             self.bytes.payload.eq(
                 at.byte if self.config.link_bytes == 1 else self.commands.payload
             ),
@@ -188,7 +191,7 @@ class CommandUnit(wiring.Component):
                 m.d.comb += at.may_end.eq(1)
                 at.then("SKIP")
             self._write_states(m, at, *write)
-            self._register_states(m, at, *register)
+            self._register_states(m, at, ends, *register)
             with m.State("INPUT"):
                 if self.config.link_bytes > 1:
                     # The command's first byte was a high one, so these begin with a low one.
@@ -297,9 +300,10 @@ class CommandUnit(wiring.Component):
         return load, register, out_of_range
 
     def _register_states(
-        self, m: Module, at: _Decoder, load: Value, register: Value, out_of_range: Value
+        self, m: Module, at: _Decoder, ends: Value, load: Value, register: Value,
+        out_of_range: Value,
     ) -> None:
-        """REGISTER: its number and a value of two bytes."""
+        """REGISTER: its number and a value of two bytes. ``ends`` counts a command."""
         known = max(*self._registers, Register.BAUD) + 1
         of_map = Cat(register == each for each in self._registers if each != Register.REPORTS).any()
         # This comes from a register, since it is late; it holds until the loader gets a byte.
@@ -339,11 +343,11 @@ class CommandUnit(wiring.Component):
                 with m.If(at.bad):
                     m.d.sync += self.fault.eq(1)
                 with m.Else():
-                    m.d.comb += self.done.eq(1)
+                    m.d.comb += ends.eq(1)
                     m.next = "BAUD"
         with m.State("BAUD"):
             m.d.comb += [
-                at.take.eq(self.quiet), at.may_end.eq(1), at.silent.eq(1),
+                at.take.eq(self.quiet & ~self.done), at.may_end.eq(1), at.silent.eq(1),
                 self.baud_set.eq(at.go),
             ]
             at.then("LEAD", at.go)
