@@ -18,6 +18,7 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .array import CoreArray
+from .interconnect.trace_fork import traces_signature
 from .link.crossing import Crossing
 from .link.link import Link
 from .link.uart import Uart, default_divisor
@@ -43,6 +44,8 @@ class Accelerator(wiring.Component):
         The build ID that INFO reports.
     clock_hz : int
         The clock that INFO reports.
+    trace_ports : bool
+        Packets of traces can leave beside the link, for simulation.
 
     Members
     -------
@@ -61,13 +64,19 @@ class Accelerator(wiring.Component):
         A window is under way.
     error : Out(1)
         A command was refused in this session.
+    traces_apart, traces
+        With ``trace_ports``: as ``CoreArray`` has them.
     """
 
     def __init__(
-        self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0
+        self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0,
+        trace_ports: bool = False,
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
+        self.trace_ports = trace_ports
+        beside = {"traces_apart": In(1), "traces": Out(traces_signature()).array(config.cores)}
         super().__init__({
+            **(beside if trace_ports else {}),
             "rx": In(stream.Signature(8 * config.link_bytes)),
             "tx": Out(stream.Signature(8 * config.link_bytes)),
             "idle": In(1, init=1), "baud": Out(16), "baud_set": Out(1),
@@ -77,7 +86,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
-        array = CoreArray(self.config)
+        array = CoreArray(self.config, self.trace_ports)
         # The domain of a pipelined array has no other reset, so a reset of the device sets this.
         clear = Signal(init=int(self.config.pipelined))
         if self.config.pipelined:
@@ -109,6 +118,12 @@ class Accelerator(wiring.Component):
             self.busy.eq(array.busy),
             self.error.eq(link.fault),
         ]
+        if self.trace_ports:
+            m.d.comb += array.traces_apart.eq(self.traces_apart)
+            for own, of_array in zip(self.traces, array.traces, strict=True):
+                m.d.comb += [
+                    own.valid.eq(of_array.valid & ~clear), own.payload.eq(of_array.payload)
+                ]
         return m
 
 

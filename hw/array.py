@@ -23,6 +23,7 @@ from stablespike.spec.report import BUSY_BITS
 from .core.core import Core
 from .interconnect.report_merger import ReportMerger
 from .interconnect.spike_bus import SpikeBus
+from .interconnect.trace_fork import TraceFork, traces_signature
 from .lib import ports
 from .lib.registers import pipeline
 from .lib.stream_registers import SkidBuffer, StreamRegister
@@ -52,6 +53,8 @@ class CoreArray(wiring.Component):
     ----------
     config : ArrayConfig
         The array.
+    trace_ports : bool
+        Packets of traces can leave beside the others, for simulation.
 
     Members
     -------
@@ -67,11 +70,18 @@ class CoreArray(wiring.Component):
         Packets of ``spec.report``, from one core after another.
     busy : Out(1)
         A window is under way in some core.
+    traces_apart : In(1)
+        With ``trace_ports``: those of traces go to ``traces`` instead. It may change only while no
+        window is under way.
+    traces : Out(traces_signature()), one for each core
+        With ``trace_ports``.
     """
 
-    def __init__(self, config: ArrayConfig) -> None:
-        self.config = config
+    def __init__(self, config: ArrayConfig, trace_ports: bool = False) -> None:
+        self.config, self.trace_ports = config, trace_ports
+        beside = {"traces_apart": In(1), "traces": Out(traces_signature()).array(config.cores)}
         super().__init__({
+            **(beside if trace_ports else {}),
             "writes": In(ports.writes_signature(config)),
             "rows": In(ports.rows_signature(config)),
             "windows": In(ports.windows_signature(config)),
@@ -129,6 +139,12 @@ class CoreArray(wiring.Component):
                 written = replicated(m, platform, f"written{index}", written)
                 on_bus = replicated(m, platform, f"on_bus{index}", on_bus)
             m.submodules[f"core{index}"] = place
+            if self.trace_ports:
+                m.submodules[f"traces{index}"] = fork = TraceFork()
+                m.d.comb += fork.apart.eq(self.traces_apart)
+                connect(m, packets, fork.i)
+                connect(m, fork.traces, flipped(self.traces[index]))
+                packets = fork.reports
             connect(m, rows, bus.cores[index])
             connect(m, packets, merger.i[index])
             m.d.comb += [

@@ -4,9 +4,16 @@
 // time per bit. Otherwise they go over the byte streams rx and tx, at most one byte per clock each
 // way. With BOARD_WORDS these are two bytes: the low one is the first, and if it is 0, it is the only
 // one. The board is never reset; its registers start from their initial values.
+//
+// With BOARD_EDGES each edge of the pin `clock` is a clock, and one evaluation makes it. Otherwise
+// rising edges are, as in a netlist.
+//
+// BOARD_TRACES is X(0) X(1) ..., for each core that has a port of traces.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "Vboard.h"
 #include "verilated.h"
@@ -51,11 +58,30 @@ struct Board {
     }
 
     void tick() {
+#ifdef BOARD_EDGES
+        top->clock ^= 1;
+#else
         settle();
         top->clock = 1;
+#endif
         top->eval();
         ++cycles;
     }
+
+#ifdef BOARD_TRACES
+    static constexpr uint32_t VALID = 1u << 17, LAST = 1u << 16;
+    std::vector<uint16_t> traces;                   // whole packets, in the order of their ends
+    std::vector<std::vector<uint16_t>> under_way;   // by core, the packet that has not ended
+
+    void trace(size_t core, uint32_t port) {
+        if (under_way.size() <= core) under_way.resize(core + 1);
+        std::vector<uint16_t>& packet = under_way[core];
+        packet.push_back(uint16_t(port));
+        if (!(port & LAST)) return;
+        traces.insert(traces.end(), packet.begin(), packet.end());
+        packet.clear();
+    }
+#endif
 
 #ifdef BOARD_UART
     // Drives rx for one clock. Returns whether the byte was taken: when its start bit begins.
@@ -169,13 +195,26 @@ EXPORT uint64_t board_run(void* handle, const uint8_t* in, uint64_t length, uint
 #else
         uint64_t before = used;
         used += board.offer(in + used, length - used);
-        board.settle();  // rx_ready and tx_valid may depend on the inputs within the clock
         bool taking = used > before;
+#ifdef BOARD_EDGES
+        board.tick();
+        if (top.rx_taken) board.offered = -1;
+        int byte = top.tx_valid ? int(top.tx_payload) : -1;
+#else
+        board.settle();  // rx_ready and tx_valid may depend on the inputs within the clock
         if (top.rx_ready) board.offered = -1;
         int byte = top.tx_valid ? int(top.tx_payload) : -1;
         top.clock = 1;
         top.eval();
         ++board.cycles;
+#endif
+#ifdef BOARD_TRACES
+        if (top.traces_apart) {
+#define X(core) if (top.trace##core & Board::VALID) board.trace(core, top.trace##core);
+            BOARD_TRACES
+#undef X
+        }
+#endif
 #endif
         ++ran;
         if (taking) {
@@ -211,5 +250,27 @@ EXPORT void board_break(void* handle, uint64_t clocks) {
     board.send_bits = 0;
     board.send_clocks = 0;
     board.receive_bits = -1;
+}
+#endif
+
+#ifdef BOARD_TRACES
+// From now on packets of traces are kept here, or go over the link. What was kept is dropped.
+EXPORT void board_traces_apart(void* handle, uint32_t apart) {
+    Board& board = *static_cast<Board*>(handle);
+    board.top->traces_apart = apart;
+    board.traces.clear();
+    board.under_way.clear();
+}
+
+// The words of the packets of traces that were kept.
+EXPORT uint64_t board_traces(void* handle) {
+    return static_cast<Board*>(handle)->traces.size();
+}
+
+// Copies these words, and drops them.
+EXPORT void board_take_traces(void* handle, uint16_t* words) {
+    std::vector<uint16_t>& traces = static_cast<Board*>(handle)->traces;
+    std::copy(traces.begin(), traces.end(), words);
+    traces.clear();
 }
 #endif

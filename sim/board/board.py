@@ -40,6 +40,7 @@ def board_library(
     uart: bool = False,
     words: bool = False,
     faults: bool = False,
+    traces: int = 0,
     compile_flags: tuple[str, ...] = COMPILE,
 ) -> Path:
     """Build the native library of a top module ``board``, or find it in the cache.
@@ -47,13 +48,16 @@ def board_library(
     Parameters
     ----------
     verilog : str
-        Text as ``board_verilog`` returns it.
+        Text as ``board_verilog`` returns it, or a netlist with pins of these names and with
+        ``rx_ready``, whose clocks are the rising edges of ``clock``.
     uart : bool
         Whether the module has the UART's pins rather than streams.
     words : bool
         Whether the streams carry words of two bytes rather than bytes.
     faults : bool
         Whether the module has a pin ``fault``.
+    traces : int
+        The ports of traces that the module has, one for each core.
     compile_flags : tuple of str
         Flags of the C++ compiler.
 
@@ -67,9 +71,12 @@ def board_library(
     ToolError
         If Verilator or the compiler is missing or fails.
     """
-    given = {"UART": uart, "WORDS": words, "FAULTS": faults}
+    edges = "@(edge " in verilog
+    given = {"UART": uart, "WORDS": words, "FAULTS": faults, "EDGES": edges}
     defines = tuple(f"-DBOARD_{name}" for name, there in given.items() if there)
     defines += (f"-DBIT_PARTS={BIT_PARTS}",) * uart
+    if traces:
+        defines += ("-DBOARD_TRACES=" + " ".join(f"X({core})" for core in range(traces)),)
     harness = {_HARNESS.name: _HARNESS.read_bytes()}
     return model_library(verilog, harness, defines=defines, compile_flags=compile_flags)
 
@@ -77,7 +84,7 @@ def board_library(
 class _Library:
     """Functions of a board's library, with their types."""
 
-    def __init__(self, path: Path, uart: bool, faults: bool) -> None:
+    def __init__(self, path: Path, uart: bool, faults: bool, traces: bool) -> None:
         library = load_library(path)
         handle, count = ctypes.c_void_p, ctypes.c_uint64
         where = ctypes.POINTER(ctypes.c_uint64)
@@ -95,6 +102,13 @@ class _Library:
         if faults:
             self.set_fault = library.board_set_fault
             self.set_fault.argtypes, self.set_fault.restype = [handle, ctypes.c_uint32], None
+        if traces:
+            self.traces_apart = library.board_traces_apart
+            self.traces_apart.argtypes, self.traces_apart.restype = [handle, ctypes.c_uint32], None
+            self.traces = library.board_traces
+            self.traces.argtypes, self.traces.restype = [handle], count
+            self.take_traces = library.board_take_traces
+            self.take_traces.argtypes, self.take_traces.restype = [handle, ctypes.c_void_p], None
         if uart:
             self.set_divisor = library.board_set_divisor
             self.set_divisor.argtypes, self.set_divisor.restype = [handle, ctypes.c_uint32], None
@@ -124,7 +138,6 @@ class SimTransport:
     ----------
     name : str
         Name for messages.
-
     Raises
     ------
     ToolError
@@ -143,14 +156,16 @@ class SimTransport:
     ) -> None:
         self.name = "the simulated board"
         self._handle: int | None = None
+        traces = config.cores if verilog is None and not uart else 0
         if verilog is None:
             verilog = accelerator_verilog(config, uart=uart, clock_hz=clock_hz)
         faulty = fault is not None
         library = board_library(
             verilog, uart=uart, words=config.link_bytes > 1 and not uart, faults=faulty,
+            traces=traces,
             compile_flags=QUICK if quick else COMPILE,
         )
-        self._library = _Library(library, uart, faulty)
+        self._library = _Library(library, uart, faulty, traces > 0)
         self._uart, self._clock_hz = uart, clock_hz
         self._handle = self._library.create()
         if fault is not None:
@@ -237,6 +252,21 @@ class SimTransport:
             )
         self._bit = -(-parts // BIT_PARTS)
         self._library.set_divisor(handle, parts)
+
+    def part_traces(self, apart: bool) -> None:
+        """Keep packets of traces for ``take_traces`` from now on, or send them over the link. What
+        was kept is dropped. No window may be under way. Only with the array's own gateware, and
+        not with ``uart``."""
+        self._library.traces_apart(self._open(), apart)
+
+    def take_traces(self) -> bytes:
+        """The packets of traces that were kept since the last call (``spec.report``), each whole;
+        those of a core are in order."""
+        handle = self._open()
+        words = self._library.traces(handle)
+        taken = ctypes.create_string_buffer(2 * words)
+        self._library.take_traces(handle, taken)
+        return taken.raw
 
     def close(self) -> None:
         """Free the model. Closing it again does nothing."""

@@ -70,23 +70,32 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
     registers start from their initial values. Both would be inputs that reach nearly all of the
     logic, and Verilator evaluates logic that depends on an input twice per clock.
 
+    Each edge of ``clock``, rising or falling, is a clock of the component, so that one evaluation
+    makes one. What happens at an edge is in registers behind it: ``rx_taken``, ``tx_valid`` and
+    ``tx_payload``, and for each core a word of a trace: ``valid``, ``last`` and the word, from the
+    highest bit on.
+
     Parameters
     ----------
     component : wiring.Component
         Component with streams ``rx`` and ``tx`` of bytes or words, or with one-bit pins of these
-        names.
+        names; with streams ``traces``, one for each core, if it has ``trace_ports``.
     uart : bool
         Whether ``rx`` and ``tx`` are pins.
     """
-    from amaranth.hdl import ClockDomain, Module
+    from amaranth.hdl import Cat, ClockDomain, Module, Signal
     from amaranth.lib import wiring
     from amaranth.lib.wiring import In, Out
 
     width = 1 if uart else len(component.rx.payload)
     pins = {"rx": In(1), "tx": Out(1)} if uart else {
-        "rx_payload": In(width), "rx_valid": In(1), "rx_ready": Out(1),
+        "rx_payload": In(width), "rx_valid": In(1), "rx_taken": Out(1),
         "tx_payload": Out(width), "tx_valid": Out(1),
     }
+    traces = component.traces if getattr(component, "trace_ports", False) else []
+    if traces:
+        pins |= {"traces_apart": In(1)}
+        pins |= {f"trace{core}": Out(2 + len(each.p.data)) for core, each in enumerate(traces)}
 
     class Board(wiring.Component):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -103,14 +112,24 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
                 m.d.comb += [
                     component.rx.payload.eq(self.rx_payload),
                     component.rx.valid.eq(self.rx_valid),
-                    self.rx_ready.eq(component.rx.ready),
-                    self.tx_payload.eq(component.tx.payload),
-                    self.tx_valid.eq(component.tx.valid),
                     component.tx.ready.eq(1),
                 ]
+                m.d.sync += [
+                    self.rx_taken.eq(component.rx.valid & component.rx.ready),
+                    self.tx_payload.eq(component.tx.payload),
+                    self.tx_valid.eq(component.tx.valid),
+                ]
+            if traces:
+                # From a register, or Verilator would evaluate what it reaches twice per clock.
+                apart = Signal()
+                m.d.sync += apart.eq(self.traces_apart)
+                m.d.comb += component.traces_apart.eq(apart)
+            for core, each in enumerate(traces):
+                word = Cat(each.p.data, each.p.last, each.valid)
+                m.d.sync += getattr(self, f"trace{core}").eq(word)
             return m
 
-    return component_verilog(Board(), "board")
+    return component_verilog(Board(), "board").replace("@(posedge ", "@(edge ")
 
 
 def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
@@ -153,9 +172,10 @@ def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> st
     def build(folder: Path) -> None:
         from stablespike.hw import accelerator
 
-        top = accelerator.UartAccelerator if uart else accelerator.Accelerator
-        component = top(
-            config, build_id=build_id(config, uart=uart, clock_hz=clock_hz), clock_hz=clock_hz
+        given = {"build_id": build_id(config, uart=uart, clock_hz=clock_hz), "clock_hz": clock_hz}
+        component = (
+            accelerator.UartAccelerator(config, **given) if uart
+            else accelerator.Accelerator(config, **given, trace_ports=True)
         )
         (folder / _FILE).write_text(board_verilog(component, uart=uart))
 

@@ -120,6 +120,7 @@ class Connection:
         self._session = session
         try:
             self.info = session.open()
+            self.transport.drop_traces()
             baud = self.transport.own_baud if self._baud is None else self._baud
             if baud is not None:
                 self._set_baud(session, baud)

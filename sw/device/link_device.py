@@ -209,7 +209,10 @@ class _Exchange:
     ) -> None:
         self._connection, self._state, self._flags = connection, state, flags
         self._session = connection.session()
-        self._collector = Collector(uri, program, flags, connection.busy_time)
+        self._collector = Collector(
+            uri, program, flags, connection.busy_time,
+            traces_beside=connection.transport.has_traces,
+        )
         self._counted = connection.link_bytes
         self._program, self._layout = program, input_map(program.computed, program.config.lanes)
         self.exhausted = False
@@ -245,7 +248,10 @@ class _Exchange:
 
     def step(self, commands: Iterator[bytes], timeout: float | None = None) -> None:
         """Send and receive once."""
-        self._collector.feed(self._session.step(commands, "the results of its samples", timeout))
+        reports = self._session.step(commands, "the results of its samples", timeout)
+        if self._connection.transport.has_traces:
+            self._collector.feed_traces(self._connection.transport.take_traces())
+        self._collector.feed(reports)
 
     def offer(self, commands: Iterator[bytes]) -> bool:
         """Send what there is credit for, and return whether that was everything."""

@@ -159,6 +159,8 @@ class ReportPlan:
         The program that is loaded.
     flags : ReportFlags
         The reports that are requested; TIMES with COUNTERS, because they are compared.
+    only_traces : bool
+        The packets of traces alone, which come beside the others.
 
     Attributes
     ----------
@@ -174,9 +176,11 @@ class ReportPlan:
         Per core, the packets of the last window of a sample, without END.
     """
 
-    def __init__(self, program: Program, flags: ReportFlags) -> None:
+    def __init__(
+        self, program: Program, flags: ReportFlags, only_traces: bool = False
+    ) -> None:
         assert flags & ReportFlags.TIMES or not flags & ReportFlags.COUNTERS
-        self._program, self.flags = program, flags
+        self._program, self.flags, self._only_traces = program, flags, only_traces
         self.destinations: dict[tuple[int, int, int], Destination] = {}
         self.expected: list[int] = []
         self.expected_last: list[int] = []
@@ -220,7 +224,9 @@ class ReportPlan:
                 ):
                     found[kind] = Destination(store, layer, *computed)
                     always += len(computed[0])
-            if layer == last and membrane:
+            if self._only_traces:
+                pass
+            elif layer == last and membrane:
                 found[ReportKind.MEMBRANE] = Destination("membrane", again, *computed)
                 at_last += len(computed[0])
             elif layer == last:

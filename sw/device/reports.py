@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,15 +45,90 @@ class Collector:
         The reports that were requested.
     busy_time : int
         The busy time of the device, in cycles, when the run begins.
+    traces_beside : bool
+        The packets of traces come beside the stream, by ``feed_traces``.
     """
 
     def __init__(
-        self, name: str, program: Program, flags: ReportFlags, busy_time: int = 0
+        self, name: str, program: Program, flags: ReportFlags, busy_time: int = 0,
+        *, traces_beside: bool = False,
     ) -> None:
-        self._name, self._program = name, program
-        self._times = bool(flags & ReportFlags.TIMES)
-        self._plan = ReportPlan(program, flags)
         self._assembler = Assembler(name, program, flags, busy_time)
+        self._traces: _Packets | None = None
+        if traces_beside and flags & ReportFlags.TRACE:
+            flags &= ~ReportFlags.TRACE
+            self._traces = _Packets(name, program, ReportPlan(program, ReportFlags.TRACE, True))
+        self._reports = _Packets(name, program, ReportPlan(program, flags))
+
+    @property
+    def busy_time(self) -> int:
+        """The busy time of the device at the end of the last batch that was taken."""
+        return self._assembler.busy_time
+
+    @property
+    def pending(self) -> bool:
+        """Whether reports of a batch have not come yet."""
+        return self._reports.pending
+
+    @property
+    def complete(self) -> bool:
+        """Whether all reports of the first batch have come."""
+        return self._reports.complete
+
+    def add(self, batch: Batch) -> None:
+        """Expect the reports of another batch after those that are already expected."""
+        self._reports.add(batch)
+        if self._traces is not None:
+            self._traces.add(batch)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the stream, which may end anywhere.
+
+        What cannot complete a batch is kept until there is more. An empty piece says that nothing
+        comes at the moment: everything that was kept is looked at.
+
+        Raises
+        ------
+        LinkError
+            If there is a packet that this program cannot cause, or one is missing when its window
+            ends with END.
+        """
+        self._reports.feed(data)
+
+    def feed_traces(self, data: bytes) -> None:
+        """Take packets of traces that came beside the stream. Those of a window come before its
+        last report.
+
+        Raises
+        ------
+        LinkError
+            As ``feed`` does.
+        """
+        if self._traces is not None and data:
+            self._traces.feed(data)
+
+    def take(self, link_bytes: LinkBytes) -> Result:
+        """The result of the first batch, which is complete, and took these bytes.
+
+        Raises
+        ------
+        LinkError
+            If its traces are not complete, or its counters contradict each other.
+        """
+        pending = self._reports.take()
+        if self._traces is not None:
+            self._traces.feed(b"")
+            pending.stores |= self._traces.take_traces()
+        return self._assembler.result(pending, link_bytes)
+
+
+class _Packets:
+    """The packets of one stream, stored batch by batch. The parameters are those of ``Collector``,
+    with the plan of the stream."""
+
+    def __init__(self, name: str, program: Program, plan: ReportPlan) -> None:
+        self._name, self._program, self._plan = name, program, plan
+        self._times = bool(plan.flags & ReportFlags.TIMES)
         self._batches: deque[Pending] = deque()
         self._first_batch = 0  # the number of the first of these batches
         cores = program.config.cores
@@ -70,41 +146,32 @@ class Collector:
         self._least = 2 * (HEAD_WORDS + (END_WORDS if self._times else 1))
 
     @property
-    def busy_time(self) -> int:
-        """The busy time of the device at the end of the last batch that was taken."""
-        return self._assembler.busy_time
-
-    @property
     def pending(self) -> bool:
-        """Whether reports of a batch have not come yet."""
         return bool(self._batches)
 
     @property
     def complete(self) -> bool:
-        """Whether all reports of the first batch have come."""
         return bool(self._batches) and not self._batches[0].missing
 
     def add(self, batch: Batch) -> None:
-        """Expect the reports of another batch after those that are already expected."""
         self._batches.append(Pending(self._program, batch, self._plan))
 
-    def take(self, link_bytes: LinkBytes) -> Result:
-        """The result of the first batch, which is complete, and took these bytes."""
+    def take(self) -> Pending:
+        """The reports of the first batch, which is complete."""
         self._first_batch += 1
-        return self._assembler.result(self._batches.popleft(), link_bytes)
+        return self._batches.popleft()
+
+    def take_traces(self) -> dict[str, list[npt.NDArray[Any]]]:
+        """The traces of the first batch, which must be complete."""
+        if not self.complete:
+            raise LinkError(
+                f"{self._name} reported a batch before all of its traces: its bitstream and this "
+                "driver do not agree; build the bitstream again"
+            )
+        stores = self.take().stores
+        return {name: stores[name] for name in ("spikes", "skeleton")}
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the stream, which may end anywhere.
-
-        What cannot complete a batch is kept until there is more. An empty piece says that nothing
-        comes at the moment: everything that was kept is looked at.
-
-        Raises
-        ------
-        LinkError
-            If there is a packet that this program cannot cause, or one is missing when its window
-            ends with END.
-        """
         self._bytes += data
         if not self._bytes or (data and len(self._bytes) < self._enough()):
             return

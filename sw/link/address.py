@@ -18,13 +18,13 @@ from .transports.usb_ports import find_board
 __all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 
 SCHEMES = (
-    "golden:, sim:<preset>[?uart=1[&baud=N]], sim:<board>?link=<kind>[&baud=N], "
-    "sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
+    "golden:, sim:<preset>[?uart=1[&baud=N]][?boards=N][?traces=link], "
+    "sim:<board>?link=<kind>[&baud=N], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
     "spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
 _OPTIONS = {
-    "golden": (), "sim": ("uart", "link", "baud"), "serial": ("baud", "serial"), "udp": (),
+    "golden": (), "sim": ("uart", "link", "baud", "boards", "traces"), "serial": ("baud", "serial"), "udp": (),
     "spi": ("rate",), "tcp": (),
 }
 
@@ -143,6 +143,9 @@ def open_transport(
     """
     if uri.scheme != "sim" and array is not None:
         raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
+    for name in ("boards", "traces"):
+        if name in uri.options and (uri.target.startswith(NETLIST) or "link" in uri.options):
+            raise ValueError(f"{uri.text!r} has {name}=, which is for presets: leave it out")
     if uri.scheme == "sim" and uri.target.startswith(NETLIST):
         if "link" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave link= out")
@@ -158,7 +161,12 @@ def open_transport(
         config = None if array is None else _named_array(array)
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
-        return SimulatedTransport(uri.text, _simulated_array(uri, array), uri.flag("uart"))
+        traces = uri.options.get("traces", "beside")
+        if traces not in ("beside", "link"):
+            raise ValueError(f"traces in {uri.text!r} must be beside or link, not {traces!r}")
+        return SimulatedTransport(
+            uri.text, _simulated_array(uri, array), uri.flag("uart"), traces == "beside"
+        )
     if uri.scheme == "serial":
         return SerialTransport(
             uri.target, Transport.timeout if timeout is None else timeout,

@@ -32,6 +32,8 @@ class Transport(abc.ABC):
         and stays closer to the room.
     own_baud : int or None
         The rate to use if none is requested; None to stay at the default.
+    has_traces : bool
+        Packets of traces come beside the bytes, by ``take_traces``.
     foreign : str
         What to check if something other than a device answers, for messages.
     """
@@ -43,6 +45,7 @@ class Transport(abc.ABC):
     broken: bool = False
     ahead: int = 0
     own_baud: int | None = None
+    has_traces: bool = False
     foreign: str = "check what is connected there"
 
     @abc.abstractmethod
@@ -89,6 +92,16 @@ class Transport(abc.ABC):
         raise LinkError(
             f"{self.name} has no baud rate to change to {baud}: open it without ?baud="
         )
+
+    def take_traces(self) -> bytes:
+        """Packets of traces (``spec.report``) that came since the last call, each of them whole:
+        nothing unless ``has_traces``."""
+        return b""
+
+    def drop_traces(self) -> None:
+        """Drop the packets of traces that came, and what came of others: they are of a session
+        that ended."""
+        return
 
     @abc.abstractmethod
     def close(self) -> None:
