@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..link.address import NETLIST, Uri, located, open_transport, parse_uri
 from ..link.session import check_timeout
 from ..spec.array import ArrayConfig
+from .boards.parallel_device import ParallelDevice
 from .device import Device
 from .golden_device import GoldenDevice
 from .link_device import LinkDevice
@@ -22,7 +23,8 @@ def open_device(
     ----------
     uri : str
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
-        ``?uart=1`` through its UART pins), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
+        ``?uart=1`` through its UART pins; with ``?boards=N`` several, which share the samples of a
+        batch; with ``?traces=link`` even traces go over the link), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
         a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
@@ -67,5 +69,10 @@ def open_device(
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1 or link=uart")
     parsed = located(parsed)
-    # A device reopens a broken transport itself, so it gets a function to do so.
-    return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)
+
+    def board() -> LinkDevice:
+        # A device reopens a broken transport itself, so it gets a function to do so.
+        return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)
+
+    boards = parsed.integer("boards") or 1
+    return board() if boards == 1 else ParallelDevice(uri, board, boards)
