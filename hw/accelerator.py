@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amaranth.hdl import (
     Cat,
     ClockDomain,
@@ -18,6 +20,7 @@ from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
 
 from .array import CoreArray
+from .core.core import Core
 from .interconnect.trace_fork import traces_signature
 from .link.crossing import Crossing
 from .link.link import Link
@@ -44,8 +47,8 @@ class Accelerator(wiring.Component):
         The build ID that INFO reports.
     clock_hz : int
         The clock that INFO reports.
-    trace_ports : bool
-        Packets of traces can leave beside the link, for simulation.
+    trace_ports, make_core
+        For simulation, as ``CoreArray`` takes them.
 
     Members
     -------
@@ -70,10 +73,10 @@ class Accelerator(wiring.Component):
 
     def __init__(
         self, config: ArrayConfig, build_id: bytes = bytes(BUILD_ID_BYTES), clock_hz: int = 0,
-        trace_ports: bool = False,
+        trace_ports: bool = False, make_core: Callable[[ArrayConfig, int], Core] = Core,
     ) -> None:
         self.config, self.build_id, self.clock_hz = config, build_id, clock_hz
-        self.trace_ports = trace_ports
+        self.trace_ports, self.make_core = trace_ports, make_core
         beside = {"traces_apart": In(1), "traces": Out(traces_signature()).array(config.cores)}
         super().__init__({
             **(beside if trace_ports else {}),
@@ -86,7 +89,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.link = link = Link(self.config, self.build_id, self.clock_hz)
-        array = CoreArray(self.config, self.trace_ports)
+        array = CoreArray(self.config, self.trace_ports, self.make_core)
         # The domain of a pipelined array has no other reset, so a reset of the device sets this.
         clear = Signal(init=int(self.config.pipelined))
         if self.config.pipelined:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import (
@@ -55,6 +56,8 @@ class CoreArray(wiring.Component):
         The array.
     trace_ports : bool
         Packets of traces can leave beside the others, for simulation.
+    make_core : callable
+        Makes a core of the array and its number, for simulation.
 
     Members
     -------
@@ -77,8 +80,11 @@ class CoreArray(wiring.Component):
         With ``trace_ports``.
     """
 
-    def __init__(self, config: ArrayConfig, trace_ports: bool = False) -> None:
-        self.config, self.trace_ports = config, trace_ports
+    def __init__(
+        self, config: ArrayConfig, trace_ports: bool = False,
+        make_core: Callable[[ArrayConfig, int], Core] = Core,
+    ) -> None:
+        self.config, self.trace_ports, self.make_core = config, trace_ports, make_core
         beside = {"traces_apart": In(1), "traces": Out(traces_signature()).array(config.cores)}
         super().__init__({
             **(beside if trace_ports else {}),
@@ -107,7 +113,7 @@ class CoreArray(wiring.Component):
 
         # These are registers if the array is pipelined, because its cores are spread over the
         # device.
-        cores = [Core(config, index) for index in range(config.cores)]
+        cores = [self.make_core(config, index) for index in range(config.cores)]
         room = Cat(core.windows.room for core in cores).all()
         write, sent = Signal(), Signal()
         writes = Signal.like(self.writes.payload, reset_less=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -10,7 +10,7 @@ from stablespike.spec.link import Space
 from stablespike.spec.report import BUSY_BITS
 
 from ..lib import ports
-from ..lib.checks import check_int
+from ..lib.checks import check_index
 from .host_memory import HostMemory
 from .neuron_side import ConvolutionNeuronSide, DenseNeuronSide
 from .scan_side import ScanSide
@@ -36,8 +36,8 @@ class Core(wiring.Component):
     ----------
     config : ArrayConfig
         The array.
-    index : int
-        This core's number.
+    index : int or Value
+        This core's number; a value where one module is for all cores.
 
     Raises
     ------
@@ -68,8 +68,8 @@ class Core(wiring.Component):
         All cores have reached it.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.index = config, check_int("index", index, 0, config.cores - 1)
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
+        self.config, self.index = config, check_index(config, index)
         super().__init__({
             "writes": In(ports.writes_signature(config)),
             "windows": In(ports.windows_signature(config)),

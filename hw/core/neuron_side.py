@@ -220,7 +220,7 @@ class DenseNeuronSide(NeuronSide):
     ----------
     config : ArrayConfig
         The array.
-    index : int
+    index : int or Value
         The core's number.
 
     Raises
@@ -233,7 +233,7 @@ class DenseNeuronSide(NeuronSide):
     Those of ``NeuronSide``.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
         super().__init__(
             config, GroupScheduler(config), SkeletonUnit(config), DenseOutput(config, index)
         )
@@ -275,7 +275,7 @@ class ConvolutionNeuronSide(NeuronSide):
     ----------
     config : ArrayConfig
         The array.
-    index : int
+    index : int or Value
         The core's number.
 
     Raises
@@ -288,7 +288,7 @@ class ConvolutionNeuronSide(NeuronSide):
     Those of ``NeuronSide``.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
         super().__init__(
             config, PipelinedGroupScheduler(config), PoolUnit(config),
             ConvolutionOutput(config, index),

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-__all__ = ["check_int"]
+from amaranth.hdl import Value
+from stablespike.spec.array import ArrayConfig
+
+__all__ = ["check_index", "check_int"]
+
+
+def check_index(config: ArrayConfig, index: int | Value) -> int | Value:
+    """Check the number of a core.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+    index : int or Value
+        The number; a value is not known yet, so it is not checked.
+
+    Returns
+    -------
+    int or Value
+        ``index``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the array has no core of that number.
+    """
+    return index if isinstance(index, Value) else check_int("index", index, 0, config.cores - 1)
 
 
 def check_int(name: str, value: int, low: int, high: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for
@@ -26,7 +26,7 @@ class ConvolutionOutput(wiring.Component):
     ----------
     config : ArrayConfig
         The array.
-    index : int
+    index : int or Value
         The core's number.
 
     Raises
@@ -54,7 +54,7 @@ class ConvolutionOutput(wiring.Component):
         For one cycle: its other reports are out too. The next ``start`` may be in the next cycle.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
         self.config, self.packetizer = config, Packetizer(config, index)
         super().__init__({
             "group": In(output_group(config)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig
@@ -32,7 +32,7 @@ class DenseOutput(wiring.Component):
     ----------
     config : ArrayConfig
         The array.
-    index : int
+    index : int or Value
         The core's number.
 
     Raises
@@ -63,7 +63,7 @@ class DenseOutput(wiring.Component):
         For one cycle: its other reports are out too. The next ``start`` may be in the next cycle.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
         self.config, self.packetizer = config, Packetizer(config, index)
         super().__init__({
             "group": In(output_group(config)),

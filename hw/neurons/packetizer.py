@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for, task_layout
 from stablespike.spec.report import BUSY_BITS, HEAD, PLACE, ReportKind, counter_words, fired_most
 
-from ..lib.checks import check_int
+from ..lib.checks import check_index
 from ..lib.layouts import struct
 from ..lib.ports import reports_signature
 from ..lib.registers import pipeline
@@ -86,7 +86,7 @@ class Packetizer(wiring.Component):
     ----------
     config : ArrayConfig
         The array.
-    index : int
+    index : int or Value
         The core's number.
 
     Raises
@@ -127,8 +127,8 @@ class Packetizer(wiring.Component):
         one cycle, in which a packet could have been chosen.
     """
 
-    def __init__(self, config: ArrayConfig, index: int) -> None:
-        self.config, self.core = config, check_int("index", index, 0, config.cores - 1)
+    def __init__(self, config: ArrayConfig, index: int | Value) -> None:
+        self.config, self.core = config, check_index(config, index)
         super().__init__({
             "group": In(output_group(config)),
             "load": In(1),

@@ -129,7 +129,11 @@ def board_verilog(component: Any, *, uart: bool = False) -> str:
                 m.d.sync += getattr(self, f"trace{core}").eq(word)
             return m
 
-    return component_verilog(Board(), "board").replace("@(posedge ", "@(edge ")
+    return _both_edges(component_verilog(Board(), "board"))
+
+
+def _both_edges(text: str) -> str:
+    return text.replace("@(posedge ", "@(edge ")
 
 
 def _key(config: ArrayConfig, uart: bool, clock_hz: int) -> str:
@@ -172,11 +176,18 @@ def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> st
     def build(folder: Path) -> None:
         from stablespike.hw import accelerator
 
+        from .shared_core import MODULE, CoreInstance, CoreModule
+
         given = {"build_id": build_id(config, uart=uart, clock_hz=clock_hz), "clock_hz": clock_hz}
-        component = (
-            accelerator.UartAccelerator(config, **given) if uart
-            else accelerator.Accelerator(config, **given, trace_ports=True)
-        )
-        (folder / _FILE).write_text(board_verilog(component, uart=uart))
+        if uart:
+            text = board_verilog(accelerator.UartAccelerator(config, **given), uart=True)
+        elif config.pipelined and config.cores > 1:
+            text = board_verilog(accelerator.Accelerator(
+                config, **given, trace_ports=True, make_core=CoreInstance
+            ))
+            text += _both_edges(component_verilog(CoreModule(config), MODULE))
+        else:
+            text = board_verilog(accelerator.Accelerator(config, **given, trace_ports=True))
+        (folder / _FILE).write_text(text)
 
     return (cached("verilog", _key(config, uart, clock_hz), build) / _FILE).read_text()
