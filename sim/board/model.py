@@ -26,9 +26,11 @@ _VERILATE = (
     # The text is generated; Verilator's style warnings about it would only fill the log.
     "-Wno-fatal", "-Wno-lint",
     "--prefix", "Vboard", "--top-module", "board",
-    # In pieces: compilers take more than linear time for one long function.
-    "--output-split", "40000", "--output-split-cfuncs", "1000",
 )
+# In pieces: compilers take more than linear time for one long function. Small models run a little
+# faster in one piece.
+_SPLIT = ("--output-split", "40000", "--output-split-cfuncs", "1000")
+_SPLIT_FROM = 600_000  # bytes of Verilog
 # Symbols are hidden because models with the same class names are loaded into one process.
 COMPILE = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-w")
 """Flags of the C++ compiler."""
@@ -73,7 +75,9 @@ def model_library(
     """
     tool, cxx = verilator(), compiler()
     sources = [part for name in sorted(harness) for part in (name.encode(), harness[name])]
-    key = digest(verilog, *sources, " ".join(_VERILATE + compile_flags + defines),
+    whole = len(verilog) < _SPLIT_FROM and compile_flags == COMPILE
+    flags = _VERILATE if whole else _VERILATE + _SPLIT
+    key = digest(verilog, *sources, " ".join(flags + compile_flags + defines),
                  tool.version, cxx.version)
 
     def build(folder: Path) -> None:
@@ -84,7 +88,7 @@ def model_library(
         (work / "board.v").write_text(verilog)
         for name, source in harness.items():
             (work / name).write_bytes(source)
-        _run([str(tool.program), *_VERILATE, "-Mdir", ".", "board.v"], work, tool.environment)
+        _run([str(tool.program), *flags, "-Mdir", ".", "board.v"], work, tool.environment)
         objects = _compile(_units(work), compile_flags + defines, work) + _runtime(compile_flags)
         _run([cxx.path, "-shared", *objects, "-pthread", "-o", str(folder / _LIBRARY)], work)
         shutil.rmtree(work)

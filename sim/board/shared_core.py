@@ -34,7 +34,8 @@ class CoreModule(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(self, config: ArrayConfig) -> None:
-        self._core = Core(config, Signal(range(config.cores), name="index"))
+        self._index = Signal(range(config.cores))
+        self._core = Core(config, self._index)
         super().__init__({
             "clk": In(1), "rst": In(1), "index": In(range(config.cores)),
             "core": Out(self._core.signature),
@@ -46,12 +47,12 @@ class CoreModule(wiring.Component):  # type: ignore[misc]
         m.submodules.core = core = self._core
         connect(m, core, flipped(self.core))
         m.d.comb += [
-            ClockSignal().eq(self.clk), ResetSignal().eq(self.rst), core.index.eq(self.index)
+            ClockSignal().eq(self.clk), ResetSignal().eq(self.rst), self._index.eq(self.index),
         ]
         return m
 
 
-class CoreInstance(Core):  # type: ignore[misc]
+class CoreInstance(Core):
     """A core that is an instance of the module.
 
     The parameters and members are those of ``Core``.

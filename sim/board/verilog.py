@@ -25,6 +25,8 @@ _FILE = "board.v"
 # zero take Verilator much less time.
 _ZEROS = re.compile(r"^( *)(\S+ ?)\[0\] = (\d+'[hd]0+);\n(?:\1\2\[\d+\] = \3;\n)+", re.MULTILINE)
 
+_HEAD = re.compile(r"^module core ?\([^;]*;", re.MULTILINE)  # of the module of ``shared_core``
+
 
 def _loop(rows: re.Match[str]) -> str:
     space, name, zero = rows.groups()
@@ -178,16 +180,19 @@ def accelerator_verilog(config: ArrayConfig, *, uart: bool, clock_hz: int) -> st
 
         from .shared_core import MODULE, CoreInstance, CoreModule
 
-        given = {"build_id": build_id(config, uart=uart, clock_hz=clock_hz), "clock_hz": clock_hz}
+        identity = build_id(config, uart=uart, clock_hz=clock_hz)
         if uart:
-            text = board_verilog(accelerator.UartAccelerator(config, **given), uart=True)
+            component = accelerator.UartAccelerator(config, identity, clock_hz=clock_hz)
+            text = board_verilog(component, uart=True)
         elif config.pipelined and config.cores > 1:
-            text = board_verilog(accelerator.Accelerator(
-                config, **given, trace_ports=True, make_core=CoreInstance
-            ))
-            text += _both_edges(component_verilog(CoreModule(config), MODULE))
+            component = accelerator.Accelerator(config, identity, clock_hz, True, CoreInstance)
+            text = board_verilog(component)
+            core = _both_edges(component_verilog(CoreModule(config), MODULE))
+            # Code that several cores share is quicker to compile, and fits the processor's caches.
+            text += _HEAD.sub(r"\g<0>\n  /*verilator no_inline_module*/", core)
         else:
-            text = board_verilog(accelerator.Accelerator(config, **given, trace_ports=True))
+            component = accelerator.Accelerator(config, identity, clock_hz, True)
+            text = board_verilog(component)
         (folder / _FILE).write_text(text)
 
     return (cached("verilog", _key(config, uart, clock_hz), build) / _FILE).read_text()

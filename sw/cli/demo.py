@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..datasets import shipped_path
 from ..datasets.shipped import NETWORKS, pixels, shipped_images
 from ..device.open import Device, open_device
 from ..device.result import Result
-from ..device.verify import Comparison, compare
+from ..device.verify import Comparison, run_against
 from ..network import Network
 from ..network.files import check_writable, load
 from ..program.program import Program
@@ -155,10 +155,10 @@ def run_demo(
     with device or open_device(f"sim:{array}") as board, open_device("golden:") as golden:
         board.load(program)
         golden.load(program)
-        comparison, _ = _against(board, golden, program, samples, True, step)
-        # Traces take time on the link, so figures come from a second run without them.
+        comparison, _ = _against(board, golden, samples, True, step)
+        # Traces change the cycles, so figures come from a second run without them.
         began = time.monotonic()
-        untraced, results = _against(board, golden, program, samples, False, step)
+        untraced, results = _against(board, golden, samples, False, step)
         seconds = time.monotonic() - began
         result = Result.joined(results)
         alone = Result.joined([board.run(sample[None]) for sample in samples[:_ALONE]])
@@ -184,7 +184,6 @@ def run_demo(
 def _against(
     board: Device,
     golden: Device,
-    program: Program,
     samples: npt.NDArray[np.uint8],
     trace: bool,
     advance: Advance,
@@ -192,11 +191,9 @@ def _against(
     """Run all samples in batches, and compare each batch with the golden model as it comes."""
     batches = [samples[at : at + _BATCH] for at in range(0, len(samples), _BATCH)]
     comparison, results = Comparison(), []
-    answers: Iterator[Result] = board.run(iter(batches), trace=trace)
-    for batch, result in zip(batches, answers, strict=True):
-        compare(golden.run(batch, trace=trace), result, program, comparison)
+    for result in run_against(golden, board, batches, comparison, {"trace": trace}):
         results.append(result)
-        advance(len(batch))
+        advance(len(result))
     return comparison, results
 
 

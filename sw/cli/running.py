@@ -155,7 +155,7 @@ def verify(
 ) -> None:
     """Compare a device with the golden model: every spike word, readout and counter."""
     from ..device.open import open_device
-    from ..device.verify import Comparison, compare
+    from ..device.verify import Comparison, run_against
     from ..program.files import load_program
     from ..samples.files import split_batches
 
@@ -172,9 +172,11 @@ def verify(
     ):
         device.load(loaded)
         golden.load(loaded)
-        for part, result in zip(batches, device.run(iter(batches), **options), strict=True):
-            own = _of_samples(options, comparison.samples, len(result))
-            compare(golden.run(part, **own), result, loaded, comparison)
+
+        def of_batch(number: int) -> dict[str, Any]:
+            return _of_samples(options, number * given.batch, given.batch)
+
+        for _ in run_against(golden, device, batches, comparison, options, of_batch):
             advance(1)
     if as_json:
         print_json({**comparison.as_dict(), "device": given.device})

@@ -23,9 +23,10 @@ def open_device(
     ----------
     uri : str
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
-        ``?uart=1`` through its UART pins; with ``?boards=N`` several, which share the samples of a
-        batch; with ``?traces=link`` even traces go over the link), or ``sim:`` with ``array``; ``sim:<board>?link=<kind>``,
-        a board at the pins of one of its links (``uart``, ``usb``, ``udp`` or ``spi``);
+        ``?uart=1`` through its UART pins; with ``?boards=N`` several boards, which share the
+        samples of a batch; with ``?traces=link`` even traces go over the link), or ``sim:`` with
+        ``array``; ``sim:<board>?link=<kind>``, a board at the pins of one of its links (``uart``,
+        ``usb``, ``udp`` or ``spi``);
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
         plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on

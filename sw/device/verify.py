@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import Any
@@ -10,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program.program import Program
+from .device import Device
 from .result import HARDWARE_FIELDS, Result
 
-__all__ = ["Comparison", "Difference", "compare"]
+__all__ = ["Comparison", "Difference", "compare", "run_against"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,51 @@ def compare(
         total.first = replace(first[0], sample=first[0].sample + total.samples)
     total.samples += len(expected)
     return total
+
+
+def run_against(
+    golden: Device,
+    device: Device,
+    batches: Iterable[Any],
+    into: Comparison,
+    options: dict[str, Any],
+    of_batch: Callable[[int], dict[str, Any]] | None = None,
+) -> Iterator[Result]:
+    """Run batches on a device and, in a thread beside it, on the golden model, and compare.
+
+    Parameters
+    ----------
+    golden, device : Device
+        The devices, with the same program loaded.
+    batches : iterable
+        The batches.
+    into : Comparison
+        The comparison to which they are added.
+    options : dict
+        Keywords of ``Device.run``.
+    of_batch : callable or None
+        Returns the keywords of the batch of a number, from 0, where they differ from those of all
+        batches.
+
+    Yields
+    ------
+    Result
+        The result of the device, batch after batch, once it has been compared.
+    """
+    expected: deque[Future[Result]] = deque()
+    program = device.program
+    assert program is not None, "load a program first"
+    with ThreadPoolExecutor(1) as beside:
+
+        def begun() -> Iterator[Any]:
+            for number, batch in enumerate(batches):
+                own = options if of_batch is None else of_batch(number)
+                expected.append(beside.submit(golden.run, batch, **own))
+                yield batch
+
+        for result in device.run(begun(), **options):
+            compare(expected.popleft().result(), result, program, into)
+            yield result
 
 
 def _words(

@@ -19,13 +19,13 @@ __all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]][?boards=N][?traces=link], "
-    "sim:<board>?link=<kind>[&baud=N], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], serial:[?serial=NUMBER], "
-    "spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>"
+    "sim:<board>?link=<kind>[&baud=N], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], "
+    "serial:[?serial=NUMBER], spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>"
 )
 NETLIST = "netlist="
 _OPTIONS = {
-    "golden": (), "sim": ("uart", "link", "baud", "boards", "traces"), "serial": ("baud", "serial"), "udp": (),
-    "spi": ("rate",), "tcp": (),
+    "golden": (), "sim": ("uart", "link", "baud", "boards", "traces"),
+    "serial": ("baud", "serial"), "udp": (), "spi": ("rate",), "tcp": (),
 }
 
 

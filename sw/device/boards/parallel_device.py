@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -210,7 +211,7 @@ def _parts(batch: Batch, most: int) -> list[Batch]:
     at = np.searchsorted(fresh, np.arange(1, most) * len(batch) // most)
     cuts = set(fresh[at[at < len(fresh)]].tolist()) - {0}
     ends = [0, *sorted(cuts), len(batch)]
-    return [batch.part(first, stop) for first, stop in zip(ends, ends[1:], strict=False)]
+    return [batch.part(first, stop) for first, stop in pairwise(ends)]
 
 
 def _one(board: LinkDevice, batch: Batch, trace: bool, counters: bool) -> Result:
