@@ -300,12 +300,13 @@ def links(session: nox.Session) -> None:
 def figures(session: nox.Session) -> None:
     """Run the benchmark of a name with arguments: ``nox -s figures -- peers -o FILE``.
 
-    The others are ``bitstream``, ``convolution``, ``explore``, ``leaks``, ``link`` and
-    ``recurrent``.
+    The others are ``against_before``, ``bitstream``, ``convolution``, ``explore``, ``leaks``,
+    ``link`` and ``recurrent``. ``against_before`` needs ``--before FOLDER`` with an older package.
     """
     if not session.posargs:
         session.error(
-            "name a benchmark: bitstream, convolution, explore, leaks, link, peers or recurrent"
+            "name a benchmark: against_before, bitstream, convolution, explore, leaks, link, peers "
+            "or recurrent"
         )
     install(session, "sim,build")
     name, *arguments = session.posargs

@@ -20,8 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +38,7 @@ from stablespike.device.link_device import LinkDevice
 from stablespike.link import session
 from stablespike.program.program import Program
 from stablespike.spec.array import LIMITS, preset
+from turns import environments, in_turns
 
 ARRAYS = ("icebreaker", "ecp5-25f", "ecp5-25f+")
 RUNS, TURNS = 20, 3
@@ -147,24 +146,15 @@ def measured(array: str, against: Path | None, images: int, folder: Path) -> dic
     name = array.removesuffix("+")
     program = program_of(name)
     samples = pixels(shipped_mnist()[0], program.network)
-    packages = {"now": os.environ.get("PYTHONPATH", "")}
-    if against:
-        packages = {"before": str(against), **packages}
+    packages = environments(against, OMP_NUM_THREADS="1")
     figures: dict[str, Any] = {"array": array, "images": len(samples)}
     for counters in (False, True):
         records = folder / f"{name}-{counters}.npz"
         if not records.exists():
             np.savez(records, **recorded(name, program, samples, counters))
-        runs: dict[str, list[dict[str, Any]]] = {package: [] for package in packages}
-        for _ in range(TURNS):
-            for package, path in packages.items():
-                line = subprocess.run(
-                    [sys.executable, __file__, "--one", array, str(int(counters)), str(records),
-                     "--images", str(images)],
-                    check=True, stdout=subprocess.PIPE, text=True,
-                    env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-                ).stdout
-                runs[package].append(json.loads(line))
+        runs = in_turns(
+            (__file__, "--one", array, int(counters), records, "--images", images), packages, TURNS
+        )
         figures["with counters" if counters else "without"] = {
             package: max(each, key=lambda row: row["images_per_second"])
             for package, each in runs.items()
