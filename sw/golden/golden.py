@@ -16,9 +16,10 @@ from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig
 from ..support.values import exact_int, exact_integers
-from .layer import GoldenLayer, GoldenState, LayerState, exact_dtype, skeleton
+from .layer import GoldenLayer, GoldenState, LayerState, counted, skeleton
+from .products import channels_first, channels_last
 
-__all__ = ["Golden", "GoldenResult", "GoldenState", "exact_dtype"]
+__all__ = ["Golden", "GoldenResult", "GoldenState"]
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -79,7 +80,7 @@ class _Run:
         self.last, self.trace, self.words = last, trace, words
 
     def add(self, index: int, spikes: torch.Tensor, stable: torch.Tensor) -> None:
-        fired, stayed = _counted(spikes), _counted(stable)
+        fired, stayed = counted(spikes), counted(stable)
         self.spike_counts[index] = self.spike_counts[index] + fired.sum(dim=1)
         self.stable_counts[index] = self.stable_counts[index] + stayed.sum(dim=1)
         if self.trace and index <= self.last:
@@ -88,15 +89,10 @@ class _Run:
 
     def read(self, index: int, emitted: torch.Tensor) -> None:
         """Collect the contribution of a run of the last layer to the readout."""
-        counted = _counted(emitted).to(torch.int64)
-        self.emitted_counts[index] = self.emitted_counts[index] + counted
+        counts = counted(emitted).to(torch.int64)
+        self.emitted_counts[index] = self.emitted_counts[index] + counts
         if self.words:
             self.emitted[index].append(emitted)
-
-
-def _counted(spikes: torch.Tensor) -> torch.Tensor:
-    """(batch, neurons): the number of spikes of at most 255 steps, in bytes."""
-    return spikes.view(torch.uint8).sum(dim=0, dtype=torch.uint8)
 
 
 class Golden:
@@ -254,7 +250,7 @@ class Golden:
         gathered = _Run(len(self._runs), last, trace, network.readout == "words")
         pixels = network.input.kind == "pixels"
         # Pixels are the same in every step, and so are the currents that they cause.
-        constant = self._layers[0].current(_tensor(flat)) if pixels else None
+        constant = self._layers[0].current(self._inputs(flat)) if pixels else None
 
         left = [entry.copied() for entry in state] if lengths is not None else state
         for first, n in _pieces(steps, steps_at_once, lengths):
@@ -262,7 +258,7 @@ class Golden:
             valid = None if lengths is None else torch.tensor(lengths > first)[None, :, None]
             inputs = skeleton_inputs = torch.empty(0)
             if constant is None:
-                inputs = _tensor(np.swapaxes(flat[:, first : first + n], 0, 1))
+                inputs = self._inputs(np.swapaxes(flat[:, first : first + n], 0, 1))
             for i, layer in enumerate(self._runs):
                 source = skeleton_inputs if i > last else inputs
                 currents = constant if i == 0 and constant is not None else layer.current(source)
@@ -286,18 +282,26 @@ class Golden:
                     kept.take(entry, ended)
         return self._result(gathered, left, steps, trace)
 
+    def _inputs(self, flat: npt.NDArray[Any]) -> torch.Tensor:
+        """Samples as layers take them, with their channels last."""
+        return channels_last(_tensor(flat), self.network.input.shape)
+
     def _result(
         self, run: _Run, state: list[LayerState], steps: int, trace: bool
     ) -> GoldenResult:
         network, last = self.network, len(self._layers) - 1
-        carried = tuple(entry.carried() for entry in state)
+        pairs = zip(state, self._runs, strict=True)
+        carried = tuple(entry.carried(layer.neuron_shape) for entry, layer in pairs)
+        shape = self._layers[-1].output_shape
 
         def readout(index: int) -> Integers:
             if network.readout == "membrane":
                 return carried[index].v.copy()
             if network.readout == "counts":
-                return np.asarray(run.emitted_counts[index], dtype=np.int64)
-            packed = pack_steps(_batch_first(run.emitted[index]), self.window)
+                counts = torch.as_tensor(run.emitted_counts[index], dtype=torch.int64)
+                return channels_first(counts, shape).numpy()
+            emitted = _batch_first(run.emitted[index], shape)
+            packed = pack_steps(emitted.reshape(*emitted.shape[:2], -1), self.window)
             return np.ascontiguousarray(np.swapaxes(packed, 1, 2), dtype=np.int64)
 
         def counts(each: list[torch.Tensor | int]) -> Integers:
@@ -361,9 +365,11 @@ def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
-def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...] = (-1,)) -> Bools:
-    """Pieces of shape (steps, batch, flat) as one array of shape ``(batch, steps, *shape)``."""
-    joined: Bools = torch.cat(pieces).transpose(0, 1).contiguous().numpy()
+def _batch_first(pieces: list[torch.Tensor], shape: tuple[int, ...]) -> Bools:
+    """Pieces of shape (steps, batch, flat), channels last, as one array of shape
+    ``(batch, steps, *shape)``."""
+    values = channels_first(torch.cat(pieces).transpose(0, 1), shape)
+    joined: Bools = values.contiguous().numpy()
     return joined.reshape(*joined.shape[:2], *shape)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network import Conv2d, Layer, Leak, Network
+from ..network import Layer, Leak, Network
+from .products import Products, channels_first, channels_last, exact_dtype, tiles
 
-__all__ = ["GoldenLayer", "GoldenState", "LayerState", "exact_dtype", "skeleton"]
-
-_INT32_ROOM = (1 << 31) - 1
+__all__ = ["GoldenLayer", "GoldenState", "LayerState", "counted", "skeleton"]
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -43,29 +43,19 @@ class GoldenState:
     q: Integers | None
 
 
-def exact_dtype(bound: int) -> torch.dtype:
-    """The fastest dtype in which a matrix product is exact if no partial sum exceeds ``bound``.
-
-    Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and is much faster
-    than integers.
-    """
-    if bound < 1 << 24:
-        return torch.float32
-    return torch.float64 if bound < 1 << 53 else torch.int64
-
-
 @dataclass
 class LayerState:
-    """The state of a layer while it runs; see ``GoldenState``."""
+    """The state of a layer while it runs; see ``GoldenState``. Maps are channels last here."""
 
     v: torch.Tensor
     r: torch.Tensor
     q: torch.Tensor | None
 
-    def carried(self) -> GoldenState:
-        """A copy in numpy arrays, as results have it."""
-        q = None if self.q is None else self.q.to(torch.int64).numpy()
-        return GoldenState(self.v.to(torch.int64).numpy(), self.r.numpy().copy(), q)
+    def carried(self, shape: tuple[int, ...]) -> GoldenState:
+        """A copy in numpy arrays, as results have it, for neurons of a shape."""
+        v, r = (channels_first(each, shape) for each in (self.v, self.r))
+        q = None if self.q is None else channels_first(self.q, shape).to(torch.int64).numpy()
+        return GoldenState(v.to(torch.int64).numpy(), r.numpy().copy(), q)
 
     def copied(self) -> LayerState:
         """A copy."""
@@ -99,8 +89,13 @@ class GoldenLayer:
         The shape of its neurons.
     neurons : int
         Their number.
+    output_shape : tuple of int
+        The shape of its output, behind its pool.
     width : int
         The largest number of values that one step of a sample has here, for the size of pieces.
+    current : Products
+        (..., neurons) currents for (..., inputs) inputs, without recurrence. Maps are channels
+        last.
 
     Raises
     ------
@@ -112,33 +107,23 @@ class GoldenLayer:
         layer, self.shape = network.layers[index], network.input_shapes[index]
         self.layer, self.neuron = layer, layer.neuron
         self.neuron_shape = network.neuron_shapes[index]
+        self.output_shape = layer.output_shape(self.shape)
         self.neurons, self.fraction_bits = prod(self.neuron_shape), network.fraction_bits
         self.low, self.high = -(1 << (state_bits - 1)), (1 << (state_bits - 1)) - 1
         self._check(index, state_bits)
-        pool = layer.pool_before
-        self.pooled = self.shape if pool is None else pool.output_shape(self.shape)
         lowest, highest = layer.sum_bounds(self.shape)
         bound = int((highest - lowest).max()) * input_high
-        self.multiply = exact_dtype(bound)
         # The largest term is b + 2**F A + d, where |d| <= 3 * 2**V, and the reset subtracts a
         # threshold as well.
-        widest = (bound << self.fraction_bits) + (8 << state_bits)
-        self.integer = torch.int32 if widest <= _INT32_ROOM else torch.int64
+        self.dtype = exact_dtype((bound << self.fraction_bits) + (8 << state_bits))
+        self.current = Products(layer, self.shape, input_high, self.fraction_bits, self.dtype)
+        self.width = max(prod(self.shape), self.neurons, self.current.width)
         positions = self.neurons // layer.channels
-        self.bias = torch.tensor(layer.bias.repeat(positions), dtype=self.integer)
-        self.threshold = torch.tensor(layer.threshold.repeat(positions), dtype=self.integer)
+        self.threshold = torch.tensor(np.tile(layer.threshold, positions), dtype=self.dtype)
         self.leaks, self.synapse_leaks = _neurons_by_leak(layer, positions)
-        flat = layer.weight.reshape(layer.channels, -1)
-        self.width = max(prod(self.shape), self.neurons)
         self.recurrent: torch.Tensor | None = None
-        if isinstance(layer, Conv2d):
-            self.weight = torch.tensor(flat, dtype=self.multiply)
-            self.width = max(self.width, flat.shape[1] * positions)
-        else:
-            self.weight = torch.tensor(flat, dtype=self.multiply).t().contiguous()
-            if layer.recurrent is not None:
-                back = torch.tensor(layer.recurrent, dtype=self.multiply)
-                self.recurrent = back.t().contiguous()
+        if layer.recurrent is not None:
+            self.recurrent = self.current.scaled(torch.tensor(layer.recurrent))
 
     def _check(self, index: int, state_bits: int) -> None:
         """Refuse values that membranes of that width cannot hold."""
@@ -153,45 +138,20 @@ class GoldenLayer:
                     f"(state_bits {state_bits}), not {worst}: use more state_bits"
                 )
 
-    def current(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(..., neurons) currents for (..., inputs) inputs, without recurrence."""
-        if inputs.dtype == torch.bool:
-            inputs = inputs.view(torch.uint8)  # converts several times as fast
-        values = inputs.to(self.multiply)
-        if self.layer.pool_before is not None:
-            tiles = _tiles(values, self.shape, self.layer.pool_before.size)
-            values = tiles.sum((-3, -1)).reshape(*values.shape[:-1], -1)
-        if isinstance(self.layer, Conv2d):
-            product = self._convolved(values, self.layer)
-        else:
-            product = torch.matmul(values, self.weight)
-        return product.to(self.integer).bitwise_left_shift_(self.fraction_bits).add_(self.bias)
-
-    def _convolved(self, values: torch.Tensor, layer: Conv2d) -> torch.Tensor:
-        """The convolution as a matrix product over receptive fields: torch's own may use transforms
-        that round, such as Winograd's."""
-        maps = values.reshape(-1, *self.pooled)
-        down, across = layer.padding
-        padded = torch.nn.functional.pad(maps, (across, across, down, down))
-        fields = padded
-        for axis, (size, stride) in enumerate(zip(layer.kernel, layer.stride, strict=True)):
-            fields = fields.unfold(2 + axis, size, stride)
-        # (maps, channels, rows, columns, kh, kw) in the order of the weights of an output, then
-        # the positions.
-        columns = fields.permute(0, 1, 4, 5, 2, 3).reshape(len(maps), self.weight.shape[1], -1)
-        return torch.matmul(self.weight, columns).reshape(*values.shape[:-1], self.neurons)
-
     def start(self, batch: int, carried: GoldenState | None) -> LayerState:
         """The state at the start of a sample, or the carried one."""
         shape = (batch, self.neurons)
         synapse = self.neuron.synapse_leak is not None
         if carried is None:
-            q = torch.zeros(shape, dtype=self.integer) if synapse else None
-            v = torch.full(shape, self.neuron.v_init, dtype=self.integer)
+            q = torch.zeros(shape, dtype=self.dtype) if synapse else None
+            v = torch.full(shape, self.neuron.v_init, dtype=self.dtype)
             return LayerState(v, torch.zeros(shape, dtype=torch.bool), q)
-        q = torch.tensor(carried.q, dtype=self.integer) if synapse else None
-        v = torch.tensor(carried.v, dtype=self.integer)
-        return LayerState(v, torch.tensor(carried.r), q)
+
+        def own(values: npt.NDArray[Any], dtype: torch.dtype) -> torch.Tensor:
+            return channels_last(torch.tensor(values, dtype=dtype), self.neuron_shape)
+
+        q = None if carried.q is None else own(carried.q, self.dtype)
+        return LayerState(own(carried.v, self.dtype), own(carried.r, torch.bool), q)
 
     def run(self, currents: torch.Tensor, steps: int, state: LayerState) -> torch.Tensor:
         """The spikes of some steps. ``state`` is updated.
@@ -217,17 +177,17 @@ class GoldenLayer:
         delayed = subtract and neuron.reset_timing == "next_step"
         fire = torch.ge if neuron.compare == "ge" else torch.gt
         # A comparison into the dtype of the membranes takes a third of the time of one into bool.
-        scratch, fired = torch.empty_like(v), r.to(self.integer)
+        scratch, fired = torch.empty_like(v), r.to(self.dtype)
         for t in range(steps):
             i = currents if constant else currents[t]
             if self.recurrent is not None:
-                back = torch.matmul(fired.to(self.multiply), self.recurrent).to(self.integer)
-                i = back.bitwise_left_shift_(self.fraction_bits).add_(i)
+                back = torch.matmul(fired.to(self.current.multiply), self.recurrent)
+                i = back.to(self.dtype).add_(i)
             if q is not None:
                 i = _leaks_(q, self.synapse_leaks, scratch).add_(i).clamp_(self.low, self.high)
             _leaks_(v, self.leaks, scratch)
             if delayed:
-                v.sub_(torch.mul(fired, self.threshold, out=scratch))
+                v.addcmul_(fired, self.threshold, value=-1)
             v.add_(i).clamp_(self.low, self.high)
             if not neuron.fires:
                 continue
@@ -236,7 +196,7 @@ class GoldenLayer:
             if zero:
                 v.masked_fill_(spikes[t], 0)
             elif subtract and not delayed:
-                v.sub_(torch.mul(fired, self.threshold, out=scratch))
+                v.addcmul_(fired, self.threshold, value=-1)
         state.r = spikes[-1]
         return spikes
 
@@ -245,21 +205,12 @@ class GoldenLayer:
         pool = self.layer.pool_after
         if pool is None:
             return spikes
-        tiles = _tiles(spikes, self.neuron_shape, pool.size)
-        pooled = torch.zeros(tiles.shape[:-3] + tiles.shape[-2:-1], dtype=torch.bool)
+        cells = tiles(spikes, self.neuron_shape, pool.size)
+        pooled = cells[..., 0, :, 0, :].clone()
         for row in range(pool.size):  # some ten times as fast as a maximum over two axes
             for column in range(pool.size):
-                pooled |= tiles[..., row, :, column]
-        return pooled.reshape(*spikes.shape[:-1], -1)
-
-
-def _tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tensor:
-    """(..., flat) maps as (..., channels, rows, size, columns, size). Edges that do not fill a cell
-    are dropped."""
-    channels, height, width = shape
-    rows, columns = height // size, width // size
-    maps = values.reshape(*values.shape[:-1], *shape)[..., : rows * size, : columns * size]
-    return maps.reshape(*maps.shape[:-3], channels, rows, size, columns, size)
+                pooled |= cells[..., row, :, column, :]
+        return pooled.flatten(-3)
 
 
 def _neurons_by_leak(layer: Layer, positions: int) -> tuple[_ByLeak, _ByLeak]:
@@ -267,7 +218,7 @@ def _neurons_by_leak(layer: Layer, positions: int) -> tuple[_ByLeak, _ByLeak]:
     kinds, kind = layer.neuron.kinds(layer.channels)
     found: tuple[_ByLeak, _ByLeak] = ([], [])
     for number, neuron in enumerate(kinds):
-        neurons = torch.tensor(np.flatnonzero((kind == number).repeat(positions)))
+        neurons = torch.tensor(np.flatnonzero(np.tile(kind == number, positions)))
         for each, leak in zip(found, (neuron.leak, neuron.synapse_leak), strict=True):
             if isinstance(leak, Leak):
                 each.append((leak.terms, None if len(kinds) == 1 else neurons))
@@ -286,12 +237,26 @@ def _leaks_(value: torch.Tensor, leaks: _ByLeak, scratch: torch.Tensor) -> torch
 
 def _leak_(value: torch.Tensor, terms: Terms, scratch: torch.Tensor) -> torch.Tensor:
     """``value - (value >> a) - (value >> c)``, in place; with ``add``, the second term is added."""
+    if terms == ((-1, 1),) and value.is_floating_point():
+        return value.mul_(0.5).ceil_()  # what is left of a half that is rounded down
     # The terms are of the value before; the last one may be written over.
-    shifted = [value >> shift for _, shift in terms[:-1]]
-    shifted += [torch.bitwise_right_shift(value, s, out=scratch) for _, s in terms[-1:]]
+    shifted = [_shifted(value, shift, torch.empty_like(value)) for _, shift in terms[:-1]]
+    shifted += [_shifted(value, shift, scratch) for _, shift in terms[-1:]]
     for (sign, _), term in zip(terms, shifted, strict=True):
         value.add_(term, alpha=sign)
     return value
+
+
+def _shifted(value: torch.Tensor, shift: int, out: torch.Tensor) -> torch.Tensor:
+    """``value >> shift``, the floor, of whole numbers in any dtype."""
+    if value.is_floating_point():
+        return torch.mul(value, 2.0**-shift, out=out).floor_()
+    return torch.bitwise_right_shift(value, shift, out=out)
+
+
+def _words(spikes: torch.Tensor) -> torch.Tensor:
+    """Spikes as integers of eight or of one, each in a byte."""
+    return spikes.view(torch.uint8 if spikes.shape[-1] % 8 else torch.int64)
 
 
 def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
@@ -299,7 +264,14 @@ def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
 
     ``before`` has the (batch, neurons) spikes of the step before the first.
     """
-    stable = spikes.clone()
-    stable[0] &= before
-    stable[1:] &= spikes[:-1]
+    stable = torch.empty_like(spikes)
+    words, now = _words(stable), _words(spikes)
+    torch.bitwise_and(now[0], _words(before), out=words[0])
+    torch.bitwise_and(now[1:], now[:-1], out=words[1:])
     return stable
+
+
+def counted(spikes: torch.Tensor) -> torch.Tensor:
+    """(batch, neurons): the number of spikes of at most 255 steps, in bytes."""
+    words = _words(spikes)
+    return words.sum(dim=0, dtype=words.dtype).view(torch.uint8)

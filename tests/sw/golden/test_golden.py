@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples, with_frames
 from stablespike.golden.golden import Golden
-from stablespike.golden.layer import GoldenLayer, GoldenState, exact_dtype
+from stablespike.golden.layer import GoldenLayer, GoldenState
+from stablespike.golden.products import Products, channels_first, channels_last, exact_dtype
 from stablespike.samples.samples import check_samples
 from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
@@ -138,7 +139,8 @@ def test_a_convolution_is_the_one_of_torch(seed, kernel, stride, size, pool):
     network = ss.Network(ss.PixelInput((channels, *size), 4), [layer], "membrane", 8, 0)
     wide = dataclasses.replace(layer, bias=np.zeros(outputs))  # no step is clamped
     golden_layer = GoldenLayer(dataclasses.replace(network, layers=[wide]), 0, 16, 15)
-    current = golden_layer.current(torch.tensor(pixels.reshape(3, -1)))
+    flat = channels_last(torch.tensor(pixels.reshape(3, -1)), (channels, *size))
+    current = channels_first(golden_layer.current(flat), golden_layer.neuron_shape)
     image = torch.tensor(pixels, dtype=torch.float64)
     pooled = torch.nn.functional.avg_pool2d(image, pool, divisor_override=1)
     expected = torch.nn.functional.conv2d(
