@@ -125,11 +125,11 @@ class GoldenDevice(Device):
         network, config = self.program.network, self.program.config
         values, lengths = part.values, part.lengths
         samples = values.reshape(*values.shape[:-1], *network.input.shape)
-        state = None if fresh else [_last(entry) for entry in self._membranes]
+        state = None if fresh else self._membranes
         # Counters are computed from the traces.
         golden = self._changing if part.changing else self._golden
         out = golden.run(samples, part.steps, trace or counters, state, lengths=lengths)
-        self._membranes = out.state
+        self._membranes = out.last_state
         self._state.keep()
         table = counter_table(len(values), len(network.layers))
         if counters:
@@ -157,12 +157,6 @@ class GoldenDevice(Device):
             readout_skeleton=out.readout_skeleton,
             agreement=out.agreement,
         )
-
-
-def _last(entry: Any) -> Any:
-    """The state of the last sample of a batch."""
-    q = None if entry.q is None else entry.q[-1:]
-    return type(entry)(entry.v[-1:], entry.r[-1:], q)
 
 
 class _GoldenStream(Stream):

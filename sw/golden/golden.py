@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,6 @@ class GoldenResult:
         without ``trace``.
     skeleton : tuple of array of bool
         The stable spikes, likewise.
-    state : tuple of GoldenState
-        Per layer, and with ``emit="both"`` one more for the last layer's run on the skeleton.
     steps : int
         The steps of this run, those of its longest sample.
     """
@@ -63,8 +62,19 @@ class GoldenResult:
     stable_counts: Integers
     spikes: tuple[Bools, ...]
     skeleton: tuple[Bools, ...]
-    state: tuple[GoldenState, ...]
     steps: int
+    _left: tuple[list[LayerState], ...] = field(repr=False)  # per chunk of samples, per layer
+
+    @cached_property
+    def state(self) -> tuple[GoldenState, ...]:
+        """Per layer the state after the last step, and with ``emit="both"`` one more for the last
+        layer's run on the skeleton. It is put together when it is first read."""
+        return tuple(LayerState.carried(entries) for entries in zip(*self._left, strict=True))
+
+    @property
+    def last_state(self) -> tuple[GoldenState, ...]:
+        """The same of the last sample alone."""
+        return tuple(LayerState.carried([entry.last]) for entry in self._left[-1])
 
 
 class _Run:
@@ -81,8 +91,8 @@ class _Run:
 
     def add(self, index: int, spikes: torch.Tensor, stable: torch.Tensor) -> None:
         fired, stayed = counted(spikes), counted(stable)
-        self.spike_counts[index] = self.spike_counts[index] + fired.sum(dim=1)
-        self.stable_counts[index] = self.stable_counts[index] + stayed.sum(dim=1)
+        self.spike_counts[index] = self.spike_counts[index] + fired.sum(dim=1, dtype=torch.int32)
+        self.stable_counts[index] = self.stable_counts[index] + stayed.sum(dim=1, dtype=torch.int32)
         if self.trace and index <= self.last:
             self.spikes[index].append(spikes)
             self.skeleton[index].append(stable)
@@ -290,13 +300,11 @@ class Golden:
         self, run: _Run, state: list[LayerState], steps: int, trace: bool
     ) -> GoldenResult:
         network, last = self.network, len(self._layers) - 1
-        pairs = zip(state, self._runs, strict=True)
-        carried = tuple(entry.carried(layer.neuron_shape) for entry, layer in pairs)
         shape = self._layers[-1].output_shape
 
         def readout(index: int) -> Integers:
             if network.readout == "membrane":
-                return carried[index].v.copy()
+                return LayerState.carried([state[index]]).v
             if network.readout == "counts":
                 counts = torch.as_tensor(run.emitted_counts[index], dtype=torch.int64)
                 return channels_first(counts, shape).numpy()
@@ -328,8 +336,8 @@ class Golden:
             stable_counts=counts(run.stable_counts),
             spikes=traces(run.spikes),
             skeleton=traces(run.skeleton),
-            state=carried,
             steps=steps,
+            _left=(state,),
         )
 
 
@@ -386,15 +394,10 @@ def _joined(parts: list[GoldenResult]) -> GoldenResult:
             return np.concatenate(arrays)
         if isinstance(arrays[0], tuple):
             return tuple(join(*entries) for entries in zip(*arrays, strict=True))
-        if isinstance(arrays[0], GoldenState):
-            return GoldenState(*(join(*each) for each in zip(*map(_fields, arrays), strict=True)))
         return arrays[0]
 
-    return GoldenResult(**{
+    joined = {
         name: join(*(getattr(part, name) for part in parts))
-        for name in GoldenResult.__dataclass_fields__
-    })
-
-
-def _fields(entry: GoldenState) -> tuple[Integers, Bools, Integers | None]:
-    return entry.v, entry.r, entry.q
+        for name in GoldenResult.__dataclass_fields__ if name != "_left"
+    }
+    return GoldenResult(**joined, _left=tuple(left for part in parts for left in part._left))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -50,17 +51,29 @@ class LayerState:
     v: torch.Tensor
     r: torch.Tensor
     q: torch.Tensor | None
+    shape: tuple[int, ...]  # of the neurons
 
-    def carried(self, shape: tuple[int, ...]) -> GoldenState:
-        """A copy in numpy arrays, as results have it, for neurons of a shape."""
-        v, r = (channels_first(each, shape) for each in (self.v, self.r))
-        q = None if self.q is None else channels_first(self.q, shape).to(torch.int64).numpy()
-        return GoldenState(v.to(torch.int64).numpy(), r.numpy().copy(), q)
+    @staticmethod
+    def carried(entries: Sequence[LayerState]) -> GoldenState:
+        """The states of consecutive samples as one copy in numpy arrays, as results have it."""
+
+        def joined(name: str, dtype: torch.dtype) -> npt.NDArray[Any]:
+            values = torch.cat([getattr(entry, name) for entry in entries])
+            return channels_first(values, entries[0].shape).to(dtype).contiguous().numpy()
+
+        v, r = joined("v", torch.int64), joined("r", torch.bool)
+        return GoldenState(v, r, None if entries[0].q is None else joined("q", torch.int64))
+
+    @property
+    def last(self) -> LayerState:
+        """The state of the last sample."""
+        q = None if self.q is None else self.q[-1:]
+        return LayerState(self.v[-1:], self.r[-1:], q, self.shape)
 
     def copied(self) -> LayerState:
         """A copy."""
         q = None if self.q is None else self.q.clone()
-        return LayerState(self.v.clone(), self.r.clone(), q)
+        return LayerState(self.v.clone(), self.r.clone(), q, self.shape)
 
     def take(self, other: LayerState, samples: torch.Tensor) -> None:
         """Take the state of some samples from another one."""
@@ -145,13 +158,14 @@ class GoldenLayer:
         if carried is None:
             q = torch.zeros(shape, dtype=self.dtype) if synapse else None
             v = torch.full(shape, self.neuron.v_init, dtype=self.dtype)
-            return LayerState(v, torch.zeros(shape, dtype=torch.bool), q)
+            return LayerState(v, torch.zeros(shape, dtype=torch.bool), q, self.neuron_shape)
 
         def own(values: npt.NDArray[Any], dtype: torch.dtype) -> torch.Tensor:
             return channels_last(torch.tensor(values, dtype=dtype), self.neuron_shape)
 
         q = None if carried.q is None else own(carried.q, self.dtype)
-        return LayerState(own(carried.v, self.dtype), own(carried.r, torch.bool), q)
+        v, r = own(carried.v, self.dtype), own(carried.r, torch.bool)
+        return LayerState(v, r, q, self.neuron_shape)
 
     def run(self, currents: torch.Tensor, steps: int, state: LayerState) -> torch.Tensor:
         """The spikes of some steps. ``state`` is updated.
@@ -172,7 +186,8 @@ class GoldenLayer:
         """
         neuron, constant = self.neuron, currents.ndim == 2
         v, r, q = state.v, state.r, state.q
-        spikes = torch.zeros((steps, *v.shape), dtype=torch.bool)
+        made = torch.empty if neuron.fires else torch.zeros
+        spikes = made((steps, *v.shape), dtype=torch.bool)
         subtract, zero = neuron.reset == "subtract", neuron.reset == "zero"
         delayed = subtract and neuron.reset_timing == "next_step"
         fire = torch.ge if neuron.compare == "ge" else torch.gt
@@ -205,12 +220,12 @@ class GoldenLayer:
         pool = self.layer.pool_after
         if pool is None:
             return spikes
-        cells = tiles(spikes, self.neuron_shape, pool.size)
+        cells = _words(tiles(spikes, self.neuron_shape, pool.size))
         pooled = cells[..., 0, :, 0, :].clone()
         for row in range(pool.size):  # some ten times as fast as a maximum over two axes
             for column in range(pool.size):
                 pooled |= cells[..., row, :, column, :]
-        return pooled.flatten(-3)
+        return pooled.view(torch.bool).flatten(-3)
 
 
 def _neurons_by_leak(layer: Layer, positions: int) -> tuple[_ByLeak, _ByLeak]:

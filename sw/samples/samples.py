@@ -13,7 +13,7 @@ from ..support.values import as_array
 
 __all__ = ["STEPS_MAX", "check_samples", "check_steps", "check_time_axis"]
 
-_BLOCK_VALUES = 1 << 14  # values checked at a time, so that they stay in the processor's cache
+_BLOCK_VALUES = 1 << 16  # values checked at a time, so that they stay in the processor's cache
 
 
 def check_time_axis(time_axis: Any) -> None:

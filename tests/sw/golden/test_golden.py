@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples, with_frames
 from stablespike.golden.golden import Golden
 from stablespike.golden.layer import GoldenLayer, GoldenState
-from stablespike.golden.products import Products, channels_first, channels_last, exact_dtype
+from stablespike.golden.products import channels_first, channels_last, exact_dtype
 from stablespike.samples.samples import check_samples
 from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
@@ -206,8 +206,9 @@ def equal(a, b):
         for x, y in zip(a, b, strict=True):
             equal(x, y)
     elif dataclasses.is_dataclass(a):
-        for field in dataclasses.fields(a):
-            equal(getattr(a, field.name), getattr(b, field.name))
+        names = [field.name for field in dataclasses.fields(a) if field.name[0] != "_"]
+        for name in (*names, *(["state"] if hasattr(a, "state") else [])):
+            equal(getattr(a, name), getattr(b, name))
     else:
         assert a == b
 
