@@ -17,7 +17,7 @@ from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig
 from ..support.values import exact_int, exact_integers
-from .layer import GoldenLayer, GoldenState, LayerState, counted, skeleton
+from .layer import GoldenLayer, GoldenState, LayerState, counted
 from .products import channels_first, channels_last
 
 __all__ = ["Golden", "GoldenResult", "GoldenState"]
@@ -78,30 +78,30 @@ class GoldenResult:
 
 
 class _Run:
-    """The results that one pass over a chunk of samples collects for each run of a layer."""
+    """The results that one pass over a chunk of samples collects for each run of a layer.
 
-    def __init__(self, count: int, last: int, trace: bool, words: bool) -> None:
-        self.spikes: list[list[torch.Tensor]] = [[] for _ in range(count)]
-        self.skeleton: list[list[torch.Tensor]] = [[] for _ in range(count)]
+    ``totals`` are (2, batch) spikes and stable spikes, ``counts`` (batch, outputs) spikes that are
+    read.
+    """
+
+    def __init__(self, count: int, traced: int, readout: str) -> None:
+        self.traces: list[list[torch.Tensor]] = [[] for _ in range(count)]
         self.emitted: list[list[torch.Tensor]] = [[] for _ in range(count)]
-        self.spike_counts: list[torch.Tensor | int] = [0] * count
-        self.stable_counts: list[torch.Tensor | int] = [0] * count
-        self.emitted_counts: list[torch.Tensor | int] = [0] * count
-        self.last, self.trace, self.words = last, trace, words
+        self.totals: list[torch.Tensor | int] = [0] * count
+        self.counts: list[torch.Tensor | int] = [0] * count
+        self.traced, self.readout = traced, readout
 
-    def add(self, index: int, spikes: torch.Tensor, stable: torch.Tensor) -> None:
-        fired, stayed = counted(spikes), counted(stable)
-        self.spike_counts[index] = self.spike_counts[index] + fired.sum(dim=1, dtype=torch.int32)
-        self.stable_counts[index] = self.stable_counts[index] + stayed.sum(dim=1, dtype=torch.int32)
-        if self.trace and index <= self.last:
-            self.spikes[index].append(spikes)
-            self.skeleton[index].append(stable)
+    def add(self, index: int, pair: torch.Tensor) -> None:
+        """Collect (2, steps, batch, neurons) spikes and stable spikes."""
+        self.totals[index] += counted(pair).sum(dim=2, dtype=torch.int32)
+        if index < self.traced:
+            self.traces[index].append(pair)
 
     def read(self, index: int, emitted: torch.Tensor) -> None:
         """Collect the contribution of a run of the last layer to the readout."""
-        counts = counted(emitted).to(torch.int64)
-        self.emitted_counts[index] = self.emitted_counts[index] + counts
-        if self.words:
+        if self.readout == "counts":
+            self.counts[index] += counted(emitted).to(torch.int64)
+        elif self.readout == "words":
             self.emitted[index].append(emitted)
 
 
@@ -257,7 +257,7 @@ class Golden:
             layer.start(batch, None if carried is None else carried[i])
             for i, layer in enumerate(self._runs)
         ]
-        gathered = _Run(len(self._runs), last, trace, network.readout == "words")
+        gathered = _Run(len(self._runs), last + 1 if trace else 0, network.readout)
         pixels = network.input.kind == "pixels"
         # Pixels are the same in every step, and so are the currents that they cause.
         constant = self._layers[0].current(self._inputs(flat)) if pixels else None
@@ -272,13 +272,11 @@ class Golden:
             for i, layer in enumerate(self._runs):
                 source = skeleton_inputs if i > last else inputs
                 currents = constant if i == 0 and constant is not None else layer.current(source)
-                previous = state[i].r
-                spikes = layer.run(currents, n, state[i])
-                stable = skeleton(spikes, previous)
+                pair = layer.run(currents, n, state[i])
                 if valid is not None:
-                    spikes, stable = spikes & valid, stable & valid
-                gathered.add(i, spikes, stable)
-                emit = layer.layer.emit
+                    pair &= valid
+                gathered.add(i, pair)
+                (spikes, stable), emit = pair, layer.layer.emit
                 if i >= last:
                     gathered.read(i, layer.output(stable if emit == "skeleton" else spikes))
                     continue
@@ -290,15 +288,13 @@ class Golden:
                 ended = torch.tensor(np.flatnonzero(lengths == first + n))
                 for kept, entry in zip(left, state, strict=True):
                     kept.take(entry, ended)
-        return self._result(gathered, left, steps, trace)
+        return self._result(gathered, left, steps)
 
     def _inputs(self, flat: npt.NDArray[Any]) -> torch.Tensor:
         """Samples as layers take them, with their channels last."""
         return channels_last(_tensor(flat), self.network.input.shape)
 
-    def _result(
-        self, run: _Run, state: list[LayerState], steps: int, trace: bool
-    ) -> GoldenResult:
+    def _result(self, run: _Run, state: list[LayerState], steps: int) -> GoldenResult:
         network, last = self.network, len(self._layers) - 1
         shape = self._layers[-1].output_shape
 
@@ -306,21 +302,20 @@ class Golden:
             if network.readout == "membrane":
                 return LayerState.carried([state[index]]).v
             if network.readout == "counts":
-                counts = torch.as_tensor(run.emitted_counts[index], dtype=torch.int64)
-                return channels_first(counts, shape).numpy()
+                return channels_first(torch.as_tensor(run.counts[index]), shape).numpy()
             emitted = _batch_first(run.emitted[index], shape)
             packed = pack_steps(emitted.reshape(*emitted.shape[:2], -1), self.window)
             return np.ascontiguousarray(np.swapaxes(packed, 1, 2), dtype=np.int64)
 
-        def counts(each: list[torch.Tensor | int]) -> Integers:
-            return np.stack([np.asarray(c, dtype=np.int64) for c in each[: last + 1]], axis=1)
+        def traces(kind: int) -> tuple[Bools, ...]:
+            pairs = zip(run.traces[: run.traced], self._layers[: run.traced], strict=True)
+            return tuple(
+                _batch_first([pair[kind] for pair in pieces], layer.neuron_shape)
+                for pieces, layer in pairs
+            )
 
-        def traces(kept: list[list[torch.Tensor]]) -> tuple[Bools, ...]:
-            if not trace:
-                return ()
-            pairs = zip(kept[: last + 1], self._layers, strict=True)
-            return tuple(_batch_first(each, layer.neuron_shape) for each, layer in pairs)
-
+        totals = torch.stack([torch.as_tensor(each) for each in run.totals[: last + 1]], dim=2)
+        spike_counts, stable_counts = totals.to(torch.int64).numpy()
         read = readout(last)
         prediction = predict(read, network.readout)
         read_skeleton = readout(last + 1) if network.both else None
@@ -332,10 +327,10 @@ class Golden:
             prediction=prediction,
             readout_skeleton=read_skeleton,
             agreement=agreement,
-            spike_counts=counts(run.spike_counts),
-            stable_counts=counts(run.stable_counts),
-            spikes=traces(run.spikes),
-            skeleton=traces(run.skeleton),
+            spike_counts=spike_counts,
+            stable_counts=stable_counts,
+            spikes=traces(0),
+            skeleton=traces(1),
             steps=steps,
             _left=(state,),
         )

@@ -14,7 +14,7 @@ import torch
 from ..network import Layer, Leak, Network
 from .products import Products, channels_first, channels_last, exact_dtype, tiles
 
-__all__ = ["GoldenLayer", "GoldenState", "LayerState", "counted", "skeleton"]
+__all__ = ["GoldenLayer", "GoldenState", "LayerState", "counted"]
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -46,12 +46,17 @@ class GoldenState:
 
 @dataclass
 class LayerState:
-    """The state of a layer while it runs; see ``GoldenState``. Maps are channels last here."""
+    """The state of a layer while it runs; see ``GoldenState``. Maps are channels last here.
+
+    ``shape`` is that of the neurons. ``at_rest`` says that all of the state is 0, whatever ``v``
+    and ``q`` hold.
+    """
 
     v: torch.Tensor
     r: torch.Tensor
     q: torch.Tensor | None
-    shape: tuple[int, ...]  # of the neurons
+    shape: tuple[int, ...]
+    at_rest: bool = False
 
     @staticmethod
     def carried(entries: Sequence[LayerState]) -> GoldenState:
@@ -133,6 +138,7 @@ class GoldenLayer:
         self.width = max(prod(self.shape), self.neurons, self.current.width)
         positions = self.neurons // layer.channels
         self.threshold = torch.tensor(np.tile(layer.threshold, positions), dtype=self.dtype)
+        self.delayed = self.neuron.reset == "subtract" and self.neuron.reset_timing == "next_step"
         self.leaks, self.synapse_leaks = _neurons_by_leak(layer, positions)
         self.recurrent: torch.Tensor | None = None
         if layer.recurrent is not None:
@@ -156,9 +162,12 @@ class GoldenLayer:
         shape = (batch, self.neurons)
         synapse = self.neuron.synapse_leak is not None
         if carried is None:
-            q = torch.zeros(shape, dtype=self.dtype) if synapse else None
-            v = torch.full(shape, self.neuron.v_init, dtype=self.dtype)
-            return LayerState(v, torch.zeros(shape, dtype=torch.bool), q, self.neuron_shape)
+            r, rest = torch.zeros(shape, dtype=torch.bool), not self.neuron.v_init
+            v = torch.empty(shape, dtype=self.dtype)
+            q = torch.zeros_like(v) if synapse else None
+            if not rest:
+                v.fill_(self.neuron.v_init)
+            return LayerState(v, r, q, self.neuron_shape, rest)
 
         def own(values: npt.NDArray[Any], dtype: torch.dtype) -> torch.Tensor:
             return channels_last(torch.tensor(values, dtype=dtype), self.neuron_shape)
@@ -168,7 +177,7 @@ class GoldenLayer:
         return LayerState(v, r, q, self.neuron_shape)
 
     def run(self, currents: torch.Tensor, steps: int, state: LayerState) -> torch.Tensor:
-        """The spikes of some steps. ``state`` is updated.
+        """The spikes of some steps, and their skeleton. ``state`` is updated.
 
         Parameters
         ----------
@@ -182,38 +191,55 @@ class GoldenLayer:
         Returns
         -------
         tensor of bool
-            (steps, batch, neurons).
+            (2, steps, batch, neurons): spikes, and stable spikes.
         """
         neuron, constant = self.neuron, currents.ndim == 2
-        v, r, q = state.v, state.r, state.q
-        made = torch.empty if neuron.fires else torch.zeros
-        spikes = made((steps, *v.shape), dtype=torch.bool)
-        subtract, zero = neuron.reset == "subtract", neuron.reset == "zero"
-        delayed = subtract and neuron.reset_timing == "next_step"
+        # The spikes of the step before are in front, so that one AND makes the skeleton.
+        pair = torch.empty((2, steps + 1, *state.v.shape), dtype=torch.bool)
+        pair[0, 0] = state.r
+        zero = neuron.reset == "zero"
+        at_once = neuron.reset == "subtract" and not self.delayed
         fire = torch.ge if neuron.compare == "ge" else torch.gt
         # A comparison into the dtype of the membranes takes a third of the time of one into bool.
-        scratch, fired = torch.empty_like(v), r.to(self.dtype)
-        for t in range(steps):
-            i = currents if constant else currents[t]
-            if self.recurrent is not None:
-                back = torch.matmul(fired.to(self.current.multiply), self.recurrent)
-                i = back.to(self.dtype).add_(i)
-            if q is not None:
-                i = _leaks_(q, self.synapse_leaks, scratch).add_(i).clamp_(self.low, self.high)
-            _leaks_(v, self.leaks, scratch)
-            if delayed:
-                v.addcmul_(fired, self.threshold, value=-1)
-            v.add_(i).clamp_(self.low, self.high)
+        v, fired = state.v, state.r.view(torch.uint8).to(self.dtype)
+        scratch = torch.empty_like(v)
+        for t, spikes in enumerate(pair[0, 1:].unbind()):
+            self._charge(state, currents if constant else currents[t], fired, scratch)
             if not neuron.fires:
                 continue
             fire(v, self.threshold, out=fired)
-            spikes[t] = fired
+            spikes.copy_(fired)
             if zero:
-                v.masked_fill_(spikes[t], 0)
-            elif subtract and not delayed:
+                v.masked_fill_(spikes, 0)
+            elif at_once:
                 v.addcmul_(fired, self.threshold, value=-1)
-        state.r = spikes[-1]
-        return spikes
+        if not neuron.fires:
+            return pair[:, 1:].zero_()
+        words = _words(pair)
+        torch.bitwise_and(words[0, 1:], words[0, :-1], out=words[1, 1:])
+        state.r = pair[0, -1].clone()
+        return pair[:, 1:]
+
+    def _charge(
+        self, state: LayerState, i: torch.Tensor, fired: torch.Tensor, scratch: torch.Tensor
+    ) -> None:
+        """Leaks, currents and a delayed reset: the membranes before they fire, in place."""
+        v, q = state.v, state.q
+        if state.at_rest:
+            state.at_rest = False
+            if q is not None:
+                i = torch.clamp(i, self.low, self.high, out=q)
+            torch.clamp(i, self.low, self.high, out=v)
+            return
+        if self.recurrent is not None:
+            back = torch.matmul(fired.to(self.current.multiply), self.recurrent)
+            i = back.to(self.dtype).add_(i)
+        if q is not None:
+            i = _leaks_(q, self.synapse_leaks, scratch).add_(i).clamp_(self.low, self.high)
+        _leaks_(v, self.leaks, scratch)
+        if self.delayed:
+            v.addcmul_(fired, self.threshold, value=-1)
+        v.add_(i).clamp_(self.low, self.high)
 
     def output(self, spikes: torch.Tensor) -> torch.Tensor:
         """(..., outputs) for (..., neurons) spikes or stable spikes: the OR over a pool, if any."""
@@ -229,7 +255,7 @@ class GoldenLayer:
 
 
 def _neurons_by_leak(layer: Layer, positions: int) -> tuple[_ByLeak, _ByLeak]:
-    """The leaks of membranes and of synaptic currents, each with its neurons in C order."""
+    """The leaks of membranes and of synaptic currents, each with its neurons."""
     kinds, kind = layer.neuron.kinds(layer.channels)
     found: tuple[_ByLeak, _ByLeak] = ([], [])
     for number, neuron in enumerate(kinds):
@@ -274,19 +300,8 @@ def _words(spikes: torch.Tensor) -> torch.Tensor:
     return spikes.view(torch.uint8 if spikes.shape[-1] % 8 else torch.int64)
 
 
-def skeleton(spikes: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """The stable spikes of (steps, batch, neurons) spikes.
-
-    ``before`` has the (batch, neurons) spikes of the step before the first.
-    """
-    stable = torch.empty_like(spikes)
-    words, now = _words(stable), _words(spikes)
-    torch.bitwise_and(now[0], _words(before), out=words[0])
-    torch.bitwise_and(now[1:], now[:-1], out=words[1:])
-    return stable
-
-
 def counted(spikes: torch.Tensor) -> torch.Tensor:
-    """(batch, neurons): the number of spikes of at most 255 steps, in bytes."""
+    """(..., batch, neurons): the number of spikes of (..., steps, batch, neurons), in bytes: of at
+    most 255 steps."""
     words = _words(spikes)
-    return words.sum(dim=0, dtype=words.dtype).view(torch.uint8)
+    return words.sum(dim=-3, dtype=words.dtype).view(torch.uint8)

@@ -193,8 +193,11 @@ class Products:
         else:
             if flat.dtype == torch.bool:
                 flat = flat.view(torch.uint8)  # converts several times as fast
-            rows = self._fields(self._maps(flat.to(self.multiply)))
-            found = torch.matmul(rows, self.matrix).to(self.dtype).add_(self.bias)
+            rows = self._fields(self._maps(flat.to(self.multiply))).flatten(0, -2)
+            if self.multiply == self.dtype:
+                found = torch.addmm(self.bias, rows, self.matrix)
+            else:
+                found = torch.mm(rows, self.matrix).to(self.dtype).add_(self.bias)
         return found.reshape(*inputs.shape[:-1], -1)
 
     def _maps(self, flat: torch.Tensor) -> torch.Tensor:
@@ -203,10 +206,11 @@ class Products:
         pool = self.layer.pool_before
         if pool is not None:
             cells = tiles(flat, self.shape, pool.size)
-            flat = sum(
-                cells[:, :, row, :, column]
-                for row in range(pool.size) for column in range(pool.size)
-            ).flatten(1)
+            summed = torch.zeros_like(cells[:, :, 0, :, 0])
+            for row in range(pool.size):
+                for column in range(pool.size):
+                    summed += cells[:, :, row, :, column]
+            flat = summed.flatten(1)
         if isinstance(self.layer, Conv2d):
             channels, height, width = self.pooled
             return flat.reshape(-1, height, width, channels)
