@@ -3,28 +3,20 @@
 Maps are channels last here, (height, width, channels): what a kernel reads lies together in memory.
 
 Floating point holds every integer below 2**24 (float32) or 2**53 (float64), and multiplies matrices
-much faster than integers do. Bytes are faster still: oneDNN, which comes with PyTorch, adds 8-bit
-products in 32 bits, also where it has no instruction for sums of 8-bit products. There it adds two
-products in 16 bits first, so bytes are used if no such pair exceeds 16 bits.
+much faster than integers do. Bytes are faster still where there is enough to multiply.
 """
 
 from __future__ import annotations
 
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..network import Conv2d, Layer
+from .in_bytes import ByteConvolution, as_bytes, bytes_are_exact
 
 __all__ = ["Products", "channels_first", "channels_last", "exact_dtype", "tiles"]
-
-Integers = npt.NDArray[np.int64]
-
-_BYTE_HIGH, _PAIR_HIGH = (1 << 8) - 1, (1 << 15) - 1
-
 
 def exact_dtype(bound: int) -> torch.dtype:
     """The fastest dtype in which sums are exact if no partial sum exceeds ``bound``."""
@@ -57,63 +49,6 @@ def tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tens
     return maps.unflatten(-2, (columns, size)).unflatten(-4, (rows, size))
 
 
-@cache
-def bytes_are_exact() -> bool:
-    """Whether this PyTorch multiplies bytes on this processor, and exactly: it is tried."""
-    try:
-        if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-            return False
-        bits = torch.Generator().manual_seed(0)
-        weight = torch.randint(-64, 65, (48, 3, 3, 40), generator=bits)
-        maps = torch.randint(0, 256, (2, 9, 9, 40), generator=bits)
-        weight[0], weight[1], maps[0] = 64, -64, 255
-        bias = torch.randint(-(1 << 15), 1 << 15, (48,), generator=bits)
-        found = _Bytes(weight, bias, 1, (1, 1), (1, 1))(maps.to(torch.uint8))
-        exact = torch.nn.functional.conv2d(
-            maps.permute(0, 3, 1, 2).double(), weight.permute(0, 3, 1, 2).double(), padding=1
-        ).permute(0, 2, 3, 1)
-        return torch.equal(found.double(), 2 * exact + bias)
-    except (AttributeError, RuntimeError, TypeError):  # as the operators of some versions say no
-        return False
-
-
-class _Bytes:
-    """``b + 2**F * sum_j w[j] x[j]`` of a convolution of bytes, in float32.
-
-    Parameters
-    ----------
-    weight : tensor
-        (out, kernel rows, kernel columns, in) weights of at most 8 bits.
-    bias : tensor
-        (out,) biases.
-    fraction_bits : int
-        F.
-    stride, padding : (int, int)
-        As in ``Conv2d``.
-    """
-
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor, fraction_bits: int,
-        stride: tuple[int, int], padding: tuple[int, int],
-    ) -> None:
-        self.scale, self.bias = float(1 << fraction_bits), bias.to(torch.float32)
-        self.ones = torch.ones(len(weight))
-        self.zeros = torch.zeros(len(weight), dtype=torch.int32)
-        self.stride, self.padding = list(stride), list(padding)
-        self.packed = torch.ops.onednn.qconv_prepack(
-            weight.permute(0, 3, 1, 2).to(torch.int8), self.ones, 1.0, 0, self.stride,
-            self.padding, [1, 1], 1, None,
-        )
-
-    def __call__(self, maps: torch.Tensor) -> torch.Tensor:
-        """(n, rows, columns, out) float32 for (n, height, width, in) uint8."""
-        found: torch.Tensor = torch.ops.onednn.qconv2d_pointwise(
-            maps.permute(0, 3, 1, 2), self.scale, 0, self.packed, self.ones, self.zeros, self.bias,
-            self.stride, self.padding, [1, 1], 1, 1.0, 0, torch.float32, "none", [], "",
-        )
-        return found.permute(0, 2, 3, 1)
-
-
 class Products:
     """The currents of a layer, without recurrence: ``b + 2**F * sum_j w[j] x[j]``.
 
@@ -141,7 +76,7 @@ class Products:
         oneDNN takes some 30 microseconds to begin. Results do not depend on it.
     """
 
-    least_in_bytes = 1 << 21
+    least_in_bytes = 1 << 20
 
     def __init__(
         self, layer: Layer, shape: tuple[int, ...], input_high: int, fraction_bits: int,
@@ -168,27 +103,23 @@ class Products:
         rows, columns = layer.neuron_shape(shape)[1:] or (1, 1)
         self.width = self.weight[0].numel() * rows * columns
         self._work = weight.size * rows * columns
-        self._bytes = self._fit_bytes(weight)
-
-    def _fit_bytes(self, weight: npt.NDArray[Any]) -> bool:
-        pair = 2 * self.input_high * int(np.abs(weight).max())
-        narrow = self.input_high <= _BYTE_HIGH and pair <= _PAIR_HIGH
-        return narrow and self.dtype == torch.float32 and bytes_are_exact()
+        highest_weight = int(np.abs(weight).max())
+        self._bytes = dtype == torch.float32 and bytes_are_exact(self.input_high, highest_weight)
 
     def scaled(self, weight: torch.Tensor) -> torch.Tensor:
         """(inputs, out) weights times 2**F, which is exact, for (out, inputs) weights."""
         return (weight << self.fraction_bits).to(self.multiply).t().contiguous()
 
     @cached_property
-    def _in_bytes(self) -> _Bytes:
+    def _in_bytes(self) -> ByteConvolution:
         bias = torch.tensor(self.layer.bias)
-        return _Bytes(self.weight, bias, self.fraction_bits, self.stride, self.padding)
+        return ByteConvolution(self.weight, bias, self.fraction_bits, self.stride, self.padding)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """(..., neurons) currents for (..., inputs) inputs of any dtype, both channels last."""
         flat = inputs.flatten(0, -2)
         if self._bytes and len(flat) * self._work >= self.least_in_bytes:
-            maps = self._maps(_as_bytes(flat, self.input_high))
+            maps = self._maps(as_bytes(flat, self.input_high))
             found = self._in_bytes(maps)
         else:
             if flat.dtype == torch.bool:
@@ -226,11 +157,3 @@ class Products:
         for axis, (size, stride) in enumerate(zip(self.layer.kernel, self.stride, strict=True)):
             fields = fields.unfold(1 + axis, size, stride)
         return fields.permute(0, 1, 2, 4, 5, 3).flatten(3)
-
-
-def _as_bytes(values: torch.Tensor, high: int) -> torch.Tensor:
-    if values.dtype == torch.bool:
-        return values.view(torch.uint8)
-    if values.is_floating_point() and high < 1 << 7:
-        return values.to(torch.int8).view(torch.uint8)  # five times as fast as into uint8
-    return values.to(torch.uint8)

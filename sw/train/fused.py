@@ -14,6 +14,9 @@ from ..network import Leak, Shifts
 
 __all__ = ["Rule", "Subtracting"]
 
+VALUES_AT_ONCE = 1 << 16
+"""Values of a step that are computed together: those of all operands fit the processor's cache."""
+
 _Gradients = tuple[torch.Tensor, torch.Tensor, None, None]
 
 
@@ -54,21 +57,21 @@ class Subtracting(torch.autograd.Function):
         count = len(current) if steps is None else steps
         shape = current.shape[1:] if steps is None else current.shape
         spikes = current.new_empty(count, *shape)
-        before = torch.empty_like(spikes)
-        v = None
-        for step in range(count):
-            drive = current[step] if steps is None else current
-            u = before[step]
-            if v is None:
-                u.copy_(drive)
-            else:
-                torch.add(_leaked(v, rule.leak), drive, out=u)
-            u.clamp_(-rule.high, rule.high - 1)
-            fired = spikes[step]
-            compare = torch.gt if rule.strict else torch.ge
-            compare(u, threshold, out=fired)
-            v = torch.addcmul(u, fired, threshold, value=-1)
-        assert v is not None
+        before, v = torch.empty_like(spikes), current.new_empty(shape)
+        compare = torch.gt if rule.strict else torch.ge
+        for part in _parts(shape):
+            drives = current[:, part] if steps is None else [current[part]] * count
+            left = v[part]
+            scratch = torch.empty_like(left)
+            for step, drive in enumerate(drives):
+                u, fired = before[step, part], spikes[step, part]
+                if step:
+                    torch.add(_leaked_(left, rule.leak, scratch), drive, out=u)
+                    u.clamp_(-rule.high, rule.high - 1)
+                else:
+                    torch.clamp(drive, -rule.high, rule.high - 1, out=u)
+                compare(u, threshold, out=fired)
+                torch.addcmul(u, fired, threshold, value=-1, out=left)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(before, spikes, threshold)
         ctx.shared, ctx.rule = steps is not None, rule
@@ -78,42 +81,90 @@ class Subtracting(torch.autograd.Function):
     def backward(ctx: Any, of_spikes: torch.Tensor | None, of_v: torch.Tensor | None) -> _Gradients:
         """Return the gradients of ``current`` and ``threshold``, from the last step backward."""
         before, spikes, threshold = ctx.saved_tensors
-        _, _, width, top = ctx.rule
-        factor = Leak.of(ctx.rule.leak).factor
-        # Most batches clamp nothing, so one pass that finds the extremes saves two in every step.
-        low, high = before.aminmax()
-        clamped = bool((high >= top - 1) | (low <= -top))
         of_current = torch.empty_like(before[0] if ctx.shared else before)
-        later, inverse = of_v, 1 / threshold
-        of_threshold, of_ratio = torch.zeros_like(before[0]), torch.zeros_like(before[0])
-        for step in reversed(range(len(before))):
-            u, fired = before[step], spikes[step]
-            driven = torch.zeros_like(u) if of_spikes is None else of_spikes[step]
-            if later is not None:
-                of_threshold.addcmul_(later, fired, value=-1)
-                driven = torch.addcmul(driven, later, threshold, value=-1)
-            # The triangle: max(0, 1 - |u / threshold - 1| / width) / width, over the threshold.
-            ratio = u * inverse
-            share = torch.rsub((ratio - 1).abs_(), 1, alpha=1 / width).clamp_(min=0)
-            share.mul_(driven)
-            of_ratio.addcmul_(share, ratio)
-            gained = inverse / width
-            share = share * gained if later is None else torch.addcmul(later, share, gained)
-            if clamped:
-                share.mul_((u > -top) & (u < top - 1))
-            if not ctx.shared:
-                of_current[step] = share
-            elif step == len(before) - 1:
-                of_current.copy_(share)
-            else:
-                of_current.add_(share)
-            later = share.mul_(factor) if factor != 1 else share
-        of_threshold.addcmul_(of_ratio, inverse / width, value=-1)
+        of_threshold = torch.empty_like(before[0])
+        for part in _parts(before.shape[1:]):
+            _Backward(ctx.rule, threshold, before[:, part], spikes[:, part]).run(
+                None if of_spikes is None else of_spikes[:, part],
+                None if of_v is None else of_v[part],
+                of_current[part] if ctx.shared else of_current[:, part],
+                of_threshold[part],
+            )
         return of_current, of_threshold.sum_to_size(threshold.shape), None, None
 
 
-def _leaked(value: torch.Tensor, leak: Shifts) -> torch.Tensor:
-    left = value
-    for sign, shift in Leak.of(leak).terms:
-        left = torch.add(left, (value * 2.0**-shift).floor_(), alpha=sign)
-    return left
+class _Backward:
+    """The backward pass of some samples, whose values stay in the processor's cache.
+
+    ``run`` writes the gradients of current and threshold, the latter of every sample.
+    """
+
+    def __init__(
+        self, rule: Rule, threshold: torch.Tensor, before: torch.Tensor, spikes: torch.Tensor
+    ) -> None:
+        self.rule, self.threshold, self.before, self.spikes = rule, threshold, before, spikes
+        self.inverse = 1 / threshold
+        self.gained = self.inverse / rule.width
+        self.factor = Leak.of(rule.leak).factor
+        self.one = before.new_ones(())
+        # Most batches clamp nothing, so one pass that finds the extremes saves two in every step.
+        low, high = before.aminmax()
+        self.clamped = bool((high >= rule.high - 1) | (low <= -rule.high))
+
+    def run(
+        self, of_spikes: torch.Tensor | None, later: torch.Tensor | None,
+        of_current: torch.Tensor, of_threshold: torch.Tensor,
+    ) -> None:
+        shared = of_current.ndim < self.before.ndim
+        last = len(self.before) - 1
+        of_threshold.zero_()
+        of_ratio, ratio, share, driven = (torch.zeros_like(of_threshold) for _ in range(4))
+        kept = torch.empty_like(of_threshold)
+        for step in range(last, -1, -1):
+            u, fired = self.before[step], self.spikes[step]
+            drive = None if of_spikes is None else of_spikes[step]
+            if later is not None:
+                of_threshold.addcmul_(later, fired, value=-1)
+                base = driven.zero_() if drive is None else drive
+                drive = torch.addcmul(base, later, self.threshold, value=-1, out=driven)
+            self._triangle(u, ratio, share)
+            share.mul_(driven.zero_() if drive is None else drive)
+            of_ratio.addcmul_(share, ratio)
+            found = kept if shared else of_current[step]
+            if later is None:
+                torch.mul(share, self.gained, out=found)
+            else:
+                torch.addcmul(later, share, self.gained, out=found)
+            if self.clamped:
+                found.mul_((u > -self.rule.high) & (u < self.rule.high - 1))
+            if shared and step == last:
+                of_current.copy_(found)
+            elif shared:
+                of_current.add_(found)
+            later = found
+            if self.factor != 1:
+                later = torch.mul(found, self.factor, out=kept)
+        of_threshold.addcmul_(of_ratio, self.gained, value=-1)
+
+    def _triangle(self, u: torch.Tensor, ratio: torch.Tensor, share: torch.Tensor) -> None:
+        """Write ``u / threshold``, and max(0, 1 - |u / threshold - 1| / width)."""
+        torch.mul(u, self.inverse, out=ratio)
+        torch.sub(ratio, 1, out=share).abs_()
+        torch.sub(self.one, share, alpha=1 / self.rule.width, out=share).clamp_(min=0)
+
+
+def _parts(shape: torch.Size) -> list[slice]:
+    """The samples of (batch, neurons), in parts that fit the processor's cache."""
+    rows = max(1, VALUES_AT_ONCE // max(1, shape[-1]))
+    return [slice(at, at + rows) for at in range(0, shape[0], rows)]
+
+
+def _leaked_(value: torch.Tensor, leak: Shifts, scratch: torch.Tensor) -> torch.Tensor:
+    """The value without what it loses in a step, in place."""
+    terms = Leak.of(leak).terms
+    # The terms are of the value before.
+    lost = [(value * 2.0**-shift).floor_() for _, shift in terms[:-1]]
+    lost += [torch.mul(value, 2.0**-shift, out=scratch).floor_() for _, shift in terms[-1:]]
+    for (sign, _), each in zip(terms, lost, strict=True):
+        value.add_(each, alpha=sign)
+    return value

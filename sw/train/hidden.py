@@ -13,11 +13,13 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 
+from ..golden.in_bytes import bytes_are_exact
 from ..network import Conv2d, Dense, MaxPool2d, SumPool2d
 from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
 from .recipe import Recipe
 from .weights import Weights, make_weights
+from .whole_conv2d import whole_conv2d
 
 __all__ = ["Hidden", "exact_conv2d"]
 
@@ -42,9 +44,9 @@ class Hidden(torch.nn.Module):
         Source of the first weights.
     mean : (inputs,) tensor
         Mean of the input, around which biases are learned without ``plan.norm``.
-    zero : int
-        The value that stands for 0, if the input is the network's. It has been taken from the
-        inputs here, and is folded into the biases of the array.
+    first : bool
+        Whether the input is the network's. Then the value that stands for 0 has been taken from the
+        inputs here, and is folded into the biases of the array. Other inputs are spikes.
     """
 
     mean: torch.Tensor
@@ -58,11 +60,13 @@ class Hidden(torch.nn.Module):
         shape: tuple[int, ...],
         generator: torch.Generator,
         mean: torch.Tensor,
-        zero: int = 0,
+        *,
+        first: bool,
     ) -> None:
         super().__init__()
         convolution = None if isinstance(kind, int) else kind
-        self.plan, self.convolution, self.shape, self.zero = plan, convolution, shape, zero
+        self.plan, self.convolution, self.shape = plan, convolution, shape
+        self.zero = plan.zero if first else 0
         self.one = 2.0**plan.fraction_bits
         self.top = 2.0 ** (plan.state_bits - 1) - 1
         self.neuron = ExactNeuron(
@@ -74,14 +78,16 @@ class Hidden(torch.nn.Module):
             out, inputs = kind, prod(shape)
         else:
             out, inputs = kind.channels, shape[0] * kind.kernel**2
-        first = 2.0 * torch.randn(out, inputs, generator=generator)
-        self.weights = make_weights(plan.quantizer, first, plan.weight_bits, per_neuron=True)
+        latent = 2.0 * torch.randn(out, inputs, generator=generator)
+        self.weights = make_weights(plan.quantizer, latent, plan.weight_bits, per_neuron=True)
         self.recurrent: Weights | None = None
         if plan.recurrent and convolution is None:
             small = torch.randn(out, out, generator=generator)
             self.recurrent = make_weights(plan.quantizer, small, plan.weight_bits)
         self.log_theta = torch.nn.Parameter(torch.zeros(out))
         self.bias = torch.nn.Parameter(torch.full((out,), 0.25))
+        self.input_high = (1 << plan.pixel_bits) - 1 if first and not plan.binary else 1
+        self.input_high *= self._copies
         self.register_buffer("mean", mean)
         self.register_buffer("center", torch.zeros(out))
         self.register_buffer("spread", torch.ones(out))
@@ -187,6 +193,9 @@ class Hidden(torch.nn.Module):
             # oneDNN's gradient of a 1 x 1 kernel with a stride writes out of bounds.
             if made.kernel == 1:
                 return nnf.conv2d(maps[..., :: made.stride, :: made.stride], kernels)
+            weight_high = 1 << self.plan.weight_bits - 1
+            if not self.zero and bytes_are_exact(self.input_high, weight_high):
+                return whole_conv2d(maps, kernels, made.stride, made.padding, self.input_high)
             return nnf.conv2d(maps, kernels, None, made.stride, made.padding)
 
         return _mapped(inputs, convolved)

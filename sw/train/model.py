@@ -52,8 +52,7 @@ class Model(torch.nn.Module):
         for index, kind in enumerate(kinds):
             shape = plan.shape_at(index)
             around = torch.zeros(prod(shape)) if index else mean
-            zero = 0 if index else plan.zero
-            hidden.append(Hidden(plan, kind, shape, generator, around, zero))
+            hidden.append(Hidden(plan, kind, shape, generator, around, first=not index))
         self.hidden = torch.nn.ModuleList(hidden)
         first = 2.0 * torch.randn(plan.classes, plan.features, generator=generator)
         self.weights = make_weights(plan.quantizer, first, plan.weight_bits)
