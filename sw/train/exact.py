@@ -20,7 +20,7 @@ import torch
 from ..network import Leak, Neuron, Shifts
 from ..spec.array import LIMITS
 from ..support.values import exact_int
-from .fused import Rule, Subtracting
+from .operations.fused import Rule, Subtracting
 
 __all__ = ["ExactNeuron", "spike", "straight_through"]
 

@@ -17,9 +17,10 @@ from ..golden.in_bytes import bytes_are_exact
 from ..network import Conv2d, Dense, MaxPool2d, SumPool2d
 from .convolutions import Convolution
 from .exact import ExactNeuron, straight_through
+from .operations.spread import spread
+from .operations.whole_conv2d import whole_conv2d
 from .recipe import Recipe
 from .weights import Weights, make_weights
-from .whole_conv2d import whole_conv2d
 
 __all__ = ["Hidden", "exact_conv2d"]
 
@@ -226,11 +227,12 @@ class Hidden(torch.nn.Module):
         """Return the same for the mean and spread of a batch, which the running ones follow."""
         # Maps have many positions, so every fourth sample is enough, in a quarter of the time.
         flat = (sums if self.convolution is None else sums[..., ::4, :, :, :]).flatten(0, -2)
-        center, spread = flat.mean(0), flat.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
+        center = flat.mean(0)
+        width = spread(flat, center).clamp(min=SMALLEST_SPREAD)
         with torch.no_grad():
             self.center.lerp_(center, MOMENTUM)
-            self.spread.lerp_(spread, MOMENTUM)
-        return self._folded(center, spread, weight)
+            self.spread.lerp_(width, MOMENTUM)
+        return self._folded(center, width, weight)
 
     def _rounded(
         self, bias: torch.Tensor, theta: torch.Tensor, weight: torch.Tensor

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..golden.in_bytes import ByteConvolution, as_bytes
+from ...golden.in_bytes import ByteConvolution, as_bytes
 
 __all__ = ["whole_conv2d"]
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..network import Leak, Shifts
+from ...network import Leak, Shifts
 
 __all__ = ["Rule", "Subtracting"]
 
-VALUES_AT_ONCE = 1 << 16
-"""Values of a step that are computed together: those of all operands fit the processor's cache."""
+VALUES_AT_ONCE = 1 << 18
+"""Values of a step that are computed together: larger temporary tensors cost new pages of memory,
+which take as long as computing."""
 
 _Gradients = tuple[torch.Tensor, torch.Tensor, None, None]
 
@@ -60,11 +61,11 @@ class Subtracting(torch.autograd.Function):
         before, v = torch.empty_like(spikes), current.new_empty(shape)
         compare = torch.gt if rule.strict else torch.ge
         for part in _parts(shape):
-            drives = current[:, part] if steps is None else [current[part]] * count
+            drives = current[:, part].unbind() if steps is None else (current[part],) * count
+            each = zip(drives, before[:, part].unbind(), spikes[:, part].unbind(), strict=True)
             left = v[part]
             scratch = torch.empty_like(left)
-            for step, drive in enumerate(drives):
-                u, fired = before[step, part], spikes[step, part]
+            for step, (drive, u, fired) in enumerate(each):
                 if step:
                     torch.add(_leaked_(left, rule.leak, scratch), drive, out=u)
                     u.clamp_(-rule.high, rule.high - 1)
@@ -82,9 +83,11 @@ class Subtracting(torch.autograd.Function):
         """Return the gradients of ``current`` and ``threshold``, from the last step backward."""
         before, spikes, threshold = ctx.saved_tensors
         of_current = torch.empty_like(before[0] if ctx.shared else before)
-        of_threshold = torch.empty_like(before[0])
+        of_threshold = torch.zeros_like(before[0])
+        made = _Backward(ctx.rule, threshold, before, spikes)
         for part in _parts(before.shape[1:]):
-            _Backward(ctx.rule, threshold, before[:, part], spikes[:, part]).run(
+            made.run(
+                part,
                 None if of_spikes is None else of_spikes[:, part],
                 None if of_v is None else of_v[part],
                 of_current[part] if ctx.shared else of_current[:, part],
@@ -94,10 +97,7 @@ class Subtracting(torch.autograd.Function):
 
 
 class _Backward:
-    """The backward pass of some samples, whose values stay in the processor's cache.
-
-    ``run`` writes the gradients of current and threshold, the latter of every sample.
-    """
+    """The backward pass of a batch, some samples after others."""
 
     def __init__(
         self, rule: Rule, threshold: torch.Tensor, before: torch.Tensor, spikes: torch.Tensor
@@ -112,25 +112,25 @@ class _Backward:
         self.clamped = bool((high >= rule.high - 1) | (low <= -rule.high))
 
     def run(
-        self, of_spikes: torch.Tensor | None, later: torch.Tensor | None,
+        self, part: slice, of_spikes: torch.Tensor | None, later: torch.Tensor | None,
         of_current: torch.Tensor, of_threshold: torch.Tensor,
     ) -> None:
-        shared = of_current.ndim < self.before.ndim
-        last = len(self.before) - 1
-        of_threshold.zero_()
-        of_ratio, ratio, share, driven = (torch.zeros_like(of_threshold) for _ in range(4))
-        kept = torch.empty_like(of_threshold)
+        """Write the gradients of the current, and add those of the threshold, of every sample of a
+        part."""
+        shared, last = of_current.ndim < self.before.ndim, len(self.before) - 1
+        of_ratio = torch.zeros_like(of_threshold)
+        ratio, share, driven, found = (torch.empty_like(of_threshold) for _ in range(4))
+        each = list(zip(self.before[:, part], self.spikes[:, part], strict=True))
         for step in range(last, -1, -1):
-            u, fired = self.before[step], self.spikes[step]
-            drive = None if of_spikes is None else of_spikes[step]
+            u, fired = each[step]
+            drive = driven.zero_() if of_spikes is None else of_spikes[step]
             if later is not None:
                 of_threshold.addcmul_(later, fired, value=-1)
-                base = driven.zero_() if drive is None else drive
-                drive = torch.addcmul(base, later, self.threshold, value=-1, out=driven)
+                drive = torch.addcmul(drive, later, self.threshold, value=-1, out=driven)
             self._triangle(u, ratio, share)
-            share.mul_(driven.zero_() if drive is None else drive)
-            of_ratio.addcmul_(share, ratio)
-            found = kept if shared else of_current[step]
+            of_ratio.addcmul_(share.mul_(drive), ratio)
+            if not shared:
+                found = of_current[step]
             if later is None:
                 torch.mul(share, self.gained, out=found)
             else:
@@ -141,9 +141,7 @@ class _Backward:
                 of_current.copy_(found)
             elif shared:
                 of_current.add_(found)
-            later = found
-            if self.factor != 1:
-                later = torch.mul(found, self.factor, out=kept)
+            later = found if self.factor == 1 else found * self.factor
         of_threshold.addcmul_(of_ratio, self.gained, value=-1)
 
     def _triangle(self, u: torch.Tensor, ratio: torch.Tensor, share: torch.Tensor) -> None:
@@ -154,7 +152,7 @@ class _Backward:
 
 
 def _parts(shape: torch.Size) -> list[slice]:
-    """The samples of (batch, neurons), in parts that fit the processor's cache."""
+    """The samples of (batch, neurons), in parts."""
     rows = max(1, VALUES_AT_ONCE // max(1, shape[-1]))
     return [slice(at, at + rows) for at in range(0, shape[0], rows)]
 
