@@ -6,6 +6,9 @@ A step is forward, cross-entropy, backward, Adam and the bounds of the weights, 
 with batches of 256 on one thread. The float network has the same layers, steps, leak, reset and
 surrogate gradient, and rounds nothing. The kinds alternate, so that other work on the machine slows
 all of them alike. Figures are medians.
+
+``mnist-conv`` is timed beside them, with batches of 128. ``--line`` prints the seconds of its step
+alone.
 """
 
 from __future__ import annotations
@@ -20,20 +23,22 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from stablespike.network import Leak
 from stablespike.train import RECIPES, Recipe
-from stablespike.train.exact import spike
 from stablespike.train.model import Model
 
 Step = Callable[[], None]
+CONVOLUTIONAL, MAPS = "mnist-conv", 128
 
 
 class Float(torch.nn.Module):
     """The network of the recipe in real numbers."""
 
     def __init__(self, plan: Recipe, inputs: int) -> None:
+        from stablespike.network import Leak
+        from stablespike.train.exact import spike
+
         super().__init__()
-        self.plan = plan
+        self.plan, self.spike = plan, spike
         self.one = torch.nn.Linear(inputs, plan.hidden)
         self.two = torch.nn.Linear(plan.hidden, plan.classes)
         self.leak = Leak.of(plan.leak).factor
@@ -43,7 +48,7 @@ class Float(torch.nn.Module):
         v, spikes = torch.zeros_like(current), []
         for _ in range(self.plan.steps):
             u = self.leak * v + current
-            fired = spike(u - 1, self.plan.width)
+            fired = self.spike(u - 1, self.plan.width)
             v = u - fired
             spikes.append(fired)
         return self.two(torch.stack(spikes)).sum(0)
@@ -77,13 +82,23 @@ def exact_step(plan: Recipe, inputs: torch.Tensor, labels: torch.Tensor) -> Step
     return step
 
 
-def measured(repeats: int, batch: int) -> dict[str, float]:
-    """Return the median milliseconds per step of each kind."""
-    plan = RECIPES["mnist-mlp"]
+def samples(plan: Recipe, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random pixels, of which a fifth is bright, and labels."""
     generator = torch.Generator().manual_seed(1)
     bright = torch.randint(0, 16, (batch, plan.side**2), generator=generator)
     inputs = (bright * (torch.rand(bright.shape, generator=generator) < 0.2)).float()
-    labels = torch.randint(0, plan.classes, (batch,), generator=generator)
+    return inputs, torch.randint(0, plan.classes, (batch,), generator=generator)
+
+
+def convolutional_step() -> Step:
+    plan = RECIPES[CONVOLUTIONAL]
+    return exact_step(plan, *samples(plan, MAPS))
+
+
+def measured(repeats: int, batch: int) -> dict[str, float]:
+    """Return the median milliseconds per step of each kind."""
+    plan = RECIPES["mnist-mlp"]
+    inputs, labels = samples(plan, batch)
     steps = {
         "float": float_step(plan, inputs, labels),
         "exact": exact_step(plan, inputs, labels),
@@ -94,6 +109,11 @@ def measured(repeats: int, batch: int) -> dict[str, float]:
         steps[f"exact, {quantizer}"] = exact_step(
             replace(plan, quantizer=quantizer), inputs, labels
         )
+    return timed(steps, repeats)
+
+
+def timed(steps: dict[str, Step], repeats: int) -> dict[str, float]:
+    """Return the median milliseconds per step, of steps in turns."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(repeats + 3):
         for name, step in steps.items():
@@ -109,14 +129,23 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--line", action="store_true", help="Print one line, of mnist-conv.")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    convolutional = timed({CONVOLUTIONAL: convolutional_step()}, 20)
+    if options.line:
+        print(json.dumps({name: value / 1e3 for name, value in convolutional.items()}))
+        return
     found = measured(options.repeats, options.batch)
     figures = {
         "batch": options.batch, "repeats": options.repeats, "torch": torch.__version__,
         "milliseconds": {name: round(value, 3) for name, value in found.items()},
         "of_float": {name: round(value / found["float"], 2) for name, value in found.items()},
+        "convolutional": {
+            "batch": MAPS, "milliseconds": round(convolutional[CONVOLUTIONAL], 3)
+        },
     }
+    print(f"{CONVOLUTIONAL:32} {convolutional[CONVOLUTIONAL]:8.2f} ms   batch {MAPS}")
     for name, value in found.items():
         print(f"{name:32} {value:8.2f} ms   {value / found['float']:5.2f} x float")
     if options.out:

@@ -29,14 +29,14 @@ def channels_last(values: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """(..., flat) maps of ``shape`` (channels, height, width) with the channels innermost."""
     if len(shape) < 3:
         return values
-    return values.unflatten(-1, (shape[0], -1)).transpose(-1, -2).flatten(-2)
+    return values.reshape(*values.shape[:-1], shape[0], -1).transpose(-1, -2).flatten(-2)
 
 
 def channels_first(values: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """The same the other way: (..., flat) maps in C order."""
     if len(shape) < 3:
         return values
-    return values.unflatten(-1, (-1, shape[0])).transpose(-1, -2).flatten(-2)
+    return values.reshape(*values.shape[:-1], -1, shape[0]).transpose(-1, -2).flatten(-2)
 
 
 def tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tensor:
@@ -44,9 +44,9 @@ def tiles(values: torch.Tensor, shape: tuple[int, ...], size: int) -> torch.Tens
     are dropped."""
     channels, height, width = shape
     rows, columns = height // size, width // size
-    maps = values.unflatten(-1, (height, width, channels))
+    maps = values.reshape(*values.shape[:-1], height, width, channels)
     maps = maps[..., : rows * size, : columns * size, :]
-    return maps.unflatten(-2, (columns, size)).unflatten(-4, (rows, size))
+    return maps.reshape(*values.shape[:-1], rows, size, columns, size, channels)
 
 
 class Products:

@@ -38,5 +38,7 @@ def spread(values: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     mean : (columns,) tensor
         Their mean.
     """
+    if values.device.type != "cpu":  # not every device has float64
+        return values.std(0, correction=0)
     found: torch.Tensor = _Spread.apply(values, mean.detach())  # type: ignore[no-untyped-call, unused-ignore]
     return found

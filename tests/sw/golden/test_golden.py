@@ -12,8 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import random_maps, random_network, random_samples, with_frames
 from stablespike.golden.golden import Golden
+from stablespike.golden.in_bytes import ByteConvolution, as_bytes, bytes_are_exact
 from stablespike.golden.layer import GoldenLayer, GoldenState
-from stablespike.golden.products import channels_first, channels_last, exact_dtype
+from stablespike.golden.products import Products, channels_first, channels_last, exact_dtype
 from stablespike.samples.samples import check_samples
 from stablespike.samples.words import pack_steps, popcount, predict
 from stablespike.spec import reference
@@ -150,6 +151,53 @@ def test_a_convolution_is_the_one_of_torch(seed, kernel, stride, size, pool):
     membranes = Golden(network).run(pixels, 1).readout
     flat = expected.numpy() + bias[:, None, None]
     assert (membranes == flat.clip(-(1 << 15), (1 << 15) - 1).reshape(3, -1)).all()
+
+
+@pytest.mark.skipif(not bytes_are_exact(1, 1), reason="PyTorch has no exact bytes here")
+@pytest.mark.parametrize("seed", range(40))
+def test_bytes_change_nothing(seed, monkeypatch):
+    """Networks of any kind, most of whose layers are then multiplied in bytes."""
+    rng = np.random.default_rng([5, seed])
+    network = random_maps(rng) if seed % 2 else random_network(rng)
+    if seed % 4 > 1:
+        network = with_frames(rng, network, 4)
+    samples = random_samples(rng, network, 3, 5)
+    floats = Golden(network).run(samples, 5, trace=True)
+    monkeypatch.setattr(Products, "least_in_bytes", 0)
+    golden, convolved = Golden(network), []
+    monkeypatch.setattr(ByteConvolution, "__call__", spied(ByteConvolution.__call__, convolved))
+    equal(floats, golden.run(samples, 5, trace=True))
+    narrow = [layer for layer in golden._layers if layer.current._bytes]
+    assert len(convolved) >= len(narrow)
+    assert narrow or network.weight_bits == 8 or network.input.bits > 4
+
+
+def spied(function, calls):
+    def call(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return call
+
+
+def test_bytes_are_refused_where_a_pair_exceeds_16_bits():
+    assert not bytes_are_exact(256, 1)
+    assert not bytes_are_exact(128, 128)
+    assert not bytes_are_exact(1, 129)
+    assert bytes_are_exact(255, 64) == bytes_are_exact(1, 1)
+
+
+@pytest.mark.parametrize("high", [127, 255])
+def test_a_convolution_of_the_largest_bytes(high):
+    """The largest sums of both signs, just below 2**24 with the fraction bits."""
+    if not bytes_are_exact(high, 64):
+        pytest.skip("PyTorch has no exact bytes here")
+    weight = torch.full((2, 3, 3, 100), 64)
+    weight[1] = -64
+    maps = torch.full((1, 3, 3, 100), float(high))
+    found = ByteConvolution(weight, torch.tensor([7, -7]), 0, (1, 1), (0, 0))(as_bytes(maps, high))
+    largest = 900 * 64 * high
+    assert found.flatten().tolist() == [largest + 7, -largest - 7]
 
 
 def test_recurrence_by_hand():
