@@ -113,7 +113,8 @@ def run(
     from ..device.result import Result
     from ..network.files import atomic_file
     from ..program.files import load_program
-    from ..samples.files import check_labels, split_batches
+    from ..samples.files import count_samples, split_batches
+    from ..samples.labels import checked_labels
 
     loaded = load_program(given.program)
     loaded.check_device(given.device)
@@ -121,7 +122,10 @@ def run(
     labels, batches = read.labels, split_batches(read.values, given.batch, given.time_axis)
     options = given.options(read)
     if labels is not None:
-        check_labels(labels, read.values, given.time_axis, given.samples)
+        labels = checked_labels(
+            labels, count_samples(read.values, given.time_axis), loaded.network.outputs,
+            f"labels in {given.samples}",
+        )
     target = npz_file(out)
     results: list[Result] = []
     # An iterator of batches keeps the link busy while results are computed.
@@ -141,7 +145,7 @@ def run(
     if len(result) <= _PRINTED:
         figures["prediction"] = result.prediction.tolist()
     if labels is not None:
-        figures["accuracy"] = float((result.prediction == labels).mean())
+        figures["accuracy"] = result.accuracy(labels)
     figures["device"], figures["result"] = given.device, str(target)
     if as_json:
         print_json(figures)

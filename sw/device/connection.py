@@ -105,6 +105,11 @@ class Connection:
             sent, received = sent + self._session.sent, received + self._session.received
         return LinkBytes(sent, received)
 
+    @property
+    def clock_hz(self) -> int:
+        """The clock of the board in Hz; 0 if unknown."""
+        return self.info.clock_hz if self.transport.clocked else 0
+
     def session(self) -> Session:
         """The session that is open, or a new one."""
         if self._session is not None:

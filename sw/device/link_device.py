@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 
 from ..link.session import DeviceInfo
 from ..link.transports.transport import Transport
@@ -264,7 +265,7 @@ class _Exchange:
         came = self._connection.link_bytes
         result = self._collector.take(came - self._counted)
         self._counted, self._connection.busy_time = came, self._collector.busy_time
-        return result
+        return replace(result, clock_hz=self._connection.clock_hz)
 
     def settle(self) -> None:
         """Note whether the device is still working on something, after a result was taken."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..golden.counters import COUNTER_DTYPE, consistency, totals
+from ..samples.labels import checked_labels
 from ..samples.words import margins, scores
+from ..support.errors import ToolError
+from ..support.summary import Summary
+from ..support.values import exact_int
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = [
     "NO_HARDWARE", "RESULT_DTYPE", "Decision", "LinkBytes", "Result", "counter_table",
@@ -57,6 +64,8 @@ class LinkBytes(NamedTuple):
 
 
 _NO_BYTES = LinkBytes()
+_CLASSES = 10
+"""The most classes that a summary counts."""
 
 
 class Decision(NamedTuple):
@@ -80,7 +89,7 @@ class Decision(NamedTuple):
     steps: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The results of a batch. All integers but cycles and stalls are the same on every device.
 
@@ -117,6 +126,9 @@ class Result:
         count for the one that is complete first.
     decision : Decision or None
         In a stream, the decision since it last started afresh.
+    clock_hz : int
+        The clock of the device in Hz, for times; 0 if unknown, without hardware or where only the
+        array is simulated.
     """
 
     readout: Integers
@@ -131,9 +143,149 @@ class Result:
     agreement: Bools | None = None
     link_bytes: LinkBytes = _NO_BYTES
     decision: Decision | None = None
+    clock_hz: int = 0
 
     def __len__(self) -> int:
         return len(self.readout)
+
+    def __repr__(self) -> str:
+        return f"<Result of {len(self)} samples, {self.readout.shape[1]} outputs>"
+
+    def __str__(self) -> str:
+        return self._summary().text()
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _summary(self) -> Summary:
+        """Samples, predicted classes, and counters and times where there are any."""
+        classes, counts = np.unique(self.prediction, return_counts=True)
+        often = np.argsort(-counts, kind="stable")[:_CLASSES]
+        shortest, longest = int(self.lengths.min()), self.steps
+        facts = {
+            "steps": str(longest) if shortest == longest else f"{shortest} to {longest}",
+            "predicted": ", ".join(f"class {classes[i]}: {counts[i]:,}" for i in often)
+            + (f" and {len(classes) - _CLASSES} classes more" if len(classes) > _CLASSES else ""),
+        }
+        if self.agreement is not None:
+            facts["skeleton"] = f"predicts the same for {self.agreement.mean():.1%}"
+        if self.measured("cycles"):
+            cycles = float(self.counters["cycles"].mean())
+            facts["cycles"] = f"{cycles:,.1f} per sample"
+            if self.clock_hz:
+                facts["time"] = (
+                    f"{cycles / self.clock_hz * 1e6:,.1f} us per sample, "
+                    f"{self.clock_hz / cycles:,.0f} samples a second on the array at "
+                    f"{self.clock_hz / 1e6:g} MHz"
+                )
+        else:
+            facts["cycles"] = "not measured: golden: and counters=False have none"
+        if self.link_bytes.total:
+            sent, received = self.link_bytes
+            facts["link"] = f"{sent:,} bytes sent, {received:,} back"
+        facts["trace"] = "of every layer" if self.trace else "none: run with trace=True"
+        rows: tuple[tuple[str, ...], ...] = ()
+        if self.measured("spikes"):
+            rows = tuple(
+                (
+                    str(i), f"{self.spikes[:, i].mean():,.1f}", f"{self.stable[:, i].mean():,.1f}",
+                    "of one step: none" if np.isnan(ratios).any() else f"{ratios.mean():.3f}",
+                )
+                for i, ratios in enumerate(self.consistency.T)
+            )
+        title = f"Result of {len(self):,} sample{'s'[:len(self) != 1]}"
+        columns = ("layer", "spikes a sample", "stable", "consistency") if rows else ()
+        return Summary(title, facts, columns, rows)
+
+    def measured(self, name: str) -> bool:
+        """Whether a counter of ``counters`` was measured for every sample."""
+        return len(self) > 0 and bool((self.counters[name] != NO_HARDWARE).all())
+
+    def accuracy(self, labels: npt.ArrayLike) -> float:
+        """The share of the samples whose prediction is their label.
+
+        Parameters
+        ----------
+        labels : (batch,) array_like of int
+            The label of each sample, from 0 to the number of outputs - 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is not one integer per sample, or one is no output.
+        """
+        return float((self.prediction == self._labels(labels)).mean())
+
+    def to_frame(self, labels: npt.ArrayLike | None = None) -> DataFrame:
+        """A table for pandas with a row per sample.
+
+        Its columns are the prediction, the margin, the steps, the scores of the outputs, the
+        counters, and per layer spikes, stable spikes and consistency. What was not measured has no
+        column.
+
+        Parameters
+        ----------
+        labels : (batch,) array_like of int, optional
+            The label of each sample: two more columns, ``label`` and ``correct``.
+
+        Raises
+        ------
+        ToolError
+            If pandas is not installed.
+        TypeError, ValueError
+            For wrong labels, as in ``accuracy``.
+        """
+        table: dict[str, npt.NDArray[Any]] = {}
+        if labels is not None:
+            table["label"] = self._labels(labels)
+            table["correct"] = self.prediction == table["label"]
+        try:
+            from pandas import DataFrame, RangeIndex
+        except ImportError as error:
+            raise ToolError(
+                f"to_frame needs pandas ({error}): pip install 'stablespike[pandas]'"
+            ) from error
+        table |= {"prediction": self.prediction, "margin": self.margin, "steps": self.lengths}
+        table |= {f"score_{i}": column for i, column in enumerate(self.scores.T)}
+        for name in filter(self.measured, RESULT_DTYPE.names or ()):
+            table[name] = self.counters[name]
+        if self.measured("spikes"):
+            for name in ("spikes", "stable", "consistency"):
+                columns = getattr(self, name).T
+                table |= {f"{name}_{i}": column for i, column in enumerate(columns)}
+        if self.agreement is not None:
+            table["agreement"] = self.agreement
+        return DataFrame(table, index=RangeIndex(len(self), name="sample"))
+
+    def raster(self, sample: int) -> tuple[Bools, ...]:
+        """The spikes of a sample.
+
+        Parameters
+        ----------
+        sample : int
+            Its index in the batch.
+
+        Returns
+        -------
+        tuple of array of bool
+            Per layer (steps, neurons), the neurons in C order.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such sample, or no trace.
+        """
+        sample = exact_int("sample", sample, 0, len(self) - 1)
+        if not self.trace:
+            raise ValueError(
+                "trace is missing, which holds the spikes of the layers: run the samples with "
+                "trace=True (stablespike run --trace)"
+            )
+        steps = int(self.lengths[sample])
+        return tuple(layer[sample, :steps].reshape(steps, -1) for layer in self.trace)
+
+    def _labels(self, labels: npt.ArrayLike) -> Integers:
+        return checked_labels(labels, len(self), self.readout.shape[1])
 
     @property
     def steps(self) -> int:
@@ -212,6 +364,7 @@ class Result:
                 sum(part.link_bytes.sent for part in parts),
                 sum(part.link_bytes.received for part in parts),
             ),
+            clock_hz=parts[0].clock_hz,
         )
 
 

@@ -21,7 +21,7 @@ __all__ = ["Conv2d"]
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class Conv2d(Weighted):
     """A convolution of a (channels, height, width) map, followed by neurons.
 

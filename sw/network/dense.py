@@ -28,7 +28,7 @@ __all__ = ["Dense"]
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class Dense(Weighted):
     """A fully connected layer.
 
@@ -113,6 +113,11 @@ class Dense(Weighted):
     def inputs(self) -> int:
         """Number of inputs of the weight matrix, after pooling."""
         return int(self.weight.shape[1])
+
+    @property
+    def weight_count(self) -> int:
+        """Number of weights, with the recurrent ones."""
+        return int(self.weight.size + (0 if self.recurrent is None else self.recurrent.size))
 
     def neuron_shape(self, shape: Shape) -> Shape:
         """Return the shape of the layer's neurons, as traces have it.

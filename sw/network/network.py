@@ -18,12 +18,14 @@ import numpy.typing as npt
 from ..encoders import Encoder
 from ..spec.array import LIMITS
 from ..support.immutable import Equal, Shape, put
+from ..support.summary import Summary
 from ..support.values import exact_choice, exact_int
 from .convolution import Conv2d
 from .dense import Dense
 from .fidelity import Fidelity
 from .inputs import FrameInput, Input, PixelInput, SpikeInput
 from .weights import checked_weight_bits
+from .words import LAYER_COLUMNS, layer_row, size_words
 
 __all__ = ["READOUTS", "Layer", "Network"]
 
@@ -33,7 +35,7 @@ Layer = Dense | Conv2d
 """Any layer of a network."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(Equal):
     """A spiking network of integers: an input, layers and a readout.
 
@@ -68,7 +70,7 @@ class Network(Equal):
     weight_bits: int = 4
     fraction_bits: int = 4
     encoder: Encoder | None = field(default=None, kw_only=True)
-    fidelity: Fidelity | None = field(default=None, compare=False, repr=False, kw_only=True)
+    fidelity: Fidelity | None = field(default=None, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.input, (SpikeInput, PixelInput, FrameInput)):
@@ -108,6 +110,41 @@ class Network(Equal):
             except ValueError as error:
                 raise ValueError(f"layers[{i}]: {error}") from None
         _ = self.without_zero  # refused here if the zero cannot be folded
+
+    def __repr__(self) -> str:
+        layers = ", ".join(layer.describe() for layer in self.layers)
+        return f"<Network of {self.input.kind} {size_words(self.input.shape)}: {layers}>"
+
+    def __str__(self) -> str:
+        return self._summary().text()
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _summary(self) -> Summary:
+        """Layers with shapes, the settings of neurons in words, bits and parameters."""
+        source, one = self.input, 1 << self.fraction_bits
+        parameters = sum(layer.weight_count + layer.bias.size for layer in self.layers)
+        bits = "" if source.kind == SpikeInput.kind else f" of {source.bits} bits"
+        facts = {
+            "input": f"{source.kind}{bits}, {size_words(source.shape)}"
+            + (f", {source.zero} stands for 0" if source.zero else ""),
+            "readout": f"{self.readout} of {self.outputs} outputs",
+            "parameters": f"{parameters:,} weights and biases",
+            "fraction bits": f"{self.fraction_bits}: thresholds and biases count in 1/{one} of a "
+            "weight step",
+        }
+        if self.encoder is not None:
+            facts["encoder"] = (
+                f"{type(self.encoder).__name__} of a raw signal, {size_words(self.encoder.shape)}"
+            )
+        rows = tuple(
+            layer_row(i, layer, shape, self.layer_weight_bits(i), self.fraction_bits)
+            for i, (layer, shape) in enumerate(zip(self.layers, self.input_shapes, strict=True))
+        )
+        neurons = sum(map(prod, self.neuron_shapes))
+        title = f"Network of {len(rows)} layer{'s'[:len(rows) > 1]}, {neurons:,} neurons"
+        return Summary(title, facts, LAYER_COLUMNS, rows)
 
     @property
     def both(self) -> bool:

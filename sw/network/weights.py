@@ -95,6 +95,18 @@ class Weighted(Equal):
         """(channels,) thresholds."""
         return self.neuron.thresholds(self.channels)
 
+    @property
+    def weight_count(self) -> int:
+        """Number of weights."""
+        return int(self.weight.size)
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
+    def describe(self) -> str:
+        """Return kind and size, for messages."""
+        raise NotImplementedError
+
     def check_weights(self, name: str, bits: int) -> None:
         """Refuse weights that are wider than ``bits``.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from html import escape
 
 from ..mapping.mapping import Mapping
 from ..spec.link import Register, Space
@@ -17,7 +18,7 @@ __all__ = ["Program"]
 _ACTIVITIES = (0.05, TYPICAL_ACTIVITY, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program(Mapping):
     """The result of ``compile``, which a device loads.
 
@@ -49,10 +50,23 @@ class Program(Mapping):
         window, and its state cannot be carried.
     """
 
-    images: tuple[dict[Space, Image], ...] = field(repr=False)
-    registers: dict[Register, int] = field(repr=False)
-    needed: dict[str, int] = field(repr=False)
+    images: tuple[dict[Space, Image], ...]
+    registers: dict[Register, int]
+    needed: dict[str, int]
     state_needed: int = 0
+
+    def __repr__(self) -> str:
+        config = self.config
+        return (
+            f"<Program of {self.network!r} on {config.cores} core(s) of {config.lanes} lanes, "
+            f"{self.steps} steps>"
+        )
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.report())}</pre>"
 
     @property
     def half_words(self) -> bool:

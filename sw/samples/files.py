@@ -12,7 +12,7 @@ from .columns import recordings_in
 from .recordings.reading import read_recordings
 
 __all__ = [
-    "SampleFile", "check_labels", "check_per_sample", "read_sample_file", "read_samples",
+    "SampleFile", "check_per_sample", "count_samples", "read_sample_file", "read_samples",
     "split_batches",
 ]
 
@@ -135,30 +135,17 @@ def read_sample_file(path: Path, format: str | None = None) -> SampleFile:
     )
 
 
-def check_labels(labels: Any, values: Any, time_axis: int, path: Path) -> None:
-    """Refuse labels that are not one integer per sample.
+def count_samples(values: Any, time_axis: int) -> int:
+    """The number of samples.
 
     Parameters
     ----------
-    labels : array
-        The labels.
     values : array or list
         The samples.
     time_axis : int
         0 if the samples' first axis is time, else 1.
-    path : Path
-        The file, for messages.
-
-    Raises
-    ------
-    TypeError
-        If the labels are not integers.
-    ValueError
-        If there are more or fewer of them than samples.
     """
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels in {path} must be integers, not {labels.dtype}")
-    check_per_sample("labels", labels, values, time_axis, path)
+    return len(values) if isinstance(values, list) else int(values.shape[int(time_axis == 0)])
 
 
 def check_per_sample(name: str, array: Any, values: Any, time_axis: int, path: Path) -> None:
@@ -170,15 +157,17 @@ def check_per_sample(name: str, array: Any, values: Any, time_axis: int, path: P
         The array's name in the file.
     array : array
         The array.
-    values, time_axis, path
-        As for ``check_labels``.
+    values, time_axis
+        As for ``count_samples``.
+    path : Path
+        The file, for messages.
 
     Raises
     ------
     ValueError
         If there are more or fewer values than samples.
     """
-    count = len(values) if isinstance(values, list) else values.shape[int(time_axis == 0)]
+    count = count_samples(values, time_axis)
     if array.shape != (count,):
         raise ValueError(f"{name} in {path} must be ({count},), one per sample, not {array.shape}")
 

@@ -39,6 +39,7 @@ class SimulatedTransport(Transport):
 
     timeout = 60.0
     poll = 1.0
+    clocked = False  # an array has no clock of its own
 
     def __init__(
         self, name: str, config: ArrayConfig, uart: bool = False, traces_beside: bool = True
@@ -108,6 +109,7 @@ class BoardTransport(SimulatedTransport):
 
     timeout = 600.0
     poll = 20.0
+    clocked = True
 
     def __init__(
         self, name: str, board: str, kind: str, config: ArrayConfig | None = None
@@ -166,6 +168,7 @@ class NetlistTransport(SimulatedTransport):
 
     timeout = 3600.0  # the first answers come at the default rate, with many clocks per bit
     poll = 20.0
+    clocked = True
 
     def __init__(self, name: str, board: str, config: ArrayConfig | None = None) -> None:
         try:

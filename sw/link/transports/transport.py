@@ -34,6 +34,8 @@ class Transport(abc.ABC):
         The rate to use if none is requested; None to stay at the default.
     has_traces : bool
         Packets of traces come beside the bytes, by ``take_traces``.
+    clocked : bool
+        Whether the clock that the device reports is that of a board.
     foreign : str
         What to check if something other than a device answers, for messages.
     """
@@ -46,6 +48,7 @@ class Transport(abc.ABC):
     ahead: int = 0
     own_baud: int | None = None
     has_traces: bool = False
+    clocked: bool = True
     foreign: str = "check what is connected there"
 
     @abc.abstractmethod

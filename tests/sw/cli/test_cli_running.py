@@ -139,7 +139,7 @@ def test_labels_are_integers(capsys: Out, files: Path) -> None:
         "-o", files / "out.npz",
     )
     assert code == 2
-    assert "must be integers, not <U1" in err
+    assert "must be an array of integers, not of <U1" in err
     assert not (files / "out.npz").exists()
 
 

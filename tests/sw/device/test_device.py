@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,9 @@ import stablespike as ss
 from board_model import Board, board_device, same
 from device_programs import ARRAY, golden, program_of, small, spikes
 from random_networks import random_network, random_samples
+from refusals import refuses
 from stablespike.device.open import GoldenDevice, open_device
-from stablespike.device.result import NO_HARDWARE
+from stablespike.device.result import NO_HARDWARE, LinkBytes
 from stablespike.spec.array import ArrayConfig
 
 
@@ -391,3 +393,82 @@ def test_a_program_for_another_array() -> None:
         preset_device.load(theirs)
     device.load(ours)
     device.run(spikes())
+
+
+def test_print_of_a_result_and_of_its_program() -> None:
+    program = program_of(small())
+    assert str(program) == program.report()
+    assert repr(program) == (
+        "<Program of <Network of spikes 9: Dense 9 -> 11, Dense 11 -> 5> on 2 core(s) of 4 lanes, "
+        "6 steps>"
+    )
+    result = golden(program).run(spikes(3))
+    text = str(result)
+    assert text.startswith("Result of 3 samples\n")
+    assert "cycles     not measured" in text
+    assert "run with trace=True" in text
+    assert repr(result) == "<Result of 3 samples, 5 outputs>"
+    counters = result.counters.copy()
+    counters["cycles"] = 1200
+    timed = replace(result, counters=counters, link_bytes=LinkBytes(30, 12), clock_hz=24_000_000)
+    text = str(timed)
+    assert "1,200.0 per sample" in text
+    assert "50.0 us per sample, 20,000 samples a second on the array at 24 MHz" in text
+    assert "30 bytes sent, 12 back" in text
+    assert " us " not in str(replace(timed, clock_hz=0))
+    assert "50.0 us" in timed._repr_html_()
+    with_nothing = golden(program).run(spikes(2), counters=False)
+    assert "consistency" not in str(with_nothing)
+
+
+def test_accuracy_and_wrong_labels() -> None:
+    result = golden(program_of(small())).run(spikes(4))
+    labels = result.prediction.copy()
+    assert result.accuracy(labels) == 1
+    labels[1] = (labels[1] + 1) % 5
+    assert result.accuracy(labels.tolist()) == 0.75
+    for wrong, error, message in (
+        ([0, 1, 2], ValueError, "labels must be (4,), one per sample, not (3,)"),
+        (np.eye(4, dtype=int), ValueError, "labels must be (4,), one per sample, not (4, 4)"),
+        ([0.0, 1.0, 2.0, 3.0], TypeError, "labels must be integers, not float64"),
+        ([0, 1, 5, 0], ValueError, "labels must be whole numbers from 0 to 4, not 5 (at [2])"),
+        ([0, -1, 0, 0], ValueError, "labels must be whole numbers from 0 to 4, not -1 (at [1])"),
+    ):
+        with refuses(error, message):
+            result.accuracy(wrong)
+
+
+def test_raster() -> None:
+    program = program_of(small())
+    samples = spikes(2)
+    samples[1, 4:] = 0
+    result = golden(program).run(samples, trace=True, lengths=[6, 4])
+    own = result.raster(1)
+    assert [layer.shape for layer in own] == [(4, 11), (4, 5)]
+    assert all((a == b[1, :4]).all() for a, b in zip(own, result.trace, strict=True))
+    with refuses(ValueError, "sample must be from 0 to 1, not 2"):
+        result.raster(2)
+    with refuses(ValueError, "trace is missing ... trace=True (stablespike run --trace)"):
+        replace(result, trace=(), skeleton=()).raster(0)
+
+
+def test_to_frame() -> None:
+    pytest.importorskip("pandas")
+    result = golden(program_of(small())).run(spikes(3))
+    frame = result.to_frame([0, 1, 2])
+    assert len(frame) == 3
+    assert (frame["prediction"] == result.prediction).all()
+    assert (frame["correct"] == (result.prediction == [0, 1, 2])).all()
+    assert (frame["score_4"] == result.scores[:, 4]).all()
+    assert (frame["consistency_1"] == result.consistency[:, 1]).all()
+    assert "cycles" not in frame
+    assert "label" not in result.to_frame()
+    with refuses(ValueError, "labels must be (3,)"):
+        result.to_frame([0])
+
+
+def test_to_frame_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = golden(program_of(small())).run(spikes(1))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with refuses(ss.ToolError, "to_frame needs pandas", "pip install 'stablespike[pandas]'"):
+        result.to_frame()

@@ -318,3 +318,45 @@ def test_weight_bits_are_an_integer(bits):
 
 def test_weight_bits_of_numpy():
     assert dense(1, 2, weight_bits=np.uint8(8)).weight_bits == 8
+
+
+def test_print_is_a_summary_with_neurons_in_words():
+    rng = np.random.default_rng(0)
+    network = ss.Network(
+        ss.PixelInput((2, 6, 6), 4),
+        [
+            ss.Conv2d(
+                rng.integers(-8, 8, (3, 2, 3, 3)), neuron=ss.Neuron(
+                    leak=ss.Leak(1, 4, add=True), threshold=[16, 40, 24], reset="zero",
+                    reset_timing="next_step", compare="gt", v_init=8,
+                ),
+                pool_after=ss.MaxPool2d(2),
+            ),
+            ss.Dense(
+                rng.integers(-8, 8, (4, 12)), neuron=ss.Neuron(fires=False, synapse_leak=(2, None)),
+                weight_bits=8,
+            ),
+        ],
+        readout="membrane",
+    )
+    text = str(network)
+    for line in (
+        "Network of 2 layers, 52 neurons",
+        "pixels of 4 bits, 2 x 6 x 6",
+        "membrane of 4 outputs",
+        "109 weights and biases",
+        "Conv2d 2 -> 3, 3 x 3  2 x 6 x 6 -> 3 x 2 x 2  54 of 4 bits",
+        "v becomes v - v/2 + v/16 each step; starts at 0.5; fires above 1 to 2.5",
+        "a spike sets v to 0 in the next step; OR pool of 2 behind",
+        "48 of 8 bits",
+        "synaptic current, i becomes i - i/4 each step; v has no leak; never fires",
+    ):
+        assert line in text
+    assert len(text.splitlines()) < 15
+    assert repr(network) == (
+        "<Network of pixels 2 x 6 x 6: Conv2d 2 -> 3, 3 x 3, Dense 12 -> 4>"
+    )
+    assert repr(network.layers[1]) == "<Dense 12 -> 4>"
+    html = network._repr_html_()
+    assert "2 x 6 x 6 -&gt; 3 x 2 x 2" in html
+    assert html.count("<table>") == 2
