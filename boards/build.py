@@ -17,6 +17,7 @@ from typing import Any
 
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
+from stablespike.support.arrays import preset
 from stablespike.support.cache import cached, digest, source_digest
 from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
@@ -347,9 +348,17 @@ class _Job:
             f"the array {self.array} on {board.name} ({board.device})", memories(rtlil), board.ram,
             board.memory, self.config.weight_rows,
             [(other.name, other.ram, other.memory) for other in BOARDS.values() if other != board],
+            self.array if self._named() else None,
         )
         counts = totals(found)
         return {kind: [counts.get(kind, 0), there] for kind, there in board.memory.items()}
+
+    def _named(self) -> bool:
+        """Whether ``--array`` takes the array's name, rather than that of somebody's own array."""
+        try:
+            return preset(self.array) == self.config
+        except ValueError:
+            return False
 
     def _place(self, tools: Tools) -> dict[int, Figures | None]:
         """Figures of every seed; None for those that nextpnr gave up on.

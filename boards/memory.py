@@ -134,6 +134,7 @@ def check_fit(
     available: dict[str, int],
     weight_rows: int,
     others: Iterable[tuple[str, BlockRam, dict[str, int]]] = (),
+    array: str | None = None,
 ) -> list[Need]:
     """Check that a device has enough memory blocks for the gateware.
 
@@ -152,6 +153,8 @@ def check_fit(
     others : iterable of (str, BlockRam, dict)
         Name, block RAM and available blocks of other boards, which the message suggests if the
         memories fit them.
+    array : str or None
+        Name of the array for ``--array``, if it has one.
 
     Returns
     -------
@@ -172,9 +175,11 @@ def check_fit(
     ]
     if boards:
         advice.append(f"it would fit {', '.join(boards[:4])}")
+    line = f"stablespike build {boards[0]} --array {array}" if boards and array else None
     raise DoesNotFit(
         f"{title} does not fit: it needs {_excess(found, available)}; "
-        + ("; ".join(advice) or "choose an array with fewer weight_rows, cores or lanes")
+        + ("; ".join(advice) or "choose an array with fewer weight_rows, cores or lanes"),
+        line,
     )
 
 

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from .samples.events import bin_events
     from .samples.fitting import fit_events
     from .samples.recordings.reading import read_events
-    from .spec.array import ArrayConfig, preset
+    from .spec.array import ArrayConfig
+    from .support.arrays import preset
     from .support.errors import (
         DeviceError,
         DeviceMismatch,
@@ -115,7 +116,8 @@ _MODULES = {
     ".samples.events": ("bin_events",),
     ".samples.fitting": ("fit_events",),
     ".samples.recordings.reading": ("read_events",),
-    ".spec.array": ("ArrayConfig", "preset"),
+    ".spec.array": ("ArrayConfig",),
+    ".support.arrays": ("preset",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import columns, plain, print_json, say, stages, table
-from .options import Json, Quiet, Verbose, needs
+from .options import ARRAY_HELP, Json, Quiet, Verbose, needs
 
 if TYPE_CHECKING:
     from ..boards.build import Build
@@ -22,7 +22,8 @@ BoardName = Annotated[
     str, typer.Argument(metavar="BOARD", help="A name that 'stablespike boards' lists.")
 ]
 OtherArray = Annotated[
-    str | None, typer.Option("--array", help="Preset of another array than the board's own.")
+    str | None,
+    typer.Option("--array", help=f"Another array than the board's own: {ARRAY_HELP}."),
 ]
 Link = Annotated[
     str | None,
@@ -211,7 +212,7 @@ def _build(
     jobs: int | None, allow: bool,
 ) -> Build:
     """Build for a board, and print a line for each stage."""
-    from ..spec import preset
+    from ..support.arrays import preset
 
     with needs("build"):
         from ..boards.build import Trials

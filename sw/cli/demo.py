@@ -19,7 +19,7 @@ from ..device.verify import Comparison, run_against
 from ..network import Network
 from ..network.files import check_writable, load
 from ..program.program import Program
-from ..spec.array import ArrayConfig
+from ..support.arrays import AnyArray
 from ..support.errors import DoesNotFit, FileError, ToolError
 
 __all__ = ["DemoResult", "draw", "run_demo", "shipped_program"]
@@ -88,13 +88,13 @@ class DemoResult:
         return asdict(self)
 
 
-def shipped_program(array: str | ArrayConfig) -> tuple[str, Program]:
+def shipped_program(array: AnyArray) -> tuple[str, Program]:
     """The largest shipped network that the array holds: its name, and its program.
 
     Parameters
     ----------
-    array : str or ArrayConfig
-        The array, or the name of its preset.
+    array : ArrayConfig, str or path-like
+        The array, as ``compile`` takes it.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def run_demo(
     images : int
         The number of images, 1 to 1,000.
     array : str
-        The name of a preset. Its simulated board is the device.
+        The name of an array, as ``compile`` takes it. Its simulated board is the device.
     picture : str, Path or None
         The file for a picture of one digit's spikes; None for no picture.
     advance : callable or None

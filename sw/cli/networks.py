@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from ..support.errors import FidelityWarning, FileError
 from .console import print_json, say
-from .options import Json, Quiet, Verbose, needs, taking
+from .options import ARRAY_HELP, Json, Quiet, Verbose, needs, pasting, taking
 from .recordings import Recordings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Importing(Recordings):
         str | None, typer.Option(help="Modules: shape of a sample, such as 1,28,28.")
     ] = None
     array: Annotated[
-        str | None, typer.Option(help="Preset of the array that the network has to fit.")
+        str | None, typer.Option(help=f"The array that the network has to fit: {ARRAY_HELP}.")
     ] = None
     weight_bits: Annotated[
         int | None, typer.Option(help="Bits of weights, 4 or 8; the array's, or 4, by default.")
@@ -148,7 +149,7 @@ def _fidelity(network: Network, figures: dict[str, str] | None) -> None:
 
 def compile_(
     network: Annotated[Path, typer.Argument(metavar="NET", help="A saved network.")],
-    array: Annotated[str, typer.Option(help="Preset of the array.")],
+    array: Annotated[str, typer.Option(help=f"The array: {ARRAY_HELP}.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the program to write.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of a sample.")],
     device: Annotated[
@@ -164,7 +165,15 @@ def compile_(
     from ..program.files import save_program
 
     check_writable(out)  # before the work, not after it
-    program = compile(load(network), array=array, steps=steps, device=device)
+    def command(name: str) -> str:
+        only = [] if device is None else ["--device", device]
+        return shlex.join([
+            "stablespike", "compile", str(network), "--array", name, "--steps", str(steps), *only,
+            "-o", str(out),
+        ])
+
+    with pasting(command):
+        program = compile(load(network), array=array, steps=steps, device=device)
     save_program(program, out)
     _report(program, as_json)
     say(f"wrote {out}")

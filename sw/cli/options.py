@@ -12,15 +12,18 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ..spec.array import PRESETS
 from .console import level
 
 __all__ = [
-    "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE", "Json", "Quiet",
-    "Timeout", "Uri", "Verbose", "naming", "needs", "npz_file", "taking",
-    "whole_numbers",
+    "ARRAY_HELP", "CHECK_FAILED", "DEVICE_FAILED", "DONE", "INTERRUPTED", "UNREAD", "WRONG_USE",
+    "Json", "Quiet", "Timeout", "Uri", "Verbose", "naming", "needs", "npz_file", "pasting",
+    "taking", "whole_numbers",
 ]
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
+
+_FITTING = "array.toml"
 
 
 # -q and -v are taken before and after the verb, so both callbacks may be called twice.
@@ -54,10 +57,12 @@ Uri = Annotated[
     str,
     typer.Option(
         "--device",
-        help="golden: | sim:<preset> | sim:<board>?link=<kind> | serial:[<port>][?baud=N] | "
+        help="golden: | sim:<array> | sim:<board>?link=<kind> | serial:[<port>][?baud=N] | "
         "udp:<host> | spi: | tcp:<host>:<port>",
     ),
 ]
+ARRAY_HELP = "a preset, the name of a board, or a .toml file"
+"""What options that name an array take."""
 Timeout = Annotated[
     float | None, typer.Option(help="Seconds without an answer after which to give a device up.")
 ]
@@ -143,6 +148,31 @@ def naming(options: dict[str, str]) -> Iterator[None]:
             text = text.replace(argument, option)
         error.args = (text,)
         raise
+
+
+@contextmanager
+def pasting(command: Callable[[str], str]) -> Iterator[None]:
+    """Let the last line of a ``DoesNotFit`` be the command that would do.
+
+    Parameters
+    ----------
+    command : callable
+        The command with another ``--array``.
+    """
+    from ..support.arrays import array_toml
+    from ..support.errors import DoesNotFit
+
+    try:
+        yield
+    except DoesNotFit as error:
+        if error.array is None:
+            raise
+        name = next((name for name, other in PRESETS.items() if other == error.array), None)
+        if name is not None:
+            raise error.with_line(command(name)) from None
+        lines = array_toml(error.array).replace("\n", "\\n")
+        line = f"printf '{lines}' > {_FITTING} && {command(_FITTING)}"
+        raise error.with_line(line) from None
 
 
 @contextmanager

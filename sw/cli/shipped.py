@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .console import named, print_json, progress, table
-from .options import CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose
+from .options import ARRAY_HELP, CHECK_FAILED, Json, Quiet, Timeout, Uri, Verbose, pasting
 
 __all__ = ["bench", "demo"]
 
 
 def demo(
     images: Annotated[int, typer.Option(min=1, help="Number of images, at most 1,000.")] = 1000,
-    array: Annotated[str, typer.Option(help="Preset of the simulated board.")] = "icebreaker",
+    array: Annotated[str, typer.Option(help=f"The simulated array: {ARRAY_HELP}.")] = "icebreaker",
     picture: Annotated[
         Path | None, typer.Option(help="File for a picture of a digit's spikes.")
     ] = Path("demo.png"),
@@ -27,7 +28,10 @@ def demo(
     """Run a shipped network on the simulated board, and compare it with the golden model."""
     from .demo import run_demo
 
-    with progress(2 * images, "images") as advance:
+    def command(name: str) -> str:
+        return shlex.join(["stablespike", "demo", "--images", str(images), "--array", name])
+
+    with pasting(command), progress(2 * images, "images") as advance:
         result = run_demo(images, array, None if no_picture else picture, advance)
     if as_json:
         print_json(result.as_dict())

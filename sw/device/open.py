@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..link.address import NETLIST, Uri, located, open_transport, parse_uri
 from ..link.session import check_timeout
-from ..spec.array import ArrayConfig
+from ..support.arrays import AnyArray
 from .boards.parallel_device import ParallelDevice
 from .device import Device
 from .golden_device import GoldenDevice
@@ -15,7 +15,7 @@ __all__ = ["Device", "GoldenDevice", "LinkDevice", "Stream", "open_device"]
 
 
 def open_device(
-    uri: str, array: ArrayConfig | str | None = None, timeout: float | None = None
+    uri: str, array: AnyArray | None = None, timeout: float | None = None
 ) -> Device:
     """Open a device.
 
@@ -24,17 +24,18 @@ def open_device(
     uri : str
         The address: ``golden:``, the model; ``sim:<preset>``, the simulated board (with
         ``?uart=1`` through its UART pins; with ``?boards=N`` several boards, which share the
-        samples of a batch; with ``?traces=link`` even traces go over the link), or ``sim:`` with
-        ``array``; ``sim:<board>?link=<kind>``, a board at the pins of one of its links (``uart``,
-        ``usb``, ``udp`` or ``spi``);
+        samples of a batch; with ``?traces=link`` even traces go over the link), where a TOML file
+        or the name of a board may take the preset's place, or ``sim:`` with ``array``;
+        ``sim:<board>?link=<kind>``, a board at the pins of one of its links (``uart``, ``usb``,
+        ``udp`` or ``spi``);
         ``sim:netlist=<board>``, the netlist of a board's bitstream; ``serial:<port>`` (with
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
         plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on
         Ethernet; ``spi:``, the board at an FT2232H's SPI (with ``ftdi://...``, a URL of pyftdi, one
         of several; with ``?rate=HZ`` a slower clock); or ``tcp:<host>:<port>``.
-    array : ArrayConfig, str or None
-        The array to simulate, or the name of its preset. For a board or its
-        netlist, another array than the board's own.
+    array : ArrayConfig, str, path-like or None
+        The array to simulate; or the name of a preset or of a board, or a TOML file, as in
+        ``preset``. For a board or its netlist, another array than the board's own.
     timeout : float or None
         After this many seconds without an answer, without progress, or without being able to send,
         the device is given up. None for the default: 5 s, and more for simulated boards.

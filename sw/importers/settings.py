@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ..network import READOUTS, FrameInput, Input, PixelInput, SpikeInput
 from ..network.weights import checked_weight_bits
 from ..samples.binning import BINNING
-from ..spec.array import LIMITS, PRESETS, ArrayConfig, preset
+from ..spec.array import LIMITS, ArrayConfig
+from ..support.arrays import AnyArray, array_config
 from ..support.immutable import SIZE_HIGH, put
 from ..support.values import exact_choice, exact_int, positive
 from .asking import Missing
@@ -27,8 +28,8 @@ class Options(TypedDict, total=False):
 
     Parameters
     ----------
-    array : str or ArrayConfig
-        The array that the network is for: a preset's name, or the configuration itself. Scales are
+    array : ArrayConfig, str or path-like
+        The array that the network is for, as ``compile`` takes it. Scales are
         then chosen so that the sums of every neuron fit its accumulators, and thresholds, biases
         and weights their widths. The report says what that cost. By default, nothing is known of
         the array, and ``compile`` may refuse the network.
@@ -78,7 +79,7 @@ class Options(TypedDict, total=False):
         changes and report it. By default, such a rule is refused.
     """
 
-    array: str | ArrayConfig | None
+    array: AnyArray | None
     weight_bits: int
     fraction_bits: int
     input: Input | None
@@ -225,13 +226,8 @@ class Settings:
         array = self.array
         if array is None:
             return
-        name = array if isinstance(array, str) else "of its own"
-        config = preset(array) if isinstance(array, str) else array
-        if not isinstance(config, ArrayConfig):
-            raise TypeError(
-                f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
-            )
-        put(self, array=config, array_name=name)
+        name = "of its own" if isinstance(array, ArrayConfig) else str(array)
+        put(self, array=array_config(array), array_name=name)
 
     def _put_widths(self) -> None:
         array, bits, fraction = self.array, self.weight_bits, self.fraction_bits

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
-from ..spec.array import PRESETS, ArrayConfig, preset
+from ..spec.array import PRESETS, ArrayConfig
+from ..support.arrays import AnyArray, array_config, known_array, preset
 from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
 from .transports.spi import SpiTransport
@@ -120,7 +121,7 @@ def located(uri: Uri) -> Uri:
 
 
 def open_transport(
-    uri: Uri, array: ArrayConfig | str | None = None, timeout: float | None = None
+    uri: Uri, array: AnyArray | None = None, timeout: float | None = None
 ) -> Transport:
     """Open the transport of an address.
 
@@ -128,8 +129,8 @@ def open_transport(
     ----------
     uri : Uri
         An address of any scheme but ``golden:``.
-    array : ArrayConfig, str or None
-        The array to simulate if the address is only ``sim:``. For a board or its
+    array : ArrayConfig, str, path-like or None
+        The array to simulate if the address is only ``sim:``, as in ``compile``. For a board or its
         netlist, another array than the board's own.
     timeout : float or None
         The timeout of a serial port or a socket in seconds; None for the default.
@@ -151,14 +152,14 @@ def open_transport(
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave link= out")
         if "uart" in uri.options:
             raise ValueError(f"{uri.text!r} is at its UART's pins anyway: leave uart= out")
-        config = None if array is None else _named_array(array)
+        config = None if array is None else array_config(array)
         return NetlistTransport(uri.text, uri.target.removeprefix(NETLIST), config)
     if uri.scheme == "sim" and "link" in uri.options:
         if "uart" in uri.options:
             raise ValueError(
                 f"{uri.text!r} names a link and uart=, which is for presets: leave one out"
             )
-        config = None if array is None else _named_array(array)
+        config = None if array is None else array_config(array)
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
         traces = uri.options.get("traces", "beside")
@@ -179,25 +180,20 @@ def open_transport(
     return kind(uri.target) if timeout is None else kind(uri.target, timeout)
 
 
-def _simulated_array(uri: Uri, array: ArrayConfig | str | None) -> ArrayConfig:
+def _simulated_array(uri: Uri, array: AnyArray | None) -> ArrayConfig:
     if array is not None and uri.target:
         raise ValueError(
             f"the simulated array is named twice, in {uri.text!r} and as array {array!r}: "
             "leave one out"
         )
     if array is None:
-        if uri.target not in PRESETS:
+        if uri.target.endswith(".toml"):
+            return preset(uri.target)
+        config = known_array(uri.target)
+        if config is None:
             raise ValueError(
-                f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}; in Python, "
-                "sim: takes any ArrayConfig as array"
+                f"{uri.text!r} names no preset: sim: takes one of {', '.join(PRESETS)}, the name "
+                "of a board or a .toml file; in Python, sim: takes any ArrayConfig as array"
             )
-        return preset(uri.target)
-    return _named_array(array)
-
-
-def _named_array(array: ArrayConfig | str) -> ArrayConfig:
-    if isinstance(array, str):
-        return preset(array)
-    if not isinstance(array, ArrayConfig):
-        raise TypeError(f"array must be an ArrayConfig or the name of a preset, not {array!r}")
-    return array
+        return config
+    return array_config(array)

@@ -3,10 +3,10 @@ help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ from .maps import lanes_per_channel
 from .plan import Plan, make_plans
 from .tasks import task_fields, tasks
 
-__all__ = ["COARSER", "Violation", "describe", "violations", "width_violations"]
+__all__ = [
+    "COARSER", "Violation", "changed_array", "describe", "joint_remedy", "violations",
+    "width_violations",
+]
 
 
 COARSER = (
@@ -82,9 +85,10 @@ _HIGH = {
 
 def describe(
     found: list[Violation], network: Network, config: ArrayConfig, steps: int
-) -> str:
+) -> tuple[str, ArrayConfig | None]:
     """The message about a network's violations on an array: what they are, a preset that fits, and
-    what to change in the array.
+    what to change in the array. And an array that it fits: that preset, or the changed array; None
+    if neither is there.
 
     Parameters
     ----------
@@ -102,10 +106,7 @@ def describe(
         if other != config and not any(violations(network, other, steps))
     ]
     fits = f"it fits the preset {others[0]!r}, or" if others else "it fits no preset, but"
-    remedy: dict[str, int] = {}
-    for violation in found:
-        for name, value in violation.remedy.items():
-            remedy[name] = max(value, remedy.get(name, value))
+    remedy = joint_remedy(found)
     # If no array has memories that large, more cores and lanes may divide their contents.
     if _beyond(remedy):
         larger = _larger(network, config, steps)
@@ -124,7 +125,44 @@ def describe(
     if any(violation.scale for violation in found):
         hint = f"{COARSER}; {hint}"
     texts = "; ".join(violation.text for violation in found) + _leaks_text(network, found)
-    return f"the network does not fit the array: {texts} ({hint})"
+    fitting = PRESETS[others[0]] if others else changed_array(network, config, steps, remedy)
+    return f"the network does not fit the array: {texts} ({hint})", fitting
+
+
+def changed_array(
+    network: Network,
+    config: ArrayConfig,
+    steps: int,
+    remedy: dict[str, int],
+    check: Callable[[Network, ArrayConfig, int], Iterable[Violation]] | None = None,
+) -> ArrayConfig | None:
+    """The array with other values of some fields; None if the network does not fit that either.
+
+    Parameters
+    ----------
+    network, config, steps
+        As for ``violations``.
+    remedy : dict of str to int
+        The fields and their values. What is no field has no effect.
+    check : callable
+        What the network must not violate; ``violations`` by default.
+    """
+    values: dict[str, Any] = config.as_dict()
+    values |= {name: value for name, value in remedy.items() if name in values}
+    try:
+        changed = ArrayConfig(**values)
+    except (TypeError, ValueError):  # a field is beyond every array, or contradicts another one
+        return None
+    return None if any((check or violations)(network, changed, steps)) else changed
+
+
+def joint_remedy(found: Iterable[Violation]) -> dict[str, int]:
+    """The fields and values that all violations ask for."""
+    remedy: dict[str, int] = {}
+    for violation in found:
+        for name, value in violation.remedy.items():
+            remedy[name] = max(value, remedy.get(name, value))
+    return remedy
 
 
 def _leaks_text(network: Network, found: list[Violation]) -> str:

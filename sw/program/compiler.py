@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from ..mapping.constraints import COARSER, describe, violations, width_violations
+from ..mapping.constraints import (
+    COARSER,
+    changed_array,
+    describe,
+    joint_remedy,
+    violations,
+    width_violations,
+)
 from ..mapping.frames import computed_network, frame_ways
 from ..mapping.groups import layer_groups
 from ..mapping.mapping import Mapping
@@ -13,8 +20,9 @@ from ..mapping.partitions import partitionings
 from ..mapping.plan import Plan, make_plans
 from ..network import Network
 from ..samples.samples import check_steps
-from ..spec import PRESETS, ArrayConfig, preset
+from ..spec import ArrayConfig
 from ..spec.link import Register
+from ..support.arrays import AnyArray, array_code, array_config
 from ..support.errors import DoesNotFit
 from ..support.values import exact_choice
 from ..timing.estimate import TYPICAL_ACTIVITY, TYPICAL_VALUES, typical_cycles
@@ -30,7 +38,10 @@ _COMPARED = 4  # plans whose cycles are estimated; an estimate takes longer than
 
 
 def compile(
-    network: Network, array: str | ArrayConfig, steps: int, device: str | None = None
+    network: Network,
+    array: AnyArray,
+    steps: int,
+    device: str | None = None,
 ) -> Program:
     """Map a network onto an array.
 
@@ -46,8 +57,8 @@ def compile(
     ----------
     network : Network
         The network.
-    array : str or ArrayConfig
-        A preset's name, or the configuration itself.
+    array : ArrayConfig, str or path-like
+        The array; or the name of a preset or of a board, or a TOML file, as in ``preset``.
     steps : int
         N, the steps of a sample, at most ``samples.STEPS_MAX``.
     device : str or None
@@ -66,20 +77,17 @@ def compile(
     DoesNotFit
         If the array cannot run the network exactly. The message names everything that is too large,
         with what is needed and what is available, a preset that fits, and what to change in the
-        array.
+        array. Its last line is a call that would do, if an array that fits is known.
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
-    config = preset(array) if isinstance(array, str) else array
-    if not isinstance(config, ArrayConfig):
-        raise TypeError(
-            f"array must be an ArrayConfig or one of {sorted(PRESETS)}, not {array!r}"
-        )
+    config = array_config(array)
     steps = check_steps(steps)
     if device is not None:
         return _for_golden(network, config, steps, exact_choice("device", device, DEVICES))
     plans: list[tuple[str, Plan]] = []
     refusals: list[str] = []
+    fitting: ArrayConfig | None = None
     said: set[str] = set()  # of the first layer, whose inputs are more lines in some ways
     for frames in frame_ways(network, config.planes):
         computed = computed_network(network, frames, config.planes)
@@ -88,12 +96,13 @@ def compile(
         if not against:
             plans += [(frames, plan) for plan in found]
         elif not refusals:
-            refusals.append(describe(against, computed, config, steps))
+            text, fitting = describe(against, computed, config, steps)
+            refusals.append(text)
         elif new := [each.text for each in against if _without_size(each.text) not in said]:
             refusals.append(f"nor do its frames fit as lines of single bits: {'; '.join(new)}")
         said.update(_without_size(each.text) for each in against)
     if not plans:
-        raise DoesNotFit("; ".join(refusals))
+        raise _refusal("; ".join(refusals), fitting, steps)
     # The load counts neurons; which plan is the fastest also depends on events and on the bus.
     frames, plan = plans[0]
     if len(plans) > 1:
@@ -110,6 +119,20 @@ def compile(
         needed=plan.needed,
         state_needed=plan.state_needed,
     )
+
+
+def _refusal(
+    text: str, fitting: ArrayConfig | None, steps: int, device: str | None = None
+) -> DoesNotFit:
+    """The error, with a line to paste if an array is known that the network fits."""
+    if fitting is None:
+        return DoesNotFit(text)
+    for_device = "" if device is None else f', device="{device}"'
+    line = (
+        f"program = stablespike.compile(network, array={array_code(fitting)}, steps={steps}"
+        f"{for_device})"
+    )
+    return DoesNotFit(text, line, fitting)
 
 
 def _without_size(text: str) -> str:
@@ -140,11 +163,14 @@ def _for_golden(network: Network, config: ArrayConfig, steps: int, device: str) 
     found, computed = checks[frames], ways[frames]
     if found:
         sums = any(each.scale for each in found)
-        raise DoesNotFit(
+        text = (
             f"the network does not fit the array: {'; '.join(each.text for each in found)} ("
             + (f"{COARSER}; " if sums else "")
             + "an array of other widths may: array=stablespike.ArrayConfig(...))"
         )
+        remedy = joint_remedy(found)
+        wider = changed_array(computed, config, steps, remedy, width_violations)
+        raise _refusal(text, wider, steps, device)
     layers = zip(computed.layers, computed.input_shapes, strict=True)
     best = tuple(
         partitionings(

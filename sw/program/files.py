@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..network.files import PathLike, decode_network, encode_network, read, write
 from ..spec import ArrayConfig
-from ..support.errors import FileError
+from ..support.errors import DoesNotFit, FileError
 from .compiler import compile
 from .program import Program
 
@@ -61,6 +61,10 @@ def load_program(path: PathLike) -> Program:
     except KeyError as error:
         raise FileError(
             f"{path} is no valid program: it lacks {error.args[0]!r}; compile the network again"
+        ) from None
+    except DoesNotFit as error:
+        raise FileError(
+            f"{path} is no valid program: {error.what}; compile the network again"
         ) from None
     # A damaged shape may make a map that is larger than any memory.
     except (AttributeError, TypeError, ValueError, MemoryError) as error:

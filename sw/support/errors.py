@@ -1,5 +1,12 @@
 """The errors that this package raises besides plain TypeError and ValueError, and its warning."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..spec.array import ArrayConfig
+
 __all__ = [
     "DeviceError", "DeviceMismatch", "DeviceNotFound", "DeviceTimeout", "DoesNotFit",
     "FidelityWarning", "FileError", "LinkError", "NotExpressible", "StableSpikeError",
@@ -12,8 +19,28 @@ class StableSpikeError(Exception):
 
 
 class DoesNotFit(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)
-    """A network needs more than the array has. The message says what is missing, how much of it,
-    and which preset has it."""
+    """A network needs more than the array has, or an array more than a board.
+
+    The message says what is missing, how much of it, and what has it. Its last line is one to
+    paste, where something is known to fit.
+
+    Attributes
+    ----------
+    what : str
+        The message without that line.
+    array : ArrayConfig or None
+        An array that the network would fit; None if none is known.
+    """
+
+    def __init__(
+        self, what: str, line: str | None = None, array: ArrayConfig | None = None
+    ) -> None:
+        super().__init__(what if line is None else f"{what}\n{line}")
+        self.what, self.array = what, array
+
+    def with_line(self, line: str) -> DoesNotFit:
+        """The same error with another line to paste."""
+        return DoesNotFit(self.what, line, self.array)
 
 
 class NotExpressible(StableSpikeError, ValueError):  # noqa: N818 (the name is the sentence)

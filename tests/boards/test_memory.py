@@ -103,6 +103,8 @@ def test_what_does_not_fit_says_what_would():
         r"cores\.weights 32, link\.receiver 1\); weight_rows=2048 would fit; it would fit big$",
     ):
         check_fit("it", found, EBR, {"EBR": 20}, 4096, others)
+    with pytest.raises(DoesNotFit, match=r"\nstablespike build big --array icebreaker$"):
+        check_fit("it", found, EBR, {"EBR": 20}, 4096, others, "icebreaker")
     with pytest.raises(DoesNotFit, match="choose an array with fewer weight_rows, cores or lanes"):
         check_fit("it", found, EBR, {"EBR": 0}, 4096)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import stablespike as ss
 from stablespike.program.files import load_program
+from stablespike.spec import PRESETS
 from verbs import Out, call
 
 
@@ -86,3 +91,60 @@ def test_what_an_extra_installs(capsys: Out, monkeypatch: pytest.MonkeyPatch) ->
     code, _, err = call(capsys, "bench", "--device", "golden:")
     assert code == 3
     assert "golden: needs PyTorch" in err
+
+
+def test_an_array_by_a_board_or_a_file(capsys: Out, files: Path) -> None:
+    own = files / "own.toml"
+    own.write_text('preset = "icebreaker"\ntasks = 12\n')
+    for array, tasks in ((own, 12), ("orangecrab-85f", 16)):
+        code, out, err = call(
+            capsys, "compile", files / "net.safetensors", "--array", array, "--steps", 6,
+            "-o", files / "own", "--json",
+        )
+        assert code == 0, err
+        assert json.loads(out)["array"]["tasks"] == tasks
+    own.write_text("tasks = 12\nlane = 8\n")
+    for verb in (
+        ("compile", files / "net.safetensors", "--steps", 6, "-o", files / "own"), ("demo",),
+        ("build", "icebreaker"),
+    ):
+        code, _, err = call(capsys, *verb, "--array", own)
+        assert code == 2
+        assert f"{own}, line 2: an array has no field 'lane': did you mean lanes?" in err
+
+
+def test_the_last_line_of_a_refusal_is_a_command(capsys: Out, files: Path) -> None:
+    (files / "tiny.toml").write_text('preset = "icebreaker"\nweight_rows = 16\n')
+    compiled = ["compile", files / "net.safetensors", "--array", files / "tiny.toml", "--steps", 6,
+                "-o", files / "fits"]
+    code, _, err = call(capsys, *compiled)
+    assert code == 2
+    command = shlex.split(err.splitlines()[-1])
+    assert command[:5] == [
+        "stablespike", "compile", str(files / "net.safetensors"), "--array", "icebreaker"
+    ]
+    code, _, err = call(capsys, *command[1:])
+    assert code == 0, err
+
+
+def test_the_last_line_may_write_an_array(
+    capsys: Out, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    for name in list(PRESETS):
+        if name != "hx8k":
+            monkeypatch.delitem(PRESETS, name)
+    (files / "tiny.toml").write_text("weight_rows = 16\nspike_rows = 4096\n")
+    net = ss.Network(
+        ss.SpikeInput((200,)), [ss.Dense(np.ones((99, 200)), neuron=ss.Neuron(threshold=60))]
+    )
+    ss.save(net, files / "wide.safetensors")
+    code, _, err = call(
+        capsys, "compile", "wide.safetensors", "--array", "tiny.toml", "--steps", 6, "-o", "fits"
+    )
+    assert code == 2
+    written, _, command = err.splitlines()[-1].partition(" && ")
+    subprocess.run(["bash", "-c", written], check=True)
+    assert "weight_rows = " in (files / "array.toml").read_text()
+    code, _, err = call(capsys, *shlex.split(command)[1:])
+    assert code == 0, err

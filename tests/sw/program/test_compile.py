@@ -195,9 +195,12 @@ def test_what_does_not_fit_is_named_and_what_would_do(make, array, steps, messag
     fields = ", ".join(f"{name}={value}" for name, value in remedy.items())
     with pytest.raises(DoesNotFit, match=re.escape(message)) as raised:
         ss.compile(net, array, steps)
-    assert str(raised.value).endswith(f" an ArrayConfig like this with {fields})")
+    assert raised.value.what.endswith(f" an ArrayConfig like this with {fields})")
     config = preset(array) if isinstance(array, str) else array
     ss.compile(net, replace(config, **remedy), steps)
+    names = {"network": net, "stablespike": ss}
+    exec(str(raised.value).splitlines()[-1], names)  # the last line can be pasted
+    assert names["program"].config == raised.value.array
 
 
 def maps() -> ss.Network:
@@ -277,8 +280,11 @@ def test_widths_count_for_the_golden_model_too(changes, message) -> None:
     layer = ss.Conv2d(np.full((2, 1, 3, 3), 15), neuron=ss.Neuron(threshold=[20, 150]))
     net = ss.Network(ss.SpikeInput((1, 6, 6)), [layer], weight_bits=8)
     array = replace(SMALL, **{"weight_bits": 8, **changes})
-    with pytest.raises(DoesNotFit, match=re.escape(message)):
+    with pytest.raises(DoesNotFit, match=re.escape(message)) as refused:
         ss.compile(net, array, 9, device="golden:")
+    names = {"network": net, "stablespike": ss}
+    exec(str(refused.value).splitlines()[-1], names)
+    assert names["program"].device == "golden:"
 
 
 def test_an_import_for_the_array_is_named() -> None:

@@ -82,7 +82,7 @@ def test_a_convolution_that_does_not_fit(make, changes, steps, message, remedy) 
     with pytest.raises(DoesNotFit, match=re.escape(message)) as raised:
         ss.compile(make(), array, steps)
     fields = ", ".join(f"{name}={value}" for name, value in remedy.items())
-    assert re.search(rf" an ArrayConfig like this with {fields}(\)$|; device=)", str(raised.value))
+    assert re.search(rf" an ArrayConfig like this with {fields}(\)$|; device=)", raised.value.what)
     ss.compile(make(), replace(array, **remedy), steps)
 
 
