@@ -30,7 +30,7 @@ from .registry import BOARDS
 from .report import fmax, headroom, in_words, is_met, overfull
 from .tools import Tools, versions
 
-__all__ = ["Build", "Trials", "build", "build_id"]
+__all__ = ["Build", "Trials", "build", "build_id", "built"]
 
 Progress = Callable[[str], None]
 
@@ -265,6 +265,30 @@ def build(
             "seeds (--seeds 8), or accept the bitstream with --allow-timing-failure"
         )
     return result
+
+
+class _NotBuiltError(Exception):
+    """The cache has no such build."""
+
+
+def built(board: Board) -> Build | None:
+    """The build of a board with its own array and link, if the cache has it.
+
+    Raises
+    ------
+    ToolError
+        If a tool is not installed.
+    """
+    def refuse(folder: Path) -> None:
+        raise _NotBuiltError
+
+    trials = f"{board.seed} {Trials().seeds}"
+    key = digest(build_id(board, board.config), board.array, trials)
+    try:
+        folder = cached("bitstream", key, refuse)
+    except _NotBuiltError:
+        return None
+    return Build(**json.loads((folder / _REPORT).read_text()))
 
 
 @dataclass

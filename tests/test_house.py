@@ -38,6 +38,7 @@ MANY_PARAMETERS = {
     "cli/board.py:build",
     "cli/board.py:flash",
     "cli/networks.py:compile_",
+    "cli/shipped.py:demo",
     "cli/training.py:train",
 }
 

@@ -18,9 +18,12 @@ from ..device.result import Result
 from ..device.verify import Comparison, run_against
 from ..network import Network
 from ..network.files import check_writable, load
+from ..page import Run
+from ..page.run import SHOWN
 from ..program.program import Program
 from ..support.arrays import AnyArray
 from ..support.errors import DoesNotFit, FileError, ToolError
+from .pages import write_page
 
 __all__ = ["DemoResult", "draw", "run_demo", "shipped_program"]
 
@@ -120,6 +123,7 @@ def run_demo(
     picture: str | Path | None = None,
     advance: Advance | None = None,
     device: Device | None = None,
+    report: Path | None = None,
 ) -> DemoResult:
     """Run the largest shipped network that the array holds on shipped images.
 
@@ -135,6 +139,8 @@ def run_demo(
         Called with a number of images whenever so many are done. Each is run twice.
     device : Device or None
         Another device of the same array; None for the simulated board.
+    report : Path or None
+        The HTML file for the page of the run; None for no page.
 
     Raises
     ------
@@ -151,11 +157,13 @@ def run_demo(
     samples = pixels(shipped, network)
     if picture is not None:
         _check_picture(picture)
+    if report is not None:
+        check_writable(report)
     step = advance or (lambda count: None)
     with device or open_device(f"sim:{array}") as board, open_device("golden:") as golden:
         board.load(program)
         golden.load(program)
-        comparison, _ = _against(board, golden, samples, True, step)
+        comparison, traced = _against(board, golden, samples, True, step)
         # Traces change the cycles, so figures come from a second run without them.
         began = time.monotonic()
         untraced, results = _against(board, golden, samples, False, step)
@@ -164,6 +172,12 @@ def run_demo(
         alone = Result.joined([board.run(sample[None]) for sample in samples[:_ALONE]])
         if picture is not None:
             _picture(board, network, array, samples, labels, picture)
+    if report is not None:
+        run = Run(
+            program, result, board.uri, traced[0].first(SHOWN), samples[:SHOWN],
+            labels.astype(np.int64),
+        )
+        write_page(run, report, f"{name} on the array {array}")
     return DemoResult(
         network=name,
         images=len(samples),

@@ -181,17 +181,37 @@ def compile_(
 
 def report(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A compiled program, or an imported network.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A compiled program, an imported network, or the result of a run (.npz).",
+        ),
     ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Result: HTML file to write.")
+    ] = None,
+    program: Annotated[
+        Path | None, typer.Option(help="Result of an older version: the program that ran.")
+    ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="Result: board whose clock and link are meant.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Show what a program needs, how it is divided among cores, and how long it should take; or how
-    close an imported network is to its source."""
+    """Show what a program needs, how it is divided among cores, and how long it should take; how
+    close an imported network is to its source; or what a run did, with -o as a page of HTML."""
     from ..network.files import NETWORK_FORMAT, file_format, load
     from ..program.files import load_program
+    from ..samples.arrays import ZIP_MAGIC
 
+    if file.is_file() and file.open("rb").read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+        _result(file, out, program, board)
+        return
+    for name, value in (("out", out), ("program", program), ("board", board)):
+        if value is not None:
+            raise ValueError(f"--{name} is for the result of a run (.npz), and {file} is none")
     if file_format(file) != NETWORK_FORMAT:
         _report(load_program(file), as_json)
         return
@@ -202,6 +222,22 @@ def report(
             "by an older stablespike; compile it ('stablespike compile') to see what it needs"
         )
     _fidelity(network, {"network": str(file)} if as_json else None)
+
+
+def _result(file: Path, out: Path | None, program: Path | None, board: str | None) -> None:
+    """Print the summary of a run's result, or write its page."""
+    from ..network.files import check_writable
+    from ..page import load_run
+    from .pages import write_page
+
+    if out is not None:
+        check_writable(out)
+    run = load_run(file, program)
+    if out is None:
+        print(run.result)
+        return
+    write_page(run, out, f"Run {file.name}", board)
+    say(f"wrote {out}")
 
 
 def _report(program: Program, as_json: bool) -> None:

@@ -63,6 +63,14 @@ class Running(Recordings):
     timeout: Timeout = None
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples per batch.")] = 64
 
+    def first(self, file: SampleFile, program: Program) -> Any:
+        """The samples as the network's input takes them; None if they are something else first, or
+        do not start afresh."""
+        raw = program.network.encoder is not None and not self.encoded
+        if raw or isinstance(file.values, list) or self.carry_state or file.carry_state is not None:
+            return None
+        return file.values.swapaxes(0, 1) if self.time_axis == 0 else file.values
+
     def options(self, file: SampleFile) -> dict[str, Any]:
         """The keywords of ``Device.run``: those of the command, or those of the file."""
         from ..samples.files import check_per_sample
@@ -112,6 +120,7 @@ def run(
     from ..device.open import open_device
     from ..device.result import Result
     from ..network.files import atomic_file
+    from ..page import run_arrays
     from ..program.files import load_program
     from ..samples.files import count_samples, split_batches
     from ..samples.labels import checked_labels
@@ -138,7 +147,9 @@ def run(
             results.append(result)
             advance(1)
     result = Result.joined(results)
-    arrays: dict[str, Any] = result.arrays()
+    arrays: dict[str, Any] = run_arrays(
+        result, given.program, given.device, given.first(read, loaded), labels
+    )
     with atomic_file(target) as file:
         np.savez_compressed(file, **arrays)
     figures = _figures(loaded, result)

@@ -20,6 +20,9 @@ def demo(
     picture: Annotated[
         Path | None, typer.Option(help="File for a picture of a digit's spikes.")
     ] = Path("demo.png"),
+    report: Annotated[
+        Path | None, typer.Option(help="HTML file for a page about the run.")
+    ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
     as_json: Json = False,
     verbose: Verbose = 0,
@@ -32,7 +35,9 @@ def demo(
         return shlex.join(["stablespike", "demo", "--images", str(images), "--array", name])
 
     with pasting(command), progress(2 * images, "images") as advance:
-        result = run_demo(images, array, None if no_picture else picture, advance)
+        result = run_demo(
+            images, array, None if no_picture else picture, advance, report=report
+        )
     if as_json:
         print_json(result.as_dict())
     else:
@@ -50,6 +55,7 @@ def demo(
                 "array": result.array,
                 "images per second here": f"{result.images / result.seconds:,.0f}",
                 **({"picture": result.picture} if result.picture else {}),
+                **({"report": str(report)} if report else {}),
             },
         )
     if result.mismatches:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -314,7 +314,7 @@ class Result:
         return np.ascontiguousarray(self.layer_counters["stable"])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Everything as named arrays, as ``stablespike run -o`` writes it."""
+        """Everything as named arrays, from which ``of`` makes the result again."""
         named: dict[str, npt.NDArray[Any]] = {
             "readout": self.readout,
             "prediction": self.prediction,
@@ -326,12 +326,65 @@ class Result:
             "counters": self.counters,
             "layer_counters": self.layer_counters,
             "link_bytes": np.array(self.link_bytes, dtype=np.int64),
+            "clock_hz": np.array(self.clock_hz),
         }
         if self.readout_skeleton is not None and self.agreement is not None:
             named |= {"readout_skeleton": self.readout_skeleton, "agreement": self.agreement}
         for i, (trace, skeleton) in enumerate(zip(self.trace, self.skeleton, strict=True)):
             named |= {f"trace_{i}": trace, f"skeleton_{i}": skeleton}
         return named
+
+    @classmethod
+    def of(cls, named: Mapping[str, npt.NDArray[Any]]) -> Result:
+        """The result of what ``arrays`` returned.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        TypeError, ValueError
+            If one has another type or shape than it had.
+        """
+        batch = len(named["readout"])
+        for name in ("prediction", "lengths", "consistency", "counters", "layer_counters"):
+            if len(named[name]) != batch:
+                raise ValueError(f"{name} must be of {batch} samples, not {len(named[name])}")
+        for name in ("counters", "layer_counters"):
+            if named[name].dtype != RESULT_DTYPE:
+                raise TypeError(f"{name} must be of {RESULT_DTYPE}, not {named[name].dtype}")
+        traced = sorted(
+            (name for name in named if name.startswith("trace_")), key=lambda name: int(name[6:])
+        )
+        return cls(
+            readout=named["readout"],
+            prediction=named["prediction"],
+            counters=named["counters"],
+            layer_counters=named["layer_counters"],
+            consistency=named["consistency"],
+            lengths=named["lengths"],
+            trace=tuple(named[name] for name in traced),
+            skeleton=tuple(named[name.replace("trace", "skeleton")] for name in traced),
+            readout_skeleton=named.get("readout_skeleton"),
+            agreement=named.get("agreement"),
+            link_bytes=LinkBytes(*map(int, named["link_bytes"])),
+            clock_hz=int(named.get("clock_hz", np.array(0))),
+        )
+
+    def first(self, count: int) -> Result:
+        """The results of the first samples; bytes of the link are those of all."""
+        return replace(
+            self,
+            **{
+                name: value[:count]
+                for name in (
+                    "readout", "prediction", "counters", "layer_counters", "consistency", "lengths",
+                    "readout_skeleton", "agreement",
+                )
+                if (value := getattr(self, name)) is not None
+            },
+            trace=tuple(each[:count] for each in self.trace),
+            skeleton=tuple(each[:count] for each in self.skeleton),
+        )
 
     @classmethod
     def joined(cls, parts: list[Result]) -> Result:
