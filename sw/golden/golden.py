@@ -17,7 +17,7 @@ from ..samples.samples import check_samples
 from ..samples.words import pack_steps, predict
 from ..spec.array import LIMITS, ArrayConfig
 from ..support.values import exact_int, exact_integers
-from .layer import GoldenLayer, GoldenState, LayerState, counted
+from .layer import GoldenLayer, GoldenState, LayerState, Totals, counted
 from .products import channels_first, channels_last
 
 __all__ = ["Golden", "GoldenResult", "GoldenState"]
@@ -41,10 +41,6 @@ class GoldenResult:
         ``emit="both"``.
     agreement : array of bool or None
         (batch,) whether that run predicts the same; None unless a layer has ``emit="both"``.
-    spike_counts : array of int64
-        (batch, layers) spikes of all neurons and steps.
-    stable_counts : array of int64
-        (batch, layers) stable spikes of all neurons and steps.
     spikes : tuple of array of bool
         Per layer ``(batch, steps, *neurons)``, before emission, of the run on the spikes; empty
         without ``trace``.
@@ -58,12 +54,27 @@ class GoldenResult:
     prediction: Integers
     readout_skeleton: Integers | None
     agreement: Bools | None
-    spike_counts: Integers
-    stable_counts: Integers
     spikes: tuple[Bools, ...]
     skeleton: tuple[Bools, ...]
     steps: int
-    _left: tuple[list[LayerState], ...] = field(repr=False)  # per chunk of samples, per layer
+    # Per chunk of samples, per layer:
+    _left: tuple[list[LayerState], ...] = field(repr=False)
+    _totals: tuple[list[Totals], ...] = field(repr=False)
+
+    @property
+    def spike_counts(self) -> Integers:
+        """(batch, layers) spikes of all neurons and steps."""
+        return self._counts[0]
+
+    @property
+    def stable_counts(self) -> Integers:
+        """(batch, layers) stable spikes of all neurons and steps."""
+        return self._counts[1]
+
+    @cached_property
+    def _counts(self) -> Integers:
+        chunks = [torch.stack([each.read() for each in part], dim=2) for part in self._totals]
+        return torch.cat(chunks, dim=1).numpy()
 
     @cached_property
     def state(self) -> tuple[GoldenState, ...]:
@@ -80,27 +91,27 @@ class GoldenResult:
 class _Run:
     """The results that one pass over a chunk of samples collects for each run of a layer.
 
-    ``totals`` are (2, batch) spikes and stable spikes, ``counts`` (batch, outputs) spikes that are
-    read.
+    ``counts`` are (batch, outputs) spikes that are read.
     """
 
     def __init__(self, count: int, traced: int, readout: str) -> None:
         self.traces: list[list[torch.Tensor]] = [[] for _ in range(count)]
         self.emitted: list[list[torch.Tensor]] = [[] for _ in range(count)]
-        self.totals: list[torch.Tensor | int] = [0] * count
-        self.counts: list[torch.Tensor | int] = [0] * count
+        self.totals = [Totals() for _ in range(count)]
+        self.counts: list[torch.Tensor | None] = [None] * count
         self.traced, self.readout = traced, readout
 
     def add(self, index: int, pair: torch.Tensor) -> None:
         """Collect (2, steps, batch, neurons) spikes and stable spikes."""
-        self.totals[index] += counted(pair).sum(dim=2, dtype=torch.int32)
+        self.totals[index].add(pair)
         if index < self.traced:
             self.traces[index].append(pair)
 
     def read(self, index: int, emitted: torch.Tensor) -> None:
         """Collect the contribution of a run of the last layer to the readout."""
         if self.readout == "counts":
-            self.counts[index] += counted(emitted).to(torch.int64)
+            found, before = counted(emitted).to(torch.int64), self.counts[index]
+            self.counts[index] = found if before is None else found.add_(before)
         elif self.readout == "words":
             self.emitted[index].append(emitted)
 
@@ -302,7 +313,9 @@ class Golden:
             if network.readout == "membrane":
                 return LayerState.carried([state[index]]).v
             if network.readout == "counts":
-                return channels_first(torch.as_tensor(run.counts[index]), shape).numpy()
+                read = run.counts[index]
+                assert read is not None
+                return channels_first(read, shape).numpy()
             emitted = _batch_first(run.emitted[index], shape)
             packed = pack_steps(emitted.reshape(*emitted.shape[:2], -1), self.window)
             return np.ascontiguousarray(np.swapaxes(packed, 1, 2), dtype=np.int64)
@@ -314,8 +327,6 @@ class Golden:
                 for pieces, layer in pairs
             )
 
-        totals = torch.stack([torch.as_tensor(each) for each in run.totals[: last + 1]], dim=2)
-        spike_counts, stable_counts = totals.to(torch.int64).numpy()
         read = readout(last)
         prediction = predict(read, network.readout)
         read_skeleton = readout(last + 1) if network.both else None
@@ -327,12 +338,11 @@ class Golden:
             prediction=prediction,
             readout_skeleton=read_skeleton,
             agreement=agreement,
-            spike_counts=spike_counts,
-            stable_counts=stable_counts,
             spikes=traces(0),
             skeleton=traces(1),
             steps=steps,
             _left=(state,),
+            _totals=(run.totals[: last + 1],),
         )
 
 
@@ -393,6 +403,10 @@ def _joined(parts: list[GoldenResult]) -> GoldenResult:
 
     joined = {
         name: join(*(getattr(part, name) for part in parts))
-        for name in GoldenResult.__dataclass_fields__ if name != "_left"
+        for name in GoldenResult.__dataclass_fields__ if name[0] != "_"
     }
-    return GoldenResult(**joined, _left=tuple(left for part in parts for left in part._left))
+    return GoldenResult(
+        **joined,
+        _left=tuple(left for part in parts for left in part._left),
+        _totals=tuple(totals for part in parts for totals in part._totals),
+    )

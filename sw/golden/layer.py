@@ -14,7 +14,7 @@ import torch
 from ..network import Layer, Leak, Network
 from .products import Products, channels_first, channels_last, exact_dtype, tiles
 
-__all__ = ["GoldenLayer", "GoldenState", "LayerState", "counted"]
+__all__ = ["GoldenLayer", "GoldenState", "LayerState", "Totals", "counted"]
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -305,3 +305,32 @@ def counted(spikes: torch.Tensor) -> torch.Tensor:
     most 255 steps."""
     words = _words(spikes)
     return words.sum(dim=-3, dtype=words.dtype).view(torch.uint8)
+
+
+class Totals:
+    """(2, batch) spikes and stable spikes of a layer's neurons.
+
+    They are added up when they are read, because of a small batch that takes a tenth of the time;
+    but at once if many spikes wait.
+    """
+
+    waiting_bytes = 1 << 20
+
+    def __init__(self) -> None:
+        self._sums: torch.Tensor | None = None
+        self._waiting: list[torch.Tensor] = []
+
+    def add(self, pair: torch.Tensor) -> None:
+        """Add (2, steps, batch, neurons) spikes and stable spikes of at most 255 steps."""
+        self._waiting.append(pair)
+        if sum(each.numel() for each in self._waiting) > self.waiting_bytes:
+            self.read()
+
+    def read(self) -> torch.Tensor:
+        """The sums, in int64."""
+        for pair in self._waiting:
+            found = counted(pair).sum(dim=2, dtype=torch.int32).to(torch.int64)
+            self._sums = found if self._sums is None else self._sums + found
+        self._waiting.clear()
+        assert self._sums is not None
+        return self._sums
