@@ -68,7 +68,8 @@ CASES = {**ARRAYS, **MORE} if EVERY else ARRAYS
 
 @pytest.fixture(scope="module", params=CASES)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
-    with ss.open_device("sim:", array=CASES[request.param]) as device:
+    # Traces go over the link here; test_random_maps takes them beside it.
+    with ss.open_device("sim:?traces=link", array=CASES[request.param]) as device:
         yield device
 
 

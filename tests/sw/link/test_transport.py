@@ -309,6 +309,12 @@ class FakeBoard:
     def set_baud(self, baud: int) -> None:
         self.calls.append(baud)
 
+    def part_traces(self, apart: bool) -> None:
+        self.calls.append(f"traces apart: {apart}")
+
+    def take_traces(self) -> bytes:
+        return b"trace"
+
     def close(self) -> None:
         self.calls.append("close")
 
@@ -343,6 +349,31 @@ def test_the_simulated_board(fake_boards: list[FakeBoard]) -> None:
     for array in (ARRAY, "icebreaker"):
         open_transport(parse_uri("sim:"), array)
         assert fake_boards[-1].config == (ARRAY if array is ARRAY else preset("icebreaker"))
+
+
+def test_traces_beside_the_link(fake_boards: list[FakeBoard]) -> None:
+    transport = open_transport(parse_uri("sim:icebreaker"))
+    assert transport.has_traces
+    assert transport.take_traces() == b"trace"
+    for uri in ("sim:icebreaker?uart=1", "sim:icebreaker?traces=link"):
+        transport = open_transport(parse_uri(uri))
+        assert not transport.has_traces
+        assert transport.take_traces() == b""
+        transport.drop_traces()
+    assert [board.calls for board in fake_boards] == [["traces apart: True"], [], []]
+
+
+@pytest.mark.parametrize(("uri", "message"), [
+    ("sim:icebreaker?traces=none", "must be beside or link, not 'none'"),
+    ("sim:icebreaker?link=uart&traces=link", "traces=, which is for presets: leave it out"),
+    ("sim:netlist=icebreaker?boards=2", "boards=, which is for presets: leave it out"),
+])
+def test_options_of_simulated_boards(
+    fake_boards: list[FakeBoard], uri: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_transport(parse_uri(uri))
+    assert not fake_boards
 
 
 def test_a_simulator_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
