@@ -72,7 +72,8 @@ def _facts(config: ArrayConfig, device: str, name: str | None) -> BoardFacts | N
     # A byte takes ten bits on a UART: a start bit and a stop bit are around it.
     rate = link.rate(board) / (10 if link.kind == "uart" else 8)
     return BoardFacts(
-        board.name, board.device, board.clock_hz, link.kind, rate, _built(board, config)
+        board.name, board.device, board.clock_hz, link.kind, rate, _built(board, config),
+        board.config == config,
     )
 
 

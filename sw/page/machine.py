@@ -76,10 +76,16 @@ def board(run: Run) -> str:
         ("link", f"{there.link}, at most {there.link_bytes_per_second:,.0f} bytes a second"),
         *there.build.items(),
     ]
-    note = "as place and route reported them" if there.build else (
-        f"no bitstream of it is in the cache ('stablespike build {there.name}' makes one)"
-    )
+    if there.build:
+        note = "The figures of its bitstream are those that place and route reported."
+    elif there.own:
+        note = f"No bitstream of it is in the cache ('stablespike build {there.name}' makes one)."
+    else:
+        note = (
+            "Its own array is another one, and whether this one fits, and reaches that clock, is "
+            f"not known ('stablespike build {there.name} --array' finds out)."
+        )
     return (
-        f"<h2>Board</h2><p>A board that carries the array, and the figures of its bitstream: "
-        f"{escape(note)}.</p>" + table(("", ""), facts)
+        f"<h2>Board</h2><p>The board whose clock and link the times are for. {escape(note)}</p>"
+        + table(("", ""), facts)
     )

@@ -44,6 +44,8 @@ class BoardFacts:
         What the link carries at most in one direction.
     build : dict of str to str
         Figures of a build by their names; empty if it was not built here.
+    own : bool
+        Whether the array is the board's own, for which its clock was chosen.
     """
 
     name: str
@@ -52,6 +54,7 @@ class BoardFacts:
     link: str
     link_bytes_per_second: float
     build: dict[str, str] = field(default_factory=dict)
+    own: bool = True
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,7 @@ def estimate_beside(run: Run, times: Times | None) -> str:
         "without a device. "
     )
     cycles = estimated(run)
-    traced = run.traced
-    if cycles is None or times is None or traced is None:
+    if cycles is None:
         rows = [
             (f"{activity:.0%}", f"{count:,}") for activity, count in program.cycles().items()
         ]
@@ -123,9 +122,22 @@ def estimate_beside(run: Run, times: Times | None) -> str:
             rows.append(("measured", f"{times.cycles:,.1f}"))
         return head + (
             "Here it is for inputs of which a share is active in a window; that of these very "
-            "samples needs their trace and counters.</p>"
+            "samples needs their trace, each sample with all steps and from a fresh state.</p>"
         ) + table(("active inputs of a layer", "cycles a sample"), rows)
-    took = run.result.counters["cycles"][: len(traced)]
+    note = "Here it is of the very samples that are shown, "
+    if times is None:
+        clock = 0 if run.board is None else run.board.clock_hz
+        alone = [
+            (str(i), f"{guess:,}", f"{guess / clock * 1e6:,.1f}" if clock else "-")
+            for i, guess in enumerate(cycles.tolist())
+        ]
+        on = ""
+        if run.board is not None:
+            on = f", with times at the {clock / 1e6:g} MHz of the board {run.board.name}"
+        return f"{head}{note}which no device has counted{on}.</p>" + table(
+            ("sample", "estimated cycles", "us"), alone
+        )
+    took = run.result.counters["cycles"][: len(cycles)]
     also = "The device also reported the trace, which the estimate leaves out." * bool(
         run.result.trace
     )
@@ -134,6 +146,6 @@ def estimate_beside(run: Run, times: Times | None) -> str:
         for i, (guess, real) in enumerate(zip(cycles.tolist(), took.tolist(), strict=True))
     ]
     return head + (
-        "Here it is of the very samples that are shown, beside the cycles that the device counted. "
-        f"The first sample has nothing before it that it could overlap. {also}</p>"
+        f"{note}beside the cycles that the device counted. The first sample has "
+        f"nothing before it that it could overlap. {also}</p>"
     ) + table(("sample", "estimated cycles", "measured", "difference"), shown)

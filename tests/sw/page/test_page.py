@@ -103,6 +103,16 @@ def test_estimates_and_membranes_are_those_of_the_samples() -> None:
     assert "active inputs of a layer" in page(without, "it")
 
 
+def test_an_estimate_without_a_device_has_times() -> None:
+    run = run_of()
+    cycles = estimated(run)
+    assert cycles is not None
+    text = page(replace(run, board=BoardFacts("own", "X", 2_000_000, "usb", 1e6)), "it")
+    assert f"<td>{cycles[1]:,}</td><td>{cycles[1] / 2:,.1f}</td>" in text
+    assert "at the 2 MHz of the board own" in text
+    assert f"<td>{cycles[1]:,}</td><td>-</td>" in page(run, "it")
+
+
 def test_changing_pixels_are_frames() -> None:
     run = run_of("membrane")
     samples = np.repeat(run.samples[:, None], 6, axis=1)  # type: ignore[index]
@@ -188,7 +198,9 @@ def test_the_file_of_a_run(capsys: Out, files: Path, board: Callable[..., Board]
         capsys, "report", files / "out.npz", "-o", files / "page.html", "--board", "orangecrab-85f"
     )
     assert code == 0, err
-    assert "of the board orangecrab-85f" in (files / "page.html").read_text()
+    text = (files / "page.html").read_text()
+    assert "of the board orangecrab-85f" in text
+    assert "Its own array is another one" in text
 
 
 def test_what_is_no_run(capsys: Out, files: Path) -> None:
