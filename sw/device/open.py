@@ -32,7 +32,10 @@ def open_device(
         ``?baud=N`` to continue at N baud); ``serial:``, the board with USB of its own that is
         plugged in (with ``?serial=NUMBER`` one of several); ``udp:<host>[:port]``, a board on
         Ethernet; ``spi:``, the board at an FT2232H's SPI (with ``ftdi://...``, a URL of pyftdi, one
-        of several; with ``?rate=HZ`` a slower clock); or ``tcp:<host>:<port>``.
+        of several; with ``?rate=HZ`` a slower clock); or ``tcp:<host>:<port>``. For tests, each of
+        them but ``golden:`` takes ``?faults=RATE``: a wire that damages each byte or its frame with
+        that probability, in both directions, or ``?faults=flip,lost-frame:RATE`` with some kinds of
+        ``stablespike.link.transports.faults``; ``&seed=N`` draws other ones.
     array : ArrayConfig, str, path-like or None
         The array to simulate; or the name of a preset or of a board, or a TOML file, as in
         ``preset``. For a board or its netlist, another array than the board's own.
@@ -70,11 +73,13 @@ def open_device(
     )
     if parsed.scheme == "sim" and baud is not None and not pins:
         raise ValueError(f"{uri!r} has a baud rate but no UART: add uart=1 or link=uart")
-    parsed = located(parsed)
+    faults, parsed = parsed.faults(), located(parsed)
 
     def board() -> LinkDevice:
         # A device reopens a broken transport itself, so it gets a function to do so.
-        return LinkDevice(uri, lambda: open_transport(parsed, array, timeout), baud, timeout)
+        return LinkDevice(
+            uri, lambda: open_transport(parsed, array, timeout, faults), baud, timeout
+        )
 
     boards = parsed.integer("boards") or 1
     return board() if boards == 1 else ParallelDevice(uri, board, boards)

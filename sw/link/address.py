@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from ..spec.array import PRESETS, ArrayConfig
 from ..support.arrays import AnyArray, array_config, known_array, preset
+from .transports.faults import Faults, FaultyTransport
 from .transports.serial import SerialTransport
 from .transports.simulated import BoardTransport, NetlistTransport, SimulatedTransport
 from .transports.spi import SpiTransport
@@ -21,12 +22,15 @@ __all__ = ["NETLIST", "Uri", "located", "open_transport", "parse_uri"]
 SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]][?boards=N][?traces=link], "
     "sim:<board>?link=<kind>[&baud=N], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], "
-    "serial:[?serial=NUMBER], spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>"
+    "serial:[?serial=NUMBER], spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>; "
+    "for tests, all but golden: also take faults=RATE[&seed=N]"
 )
 NETLIST = "netlist="
+_FAULTS = ("faults", "seed")
 _OPTIONS = {
-    "golden": (), "sim": ("uart", "link", "baud", "boards", "traces"),
-    "serial": ("baud", "serial"), "udp": (), "spi": ("rate",), "tcp": (),
+    "golden": (), "sim": ("uart", "link", "baud", "boards", "traces", *_FAULTS),
+    "serial": ("baud", "serial", *_FAULTS), "udp": _FAULTS, "spi": ("rate", *_FAULTS),
+    "tcp": _FAULTS,
 }
 
 
@@ -79,6 +83,24 @@ class Uri:
             raise ValueError(f"{name} in {self.text!r} must be 0 or 1, not {value!r}")
         return value == "1"
 
+    def faults(self) -> Faults | None:
+        """The faults of a bad wire that was asked for; None without ``faults``.
+
+        Raises
+        ------
+        ValueError
+            If ``faults`` or ``seed`` is no such value, or there is a seed alone.
+        """
+        text, seed = self.options.get("faults"), self.options.get("seed")
+        if text is None:
+            if seed is not None:
+                raise ValueError(f"{self.text!r} has a seed but no faults: add faults=RATE")
+            return None
+        try:
+            return Faults.parse(text, seed)
+        except ValueError as error:
+            raise ValueError(f"{self.text!r}: {error}") from None
+
 
 def parse_uri(uri: str) -> Uri:
     """The parts of a device's address.
@@ -121,7 +143,8 @@ def located(uri: Uri) -> Uri:
 
 
 def open_transport(
-    uri: Uri, array: AnyArray | None = None, timeout: float | None = None
+    uri: Uri, array: AnyArray | None = None, timeout: float | None = None,
+    faults: Faults | None = None,
 ) -> Transport:
     """Open the transport of an address.
 
@@ -134,6 +157,9 @@ def open_transport(
         netlist, another array than the board's own.
     timeout : float or None
         The timeout of a serial port or a socket in seconds; None for the default.
+    faults : Faults or None
+        A bad wire to put around it: what ``uri.faults()`` returned once for all of the device's
+        transports, so that another one does not repeat the faults of the last.
 
     Raises
     ------
@@ -142,6 +168,11 @@ def open_transport(
     DeviceNotFound
         If there is no such device.
     """
+    transport = _opened(uri, array, timeout)
+    return transport if faults is None else FaultyTransport(transport, faults)
+
+
+def _opened(uri: Uri, array: AnyArray | None, timeout: float | None) -> Transport:
     if uri.scheme != "sim" and array is not None:
         raise ValueError(f"array is for 'sim:' only: leave it out, for {uri.text!r} has an array")
     for name in ("boards", "traces"):
@@ -162,9 +193,11 @@ def open_transport(
         config = None if array is None else array_config(array)
         return BoardTransport(uri.text, uri.target, uri.options["link"], config)
     if uri.scheme == "sim":
-        traces = uri.options.get("traces", "beside")
+        traces = uri.options.get("traces", "link" if "faults" in uri.options else "beside")
         if traces not in ("beside", "link"):
             raise ValueError(f"traces in {uri.text!r} must be beside or link, not {traces!r}")
+        if traces == "beside" and "faults" in uri.options:
+            raise ValueError(f"{uri.text!r} has faults=, which damages the link: say traces=link")
         return SimulatedTransport(
             uri.text, _simulated_array(uri, array), uri.flag("uart"), traces == "beside"
         )
