@@ -23,7 +23,7 @@ SCHEMES = (
     "golden:, sim:<preset>[?uart=1[&baud=N]][?boards=N][?traces=link], "
     "sim:<board>?link=<kind>[&baud=N], sim:netlist=<board>[?baud=N], serial:<port>[?baud=N], "
     "serial:[?serial=NUMBER], spi:[ftdi://...][?rate=HZ], udp:<host>[:port] or tcp:<host>:<port>; "
-    "for tests, all but golden: also take faults=RATE[&seed=N]"
+    "all but golden: also take faults=RATE[&seed=N]"
 )
 NETLIST = "netlist="
 _FAULTS = ("faults", "seed")

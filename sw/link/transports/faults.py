@@ -15,7 +15,7 @@ from ...spec.link import FRAME_BYTES
 from ...support.errors import LinkError
 from .transport import Transport
 
-__all__ = ["FAULT_KINDS", "FaultyTransport", "Faults"]
+__all__ = ["FAULT_KINDS", "Faults", "FaultyTransport"]
 
 FAULT_KINDS = {
     "flip": "one bit of the byte flips",
