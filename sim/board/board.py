@@ -133,11 +133,14 @@ class SimTransport:
         Whether to compile without optimization, for runs shorter than a compilation.
     fault : int, optional
         For a netlist with faults built in: the fault that is present, 0 for none.
+    idle : int
+        Clocks without output after which nothing more is expected for now.
 
     Attributes
     ----------
     name : str
         Name for messages.
+
     Raises
     ------
     ToolError
@@ -153,6 +156,7 @@ class SimTransport:
         verilog: str | None = None,
         quick: bool = False,
         fault: int | None = None,
+        idle: int = _IDLE,
     ) -> None:
         self.name = "the simulated board"
         self._handle: int | None = None
@@ -166,7 +170,7 @@ class SimTransport:
             compile_flags=QUICK if quick else COMPILE,
         )
         self._library = _Library(library, uart, faulty, traces > 0)
-        self._uart, self._clock_hz = uart, clock_hz
+        self._uart, self._clock_hz, self._idle = uart, clock_hz, idle
         self._handle = self._library.create()
         if fault is not None:
             self._library.set_fault(self._handle, fault)
@@ -208,7 +212,7 @@ class SimTransport:
         # At the UART's pins a byte takes 10 bits, so the limits are multiples of a bit.
         bit = self._bit
         quiet, gather = (_QUIET, _GATHER) if not self._uart else (24 * bit, 400 * bit)
-        idle, ran = max(_IDLE, 100 * bit), 0
+        idle, ran = max(self._idle, 100 * bit), 0
         taken, came = ctypes.c_uint64(), ctypes.c_uint64()
         while time.monotonic() < deadline:
             limit = min(_SLICE, idle)
