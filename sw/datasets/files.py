@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..support.cache import user_cache
 from ..support.errors import FileError
@@ -22,6 +23,25 @@ _TIMEOUT_S = 30
 
 class DatasetError(FileError):
     """A file of a data set is missing, truncated, or not the file that its name says."""
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """What a file of a data set looks like, before it is read.
+
+    Attributes
+    ----------
+    kind : str
+        Its kind, for messages.
+    looks : callable
+        Whether an open file looks like one.
+    most : int
+        Its bytes, at most.
+    """
+
+    kind: str
+    looks: Callable[[IO[bytes]], bool]
+    most: int
 
 
 def data_folder(name: str, path: str | os.PathLike[str] | None) -> tuple[Path, bool]:
@@ -50,6 +70,7 @@ def fetch(
     folder: Path,
     named: bool,
     check: Callable[[bytes, str], Any],
+    form: FileForm,
 ) -> bytes:
     """Return the bytes of a file, which is downloaded if it is missing from the cache.
 
@@ -77,7 +98,15 @@ def fetch(
     file = folder / name
     try:
         if file.is_file():
-            return file.read_bytes()
+            with file.open("rb") as opened:
+                size = file.stat().st_size
+                if size > form.most or not form.looks(opened):
+                    raise DatasetError(
+                        f"{file} is truncated or not {form.kind} of at most {form.most} bytes "
+                        f"(it has {size}): delete it and fetch it again"
+                    )
+                opened.seek(0)
+                return opened.read()
     except OSError as error:
         raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
     if named:
@@ -149,6 +178,12 @@ def _keep(data: bytes, file: Path) -> None:
             f"{file} was downloaded but cannot be written ({error.strerror}): name another folder "
             f"with ${DATA_VARIABLE} or path="
         ) from error
+
+
+def is_gzip(file: IO[bytes]) -> bool:
+    """Whether a file begins as gzip's do."""
+    file.seek(0)
+    return file.read(2) == b"\x1f\x8b"
 
 
 def _where_to_put(name: str, addresses: Sequence[str], folder: Path) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import math
 import os
 import zlib
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..support.values import exact_choice
-from .files import SPLITS, DatasetError, check_md5, data_folder, fetch
+from .files import SPLITS, DatasetError, FileForm, check_md5, data_folder, fetch, is_gzip
 
 __all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder", "pixels",
            "shipped_mnist", "shipped_path"]
@@ -21,6 +23,8 @@ __all__ = ["FASHION", "MNIST", "Source", "fashion_mnist", "mnist", "mnist_folder
 Images = npt.NDArray[np.uint8]
 
 SIDE = 28
+_UNPACKED_MOST = 16 + 60_000 * SIDE * SIDE  # bytes: the training images
+_PACKED = FileForm("a gzip file", is_gzip, 28_000_000)  # Fashion-MNIST's have 26 million
 _FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -168,7 +172,8 @@ def _images(
             return data
 
         addresses = [mirror + name for mirror in source.mirrors]
-        data = checked(fetch(name, addresses, folder, named, checked), str(folder / name))
+        packed = fetch(name, addresses, folder, named, checked, _PACKED)
+        data = checked(packed, str(folder / name))
         contents.append(_parse_idx(data, folder / name))
     return _paired(contents[0], contents[1], folder)
 
@@ -266,7 +271,8 @@ def shipped_path(name: str) -> Path:
 
 def _unpack(packed: bytes, source: Path | str) -> bytes:
     try:
-        return gzip.decompress(packed)
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            return file.read(_UNPACKED_MOST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
             f"{source} is truncated or not a gzip file ({error}): delete it and fetch it again"
@@ -281,9 +287,14 @@ def _parse_idx(data: bytes, source: Path | str) -> Images:
             "not 000008"
         )
     head = 4 + 4 * data[3]
-    shape = tuple(int(size) for size in np.frombuffer(data[4:head][: 4 * data[3]], ">u4"))
-    size = int(np.prod(shape, dtype=np.int64))
-    if len(shape) != data[3] or len(data) != head + size:
+    if len(data) < head:
+        raise DatasetError(
+            f"{source} is truncated or damaged: {len(data)} bytes, not the {head} of the head of an IDX file "
+            f"with {data[3]} axes"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(data[4:head], ">u4"))
+    size = math.prod(shape)
+    if len(data) != head + size:
         raise DatasetError(
             f"{source} is truncated or damaged: {len(data)} bytes, not the {head + size} of "
             f"an IDX file of shape {shape}"

@@ -13,13 +13,14 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from ..samples.recordings.atis import decode_atis
 from ..support.values import exact_choice
-from .files import SPLITS, DatasetError, check_md5, data_folder, fetch
+from .files import SPLITS, DatasetError, FileForm, check_md5, data_folder, fetch, is_gzip
 
 __all__ = [
     "ARCHIVES", "EVENT_DTYPE", "NMNIST_SHAPE", "SMALL_MD5", "SMALL_MIRRORS", "nmnist",
@@ -60,6 +61,23 @@ SMALL_MIRRORS = (
 )
 
 
+def _is_archive(file: IO[bytes]) -> bool:
+    """Whether a file is a zip archive with recordings; only its directory is read."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.endswith(".bin") for name in archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
+def _is_small(file: IO[bytes]) -> bool:
+    return is_gzip(file) or zipfile.is_zipfile(file)
+
+
+_WHOLE = FileForm("an archive of recordings", _is_archive, 1 << 31)
+_SMALL = FileForm("an archive", _is_small, 1 << 26)
+
+
 def nmnist(
     split: str = "train", path: str | os.PathLike[str] | None = None
 ) -> tuple[Recordings, Labels]:
@@ -96,7 +114,7 @@ def nmnist(
         check_md5(found, md5, where, f"N-MNIST's {name}", "its MD5", named)
 
     folder, named = data_folder("nmnist", path)
-    data = fetch(name, [address], folder, named, check)
+    data = fetch(name, [address], folder, named, check, _WHOLE)
     check(data, str(folder / name))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [each for each in archive.namelist() if each.endswith(".bin")]
@@ -141,7 +159,7 @@ def nmnist_small(path: str | os.PathLike[str] | None = None) -> tuple[Recordings
     def check(data: bytes, where: str) -> None:
         _small(_from_archive(data, where), Path(where), named)
 
-    data = fetch(file.name, SMALL_MIRRORS, folder, named, check)
+    data = fetch(file.name, SMALL_MIRRORS, folder, named, check, _SMALL)
     return _small(_from_archive(data, str(file)), file, named)
 
 

@@ -55,6 +55,8 @@ of older versions still load."""
 _CHECKED = 5  # the first version of each format with a checksum
 
 _KEY = "stablespike"
+_START = 9  # the size of the header, and its first byte
+_HEADER_MOST = 1 << 23  # bytes; safetensors itself parses twelve times as much
 _CHECKSUM = "checksum"
 _REPORT = "fidelity"  # the report of an import, if there is one
 _PER_NEURON = "per neuron"  # marks a threshold that is stored as an array
@@ -171,8 +173,21 @@ def write(
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     text = _plain({**record, _CHECKSUM: _checksum(record, contiguous)})
     data = safetensors.numpy.save(contiguous, metadata={_KEY: text})
+    if _header_bytes(data[:_START]) > _HEADER_MOST:
+        raise FileError(f"{path} cannot be written: its header is longer than {_HEADER_MOST} bytes")
     with atomic_file(path) as file:
         file.write(data)
+
+
+def _header_bytes(start: bytes) -> int:
+    """The bytes of the header of a safetensors file, which begins so; -1 if it is none."""
+    return int.from_bytes(start[:8], "little") if start[8:_START] == b"{" else -1
+
+
+def _is_read(source: Path) -> bool:
+    """Whether the library may read a file: it reads and parses whatever header a file claims."""
+    with source.open("rb") as file:
+        return 0 <= _header_bytes(file.read(_START)) <= _HEADER_MOST
 
 
 def _plain(record: Mapping[str, Any]) -> str:
@@ -215,6 +230,11 @@ def read(path: PathLike, file_format: str, version: int) -> tuple[dict[str, Any]
             raise FileError(f"{source} is a directory; expected a {file_format}")
         if source.stat().st_size == 0:
             raise FileError(f"{source} is empty; expected a {file_format}")
+        if not _is_read(source):
+            raise FileError(
+                f"{source} is truncated or not a safetensors file (it does not begin with a header "
+                f"of at most {_HEADER_MOST} bytes); expected a {file_format}"
+            )
         with safetensors.safe_open(source, framework="numpy") as file:
             # Nothing else is read of a foreign file, however large it is.
             header = _header(source, file.metadata() or {}, file_format, version)
@@ -277,6 +297,8 @@ def file_format(path: PathLike) -> str | None:
         The file.
     """
     try:
+        if not _is_read(_as_path(path)):
+            return None
         with safetensors.safe_open(_as_path(path), framework="numpy") as file:
             found = json.loads((file.metadata() or {})[_KEY])["format"]
     except (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from ..support.values import exact_int
 
 __all__ = ["read_wave"]
 
+_FORMAT_MOST = 40  # bytes of the chunk ``fmt`` that are looked at
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _NAMES = {2: "ADPCM", 6: "A-law", 7: "mu-law", 17: "IMA ADPCM", 85: "MP3"}
 _CONVERT = "convert it to 16-bit PCM, such as with 'ffmpeg -i IN -ac 1 -c:a pcm_s16le OUT.wav'"
@@ -59,12 +60,12 @@ def read_wave(
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            form, data = _chunks(path, file, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror or error})") from error
-    form, data = _chunks(path, content)
     if channel is not None:
         exact_int("channel", channel, 0, form.channels - 1)
     elif form.channels != 1:
@@ -85,25 +86,29 @@ def read_wave(
     return np.ascontiguousarray(wave), form.rate
 
 
-def _chunks(path: Path, content: bytes) -> tuple[_Format, bytes]:
-    """The format and the samples of a RIFF file; other chunks are passed over."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise FileError(f"{path} is not a WAV file (it begins with {content[:4]!r}): {_CONVERT}")
+def _chunks(path: Path, file: IO[bytes], total: int) -> tuple[_Format, bytes]:
+    """The format and the samples of a RIFF file of ``total`` bytes; other chunks are passed over,
+    and nothing of a foreign file is read."""
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        raise FileError(f"{path} is not a WAV file (it begins with {head[:4]!r}): {_CONVERT}")
     form, at = None, 12
-    while at + 8 <= len(content):
-        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
-        body = content[at + 8 : at + 8 + size]
-        if len(body) < size:
+    while at + 8 <= total:
+        file.seek(at)
+        chunk = file.read(8)
+        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
+        there = total - at - 8
+        if there < size:
             raise FileError(
                 f"{path} is truncated, or was written without its length: its chunk {name!r} "
-                f"should have {size} bytes, of which {len(body)} are there"
+                f"should have {size} bytes, of which {there} are there"
             )
         if name == b"fmt ":
-            form = _format(path, body)
+            form = _format(path, file.read(min(size, _FORMAT_MOST)))
         elif name == b"data":
             if form is None:
                 raise FileError(f"{path} is damaged: its samples come before their format")
-            return form, body
+            return form, file.read(size)
         at += 8 + size + size % 2
     raise FileError(f"{path} is truncated: it has no samples")
 

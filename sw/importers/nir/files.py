@@ -125,9 +125,10 @@ def read_graph(source: Any) -> tuple[Graph, str]:
         raise FileError(other)
     h5py = imported("h5py")
     try:
-        check_heaps(path)
         with h5py.File(path, "r") as file:
-            graph = _of_group(h5py, file["node"])
+            group = file["node"]  # a foreign file has none, and is not read further
+            check_heaps(path)
+            graph = _of_group(h5py, group)
         if not isinstance(graph, Graph):
             raise ValueError(f"it holds a {graph.kind}, not a NIRGraph")
     except Exception as error:  # h5py raises whatever the bytes lead to

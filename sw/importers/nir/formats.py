@@ -14,7 +14,7 @@ __all__ = ["other_format"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-_HEADER_HIGH = 100_000_000  # bytes; the limit of safetensors itself
+_HEADER_HIGH = 1 << 22  # bytes; a longer header is parsed for no message
 _ONNX, _ONNX_VERSIONS = 0x08, 31  # the first field of its protobuf: a version, a small number
 _ONNX_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42"  # tags of the fields that may follow
 _KERAS_KEYS = {"model_weights", "layers", "_layer_checkpoint_dependencies"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 __all__ = ["check_heaps"]
@@ -18,14 +19,17 @@ def check_heaps(path: str) -> None:
     ValueError
         If it has one.
     """
-    data = Path(path).read_bytes()
-    start = data.find(_MARK)
-    while start >= 0:
-        _check(data, start)
-        start = data.find(_MARK, start + len(_MARK))
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        start = data.find(_MARK)
+        while start >= 0:
+            _check(data, start)
+            start = data.find(_MARK, start + len(_MARK))
 
 
-def _check(data: bytes, start: int) -> None:
+def _check(data: mmap.mmap, start: int) -> None:
     end = start + int.from_bytes(data[start + 8 : start + _HEADER], "little")
     at = start + _HEADER
     while at + _HEADER <= min(end, len(data)):

@@ -145,6 +145,8 @@ def test_another_data_set(small: Path):
         (b"\0\0\x08\x03\0\0\0\x01", "truncated or damaged"),
         (idx(np.zeros((20, 28, 28)))[:-1], "15695 bytes, not the 15696"),
         (idx(np.zeros((20, 28, 28))) + b"\0", "15697 bytes, not the 15696"),
+        (b"\0\0\x08\x03\0\0\0\x14\0\0", "10 bytes, not the 16 of the head of .* with 3 axes"),
+        (b"\0\0\x08\x04" + b"\xff" * 16, "20 bytes, not the [0-9]{39} of an IDX file"),
         (idx(np.zeros((20, 28, 27))), r"has images \(20, 28, 27\) and labels \(20,\)"),
         (idx(np.zeros((19, 28, 28))), r"has images \(19, 28, 28\) and labels \(20,\)"),
     ],
@@ -232,10 +234,10 @@ def test_a_cache_that_cannot_be_written(small: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_that_cannot_be_read(small: Path, monkeypatch: pytest.MonkeyPatch):
-    def denied(file: Path) -> bytes:
+    def denied(file: Path, mode: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(DatasetError, match=rf"{IMAGES} cannot be read: Permission denied"):
         mnist("test", small)
 
