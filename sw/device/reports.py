@@ -18,7 +18,7 @@ from .report_plan import Came, Packets, ReportPlan, WindowPattern
 from .result import LinkBytes, Result
 from .windows import Batch
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "PacketStream"]
 
 _HOLD_BYTES = 1 << 15  # the stream is looked at in pieces of so many bytes, or of a few windows
 _HOLD_WINDOWS = 4
@@ -54,11 +54,11 @@ class Collector:
         *, traces_beside: bool = False,
     ) -> None:
         self._assembler = Assembler(name, program, flags, busy_time)
-        self._traces: _Packets | None = None
+        self._traces: PacketStream | None = None
         if traces_beside and flags & ReportFlags.TRACE:
             flags &= ~ReportFlags.TRACE
-            self._traces = _Packets(name, program, ReportPlan(program, ReportFlags.TRACE, True))
-        self._reports = _Packets(name, program, ReportPlan(program, flags))
+            self._traces = PacketStream(name, program, ReportPlan(program, ReportFlags.TRACE, True))
+        self._reports = PacketStream(name, program, ReportPlan(program, flags))
 
     @property
     def busy_time(self) -> int:
@@ -122,7 +122,7 @@ class Collector:
         return self._assembler.result(pending, link_bytes)
 
 
-class _Packets:
+class PacketStream:
     """The packets of one stream, stored batch by batch. The parameters are those of ``Collector``,
     with the plan of the stream."""
 

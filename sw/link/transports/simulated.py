@@ -51,7 +51,6 @@ class SimulatedTransport(Transport):
         self.name = name
         self._board: Any = SimTransport(config, uart=uart)
         self.has_traces = traces_beside and not uart
-        self.drop_traces()
 
     @property
     def cycles(self) -> int:
@@ -75,7 +74,7 @@ class SimulatedTransport(Transport):
         return bytes(self._board.take_traces()) if self.has_traces else b""
 
     def drop_traces(self) -> None:
-        if self.has_traces:
+        if self.has_traces:  # until this is called, they go over the link
             self._board.part_traces(True)
 
     def close(self) -> None:

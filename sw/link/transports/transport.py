@@ -102,8 +102,8 @@ class Transport(abc.ABC):
         return b""
 
     def drop_traces(self) -> None:
-        """Drop the packets of traces that came, and what came of others: they are of a session
-        that ended."""
+        """Drop the packets of traces that came, and what came of others, because a new session
+        begins."""
         return
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ from device_programs import program_of, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stablespike.device import reports
-from stablespike.device.reports import Collector
+from stablespike.device.reports import Collector, PacketStream
 from stablespike.device.result import LinkBytes
 from stablespike.device.windows import Batch
 from stablespike.spec.link import ReportFlags
@@ -141,13 +141,13 @@ def test_the_error_of_a_packet_that_cannot_be(
 def test_whole_windows_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 20 equal samples only a few windows are taken packet by packet."""
     program, batches, data = stream("counts", False, True, 1)
-    one_by_one, packet = [], Collector._packet
+    one_by_one, packet = [], PacketStream._packet
 
-    def counted(self: Collector, *args: Any) -> None:
+    def counted(self: PacketStream, *args: Any) -> None:
         one_by_one.append(args)
         packet(self, *args)
 
-    monkeypatch.setattr(Collector, "_packet", counted)
+    monkeypatch.setattr(PacketStream, "_packet", counted)
     collector = Collector("model:", program, flags(False, True))
     for batch in batches:
         collector.add(batch)

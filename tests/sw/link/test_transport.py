@@ -354,6 +354,8 @@ def test_the_simulated_board(fake_boards: list[FakeBoard]) -> None:
 def test_traces_beside_the_link(fake_boards: list[FakeBoard]) -> None:
     transport = open_transport(parse_uri("sim:icebreaker"))
     assert transport.has_traces
+    assert fake_boards[0].calls == []
+    transport.drop_traces()
     assert transport.take_traces() == b"trace"
     for uri in ("sim:icebreaker?uart=1", "sim:icebreaker?traces=link"):
         transport = open_transport(parse_uri(uri))
