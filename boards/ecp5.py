@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .board import Board, Figures
 from .floorplan import anchor
 from .memory import BlockRam
-from .nextpnr import place_and_route
+from .nextpnr import TIMED, place_and_route
 from .pll import Pll, ecp5_pll
 
 if TYPE_CHECKING:
@@ -31,9 +31,16 @@ _DEVICE = {
     "LFE5UM5G-85F": "--um5g-85k",
 }
 
-
-# nextpnr's own weight is 10. docs/measurements/logic-ecp5.md has the clocks with each.
-_TIMING_WEIGHT = "20"
+# This is synth_ecp5 with another -W of abc9: what it takes a wire to cost, in picoseconds. In routed
+# designs most wires take about 1,000. With 300, the value of yosys, paths have more LUTs.
+_SYNTHESIS = """\
+synth_ecp5 -top top -run begin:map_luts
+check -latchonly -assert
+techmap -map +/lattice/latches_map.v
+abc9 -W 1000
+clean
+synth_ecp5 -top top -run map_cells:
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Ecp5Board(Board):
 
     @property
     def synthesis(self) -> str:
-        return "synth_ecp5 -top top\n"
+        return _SYNTHESIS
 
     def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
         from amaranth.lib import io
@@ -103,7 +110,7 @@ class Ecp5Board(Board):
         return place_and_route(
             tools, "nextpnr-ecp5", self.clock_hz, seed, _DEVICE[part], "--speed", rest[0],
             "--package", rest[1:], "--lpf", "top.lpf", "--textcfg", f"{seed}.config",
-            "--router", "router2", "--placer-heap-timingweight", _TIMING_WEIGHT,
+            "--router", "router2", *TIMED,
         )
 
     def pack(self, tools: Tools, seed: int) -> None:

@@ -8,7 +8,11 @@ from .board import Figures
 from .report import read_figures
 from .tools import Tools
 
-__all__ = ["place_and_route"]
+__all__ = ["TIMED", "place_and_route"]
+
+TIMED = ("--placer-heap-timingweight", "20")
+"""Paths weigh twice as much in the placement as nextpnr has it. docs/measurements/trials.md has the
+clocks."""
 
 
 def place_and_route(

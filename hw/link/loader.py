@@ -30,6 +30,8 @@ class Row:
         The stream of rows to the bus.
     advance, last : Signal
         The part goes to the bus; the part is the row's last one.
+    spent : Signal
+        A part that was assembled goes to the bus. Those of silent rows leave nothing behind.
     mask : Signal
         Lanes that still get a word, with those of the current part lowest. It is 0 between rows,
         which is what sparse rows need to start with.
@@ -44,8 +46,9 @@ class Row:
     def __init__(self, config: ArrayConfig) -> None:
         self.lanes = config.lanes // config.row_beats  # in a part
         self.port = rows_signature(config).create()
-        self.advance, self.last, self.complete, self.shift, self.mask_ends = (
-            Signal(name=name) for name in ("advance", "last", "complete", "shift", "mask_ends")
+        self.advance, self.last, self.spent, self.complete, self.shift, self.mask_ends = (
+            Signal(name=name)
+            for name in ("advance", "last", "spent", "complete", "shift", "mask_ends")
         )
         self.mask = Signal(config.lanes, name="mask", reset_less=not config.convolution)
         self.given = [
@@ -222,8 +225,9 @@ class Loader(wiring.Component):
                     m.next = "WORDS"
             with m.State("WORDS"):
                 if self.config.window == 1:
-                    m.d.comb += row.port.valid.eq(1)
+                    m.d.comb += [row.port.valid.eq(1), row.spent.eq(row.port.ready)]
                 else:
+                    m.d.comb += row.spent.eq(row.complete & row.port.ready)
                     self._words(m, row)
                 with m.If(row_ends):
                     m.next = "ROW"
@@ -259,18 +263,18 @@ class Loader(wiring.Component):
         width, beats, mask = self.config.window, self.config.row_beats, row.mask
         fresh = Signal()
         # A session may end inside a row, and the words have no reset, so IDLE clears them.
-        m.d.comb += fresh.eq(row.advance | self.idle)
+        m.d.comb += fresh.eq(row.spent | self.idle)
         if width == 1:
             # The mask itself is the words.
             m.d.comb += row.port.p.words.eq(mask[: row.lanes])
             with m.If(fresh):
-                m.d.sync += mask.eq(0 if beats == 1 else Mux(row.advance, mask >> row.lanes, 0))
+                m.d.sync += mask.eq(0 if beats == 1 else Mux(row.spent, mask >> row.lanes, 0))
         else:
             words = Signal(row.lanes * width, reset_less=True)
             m.d.comb += row.port.p.words.eq(words)
             m.d.sync += mask[: row.lanes].eq(mask[: row.lanes] & ~row.used)
             if beats > 1:
-                with m.If(row.advance):
+                with m.If(row.spent):
                     m.d.sync += mask.eq(mask >> row.lanes)
             # This is not If(used), because clock enables of four cells each would leave tiles half
             # empty.
@@ -288,7 +292,7 @@ class Loader(wiring.Component):
             return
         # This is a register, because it is known a cycle earlier.
         m.d.sync += row.complete.eq(self._emptied(row))
-        with m.If(row.advance):
+        with m.If(row.spent):
             m.d.sync += row.complete.eq(~mask[row.lanes : 2 * row.lanes].any())
         with m.If(row.shift):
             m.d.sync += row.complete.eq(~loaded[: row.lanes].any())
