@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import BUILD_ID_BYTES
-from stablespike.support.arrays import preset
+from stablespike.support.arrays import ARRAY_FILE, array_file_line
 from stablespike.support.cache import cached, digest, source_digest
 from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
@@ -372,17 +372,18 @@ class _Job:
             f"the array {self.array} on {board.name} ({board.device})", memories(rtlil), board.ram,
             board.memory, self.config.weight_rows,
             [(other.name, other.ram, other.memory) for other in BOARDS.values() if other != board],
-            self.array if self._named() else None,
+            self._command,
         )
         counts = totals(found)
         return {kind: [counts.get(kind, 0), there] for kind, there in board.memory.items()}
 
-    def _named(self) -> bool:
-        """Whether ``--array`` takes the array's name, rather than that of somebody's own array."""
-        try:
-            return preset(self.array) == self.config
-        except ValueError:
-            return False
+    def _command(self, board: str | None, weight_rows: int) -> str:
+        """The command that builds the array with so many weight rows for a board, this one if
+        None."""
+        name, config = board or self.board.name, replace(self.config, weight_rows=weight_rows)
+        link = "" if board or self.link == self.board.link() else f" --link {self.link.kind}"
+        command = f"stablespike build {name} --array {ARRAY_FILE}{link}"
+        return f"{array_file_line(config)} && {command}"
 
     def _place(self, tools: Tools) -> dict[int, Figures | None]:
         """Figures of every seed; None for those that nextpnr gave up on.

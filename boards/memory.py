@@ -6,7 +6,7 @@ those of yosys' own descriptions of the devices, share/*/brams*.txt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from stablespike.support.errors import DoesNotFit
@@ -134,7 +134,7 @@ def check_fit(
     available: dict[str, int],
     weight_rows: int,
     others: Iterable[tuple[str, BlockRam, dict[str, int]]] = (),
-    array: str | None = None,
+    command: Callable[[str | None, int], str] | None = None,
 ) -> list[Need]:
     """Check that a device has enough memory blocks for the gateware.
 
@@ -153,8 +153,9 @@ def check_fit(
     others : iterable of (str, BlockRam, dict)
         Name, block RAM and available blocks of other boards, which the message suggests if the
         memories fit them.
-    array : str or None
-        Name of the array for ``--array``, if it has one.
+    command : callable or None
+        The command that builds for another board, or for this one if None, with a number of weight
+        rows: the last line of the message.
 
     Returns
     -------
@@ -169,13 +170,18 @@ def check_fit(
     found = needs(memories, ram)
     if fits(found, available):
         return found
-    advice = _fewer_weights(memories, ram, available, weight_rows)
+    rows = _fewer_weights(memories, ram, available, weight_rows)
+    advice = [] if rows is None else [f"weight_rows={rows} would fit"]
     boards = [
         name for name, other, there in others if fits(needs(_inferred(memories), other), there)
     ]
     if boards:
         advice.append(f"it would fit {', '.join(boards[:4])}")
-    line = f"stablespike build {boards[0]} --array {array}" if boards and array else None
+    line = None
+    if command is not None and rows is not None:
+        line = command(None, rows)
+    elif command is not None and boards:
+        line = command(boards[0], weight_rows)
     raise DoesNotFit(
         f"{title} does not fit: it needs {_excess(found, available)}; "
         + ("; ".join(advice) or "choose an array with fewer weight_rows, cores or lanes"),
@@ -221,8 +227,8 @@ def _inferred(memories: Iterable[Memory]) -> list[Memory]:
 
 def _fewer_weights(
     memories: list[Memory], ram: BlockRam, available: dict[str, int], rows: int
-) -> list[str]:
-    """Advice to halve ``weight_rows``, as often as needed; empty if that never fits."""
+) -> int | None:
+    """``weight_rows`` halved as often as needed; None if that never fits."""
     weights = [m for m in memories if m.path[-1] == "weights" and m.style != "spram"]
     while weights and rows >= 32:
         rows //= 2
@@ -230,5 +236,5 @@ def _fewer_weights(
             replace(memory, depth=rows) if memory in weights else memory for memory in memories
         ]
         if fits(needs(smaller, ram), available):
-            return [f"weight_rows={rows} would fit"]
-    return []
+            return rows
+    return None

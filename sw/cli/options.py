@@ -23,8 +23,6 @@ __all__ = [
 
 DONE, CHECK_FAILED, WRONG_USE, DEVICE_FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
-_FITTING = "array.toml"
-
 
 # -q and -v are taken before and after the verb, so both callbacks may be called twice.
 def _louder(count: int) -> int:
@@ -159,7 +157,7 @@ def pasting(command: Callable[[str], str]) -> Iterator[None]:
     command : callable
         The command with another ``--array``.
     """
-    from ..support.arrays import array_toml
+    from ..support.arrays import ARRAY_FILE, array_file_line
     from ..support.errors import DoesNotFit
 
     try:
@@ -170,8 +168,7 @@ def pasting(command: Callable[[str], str]) -> Iterator[None]:
         name = next((name for name, other in PRESETS.items() if other == error.array), None)
         if name is not None:
             raise error.with_line(command(name)) from None
-        lines = array_toml(error.array).replace("\n", "\\n")
-        line = f"printf '{lines}' > {_FITTING} && {command(_FITTING)}"
+        line = f"{array_file_line(error.array)} && {command(ARRAY_FILE)}"
         raise error.with_line(line) from None
 
 

@@ -19,13 +19,15 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "AnyArray", "array_code", "array_config", "array_toml", "known_array", "preset",
+    "ARRAY_FILE", "AnyArray", "array_code", "array_config", "array_file_line", "array_toml",
+    "known_array", "preset",
 ]
 
 AnyArray = ArrayConfig | str | os.PathLike[str]
 """An array, or its name: a preset, a board or a TOML file."""
 
 _FIELDS = tuple(field.name for field in fields(ArrayConfig))
+ARRAY_FILE = "array.toml"
 _BASE = "preset"
 _SUFFIX = ".toml"
 
@@ -97,6 +99,12 @@ def array_toml(config: ArrayConfig) -> str:
     return "".join(
         f"{name} = {str(value).lower()}\n" for name, value in _changed(config).items()
     )
+
+
+def array_file_line(config: ArrayConfig) -> str:
+    """A line for a shell that writes the configuration to the file ``ARRAY_FILE``."""
+    lines = array_toml(config).replace("\n", "\\n")
+    return f"printf '{lines}' > {ARRAY_FILE}"
 
 
 def _changed(config: ArrayConfig) -> dict[str, Any]:

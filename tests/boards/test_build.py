@@ -18,6 +18,7 @@ from stablespike.boards.registry import BOARDS
 from stablespike.boards.tools import Tools, versions
 from stablespike.spec import ArrayConfig
 from stablespike.spec.link import CLOCKS_PER_BIT_MIN
+from stablespike.support.arrays import preset
 from stablespike.support.cache import cache_folder
 from stablespike.support.errors import DoesNotFit, TimingError, ToolError
 
@@ -229,6 +230,19 @@ def test_memory_that_does_not_fit_is_refused_before_synthesis(fake, small):
     ):
         build(BOARDS["hx8k"], config=dataclasses.replace(small, weight_rows=16384))
     assert fake.calls == []
+
+
+def test_the_last_line_of_a_refusal_builds(fake, small, tmp_path, monkeypatch):
+    large = dataclasses.replace(small, weight_rows=16384)
+    with pytest.raises(DoesNotFit) as refused:
+        build(BOARDS["hx8k"], config=large)
+    written, _, command = str(refused.value).splitlines()[-1].partition(" && ")
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["bash", "-c", written], check=True)
+    assert command == "stablespike build hx8k --array array.toml"
+    fits = preset("array.toml")
+    assert fits == dataclasses.replace(large, weight_rows=fits.weight_rows)
+    assert build(BOARDS["hx8k"], config=fits, allow_timing_failure=True).memory
 
 
 def test_a_vendors_project_is_complete(tmp_path, small):

@@ -103,8 +103,13 @@ def test_what_does_not_fit_says_what_would():
         r"cores\.weights 32, link\.receiver 1\); weight_rows=2048 would fit; it would fit big$",
     ):
         check_fit("it", found, EBR, {"EBR": 20}, 4096, others)
-    with pytest.raises(DoesNotFit, match=r"\nstablespike build big --array icebreaker$"):
-        check_fit("it", found, EBR, {"EBR": 20}, 4096, others, "icebreaker")
+    def command(board, rows):
+        return f"build {board} {rows}"
+
+    with pytest.raises(DoesNotFit, match=r"\nbuild None 2048$"):
+        check_fit("it", found, EBR, {"EBR": 20}, 4096, others, command)
+    with pytest.raises(DoesNotFit, match=r"\nbuild big 4096$"):
+        check_fit("it", found, EBR, {"EBR": 0}, 4096, others, command)
     with pytest.raises(DoesNotFit, match="choose an array with fewer weight_rows, cores or lanes"):
         check_fit("it", found, EBR, {"EBR": 0}, 4096)
 

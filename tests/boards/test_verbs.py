@@ -98,11 +98,14 @@ def loader(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 
-def test_the_documented_commands(capsys, fake, loader, monkeypatch):
+def test_the_documented_commands(capsys, fake, loader, monkeypatch, tmp_path):
     monkeypatch.setattr("stablespike.boards.ecp5.Ecp5Board.finish", lambda board, netlist: None)
     page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
     commands = re.findall(r"^ {4}stablespike ((?:build|flash|boards)[^#\n]*)", page, re.M)
-    assert len(commands) == 5
+    assert len(commands) == 6
+    monkeypatch.chdir(tmp_path)
+    (array,) = re.findall(r"(?:^ {4}\w+ = .*\n)+", page, re.M)
+    (tmp_path / "own.toml").write_text(array)
     for command in commands:
         assert main(command.split()) == 0, capsys.readouterr().err
 
