@@ -9,8 +9,9 @@ on its seed alone. The same samples run over the same wire without faults before
 samples are compared.
 
 With ``--baud``, bytes go through the pins of the UART; without, through the byte port of the link,
-which takes a byte in every clock. ``--disconnect`` adds disconnects at that rate, after each of
-which the caller tries again.
+which takes a byte in every clock. ``--poll`` is the least silence after which the driver asks what
+was lost: most of what a loss costs where nothing follows it. ``--disconnect`` adds disconnects at
+that rate, after each of which the caller tries again.
 """
 
 from __future__ import annotations
@@ -101,15 +102,19 @@ class Soak:
 
     def __init__(self, options: argparse.Namespace, faults: Faults | None) -> None:
         self.options, self.faults = options, faults
+        self.cuts = None
+        if faults is not None and options.disconnect:
+            self.cuts = Faults(options.disconnect, ("disconnect",), options.seed)
         self.wires: list[Wire] = []
         self.right = self.wrong = self.broke = self.hangs = 0
-        self.sent_again = 0
 
     def connect(self) -> Transport:
         """A new board behind the same bad wire."""
         self.wires.append(Wire(bool(self.options.baud), self.options.poll, self.options.poll_most))
-        wire = self.wires[-1]
-        return wire if self.faults is None else FaultyTransport(wire, self.faults)
+        wire: Transport = self.wires[-1]
+        for faults in filter(None, (self.faults, self.cuts)):
+            wire = FaultyTransport(wire, faults)
+        return wire
 
     @property
     def frames(self) -> int:
@@ -159,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="faults per byte")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kinds", default="", help=f"some of {','.join(FAULT_KINDS)}")
+    parser.add_argument("--disconnect", type=float, help="disconnects per byte, besides")
     parser.add_argument("--baud", type=int, help="through the UART's pins, at this rate")
     parser.add_argument("--poll", type=float, default=0.001, help="least seconds of silence")
     parser.add_argument("--poll-most", type=float, default=0.25)
@@ -180,14 +186,15 @@ def main() -> None:
         },
         "array": "hx8k", "wire": f"UART at {options.baud} baud" if options.baud else "byte port",
         "rate per byte": options.rate, "seed": options.seed, "kinds": list(faults.kinds),
-        "least poll, s": options.poll, "frames in flight, most": DATA_IN_FLIGHT,
+        "disconnects per byte": options.disconnect or 0, "least poll, s": options.poll,
+        "frames in flight, most": DATA_IN_FLIGHT,
         "without faults": clean, "with faults": bad, "throughput of that without": round(share, 3),
     }
     print(json.dumps(record, indent=2))
     if options.out:
         known = json.loads(options.out.read_text()) if options.out.exists() else []
-        known = [each for each in known if each["wire"] != record["wire"]
-                 or each["kinds"] != record["kinds"]]
+        what = ("wire", "kinds", "least poll, s", "disconnects per byte")
+        known = [each for each in known if any(each.get(n) != record[n] for n in what)]
         options.out.write_text(json.dumps([*known, record], indent=2) + "\n")
     if bad["wrong samples"] or bad["hangs"]:
         raise SystemExit("wrong results or hangs")

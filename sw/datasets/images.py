@@ -289,8 +289,8 @@ def _parse_idx(data: bytes, source: Path | str) -> Images:
     head = 4 + 4 * data[3]
     if len(data) < head:
         raise DatasetError(
-            f"{source} is truncated or damaged: {len(data)} bytes, not the {head} of the head of an IDX file "
-            f"with {data[3]} axes"
+            f"{source} is truncated or damaged: {len(data)} bytes, not the {head} of the "
+            f"head of an IDX file with {data[3]} axes"
         )
     shape = tuple(int(size) for size in np.frombuffer(data[4:head], ">u4"))
     size = math.prod(shape)
