@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,13 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Board]:
 
 
 @pytest.fixture
-def dense_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+def dense_presets() -> Iterator[None]:
     """Removes the presets with convolution, so that messages that list presets stay the same."""
-    for name, config in list(PRESETS.items()):
+    kept = dict(PRESETS)
+    for name, config in kept.items():
         if config.convolution:
-            monkeypatch.delitem(PRESETS, name)
+            del PRESETS[name]
+    yield
+    # All of them anew, since messages list them in their order.
+    PRESETS.clear()
+    PRESETS.update(kept)
