@@ -26,6 +26,7 @@ LIMITS = {
     "result_bytes": (512, 8192),
     "chain": (1, 16),
     "row_beats": (1, 8),
+    "banks": (1, 4),
     "planes": (1, 8),
     "link_bytes": (1, 2),
 }
@@ -33,7 +34,7 @@ LIMITS = {
 
 _POWERS = (
     "row_queue", "lanes", "window", "neuron_steps", "receive_bytes", "result_bytes", "chain",
-    "row_beats", "planes", "link_bytes",
+    "row_beats", "banks", "planes", "link_bytes",
 )
 
 _OPTIONS = ("state", "synaptic_current", "convolution", "recurrence", "wide_weights")
@@ -84,6 +85,11 @@ class ArrayConfig:
     row_beats : int
         Cycles that a row of spike words takes on the bus and into the spike memories; divides
         ``lanes``.
+    banks : int
+        Events that a core adds at once, each with a bank of weights and accumulators of its own:
+        words of a row whose lanes differ modulo this. A power of two that divides
+        ``weight_rows``, at most half of ``lanes``. More than 1 need ``chain`` above 1, ``row_beats``
+        of 1 and no ``convolution``.
     planes : int
         Place values 1, 2, 4, ... by which the lanes can multiply a row of weights, so that the bits
         of a frame's values are read as spikes, window by window. A power of two; 1 for lanes that
@@ -128,6 +134,7 @@ class ArrayConfig:
     result_bytes: int = 2048
     chain: int = 1
     row_beats: int = 1
+    banks: int = 1
     planes: int = 1
     link_bytes: int = 1
     state: bool = True
@@ -191,6 +198,17 @@ class ArrayConfig:
                 raise ValueError(
                     f"{name} must be at most {of} ({getattr(self, of)}), not {getattr(self, name)}"
                 )
+        if self.banks > 1 and (
+            self.convolution or self.chain == 1 or self.row_beats > 1 or self.weight_rows % self.banks
+        ):
+            raise ValueError(
+                "banks must be 1 with convolution, without chained lanes, with rows in beats, or "
+                f"where it does not divide weight_rows, not {self.banks}"
+            )
+        if self.banks > self.lanes // 2:
+            raise ValueError(
+                f"banks must be at most {self.lanes // 2} for {self.lanes} lanes, not {self.banks}"
+            )
         if self.weight_rows < self.lanes:
             raise ValueError(
                 f"weight_rows must be at least lanes ({self.lanes}), not {self.weight_rows}"
@@ -204,8 +222,8 @@ class ArrayConfig:
 
     @property
     def slots(self) -> int:
-        """Additions the array accepts in one clock: cores * lanes * window."""
-        return self.cores * self.lanes * self.window
+        """Additions the array accepts in one clock: cores * lanes * banks * window."""
+        return self.cores * self.lanes * self.banks * self.window
 
     @property
     def shifted_bits(self) -> int:

@@ -86,8 +86,12 @@ class Core(wiring.Component):
         m.submodules.task_lists = lists = TaskLists(self.config)
         m.submodules.scan = scan = ScanSide(self.config)
         m.submodules.neurons = neurons = neuron_side(self.config, self.index)
-        weights, biases, thresholds, tasks = (self._memory(m, space) for space in Space)
-        connect(m, scan.weights, weights.read)
+        weights = [self._memory(m, Space.WEIGHTS, bank) for bank in range(self.config.banks)]
+        biases, thresholds, tasks = (
+            self._memory(m, space) for space in (Space.BIASES, Space.THRESHOLDS, Space.TASKS)
+        )
+        for bank, memory in enumerate(weights):
+            connect(m, scan.weights[bank], memory.read)
         connect(m, neurons.biases, biases.read)
         connect(m, neurons.thresholds, thresholds.read)
         connect(m, lists.memory, tasks.read)
@@ -103,8 +107,11 @@ class Core(wiring.Component):
         connect(m, neurons.reports, flipped(self.reports))
         m.d.comb += [
             self.busy.eq(windows.busy),
-            # The sequencer reads the first task ahead, and again if the host has written.
-            scan.tasks_written.eq(tasks.write),
+            # The sequencer reads the first task ahead, and again if the host has written. All cores
+            # do if one of their lists is, so that they stay in step while they wait for a window.
+            scan.tasks_written.eq(
+                self.writes.valid & (self.writes.payload.space == Space.TASKS)
+            ),
             scan.shift.eq(neurons.shift),
             neurons.sums.eq(scan.sums),
             neurons.counts.eq(scan.counts),
@@ -115,18 +122,23 @@ class Core(wiring.Component):
         ]
         return m
 
-    def _memory(self, m: Module, space: Space) -> HostMemory:
-        """The memory of a space, which the host's writes to this core reach."""
+    def _memory(self, m: Module, space: Space, bank: int = 0) -> HostMemory:
+        """The memory of a space, which the host's writes to this core reach.
+
+        Bank ``b`` of the weights has the rows that are ``b`` modulo ``banks``.
+        """
         depth, width = ports.space_shape(self.config, space)
-        memory = HostMemory(width, depth)
-        m.submodules[space.name.lower()] = memory
-        write = self.writes.payload
+        banks = self.config.banks if space == Space.WEIGHTS else 1
+        memory = HostMemory(width, depth // banks)
+        m.submodules[f"{space.name.lower()}{bank or ''}"] = memory
+        write, low = self.writes.payload, banks.bit_length() - 1
         # Writes go to all cores, so each core checks here whether it is addressed.
         m.d.comb += [
             memory.write.eq(
                 self.writes.valid & (write.core == self.index) & (write.space == space)
+                & (write.row[:low] == bank)
             ),
-            memory.write_address.eq(write.row),
+            memory.write_address.eq(write.row[low:]),
             memory.write_chunk.eq(write.chunk),
             memory.write_data.eq(write.data),
         ]

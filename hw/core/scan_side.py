@@ -44,7 +44,7 @@ class ScanSide(wiring.Component):
     -------
     bus : In(bus_signature(config))
         The spike bus; all rows on it are kept.
-    weights : Out(read_signature(...))
+    weights : Out(read_signature(...)), one for each bank
         The weight memory.
     tasks : Out(tasks_signature(config, ...))
         The tasks' scan fields.
@@ -68,9 +68,12 @@ class ScanSide(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        weight_rows, weight_bits = space_shape(config, Space.WEIGHTS)
         super().__init__({
             "bus": In(bus_signature(config)),
-            "weights": Out(read_signature(*space_shape(config, Space.WEIGHTS))),
+            "weights": Out(
+                read_signature(weight_rows // config.banks, weight_bits)
+            ).array(config.banks),
             "tasks": Out(tasks_signature(config, task_layout(config).scan)),
             "tasks_written": In(1),
             "windows": In(scanned_signature(config)),
@@ -121,7 +124,7 @@ class ScanSide(wiring.Component):
             self.sums.eq(lanes.sums),
             counters.issued.eq(lanes.add),
             counters.word.eq(lanes.word),
-            counters.waiting.eq((scanner.blocked | sequencer.arrived) & ~finished),
+            counters.waiting.eq((scanner.blocked | sequencer.held) & ~finished),
             self.counts.eq(counters.counts),
         ]
         if config.recurrence:
@@ -133,31 +136,33 @@ class ScanSide(wiring.Component):
 
         Pipelined arrays have one register in front of the memories and one behind them.
         """
-        config = self.config
+        config, window = self.config, self.config.window
+        row_bits = config.lanes * config.weight_bits
         # Finding the lowest flag takes a whole cycle, which ends in these registers.
-        fetch, event = Signal(), Signal.like(scanner.event)
-        fetched = Signal()
+        fetch, events = Signal(config.banks), Signal.like(scanner.event)
+        fetched = Signal(config.banks)
+        event = events[0]  # those of the other banks are of the same row
         lane_bits = config.lanes.bit_length() - config.row_beats.bit_length()  # within a beat
-        lane = Signal(unsigned(lane_bits))
         domain = pipeline(m, config)
-        domain += [
-            fetch.eq(scanner.issue),
-            event.eq(scanner.event),
-            # A small array reads in every cycle: an event is known too late in it, and a row that
-            # was read for none is not used.
-            self.weights.enable.eq(fetch if config.pipelined else 1),
-            # The weight rows of a convolution may start anywhere, so the lane is added.
-            self.weights.address.eq(event.weight + (event.lane if config.convolution else 0)),
-            lanes.add.eq(fetched),
-            # The memory selects the part of the row; the word in that part is selected here.
-            lanes.word.eq(spikes.words.word_select(lane, config.window)),
-        ]
-        m.d.sync += [fetched.eq(fetch), lane.eq(event.lane)]
+        domain += [fetch.eq(scanner.issue), events.eq(scanner.event), lanes.add.eq(fetched)]
+        m.d.sync += fetched.eq(fetch)
         m.d.comb += [
-            spikes.words_row.eq(event.row),
-            spikes.words_beat.eq(event.lane[lane_bits:]),
-            lanes.weights.eq(self.weights.data),
+            spikes.words_row.eq(event.row), spikes.words_beat.eq(event.lane[lane_bits:]),
         ]
+        for bank, weights in enumerate(self.weights):
+            lane = Signal(unsigned(lane_bits), name=f"lane{bank}")
+            # The weight rows of a convolution may start anywhere, so the lane is added.
+            above = events[bank].lane if config.convolution else 0
+            domain += [
+                # A small array reads in every cycle: an event is known too late in it, and a row
+                # that was read for none is not used.
+                weights.enable.eq(fetch[bank] if config.pipelined else 1),
+                weights.address.eq(events[bank].weight + above),
+                # The memory selects the part of the row; the word in that part is selected here.
+                lanes.word.word_select(bank, window).eq(spikes.words.word_select(lane, window)),
+            ]
+            m.d.sync += lane.eq(events[bank].lane)
+            m.d.comb += lanes.weights.word_select(bank, row_bits).eq(weights.data)
         if config.wide_weights:
             wide = Signal()
             m.d.sync += wide.eq(event.wide)
@@ -166,7 +171,7 @@ class ScanSide(wiring.Component):
             place = Signal.like(event.place)
             m.d.sync += place.eq(event.place)
             domain += lanes.place.eq(place)
-        return fetch | fetched | lanes.add
+        return (fetch | fetched | lanes.add).any()
 
     def _swap(
         self, m: Module, scanner: Scanner, lanes: Lanes, counters: ScanCounters
@@ -192,7 +197,7 @@ class ScanSide(wiring.Component):
         mark, swap = groups.mark, groups.swap
         finished = Signal()
         # Without registers in front of the lanes, a swap must wait for the event.
-        ready = finished if config.pipelined else finished & ~lanes.add
+        ready = finished if config.pipelined else finished & ~lanes.add.any()
         m.d.comb += [swap.eq(ready & groups.free), counters.draining.eq(ready & ~groups.free)]
         with m.If(scanner.finish):
             m.d.sync += [finished.eq(1), mark.eq(scanner.mark)]

@@ -21,6 +21,9 @@ class ChainedLanes(wiring.Component):
     memories are emptied while the next group accumulates. With convolution they hold two groups,
     and every step's memories must be shifted L times for each group.
 
+    With several banks, there are as many accumulators of each lane and step, each with the weights
+    and the words of its own events. A memory takes the sum of their chains' heads.
+
         0 --> acc 3 --> acc 2 --> acc 1 --> acc 0 --> memory --> sums       (a chain of 4)
 
         cycle      0    1    2    3    4    5    6    7
@@ -55,7 +58,11 @@ class ChainedLanes(wiring.Component):
         moving, stay = Signal(init=1), Signal()  # ``stay`` is not ``moving``, as a net of its own
         at = Signal(range(config.chain))
         moves = Signal()  # ``moving`` in the next cycle
-        arriving = placed(m, config, self.weights, self.place if config.planes > 1 else Const(0))
+        banks, place = range(config.banks), self.place if config.planes > 1 else Const(0)
+        row_bits = config.lanes * config.weight_bits
+        arriving = Cat(
+            placed(m, config, self.weights.word_select(bank, row_bits), place) for bank in banks
+        )
         weights = Signal.like(arriving, reset_less=True)
         m.d.comb += moves.eq(self.swap | (moving & (at != config.chain - 1)))
         m.d.sync += [
@@ -79,9 +86,11 @@ class ChainedLanes(wiring.Component):
             with m.If(self.swap):
                 m.d.sync += half.eq(~half)
         for step in range(config.window):
-            enable = Signal(name=f"enable_{step}", init=1)
+            enables = [Signal(name=f"enable_{bank}_{step}", init=1) for bank in banks]
+            for bank, enable in enumerate(enables):
+                spiked = self.word[bank * config.window + step]
+                m.d.sync += enable.eq(moves | (self.add[bank] & spiked))
             shown = Signal(unsigned(lane_bits + config.convolution), name=f"shown_{step}")
-            m.d.sync += enable.eq(moves | (self.add & self.word[step]))
             with m.If(self.shift[step]):
                 m.d.sync += shown.eq(shown + 1)
             # With convolution every group shifts L times, so ``shown`` wraps around by itself.
@@ -90,26 +99,26 @@ class ChainedLanes(wiring.Component):
                     m.d.sync += shown.eq(0)
             heads = []
             for first in range(0, config.lanes, config.chain):
-                ahead: Value = Const(0, signed(config.acc_bits))
-                # From the end of the chain, which takes zeros, to its head.
-                for lane in reversed(range(first, first + config.chain)):
-                    acc = Signal(
-                        signed(config.acc_bits), name=f"acc_{lane}_{step}", reset_less=True
-                    )
-                    total = add_or_load(
-                        m, platform, f"{lane}_{step}", acc,
-                        weight_of(config, weights, low, lane), ahead, stay,
-                    )
-                    with m.If(enable):
-                        m.d.sync += acc.eq(total)
-                    ahead = acc
+                ends = []
+                for bank, enable in enumerate(enables):
+                    ahead: Value = Const(0, signed(config.acc_bits))
+                    # From the end of the chain, which takes zeros, to its head.
+                    for lane in reversed(range(first, first + config.chain)):
+                        at_lane = f"{bank * config.lanes + lane}_{step}"
+                        acc = Signal(signed(config.acc_bits), name=f"acc_{at_lane}", reset_less=True)
+                        weight = weight_of(config, weights, low, bank * config.lanes + lane)
+                        total = add_or_load(m, platform, at_lane, acc, weight, ahead, stay)
+                        with m.If(enable):
+                            m.d.sync += acc.eq(total)
+                        ahead = acc
+                    ends.append(ahead)
                 m.submodules[f"sums_{first}_{step}"] = memory = Memory(
                     shape=unsigned(config.acc_bits), depth=config.chain << config.convolution,
                     init=[],
                 )
                 write, read = memory.write_port(), memory.read_port(domain="comb")
                 m.d.comb += [
-                    write.en.eq(moving), write.addr.eq(Cat(at, half)), write.data.eq(ahead),
+                    write.en.eq(moving), write.addr.eq(Cat(at, half)), write.data.eq(sum(ends)),
                     read.addr.eq(Cat(shown[:chain_bits], shown[lane_bits:])),
                 ]
                 heads.append(read.data)

@@ -15,11 +15,11 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
 
     Members
     -------
-    add : In(1)
-        Add an event.
-    word : In(config.window)
-        Its spike word.
-    weights : In(config.lanes * config.weight_bits)
+    add : In(config.banks)
+        Add an event, of each bank.
+    word : In(config.banks * config.window)
+        Its spike word; that of bank 0 is lowest, as in ``weights``.
+    weights : In(config.banks * config.lanes * config.weight_bits)
         Its row of weights, with the weight of lane 0 lowest.
     low : In(1)
         With wide weights: the weights of odd lanes are unsigned.
@@ -35,9 +35,9 @@ def lanes_signature(config: ArrayConfig) -> wiring.Signature:
     """
     return wiring.Signature(
         {
-            "add": In(1),
-            "word": In(config.window),
-            "weights": In(config.lanes * config.weight_bits),
+            "add": In(config.banks),
+            "word": In(config.banks * config.window),
+            "weights": In(config.banks * config.lanes * config.weight_bits),
             **({"low": In(1)} if config.wide_weights else {}),
             **({"place": In(range(config.planes))} if config.planes > 1 else {}),
             "swap": In(1),

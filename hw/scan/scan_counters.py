@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, Layout
@@ -33,10 +33,10 @@ class ScanCounters(wiring.Component):
 
     Members
     -------
-    issued : In(1)
-        An event is added.
-    word : In(config.window)
-        Its spike word.
+    issued : In(config.banks)
+        An event is added, of each bank.
+    word : In(config.banks * config.window)
+        Its spike word; that of bank 0 is lowest.
     waiting : In(1)
         The lanes are idle in this cycle, waiting for rows or for other cores.
     draining : In(1)
@@ -51,8 +51,8 @@ class ScanCounters(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "issued": In(1),
-                "word": In(config.window),
+                "issued": In(config.banks),
+                "word": In(config.banks * config.window),
                 "waiting": In(1), "draining": In(1), "close": In(1),
                 "counts": Out(scan_counts(config)),
             }
@@ -61,10 +61,17 @@ class ScanCounters(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         now = Signal(scan_counts(self.config))
-        with m.If(self.issued):
+        window, issued, words = self.config.window, Const(1), [self.word]
+        if self.config.banks > 1:
+            issued = sum(self.issued)
+            words = [
+                Mux(up, self.word.word_select(bank, window), 0)
+                for bank, up in enumerate(self.issued)
+            ]
+        with m.If(self.issued.any()):
             m.d.sync += [
-                now.issued.eq(now.issued + 1),
-                now.popcount.eq(now.popcount + sum(self.word[t] for t in range(len(self.word)))),
+                now.issued.eq(now.issued + issued),
+                now.popcount.eq(now.popcount + sum(Cat(words))),
             ]
         # Waiting has no bound, so these two counters saturate.
         for count, up in ((now.wait, self.waiting), (now.drain, self.draining)):

@@ -24,7 +24,7 @@ cycle later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, ShapeLike, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from stablespike.spec import ArrayConfig, bits_for
@@ -94,12 +94,13 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
     """A source neuron that spiked: the ``row`` and ``lane`` of its word, its weight row,
     ``weight``, and with several planes its ``place``.
 
-    With convolution, ``weight`` is the weight row of lane 0, and ``lane`` must be added to it.
+    With convolution, ``weight`` is the weight row of lane 0, and ``lane`` must be added to it. With
+    several banks, it is a row of the event's bank.
     """
     return data.StructLayout({
         "row": unsigned(bits_for(config.spike_rows - 1)),
         "lane": unsigned(bits_for(config.lanes - 1)),
-        "weight": unsigned(bits_for(config.weight_rows - 1)),
+        "weight": unsigned(bits_for(config.weight_rows // config.banks - 1)),
         **({"wide": 1} if config.wide_weights else {}),
         **_place(config),
     })
@@ -250,6 +251,9 @@ class Finder(wiring.Component):
 class Issuer(wiring.Component):
     """Issues the events of rows one per cycle, lowest lane first; no cycle is lost between rows.
 
+    With several banks, it issues one per cycle from each of them: bank ``b`` has the lanes that are
+    ``b`` modulo ``banks``. The next row follows when no bank has an event left.
+
     Parameters
     ----------
     config : ArrayConfig
@@ -259,9 +263,9 @@ class Issuer(wiring.Component):
     -------
     found : In(stream.Signature(found_layout(config)))
         The rows; the first event of one comes in the cycle after its transfer.
-    event : Out(event_layout(config))
-        The event of this cycle, while ``issue``.
-    issue : Out(1)
+    event : Out(ArrayLayout(event_layout(config), config.banks))
+        The event of this cycle in each bank, while its bit of ``issue`` is up.
+    issue : Out(config.banks)
         There is an event.
     hold : In(1)
         Keeps an event from being issued in this cycle, and a group from ending.
@@ -277,8 +281,8 @@ class Issuer(wiring.Component):
         self.config = config
         super().__init__({
             "found": In(stream.Signature(found_layout(config))),
-            "event": Out(event_layout(config)),
-            "issue": Out(1), "hold": In(1),
+            "event": Out(data.ArrayLayout(event_layout(config), config.banks)),
+            "issue": Out(config.banks), "hold": In(1),
             "mark": Out(mark_layout(config)),
             "finish": Out(1), "loaded": Out(1),
         })
@@ -286,34 +290,43 @@ class Issuer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
+        banks = config.banks
         row = Signal(found_layout(config), reset_less=True)
         rest = Signal(config.lanes)
-        last, spent = Signal(), Signal()  # no flag is left after the lowest; and that one is issued
+        # No bank has a flag left after its lowest; and those are issued.
+        last, spent = Signal(), Signal()
+
+        def are_few(flags: Value, limit: int) -> Value:
+            return Cat(at_most(flags[bank::banks], limit) for bank in range(banks)).all()
+
         if config.pipelined:
             # This is known a cycle ahead, because the queue waits for it.
-            with m.If(self.issue):
+            with m.If(self.issue.any()):
                 # One of these flags is issued now.
-                m.d.sync += last.eq(at_most(row.flags, 2))
+                m.d.sync += last.eq(are_few(row.flags, 2))
             with m.If(self.found.ready):
-                m.d.sync += last.eq(at_most(self.found.p.flags, 1))
+                m.d.sync += last.eq(are_few(self.found.p.flags, 1))
         else:
             m.d.comb += last.eq(~rest.any())
+        for bank in range(banks):
+            flags, event = row.flags[bank::banks], self.event[bank]
+            lane = _lowest(flags)
+            m.d.comb += [
+                rest[bank::banks].eq(flags & (flags - 1)),  # without the lowest
+                event.row.eq(row.row),
+                event.lane.eq(Cat(Const(bank, banks.bit_length() - 1), lane)),
+                event.weight.eq(row.weight if config.convolution else Cat(lane, row.weight)),
+                *([event.wide.eq(row.wide)] if config.wide_weights else []),
+                *([event.place.eq(row.place)] if config.planes > 1 else []),
+                self.issue[bank].eq(self.loaded & ~self.hold & flags.any()),
+            ]
         m.d.comb += [
-            rest.eq(row.flags & (row.flags - 1)),  # without the lowest
-            self.event.row.eq(row.row),
-            self.event.lane.eq(_lowest(row.flags)),
-            self.event.weight.eq(
-                row.weight if config.convolution else Cat(self.event.lane, row.weight)
-            ),
-            *([self.event.wide.eq(row.wide)] if config.wide_weights else []),
-            *([self.event.place.eq(row.place)] if config.planes > 1 else []),
-            self.issue.eq(self.loaded & ~self.hold & row.flags.any()),
             spent.eq(self.loaded & ~self.hold & last),
             self.mark.eq(row.mark),
             self.finish.eq(spent & row.mark.group),
             self.found.ready.eq(~self.loaded | spent),
         ]
-        with m.If(self.issue):
+        with m.If(self.issue.any()):
             m.d.sync += row.flags.eq(rest)
         with m.If(self.found.ready):
             m.d.sync += [row.eq(self.found.payload), self.loaded.eq(self.found.valid)]
@@ -326,7 +339,7 @@ class Scanner(wiring.Component):
     Silent rows cost lane cycles only if so many follow each other that the queue runs empty (about
     ``row_queue`` rows' worth of events). The first event comes 5 cycles after its range's transfer
     (6 with chained lanes). Between ranges, neither side loses a cycle. A range marked ``empty`` has
-    no events.
+    no events. With several banks, each of them may have an event in the same cycle.
 
     Parameters
     ----------

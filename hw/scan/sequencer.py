@@ -66,7 +66,9 @@ class Sequencer(wiring.Component):
     quiet : In(1)
         All events of the ranges so far have been issued.
     arrived : Out(1)
-        The task has a ``sync``, and this core has reached it.
+        The task has a ``sync``, and this core has reached it; also while it waits for a window.
+    held : Out(1)
+        It waits there for other cores.
     go : In(1)
         All cores have reached it.
     """
@@ -87,6 +89,7 @@ class Sequencer(wiring.Component):
                 "walked": In(1),
                 "available": Out(unsigned(bits_for(config.spike_rows))),
                 "row_received": In(1), "quiet": In(1), "arrived": Out(1), "go": In(1),
+                "held": Out(1),
             }
         )
 
@@ -129,6 +132,7 @@ class Sequencer(wiring.Component):
         else:
             task_ends = self._group_ranges(m, base, odd, fresh)
 
+        several = int(self.config.cores > 1)
         # The first task was read ahead; a write by the host makes it stale.
         first, stale = Signal(), Signal(init=1)
         m.d.comb += first.eq(self.task == 0)
@@ -142,14 +146,18 @@ class Sequencer(wiring.Component):
                 # Only the first task waits for a window: the list runs once for each.
                 with m.If(first & stale):
                     m.d.comb += self.load.eq(1)
-                with m.Elif(self.loaded & (self.waiting | ~first)):
-                    m.d.comb += self.take.eq(first)
-                    m.next = "WALK"
-                    with m.If(scan.sync):
-                        m.next = "WAIT FOR CORES"
+                with m.Elif(self.loaded):
+                    # A window comes to all cores at once. If all of them wait for it, none waits
+                    # for the others behind it.
+                    m.d.comb += self.arrived.eq(several & scan.sync & self.quiet)
+                    with m.If(self.waiting | ~first):
+                        m.d.comb += self.take.eq(first)
+                        m.next = "WALK"
+                        with m.If(scan.sync & ~(several & self.go)):
+                            m.next = "WAIT FOR CORES"
             with m.State("WAIT FOR CORES"):
                 # Behind the barrier, other cores may overwrite the maps that this core has read.
-                m.d.comb += self.arrived.eq(self.quiet)
+                m.d.comb += [self.arrived.eq(self.quiet), self.held.eq(self.quiet)]
                 with m.If(self.go):
                     m.next = "WALK"
             with m.State("WALK"):

@@ -256,7 +256,8 @@ class Assembler:
             row = table[:, i]
             row["events"] = events[:, :, sorted(set(first))].sum(axis=(1, 2))
             row["sops"] = (by["popcount"] // groups * neurons).sum(axis=(1, 2))
-            row["lower_bound"] = by["issued"].max(axis=2).sum(axis=1)
+            busiest = by["issued"].max(axis=2)
+            row["lower_bound"] = (-(-busiest // program.config.banks)).sum(axis=1)
             for name in ("issued", "spikes", "stable", "wait", "drain"):
                 row[name] = by[name].sum(axis=(1, 2))
             ends.append(_latest(end))  # a layer ends when its last core does

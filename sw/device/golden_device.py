@@ -140,7 +140,7 @@ class GoldenDevice(Device):
                 computed.with_changing_pixels if part.changing else computed,
                 bit_lines(samples, planes) if planes else samples,
                 out.spikes, out.skeleton, config.window, self.program.tiles, before,
-                lengths=lengths,
+                banks=config.banks, lengths=lengths,
             )
             for name in COUNTER_DTYPE.names or ():
                 table[name] = counted[name]

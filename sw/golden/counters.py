@@ -119,6 +119,7 @@ def count(
     tiles: Sequence[Sequence[Tile]],
     before: Sequence[npt.NDArray[np.bool_]] | None = None,
     *,
+    banks: int = 1,
     lengths: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[Any]:
     """The counters of samples.
@@ -141,6 +142,8 @@ def count(
     before : sequence of array of bool or None
         Per layer (batch, neurons), the spikes of the step before the first: ``r`` of the state that
         the samples continue from. None for samples that start afresh.
+    banks : int
+        Events that a core adds at once, at best.
     lengths : (batch,) array of int64 or None
         The steps of each sample, behind which samples and traces are 0. None for all steps.
 
@@ -185,7 +188,7 @@ def count(
             events = active @ layer.fan_out(shape, cells.computed(tile)) + own
             rows["issued"] += events.sum(axis=1) * sum(groups)
             busiest = np.maximum(busiest, events * max(groups))
-        rows["lower_bound"] = busiest.sum(axis=1)
+        rows["lower_bound"] = (-(-busiest // banks)).sum(axis=1)
     return counters
 
 

@@ -86,9 +86,9 @@ class _Task:
     run, layer : int
         Number of the run, and of the layer.
     events : list of int
-        Events in each row of the map.
+        Cycles that the events in each row of the map take.
     own : list of int
-        Events in each row of the layer's own spikes, which are read in front of the map.
+        Likewise of the layer's own spikes, which are read in front of the map.
     ready : list of int
         The cycle in which each row of the map may be read.
     in_order : bool
@@ -204,12 +204,14 @@ class _Model:
         return max(core.settled for core in self.cores) + timing.settled_to_time(config)
 
     def _events(self, words: npt.NDArray[Any], read: Map) -> list[int]:
-        """Words of each row of a map that are not 0."""
-        lanes = self.config.lanes
+        """Cycles in which the events of each row of a map are issued: its words that are not 0, of
+        the bank that has most of them."""
+        lanes, banks = self.config.lanes, self.config.banks
         active = read.spread(words != 0)
         active = np.pad(active, (0, -len(active) % lanes))
-        counts: list[int] = active.reshape(-1, lanes).sum(axis=1).tolist()
-        return counts
+        in_banks = active.reshape(-1, lanes // banks, banks).sum(axis=1)
+        cycles: list[int] = in_banks.max(axis=1).tolist()
+        return cycles
 
     def _own(self, before: Sequence[npt.NDArray[Any]] | None, layer: int) -> list[int]:
         """Events in each row of a layer's own spikes; none of a layer that is not recurrent."""

@@ -70,14 +70,16 @@ def utilization(mapping: Mapping, counters: Table, layer_counters: Table) -> dic
         ``utilization_bound``: the same, or the cycles that its neuron unit needs, whichever is
         more. The others are the shares in which the lanes of the cores did not add: ``lost_wait``
         while they waited for rows or other cores, ``lost_drain`` for the neuron unit, ``lost_swap``
-        while a group left them, and ``lost_rest`` between tasks.
+        while a group left them, and ``lost_rest`` between tasks, or with several banks because some
+        of them had no event.
     """
     cycles = int(counters["cycles"].sum())
     bound = np.maximum(layer_counters["lower_bound"], neuron_bound(mapping))
     everywhere = cycles * mapping.config.cores
     lost = {name: int(counters[name].sum()) for name in ("wait", "drain")}
     lost["swap"] = len(counters) * _swap_cycles(mapping)
-    rest = everywhere - int(counters["issued"].sum()) - sum(lost.values())
+    added = int(counters["issued"].sum()) / mapping.config.banks
+    rest = everywhere - added - sum(lost.values())
     return {
         "utilization": float(counters["lower_bound"].sum() / cycles),
         "utilization_bound": float(bound.sum() / cycles),

@@ -126,17 +126,20 @@ class Surroundings:
             self.current, self.asked = value(bench, "task"), False
             self.loads.append(self.current)
         task = self.tasks[self.current]
-        valid, load, take, arrived = (
-            bool(value(bench, name)) for name in ("ranges__valid", "load", "take", "arrived")
+        valid, load, take, arrived, held = (
+            bool(value(bench, name))
+            for name in ("ranges__valid", "load", "take", "arrived", "held")
         )
         self.loading -= self.loading >= 0
-        self.synced |= self.go
+        # While a core waits for a window, it may be told to go, but does not go.
+        self.synced |= self.go and (take or held or self.current > 0)
         if arrived:
             assert quiet
             assert self.loaded
             assert task["sync"]
-            assert not self.go or self.synced
-        self.go = arrived and not self.go and (self.hurry or random.random() < 0.5)
+        assert arrived or not held
+        assert arrived or self.config.cores == 1 or not (quiet and take and task["sync"])
+        self.go = arrived and (self.go or self.hurry or random.random() < 0.5)
         if self.loaded and self.complete is not None:
             assert value(bench, "available") == self.available
         complete = self.received >= task["wait"] if self.loaded else None
