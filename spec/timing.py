@@ -12,9 +12,9 @@ from .array import ArrayConfig
 from .task import task_layout
 
 __all__ = [
-    "ADDRESS_LATENCY", "EARLY", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
+    "ADDRESS_LATENCY", "EARLY", "MEMBRANE_READ", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
     "SWAP_STAGES", "TASK_READ", "WRITTEN_BACK", "beat_interval", "beat_to_flags", "drain_cycles",
-    "found_to_issued", "groups_overlap", "input_stages", "late_sums", "neuron_latency",
+    "found_to_issued", "groups_overlap", "input_stages", "late_sums", "membranes_ahead", "neuron_latency",
     "neuron_task_cycles", "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass",
     "settled_to_time", "step_stages", "sum_lag", "swap_to_start", "swap_wait",
 ]
@@ -48,6 +48,10 @@ row is on the bus in the cycle after the last neuron has left."""
 
 OUTPUT_START = 2
 """Cycles with convolution from when a complete row is taken to its first beat at the bus."""
+
+MEMBRANE_READ = 4
+"""Cycles from the start of a dense core's output to its reading of the first membrane, if that is
+all that it reports: one state for the row, one that chooses the packet, and two header words."""
 
 PACKET_CHOSEN = 2
 """Cycles from when a core starts its reports until a packet's first word waits at the merger."""
@@ -113,6 +117,12 @@ def drain_cycles(config: ArrayConfig, neurons: int, passes: int, *, aligned: boo
     before = (passes - 1) * sequential_pass(config, neurons)
     row = 1 + config.pipelined  # with chained lanes, the row has a register in front of it
     return before + (config.lanes if aligned else neurons) + neuron_latency(config) + row
+
+
+def membranes_ahead(config: ArrayConfig, neurons: int) -> int:
+    """Cycles before a dense core's drain is ``finished`` in which the output of a group's membranes
+    starts: behind the last neuron's entering, and in time for the first one's to be written."""
+    return min(neuron_latency(config), neurons + 1) + 1 + config.pipelined
 
 
 def groups_overlap(config: ArrayConfig) -> bool:

@@ -240,8 +240,13 @@ class DenseNeuronSide(NeuronSide):
 
     def _kind(self, m: Module) -> None:
         drain, neuron, row, output = self.drain, self.neuron, self.row, self.output
+        settings, membranes = self.tasks.fields, Signal()
         m.d.comb += [
-            self.scheduler.complete.eq(drain.finished),
+            # The output of membranes alone, which takes a while to begin, need not wait for them.
+            membranes.eq(
+                settings.report_membrane & self.windows.window.last & ~self._is_row_read()
+            ),
+            self.scheduler.complete.eq(Mux(membranes, drain.readable, drain.finished)),
             drain.align.eq(self._is_row_read()),
             row.rotate.eq(output.rotate),
             output.row.eq(row.row),
@@ -261,7 +266,6 @@ class DenseNeuronSide(NeuronSide):
             row.clear.eq(output.done & self.scheduler.output_mark.task),
         ]
         # This is a register, because the path goes on to the lanes; it is in time for any swap.
-        settings = self.tasks.fields
         m.d.sync += self.scheduler.alone.eq(
             settings.send_skeleton | settings.report_spikes | settings.report_skeleton
             | settings.report_membrane | (settings.monitor & output.group.trace)

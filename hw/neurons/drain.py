@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from stablespike.spec import ArrayConfig, bits_for
 from stablespike.spec.timing import (
     EARLY,
+    MEMBRANE_READ,
     input_stages,
     neuron_latency,
     pass_length,
@@ -100,6 +101,10 @@ class Drain(wiring.Component):
     finished : Out(1)
         Without convolution: the group's row is complete, and aligned, in the next cycle; up for one
         cycle.
+    readable : Out(1)
+        Without convolution: all neurons have been read, and from MEMBRANE_READ cycles later on the
+        new state of a lane may be read in each cycle; up for one cycle, ``membranes_ahead`` of
+        ``finished`` if the row need not be aligned.
     ready : Out(1)
         With convolution: ``start`` may be up. Without, for a group of L neurons: its last neuron
         leaves within ``EARLY`` cycles, and all sums have been taken.
@@ -130,6 +135,7 @@ class Drain(wiring.Component):
             "taken": Out(data.ArrayLayout(signed(sum_bits(config)), config.neuron_steps)),
             **({"split_weights": In(1)} if config.wide_weights else {}),
             "align": In(1), "fill": Out(1), "finished": Out(1), "ready": Out(1),
+            **({} if config.convolution else {"readable": Out(1)}),
             **({"last": Out(1), "tail": Out(1), "late": Out(1)} if config.convolution else {}),
         })
 
@@ -258,6 +264,20 @@ class Drain(wiring.Component):
         over, through = Signal(), Signal(latency + 1 + config.pipelined)
         m.d.sync += through.eq(Cat(over, through))
         m.d.comb += self.ready.eq(through[latency - EARLY : latency + 1].any())
+        # The first neuron is written ``latency + 1`` cycles after it was read.
+        behind = latency + 1 - (MEMBRANE_READ - 1)
+        if behind:
+            begins, followed = Signal(), Signal(behind)
+            written, over_before = Signal(), Signal()
+            m.d.comb += begins.eq(self.read & (pass_number == last_pass) & (at == 0))
+            m.d.sync += [
+                followed.eq(Cat(begins, followed)),
+                written.eq((written | followed[-1]) & ~self.readable),
+                over_before.eq((over_before | over) & ~self.readable),
+            ]
+            m.d.comb += self.readable.eq((written | followed[-1]) & (over_before | over))
+        else:
+            m.d.comb += self.readable.eq(over)
         with m.FSM() as walk:
             with m.State("IDLE"):
                 m.d.sync += [at.eq(0), pass_number.eq(0)]

@@ -282,7 +282,7 @@ class _Model:
             on_bus = task.sends * self.row_sent
             complete = swap + (self._drained(neurons, task) if tile.groups else 1)
             sent.append(complete + timing.row_to_flags(config) + on_bus)
-            core.neuron = complete + 1
+            core.neuron = complete + 1 - self._ahead(neurons, task)
             core.neuron += self.output[task.run] + on_bus if tile.groups else timing.WRITTEN_BACK
             core.settled = core.neuron
             ends = group >= tile.groups - 1
@@ -342,6 +342,13 @@ class _Model:
         return timing.swap_to_start(self.config) + timing.drain_cycles(
             self.config, neurons, passes, aligned=aligned
         )
+
+    def _ahead(self, neurons: int, task: _Task) -> int:
+        """Cycles by which the output of a group begins before its last neuron has left."""
+        membranes = self.mapping.computed.readout == "membrane"
+        if not (neurons and membranes and task.final and task.run == self.last and not task.sends):
+            return 0
+        return timing.membranes_ahead(self.config, neurons)
 
     def _output_cycles(self, run: int) -> int:
         """Cycles of the output for a group, without its reports and the further beats of a row."""
