@@ -274,6 +274,15 @@ _LARGE: dict[str, Any] = {
     "synaptic_current": False,
 }
 
+_BANKED: dict[str, Any] = {
+    **{name: value for name, value in _LARGE.items() if name != "weight_rows"},
+    "window": 4,
+    "lanes": 32,
+    "spike_rows": 128,
+    "neuron_groups": 32,
+    "state_groups": 32,
+}
+
 _CONVOLVING: dict[str, Any] = {
     **_LARGE,
     "lanes": 32,
@@ -341,6 +350,14 @@ PRESETS: dict[str, ArrayConfig] = {
     "artix-100t": ArrayConfig(
         **{**_LARGE, "weight_rows": 14336}, lanes=64, row_beats=4, spike_rows=64, neuron_groups=32,
         state_groups=32,
+    ),
+    # For a single sample of few steps, as fast as can be: a group's neurons leave in few cycles, and
+    # the events of a row enter in few.
+    "ecp5-25f-banks": ArrayConfig(
+        **_BANKED, cores=2, banks=2, weight_rows=2048, receive_bytes=2048, result_bytes=2048,
+    ),
+    "ecp5-85f-banks": ArrayConfig(
+        **_BANKED, cores=4, banks=4, weight_rows=4096, receive_bytes=16384, result_bytes=8192,
     ),
     "ecp5-25f-conv": ArrayConfig(**_CONVOLVING, cores=2, state_groups=64),
     "ecp5-45f-conv": ArrayConfig(
