@@ -57,23 +57,30 @@ async def accumulates_while_the_shadow_empties(dut):
         else:
             swap = since > config.lanes + 1 and random.random() < 0.01
         moving = swap or (bool(shadow) and since < config.chain)
-        add = not moving and random.random() < 0.9
         # Place values change less often than events come.
         if config.planes > 1 and random.random() < 0.2:
             place = random.randrange(config.planes) if random.random() < 0.5 else 0
-        word = random.getrandbits(config.window)
-        weights = []
-        for lane in lanes:
-            ends = (0, 2 * large + 1) if split and lane % 2 else (small, large)
-            # Of a sum that is left, the weight may take a ``2**place``-th.
-            # Sums reach the ends of the accumulators' range but not beyond, as the compiler
-            # guarantees.
-            taken = [acc[lane][t] for t in steps if add and word >> t & 1]
-            least = max([ends[0], *(-(-(low - each) >> place) for each in taken)])
-            most = min([ends[1], *(high - each >> place for each in taken)])
-            # Even lanes tend upwards, odd ones downwards.
-            tend = most if lane % 2 == 0 else least
-            weights.append(tend if random.random() < 0.5 else weighted(random, least, most))
+        adds = words = row = 0
+        for bank in range(config.banks):
+            add, word = not moving and random.random() < 0.9, random.getrandbits(config.window)
+            adds |= add << bank
+            words |= word << bank * config.window
+            for lane in lanes:
+                ends = (0, 2 * large + 1) if split and lane % 2 else (small, large)
+                # Of a sum that is left, the weight may take a ``2**place``-th.
+                # Sums reach the ends of the accumulators' range but not beyond, as the compiler
+                # guarantees.
+                taken = [acc[lane][t] for t in steps if add and word >> t & 1]
+                least = max([ends[0], *(-(-(low - each) >> place) for each in taken)])
+                most = min([ends[1], *(high - each >> place for each in taken)])
+                # Even lanes tend upwards, odd ones downwards.
+                tend = most if lane % 2 == 0 else least
+                weight = tend if random.random() < 0.5 else weighted(random, least, most)
+                at_bit = (bank * config.lanes + lane) * config.weight_bits
+                row |= (weight & ((1 << config.weight_bits) - 1)) << at_bit
+                for t in steps:
+                    acc[lane][t] += (weight << place) * (add and word >> t & 1)
+            places |= {place} if add else set()
         # Words that a swap overwrites are read in the same cycles; without two groups, the last
         # lane stays.
         hurried = newest - config.lanes * (not swap) if two else 0
@@ -82,21 +89,14 @@ async def accumulates_while_the_shadow_empties(dut):
             (position < stays and (position < hurried or random.random() < 0.3)) << t
             for t, position in enumerate(at)
         )
-        row = sum((w & ((1 << config.weight_bits) - 1)) << i * config.weight_bits
-                  for i, w in enumerate(weights))
         await cycle(
-            bench, add=int(add), word=word, weights=row, swap=int(swap), shift=shift,
+            bench, add=adds, word=words, weights=row, swap=int(swap), shift=shift,
             **({"low": int(split)} if config.wide_weights else {}),
             **({"place": place} if config.planes > 1 else {}),
         )
         for got, t, position in zip(_shown(bench, config), steps, at, strict=True):
             assert position >= shown or got == shadow[position][t], (position, t)
         at = [position + (shift >> t & 1) for t, position in enumerate(at)]
-        if add:
-            for lane in lanes:
-                for t in steps:
-                    acc[lane][t] += (weights[lane] << place) * (word >> t & 1)
-            places.add(place)
         if swap:
             shadow += acc
             if not two:

@@ -15,6 +15,7 @@ CONFIGS = {
     "8 x 2, chains of 4, 8 planes": ArrayConfig(
         lanes=8, window=2, acc_bits=11, chain=4, planes=8
     ),
+    "8 x 2, chains of 4, 4 banks": ArrayConfig(lanes=8, window=2, acc_bits=10, chain=4, banks=4),
     "4 x 4, wide": ArrayConfig(
         lanes=4, window=4, acc_bits=8, convolution=True, wide_weights=True
     ),
