@@ -45,7 +45,7 @@ class CoreArray(wiring.Component):
 
         register          cost
         on_bus            one more cycle from the bus to a spike memory
-        rows              each core sends a part of a row only every other cycle
+        rows              a part of a row comes to the bus a cycle later, but is asked for before
         window, sent      a window reaches the cores a cycle later
         arrived, go       two more cycles at a ``sync``
         reports           one more cycle on the way to the host
@@ -134,7 +134,7 @@ class CoreArray(wiring.Component):
         times = self.report_flags[ReportFlags.TIMES.bit_length() - 1]
         m.d.comb += time.up.eq(self.busy & times)
         for index, core in enumerate(cores):
-            place, rows, packets = core, core.rows, core.reports
+            place, rows, packets, asks = core, core.rows, core.reports, core.rows.valid
             window, written = self.windows.payload.as_value(), Cat(write, writes)
             on_bus = Cat(bus.bus.valid, bus.bus.inner, bus.bus.row)
             if config.pipelined:
@@ -142,6 +142,8 @@ class CoreArray(wiring.Component):
             if config.pipelined and config.cores > 1:
                 # Each core has its own register: a shared one would have a net across the device.
                 place, rows, packets = self._apart(m, platform, core)
+                # A part is in its register a cycle after the core has it.
+                asks |= rows.valid
                 written = replicated(m, platform, f"written{index}", written)
                 on_bus = replicated(m, platform, f"on_bus{index}", on_bus)
             m.submodules[f"core{index}"] = place
@@ -152,6 +154,8 @@ class CoreArray(wiring.Component):
                 connect(m, fork.traces, flipped(self.traces[index]))
                 packets = fork.reports
             connect(m, rows, bus.cores[index])
+            if config.cores > 1:
+                m.d.comb += bus.asks[index].eq(asks)
             connect(m, packets, merger.i[index])
             m.d.comb += [
                 Cat(core.writes.valid, core.writes.payload).eq(written),

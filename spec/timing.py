@@ -153,24 +153,24 @@ def swap_wait(config: ArrayConfig) -> int:
 
 def beat_interval(config: ArrayConfig) -> int:
     """Cycles from a beat of a row on the bus to the same core's next one. Among several cores the
-    bus chooses a core and then takes the beat; of chained lanes by way of a register."""
-    return 1 + _several(config) * (2 + config.pipelined)
+    bus chooses a core and then takes the beat."""
+    return 1 + 2 * _several(config)
 
 
 def row_to_flags(config: ArrayConfig) -> int:
     """Cycles from the last neuron's leaving a dense core to when the finder of a core may read the
     row's flags, for a row of one beat: output, spike memory, and the registers of the bus."""
     several = _several(config)
-    bus = 4 if several else int(config.row_beats > 1)
+    bus = 3 if several else int(config.row_beats > 1)
     # With chained lanes the scanner sees a cycle later what has become available; of several cores
-    # there is one more register at the core that sends, and one at each that receives.
-    return 2 + bus + config.pipelined * (1 + 2 * several)
+    # there is one more register at each that receives.
+    return 2 + bus + config.pipelined * (1 + several)
 
 
 def beat_to_flags(config: ArrayConfig) -> int:
     """Cycles from when the bus takes the last beat of a row to when the finder of a core may read
     its flags, with convolution."""
-    return 2 + 3 * _several(config) + (config.row_beats > 1) + 2 * config.pipelined
+    return 2 + 2 * _several(config) + (config.row_beats > 1) + 2 * config.pipelined
 
 
 def settled_to_time(config: ArrayConfig) -> int:

@@ -22,12 +22,13 @@ class SpikeBus(wiring.Component):
 
     With one core, a part is broadcast in the cycle after it was taken, or in the same cycle if rows
     have only one part. With several cores, every signal that crosses the device goes from register
-    to register. The grant goes to the lowest core that requested the bus two cycles earlier and has
+    to register. The grant goes to the lowest core that asked for the bus two cycles earlier and has
     had no grant since. The part passes one register at its source and one behind the OR of all
     sources:
 
         cycle    0      1       2      3      4
-        valid    core   core    core
+        asks     core   core    core
+        valid           core    core
         asking          core
         grant                   core
         part                           core
@@ -47,6 +48,8 @@ class SpikeBus(wiring.Component):
         Rows of input maps.
     cores : In(rows_signature(config)), one for each core
         Rows of inner maps.
+    asks : In(config.cores)
+        With several cores: a core has a part, at the latest in the next cycle, until it is taken.
     bus : Out(bus_signature(config))
         The part of a row on the bus.
     """
@@ -57,6 +60,7 @@ class SpikeBus(wiring.Component):
             "host": In(rows_signature(config)),
             "cores": In(rows_signature(config)).array(config.cores),
             "bus": Out(bus_signature(config)),
+            **({"asks": In(config.cores)} if config.cores > 1 else {}),
         })
 
     def elaborate(self, platform) -> Module:
@@ -71,10 +75,10 @@ class SpikeBus(wiring.Component):
             # The host has the grant whenever no core does: it needs no request.
             asking = Signal(config.cores)
             grant = Signal(len(sources), init=1 << config.cores)
-            # In a grant's cycle, both requests of its core are for the part that is being taken.
+            # In a grant's cycle, what its core asked for is the part that is being taken.
             not_granted = ~grant[:-1]
             m.d.sync += [
-                asking.eq(Cat(core.valid for core in self.cores) & not_granted),
+                asking.eq(self.asks & not_granted),
                 grant.eq(lowest(Cat(asking & not_granted, Const(1)), Const(1))),
             ]
             m.d.comb += Cat(source.ready for source in sources).eq(grant)

@@ -103,7 +103,9 @@ class Sequencer(wiring.Component):
         # This is a register, since the comparison is slow; rows of a map that comes in order do not
         # wait for it.
         # It is up to date in WALK, because LOAD lasts at least one cycle with the new ``wait``.
-        m.d.sync += complete.eq(received >= scan.wait)
+        # Among several cores, the row that arrives now counts: it may be read in the next cycle.
+        arriving = self.row_received if self.config.cores > 1 else 0
+        m.d.sync += complete.eq(received + arriving >= scan.wait)
         # A number of rows above that of any map means all rows.
         with m.If(complete):
             m.d.comb += self.available.eq(self.config.spike_rows)

@@ -16,7 +16,7 @@ async def broadcasts_every_part_once(dut):
     """The bus carries the lowest core's part of a row, else the host's, one cycle later.
 
     With one core and rows in one part, it does so in the same cycle. With several cores, it carries
-    the part of the lowest one that requested two cycles before and was not chosen since, two cycles
+    the part of the lowest one that asked two cycles before and was not chosen since, two cycles
     later.
     """
     config, stall = array_config(), parameters()["stall"]
@@ -36,6 +36,9 @@ async def broadcasts_every_part_once(dut):
         waiting = [name for name in names if value(bench, f"{name}__valid")]
         taken = [name for name in waiting if value(bench, f"{name}__ready")]
         if config.cores > 1:
+            bench.dut.asks.value = sum(
+                (name in waiting) << core for core, name in enumerate(names[:-1])
+            )
             granted = [name for name in waiting if name == grant]
             assert taken == granted, f"{taken} taken, {grant} granted"
             asked = [name for name in waiting if name not in (grant, "host")]

@@ -142,7 +142,8 @@ class Surroundings:
         self.go = arrived and (self.go or self.hurry or random.random() < 0.5)
         if self.loaded and self.complete is not None:
             assert value(bench, "available") == self.available
-        complete = self.received >= task["wait"] if self.loaded else None
+        there = self.received + (row and self.config.cores > 1)
+        complete = there >= task["wait"] if self.loaded else None
         if self.walk is not None and moves:
             self.walk[1] += 1
             if self.walk[1] == self.walk[0]:
