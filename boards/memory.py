@@ -229,11 +229,14 @@ def _fewer_weights(
     memories: list[Memory], ram: BlockRam, available: dict[str, int], rows: int
 ) -> int | None:
     """``weight_rows`` halved as often as needed; None if that never fits."""
-    weights = [m for m in memories if m.path[-1] == "weights" and m.style != "spram"]
+    # Each bank of the weights is a memory of its own.
+    weights = [m for m in memories if m.path[-1].startswith("weights") and m.style != "spram"]
+    halved = 1
     while weights and rows >= 32:
-        rows //= 2
+        rows, halved = rows // 2, 2 * halved
         smaller = [
-            replace(memory, depth=rows) if memory in weights else memory for memory in memories
+            replace(memory, depth=memory.depth // halved) if memory in weights else memory
+            for memory in memories
         ]
         if fits(needs(smaller, ram), available):
             return rows

@@ -87,9 +87,8 @@ class ArrayConfig:
         ``lanes``.
     banks : int
         Events that a core adds at once, each with a bank of weights and accumulators of its own:
-        words of a row whose lanes differ modulo this. A power of two that divides
-        ``weight_rows``, at most half of ``lanes``. More than 1 need ``chain`` above 1, ``row_beats``
-        of 1 and no ``convolution``.
+        words of a row whose lanes differ modulo this. A power of two, at most half
+        of ``lanes``. More than 1 need ``chain`` above 1, ``row_beats`` of 1 and no ``convolution``.
     planes : int
         Place values 1, 2, 4, ... by which the lanes can multiply a row of weights, so that the bits
         of a frame's values are read as spikes, window by window. A power of two; 1 for lanes that
@@ -198,12 +197,10 @@ class ArrayConfig:
                 raise ValueError(
                     f"{name} must be at most {of} ({getattr(self, of)}), not {getattr(self, name)}"
                 )
-        if self.banks > 1 and (
-            self.convolution or self.chain == 1 or self.row_beats > 1 or self.weight_rows % self.banks
-        ):
+        if self.banks > 1 and (self.convolution or self.chain == 1 or self.row_beats > 1):
             raise ValueError(
-                "banks must be 1 with convolution, without chained lanes, with rows in beats, or "
-                f"where it does not divide weight_rows, not {self.banks}"
+                "banks must be 1 with convolution, without chained lanes, or with rows in beats, "
+                f"not {self.banks}"
             )
         if self.banks > self.lanes // 2:
             raise ValueError(
@@ -224,6 +221,11 @@ class ArrayConfig:
     def slots(self) -> int:
         """Additions the array accepts in one clock: cores * lanes * banks * window."""
         return self.cores * self.lanes * self.banks * self.window
+
+    @property
+    def bank_rows(self) -> int:
+        """Rows of weights in a bank: bank ``b`` has those that are ``b`` modulo ``banks``."""
+        return -(-self.weight_rows // self.banks)
 
     @property
     def shifted_bits(self) -> int:
@@ -351,8 +353,8 @@ PRESETS: dict[str, ArrayConfig] = {
         **{**_LARGE, "weight_rows": 14336}, lanes=64, row_beats=4, spike_rows=64, neuron_groups=32,
         state_groups=32,
     ),
-    # For a single sample of few steps, as fast as can be: a group's neurons leave in few cycles, and
-    # the events of a row enter in few.
+    # For a single sample of few steps, as fast as can be: the events of a row enter in few cycles,
+    # and the neurons of a group leave in few.
     "ecp5-25f-banks": ArrayConfig(
         **_BANKED, cores=2, banks=2, weight_rows=2048, receive_bytes=2048, result_bytes=2048,
     ),

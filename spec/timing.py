@@ -12,11 +12,12 @@ from .array import ArrayConfig
 from .task import task_layout
 
 __all__ = [
-    "ADDRESS_LATENCY", "EARLY", "MEMBRANE_READ", "OUTPUT_START", "PACKET_CHOSEN", "POSITION_CYCLES", "RANGES_AHEAD",
-    "SWAP_STAGES", "TASK_READ", "WRITTEN_BACK", "beat_interval", "beat_to_flags", "drain_cycles",
-    "found_to_issued", "groups_overlap", "input_stages", "late_sums", "membranes_ahead", "neuron_latency",
-    "neuron_task_cycles", "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass",
-    "settled_to_time", "step_stages", "sum_lag", "swap_to_start", "swap_wait",
+    "ADDRESS_LATENCY", "EARLY", "MEMBRANE_READ", "OUTPUT_START", "PACKET_CHOSEN",
+    "POSITION_CYCLES", "RANGES_AHEAD", "SWAP_STAGES", "TASK_READ", "WRITTEN_BACK",
+    "beat_interval", "beat_to_flags", "drain_cycles", "found_to_issued", "groups_overlap",
+    "input_stages", "late_sums", "membranes_ahead", "neuron_latency", "neuron_task_cycles",
+    "pass_length", "row_to_flags", "scan_task_cycles", "sequential_pass", "settled_to_time",
+    "step_stages", "sum_lag", "swap_to_start", "swap_wait",
 ]
 
 TASK_READ = 3

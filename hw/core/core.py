@@ -123,13 +123,13 @@ class Core(wiring.Component):
         return m
 
     def _memory(self, m: Module, space: Space, bank: int = 0) -> HostMemory:
-        """The memory of a space, which the host's writes to this core reach.
-
-        Bank ``b`` of the weights has the rows that are ``b`` modulo ``banks``.
-        """
+        """The memory of a space, which the host's writes to this core reach; of the weights a bank
+        of it."""
         depth, width = ports.space_shape(self.config, space)
-        banks = self.config.banks if space == Space.WEIGHTS else 1
-        memory = HostMemory(width, depth // banks)
+        banks = 1
+        if space == Space.WEIGHTS:
+            banks, depth = self.config.banks, self.config.bank_rows
+        memory = HostMemory(width, depth)
         m.submodules[f"{space.name.lower()}{bank or ''}"] = memory
         write, low = self.writes.payload, banks.bit_length() - 1
         # Writes go to all cores, so each core checks here whether it is addressed.

@@ -68,11 +68,11 @@ class ScanSide(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        weight_rows, weight_bits = space_shape(config, Space.WEIGHTS)
+        _, weight_bits = space_shape(config, Space.WEIGHTS)
         super().__init__({
             "bus": In(bus_signature(config)),
             "weights": Out(
-                read_signature(weight_rows // config.banks, weight_bits)
+                read_signature(config.bank_rows, weight_bits)
             ).array(config.banks),
             "tasks": Out(tasks_signature(config, task_layout(config).scan)),
             "tasks_written": In(1),

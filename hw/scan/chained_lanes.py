@@ -105,7 +105,9 @@ class ChainedLanes(wiring.Component):
                     # From the end of the chain, which takes zeros, to its head.
                     for lane in reversed(range(first, first + config.chain)):
                         at_lane = f"{bank * config.lanes + lane}_{step}"
-                        acc = Signal(signed(config.acc_bits), name=f"acc_{at_lane}", reset_less=True)
+                        acc = Signal(
+                            signed(config.acc_bits), name=f"acc_{at_lane}", reset_less=True
+                        )
                         weight = weight_of(config, weights, low, bank * config.lanes + lane)
                         total = add_or_load(m, platform, at_lane, acc, weight, ahead, stay)
                         with m.If(enable):

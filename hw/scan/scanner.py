@@ -100,7 +100,7 @@ def event_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({
         "row": unsigned(bits_for(config.spike_rows - 1)),
         "lane": unsigned(bits_for(config.lanes - 1)),
-        "weight": unsigned(bits_for(config.weight_rows // config.banks - 1)),
+        "weight": unsigned(bits_for(config.bank_rows - 1)),
         **({"wide": 1} if config.wide_weights else {}),
         **_place(config),
     })

@@ -203,8 +203,8 @@ def _larger(network: Network, config: ArrayConfig, steps: int) -> dict[str, int]
 
 
 def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
-    """The array with the options that the network's layers need, and no more beats and planes than
-    those allow."""
+    """The array with the options that the network's layers need, and no more beats, banks and
+    planes than those allow."""
     convolution = any(isinstance(layer, Conv2d) for layer in network.layers)
     synapse = any(layer.neuron.synapse_leak is not None for layer in network.layers)
     config = replace(
@@ -214,7 +214,9 @@ def _with_options(network: Network, config: ArrayConfig) -> ArrayConfig:
     )
     if config.convolution or not convolution:
         return config
-    return replace(config, convolution=True, row_beats=min(config.row_beats, config.row_chunks))
+    return replace(
+        config, convolution=True, row_beats=min(config.row_beats, config.row_chunks), banks=1
+    )
 
 
 def _positions(plan: Plan) -> int:

@@ -57,6 +57,10 @@ def test_options_are_bools(name):
             r"acc_bits must be at least weight_bits \+ planes - 1 \(11\), not 10",
         ),
         ({"chain": 3}, "chain must be a power of two from 1 to 16, not 3"),
+        ({"banks": 2}, "banks must be 1 with convolution, without chained lanes, .*, not 2"),
+        ({"chain": 4, "banks": 2, "row_beats": 2}, "banks must be 1 .* with rows in beats, .*"),
+        ({"chain": 4, "banks": 2, "convolution": True}, "banks must be 1 with convolution, .*"),
+        ({"lanes": 4, "chain": 4, "banks": 4}, "banks must be at most 2 for 4 lanes, not 4"),
         ({"row_beats": 16}, "row_beats must be a power of two from 1 to 8, not 16"),
         ({"window": 2, "neuron_steps": 4}, r"neuron_steps must be at most window \(2\), not 4"),
         (

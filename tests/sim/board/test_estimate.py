@@ -24,6 +24,9 @@ BOARDS = {
     "one core": ONE,
     "two cores": TWO,
     "one core, chained": replace(ONE, lanes=8, window=8, neuron_steps=4, **CHAINED),
+    "one core, two banks": replace(
+        ONE, lanes=8, neuron_steps=4, chain=4, banks=2, recurrence=True
+    ),
     "two cores, chained": replace(TWO, **CHAINED),
 }
 

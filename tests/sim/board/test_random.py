@@ -31,6 +31,9 @@ ARRAYS = {
         cores=3, lanes=8, neuron_steps=4, chain=4, row_beats=2, synaptic_current=False,
         recurrence=True, **SMALL
     ),
+    "2x8 T4 R2, chains of 4, 4 banks": ss.ArrayConfig(
+        cores=2, lanes=8, neuron_steps=2, chain=4, banks=4, planes=4, **SMALL
+    ),
     "1x8 T8 R2, chains of 4, 2 beats, two bytes per clock": ss.ArrayConfig(
         lanes=8, window=8, neuron_steps=2, chain=4, row_beats=2, link_bytes=2, **SMALL
     ),
