@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import cocotb
 from stablespike.spec import ArrayConfig
-from stablespike.spec.timing import EARLY, drain_cycles, neuron_latency, step_stages
+from stablespike.spec.timing import (
+    EARLY,
+    drain_cycles,
+    membranes_ahead,
+    neuron_latency,
+    step_stages,
+)
 
 from ...harness.blocks import array_config, cycle, value, weighted
 from ...harness.streams import Bench, start
@@ -37,6 +43,7 @@ class Group:
         self.passes = -(-steps // config.neuron_steps)
         self.at = [0] * config.window
         self.entered: list[int] = []
+        self.readable: list[int] = []
         self.fills = 0
 
     def _sums(self) -> int:
@@ -105,6 +112,7 @@ class Group:
                     assert _signed(taken, width) == promised.pop((age, i)), (i, self.at)
             reading = value(bench, "lane") if value(bench, "read") else -1
             self.fills += value(bench, "fill")
+            self.readable += [age] if value(bench, "readable") else []
             finished = self._finishes()
             if followed and value(bench, "ready") and age > 1:
                 self.due, finished = EARLY, True
@@ -113,6 +121,8 @@ class Group:
             age += 1
         assert len(self.entered) == self.passes * self.neurons
         assert not promised
+        ended = drain_cycles(config, self.neurons, self.passes, aligned=False)
+        assert self.readable == [ended - membranes_ahead(config, self.neurons)]
         assert self.fills == (config.lanes - self.neurons) * self.align
         return age - 1
 
