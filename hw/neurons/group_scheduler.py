@@ -73,7 +73,8 @@ def scheduler_signature(config: ArrayConfig) -> wiring.Signature:
     leaving_state : Out
         The address of its group's state, in the same cycle.
     complete : In(1)
-        The row of the group that leaves is complete in the next cycle.
+        The row of the group that leaves is complete in the next cycle. Without convolution, if only
+        its membranes are reported: the output unit may start on them.
     complete_tag : In(1)
         The tag of that group.
     take : Out(1)
