@@ -31,8 +31,8 @@ _DEVICE = {
     "LFE5UM5G-85F": "--um5g-85k",
 }
 
-# This is synth_ecp5 with another -W of abc9: what it takes a wire to cost, in picoseconds. In routed
-# designs most wires take about 1,000. With 300, the value of yosys, paths have more LUTs.
+# This is synth_ecp5 with another -W of abc9: what it takes a wire to cost, in picoseconds. In
+# routed designs most wires take about 1,000. With 300, yosys' own value, paths have more LUTs.
 _SYNTHESIS = """\
 synth_ecp5 -top top -run begin:map_luts
 check -latchonly -assert

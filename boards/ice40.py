@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Ice40Board"]
 
 _SYNTHESIS_DEVICE = {"iCE40UP5K": "u", "iCE40HX8K": "hx"}
-# What abc9 takes a wire to cost, in picoseconds: on a UP5K that of the shortest, about. With 750, the
-# value of yosys, paths have more LUTs.
+# What abc9 takes a wire to cost, in picoseconds: on a UP5K about that of the shortest. With yosys'
+# own value, 750, paths have more LUTs.
 _WIRE_PS = {"iCE40UP5K": 1700, "iCE40HX8K": 250}
 _PLACE_DEVICE = {"iCE40UP5K": "--up5k", "iCE40HX8K": "--hx8k"}
 

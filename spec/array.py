@@ -344,7 +344,7 @@ PRESETS: dict[str, ArrayConfig] = {
     ),
     "ecp5-85f": ArrayConfig(
         **_LARGE, cores=8, lanes=32, row_beats=4, spike_rows=128, neuron_groups=32, state_groups=32,
-        receive_bytes=16384, result_bytes=8192,
+        receive_bytes=8192, result_bytes=8192,
     ),
     "artix-35t": ArrayConfig(
         **_LARGE, lanes=64, row_beats=4, spike_rows=64, neuron_groups=16, state_groups=16
@@ -359,7 +359,7 @@ PRESETS: dict[str, ArrayConfig] = {
         **_BANKED, cores=2, banks=2, weight_rows=2048, receive_bytes=2048, result_bytes=2048,
     ),
     "ecp5-85f-banks": ArrayConfig(
-        **_BANKED, cores=4, banks=4, weight_rows=4096, receive_bytes=16384, result_bytes=8192,
+        **_BANKED, cores=4, banks=4, weight_rows=4096, receive_bytes=8192, result_bytes=8192,
     ),
     "ecp5-25f-conv": ArrayConfig(**_CONVOLVING, cores=2, state_groups=64),
     "ecp5-45f-conv": ArrayConfig(

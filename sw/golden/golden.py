@@ -64,17 +64,20 @@ class GoldenResult:
     @property
     def spike_counts(self) -> Integers:
         """(batch, layers) spikes of all neurons and steps."""
-        return self._counts[0]
+        spikes: Integers = self._counts[0]
+        return spikes
 
     @property
     def stable_counts(self) -> Integers:
         """(batch, layers) stable spikes of all neurons and steps."""
-        return self._counts[1]
+        stable: Integers = self._counts[1]
+        return stable
 
     @cached_property
     def _counts(self) -> Integers:
         chunks = [torch.stack([each.read() for each in part], dim=2) for part in self._totals]
-        return torch.cat(chunks, dim=1).numpy()
+        counts: Integers = torch.cat(chunks, dim=1).numpy()
+        return counts
 
     @cached_property
     def state(self) -> tuple[GoldenState, ...]:
