@@ -157,6 +157,23 @@ def host(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """A million frames between driver and gateware, over a wire that damages one byte in 1,000."""
+    install(session, "sim")
+    arguments = session.posargs or ["-o", "docs/results/soak.json"]
+    session.run("python", "benchmarks/soak.py", *arguments, env=THREADS)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutated files and frames to every loader and parser, a minute each, guided by coverage."""
+    install(session, "test")
+    session.install("atheris>=3.0,<4")
+    arguments = session.posargs or ["-o", "docs/results/fuzz.json"]
+    session.run("python", "benchmarks/fuzz.py", *arguments, env=THREADS)
+
+
+@nox.session
 def tap(session: nox.Session) -> None:
     """1,000 images through the kernel's network stack to a simulated board, with lost, doubled and
     reordered frames. Linux only."""

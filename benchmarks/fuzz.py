@@ -437,7 +437,13 @@ def fuzz(name: str, seconds: float, keep: Path) -> None:
         count = np.memmap(keep / f"{name}.accepted", np.int64, "w+", shape=(1,))
 
         def one(data: bytes) -> None:
-            count[0] += target(data)
+            try:
+                count[0] += target(data)
+            except BaseException:
+                (keep / f"{name}-failed").write_bytes(data)
+                traceback.print_exc(file=sys.stdout)
+                sys.stdout.flush()
+                os._exit(1)
 
         atheris.Setup(
             [sys.argv[0], folder, f"-max_total_time={int(seconds)}", f"-timeout={HANG_SECONDS}",
@@ -497,7 +503,7 @@ def main() -> None:
         print(name, found, flush=True)
         if ran.returncode:
             failed = True
-            print(said[-6000:], flush=True)
+            print(ran.stdout[-3000:], ran.stderr[-1000:], flush=True)
     if options.out:
         options.out.write_text(json.dumps(record, indent=2) + "\n")
     if failed:

@@ -299,8 +299,11 @@ def _parse_idx(data: bytes, source: Path | str) -> Images:
             f"{source} is truncated or damaged: {len(data)} bytes, not the {head + size} of "
             f"an IDX file of shape {shape}"
         )
-    # A copy, since an array on the bytes of a file is read-only.
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape).copy()
+    try:
+        # A copy, since an array on the bytes of a file is read-only.
+        return np.frombuffer(data, np.uint8, offset=head).reshape(shape).copy()
+    except ValueError as error:  # numpy has a limit on axes, and on shapes of no values, too
+        raise DatasetError(f"{source} is truncated or damaged: {error}") from error
 
 
 def _paired(images: Images, labels: Images, folder: Path) -> tuple[Images, Images]:

@@ -146,6 +146,7 @@ def test_another_data_set(small: Path):
         (idx(np.zeros((20, 28, 28)))[:-1], "15695 bytes, not the 15696"),
         (idx(np.zeros((20, 28, 28))) + b"\0", "15697 bytes, not the 15696"),
         (b"\0\0\x08\x03\0\0\0\x14\0\0", "10 bytes, not the 16 of the head of .* with 3 axes"),
+        (b"\0\0\x08\x09" + b"\xff" * 32 + bytes(4), "truncated or damaged: cannot reshape"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "20 bytes, not the [0-9]{39} of an IDX file"),
         (idx(np.zeros((20, 28, 27))), r"has images \(20, 28, 27\) and labels \(20,\)"),
         (idx(np.zeros((19, 28, 28))), r"has images \(19, 28, 28\) and labels \(20,\)"),

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
 
 def zipped(files: dict[str, bytes]) -> bytes:
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(f"NMNISTsmall/{name}", data)
     return memory.getvalue()
@@ -112,10 +113,12 @@ def test_missing_says_where_to_put_it(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_damaged(files: dict[str, bytes], tmp_path: Path):
     file = tmp_path / "NMNISTsmall.zip"
-    whole = zipped(files)
+    whole, entry = zipped(files), b"PK\1\2\x14\3\x14"
     cases = {
         whole[: len(whole) // 2]: "truncated or not an archive",
         b"<html>": "truncated or not an archive",
+        whole.replace(entry, entry[:-1] + b"\xff"): "an archive .zip file version 25.5",
+        whole.replace(entry + b"\0\0", entry + b"\0\1"): "an archive .*encrypted",
         zipped({**files, "1.bs2": recording(9)[0]}): "the MD5 of its recordings is",
         zipped({**files, "1.bs2": files["1.bs2"][:-1]}): "249 bytes are not a whole number of",
         zipped({k: v for k, v in files.items() if k != "2.bs2"}): "has no 2.bs2",
@@ -125,6 +128,14 @@ def test_damaged(files: dict[str, bytes], tmp_path: Path):
         file.write_bytes(data)
         with pytest.raises(DatasetError, match=match):
             nmnist_small(tmp_path)
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_bomb(pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["stablespike.datasets.nmnist"], "_UNPACKED_MOST", 1000)
+    (tmp_path / "NMNISTsmall.zip").write_bytes(pack({"1.bs2": bytes(1001)}))
+    with pytest.raises(DatasetError, match=r"it unpacks to 1001 bytes, more than 1000"):
+        nmnist_small(tmp_path)
 
 
 def test_whole_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
