@@ -44,7 +44,7 @@ class Measurement:
 
 
 MEASUREMENTS = {
-    "golden": Measurement("golden.py", ("--line",)),
+    "golden": Measurement("golden.py", ("--line", "--repeats", "8")),
     "train_step": Measurement("train_step.py", ("--line",)),
 }
 
