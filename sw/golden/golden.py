@@ -64,20 +64,20 @@ class GoldenResult:
     @property
     def spike_counts(self) -> Integers:
         """(batch, layers) spikes of all neurons and steps."""
-        spikes: Integers = self._counts[0]
+        spikes, _ = self._counts
         return spikes
 
     @property
     def stable_counts(self) -> Integers:
         """(batch, layers) stable spikes of all neurons and steps."""
-        stable: Integers = self._counts[1]
+        _, stable = self._counts
         return stable
 
     @cached_property
-    def _counts(self) -> Integers:
+    def _counts(self) -> tuple[Integers, Integers]:
         chunks = [torch.stack([each.read() for each in part], dim=2) for part in self._totals]
-        counts: Integers = torch.cat(chunks, dim=1).numpy()
-        return counts
+        spikes, stable = torch.cat(chunks, dim=1).numpy()
+        return spikes, stable
 
     @cached_property
     def state(self) -> tuple[GoldenState, ...]:
