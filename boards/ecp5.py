@@ -31,17 +31,6 @@ _DEVICE = {
     "LFE5UM5G-85F": "--um5g-85k",
 }
 
-# This is synth_ecp5 with another -W of abc9: what it takes a wire to cost, in picoseconds. In
-# routed designs most wires take about 1,000. With 300, yosys' own value, paths have more LUTs.
-_SYNTHESIS = """\
-synth_ecp5 -top top -run begin:map_luts
-check -latchonly -assert
-techmap -map +/lattice/latches_map.v
-abc9 -W 1000
-clean
-synth_ecp5 -top top -run map_cells:
-"""
-
 
 @dataclass(frozen=True)
 class Ecp5Board(Board):
@@ -78,7 +67,7 @@ class Ecp5Board(Board):
 
     @property
     def synthesis(self) -> str:
-        return _SYNTHESIS
+        return "synth_ecp5 -top top\n"
 
     def add_pll(self, m: Module, pin: PortLike, pll: Pll, clock: Signal, locked: Signal) -> None:
         from amaranth.lib import io

@@ -16,7 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...lib.checks import check_int
-from ...lib.stream_registers import SkidBuffer, StreamRegister
+from ...lib.stream_registers import SkidBuffer
 from ..wire import wire_signature
 from .byte_reader import frame_byte_layout
 from .frame_queue import FrameQueue
@@ -111,7 +111,7 @@ class Udp(wiring.Component):
         m.submodules.payload = payload = SkidBuffer(8)
         connect(m, queue.payload, payload.i)
         connect(m, payload.o, flipped(self.o))
-        m.submodules.headers = headers = StreamRegister(frame_byte_layout())
+        m.submodules.headers = headers = SkidBuffer(frame_byte_layout())
         connect(m, queue.headers, headers.i)
         connect(m, headers.o, gatherer.headers)
         connect(m, queue.replies, sender.replies)
