@@ -29,7 +29,7 @@ _HARNESS = Path(__file__).with_name("board.cpp")
 # All in clocks, except for the last one.
 _IDLE = 200_000   # without output: nothing more is then expected for now
 _SLICE = 100_000  # between two checks of the time, and of Ctrl-C
-_QUIET = 48       # without a byte: this ends a batch of output
+_QUIET = 200      # without a byte: this ends a batch of output
 _GATHER = 512     # longest batch, because the answers of the host must not wait for long
 _ROOM = 1 << 16   # bytes of the output buffer
 
