@@ -1,6 +1,7 @@
-"""The bitstreams of the icebreaker, made by the real tools, compared with the record.
+"""The bitstream of the icebreaker, made by the real tools, compared with the record.
 
-``nox -s record`` changes the record; that is never part of the tests.
+``nox -s record`` changes the record; that is never part of the tests. It builds the array
+``icebreaker-recurrent`` too, which takes minutes more than the tests may.
 """
 
 import json
@@ -16,9 +17,8 @@ RECORD = json.loads((Path(__file__).parents[2] / "boards" / "record.json").read_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECORD)
-def test_the_icebreaker_is_no_worse_than_the_record(name):
-    record = RECORD[name]
+def test_the_icebreaker_is_no_worse_than_the_record():
+    record = RECORD["icebreaker"]
     array = record["array"]
     done = build(
         BOARDS["icebreaker"], config=preset(array), array=array,
