@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import (
+    Array,
+    Cat,
+    Const,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+    signed,
+    unsigned,
+)
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from stablespike.spec import ArrayConfig
 
 from ..vendor.carry import add_or_load
+from ..vendor.replicated import replicated
 from .lanes import lanes_signature, placed, weight_of
 
 __all__ = ["ChainedLanes"]
@@ -55,7 +66,7 @@ class ChainedLanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        moving, stay = Signal(init=1), Signal()  # ``stay`` is not ``moving``, as a net of its own
+        moving = Signal(init=1)
         at = Signal(range(config.chain))
         moves = Signal()  # ``moving`` in the next cycle
         banks, place = range(config.banks), self.place if config.planes > 1 else Const(0)
@@ -65,8 +76,15 @@ class ChainedLanes(wiring.Component):
         )
         weights = Signal.like(arriving, reset_less=True)
         m.d.comb += moves.eq(self.swap | (moving & (at != config.chain - 1)))
-        m.d.sync += [
-            moving.eq(moves), stay.eq(~moves), at.eq(at + moving), weights.eq(arriving)
+        m.d.sync += [moving.eq(moves), at.eq(at + moving), weights.eq(arriving)]
+        # ``stay`` is not ``moving``, as a net of its own. All accumulators wait for it, so there is
+        # one for each chain; and one of their enables for each two chains. During a reset, the
+        # lanes move.
+        reset = ResetSignal(allow_reset_less=True)
+        held = ~(moves | reset)
+        stays = [
+            replicated(m, platform, f"stay{first}", held)
+            for first in range(0, config.lanes, config.chain)
         ]
         low = Signal(reset_less=True)
         if config.wide_weights:
@@ -86,10 +104,17 @@ class ChainedLanes(wiring.Component):
             with m.If(self.swap):
                 m.d.sync += half.eq(~half)
         for step in range(config.window):
-            enables = [Signal(name=f"enable_{bank}_{step}", init=1) for bank in banks]
-            for bank, enable in enumerate(enables):
-                spiked = self.word[bank * config.window + step]
-                m.d.sync += enable.eq(moves | (self.add[bank] & spiked))
+            spiked = [self.word[bank * config.window + step] for bank in banks]
+            enables = [
+                [
+                    replicated(
+                        m, platform, f"enable_{bank}_{step}_{first}",
+                        moves | reset | (self.add[bank] & spiked[bank]),
+                    )
+                    for first in range(0, config.lanes, 2 * config.chain)
+                ]
+                for bank in banks
+            ]
             shown = Signal(unsigned(lane_bits + config.convolution), name=f"shown_{step}")
             with m.If(self.shift[step]):
                 m.d.sync += shown.eq(shown + 1)
@@ -100,7 +125,8 @@ class ChainedLanes(wiring.Component):
             heads = []
             for first in range(0, config.lanes, config.chain):
                 ends = []
-                for bank, enable in enumerate(enables):
+                for bank in banks:
+                    enable = enables[bank][first // (2 * config.chain)]
                     ahead: Value = Const(0, signed(config.acc_bits))
                     # From the end of the chain, which takes zeros, to its head.
                     for lane in reversed(range(first, first + config.chain)):
@@ -109,7 +135,9 @@ class ChainedLanes(wiring.Component):
                             signed(config.acc_bits), name=f"acc_{at_lane}", reset_less=True
                         )
                         weight = weight_of(config, weights, low, bank * config.lanes + lane)
-                        total = add_or_load(m, platform, at_lane, acc, weight, ahead, stay)
+                        total = add_or_load(
+                            m, platform, at_lane, acc, weight, ahead, stays[first // config.chain]
+                        )
                         with m.If(enable):
                             m.d.sync += acc.eq(total)
                         ahead = acc

@@ -1,9 +1,10 @@
 """Headers: stores a frame as its own reply, and compares its headers on the way."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...vendor.memory import collision_free_memory
 from .positions import HEADER_BYTES, MAC_BYTES, Protocol, Rule, Write, position_layout, positions
 
 __all__ = ["FRAME_ROOM", "Headers", "sender_layout", "store_layout"]
@@ -11,7 +12,7 @@ __all__ = ["FRAME_ROOM", "Headers", "sender_layout", "store_layout"]
 FRAME_ROOM = 1536
 """Bytes that a frame may overwrite, even if it is too long."""
 
-_PLACES = 64  # the headers end before
+_PLACES = 64  # the last one is behind the headers
 _ETHERTYPE_LOW, _IP_PROTOCOL = 13, 23
 _IP_LENGTH_LOW, _UDP_LENGTH_LOW = MAC_BYTES + 3, HEADER_BYTES - 3
 _ETHERTYPE = {0x00: Protocol.UDP, 0x06: Protocol.ARP}
@@ -99,24 +100,21 @@ class Headers(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        # First stage: what the byte at this place must be, for each protocol. Each bit is a table
-        # of its own: of a choice between rows, yosys makes resets that come late in the cycle.
-        layout = position_layout()
-        table = {protocol: Signal(layout, name=protocol.name) for protocol in Protocol}
-        beyond, strange = Signal(), Signal()
-        m.d.sync += beyond.eq(self.count[6:] != 0)
-        for of, signal in table.items():
-            rows = {
-                place: layout.const(position.fields()).as_bits()
-                for (protocol, place), position in self.positions.items() if protocol is of
-            }
-            m.d.sync += Value.cast(signal).eq(Cat(
-                Const(sum((row >> bit & 1) << place for place, row in rows.items()), _PLACES)
-                .bit_select(self.count[:6], 1)
-                for bit in range(layout.size)
-            ))
+        # First stage: what the byte at this place must be in this protocol is read from block RAM,
+        # since logic is too slow for 125 MHz. The byte that tells the protocol is not in the table,
+        # or has the same row in each one that is still possible.
+        layout, strange = position_layout(), Signal()
+        rows: list[dict[str, int]] = [{}] * (4 * _PLACES)
+        for (protocol, place), position in self.positions.items():
+            rows[protocol * _PLACES + place] = position.fields()
+        m.submodules.table = table = collision_free_memory(layout, len(rows), rows, block=True)
+        row = table.read_port()
+        at_place = Signal(range(_PLACES))  # it stays at the last one, behind the headers
+        m.d.comb += row.addr.eq(Cat(at_place, self.protocol))
         with m.If(self.valid & ~(self.count[9] & self.count[10])):
             m.d.sync += self.count.eq(self.count + 1)
+            with m.If(at_place != _PLACES - 1):
+                m.d.sync += at_place.eq(at_place + 1)
         for place, protocols, over_ip in (
             (_ETHERTYPE_LOW, _ETHERTYPE, False), (_IP_PROTOCOL, _OVER_IP, True)
         ):
@@ -128,18 +126,14 @@ class Headers(wiring.Component):
                 with m.Default():
                     m.d.sync += strange.eq(1)
 
-        # Second stage: what it must be in this protocol.
+        # Second stage: behind the memory there is a register.
         follower, waiting = Signal(8), Signal()  # the byte behind that of the third stage
-        place, at, byte, before = Signal(11), Signal(position_layout()), Signal(8), Signal(8)
+        place, at, byte, before = Signal(11), Signal(layout), Signal(8), Signal(8)
         second_place, arrived = Signal(11), Signal()
         m.d.sync += [
             follower.eq(self.data), waiting.eq(self.valid), second_place.eq(self.count),
-            byte.eq(follower), arrived.eq(waiting), place.eq(second_place), at.eq(0),
+            byte.eq(follower), arrived.eq(waiting), place.eq(second_place), at.eq(row.data),
         ]
-        with m.If(~beyond), m.Switch(self.protocol):
-            for protocol, signal in table.items():
-                with m.Case(protocol):
-                    m.d.sync += at.eq(signal)
 
         # Third stage: the byte is compared, added and made one of the reply.
         # Both are known a cycle before they are added.
@@ -201,7 +195,8 @@ class Headers(wiring.Component):
             m.d.sync += self.ownership.eq(0)
         with m.If(self.begin):
             m.d.sync += [
-                self.count.eq(0), self.protocol.eq(Protocol.UDP), strange.eq(0), added_up.eq(0),
+                self.count.eq(0), at_place.eq(0), self.protocol.eq(Protocol.UDP), strange.eq(0),
+                added_up.eq(0),
                 self.known.eq(1), self.addressed.eq(1), self.broadcast.eq(1),
                 self.ownership.eq(1),
             ]

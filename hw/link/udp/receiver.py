@@ -121,10 +121,11 @@ class Receiver(wiring.Component):
         ]
 
         # The tests of a whole frame, in registers, since each is a sum or a wide comparison.
-        whole, sized, carried, datagram, filled, owning, claims, releases = (
+        whole, sized, carried, datagram, short, filled, owning, claims, releases = (
             Signal(name=name)
             for name in (
-                "whole", "sized", "carried", "datagram", "filled", "owning", "claims", "releases",
+                "whole", "sized", "carried", "datagram", "short", "filled", "owning", "claims",
+                "releases",
             )
         )
         needed, rest = Signal(17), Signal(18)  # ``rest`` is negative if IP says more than came
@@ -136,9 +137,11 @@ class Receiver(wiring.Component):
             rest.eq(headers.count - needed),
             carried.eq(~rest[-1] & headers.addressed & headers.summed),
             datagram.eq(headers.length + IP_BYTES == headers.total),
-            filled.eq(headers.length > _UDP_BYTES),
+            short.eq(headers.length[8:] == 0),
+            filled.eq(~short | (headers.length[:8] > _UDP_BYTES)),
             owning.eq(
-                headers.ownership & (headers.length == _UDP_BYTES + OWNERSHIP_BYTES - HEADER_BYTES)
+                headers.ownership & short
+                & (headers.length[:8] == _UDP_BYTES + OWNERSHIP_BYTES - HEADER_BYTES)
             ),
             claims.eq(headers.request == Ownership.CLAIM),
             releases.eq(headers.request == Ownership.RELEASE),

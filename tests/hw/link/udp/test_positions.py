@@ -56,3 +56,10 @@ def test_every_place_is_written_once(protocol):
     assert len(known) <= SENDER_BYTES
     if protocol is Protocol.UDP:
         assert len(known) == SENDER_BYTES
+
+
+def test_the_byte_that_tells_the_protocol_has_one_row():
+    # The table is read while this byte comes.
+    assert len({TABLE.get((protocol, 13)) for protocol in Protocol}) == 1
+    assert TABLE[Protocol.UDP, 23] == TABLE[Protocol.ICMP, 23]
+    assert max(place for _, place in TABLE) < 63
